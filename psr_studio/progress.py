@@ -1,0 +1,55 @@
+"""The one event that every long step yields; the page, the command line and the tests consume it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is. Stages are generators of these; closing the generator cancels the stage.
+
+    Attributes:
+        stage: "pool", "score", "select", "refine", "evaluate" or "export".
+        done: units finished, 0 <= done <= total.
+        total: units of the whole stage, including those found finished on disk.
+        message: one line for the screen.
+        class_id: the class that was worked on, if one.
+        part_done: a whole unit was just written: a safe place to stop without losing work.
+        previews: last pictures, each uint8 (H, W, channels).
+        metrics: named numbers for live curves, such as {"loss": 0.31}.
+        seconds: wall time since the stage began.
+        resumed: units of `done` that an earlier run had finished; they count for no rate.
+    """
+
+    stage: str
+    done: int
+    total: int
+    message: str = ""
+    class_id: int | None = None
+    part_done: bool = False
+    previews: tuple[np.ndarray, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    resumed: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """Share done, in [0, 1]; an empty stage counts as finished."""
+        return min(1.0, self.done / self.total) if self.total > 0 else 1.0
+
+    @property
+    def rate(self) -> float:
+        """Units per second of this run; 0 while no time has passed."""
+        return max(0, self.done - self.resumed) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds left at the present rate, or None while the rate is unknown."""
+        left = max(0, self.total - self.done)
+        if left == 0:
+            return 0.0
+        return left / self.rate if self.rate > 0 else None
