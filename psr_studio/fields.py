@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, field
 from typing import Any
@@ -24,9 +25,10 @@ def documented(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    folder: bool = False,
 ) -> Any:
-    """Declare a field; numbers lie in [low, high], words are one of `choices` where there are any."""
-    facts = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices}
+    """Declare a field; numbers lie in [low, high], words are one of `choices`, and a `folder` is a safe name."""
+    facts = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices, "folder": folder}
     return field(default=default, metadata=facts)
 
 
@@ -51,6 +53,16 @@ def check_field(key: str, value: Any, spec: Field) -> Any:
     return tuple(_check_one(key, item, inner, spec.metadata) for item in value)
 
 
+def check_folder_name(what: str, name: str) -> str:
+    """Return a name that becomes a folder; RecipeError when it could leave its place or upset a file system."""
+    if not re.fullmatch(r"\w(?:[\w .@+-]{0,78}[\w@+-])?", name):
+        raise RecipeError(
+            f'The name of {what} is {_shown(name)}, but it must be up to 80 letters, digits, spaces or any of ". @ + - _".',
+            "Start it with a letter or digit, and leave out slashes and a final dot.",
+        )
+    return name
+
+
 def range_text(facts: Mapping[str, Any]) -> str:
     """The range in words: "1 to 1000", "ddpm, ddim", or "" when anything of the type goes."""
     if facts["choices"]:
@@ -65,7 +77,11 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     # JSON strings are TOML basic strings, but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
+    return (
+        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        if isinstance(value, str)
+        else repr(value)
+    )
 
 
 def _check_one(key: str, value: Any, kind: str, facts: Mapping[str, Any]) -> Any:
@@ -73,6 +89,8 @@ def _check_one(key: str, value: Any, kind: str, facts: Mapping[str, Any]) -> Any
     if facts["choices"] and value not in facts["choices"]:
         fix = did_you_mean(value, facts["choices"]) + f'Set "{key}" to one of them.'
         raise RecipeError(f'"{key}" is "{value}". Choices: {range_text(facts)}.', fix, key)
+    if facts["folder"]:
+        return check_folder_name(f'"{key}"', value)
     low, high = facts["low"], facts["high"]
     if low is not None and not low <= value <= high:  # NaN fails both comparisons
         unit = f" {facts['unit']}" if facts["unit"] else ""
@@ -93,7 +111,9 @@ def _check_type(key: str, value: Any, kind: str) -> Any:
     if kind == "float" and isinstance(value, (int, float)) and not is_bool and not _overflows(value):
         return float(value)
     raise RecipeError(
-        f'"{key}" is {_shown(value)}, but it must be {TYPE_WORDS[kind]}.', f'Set "{key}" to {TYPE_WORDS[kind]}.', key
+        f'"{key}" is {_shown(value)}, but it must be {TYPE_WORDS[kind]}.',
+        f'Set "{key}" to {TYPE_WORDS[kind]}.',
+        key,
     )
 
 

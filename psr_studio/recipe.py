@@ -43,16 +43,24 @@ class PoolRecipe:
     sampler: str = documented("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = documented(50, "Denoising steps per candidate.", "steps", 1, 1000)
     guidance: float = documented(4.0, "Classifier-free guidance scale; 1 switches it off.", "", 0.0, 50.0)
-    batch_size: int = documented(64, "Candidates denoised together; changes the speed only.", "images", 1, 4096)
-    part_size: int = documented(60, "Candidates per written file, the unit that is resumed.", "images", 1, 100_000)
-    classes: tuple[int, ...] | None = documented(None, "Class numbers to generate; all when left out.", "", 0, 999_999)
+    batch_size: int = documented(
+        64, "Candidates denoised together; changes the speed only.", "images", 1, 4096
+    )
+    part_size: int = documented(
+        60, "Candidates per written file, the unit that is resumed.", "images", 1, 100_000
+    )
+    classes: tuple[int, ...] | None = documented(
+        None, "Class numbers to generate; all when left out.", "", 0, 999_999
+    )
 
 
 @dataclass(frozen=True)
 class ScoreRecipe:
     """Scoring of the pool by the teacher."""
 
-    batch_size: int = documented(256, "Candidates scored together; changes the speed only.", "images", 1, 65_536)
+    batch_size: int = documented(
+        256, "Candidates scored together; changes the speed only.", "images", 1, 65_536
+    )
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,17 @@ class SelectRecipe:
     selector: str = documented("psr", "Rule that picks.", choices=SELECTORS)
     ipc: int = documented(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
     alpha: float | None = _weight("Weight of reliability; the preset of the images per class when left out.")
-    beta: float | None = _weight("Weight of entropy (subtracted); the preset of the images per class when left out.")
+    beta: float | None = _weight(
+        "Weight of entropy (subtracted); the preset of the images per class when left out."
+    )
     gamma: float | None = _weight("Weight of diversity; the preset of the images per class when left out.")
     temperature: float = documented(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     normalize: bool = documented(True, "Scale each term to [0, 1] over the pool of the class.")
-    on_shortage: str = documented("fill", "What to do when too few candidates are eligible.", choices=("fill", "short"))
+    on_shortage: str = documented(
+        "fill", "What to do when too few candidates are eligible.", choices=("fill", "short")
+    )
     seed: int = _seed("Seed of the selector random.")
-    name: str = documented("current", "Name the selection is kept under.")
+    name: str = documented("current", "Name the selection is kept under.", folder=True)
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,9 @@ class RefineRecipe:
     lam: float = documented(0.5, "Confidence at which the label weight is 1 (lambda).", "", 0.0, 1.0)
     w_min: float = documented(0.1, "Least label weight.", "", 0.0, 100.0)
     w_max: float = documented(2.0, "Greatest label weight.", "", 0.0, 100.0)
-    optimizer: str = documented("sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam"))
+    optimizer: str = documented(
+        "sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam")
+    )
     batch_size: int = documented(64, "Latents refined together; changes the speed only.", "images", 1, 4096)
     seed: int = _seed("Base seed of the timesteps and the noise.")
 
@@ -91,7 +105,9 @@ class EvaluateRecipe:
     """Training students on the set; the numbers are the DC protocol's."""
 
     student: str = documented("convnet-3", "Network that is trained on the set.")
-    protocol: str = documented("kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS)
+    protocol: str = documented(
+        "kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS
+    )
     n_seeds: int = documented(3, "Students per row; their mean and spread are shown.", "students", 1, 100)
     epochs: int = documented(300, "Passes over the set.", "epochs", 1, 100_000)
     batch_size: int = documented(256, "Images per gradient step.", "images", 1, 65_536)
@@ -103,14 +119,14 @@ class EvaluateRecipe:
     n_checks: int = documented(10, "Points of the accuracy curve.", "points", 1, 1000)
     arms: tuple[str, ...] = documented(ARMS, "Which forms of the selection are trained on.", choices=ARMS)
     controls: bool = documented(True, "Train random real images and generate-and-use beside it.")
-    compare: tuple[str, ...] = documented((), "Names of other saved selections to train on too.")
+    compare: tuple[str, ...] = documented((), "Names of other saved selections to train on too.", folder=True)
 
 
 @dataclass(frozen=True)
 class ExportRecipe:
     """Writing the set out."""
 
-    name: str = documented("set", "Name of the folder under exports/.")
+    name: str = documented("set", "Name of the folder under exports/.", folder=True)
     refined: bool = documented(True, "Write the refined pictures; the selected ones otherwise.")
     formats: tuple[str, ...] = documented(("folder",), "What is written.", choices=FORMATS)
     zip: bool = documented(True, "Also write one zip file.")
@@ -192,13 +208,22 @@ def split_key(key: str) -> tuple[str, str]:
     if section and section not in SECTIONS:
         fix = did_you_mean(section, SECTIONS) + "Correct the name of the table."
         raise RecipeError(f"unknown table [{section}]. Tables: {', '.join(SECTIONS)}.", fix, key)
-    known = _fields(section)
-    if name not in known:
-        listed = sorted(known if section else [*known, *SECTIONS])
-        place = f"[{section}]" if section else "a recipe"
-        problem = f'unknown key "{key}". Keys of {place}: {", ".join(listed)}.'
-        raise RecipeError(problem, did_you_mean(name, listed) + "Correct the key.", key)
+    if name not in _fields(section):
+        raise _unknown_key(section, name)
     return section, name
+
+
+def _unknown_key(section: str, name: str) -> RecipeError:
+    """The near match is looked for in the table first, then the same name in other tables."""
+    known = _fields(section)
+    listed = sorted(known if section else [*known, *SECTIONS])
+    place = f"[{section}]" if section else "a recipe"
+    key = f"{section}.{name}".lstrip(".")
+    elsewhere = [full for full in keys() if full.endswith(f".{name}")]
+    hint = did_you_mean(name, listed) or (f'Did you mean "{elsewhere[0]}"? ' if elsewhere else "")
+    return RecipeError(
+        f'unknown key "{key}". Keys of {place}: {", ".join(listed)}.', hint + "Correct the key.", key
+    )
 
 
 def check_value(key: str, value: Any) -> Any:
@@ -212,7 +237,9 @@ def field_help(section: str, key: str) -> FieldHelp:
     full = f"{section}.{key}".lstrip(".")
     section, name = split_key(full)
     spec = _fields(section)[name]
-    return FieldHelp(full, spec.default, spec.metadata["help"], spec.metadata["unit"], range_text(spec.metadata))
+    return FieldHelp(
+        full, spec.default, spec.metadata["help"], spec.metadata["unit"], range_text(spec.metadata)
+    )
 
 
 def describe(recipe: Recipe) -> list[FieldHelp]:

@@ -1,0 +1,65 @@
+"""What the ledger keeps: selections, jobs and evaluations as plain frozen records."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """One saved selection. Every dict is by class; lists inside are parallel to `picks`, in pick order."""
+
+    name: str
+    picks: dict[int, list[int]]  # candidate ids
+    scores: dict[int, list[float]]
+    terms: dict[int, list[list[float]]]  # weighted reliability, entropy (negative), diversity
+    filled: dict[int, list[bool]]  # taken although not eligible
+    shortfall: dict[int, int]  # picks that were asked for beyond the eligible candidates
+    settings: dict[str, Any]  # weights, ipc, temperature, selector, seed ...
+    inputs_hash: str
+    created: float = field(default_factory=time.time)  # seconds since 1970
+
+    @property
+    def candidate_ids(self) -> list[int]:
+        """All picks, class by class, in pick order inside a class."""
+        return [cid for class_id in sorted(self.picks) for cid in self.picks[class_id]]
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One long step that was asked for. `status`: queued, running, done, failed, cancelled or interrupted."""
+
+    id: int
+    stage: str
+    params: dict[str, Any]
+    status: str = "queued"
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    problem: str = ""
+    fix: str = ""
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """One trained student: accuracies are shares in [0, 1] on the test set; `last` is the headline."""
+
+    selection: str
+    arm: str  # "refined", "selected", "random real", "generate-and-use" ...
+    student: str
+    protocol: str
+    label_regime: str
+    ipc: int
+    seed: int
+    n_images: int
+    last: float
+    best: float
+    curve: list[tuple[int, float]]  # (epoch or step, accuracy)
+    seconds: float
+    inputs_hash: str
+    created: float = field(default_factory=time.time)

@@ -1,0 +1,196 @@
+"""Marks and settings with undo.
+
+Undo works on an append-only list of actions, each with the state before and after it, so it survives a restart. A new action
+drops what had been undone: it stays in the list, out of reach.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from psr_studio.errors import SelectionError
+from psr_studio.storage.database import Database
+
+Mark = Literal["pin", "veto"]
+MARKS = ("pin", "veto")
+APPLIED, UNDONE, DROPPED = 0, 1, 2
+HISTORY_SCHEMA = """
+CREATE TABLE IF NOT EXISTS marks (
+    candidate_id INTEGER PRIMARY KEY, mark TEXT NOT NULL, reason TEXT NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, kind TEXT NOT NULL, description TEXT NOT NULL,
+    before TEXT NOT NULL, after TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);
+"""
+
+
+class History(Database):
+    """What the user did by hand in a workspace: pins, vetoes and current settings."""
+
+    # Marks
+
+    def set_marks(self, candidate_ids: Iterable[int], mark: Mark | None, reason: str = "") -> str | None:
+        """Pin, veto or clear (None) candidates as one undoable action; returns its description, None if nothing changed."""
+        if mark not in (*MARKS, None):
+            raise SelectionError(
+                f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}, or none to clear."
+            )
+        with self._transaction():
+            state = self._marks()
+            before: dict[str, Any] = {}
+            after: dict[str, Any] = {}
+            place = max((row[2] for row in state.values()), default=0)
+            for cid in dict.fromkeys(int(c) for c in candidate_ids):
+                old = state.get(cid)
+                place += 1
+                new = None if mark is None else [mark, reason, place]
+                if (old and old[:2]) != (new and new[:2]):
+                    before[str(cid)], after[str(cid)] = old, new
+            if not after:
+                return None
+            noun = f"candidate {next(iter(after))}" if len(after) == 1 else f"{len(after)} candidates"
+            return self._act("marks", f"{mark or 'clear'} {noun}", before, after)
+
+    def marks(self) -> dict[int, str]:
+        """All marks: candidate id to "pin" or "veto"."""
+        return {cid: row[0] for cid, row in self._read_marks().items()}
+
+    def mark_reasons(self) -> dict[int, str]:
+        """The reasons that were given with marks; those without a reason are left out."""
+        return {cid: row[1] for cid, row in self._read_marks().items() if row[1]}
+
+    def pinned(self) -> list[int]:
+        """Pinned candidates in the order they were pinned."""
+        rows = self._read_marks().items()
+        return [cid for cid, row in sorted(rows, key=lambda item: item[1][2]) if row[0] == "pin"]
+
+    def vetoed(self) -> list[int]:
+        """Vetoed candidates by number."""
+        return sorted(cid for cid, row in self._read_marks().items() if row[0] == "veto")
+
+    # Settings
+
+    def set_settings(self, values: Mapping[str, Any], merge_within: float = 0.0) -> str | None:
+        """Change current settings (weights, ipc, temperature ...) as one undoable action.
+
+        Args:
+            values: plain JSON values; keys that are not named stay.
+            merge_within: a change of the same keys at most so many seconds after the last one joins it, so that one drag of a
+                slider is one undo.
+
+        Returns:
+            Its description, or None when nothing changed.
+        """
+        with self._transaction():
+            current = self._settings()
+            changed = {k: v for k, v in values.items() if k not in current or current[k] != v}
+            if not changed:
+                return None
+            before = {k: [current[k]] if k in current else None for k in changed}
+            last = self._rows("SELECT * FROM actions WHERE undone = ? ORDER BY id DESC LIMIT 1", APPLIED)
+            if last and self._joins(last[0], changed, merge_within):
+                before = json.loads(last[0]["before"])
+                self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (DROPPED, last[0]["id"]))
+            after = {k: [v] for k, v in changed.items()}
+            return self._act("settings", _settings_text(before, after), before, after)
+
+    def settings(self) -> dict[str, Any]:
+        """The current settings; {} before the first change."""
+        with self._lock:
+            return self._settings()
+
+    # Undo
+
+    def undo(self) -> str | None:
+        """Take back the last action; returns its description, None when there is nothing to take back."""
+        return self._step(APPLIED, "DESC", "before", UNDONE)
+
+    def redo(self) -> str | None:
+        """Do again what was taken back last; returns its description, None when there is nothing."""
+        return self._step(UNDONE, "ASC", "after", APPLIED)
+
+    def next_undo(self) -> str | None:
+        """Description of what `undo` would take back."""
+        return self._peek(APPLIED, "DESC")
+
+    def next_redo(self) -> str | None:
+        """Description of what `redo` would do again."""
+        return self._peek(UNDONE, "ASC")
+
+    # Inside
+
+    def _marks(self) -> dict[int, list]:
+        rows = self._db.execute("SELECT candidate_id, mark, reason, place FROM marks").fetchall()
+        return {row[0]: [row[1], row[2], row[3]] for row in rows}
+
+    def _read_marks(self) -> dict[int, list]:
+        with self._lock, self._explained():
+            return self._marks()
+
+    def _settings(self) -> dict[str, Any]:
+        return {row["key"]: json.loads(row["value"]) for row in self._rows("SELECT * FROM settings")}
+
+    def _joins(self, last: sqlite3.Row, changed: Mapping[str, Any], within: float) -> bool:
+        return (
+            last["kind"] == "settings"
+            and time.time() - last["created"] <= within
+            and json.loads(last["after"]).keys() == changed.keys()
+        )
+
+    def _act(self, kind: str, description: str, before: dict, after: dict) -> str:
+        self._db.execute("UPDATE actions SET undone = ? WHERE undone = ?", (DROPPED, UNDONE))
+        self._db.execute(
+            "INSERT INTO actions (created, kind, description, before, after) VALUES (?, ?, ?, ?, ?)",
+            (time.time(), kind, description, json.dumps(before), json.dumps(after)),
+        )
+        self._apply(kind, after)
+        return description
+
+    def _apply(self, kind: str, state: dict[str, Any]) -> None:
+        """Bring the named marks or settings into `state`; None means absent."""
+        table, key = ("marks", "candidate_id") if kind == "marks" else ("settings", "key")
+        for name, row in state.items():
+            if row is None:
+                self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (name,))
+            elif kind == "marks":
+                self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", (int(name), *row))
+            else:
+                self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(row[0])))
+
+    def _step(self, where: int, order: str, side: str, flag: int) -> str | None:
+        with self._transaction():
+            rows = self._rows(f"SELECT * FROM actions WHERE undone = ? ORDER BY id {order} LIMIT 1", where)
+            if not rows:
+                return None
+            self._apply(rows[0]["kind"], json.loads(rows[0][side]))
+            self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (flag, rows[0]["id"]))
+            return rows[0]["description"]
+
+    def _peek(self, where: int, order: str) -> str | None:
+        rows = self._rows(
+            f"SELECT description FROM actions WHERE undone = ? ORDER BY id {order} LIMIT 1", where
+        )
+        return rows[0]["description"] if rows else None
+
+
+def _settings_text(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What changed, in words: "alpha 3 to 2.5, ipc 10"."""
+
+    def word(row: list | None) -> str:
+        return (
+            ""
+            if row is None or row[0] is None
+            else f"{row[0]:g}"
+            if isinstance(row[0], float)
+            else str(row[0])
+        )
+
+    parts = []
+    for key, row in after.items():
+        old, new = word(before.get(key)), word(row) or "preset"
+        parts.append(f"{key} {old} to {new}" if old else f"{key} {new}")
+    return ", ".join(parts)

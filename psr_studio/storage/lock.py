@@ -1,0 +1,82 @@
+"""One writer per workspace: an operating system lock, which dies with its process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from psr_studio.errors import WorkspaceError
+from psr_studio.storage.atomic import disk_error
+
+LOCK_NAME = ".lock"
+
+
+class FolderLock:
+    """Holds `<root>/.lock` from construction to `release`.
+
+    Raises:
+        WorkspaceError: another process (named by its number) or this one holds it; or the folder cannot be written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / LOCK_NAME
+        try:
+            self._file: IO[str] | None = open(self.path, "a+", encoding="ascii")
+        except OSError as err:
+            raise disk_error(err, self.path) from err
+        try:
+            _lock(self._file)
+        except OSError as err:
+            holder = _holder(self._file)
+            self._file.close()
+            raise _taken(root, holder) from err
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go; the file stays, since removing it would race with the next process. May be called twice."""
+        if self._file is not None:
+            _unlock(self._file)
+            self._file.close()
+            self._file = None
+
+
+def _taken(root: Path, holder: str) -> WorkspaceError:
+    if holder == str(os.getpid()):
+        who, fix = "this process", "Close the other one first, or choose another workspace folder."
+    else:
+        who = f"another process (number {holder})" if holder else "another process"
+        fix = "Close the PSR Studio that runs there, or choose another workspace folder."
+    return WorkspaceError(f'The workspace "{root}" is already open in {who}.', fix)
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read(32).strip()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Windows locks bytes, and locked bytes cannot be read: lock one far behind the process number.
+    FAR_BYTE = 1 << 20
+
+    def _lock(file: IO[str]) -> None:
+        file.seek(FAR_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _unlock(file: IO[str]) -> None:
+        file.seek(FAR_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: IO[str]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: IO[str]) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)

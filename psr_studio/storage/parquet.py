@@ -1,0 +1,230 @@
+"""One Parquet part: arrays in, arrays out, readable by `datasets`, pandas and DuckDB as it stands.
+
+Shapes: n rows; uint8 (n, H, W, C) is stored as PNG in the Hugging Face Image convention, float32 (n, ...) as a list of
+fixed length whose shape stands in the metadata, int64 (n,) as it is. "class" is a ClassLabel when class names are given.
+
+Every part carries the metadata key "psr_studio": JSON with the format version, the hash of the inputs it was made from, the
+hash of its contents, the settings that made it and the shapes. Pages carry checksums, so a flipped bit is found on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from psr_studio.errors import WorkspaceError
+from psr_studio.storage.atomic import write_bytes
+
+FORMAT_VERSION = 1
+META_KEY = b"psr_studio"
+PNG_LEVEL = 1  # level 6 is three times slower for 5 % fewer bytes
+
+
+@dataclass(frozen=True)
+class PartInfo:
+    """What a part says about itself."""
+
+    format_version: int
+    inputs_hash: str
+    content_hash: str
+    n_rows: int
+    settings: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def stable_hash(obj: Any) -> str:
+    """Hash plain data (dicts in any order, lists, tuples, text, numbers, None) to 32 hex digits."""
+    text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def write_part(
+    path: Path,
+    columns: Mapping[str, np.ndarray | Sequence[str]],
+    *,
+    inputs_hash: str,
+    settings: Mapping[str, Any] | None = None,
+    class_names: Sequence[str] = (),
+) -> PartInfo:
+    """Write the columns (equal lengths) as one atomic file and return what it says about itself.
+
+    Raises:
+        WorkspaceError: the disk is full or read-only; then nothing of the part remains and an older one is whole.
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    assert len(set(lengths.values())) == 1, f"columns of unequal length: {lengths}"
+    arrays, features, shapes = {}, {}, {}
+    for name, values in columns.items():
+        arrays[name], features[name] = _encode(name, values, class_names)
+        if isinstance(values, np.ndarray):
+            shapes[name] = tuple(values.shape[1:])
+    info = PartInfo(
+        FORMAT_VERSION,
+        inputs_hash,
+        content_hash(columns),
+        next(iter(lengths.values())),
+        dict(settings or {}),
+        shapes,
+    )
+    about = {key: value for key, value in vars(info).items() if key != "n_rows"}
+    table = pa.table(arrays).replace_schema_metadata(
+        {META_KEY: json.dumps(about), b"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    sink = pa.BufferOutputStream()
+    words = [name for name, values in columns.items() if not isinstance(values, np.ndarray)]
+    pq.write_table(table, sink, compression="none", use_dictionary=words, write_page_checksum=True)
+    write_bytes(path, memoryview(sink.getvalue()))
+    return info
+
+
+def read_info(path: Path) -> PartInfo:
+    """Read a part's footer only.
+
+    Raises:
+        WorkspaceError: the file is missing, cut off, not ours, or of a newer format version.
+    """
+    with _reading(path) as file:
+        return _info(file, path)
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Read columns in their first form: int64 (n,), float32 (n, ...); images as a list of PNG bytes; text as a list.
+
+    Raises:
+        WorkspaceError: names the file, when it is damaged, not ours or lacks a column.
+    """
+    with _reading(path) as file:
+        info = _info(file, path)
+        if missing := [name for name in names if name not in file.schema_arrow.names]:
+            raise damaged(path, f"it has no column {', '.join(missing)}")
+        table = file.read(columns=list(names))
+        return {name: _decode(table.column(name), info.shapes.get(name)) for name in names}
+
+
+def damaged(path: Path, reason: str) -> WorkspaceError:
+    """The error for one file that cannot be used; all others can."""
+    return WorkspaceError(
+        f'The file "{path}" is damaged: {reason}.',
+        "Delete this file and run its step again: only this part is made anew, all others are kept.",
+    )
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode uint8 (H, W, C), C = 1 or 3, as PNG without loss."""
+    stream = io.BytesIO()
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "png", compress_level=PNG_LEVEL)
+    return stream.getvalue()
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """Decode PNG bytes to uint8 (H, W, C); OSError or SyntaxError when they are cut off or not a picture."""
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        pixels = np.asarray(picture)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def content_hash(columns: Mapping[str, np.ndarray | Sequence[str]]) -> str:
+    """Hash names, shapes, types and values of the columns; equal data give equal hashes on every machine."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(columns):
+        values = columns[name]
+        if not isinstance(values, np.ndarray):
+            digest.update(f"{name}:{json.dumps(list(values))}".encode())
+            continue
+        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        digest.update(f"{name}:{little.dtype.str}:{little.shape}".encode())
+        digest.update(little.tobytes())
+    return digest.hexdigest()
+
+
+def _plain(obj: Any) -> Any:
+    """numpy scalars and arrays, for JSON."""
+    if isinstance(obj, (np.generic, np.ndarray)):
+        return obj.tolist()
+    raise TypeError(f"cannot hash {type(obj).__name__}")
+
+
+def _encode(
+    name: str, values: np.ndarray | Sequence[str], class_names: Sequence[str]
+) -> tuple[pa.Array, dict]:
+    """One column as Arrow data and as a Hugging Face feature."""
+    if not isinstance(values, np.ndarray):
+        return pa.array(list(values), pa.string()), {"dtype": "string", "_type": "Value"}
+    if values.ndim == 4 and values.dtype == np.uint8:
+        kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+        return pa.array([{"bytes": encode_png(x), "path": None} for x in values], kind), {"_type": "Image"}
+    if values.ndim == 1 and values.dtype == np.int64:
+        label = {"names": list(class_names), "_type": "ClassLabel"}
+        return pa.array(values), label if name == "class" and class_names else {
+            "dtype": "int64",
+            "_type": "Value",
+        }
+    assert values.dtype == np.float32 and values.ndim >= 2, f"{name}: {values.dtype} {values.shape}"
+    width = int(np.prod(values.shape[1:]))
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), width)
+    return flat, {"feature": {"dtype": "float32", "_type": "Value"}, "length": width, "_type": "Sequence"}
+
+
+def _decode(column: pa.ChunkedArray, shape: tuple[int, ...] | None) -> Any:
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if pa.types.is_struct(whole.type):
+        return whole.field("bytes").to_pylist()
+    if pa.types.is_fixed_size_list(whole.type):
+        return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), *(shape or (-1,)))
+    if pa.types.is_string(whole.type):
+        return whole.to_pylist()
+    return whole.to_numpy(zero_copy_only=False)
+
+
+def _info(file: pq.ParquetFile, path: Path) -> PartInfo:
+    raw = (file.schema_arrow.metadata or {}).get(META_KEY)
+    if raw is None:
+        raise damaged(path, "PSR Studio did not write it")
+    about = json.loads(raw)
+    if about["format_version"] > FORMAT_VERSION:
+        raise newer_format(path, about["format_version"])
+    shapes = {name: tuple(shape) for name, shape in about.pop("shapes").items()}
+    return PartInfo(n_rows=file.metadata.num_rows, shapes=shapes, **about)
+
+
+def newer_format(path: Path, found: int) -> WorkspaceError:
+    """The error for a file or folder that a later PSR Studio wrote."""
+    return WorkspaceError(
+        f'"{path}" has format version {found}; this PSR Studio reads versions up to {FORMAT_VERSION}.',
+        "Update PSR Studio, or choose another workspace folder. Nothing was changed.",
+    )
+
+
+class _reading:
+    """Open a part; whatever Arrow finds wrong becomes one error that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> pq.ParquetFile:
+        try:
+            self.file = pq.ParquetFile(self.path, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as err:
+            raise self._explain(err) from err
+        return self.file
+
+    def __exit__(self, kind: Any, err: BaseException | None, trace: Any) -> None:
+        self.file.close()
+        if isinstance(err, (OSError, pa.ArrowException, ValueError, KeyError, TypeError)):
+            raise self._explain(err) from err
+
+    def _explain(self, err: BaseException) -> WorkspaceError:
+        if isinstance(err, FileNotFoundError):
+            return WorkspaceError(f'The file "{self.path}" is not there.', "Run its step again.")
+        return damaged(self.path, str(err).splitlines()[0].rstrip(".") or type(err).__name__)

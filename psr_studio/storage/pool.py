@@ -1,0 +1,230 @@
+"""The pool as plain arrays, read from its parts only as far as they are asked for.
+
+Shapes: N candidates in pool order (by class, then index), latents (N, c, h, w) float32, images uint8 (n, H, W, C). A
+position is an index into the pool order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from psr_studio.errors import WorkspaceError
+from psr_studio.storage.parquet import PartInfo, damaged, decode_png, read_columns, read_info, stable_hash
+
+CANDIDATES_PER_CLASS = 1_000_000
+CACHED_PARTS = 16  # pictures of the parts touched last; 60 pictures of 256 px are about 7 MiB
+BLANK = 128  # grey level that stands for a picture that cannot be read
+
+
+class Broken(NamedTuple):
+    """A file that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+
+def candidate_id(class_id: int, index: int) -> int:
+    """The number of candidate `index` of a class, unique in a workspace."""
+    assert 0 <= index < CANDIDATES_PER_CLASS, f"index {index} of a class"
+    return class_id * CANDIDATES_PER_CLASS + index
+
+
+class _Part(NamedTuple):
+    path: Path
+    info: PartInfo
+    ids: np.ndarray
+    seeds: np.ndarray
+    class_id: int
+
+
+class Pool:
+    """All candidates on disk. Opening reads numbers only; pictures and latents follow on first use.
+
+    `broken` names the files that were left out, and grows when a picture turns out to be damaged. Safe to share between
+    threads. The arrays are read-only views of one snapshot: open again to see parts written later.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.broken: list[Broken] = []
+        self._parts = self._open(paths)
+        ids = concat([p.ids for p in self._parts], np.int64)
+        order = np.argsort(ids, kind="stable")
+        self.candidate_ids = frozen(ids[order])
+        self.labels = frozen(self.candidate_ids // CANDIDATES_PER_CLASS)
+        self.seeds = frozen(concat([p.seeds for p in self._parts], np.int64)[order])
+        sizes = [len(p.ids) for p in self._parts]
+        self._part_of = np.repeat(np.arange(len(sizes)), sizes)[order]
+        self._row_of = concat([np.arange(n) for n in sizes], np.int64)[order]
+        self._latents: np.ndarray | None = None
+        self._pngs: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self.candidate_ids)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Candidates by class, int64 (highest class + 1,)."""
+        return np.bincount(self.labels)
+
+    @property
+    def settings(self) -> dict:
+        """Generator settings of the first part; {} for an empty pool."""
+        return dict(self._parts[0].info.settings) if self._parts else {}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of the pictures; (0, 0, 0) for an empty pool."""
+        return self._parts[0].info.shapes["image"] if self._parts else (0, 0, 0)
+
+    @property
+    def latents(self) -> np.ndarray:
+        """All latents (N, c, h, w) float32, kept after the first use. For a few of them see `latents_at`."""
+        with self._lock:
+            if self._latents is None:
+                self._latents = frozen(self.latents_at(np.arange(len(self))))
+            return self._latents
+
+    def latents_at(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Latents of some positions, (n, c, h, w) float32, in the order asked; reads only the parts they lie in."""
+        positions = np.asarray(positions, np.int64)
+        if self._latents is not None:
+            return self._latents[positions]
+        shape = self._parts[0].info.shapes["latent"] if self._parts else (0, 0, 0)
+        found = np.empty((len(positions), *shape), np.float32)
+        for part in np.unique(self._part_of[positions]):
+            here = np.flatnonzero(self._part_of[positions] == part)
+            stored = read_columns(self._parts[part].path, ["latent"])["latent"]
+            found[here] = stored[self._row_of[positions[here]]]
+        return found
+
+    def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
+        wanted = np.asarray(candidate_ids, np.int64)
+        found = np.searchsorted(self.candidate_ids, wanted)
+        known = found < len(self)
+        known[known] = self.candidate_ids[found[known]] == wanted[known]
+        if not known.all():
+            raise WorkspaceError(
+                f"Candidates {some(wanted[~known])} are not in the pool of {len(self)} candidates.",
+                "Select again from this pool, or restore the pool they were taken from.",
+            )
+        return found
+
+    def png(self, position: int) -> bytes:
+        """The stored PNG of one candidate, byte for byte; WorkspaceError when its part cannot be read."""
+        return self._part_pngs(int(self._part_of[position]))[int(self._row_of[position])]
+
+    def images(
+        self, positions: Sequence[int] | np.ndarray | None = None, *, strict: bool = True
+    ) -> np.ndarray:
+        """Pictures uint8 (n, H, W, C), of all candidates when `positions` is None.
+
+        A damaged picture is a WorkspaceError naming file and candidate; with `strict=False` it is a grey tile, and its file
+        is added to `broken`.
+        """
+        chosen = np.arange(len(self)) if positions is None else np.asarray(positions, np.int64)
+        out = np.full((len(chosen), *self.image_shape), BLANK, np.uint8)
+        for i, position in enumerate(chosen):
+            try:
+                out[i] = self._image(int(position))
+            except WorkspaceError as err:
+                if strict:
+                    raise
+                self._note(Broken(self._parts[self._part_of[position]].path, err.problem))
+        return out
+
+    def content_hash(self, class_id: int | None = None) -> str:
+        """Hash of the stored contents of one class, or of the whole pool."""
+        chosen = [p for p in self._parts if class_id is None or p.class_id == class_id]
+        return stable_hash([p.info.content_hash for p in chosen])
+
+    def inputs_hashes(self) -> dict[Path, str]:
+        """What each part in use was made from."""
+        return {p.path: p.info.inputs_hash for p in self._parts}
+
+    def _image(self, position: int) -> np.ndarray:
+        data = self.png(position)
+        try:
+            pixels = decode_png(data)
+        except (OSError, SyntaxError, ValueError) as err:
+            raise self._bad_picture(position, str(err)) from err
+        if pixels.shape != self.image_shape:
+            raise self._bad_picture(position, f"shape {pixels.shape}, expected {self.image_shape}")
+        return pixels
+
+    def _bad_picture(self, position: int, reason: str) -> WorkspaceError:
+        path = self._parts[self._part_of[position]].path
+        return damaged(
+            path, f"the picture of candidate {self.candidate_ids[position]} cannot be read ({reason})"
+        )
+
+    def _part_pngs(self, part: int) -> list[bytes]:
+        with self._lock:
+            if part not in self._pngs:
+                self._pngs[part] = read_columns(self._parts[part].path, ["image"])["image"]
+                if len(self._pngs) > CACHED_PARTS:
+                    self._pngs.popitem(last=False)
+            self._pngs.move_to_end(part)
+            return self._pngs[part]
+
+    def _note(self, broken: Broken) -> None:
+        with self._lock:
+            if broken not in self.broken:
+                self.broken.append(broken)
+
+    def _open(self, paths: Sequence[Path]) -> list[_Part]:
+        parts: list[_Part] = []
+        ids_of: dict[int, list[np.ndarray]] = {}
+        for path in paths:
+            try:
+                part = _open_part(path)
+                _check_alike(part, parts, ids_of.get(part.class_id, []))
+            except WorkspaceError as err:
+                self.broken.append(Broken(path, err.problem))
+                continue
+            ids_of.setdefault(part.class_id, []).append(part.ids)
+            parts.append(part)
+        return parts
+
+
+def _open_part(path: Path) -> _Part:
+    info = read_info(path)
+    stored = read_columns(path, ["candidate_id", "seed"])
+    ids = stored["candidate_id"]
+    return _Part(path, info, ids, stored["seed"], int(ids[0]) // CANDIDATES_PER_CLASS if len(ids) else -1)
+
+
+def _check_alike(part: _Part, others: list[_Part], same_class: list[np.ndarray]) -> None:
+    """A part of another bundle or of an older part size must not mix with the rest."""
+    shapes = {name: part.info.shapes.get(name) for name in ("latent", "image")}
+    if None in shapes.values():
+        raise damaged(part.path, "it has no pictures or no latents")
+    if others and shapes != (first := {name: others[0].info.shapes[name] for name in shapes}):
+        raise damaged(part.path, f"its shapes are {shapes}, those of the other parts {first}")
+    repeated = part.ids[np.isin(part.ids, concat(same_class, np.int64))]
+    if len(repeated):
+        raise damaged(part.path, f"it repeats candidates of another part, such as {int(repeated[0])}")
+
+
+def concat(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
+    """Join 1-d arrays, of which there may be none."""
+    return np.concatenate(arrays).astype(dtype) if arrays else np.zeros(0, dtype)
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Mark an array that is shared as read-only."""
+    array.setflags(write=False)
+    return array
+
+
+def some(ids: np.ndarray, n: int = 5) -> str:
+    """The first few numbers in words: "3, 4, 5 and 12 more"."""
+    shown = ", ".join(str(int(i)) for i in ids[:n])
+    return shown if len(ids) <= n else f"{shown} and {len(ids) - n} more"

@@ -1,0 +1,157 @@
+"""Teacher scores and refined latents as plain arrays.
+
+Shapes: N candidates in pool order, C classes: logits (N, C) and embeddings (N, D) float32. A refined set of n pictures:
+latents (n, c, h, w) float32, images uint8 (n, H, W, C), traces (n, L) float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from psr_studio.errors import WorkspaceError
+from psr_studio.storage.parquet import damaged, decode_png, read_columns, read_info
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Teacher outputs in pool order. Where `scored` is False (only with `require_all=False`) the rows are NaN."""
+
+    candidate_ids: np.ndarray  # (N,) int64
+    logits: np.ndarray  # (N, C) float32
+    embeddings: np.ndarray  # (N, D) float32
+    scored: np.ndarray  # (N,) bool
+    broken: list[Broken] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Refined latents of a selection: by class, in pick order inside a class."""
+
+    candidate_ids: np.ndarray  # (n,) int64
+    labels: np.ndarray  # (n,) int64
+    latents: np.ndarray  # (n, c, h, w) float32
+    images: np.ndarray  # (n, H, W, C) uint8
+    traces: np.ndarray  # (n, L) float32, the loss at each step
+    inputs_hashes: dict[int, str]  # by class
+    broken: list[Broken] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.candidate_ids)
+
+
+def load_scores(pool: Pool, paths: Sequence[Path], require_all: bool = True) -> Scores:
+    """Read score parts and put them in pool order; rows of candidates that left the pool are dropped.
+
+    Raises:
+        WorkspaceError: a candidate has no scores (with the damaged file, if that is why) or values that are not finite.
+    """
+    stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"])
+    ids = concat([s["candidate_id"] for s in stored], np.int64)
+    last = {int(cid): row for row, cid in enumerate(ids)}
+    rows = np.array([last.get(int(cid), -1) for cid in pool.candidate_ids], np.int64)
+    scored = rows >= 0
+    if require_all and not scored.all():
+        raise _unscored(pool, scored, broken)
+    logits = _aligned([s["logits"] for s in stored], rows)
+    embeddings = _aligned([s["embedding"] for s in stored], rows)
+    check_finite(pool.candidate_ids[scored], logits[scored], embeddings[scored])
+    return Scores(pool.candidate_ids, frozen(logits), frozen(embeddings), frozen(scored), broken)
+
+
+def check_finite(candidate_ids: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
+    """Raise WorkspaceError naming the candidates whose teacher outputs hold NaN or infinity."""
+    wrong = ~(np.isfinite(logits).all(axis=1) & np.isfinite(embeddings).all(axis=1))
+    if wrong.any():
+        raise WorkspaceError(
+            f"The teacher's outputs of {int(wrong.sum())} candidates are not finite numbers: "
+            f"{some(candidate_ids[wrong])}.",
+            "Run the score step again; if it stays, generate these candidates again or check the teacher's weights.",
+        )
+
+
+def load_refined(files: Mapping[int, Path]) -> Refined:
+    """Read refined classes (class to file); damaged files are named in `broken`, the others are used.
+
+    Raises:
+        WorkspaceError: no file can be read.
+    """
+    names = ["candidate_id", "latent", "image", "trace"]
+    kept: list[dict] = []
+    hashes: dict[int, str] = {}
+    broken: list[Broken] = []
+    for class_id, path in sorted(files.items()):
+        try:
+            stored = read_columns(path, names)
+            stored["image"] = _decode_all(path, stored)
+            _check_alike(path, stored, kept)
+            hashes[class_id] = read_info(path).inputs_hash
+        except WorkspaceError as err:
+            broken.append(Broken(path, err.problem))
+            continue
+        kept.append(stored)
+    if not kept:
+        reasons = "".join(f" {b.reason}" for b in broken[:1])
+        raise WorkspaceError(f"There are no refined latents.{reasons}", "Run the refine step.")
+    ids, latents, images = (np.concatenate([s[name] for s in kept]) for name in names[:3])
+    traces = _padded([s["trace"] for s in kept])
+    return Refined(ids, ids // CANDIDATES_PER_CLASS, latents, images, traces, hashes, broken)
+
+
+def _decode_all(path: Path, stored: dict) -> np.ndarray:
+    try:
+        return np.stack([decode_png(data) for data in stored["image"]])
+    except (OSError, SyntaxError, ValueError) as err:
+        raise damaged(path, f"a picture in it cannot be read ({err})") from err
+
+
+def _check_alike(path: Path, stored: dict, others: list[dict]) -> None:
+    for name in ("latent", "image"):
+        found = stored[name].shape[1:]
+        if others and found != others[0][name].shape[1:]:
+            raise damaged(
+                path, f"its {name} has shape {found}, that of other classes {others[0][name].shape[1:]}"
+            )
+
+
+def _padded(traces: list[np.ndarray]) -> np.ndarray:
+    """Stack loss traces; classes refined with fewer steps end in NaN."""
+    out = np.full((sum(map(len, traces)), max(t.shape[1] for t in traces)), np.nan, np.float32)
+    start = 0
+    for trace in traces:
+        out[start : start + len(trace), : trace.shape[1]] = trace
+        start += len(trace)
+    return out
+
+
+def _read_all(paths: Sequence[Path], names: Sequence[str]) -> tuple[list[dict], list[Broken]]:
+    stored, broken = [], []
+    for path in paths:
+        try:
+            stored.append(read_columns(path, names))
+        except WorkspaceError as err:
+            broken.append(Broken(path, err.problem))
+    return stored, broken
+
+
+def _unscored(pool: Pool, scored: np.ndarray, broken: list[Broken]) -> WorkspaceError:
+    why = f" {broken[0].reason}" if broken else ""
+    return WorkspaceError(
+        f"{int((~scored).sum())} of {len(pool)} candidates have no teacher scores, "
+        f"such as {some(pool.candidate_ids[~scored], 3)}.{why}",
+        "Run the score step: it scores only what is missing.",
+    )
+
+
+def _aligned(blocks: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Rows of the stacked blocks; row -1 is NaN."""
+    if not blocks:
+        return np.full((len(rows), 0), np.nan, np.float32)
+    stacked = np.concatenate(blocks)
+    out = np.full((len(rows), stacked.shape[1]), np.nan, np.float32)
+    out[rows >= 0] = stacked[rows[rows >= 0]]
+    return out
