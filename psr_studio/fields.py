@@ -1,7 +1,7 @@
-"""A documented, checked field of a frozen dataclass: help, unit, and range or choices live beside the default.
+"""Documented, checked fields of frozen dataclasses: help, unit, range or choices beside the default.
 
-The type is read from the annotation as written ("int", "float | None", "tuple[str, ...]"), so a module that declares
-fields must postpone annotations.
+The type is read from the annotation as written ("int", "float | None", "tuple[str, ...]"), so a module that
+declares fields must postpone annotations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def documented(
     choices: tuple[str, ...] = (),
     folder: bool = False,
 ) -> Any:
-    """Declare a field; numbers lie in [low, high], words are one of `choices`, and a `folder` is a safe name."""
+    """Declare a field: numbers lie in [low, high], words in `choices`, and a `folder` is a safe name."""
     facts = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices, "folder": folder}
     return field(default=default, metadata=facts)
 
@@ -54,10 +54,10 @@ def check_field(key: str, value: Any, spec: Field) -> Any:
 
 
 def check_folder_name(what: str, name: str) -> str:
-    """Return a name that becomes a folder; RecipeError when it could leave its place or upset a file system."""
+    """Return a name that becomes a folder; RecipeError when it could leave its place or upset a disk."""
     if not re.fullmatch(r"\w(?:[\w .@+-]{0,78}[\w@+-])?", name):
         raise RecipeError(
-            f'The name of {what} is {_shown(name)}, but it must be up to 80 letters, digits, spaces or any of ". @ + - _".',
+            f"The name of {what} is {_shown(name)}, but it must be 1 to 80 letters, digits or any of . @ + - _",
             "Start it with a letter or digit, and leave out slashes and a final dot.",
         )
     return name

@@ -1,4 +1,4 @@
-"""The SQLite book of a workspace: marks, settings, selections, jobs, evaluations, and undo over the first two."""
+"""The SQLite book of a workspace: marks and settings with undo, selections, jobs, evaluations."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LEDGER_SCHEMA = (
 CREATE TABLE IF NOT EXISTS selections (name TEXT PRIMARY KEY, created REAL NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, stage TEXT NOT NULL, params TEXT NOT NULL, status TEXT NOT NULL,
-    done INTEGER NOT NULL, total INTEGER NOT NULL, message TEXT NOT NULL, problem TEXT NOT NULL, fix TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, finished REAL);
+    done INTEGER NOT NULL, total INTEGER NOT NULL, message TEXT NOT NULL, problem TEXT NOT NULL,
+    fix TEXT NOT NULL, created REAL NOT NULL, started REAL, finished REAL);
 CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL);
 """
 )
@@ -33,7 +33,7 @@ class Ledger(History):
 
     Args:
         path: the SQLite file, made when missing.
-        exclusive: this process is the only writer, so jobs found unfinished belong to a dead one and become "interrupted".
+        exclusive: this process is the only writer, so jobs found unfinished are "interrupted".
 
     Raises:
         WorkspaceError: the file is of a newer format version, is not SQLite, or cannot be written to.

@@ -1,11 +1,12 @@
 """The folder on disk: whole parts, one writer, and what is fresh, stale or missing.
 
 ```
-<root>/studio.sqlite  recipe.toml  pool/class=<c>/part-<n>.parquet  scores/<teacher>/class=<c>/part-<n>.parquet
-       refined/<selection>/class=<c>.parquet  exports/<name>/
+<root>/studio.sqlite    recipe.toml    pool/class=<c>/part-<n>.parquet    exports/<name>/
+       scores/<teacher>/class=<c>/part-<n>.parquet    refined/<selection>/class=<c>.parquet
 ```
 
-Parts are replaced whole (`storage.atomic`), so a part that exists is whole and a step resumes at the first missing one.
+Parts are replaced whole (`storage.atomic`), so a part that exists is whole and a step resumes at the first
+missing one.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Workspace:
     def open(cls, root: str | Path, *, create: bool = True, lock: bool = True) -> Workspace:
         """Open a folder as a workspace, and make it when `create`.
 
-        With `lock` this process becomes its only writer; workers that only write parts for a locked owner pass False.
+        With `lock` this process becomes its only writer; workers that write parts for it pass False.
 
         Raises:
             WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere.
@@ -132,7 +133,7 @@ class Workspace:
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe that was saved here, None before the first `save_recipe`; RecipeError names file and line."""
+        """The recipe saved here, None before the first `save_recipe`; RecipeError names file and line."""
         path = self.root / "recipe.toml"
         return recipe_from_toml(path.read_text(encoding="utf-8"), path) if path.is_file() else None
 
@@ -160,12 +161,12 @@ class Workspace:
         settings: Mapping[str, Any] | None = None,
         class_names: Sequence[str] = (),
     ) -> Path:
-        """Write candidates of one class; `settings` are the generator's. WorkspaceError when the disk refuses."""
+        """Write candidates of one class; `settings` are the generator's."""
         n = len(columns.candidate_ids)
         wrong = columns.candidate_ids // CANDIDATES_PER_CLASS != class_id
         assert not wrong.any(), f"candidates {columns.candidate_ids[wrong][:3]} are not of class {class_id}"
         path = self.pool_part_path(class_id, part)
-        stored = {
+        stored: dict[str, np.ndarray | list[str]] = {
             "candidate_id": columns.candidate_ids,
             "class": np.full(n, class_id, np.int64),
             "seed": columns.seeds,
@@ -204,7 +205,7 @@ class Workspace:
     def has_scores_part(
         self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
     ) -> bool:
-        """Whether scores of a pool part can be read and, when a hash is given, were made from these inputs."""
+        """Whether scores of a part can be read and, when a hash is given, were made from these inputs."""
         return _holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
 
     def write_scores_part(

@@ -24,7 +24,8 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write `data` under a temporary name in the folder of `path`, flush it to the disk and rename it.
 
     Raises:
-        WorkspaceError: the disk is full or cannot be written to. The temporary file is gone and an older `path` is whole.
+        WorkspaceError: the disk is full or cannot be written to. Nothing half-written
+            remains, and an older `path` is whole.
     """
     temp = path.parent / f"{TEMP_PREFIX}{os.getpid()}-{_host()}-{uuid.uuid4().hex[:8]}"
     try:
@@ -48,7 +49,7 @@ def disk_error(err: OSError, path: Path, needed: int = 0) -> WorkspaceError:
         free = shutil.disk_usage(_existing(path)).free
         return WorkspaceError(
             f'The disk is full: writing "{path}" needs {gib(needed)}, {gib(free)} are free to this user.',
-            f"Free at least {gib(max(needed, 2**28))} there, then run the same step again: finished parts are kept.",
+            f"Free at least {gib(max(needed, 2**28))} there, then run the step again: whole parts are kept.",
         )
     if err.errno in READ_ONLY:
         return WorkspaceError(

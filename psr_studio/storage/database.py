@@ -100,5 +100,5 @@ def _explain(err: sqlite3.Error, path: Path) -> WorkspaceError:
         )
     return WorkspaceError(
         f'The ledger "{path}" is damaged: {text}.',
-        "Move this file away and open the workspace again: the pool and its scores are kept, marks and results are lost.",
+        "Move this file away and open the workspace again: pool and scores stay, marks and results go.",
     )

@@ -1,7 +1,7 @@
 """Marks and settings with undo.
 
-Undo works on an append-only list of actions, each with the state before and after it, so it survives a restart. A new action
-drops what had been undone: it stays in the list, out of reach.
+Undo works on an append-only list of actions, each with the state before and after it, so it survives a
+restart. A new action drops what had been undone: it stays in the list, out of reach.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CREATE TABLE IF NOT EXISTS marks (
     candidate_id INTEGER PRIMARY KEY, mark TEXT NOT NULL, reason TEXT NOT NULL, place INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS actions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, kind TEXT NOT NULL, description TEXT NOT NULL,
-    before TEXT NOT NULL, after TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, kind TEXT NOT NULL,
+    description TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);
 """
 
 
@@ -34,7 +34,11 @@ class History(Database):
     # Marks
 
     def set_marks(self, candidate_ids: Iterable[int], mark: Mark | None, reason: str = "") -> str | None:
-        """Pin, veto or clear (None) candidates as one undoable action; returns its description, None if nothing changed."""
+        """Pin, veto or clear (None) candidates as one undoable action.
+
+        Returns:
+            Its description, or None when nothing changed.
+        """
         if mark not in (*MARKS, None):
             raise SelectionError(
                 f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}, or none to clear."
@@ -79,8 +83,8 @@ class History(Database):
 
         Args:
             values: plain JSON values; keys that are not named stay.
-            merge_within: a change of the same keys at most so many seconds after the last one joins it, so that one drag of a
-                slider is one undo.
+            merge_within: a change of the same keys at most so many seconds after the last one joins it, so
+                that one drag of a slider is one undo.
 
         Returns:
             Its description, or None when nothing changed.

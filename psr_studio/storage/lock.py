@@ -17,7 +17,7 @@ class FolderLock:
     """Holds `<root>/.lock` from construction to `release`.
 
     Raises:
-        WorkspaceError: another process (named by its number) or this one holds it; or the folder cannot be written to.
+        WorkspaceError: another process (numbered) or this one holds it, or the folder is read-only.
     """
 
     def __init__(self, root: Path) -> None:

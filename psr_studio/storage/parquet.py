@@ -1,10 +1,12 @@
 """One Parquet part: arrays in, arrays out, readable by `datasets`, pandas and DuckDB as it stands.
 
-Shapes: n rows; uint8 (n, H, W, C) is stored as PNG in the Hugging Face Image convention, float32 (n, ...) as a list of
-fixed length whose shape stands in the metadata, int64 (n,) as it is. "class" is a ClassLabel when class names are given.
+Shapes: n rows. uint8 (n, H, W, C) is stored as PNG in the Hugging Face Image convention, float32 (n, ...) as
+a list of fixed length whose shape stands in the metadata, int64 (n,) as it is. "class" is a ClassLabel when
+class names are given.
 
-Every part carries the metadata key "psr_studio": JSON with the format version, the hash of the inputs it was made from, the
-hash of its contents, the settings that made it and the shapes. Pages carry checksums, so a flipped bit is found on reading.
+Every part carries the metadata key "psr_studio": JSON with the format version, the hash of the inputs it was
+made from, the hash of its contents, the settings that made it and the shapes. Pages carry checksums, so a
+flipped bit is found on reading.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def write_part(
     """Write the columns (equal lengths) as one atomic file and return what it says about itself.
 
     Raises:
-        WorkspaceError: the disk is full or read-only; then nothing of the part remains and an older one is whole.
+        WorkspaceError: the disk is full or read-only; nothing half-written remains, an older part is whole.
     """
     lengths = {name: len(values) for name, values in columns.items()}
     assert len(set(lengths.values())) == 1, f"columns of unequal length: {lengths}"
@@ -98,7 +100,7 @@ def read_info(path: Path) -> PartInfo:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Read columns in their first form: int64 (n,), float32 (n, ...); images as a list of PNG bytes; text as a list.
+    """Read columns: int64 (n,), float32 (n, ...), images as a list of PNG bytes, text as a list.
 
     Raises:
         WorkspaceError: names the file, when it is damaged, not ours or lacks a column.

@@ -1,7 +1,7 @@
 """The pool as plain arrays, read from its parts only as far as they are asked for.
 
-Shapes: N candidates in pool order (by class, then index), latents (N, c, h, w) float32, images uint8 (n, H, W, C). A
-position is an index into the pool order.
+Shapes: N candidates in pool order (by class, then index), latents (N, c, h, w) float32, images uint8
+(n, H, W, C). A position is an index into the pool order.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class _Part(NamedTuple):
 class Pool:
     """All candidates on disk. Opening reads numbers only; pictures and latents follow on first use.
 
-    `broken` names the files that were left out, and grows when a picture turns out to be damaged. Safe to share between
-    threads. The arrays are read-only views of one snapshot: open again to see parts written later.
+    `broken` names the files that were left out, and grows when a picture turns out to be damaged. Safe to
+    share between threads. The arrays are read-only views of one snapshot: open again to see parts written
+    later.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -92,7 +93,7 @@ class Pool:
             return self._latents
 
     def latents_at(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Latents of some positions, (n, c, h, w) float32, in the order asked; reads only the parts they lie in."""
+        """Latents (n, c, h, w) float32 of some positions, in that order; reads only the parts they lie in."""
         positions = np.asarray(positions, np.int64)
         if self._latents is not None:
             return self._latents[positions]
@@ -126,8 +127,8 @@ class Pool:
     ) -> np.ndarray:
         """Pictures uint8 (n, H, W, C), of all candidates when `positions` is None.
 
-        A damaged picture is a WorkspaceError naming file and candidate; with `strict=False` it is a grey tile, and its file
-        is added to `broken`.
+        A damaged picture is a WorkspaceError naming file and candidate; with `strict=False` it is a grey
+        tile, and its file is added to `broken`.
         """
         chosen = np.arange(len(self)) if positions is None else np.asarray(positions, np.int64)
         out = np.full((len(chosen), *self.image_shape), BLANK, np.uint8)

@@ -1,7 +1,7 @@
 """Teacher scores and refined latents as plain arrays.
 
-Shapes: N candidates in pool order, C classes: logits (N, C) and embeddings (N, D) float32. A refined set of n pictures:
-latents (n, c, h, w) float32, images uint8 (n, H, W, C), traces (n, L) float32.
+Shapes: N candidates in pool order, C classes: logits (N, C) and embeddings (N, D) float32. A refined set of n
+pictures: latents (n, c, h, w) float32, images uint8 (n, H, W, C), traces (n, L) float32.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, 
 
 @dataclass(frozen=True)
 class Scores:
-    """Teacher outputs in pool order. Where `scored` is False (only with `require_all=False`) the rows are NaN."""
+    """Teacher outputs in pool order; rows that are not `scored` (with `require_all=False`) are NaN."""
 
     candidate_ids: np.ndarray  # (N,) int64
     logits: np.ndarray  # (N, C) float32
@@ -48,7 +48,8 @@ def load_scores(pool: Pool, paths: Sequence[Path], require_all: bool = True) -> 
     """Read score parts and put them in pool order; rows of candidates that left the pool are dropped.
 
     Raises:
-        WorkspaceError: a candidate has no scores (with the damaged file, if that is why) or values that are not finite.
+        WorkspaceError: a candidate has no scores (with the damaged file, if that is why) or values that are
+            not finite.
     """
     stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"])
     ids = concat([s["candidate_id"] for s in stored], np.int64)
@@ -70,7 +71,7 @@ def check_finite(candidate_ids: np.ndarray, logits: np.ndarray, embeddings: np.n
         raise WorkspaceError(
             f"The teacher's outputs of {int(wrong.sum())} candidates are not finite numbers: "
             f"{some(candidate_ids[wrong])}.",
-            "Run the score step again; if it stays, generate these candidates again or check the teacher's weights.",
+            "Run the score step again; if it stays, generate them again or check the teacher's weights.",
         )
 
 

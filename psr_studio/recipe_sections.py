@@ -1,0 +1,122 @@
+"""The tables of a recipe: every setting with its default, help, unit and range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psr_studio.fields import documented
+
+MAX_SEED = 2**63 - 1
+MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
+SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
+SELECTORS = ("psr", "random", "generate-and-use")
+PROTOCOLS = ("kd", "hard")
+ARMS = ("refined", "selected")
+FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
+
+
+def _seed(help: str) -> Any:
+    return documented(0, help, "", 0, MAX_SEED)
+
+
+def _weight(help: str) -> Any:
+    return documented(None, help, "", 0.0, 100.0)
+
+
+@dataclass(frozen=True)
+class PoolRecipe:
+    """Generation of the over-complete pool."""
+
+    pool_size: int = documented(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
+    seed: int = _seed("Base seed; each candidate has its own seed made from it.")
+    sampler: str = documented("ddpm", "How the noise is taken away.", choices=SAMPLERS)
+    steps: int = documented(50, "Denoising steps per candidate.", "steps", 1, 1000)
+    guidance: float = documented(4.0, "Classifier-free guidance scale; 1 switches it off.", "", 0.0, 50.0)
+    batch_size: int = documented(
+        64, "Candidates denoised together; changes the speed only.", "images", 1, 4096
+    )
+    part_size: int = documented(
+        60, "Candidates per written file, the unit that is resumed.", "images", 1, 100_000
+    )
+    classes: tuple[int, ...] | None = documented(
+        None, "Class numbers to generate; all when left out.", "", 0, 999_999
+    )
+
+
+@dataclass(frozen=True)
+class ScoreRecipe:
+    """Scoring of the pool by the teacher."""
+
+    batch_size: int = documented(
+        256, "Candidates scored together; changes the speed only.", "images", 1, 65_536
+    )
+
+
+@dataclass(frozen=True)
+class SelectRecipe:
+    """Spending the budget of K images per class."""
+
+    selector: str = documented("psr", "Rule that picks.", choices=SELECTORS)
+    ipc: int = documented(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
+    alpha: float | None = _weight("Weight of reliability; the preset of the images per class when left out.")
+    beta: float | None = _weight(
+        "Weight of entropy (subtracted); the preset of the images per class when left out."
+    )
+    gamma: float | None = _weight("Weight of diversity; the preset of the images per class when left out.")
+    temperature: float = documented(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
+    normalize: bool = documented(True, "Scale each term to [0, 1] over the pool of the class.")
+    on_shortage: str = documented(
+        "fill", "What to do when too few candidates are eligible.", choices=("fill", "short")
+    )
+    seed: int = _seed("Seed of the selector random.")
+    name: str = documented("current", "Name the selection is kept under.", folder=True)
+
+
+@dataclass(frozen=True)
+class RefineRecipe:
+    """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
+
+    n_steps: int = documented(100, "Gradient steps per latent (L).", "steps", 1, 100_000)
+    kl_steps: int = documented(4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000)
+    lr: float = documented(0.01, "Step size (eta).", "", 1e-8, 10.0)
+    lam: float = documented(0.5, "Confidence at which the label weight is 1 (lambda).", "", 0.0, 1.0)
+    w_min: float = documented(0.1, "Least label weight.", "", 0.0, 100.0)
+    w_max: float = documented(2.0, "Greatest label weight.", "", 0.0, 100.0)
+    optimizer: str = documented(
+        "sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam")
+    )
+    batch_size: int = documented(64, "Latents refined together; changes the speed only.", "images", 1, 4096)
+    seed: int = _seed("Base seed of the timesteps and the noise.")
+
+
+@dataclass(frozen=True)
+class EvaluateRecipe:
+    """Training students on the set; the numbers are the DC protocol's."""
+
+    student: str = documented("convnet-3", "Network that is trained on the set.")
+    protocol: str = documented(
+        "kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS
+    )
+    n_seeds: int = documented(3, "Students per row; their mean and spread are shown.", "students", 1, 100)
+    epochs: int = documented(300, "Passes over the set.", "epochs", 1, 100_000)
+    batch_size: int = documented(256, "Images per gradient step.", "images", 1, 65_536)
+    lr: float = documented(0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0)
+    momentum: float = documented(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
+    weight_decay: float = documented(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
+    augment: bool = documented(True, "Augment the training images (DSA).")
+    seed: int = _seed("Seed of the first student; the next ones count up.")
+    n_checks: int = documented(10, "Points of the accuracy curve.", "points", 1, 1000)
+    arms: tuple[str, ...] = documented(ARMS, "Which forms of the selection are trained on.", choices=ARMS)
+    controls: bool = documented(True, "Train random real images and generate-and-use beside it.")
+    compare: tuple[str, ...] = documented((), "Names of other saved selections to train on too.", folder=True)
+
+
+@dataclass(frozen=True)
+class ExportRecipe:
+    """Writing the set out."""
+
+    name: str = documented("set", "Name of the folder under exports/.", folder=True)
+    refined: bool = documented(True, "Write the refined pictures; the selected ones otherwise.")
+    formats: tuple[str, ...] = documented(("folder",), "What is written.", choices=FORMATS)
+    zip: bool = documented(True, "Also write one zip file.")
