@@ -1,0 +1,78 @@
+"""Device, dtype and randomness, decided once at the edge; everything below follows its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from psr_studio.errors import StudioError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(request: str = "auto") -> torch.device:
+    """The device for "auto", "cpu", "cuda", "cuda:<n>" or "mps".
+
+    Raises:
+        StudioError: a GPU was asked for and none (or not that one) is there.
+    """
+    kind, _, number = request.partition(":")
+    if kind == "cpu":
+        return torch.device("cpu")
+    if kind in ("cuda", "auto") and torch.cuda.is_available():
+        if number and int(number) >= torch.cuda.device_count():
+            raise StudioError(
+                f'"{request}" was asked for, but this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.',
+                'Set "Device" to a GPU that is there, or to "auto".',
+            )
+        return torch.device(request if kind == "cuda" else "cuda")
+    if kind in ("mps", "auto") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    if kind == "auto":
+        return torch.device("cpu")
+    if kind not in DEVICES:
+        raise StudioError(f'"{request}" is no device.', f"Set \"Device\" to one of {', '.join(DEVICES)}.")
+    raise StudioError(
+        f'A GPU ("{request}") was asked for, but PyTorch {torch.__version__} finds none on this machine.',
+        'Set "Device" to "auto" or "cpu", or install a PyTorch build and driver that see the GPU.',
+    )
+
+
+@cache
+def cpu_has_bfloat16() -> bool:
+    """True where the CPU multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """The dtype networks sample in. Never float16 on a CPU: its matrix products are pathologically slow there."""
+    if device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if device.type == "cpu" and cpu_has_bfloat16() else torch.float32
+
+
+def candidate_seed(base_seed: int, class_id: int, index: int) -> int:
+    """The candidate's own 63-bit seed; depends on nothing but these three numbers."""
+    digest = hashlib.blake2b(f"{base_seed}/{class_id}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def candidate_generator(seed: int) -> torch.Generator:
+    """A CPU generator: noise is drawn on the CPU and moved, so every device starts from the same bits."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def stacked_noise(
+    generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device | str = "cpu"
+) -> Tensor:
+    """Standard normal noise (len(generators), *shape), row i from generator i alone; float32."""
+    return torch.stack([torch.randn(tuple(shape), generator=g) for g in generators]).to(device)

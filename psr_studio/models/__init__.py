@@ -1,0 +1,1 @@
+"""The networks: generator, codec, teacher and students. The only package that imports diffusers and timm."""

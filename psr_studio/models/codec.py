@@ -1,0 +1,84 @@
+"""The codec: images <-> latents. Owns the latent scale, the value ranges and the padding.
+
+Shape letters: N candidates, H x W x ch the image at rest, c x h x w the latent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from psr_studio.models.weights import open_pretrained
+
+
+class Codec(nn.Module):
+    """A frozen AutoencoderKL over images of ``image_shape``, padded to the size it was trained on.
+
+    Args:
+        vae: diffusers AutoencoderKL; ``config.scaling_factor`` brings its latents to unit variance.
+        image_shape: (H, W, ch) of the images at rest; the border is padded with -1 up to the VAE's size.
+    """
+
+    def __init__(self, vae: AutoencoderKL, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.vae = vae.eval()
+        self.requires_grad_(False)  # before any graph is built, see Teacher
+        self.image_shape = image_shape
+        height, width, _ = image_shape
+        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.size = max(-(-height // factor), -(-width // factor)) * factor
+        if isinstance(vae.config.sample_size, int) and vae.config.sample_size >= max(height, width):
+            self.size = vae.config.sample_size
+        self.latent_shape = (vae.config.latent_channels, self.size // factor, self.size // factor)
+
+    @classmethod
+    def from_folder(cls, folder: Path, image_shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Codec:
+        """Opens a diffusers AutoencoderKL folder, in float32.
+
+        Raises:
+            ModelError: a missing, truncated or ill-shaped file, by name.
+        """
+        return cls(open_pretrained(AutoencoderKL, folder), image_shape).to(device)
+
+    @property
+    def scale(self) -> float:
+        """Latents at rest = VAE latents x scale."""
+        return float(self.vae.config.scaling_factor)
+
+    def _padding(self) -> tuple[int, int, int, int]:
+        height, width, _ = self.image_shape
+        left, top = (self.size - width) // 2, (self.size - height) // 2
+        return left, self.size - width - left, top, self.size - height - top
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (N, ch, H, W) in [-1, 1] -> latents (N, c, h, w): the posterior mean, scaled. Differentiable."""
+        padded = torch.nn.functional.pad(images, self._padding(), value=-1.0)
+        return self.vae.encode(padded).latent_dist.mean * self.scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, c, h, w) -> images (N, ch, H, W), nominally in [-1, 1], not clamped. Differentiable."""
+        left, right, top, bottom = self._padding()
+        full = self.vae.decode(latents / self.scale).sample
+        return full[..., top : full.shape[-2] - bottom, left : full.shape[-1] - right]
+
+    @torch.no_grad()
+    def decode_uint8(self, latents: Tensor, batch_size: int = 64) -> np.ndarray:
+        """Latents (N, c, h, w) on any device -> images at rest, uint8 (N, H, W, ch)."""
+        device = next(self.parameters()).device
+        chunks = [to_uint8(self.decode(part.to(device))) for part in latents.split(batch_size)]
+        return np.concatenate(chunks) if chunks else np.zeros((0, *self.image_shape), np.uint8)
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch), rounded to the nearest level."""
+    levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def from_uint8(images: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, ch) -> float32 (N, ch, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -1,0 +1,136 @@
+"""The generator: class ids and per-candidate seeds -> latents, by our own batched sampling loop.
+
+Shape letters: N candidates, c x h x w the latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DiTTransformer2DModel, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from psr_studio.devices import candidate_generator, stacked_noise
+from psr_studio.errors import ModelError
+from psr_studio.method.guidance import classifier_free_guidance
+from psr_studio.models.weights import open_pretrained
+
+# Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
+# over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".
+SAMPLERS: dict[str, tuple[type, dict[str, object]]] = {
+    "ddpm": (DDPMScheduler, {"timestep_spacing": "linspace"}),
+    "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
+    "dpm-solver++": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"}),
+}
+
+Guide = Callable[[Tensor, Tensor, int], Tensor]  # (next z, predicted noise, step index) -> next z
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a pool is sampled.
+
+    Attributes:
+        sampler: a key of SAMPLERS.
+        steps: number of denoising steps, 1 to 1000.
+        guidance: classifier-free guidance scale; 1 means no guidance and halves the cost.
+        guided_channels: number of leading latent channels that are guided, None for all.
+    """
+
+    sampler: str = "ddpm"
+    steps: int = 50
+    guidance: float = 4.0
+    guided_channels: int | None = None
+
+
+class Generator:
+    """A frozen class-conditional DiT with its noise schedule.
+
+    Args:
+        transformer: diffusers DiTTransformer2DModel, trained to predict noise with label dropout.
+        scheduler_config: the diffusers scheduler configuration it was trained under.
+    """
+
+    def __init__(self, transformer: DiTTransformer2DModel, scheduler_config: dict[str, object]) -> None:
+        self.transformer = transformer.eval().requires_grad_(False)
+        self.scheduler_config = dict(scheduler_config)
+        self.alphas_cumprod: Tensor = DDPMScheduler.from_config(self.scheduler_config).alphas_cumprod
+        self.null_class: int = transformer.config.num_embeds_ada_norm
+        size = transformer.config.sample_size
+        self.latent_shape: tuple[int, int, int] = (transformer.config.in_channels, size, size)
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Generator:
+        """Opens a DiTPipeline folder's ``transformer`` and ``scheduler``.
+
+        Raises:
+            ModelError: a missing, truncated or ill-shaped file, by name.
+        """
+        transformer = open_pretrained(DiTTransformer2DModel, folder / "transformer")
+        try:
+            config = DDPMScheduler.load_config(folder / "scheduler", local_files_only=True)
+        except OSError as err:
+            raise ModelError(
+                f"The model folder {folder} holds no scheduler/scheduler_config.json.",
+                "Run `psr-studio doctor` to see what is missing.",
+            ) from err
+        return cls(transformer.to(device=device, dtype=dtype), config)
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.device
+
+    @property
+    def n_train_steps(self) -> int:
+        """T: timesteps run from 0 to T - 1."""
+        return len(self.alphas_cumprod)
+
+    def denoise(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
+        """epsilon_theta(z_t, t, y): noisy latents (N, c, h, w), timesteps (N,), classes (N,) -> noise, float32.
+
+        Differentiable with respect to ``z_t``.
+        """
+        dtype = self.transformer.dtype
+        out = self.transformer(z_t.to(dtype), timestep=t, class_labels=class_ids).sample
+        return out[:, : self.latent_shape[0]].float()  # a learned variance, where there is one, is dropped
+
+    def _guided_noise(self, z_t: Tensor, t: Tensor, class_ids: Tensor, null_ids: Tensor, how: Sampling) -> Tensor:
+        if how.guidance == 1.0:
+            return self.denoise(z_t, t.expand(len(z_t)), class_ids)
+        both = self.denoise(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([class_ids, null_ids]))
+        conditional, unconditional = both.chunk(2)
+        return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels)
+
+    @torch.no_grad()
+    def sample(
+        self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Denoises len(seeds) latents together; yields (steps done, latents (N, c, h, w) float32) after each step.
+
+        Row i is drawn from seed i alone, its ancestral noise included, so neither the batch size nor the
+        order nor a restart changes where a candidate starts.
+
+        Args:
+            class_ids: (N,) class of each candidate.
+            seeds: (N,) the candidates' own seeds.
+            how: sampler, steps and guidance.
+            guide: applied to each new latent, for mode and difficulty guidance.
+        """
+        kind, options = SAMPLERS[how.sampler]
+        scheduler = kind.from_config(self.scheduler_config, **options)  # type: ignore[attr-defined]
+        scheduler.set_timesteps(how.steps)
+        generators = [candidate_generator(seed) for seed in seeds]
+        latents = stacked_noise(generators, self.latent_shape, self.device) * scheduler.init_noise_sigma
+        classes = torch.as_tensor(class_ids, device=self.device)
+        null = torch.full_like(classes, self.null_class)
+        extra = {"generator": generators} if how.sampler == "ddpm" else {}
+        for index, t in enumerate(scheduler.timesteps):
+            noise = self._guided_noise(latents, t.to(self.device), classes, null, how)
+            following = scheduler.step(noise, t, latents, **extra).prev_sample
+            latents = guide(following, noise, index) if guide is not None else following
+            yield index + 1, latents
