@@ -57,7 +57,7 @@ def check_folder_name(what: str, name: str) -> str:
     """Return a name that becomes a folder; RecipeError when it could leave its place or upset a disk."""
     if not re.fullmatch(r"\w(?:[\w .@+-]{0,78}[\w@+-])?", name):
         raise RecipeError(
-            f"The name of {what} is {_shown(name)}, but it must be 1 to 80 letters, digits or any of . @ + - _",
+            f"The name of {what} is {_shown(name)}, but it must be 1 to 80 letters, digits or . @ + - _",
             "Start it with a letter or digit, and leave out slashes and a final dot.",
         )
     return name

@@ -215,8 +215,8 @@ def recipe_from_toml(text: str, path: Path) -> Recipe:
         return Recipe().with_values({"name": path.stem, **_flat(tables)})
     except RecipeError as err:
         line = line_of(text, err.key)
-        place = f" Correct line {line}." if line else ""
-        raise RecipeError(f"{path}: {err.problem}", err.fix + place, err.key) from err
+        fix = f"{err.fix.removesuffix('.')} (line {line})." if line else err.fix
+        raise RecipeError(f"{path}: {err.problem}", fix, err.key) from err
 
 
 def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:

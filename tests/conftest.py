@@ -1,0 +1,78 @@
+"""Shared by all tests: no network, a workspace under a temporary folder, and real parts to fill it with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before anything imports them: tests must behave as on a machine without a network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import numpy as np
+import pytest
+
+from psr_studio.workspace import PoolPart, ScorePart, Workspace, candidate_id
+
+N_CLASSES, EMBEDDING, LATENT, PICTURE = 3, 5, (4, 2, 2), (8, 8, 1)
+CLASS_NAMES = ("boot", "coat", "dress")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked "gpu" are skipped where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with Workspace.open(tmp_path / "ws") as ws:
+        yield ws
+
+
+@pytest.fixture
+def pool_part() -> Callable[..., PoolPart]:
+    """A factory: `pool_part(class_id, start, n)` gives n random candidates, the same ones each time."""
+
+    def make(class_id: int, start: int = 0, n: int = 3) -> PoolPart:
+        rng = np.random.default_rng([class_id, start])
+        return PoolPart(
+            np.array([candidate_id(class_id, i) for i in range(start, start + n)], np.int64),
+            rng.integers(0, 2**63 - 1, n),
+            rng.integers(0, 256, (n, *PICTURE), np.uint8),
+            rng.normal(size=(n, *LATENT)).astype(np.float32),
+        )
+
+    return make
+
+
+@pytest.fixture
+def filled(workspace: Workspace, pool_part: Callable[..., PoolPart]) -> Workspace:
+    """Three classes of two parts of three candidates; all scored by "teacher@0"."""
+    rng = np.random.default_rng(0)
+    for class_id in range(N_CLASSES):
+        for part in range(2):
+            columns = pool_part(class_id, 3 * part)
+            workspace.write_pool_part(
+                class_id,
+                part,
+                columns=columns,
+                inputs_hash="h0",
+                settings={"sampler": "ddim", "steps": 4},
+                class_names=CLASS_NAMES,
+            )
+            scores = ScorePart(
+                columns.candidate_ids,
+                rng.normal(size=(3, N_CLASSES)).astype(np.float32),
+                rng.normal(size=(3, EMBEDDING)).astype(np.float32),
+            )
+            workspace.write_scores_part("teacher@0", class_id, part, columns=scores, inputs_hash="s0")
+    return workspace
