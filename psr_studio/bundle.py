@@ -1,0 +1,198 @@
+"""A bundle: one data set with its trained generator, codec and teacher, in a folder anyone can check.
+
+```
+<bundle>/bundle.toml          name, classes, image shape, SHA-256 of every file
+         generator/           a diffusers DiTPipeline folder: transformer/ vae/ scheduler/
+         teacher/             config.json, model.safetensors
+         data/                test split, train subset (idx files), train_difficulty.safetensors
+         demo/                a workspace: a scored pool, ready to touch
+```
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.errors import ModelError, did_you_mean
+from psr_studio.resources import resource_dir
+
+if TYPE_CHECKING:
+    import torch
+
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.generator import Generator
+    from psr_studio.models.teacher import Teacher
+
+INDEX = "bundle.toml"
+
+
+def bundles() -> dict[str, Path]:
+    """The embedded bundles by name."""
+    return {path.parent.name: path.parent for path in sorted(resource_dir("assets").glob(f"*/{INDEX}"))}
+
+
+def load_bundle(name_or_path: str | Path) -> Bundle:
+    """An embedded bundle by name, or any bundle folder by path; no network is opened yet.
+
+    Raises:
+        ModelError: neither such a name nor such a folder.
+    """
+    embedded = bundles()
+    path = embedded.get(str(name_or_path), Path(name_or_path).expanduser())
+    if not (path / INDEX).is_file():
+        raise ModelError(
+            f'There is no bundle "{name_or_path}": it is neither a folder with a {INDEX} nor one of '
+            f"{', '.join(embedded) or 'the embedded ones'}.",
+            f'{did_you_mean(str(name_or_path), embedded)}Set "bundle" to one of these.',
+        )
+    with (path / INDEX).open("rb") as file:
+        return Bundle(path, tomllib.load(file))
+
+
+@dataclass
+class Bundle:
+    """An opened bundle. Networks are made on first use and kept, one per kind and device."""
+
+    path: Path
+    index: dict[str, Any]
+    _networks: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.index["name"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.index["class_names"])
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, ch) of the images at rest."""
+        height, width, channels = self.index["image_shape"]
+        return height, width, channels
+
+    @property
+    def normalisation(self) -> tuple[float, float]:
+        """Mean and standard deviation of the pixels in [0, 1], as the students see them."""
+        return float(self.index["mean"]), float(self.index["std"])
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Relative path -> SHA-256."""
+        return dict(self.index["files"])
+
+    def identity(self, part: str) -> str:
+        """A hash of every file under ``part`` ("generator", "teacher", "data"): changes when they do."""
+        lines = [f"{name} {digest}" for name, digest in sorted(self.files.items()) if name.startswith(part + "/")]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def generator(self, device: torch.device, dtype: torch.dtype) -> Generator:
+        """The generator on ``device``, computing in ``dtype``."""
+        from psr_studio.models.generator import Generator
+
+        key = ("generator", f"{device} {dtype}")
+        return self._keep(key, lambda: Generator.from_folder(self.path / "generator", device, dtype))
+
+    def codec(self, device: torch.device) -> Codec:
+        """The codec on ``device``, in float32."""
+        from psr_studio.models.codec import Codec
+
+        folder = self.path / "generator" / "vae"
+        return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
+
+    def teacher(self, device: torch.device) -> Teacher:
+        """The teacher on ``device``, in float32."""
+        from psr_studio.models.teacher import Teacher
+
+        return self._keep(("teacher", str(device)), lambda: Teacher.from_folder(self.path / "teacher", device))
+
+    def _keep(self, key: tuple[str, str], make: Any) -> Any:
+        if key not in self._networks:
+            self._networks[key] = make()
+        return self._networks[key]
+
+    @property
+    def teacher_id(self) -> str:
+        """The name scores are stored under, without opening the teacher."""
+        return f"teacher-{self.identity('teacher')[:8]}"
+
+    @cached_property
+    def test_set(self) -> tuple[np.ndarray, np.ndarray]:
+        """The whole test split: images uint8 (N, H, W, ch), labels int64 (N,)."""
+        return self._split("test")
+
+    @cached_property
+    def train_subset(self) -> tuple[np.ndarray, np.ndarray]:
+        """Real training images, the same number for each class, for controls and guidance: as ``test_set``."""
+        return self._split("train-subset")
+
+    def _split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        images = read_idx(self.path / "data" / f"{name}-images-idx3-ubyte.gz")
+        labels = read_idx(self.path / "data" / f"{name}-labels-idx1-ubyte.gz")
+        return images.reshape(len(images), *self.image_shape), labels.astype(np.int64)
+
+    @cached_property
+    def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's difficulty of every training image, float32 (N,), and their labels int64 (N,)."""
+        from safetensors.numpy import load_file
+
+        arrays = load_file(self.path / "data" / "train_difficulty.safetensors")
+        return arrays["difficulty"].astype(np.float32), arrays["labels"].astype(np.int64)
+
+    @property
+    def demo(self) -> Path | None:
+        """The folder of the pre-generated pool, if the bundle has one."""
+        folder = self.path / "demo"
+        return folder if folder.is_dir() else None
+
+    def verify(self) -> list[str]:
+        """One sentence per bundled file that is missing or differs from its SHA-256; empty when whole."""
+        problems = []
+        for name, digest in self.files.items():
+            path = self.path / name
+            if not path.is_file():
+                problems.append(f"{path} is missing.")
+            elif sha256(path) != digest:
+                problems.append(f"{path} differs from its SHA-256.")
+        return problems
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An idx file of unsigned bytes (the MNIST format), gzipped.
+
+    Raises:
+        ModelError: missing, truncated or corrupt, by name.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes())
+        shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3]))
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    except (OSError, EOFError, ValueError, IndexError) as err:
+        raise ModelError(
+            f"The data file {path} is missing, truncated or corrupt ({err}).",
+            "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
+        ) from err
+
+
+def write_idx(array: np.ndarray, path: Path) -> None:
+    """The inverse of ``read_idx`` for uint8 arrays; no time stamp, so equal data give equal files."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), compresslevel=9, mtime=0))

@@ -1,0 +1,94 @@
+"""Differentiable Siamese augmentation as the DC line of work evaluates with it (Zhao & Bilen 2021).
+
+One operation is drawn per batch, its parameters per image. All draws come from one CPU generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALE_RATIO, ROTATE_DEGREES, CROP_SHARE, CUTOUT_SHARE = 1.2, 15.0, 0.125, 0.5
+BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
+    return (torch.rand(n, generator=generator) * (high - low) + low).to(like)
+
+
+def _affine(images: Tensor, matrices: Tensor) -> Tensor:
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=True)
+    return F.grid_sample(images, grid, align_corners=True)
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Half of the images mirrored left to right."""
+    mirrored = _uniform(len(images), 0, 1, generator, images) < 0.5
+    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+
+
+def scale(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each axis zoomed by a factor in [1/1.2, 1.2]."""
+    n = len(images)
+    matrices = images.new_zeros(n, 2, 3)
+    matrices[:, 0, 0] = _uniform(n, 1 / SCALE_RATIO, SCALE_RATIO, generator, images)
+    matrices[:, 1, 1] = _uniform(n, 1 / SCALE_RATIO, SCALE_RATIO, generator, images)
+    return _affine(images, matrices)
+
+
+def rotate(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Turned by up to 15 degrees either way."""
+    angle = _uniform(len(images), -1, 1, generator, images) * math.radians(ROTATE_DEGREES)
+    matrices = images.new_zeros(len(images), 2, 3)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = angle.cos()
+    matrices[:, 0, 1], matrices[:, 1, 0] = -angle.sin(), angle.sin()
+    return _affine(images, matrices)
+
+
+def crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Moved by up to an eighth of the side in x and y; the border becomes 0."""
+    n, _, height, width = images.shape
+    reach_y, reach_x = round(height * CROP_SHARE), round(width * CROP_SHARE)
+    dy = torch.randint(0, 2 * reach_y + 1, (n,), generator=generator).to(images.device)
+    dx = torch.randint(0, 2 * reach_x + 1, (n,), generator=generator).to(images.device)
+    padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y))
+    rows = (dy[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
+    cols = (dx[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
+    batch = torch.arange(n, device=images.device)[:, None, None, None]
+    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+    return padded[batch, channels, rows, cols]
+
+
+def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A square of half the side set to 0 at a random place, cut off at the border."""
+    n, _, height, width = images.shape
+    side_y, side_x = round(height * CUTOUT_SHARE), round(width * CUTOUT_SHARE)
+    centre_y = torch.randint(0, height, (n, 1, 1), generator=generator).to(images.device)
+    centre_x = torch.randint(0, width, (n, 1, 1), generator=generator).to(images.device)
+    y = torch.arange(height, device=images.device)[None, :, None]
+    x = torch.arange(width, device=images.device)[None, None, :]
+    inside = ((y - centre_y).abs() * 2 < side_y) & ((x - centre_x).abs() * 2 < side_x)
+    return images.masked_fill(inside[:, None], 0.0)
+
+
+def color(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Brightness, saturation and contrast, in that order."""
+    n = len(images)
+    bright = images + (_uniform(n, -0.5, 0.5, generator, images) * BRIGHTNESS)[:, None, None, None]
+    grey = bright.mean(1, keepdim=True)
+    saturated = (bright - grey) * (_uniform(n, 0, 1, generator, images) * SATURATION)[:, None, None, None] + grey
+    mean = saturated.mean((1, 2, 3), keepdim=True)
+    return (saturated - mean) * (_uniform(n, 0, 1, generator, images) + CONTRAST)[:, None, None, None] + mean
+
+
+OPERATIONS: tuple[Callable[[Tensor, torch.Generator], Tensor], ...] = (color, crop, cutout, flip, scale, rotate)
+
+
+def dsa(images: Tensor, generator: torch.Generator) -> Tensor:
+    """One of the six operations, drawn for the whole batch (N, ch, H, W)."""
+    choice = int(torch.randint(len(OPERATIONS), (1,), generator=generator))
+    return OPERATIONS[choice](images, generator)

@@ -1,0 +1,209 @@
+"""The students: the field's small networks, by name, and how one is trained.
+
+Architectures as in VICO-UoE/DatasetCondensation (ConvNet) and vimar-gu/MinimaxDiffusion (ResNetAP-10,
+ResNet-18 with instance norm), rebuilt from their published description.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psr_studio.errors import ModelError
+from psr_studio.models.augment import dsa
+
+NAMES = ("convnet-<depth>", "resnetap-10", "resnet-18", "timm:<architecture>")
+
+
+def instance_norm(channels: int) -> nn.Module:
+    """The field's "instancenorm": a GroupNorm with one group per channel and affine weights."""
+    return nn.GroupNorm(channels, channels, affine=True)
+
+
+class ConvNet(nn.Module):
+    """ConvNet-D: D x [conv3x3, 128 channels - instance norm - ReLU - average pool 2x2] - linear.
+
+    A 28-pixel image is padded to 32 by the first convolution, as in the reference.
+    """
+
+    def __init__(self, n_classes: int, in_channels: int, size: int, depth: int = 3, width: int = 128) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for level in range(depth):
+            padding = 3 if level == 0 and size == 28 else 1
+            layers += [nn.Conv2d(channels, width, 3, padding=padding), instance_norm(width), nn.ReLU(), nn.AvgPool2d(2)]
+            size = (size + 2 * (padding - 1)) // 2
+            channels = width
+        if size < 1:
+            raise ModelError(
+                f"ConvNet-{depth} halves the picture {depth} times, which leaves nothing of this size.",
+                'Choose a "Student" of smaller depth.',
+            )
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(width * size * size, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images).flatten(1))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; ``pool`` halves by average pooling instead of strides (the AP in the name)."""
+
+    def __init__(self, channels: int, width: int, stride: int, pool: bool) -> None:
+        super().__init__()
+        inner = 1 if pool else stride
+        down = [nn.AvgPool2d(stride)] if pool and stride > 1 else []
+        self.main = nn.Sequential(
+            nn.Conv2d(channels, width, 3, inner, 1, bias=False), instance_norm(width), nn.ReLU(), *down,
+            nn.Conv2d(width, width, 3, 1, 1, bias=False), instance_norm(width),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or channels != width:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels, width, 1, inner, bias=False), *copy.deepcopy(down), instance_norm(width)
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.relu(self.main(images) + self.shortcut(images))
+
+
+class ResNet(nn.Module):
+    """ResNetAP-10 (one block a stage, average pooling) and ResNet-18 (two blocks a stage, strides)."""
+
+    def __init__(self, n_classes: int, in_channels: int, size: int, blocks: int, pool: bool) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*_stem(in_channels, size, pool))
+        stages: list[nn.Module] = []
+        channels = 64
+        for index, width in enumerate((64, 128, 256, 512)):
+            for block in range(blocks):
+                stages.append(BasicBlock(channels, width, 2 if index > 0 and block == 0 else 1, pool))
+                channels = width
+        self.stages = nn.Sequential(*stages)
+        self.classifier = nn.Linear(channels, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.stages(self.stem(images)).mean((2, 3)))
+
+
+def _stem(in_channels: int, size: int, pool: bool) -> list[nn.Module]:
+    norm = [instance_norm(64), nn.ReLU()]
+    if size <= 64:
+        return [nn.Conv2d(in_channels, 64, 3, 1, 1, bias=False), *norm]
+    if pool and size <= 128:
+        return [nn.Conv2d(in_channels, 64, 3, 1, 1, bias=False), *norm, nn.AvgPool2d(2)]
+    if pool:
+        return [nn.Conv2d(in_channels, 64, 7, 1, 3, bias=False), *norm, nn.AvgPool2d(4)]
+    return [nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False), *norm, nn.MaxPool2d(3, 2, 1)]
+
+
+def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.Module:
+    """A fresh student by name: "convnet-3", "resnetap-10", "resnet-18" or "timm:<architecture>".
+
+    Raises:
+        ModelError: no student of that name.
+    """
+    if match := re.fullmatch(r"convnet-(\d)", name):
+        return ConvNet(n_classes, in_channels, size, int(match[1]))
+    if name == "resnetap-10":
+        return ResNet(n_classes, in_channels, size, blocks=1, pool=True)
+    if name == "resnet-18":
+        return ResNet(n_classes, in_channels, size, blocks=2, pool=False)
+    if name.startswith("timm:"):
+        import timm
+
+        if name[5:] in timm.list_models():
+            return timm.create_model(name[5:], pretrained=False, num_classes=n_classes, in_chans=in_channels)
+    raise ModelError(f'There is no student "{name}".', f'Set "Student" to one of {", ".join(NAMES)}.')
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a student is trained; the defaults are the DC protocol (VICO-UoE/DatasetCondensation).
+
+    The learning rate falls to a tenth in the second half, where the momentum starts anew.
+    """
+
+    epochs: int = 300
+    batch_size: int = 256
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    augment: bool = True
+    n_checks: int = 10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One point of an accuracy curve: epoch (1-based), mean training loss since the last point, top-1 in [0, 1]."""
+
+    epoch: int
+    loss: float
+    top1: float
+
+
+def train_student(
+    student: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    test_images: Tensor,
+    test_labels: Tensor,
+    how: Training,
+    seed: int,
+) -> Iterator[Check]:
+    """Trains in place and yields a Check ``n_checks`` times, the last one after the last epoch.
+
+    Args:
+        student: the network, already on its device.
+        images: (N, ch, H, W) float32, normalised, on the student's device.
+        targets: (N, C) soft labels or (N,) class ids, whatever ``loss_fn(logits, targets)`` takes.
+        loss_fn: mean loss of a batch.
+        test_images: (n, ch, H, W), normalised alike.
+        test_labels: (n,) int64.
+        how: epochs, batch size and optimiser.
+        seed: of the order and the augmentation; the initial weights are the caller's.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    student.train()
+    optimizer = _sgd(student, how.lr, how)
+    check_at = {max(1, round(how.epochs * (i + 1) / how.n_checks)) for i in range(how.n_checks)}
+    total, n_batches = 0.0, 0
+    for epoch in range(1, how.epochs + 1):
+        if epoch == how.epochs // 2 + 1 and how.epochs > 1:
+            optimizer = _sgd(student, how.lr * 0.1, how)
+        for index in torch.randperm(len(images), generator=generator).split(how.batch_size):
+            batch = images[index.to(images.device)]
+            if how.augment:
+                batch = dsa(batch, generator)
+            loss = loss_fn(student(batch), targets[index.to(targets.device)])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total, n_batches = total + loss.detach().item(), n_batches + 1
+        if epoch in check_at:
+            yield Check(epoch, total / n_batches, top1(student, test_images, test_labels))
+            student.train()
+            total, n_batches = 0.0, 0
+
+
+def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:
+    return torch.optim.SGD(student.parameters(), lr=lr, momentum=how.momentum, weight_decay=how.weight_decay)
+
+
+@torch.no_grad()
+def top1(student: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
+    """Share of images (n, ch, H, W) whose arg-max is their label, in [0, 1]; leaves the student in eval mode."""
+    student.eval()
+    hits = [
+        (student(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size]).sum()
+        for i in range(0, len(images), batch_size)
+    ]
+    return float(torch.stack(hits).sum()) / len(images)
