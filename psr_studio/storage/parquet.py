@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from psr_studio.errors import WorkspaceError
 from psr_studio.storage.atomic import write_bytes
@@ -99,8 +100,10 @@ def read_info(path: Path) -> PartInfo:
         return _info(file, path)
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Read columns: int64 (n,), float32 (n, ...), images as a list of PNG bytes, text as a list.
+def read_part(path: Path, names: Sequence[str]) -> tuple[PartInfo, dict[str, Any]]:
+    """Read columns and what the part says about itself.
+
+    Columns come as int64 (n,), float32 (n, ...), images as a list of PNG bytes, text as a list.
 
     Raises:
         WorkspaceError: names the file, when it is damaged, not ours or lacks a column.
@@ -110,7 +113,12 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
         if missing := [name for name in names if name not in file.schema_arrow.names]:
             raise damaged(path, f"it has no column {', '.join(missing)}")
         table = file.read(columns=list(names))
-        return {name: _decode(table.column(name), info.shapes.get(name)) for name in names}
+        return info, {name: _decode(table.column(name), info.shapes.get(name)) for name in names}
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The columns of `read_part`."""
+    return read_part(path, names)[1]
 
 
 def damaged(path: Path, reason: str) -> WorkspaceError:
@@ -130,9 +138,14 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """Decode PNG bytes to uint8 (H, W, C); OSError or SyntaxError when they are cut off or not a picture."""
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-        pixels = np.asarray(picture)
+    """Decode PNG bytes to uint8 (H, W, C); ValueError, saying why, when they are cut off or not a PNG."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            pixels = np.asarray(picture)
+    except UnidentifiedImageError as err:  # its own text names an object in memory
+        raise ValueError("it is not a whole PNG") from err
+    except (OSError, SyntaxError, struct.error) as err:
+        raise ValueError(str(err)) from err
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.errors import WorkspaceError
-from psr_studio.storage.parquet import PartInfo, damaged, decode_png, read_columns, read_info, stable_hash
+from psr_studio.storage.parquet import PartInfo, damaged, decode_png, read_columns, read_part, stable_hash
 
 CANDIDATES_PER_CLASS = 1_000_000
 CACHED_PARTS = 16  # pictures of the parts touched last; 60 pictures of 256 px are about 7 MiB
@@ -154,7 +154,7 @@ class Pool:
         data = self.png(position)
         try:
             pixels = decode_png(data)
-        except (OSError, SyntaxError, ValueError) as err:
+        except ValueError as err:
             raise self._bad_picture(position, str(err)) from err
         if pixels.shape != self.image_shape:
             raise self._bad_picture(position, f"shape {pixels.shape}, expected {self.image_shape}")
@@ -196,8 +196,7 @@ class Pool:
 
 
 def _open_part(path: Path) -> _Part:
-    info = read_info(path)
-    stored = read_columns(path, ["candidate_id", "seed"])
+    info, stored = read_part(path, ["candidate_id", "seed"])
     ids = stored["candidate_id"]
     return _Part(path, info, ids, stored["seed"], int(ids[0]) // CANDIDATES_PER_CLASS if len(ids) else -1)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from psr_studio.errors import WorkspaceError
-from psr_studio.storage.parquet import damaged, decode_png, read_columns, read_info
+from psr_studio.storage.parquet import damaged, decode_png, read_columns, read_part
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some
 
 
@@ -87,10 +87,10 @@ def load_refined(files: Mapping[int, Path]) -> Refined:
     broken: list[Broken] = []
     for class_id, path in sorted(files.items()):
         try:
-            stored = read_columns(path, names)
+            info, stored = read_part(path, names)
             stored["image"] = _decode_all(path, stored)
             _check_alike(path, stored, kept)
-            hashes[class_id] = read_info(path).inputs_hash
+            hashes[class_id] = info.inputs_hash
         except WorkspaceError as err:
             broken.append(Broken(path, err.problem))
             continue
@@ -106,7 +106,7 @@ def load_refined(files: Mapping[int, Path]) -> Refined:
 def _decode_all(path: Path, stored: dict) -> np.ndarray:
     try:
         return np.stack([decode_png(data) for data in stored["image"]])
-    except (OSError, SyntaxError, ValueError) as err:
+    except ValueError as err:
         raise damaged(path, f"a picture in it cannot be read ({err})") from err
 
 
