@@ -25,8 +25,15 @@ from psr_studio.ledger import Ledger
 from psr_studio.recipe import Recipe, recipe_from_toml, to_toml
 from psr_studio.storage.atomic import disk_error, sweep_temps, write_bytes
 from psr_studio.storage.lock import FolderLock
-from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, read_info, stable_hash, write_part
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, candidate_id
+from psr_studio.storage.parquet import (
+    FORMAT_VERSION,
+    PartInfo,
+    encode_png,
+    read_info,
+    stable_hash,
+    write_part,
+)
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "FORMAT_VERSION",
     "Broken",
     "PartInfo",
+    "PartView",
     "Pool",
     "PoolPart",
     "Refined",
@@ -44,6 +52,7 @@ __all__ = [
     "Workspace",
     "candidate_id",
     "check_finite",
+    "encode_png",
     "stable_hash",
 ]
 Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]

@@ -29,6 +29,16 @@ class Broken(NamedTuple):
     reason: str
 
 
+class PartView(NamedTuple):
+    """One part of the pool as it is on disk."""
+
+    path: Path
+    class_id: int
+    part: int
+    candidate_ids: np.ndarray  # (n,) int64
+    content_hash: str
+
+
 def candidate_id(class_id: int, index: int) -> int:
     """The number of candidate `index` of a class, unique in a workspace."""
     assert 0 <= index < CANDIDATES_PER_CLASS, f"index {index} of a class"
@@ -145,6 +155,14 @@ class Pool:
         """Hash of the stored contents of one class, or of the whole pool."""
         chosen = [p for p in self._parts if class_id is None or p.class_id == class_id]
         return stable_hash([p.info.content_hash for p in chosen])
+
+    def parts(self) -> list[PartView]:
+        """The parts in use, by class, then part."""
+        return [
+            PartView(p.path, p.class_id, int(p.path.stem.rpartition("-")[2]), p.ids, p.info.content_hash)
+            for p in self._parts
+            if len(p.ids)
+        ]
 
     def inputs_hashes(self) -> dict[Path, str]:
         """What each part in use was made from."""
