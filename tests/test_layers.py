@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "psr_studio"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 HEAVY = ("torch", "diffusers", "timm", "gradio", "umap", "datasets")
 
-# What a layer may import of ours, as top-level names under psr_studio; a layer not listed may import all but the
-# screen. GROUND is what everyone stands on.
+# What a layer may import of ours, as top-level names under psr_studio; a layer not listed may import all
+# but the screen. GROUND is what everyone stands on.
 GROUND = {"errors", "progress", "fields", "resources", "__version__"}
 MAY_IMPORT = {
     "method": {"method"},
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "ui": {"ui", "studio", "stages", "jobs", "workspace", "ledger", "records", "recipe", "bundle", *GROUND},
 }
 NEVER_IMPORTS = {"stages": {"ui", "cli", "studio"}, "ui": {"method", "models", "cli"}, "models": {"stages"}}
+METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
 SILENT = {"method", "models", "stages", "storage"}
 
@@ -68,6 +69,12 @@ def test_storage_is_reached_through_the_workspace():
     allowed = {"storage", "workspace", "ledger"}
     users = {layer_of(path) for path in MODULES if "storage" in ours(imports_of(path))}
     assert users <= allowed, f"{users - allowed} import psr_studio.storage: import psr_studio.workspace"
+
+
+def test_the_method_stands_on_torch_and_mathematics_only():
+    for path in (p for p in MODULES if layer_of(p) == "method"):
+        foreign = {name.split(".")[0] for name in imports_of(path)} - {"psr_studio"}
+        assert foreign <= METHOD_LIBRARIES, path
 
 
 @pytest.mark.parametrize("layer", sorted(SILENT))

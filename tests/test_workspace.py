@@ -667,3 +667,12 @@ def test_metadata_says_what_a_part_was_made_from(filled):
     about = json.loads(meta[b"psr_studio"])
     assert about["format_version"] == 1 and about["inputs_hash"] == "h0"
     assert about["settings"] == {"sampler": "ddim", "steps": 4} and about["shapes"]["latent"] == list(LATENT)
+
+
+def test_the_docs_name_every_column(filled):
+    import pyarrow.parquet as pq
+
+    text = (Path(__file__).resolve().parent.parent / "docs" / "workspace.md").read_text(encoding="utf-8")
+    for path in (filled.pool_part_path(0, 0), filled.scores_part_path(TEACHER, 0, 0)):
+        for name in pq.read_schema(path).names:
+            assert f"`{name}`" in text, name
