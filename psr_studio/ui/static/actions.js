@@ -1,0 +1,129 @@
+// What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the newest is
+// kept, and an answer that a newer request has overtaken is dropped by its stamp.
+
+import { buildPicks, diffPicks, meanSignals, presetFor, sameWeights } from './model.js';
+
+/** @param {{store, api, drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
+export function createActions({ store, api, drawn, onAnswer }) {
+  const queue = [];
+  let running = false;
+  let stamp = 0;
+  let wantedCandidate = 0;
+  const timing = { lastReleaseToDrawMs: null };
+
+  function enqueue(job) {
+    stamp += 1;
+    performance.clearMarks('psr-release');
+    performance.mark('psr-release');
+    const item = { ...job, stamp, started: performance.now() };
+    const last = queue[queue.length - 1];
+    if (item.path === 'select' && last?.path === 'select') queue.pop();
+    queue.push(item);
+    return pump();
+  }
+
+  async function pump() {
+    if (running) return;
+    running = true;
+    store.set({ busy: true });
+    while (queue.length) {
+      const job = queue.shift();
+      try {
+        const answer = await api.post(job.path, job.body);
+        const points = await pointsFor(answer.header, answer.arrays);
+        if (job.stamp === stamp) apply(answer, points, job);
+      } catch (error) {
+        // A refused slider move that a newer one has overtaken is of no interest; a refused mark always is.
+        if (job.stamp === stamp || job.path !== 'select') refuse(error, () => enqueue(job));
+      }
+    }
+    running = false;
+    store.set({ busy: false });
+  }
+
+  /** Only a lost connection is worth the same request again; a refusal would be refused again. */
+  function refuse(error, again) {
+    const retry = error.status === 0 && (() => { store.set({ notice: null }); again(); });
+    store.set({ notice: { problem: error.problem || 'The answer of the studio could not be read.',
+      fix: error.fix || String(error), retry } });
+  }
+
+  /** Signals depend on tau: they are fetched again before the picks made with another tau are shown. */
+  async function pointsFor(header, arrays) {
+    const { points } = store.data;
+    const tau = header.temperature ?? store.data.temperature;
+    const fresh = Math.abs(tau - points.temperature) > 1e-9 ? await loadPoints(api, tau) : points;
+    return { ...fresh, diversity: arrays.diversity || points.diversity };
+  }
+
+  function apply({ header, arrays }, points, job) {
+    const { info, picks: before, points: oldPoints } = store.data;
+    const picks = buildPicks(header, arrays, info.n, info.n_classes);
+    const moved = diffPicks(before, picks);
+    const diff = moved && { ...moved, before: meanSignals(oldPoints, before), after: meanSignals(points, picks) };
+    store.set({ points, picks, diff, notice: null, timing: null, undo: header.undo ?? null, redo: header.redo ?? null,
+      pinned: new Set(header.pinned || []), vetoed: new Set(header.vetoed || []), ...settings(header, job) });
+    measure(job, header);
+    if (store.data.focus !== null) inspect(store.data.focus);
+    onAnswer(header);
+  }
+
+  /** Undo and redo bring back old settings; any other answer leaves the sliders where the user has put them since. */
+  function settings(header, job) {
+    if (job.path !== 'undo' && job.path !== 'redo') return {};
+    const weights = header.weights || store.data.weights;
+    const ipc = header.ipc ?? store.data.ipc;
+    const presets = store.data.info.ipc_presets;
+    const follow = Boolean(presets?.length) && sameWeights(weights, presetFor(presets, ipc));
+    return { weights, ipc, temperature: header.temperature ?? store.data.temperature, follow };
+  }
+
+  async function measure(job, header) {
+    const at = await drawn();
+    timing.lastReleaseToDrawMs = at - job.started;
+    performance.mark('psr-drawn');
+    performance.measure('psr-release-to-drawn', 'psr-release', 'psr-drawn');
+    if (job.stamp === stamp) store.set({ timing: { drawn: at - job.started, server: header.ms?.total ?? NaN } });
+  }
+
+  async function inspect(position) {
+    wantedCandidate += 1;
+    const mine = wantedCandidate;
+    try {
+      const candidate = await api.candidate(position);
+      if (mine === wantedCandidate) store.set({ candidate });
+    } catch (error) {
+      if (mine === wantedCandidate) refuse(error, () => inspect(position));
+    }
+  }
+
+  return {
+    timing,
+    get idle() { return !running && !queue.length; },
+    select() {
+      const { weights, ipc, temperature } = store.data;
+      return enqueue({ path: 'select', body: { ...weights, ipc, temperature } });
+    },
+    /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
+    mark(mark, reason = '') {
+      const { selection, focus } = store.data;
+      const positions = selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus];
+      if (!positions.length) return undefined;
+      return enqueue({ path: 'mark', body: { positions, mark, ...(reason ? { reason } : {}) } });
+    },
+    undo: () => store.data.undo && enqueue({ path: 'undo', body: {} }),
+    redo: () => store.data.redo && enqueue({ path: 'redo', body: {} }),
+    focus(position) {
+      store.set({ focus: position });
+      if (position !== null) inspect(position);
+    },
+  };
+}
+
+/** points.bin as plain arrays; diversity stays 0 until the first selection answers. */
+export async function loadPoints(api, temperature) {
+  const { header, arrays } = await api.points();
+  const label = arrays.label;
+  return { ...arrays, diversity: arrays.diversity || new Float32Array(label.length),
+    temperature: header.temperature ?? temperature };
+}

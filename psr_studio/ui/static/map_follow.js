@@ -1,0 +1,35 @@
+// Waits for the better map: PCA paints at once, UMAP arrives from a worker process some seconds later.
+
+const FIRST_MS = 1000;
+const SLOWEST_MS = 6000;
+const GIVE_UP_MS = 15 * 60 * 1000;
+
+/** @returns {function()} stops the waiting */
+export function followMap(store, api, root) {
+  const begun = performance.now();
+  let timer = 0;
+  let wait = FIRST_MS;
+
+  async function ask() {
+    if (performance.now() - begun > GIVE_UP_MS) return store.set({ mapSettled: true });
+    const onScreen = root.getClientRects().length && document.visibilityState === 'visible';
+    try {
+      const answer = onScreen && await api.map(store.data.layout.kind);
+      if (answer && take(answer)) return undefined;
+    } catch {
+      wait = SLOWEST_MS; // the map is a luxury: keep the one there is, ask again later
+    }
+    timer = setTimeout(ask, wait);
+    wait = Math.min(SLOWEST_MS, wait * 1.3);
+    return undefined;
+  }
+
+  function take({ header, arrays }) {
+    if (arrays.xy.length !== 2 * store.data.info.n) return false; // of another pool
+    store.set({ layout: { kind: header.kind, xy: arrays.xy }, mapSettled: header.kind === 'umap' });
+    return header.kind === 'umap';
+  }
+
+  if (!store.data.mapSettled) timer = setTimeout(ask, wait);
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,41 @@
+// One slider with its number box and reset. While dragging only `onInput` is called; on release `onChange`.
+
+import { button, clamp, h } from './dom.js';
+
+/** @param {{key, symbol, label, hint, min, max, step, digits, onInput, onChange, onReset}} spec */
+export function createSlider(spec) {
+  let { max } = spec;
+  const common = { min: spec.min, max, step: spec.step };
+  const range = h('input', { type: 'range', class: 'psr-range', ...common, 'aria-label': `${spec.label} (${spec.symbol})`,
+    on: { input: () => take(range, spec.onInput), change: () => take(range, spec.onChange) } });
+  const box = h('input', { type: 'number', class: 'psr-input psr-number', ...common,
+    'aria-label': `${spec.label} (${spec.symbol}), exact value`,
+    on: { change: () => take(box, spec.onChange), keydown: (event) => event.key === 'Escape' && box.blur() } });
+  const reset = button({ label: `Reset ${spec.label}`, iconName: 'revert', className: 'psr-ghost psr-tiny', title: spec.resetTitle,
+    onClick: spec.onReset });
+  const node = h('div', { class: 'psr-slider', title: spec.hint, 'data-key': spec.key },
+    h('div', { class: 'psr-slider-head' }, h('span', { class: 'psr-slider-name' }, h('b', {}, spec.symbol), ` ${spec.label}`),
+      box, reset), range);
+
+  function show(value) {
+    range.value = value;
+    box.value = Number(value).toFixed(spec.digits);
+    range.style.setProperty('--fill', `${(100 * (value - spec.min)) / Math.max(max - spec.min, 1e-9)}%`);
+  }
+
+  function take(source, then) {
+    const typed = source.value === '' ? NaN : Number(source.value);
+    if (!Number.isFinite(typed)) return; // an emptied box keeps the last value until something is typed
+    const stepped = spec.min + Math.round((clamp(typed, spec.min, max) - spec.min) / spec.step) * spec.step;
+    const value = Number(stepped.toFixed(4));
+    show(value);
+    then(value);
+  }
+
+  return { node, show,
+    setMax(value) {
+      max = value;
+      range.max = value;
+      box.max = value;
+    } };
+}
