@@ -22,7 +22,7 @@ import numpy as np
 from psr_studio.errors import WorkspaceError
 from psr_studio.fields import check_folder_name
 from psr_studio.ledger import Ledger
-from psr_studio.recipe import Recipe, recipe_from_toml, to_toml
+from psr_studio.recipe import Recipe, load_recipe, to_toml
 from psr_studio.storage.atomic import disk_error, sweep_temps, write_bytes
 from psr_studio.storage.lock import FolderLock
 from psr_studio.storage.parquet import (
@@ -144,7 +144,7 @@ class Workspace:
     def recipe(self) -> Recipe | None:
         """The recipe saved here, None before the first `save_recipe`; RecipeError names file and line."""
         path = self.root / "recipe.toml"
-        return recipe_from_toml(path.read_text(encoding="utf-8"), path) if path.is_file() else None
+        return load_recipe(path) if path.is_file() else None
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the resolved recipe."""

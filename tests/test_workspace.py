@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 
-from psr_studio.errors import WorkspaceError
+from psr_studio.errors import RecipeError, WorkspaceError
 from psr_studio.recipe import Recipe
 from psr_studio.storage import atomic
 from psr_studio.storage.parquet import (
@@ -193,6 +193,9 @@ def test_the_recipe_comes_back(workspace):
     recipe = Recipe().with_values({"select.ipc": 3, "pool.sampler": "ddim"})
     workspace.save_recipe(recipe)
     assert workspace.recipe == recipe
+    (workspace.root / "recipe.toml").write_text("[select]\nipc = 0\n")
+    with pytest.raises(RecipeError, match=r'recipe.toml: "select.ipc" is 0, .*\n.* \(line 2\)'):
+        _ = workspace.recipe
 
 
 # Opened by others
@@ -452,7 +455,7 @@ def test_a_full_disk_leaves_nothing_half_written(filled, pool_part, monkeypatch,
     new = refused(filled.write_pool_part, 0, 5, columns=pool_part(0, 15), inputs_hash="new")
     monkeypatch.undo()
     path = filled.pool_part_path(0, 0)
-    assert err.problem.startswith(f'The disk is full: writing "{path}" needs 0.0 MiB, ')
+    assert err.problem.startswith(f'The disk is full: writing "{path}" needs ')
     assert err.fix == "Free at least 256.0 MiB there, then run the step again: whole parts are kept."
     assert new.problem.startswith("The disk is full")
     assert snapshot(filled.root) == before
@@ -676,3 +679,20 @@ def test_the_docs_name_every_column(filled):
     for path in (filled.pool_part_path(0, 0), filled.scores_part_path(TEACHER, 0, 0)):
         for name in pq.read_schema(path).names:
             assert f"`{name}`" in text, name
+
+
+def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
+    """Only the system call is replaced: some network disks answer it with ENOLCK."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def unsupported(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    err = refused(Workspace.open, tmp_path)
+    assert err.problem.startswith(f'The disk of "{tmp_path}" offers no file locks')
+    assert err.fix == "Put the workspace on a local disk."
+
+
+def test_sizes_are_in_words():
+    assert [atomic.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]

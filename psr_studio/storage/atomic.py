@@ -47,9 +47,10 @@ def disk_error(err: OSError, path: Path, needed: int = 0) -> WorkspaceError:
     """Put an operating system's refusal to write `needed` bytes to `path` into words."""
     if err.errno in FULL_DISK:
         free = shutil.disk_usage(_existing(path)).free
+        wanted = size_text(max(needed, 2**28))
         return WorkspaceError(
-            f'The disk is full: writing "{path}" needs {gib(needed)}, {gib(free)} are free to this user.',
-            f"Free at least {gib(max(needed, 2**28))} there, then run the step again: whole parts are kept.",
+            f'The disk is full: writing "{path}" needs {size_text(needed)}, {size_text(free)} are free.',
+            f"Free at least {wanted} there, then run the step again: whole parts are kept.",
         )
     if err.errno in READ_ONLY:
         return WorkspaceError(
@@ -72,9 +73,11 @@ def sweep_temps(folder: Path) -> int:
     return swept
 
 
-def gib(n_bytes: int) -> str:
-    """A size in words, GiB from 1 GiB on: "1.50 GiB", "12.0 MiB", "0.3 MiB"."""
-    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.1f} MiB"
+def size_text(n_bytes: int) -> str:
+    """A size in words: "1.50 GiB", "12.0 MiB", "3.2 KiB"."""
+    if n_bytes >= 2**30:
+        return f"{n_bytes / 2**30:.2f} GiB"
+    return f"{n_bytes / 2**20:.1f} MiB" if n_bytes >= 2**20 else f"{n_bytes / 2**10:.1f} KiB"
 
 
 def _writer_is_dead(temp: Path) -> bool:

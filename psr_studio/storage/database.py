@@ -56,6 +56,8 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except sqlite3.ProgrammingError:  # our mistake, such as use after closing: not the disk's
+            raise
         except sqlite3.Error as err:
             raise _explain(err, self.path) from err
 

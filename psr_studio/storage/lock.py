@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -31,7 +32,8 @@ class FolderLock:
         except OSError as err:
             holder = _holder(self._file)
             self._file.close()
-            raise _taken(root, holder) from err
+            held = err.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+            raise (_taken(root, holder) if held else _unlockable(root, err)) from err
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
@@ -51,6 +53,13 @@ def _taken(root: Path, holder: str) -> WorkspaceError:
         who = f"another process (number {holder})" if holder else "another process"
         fix = "Close the PSR Studio that runs there, or choose another workspace folder."
     return WorkspaceError(f'The workspace "{root}" is already open in {who}.', fix)
+
+
+def _unlockable(root: Path, err: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        f'The disk of "{root}" offers no file locks ({err.strerror}), so two writers could clash.',
+        "Put the workspace on a local disk.",
+    )
 
 
 def _holder(file: IO[str]) -> str:
