@@ -80,9 +80,9 @@ class RefineRecipe:
     n_steps: int = documented(100, "Gradient steps per latent (L).", "steps", 1, 100_000)
     kl_steps: int = documented(4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000)
     lr: float = documented(0.01, "Step size (eta).", "", 1e-8, 10.0)
-    lam: float = documented(0.5, "Confidence at which the label weight is 1 (lambda).", "", 0.0, 1.0)
-    w_min: float = documented(0.1, "Least label weight.", "", 0.0, 100.0)
-    w_max: float = documented(2.0, "Greatest label weight.", "", 0.0, 100.0)
+    lam: float = documented(0.5, "Factor on the weight of the label loss (lambda).", "", 0.0, 100.0)
+    w_min: float = documented(0.1, "Label weight where the teacher is sure, before lambda.", "", 0.0, 100.0)
+    w_max: float = documented(2.0, "Label weight where the teacher is unsure, before lambda.", "", 0.0, 100.0)
     optimizer: str = documented(
         "sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam")
     )
