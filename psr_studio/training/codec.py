@@ -13,10 +13,9 @@ from torch import Tensor
 
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import data
-from psr_studio.training.teacher import one_cycle
 
 PADDING = 2  # 28 -> 32
-BATCH, PEAK_LR = 128, 2e-3
+BATCH, PEAK_LR, WARMUP, DECAY_SHARE = 128, 2e-3, 300, 0.5
 # Weights of the loss beside the mean squared error: posterior KL per latent element, absolute error,
 # the teacher's soft label on the reconstruction against its label on the original, and its features.
 KL_WEIGHT, L1_WEIGHT, LABEL_WEIGHT, FEATURE_WEIGHT = 1e-3, 0.3, 0.03, 0.1
@@ -31,11 +30,16 @@ def build() -> AutoencoderKL:
     )
 
 
-def _losses(teacher: Teacher, batch: Tensor, rebuilt: Tensor, kl: Tensor) -> Tensor:
+def learning_rate(step: int, n_steps: int) -> float:
+    """Warm-up, then constant, then a linear fall to zero over the last share of the steps."""
+    return PEAK_LR * min(1.0, (step + 1) / WARMUP, (n_steps - step) / (DECAY_SHARE * n_steps))
+
+
+def _losses(
+    teacher: Teacher, batch: Tensor, rebuilt: Tensor, kl: Tensor, logits: Tensor, features: Tensor
+) -> Tensor:
+    """Total loss; ``logits`` and ``features`` are the teacher's on the original pictures."""
     inner = rebuilt[..., PADDING:-PADDING, PADDING:-PADDING]
-    original = batch[..., PADDING:-PADDING, PADDING:-PADDING]
-    with torch.no_grad():
-        logits, features = teacher(original)
     with torch.autocast("cpu", torch.bfloat16):
         logits_rebuilt, features_rebuilt = teacher(inner)
     label = F.kl_div(F.log_softmax(logits_rebuilt.float(), 1), F.softmax(logits, 1), reduction="batchmean")
@@ -45,14 +49,16 @@ def _losses(teacher: Teacher, batch: Tensor, rebuilt: Tensor, kl: Tensor) -> Ten
 
 
 def train(
-    folder: Path, work: Path, teacher: Teacher, out: Path, n_steps: int = 1500, seed: int = 0
+    folder: Path, work: Path, teacher: Teacher, out: Path, n_steps: int = 1100, seed: int = 0
 ) -> Iterator[dict[str, float]]:
     """Trains and writes a diffusers AutoencoderKL folder (bfloat16) whose latents have unit variance.
 
     Yields one dict per 100 steps; a checkpoint per 500 steps in ``work`` makes the command resumable.
     """
     images, _ = data.load_split(folder, "train")
-    x = F.pad(data.to_model(images), (PADDING,) * 4, value=-1.0)
+    unpadded = data.to_model(images)
+    logits, features = teacher.predict(unpadded, batch_size=500)  # of the originals: once, not once a step
+    x = F.pad(unpadded, (PADDING,) * 4, value=-1.0)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     vae = build().to(memory_format=torch.channels_last)
@@ -75,11 +81,12 @@ def train(
     began, total = time.perf_counter(), 0.0
     for step in range(start, n_steps):
         for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step / n_steps, PEAK_LR)
-        batch = x[torch.randint(len(x), (BATCH,), generator=generator)].contiguous(memory_format=torch.channels_last)
+            group["lr"] = learning_rate(step, n_steps)
+        index = torch.randint(len(x), (BATCH,), generator=generator)
+        batch = x[index].contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             rebuilt, kl = compiled(batch)
-        loss = _losses(teacher, batch, rebuilt.float(), kl.float())
+        loss = _losses(teacher, batch, rebuilt.float(), kl.float(), logits[index], features[index])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
