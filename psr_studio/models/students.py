@@ -7,6 +7,7 @@ ResNet-18 with instance norm), rebuilt from their published description.
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -142,7 +143,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Check:
-    """One point of an accuracy curve: epoch (1-based), mean training loss since the last point, top-1 in [0, 1]."""
+    """One point of an accuracy curve: epoch (1-based), mean training loss since the last point, top-1 in [0, 1].
+
+    Between two points (``every_epoch``) the top-1 is NaN.
+    """
 
     epoch: int
     loss: float
@@ -158,6 +162,7 @@ def train_student(
     test_labels: Tensor,
     how: Training,
     seed: int,
+    every_epoch: bool = False,
 ) -> Iterator[Check]:
     """Trains in place and yields a Check ``n_checks`` times, the last one after the last epoch.
 
@@ -170,6 +175,7 @@ def train_student(
         test_labels: (n,) int64.
         how: epochs, batch size and optimiser.
         seed: of the order and the augmentation; the initial weights are the caller's.
+        every_epoch: also yield after the epochs between, with a top-1 of NaN, so that a caller can stop soon.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     student.train()
@@ -192,6 +198,8 @@ def train_student(
             yield Check(epoch, total / n_batches, top1(student, test_images, test_labels))
             student.train()
             total, n_batches = 0.0, 0
+        elif every_epoch:
+            yield Check(epoch, total / n_batches, math.nan)
 
 
 def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:

@@ -1,0 +1,50 @@
+"""Which units of work are computed together: a pure function of the recipe, never of what is on disk.
+
+A batch mixes its members' rounding, so a run that was killed reaches the same bytes only if it forms the same
+batches again. Therefore whole groups are planned first; a group with a missing unit is computed again as it
+was, and only the missing units are written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+
+def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Pack neighbouring units, whole, into groups of at most `batch_size` items.
+
+    A unit larger than that is a group of its own, to be computed in several batches (`spans`).
+
+    Args:
+        sizes: items per unit.
+
+    Returns:
+        Positions of units; in order, every unit once.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for unit, size in enumerate(sizes):
+        if not groups or size > room:
+            groups.append([])
+            room = batch_size
+        groups[-1].append(unit)
+        room -= size
+    return groups
+
+
+def spans(n_items: int, batch_size: int) -> list[slice]:
+    """Cut n items into batches of `batch_size`, the last one shorter."""
+    return [slice(start, min(start + batch_size, n_items)) for start in range(0, n_items, batch_size)]
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._began

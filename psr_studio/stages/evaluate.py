@@ -1,0 +1,241 @@
+"""Evaluate: train students on the set and, beside it, on its controls (PSR section 3.4, eq. 11).
+
+An accuracy is never shown alone: with the same student, seeds and labels stand random real images and the
+first of the pool, and random real images with hard labels show what the labels are worth.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psr_studio.errors import SelectionError
+from psr_studio.progress import Progress
+from psr_studio.recipe import Recipe
+from psr_studio.records import EvaluationRecord
+from psr_studio.stages.arms import Arm, plan_arms
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.workspace import StageStatus, Workspace, stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+
+STAGE = "evaluate"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: an arm over its seeds. Accuracies are shares in [0, 1]; `last` is the headline."""
+
+    selection: str  # "" for a control
+    arm: str
+    label_regime: str
+    protocol: str
+    student: str
+    ipc: int
+    n: int  # students
+    n_images: int
+    last_mean: float
+    last_std: float  # of the sample (n - 1); NaN for one student
+    best_mean: float
+    best_std: float
+    seconds: float  # of all students together
+
+    @property
+    def name(self) -> str:
+        """The arm, with the selection it is of where that is not plain."""
+        return f'{self.arm} "{self.selection}"' if self.selection else self.arm
+
+
+@dataclass(frozen=True)
+class Job:
+    """One student to be trained."""
+
+    arm: Arm
+    seed: int
+    inputs_hash: str
+
+
+def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
+    """What one student is made from: its images and labels, the way it is trained, its seed, the test split."""
+    chosen = recipe.evaluate
+    return {
+        "stage": STAGE,
+        "arm": arm.inputs,
+        "label_regime": arm.label_regime,
+        "protocol": arm.protocol,
+        "student": chosen.student,
+        "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
+        "augment": chosen.augment,
+        "n_checks": chosen.n_checks,
+        "seed": seed,
+        "data": bundle.identity("data"),
+    }
+
+
+def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
+    """Every student of the recipe: all arms of the first seed, then all of the next.
+
+    Raises:
+        SelectionError, WorkspaceError: no selection, or one that is not refined though that arm is asked for.
+    """
+    arms = plan_arms(ws, recipe, bundle)
+    first = recipe.evaluate.seed
+    return [
+        Job(arm, seed, stable_hash(inputs(recipe, bundle, arm, seed)))
+        for seed in range(first, first + recipe.evaluate.n_seeds)
+        for arm in arms
+    ]
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether every student of the recipe is trained."""
+    from psr_studio.errors import StudioError
+
+    try:
+        jobs = plan(ws, recipe, bundle)
+    except StudioError as err:
+        return StageStatus("missing", err.problem)
+    known = {record.inputs_hash for record in ws.ledger.evaluations()}
+    done = sum(job.inputs_hash in known for job in jobs)
+    if done == len(jobs):
+        return StageStatus("fresh", f"All {done} students are trained.")
+    if done:
+        return StageStatus("partial", f"{done} of {len(jobs)} students are trained.")
+    older = any(record.selection == recipe.select.name for record in ws.ledger.evaluations())
+    if older:
+        return StageStatus("stale", "The students were trained on other images or with other settings.")
+    return StageStatus("missing", "No student is trained.")
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Train the students that are not trained yet, one seed after another; a finished one is kept.
+
+    The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
+    epoch of one student.
+
+    Raises:
+        SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
+    """
+    from psr_studio.stages.training import Trainer
+
+    clock = Stopwatch()
+    jobs = plan(ws, recipe, bundle)
+    known = {record.inputs_hash for record in ws.ledger.evaluations()}
+    missing = [job for job in jobs if job.inputs_hash not in known]
+    epochs = recipe.evaluate.epochs
+    total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+
+    if not missing:
+        yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
+        return
+    yield event(found, "Reading the test split.")
+    trainer = Trainer(ws, recipe, bundle)
+    done = found
+    for job in missing:
+        watch, curve = Stopwatch(), []
+        where = f"{job.arm.name}, seed {job.seed}"
+        for check in trainer.train(job.arm, job.seed):
+            metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
+            if not math.isnan(check.top1):
+                curve.append((check.epoch, check.top1))
+                metrics[f"top1/{job.arm.name}"] = check.top1
+            if check.epoch < epochs:
+                words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
+                yield event(done + check.epoch, words, metrics=metrics)
+        record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
+        ws.ledger.add_evaluation(record)
+        done += epochs
+        yield event(done, f"{where}: top-1 {record.last:.1%}.", part_done=True, metrics=metrics)
+
+
+def _record(
+    recipe: Recipe, job: Job, n_images: int, curve: list[tuple[int, float]], seconds: float
+) -> EvaluationRecord:
+    return EvaluationRecord(
+        selection=job.arm.selection,
+        arm=job.arm.form,
+        student=recipe.evaluate.student,
+        protocol=job.arm.protocol,
+        label_regime=job.arm.label_regime,
+        ipc=job.arm.ipc,
+        seed=job.seed,
+        n_images=n_images,
+        last=curve[-1][1],
+        best=max(accuracy for _, accuracy in curve),
+        curve=curve,
+        seconds=seconds,
+        inputs_hash=job.inputs_hash,
+    )
+
+
+def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
+    """The results of the present recipe, a row per arm in the order of its plan; untrained arms are left out."""
+    by_hash = {record.inputs_hash: record for record in ws.ledger.evaluations()}
+    arms: dict[Arm, list[EvaluationRecord]] = {}
+    for job in plan(ws, recipe, bundle):
+        if job.inputs_hash in by_hash:
+            arms.setdefault(job.arm, []).append(by_hash[job.inputs_hash])
+    return [_row(records, arm.selection) for arm, records in arms.items()]
+
+
+def history(ws: Workspace) -> list[Row]:
+    """All results of the workspace, older recipes included; a row per set of images and way of training."""
+    groups: dict[tuple, list[EvaluationRecord]] = {}
+    for r in {r.inputs_hash: r for r in ws.ledger.evaluations()}.values():
+        key = (r.selection, r.arm, r.label_regime, r.protocol, r.student, r.ipc, tuple(e for e, _ in r.curve))
+        groups.setdefault(key, []).append(r)
+    return [_row(records, key[0]) for key, records in groups.items()]
+
+
+def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
+    first = records[0]
+    last, best = [r.last for r in records], [r.best for r in records]
+    return Row(
+        selection=selection,
+        arm=first.arm,
+        label_regime=first.label_regime,
+        protocol=first.protocol,
+        student=first.student,
+        ipc=first.ipc,
+        n=len(records),
+        n_images=first.n_images,
+        last_mean=statistics.fmean(last),
+        last_std=statistics.stdev(last) if len(last) > 1 else math.nan,
+        best_mean=statistics.fmean(best),
+        best_std=statistics.stdev(best) if len(best) > 1 else math.nan,
+        seconds=sum(r.seconds for r in records),
+    )
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """The table as text, a line per row, accuracies in percent.
+
+    Raises:
+        SelectionError: no row.
+    """
+    if not rows:
+        raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
+    head = ("arm", "labels", "protocol", "student", "IPC", "images", "n", "last %", "best %", "seconds")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name, row.label_regime, row.protocol, row.student, str(row.ipc), str(row.n_images), str(row.n),
+        spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), f"{row.seconds:.0f}",
+    )  # fmt: skip
+
+
+def spread(mean: float, std: float) -> str:
+    """Mean and standard deviation in percent: "81.2 ± 0.4", or the mean alone when there is no deviation."""
+    return f"{100 * mean:.1f}" + ("" if math.isnan(std) else f" ± {100 * std:.1f}")

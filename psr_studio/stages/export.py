@@ -1,0 +1,331 @@
+"""Export: the set as a folder that any training script reads, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio import __version__
+from psr_studio.bundle import sha256
+from psr_studio.errors import ExportError, SelectionError, StudioError
+from psr_studio.method.signals import difficulty, predictive_entropy, reliability
+from psr_studio.progress import Progress
+from psr_studio.recipe import Recipe, to_toml
+from psr_studio.records import SelectionRecord
+from psr_studio.stages import evaluate, refine, score, select
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.card import write_card
+from psr_studio.stages.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
+from psr_studio.workspace import FORMAT_VERSION, StageStatus, Workspace, encode_png, stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+
+STAGE = "export"
+MANIFEST = "manifest.json"
+TEMP, OLD = ".tmp-export-", ".old-export-"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an export would write. Bytes are those of the pictures, an estimate for the rest is left out."""
+
+    folder: Path
+    zip_path: Path | None
+    n_images: int
+    n_files: int
+    picture_bytes: int
+    counts: dict[str, int]  # images by class name
+    folders: dict[str, int]  # entries of the folder by name, with the number of files in each
+    refined: bool
+    replaces: bool  # an earlier export of ours stands there
+
+
+def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[str, Any]:
+    """What an export is made from."""
+    made = refine.expected(ws, recipe, bundle, record) if recipe.export.refined else {}
+    return {
+        "stage": STAGE,
+        "selection": [record.name, record.candidate_ids, record.settings],
+        "refined": sorted(made.values()),
+        "formats": list(recipe.export.formats),
+        "zip": recipe.export.zip,
+    }
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the export of the recipe's name is there and holds the present selection."""
+    folder = ws.export_path(recipe.export.name)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return StageStatus("missing", f'There is no export "{recipe.export.name}".')
+    try:
+        record = select.require(ws, recipe.select.name, bundle)
+    except SelectionError as err:
+        return StageStatus("stale", err.problem)
+    if manifest["inputs_hash"] != stable_hash(inputs(ws, recipe, bundle, record)):
+        return StageStatus("stale", f'"{recipe.export.name}" holds another set or other formats.')
+    return StageStatus("fresh", f'"{recipe.export.name}" holds {len(manifest["files"])} files.')
+
+
+def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
+    """What `run` would write, without writing; raises what `run` would."""
+    record = _check(ws, recipe, bundle)
+    data = gather(ws, recipe, bundle, record)
+    folder = ws.export_path(recipe.export.name)
+    files = {"soft_labels.safetensors": 1, "labels.csv": 1, "README.md": 1, "recipe.toml": 1, MANIFEST: 1}
+    if "folder" in recipe.export.formats:
+        for class_id in sorted(record.picks):
+            files[class_folder(bundle.class_names, class_id)] = len(record.picks[class_id])
+    extra = {"parquet": 1, "webdataset": -(-len(data) // 1000), "dd-ranking": 4}
+    files |= {name: extra[name] for name in recipe.export.formats if name in extra}
+    return Summary(
+        folder=folder,
+        zip_path=_zip_path(folder) if recipe.export.zip else None,
+        n_images=len(data),
+        n_files=sum(files.values()),
+        picture_bytes=sum(map(len, data.pngs)),
+        counts=data.counts,
+        folders=dict(sorted(files.items())),
+        refined=recipe.export.refined,
+        replaces=folder.is_dir() and any(folder.iterdir()),
+    )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Write the set to exports/<name>, under another name first; an earlier export of ours is replaced.
+
+    Raises:
+        ExportError: the folder holds files that we did not write, or changed ones.
+        SelectionError, WorkspaceError: no selection, not refined though that is asked for, the disk.
+    """
+    clock = Stopwatch()
+    names = [name for name in recipe.export.formats if name in WRITERS]
+    total = 3 + len(names) + int(recipe.export.zip)
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, **more)
+
+    folder = ws.export_path(recipe.export.name)
+    recover(folder.parent)
+    record = _check(ws, recipe, bundle)
+    yield event(0, "Reading the pictures.")
+    data = gather(ws, recipe, bundle, record)
+    temp = folder.parent / f"{TEMP}{os.getpid()}-{folder.name}"
+    done = 0
+    try:
+        temp.mkdir(parents=True)
+        with_pictures = "folder" in recipe.export.formats
+        if with_pictures:
+            write_pictures(data, temp)
+        write_labels(data, temp, with_pictures)
+        done += 1
+        yield event(done, f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels.")
+        for name in names:
+            WRITERS[name](data, temp)
+            done += 1
+            yield event(done, f"Wrote {name}.")
+        _write_about(ws, recipe, bundle, record, data, temp)
+        done += 1
+        yield event(done, "Wrote the data card and the manifest.")
+        _put_in_place(temp, folder)
+    except OSError as err:
+        raise ExportError(
+            f'"{folder}" could not be written: {err.strerror or err}.',
+            "Free space or give yourself write permission there, then export again. Nothing was changed.",
+        ) from err
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+    done += 1
+    if recipe.export.zip:
+        yield event(done, "Packing the zip.")
+        write_zip(folder)
+        done += 1
+    yield event(done, f'Exported {len(data)} images to "{folder}".', part_done=True)
+
+
+def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> ExportSet:
+    """The set of a selection, as it is written."""
+    pool, ids = ws.pool(), record.candidate_ids
+    at = pool.positions(ids)
+    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at]
+    labels, tau = pool.labels[at], float(record.settings["temperature"])
+    if recipe.export.refined:
+        refined = ws.refined(record.name)
+        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
+        images = refined.images[[place[cid] for cid in ids]]
+        pngs = [encode_png(image) for image in images]
+    else:
+        images, pngs = pool.images(at), [pool.png(int(position)) for position in at]
+    return ExportSet(
+        class_names=bundle.class_names,
+        pngs=pngs,
+        images=images,
+        labels=np.array(labels, np.int64),
+        candidate_ids=np.array(ids, np.int64),
+        seeds=np.array(pool.seeds[at], np.int64),
+        logits=np.array(logits, np.float32),
+        soft_labels=select.soften(logits, tau),
+        temperature=tau,
+        signals={
+            "reliability": reliability(logits, labels, tau),
+            "entropy": predictive_entropy(logits, tau),
+            "difficulty": difficulty(logits, labels),
+        },
+        filled=np.array([f for c in sorted(record.filled) for f in record.filled[c]], bool),
+        normalisation=bundle.normalisation,
+    )
+
+
+def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:
+    """Everything that can be wrong, before anything is written."""
+    record = select.require(ws, recipe.select.name, bundle)
+    score.require_fresh(ws, recipe, bundle)
+    if recipe.export.refined:
+        refine.require_fresh(ws, recipe, bundle)
+    if not recipe.export.formats:
+        raise ExportError("No format is asked for.", 'Set "export.formats" to "folder" or another one.')
+    check_target(ws.export_path(recipe.export.name), ws.root)
+    return record
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an export of ours; None when there is none."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return found if {"files", "inputs_hash", "format_version"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def check_target(folder: Path, root: Path) -> None:
+    """Raise ExportError unless the folder is free, empty, or just what we wrote there."""
+    if not folder.exists():
+        return
+    shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+    if not folder.is_dir():
+        raise ExportError(f'"{shown}" is a file.', "Choose another name for the export. Nothing was changed.")
+    manifest = read_manifest(folder)
+    ours = {name: about["sha256"] for name, about in manifest["files"].items()} if manifest else {}
+    foreign = [path for path in folder.rglob("*") if path.is_file() and not _is_ours(path, folder, ours)]
+    if foreign:
+        raise ExportError(
+            f'The folder "{shown}" already holds {len(foreign):,} files that PSR Studio did not write, '
+            f'such as "{foreign[0].relative_to(folder).as_posix()}".',
+            "Choose an empty folder. Nothing was changed.",
+        )
+
+
+def _is_ours(path: Path, folder: Path, ours: dict[str, str]) -> bool:
+    """A file that was changed since counts as the user's."""
+    name = path.relative_to(folder).as_posix()
+    return (name == MANIFEST and bool(ours)) or (name in ours and sha256(path) == ours[name])
+
+
+def _write_about(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, data: ExportSet, folder: Path
+) -> None:
+    """recipe.toml, README.md, and last the manifest over everything."""
+    (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
+    card = write_card(
+        recipe.export.name, data, bundle, recipe.export.formats, recipe.export.refined,
+        provenance(ws, recipe, bundle, record), _rows(ws, recipe, bundle),
+    )  # fmt: skip
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    files = {
+        path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "writer": f"PSR Studio {__version__}",
+        "inputs_hash": stable_hash(inputs(ws, recipe, bundle, record)),
+        "provenance": provenance(ws, recipe, bundle, record),
+        "files": files,
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[str, Any]:
+    """Where the set came from, for the card and the manifest."""
+    found = {
+        "bundle": bundle.name,
+        "generator": f"{bundle.identity('generator')} (hash of its files)",
+        "teacher": f"{bundle.identity('teacher')} (hash of its files)",
+        "pool": ws.pool().settings,
+        "candidates": len(ws.pool()),
+        "selection": {k: v for k, v in record.settings.items() if k != select.POOL_HASH},
+        "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
+    }
+    if recipe.export.refined:
+        found["refinement"] = asdict(recipe.refine)
+    return found
+
+
+def _rows(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[evaluate.Row]:
+    """Results of the present recipe; an export does not need any."""
+    try:
+        return evaluate.table(ws, recipe, bundle)
+    except StudioError:
+        return []
+
+
+def _put_in_place(temp: Path, folder: Path) -> None:
+    """Rename the finished folder; an older export steps aside first and goes only when the new one stands."""
+    if not folder.exists():
+        os.replace(temp, folder)
+        return
+    old = folder.parent / f"{OLD}{folder.name}"
+    os.replace(folder, old)
+    os.replace(temp, folder)
+    shutil.rmtree(old)
+
+
+def recover(exports: Path) -> None:
+    """Finish what a killed export left: halves go, and an older export that had stepped aside comes back."""
+    for temp in exports.glob(f"{TEMP}*"):
+        if temp.is_dir():
+            shutil.rmtree(temp, ignore_errors=True)
+        else:
+            temp.unlink(missing_ok=True)
+    for old in exports.glob(f"{OLD}*"):
+        folder = exports / old.name.removeprefix(OLD)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(old, folder)
+
+
+def _zip_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def write_zip(folder: Path) -> Path:
+    """<name>.zip beside the folder, with the folder inside; pictures are compressed already and stored as they are."""
+    target = _zip_path(folder)
+    temp = target.with_name(f"{TEMP}{os.getpid()}-{target.name}")
+    try:
+        with zipfile.ZipFile(temp, "w") as packed:
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                stored = path.suffix in (".png", ".tar", ".parquet")
+                kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
+        os.replace(temp, target)
+    except OSError as err:
+        raise ExportError(
+            f'"{target.name}" could not be written: {err.strerror or err}.',
+            f'Free some space, or set "export.zip" to false; the folder "{folder.name}" is whole.',
+        ) from err
+    finally:
+        temp.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,222 @@
+"""Pool: an over-complete set of candidates per class, one seed per candidate (PSR section 3.1, eq. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.devices import candidate_seed, pick_device, pick_dtype
+from psr_studio.errors import ModelError, RecipeError
+from psr_studio.progress import Progress
+from psr_studio.recipe import Recipe
+from psr_studio.stages.batches import Stopwatch, plan_groups, spans
+from psr_studio.workspace import PoolPart, StageStatus, Workspace, candidate_id, stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+
+STAGE = "pool"
+N_PREVIEWS = 8
+PREVIEWS_PER_BATCH = 5  # pictures half made, shown while a batch is denoised
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """One part to be written: candidates `start` to `start + n` of a class."""
+
+    class_id: int
+    part: int
+    start: int
+    n: int
+
+
+def classes_of(recipe: Recipe, bundle: Bundle) -> tuple[int, ...]:
+    """The classes of the pool, ascending; RecipeError when the bundle has no such class."""
+    if recipe.pool.classes is None:
+        return tuple(range(bundle.n_classes))
+    wanted = tuple(sorted(set(recipe.pool.classes)))
+    unknown = [c for c in wanted if c >= bundle.n_classes]
+    if unknown or not wanted:
+        what = f"names class {unknown[0]}" if unknown else "names no class"
+        raise RecipeError(
+            f'"pool.classes" {what}, but the classes of "{bundle.name}" are 0 to {bundle.n_classes - 1}.',
+            'Correct "pool.classes", or leave it out to generate all classes.',
+            "pool.classes",
+        )
+    return wanted
+
+
+def plan(recipe: Recipe, bundle: Bundle) -> list[PartPlan]:
+    """All parts of the pool, by class, then number."""
+    size, step = recipe.pool.pool_size, recipe.pool.part_size
+    return [
+        PartPlan(class_id, number, start, min(step, size - start))
+        for class_id in classes_of(recipe, bundle)
+        for number, start in enumerate(range(0, size, step))
+    ]
+
+
+def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+    """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
+    chosen = recipe.pool
+    return {
+        "stage": STAGE,
+        "generator": bundle.identity("generator"),
+        "sampler": chosen.sampler,
+        "steps": chosen.steps,
+        "guidance": chosen.guidance,
+        "seed": chosen.seed,
+    }
+
+
+def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan) -> str:
+    """The inputs hash of one part."""
+    return stable_hash({**inputs(recipe, bundle), "class": part.class_id, "start": part.start, "n": part.n})
+
+
+def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
+    """Every file of the pool and its inputs hash."""
+    return {
+        ws.pool_part_path(part.class_id, part.part): part_hash(recipe, bundle, part)
+        for part in plan(recipe, bundle)
+    }
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the pool is there and was made by this recipe."""
+    return ws.compare(expected(ws, recipe, bundle), "pool parts")
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Generate the missing parts, whole ones at a time; a killed run goes on to the same bytes.
+
+    Parts made from other settings are replaced one by one; parts beyond a smaller pool are removed.
+
+    Raises:
+        RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
+    """
+    clock = Stopwatch()
+    parts = plan(recipe, bundle)
+    missing = {p for p in parts if not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))}
+    total = sum(p.n for p in parts)
+    found = total - sum(p.n for p in missing)
+    per_class = -(-recipe.pool.pool_size // recipe.pool.part_size)
+    for class_id in classes_of(recipe, bundle):
+        ws.discard_pool_parts(class_id, per_class)
+
+    def event(done: float, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, int(done), total, message, seconds=clock.seconds, resumed=found, **more)
+
+    if not missing:
+        yield event(total, "The pool is complete.", part_done=True)
+        return
+    yield event(found, "Opening the generator.")
+    sampler = _Sampler(ws, recipe, bundle)
+    done = found
+    for group in plan_groups([p.n for p in parts], recipe.pool.batch_size):
+        wanted = [parts[i] for i in group]
+        if not missing.intersection(wanted):
+            continue
+        new = sum(p.n for p in wanted if p in missing)
+        words = _words(bundle, wanted)
+        for share, previews in sampler.denoise(wanted):
+            yield event(done + share * new, f"Denoising {words}.", class_id=wanted[0].class_id, previews=previews)
+        for part, columns in sampler.columns(wanted):
+            if part not in missing:
+                continue
+            sampler.write(part, columns)
+            done += part.n
+            yield event(
+                done,
+                f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".',
+                class_id=part.class_id,
+                part_done=True,
+                previews=tuple(columns.images[:N_PREVIEWS]),
+            )
+
+
+class _Sampler:
+    """The networks, opened once, and the latents of the group at hand."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+        from psr_studio.models.generator import Sampling
+
+        device = pick_device(recipe.device)
+        dtype = pick_dtype(device)
+        self.ws, self.recipe, self.bundle = ws, recipe, bundle
+        self.generator = bundle.generator(device, dtype)
+        self.codec = bundle.codec(device)
+        chosen = recipe.pool
+        self.how = Sampling(sampler=chosen.sampler, steps=chosen.steps, guidance=chosen.guidance)
+        self.settings = {
+            **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
+            "bundle": bundle.name,
+            "device": device.type,
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+        self.latents = np.zeros(0, np.float32)
+
+    def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
+        """Sample the latents of some parts together; yields the share done and pictures now and then."""
+        classes = [p.class_id for p in parts for _ in range(p.n)]
+        seeds = [seed for p in parts for seed in self._seeds(p)]
+        batches = spans(len(seeds), self.recipe.pool.batch_size)
+        steps = self.how.steps
+        show_every = max(1, steps // PREVIEWS_PER_BATCH)
+        kept = []
+        for number, rows in enumerate(batches):
+            for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how):
+                shown = latents[:N_PREVIEWS] if step % show_every == 0 or step == 1 else latents[:0]
+                share = (number + step / steps) / len(batches)
+                yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
+            kept.append(latents.cpu().numpy())
+        self.latents = np.concatenate(kept)
+
+    def columns(self, parts: Sequence[PartPlan]) -> Iterator[tuple[PartPlan, PoolPart]]:
+        """Decode the latents of the group, part by part."""
+        import torch
+
+        start = 0
+        for part in parts:
+            latents = self.latents[start : start + part.n]
+            start += part.n
+            self._check(part, latents)
+            images = self.codec.decode_uint8(torch.from_numpy(latents))
+            ids = [candidate_id(part.class_id, part.start + i) for i in range(part.n)]
+            seeds = np.array(self._seeds(part), np.int64)
+            yield part, PoolPart(np.array(ids, np.int64), seeds, images, latents)
+
+    def write(self, part: PartPlan, columns: PoolPart) -> None:
+        """Put one part on the disk, whole."""
+        self.ws.write_pool_part(
+            part.class_id,
+            part.part,
+            columns=columns,
+            inputs_hash=part_hash(self.recipe, self.bundle, part),
+            settings=self.settings,
+            class_names=self.bundle.class_names,
+        )
+
+    def _seeds(self, part: PartPlan) -> list[int]:
+        base = self.recipe.pool.seed
+        return [candidate_seed(base, part.class_id, part.start + i) for i in range(part.n)]
+
+    def _check(self, part: PartPlan, latents: np.ndarray) -> None:
+        broken = int((~np.isfinite(latents)).reshape(len(latents), -1).any(axis=1).sum())
+        if broken:
+            raise ModelError(
+                f'The generator of "{self.bundle.name}" made {broken} of {part.n} latents of class '
+                f'"{self.bundle.class_names[part.class_id]}" that are not finite numbers.',
+                'Lower "pool.guidance", or check the weights with `psr-studio doctor`.',
+            )
+
+
+def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
+    """The group in words: '24 candidates of "boot" and "dress"'."""
+    names = list(dict.fromkeys(f'"{bundle.class_names[p.class_id]}"' for p in parts))
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more classes" if len(names) > 3 else "")
+    return f"{sum(p.n for p in parts)} candidates of {listed}"

@@ -1,0 +1,224 @@
+"""Refine: soft-label-guided refinement of the selected latents (PSR section 3.3, eq. 9 and 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.devices import pick_device
+from psr_studio.errors import ModelError, SelectionError, WorkspaceError
+from psr_studio.progress import Progress
+from psr_studio.recipe import Recipe
+from psr_studio.records import SelectionRecord
+from psr_studio.stages import score, select
+from psr_studio.stages.batches import Stopwatch, plan_groups, spans
+from psr_studio.workspace import RefinedPart, StageStatus, Workspace, stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+    from psr_studio.stages.refinement import Networks, Seeds
+
+STAGE = "refine"
+N_PREVIEWS = 8
+PREVIEWS_PER_BATCH = 5
+
+
+def inputs(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
+) -> dict[str, Any]:
+    """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
+    settings = asdict(recipe.refine)
+    del settings["batch_size"]
+    return {
+        "stage": STAGE,
+        "picks": record.picks[class_id],
+        "pool": score.picked_hash(ws.pool(), bundle, record.picks[class_id]),
+        "generator": bundle.identity("generator"),
+        "temperature": record.settings["temperature"],
+        "settings": settings,
+    }
+
+
+def class_hash(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int) -> str:
+    """The inputs hash of the refined picks of one class."""
+    return stable_hash(inputs(ws, recipe, bundle, record, class_id))
+
+
+def expected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[Path, str]:
+    """Every file of the refined selection and its inputs hash."""
+    return {
+        ws.refined_path(record.name, c): class_hash(ws, recipe, bundle, record, c) for c in sorted(record.picks)
+    }
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the selection of the recipe's name is refined, with these settings."""
+    try:
+        record = select.require(ws, recipe.select.name, bundle)
+    except SelectionError as err:
+        return StageStatus("missing", err.problem)
+    return ws.compare(expected(ws, recipe, bundle, record), "refined classes")
+
+
+def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+    """Raise WorkspaceError unless every class of the selection is refined with the recipe's settings."""
+    found = status(ws, recipe, bundle)
+    if found.state != "fresh":
+        raise WorkspaceError(
+            f'The selection "{recipe.select.name}" is not refined with these settings: {found.reason}',
+            'Press "Refine" (or run `psr-studio refine`) first, or go on with the selected images as they are.',
+        )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Refine the classes of the selection that are not refined yet; a killed run goes on to the same bytes.
+
+    Raises:
+        SelectionError: no selection of the recipe's name, or one of another pool.
+        WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
+    """
+    clock = Stopwatch()
+    record = select.require(ws, recipe.select.name, bundle)
+    classes = sorted(record.picks)
+    sizes = [len(record.picks[c]) for c in classes]
+    missing = {
+        c for c in classes if not ws.has_refined(record.name, c, class_hash(ws, recipe, bundle, record, c))
+    }
+    total = sum(sizes)
+    found = total - sum(len(record.picks[c]) for c in missing)
+
+    def event(done: float, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, int(done), total, message, seconds=clock.seconds, resumed=found, **more)
+
+    _discard_other_classes(ws, record)
+    if not missing:
+        yield event(total, f'"{record.name}" is refined.', part_done=True)
+        return
+    yield event(found, "Opening generator, codec and teacher.")
+    work = _Refiner(ws, recipe, bundle, record)
+    done = found
+    for group in plan_groups(sizes, recipe.refine.batch_size):
+        wanted = [classes[i] for i in group]
+        if not missing.intersection(wanted):
+            continue
+        new = sum(len(record.picks[c]) for c in wanted if c in missing)
+        for share, loss, step, previews in work.refine(wanted):
+            words = f"Step {step} of {recipe.refine.n_steps}, {new} latents, mean loss {loss:.4g}."
+            yield event(
+                done + share * new, words, class_id=wanted[0], previews=previews, metrics={"loss": loss}
+            )
+        for class_id, columns in work.columns(wanted):
+            if class_id not in missing:
+                continue
+            work.write(class_id, columns)
+            done += len(columns.candidate_ids)
+            words = f'Refined {len(columns.candidate_ids)} images of "{bundle.class_names[class_id]}".'
+            yield event(
+                done, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
+            )
+
+
+class _Refiner:
+    """Networks and labels, opened once, and the latents of the group at hand."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> None:
+        self.ws, self.recipe, self.bundle, self.record = ws, recipe, bundle, record
+        self.temperature = float(record.settings["temperature"])
+        self.pool = ws.pool()
+        score.require_fresh(ws, recipe, bundle)
+        self.scores = ws.scores(bundle.teacher_id, require_all=False)
+        self.nets = open_networks(recipe, bundle)
+        self.latents = np.zeros(0, np.float32)
+        self.traces = np.zeros((0, 0), np.float32)
+
+    def refine(self, classes: list[int]) -> Iterator[tuple[float, float, int, tuple[np.ndarray, ...]]]:
+        """Refine the picks of some classes together; yields (share done, mean loss, step, pictures)."""
+        from psr_studio.stages.refinement import refine_batch
+
+        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
+        how = self.recipe.refine
+        batches = spans(len(seeds.seeds), how.batch_size)
+        show_every = max(1, how.n_steps // PREVIEWS_PER_BATCH)
+        kept, traces = [], []
+        for number, rows in enumerate(batches):
+            trace = []
+            for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
+                trace.append(losses.cpu().numpy())
+                self._check(classes, trace[-1], latents.isfinite().all().item(), step)
+                shown = latents[:N_PREVIEWS] if step % show_every == 0 else latents[:0]
+                previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
+                share = (number + step / how.n_steps) / len(batches)
+                yield share, float(trace[-1].mean()), step, previews
+            kept.append(latents.cpu().numpy())
+            traces.append(np.stack(trace, axis=1))
+        self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)
+
+    def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
+        """Decode the latents of the group, class by class."""
+        import torch
+
+        start = 0
+        for class_id in classes:
+            ids = np.array(self.record.picks[class_id], np.int64)
+            rows = slice(start, start + len(ids))
+            start = rows.stop
+            images = self.nets.codec.decode_uint8(torch.from_numpy(self.latents[rows]))
+            yield class_id, RefinedPart(ids, self.latents[rows], images, self.traces[rows])
+
+    def write(self, class_id: int, columns: RefinedPart) -> None:
+        """Put one class on the disk, whole."""
+        self.ws.write_refined(
+            self.record.name,
+            class_id,
+            columns=columns,
+            inputs_hash=class_hash(self.ws, self.recipe, self.bundle, self.record, class_id),
+            settings={**asdict(self.recipe.refine), "temperature": self.temperature},
+            class_names=self.bundle.class_names,
+        )
+
+    def _seeds(self, candidate_ids: list[int]) -> Seeds:
+        import torch
+
+        from psr_studio.stages.refinement import Seeds
+
+        at = self.pool.positions(candidate_ids)
+        labels = self.pool.labels[at]
+        soft = select.soften(self.scores.logits[at], self.temperature)
+        return Seeds(
+            latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
+            classes=torch.from_numpy(np.array(labels)),
+            soft_labels=torch.from_numpy(soft),
+            confidence=torch.from_numpy(soft[np.arange(len(at)), labels]),
+            seeds=[int(s) for s in self.pool.seeds[at]],
+        )
+
+    def _check(self, classes: list[int], losses: np.ndarray, latents_finite: bool, step: int) -> None:
+        broken = int((~np.isfinite(losses)).sum())
+        if broken or not latents_finite:
+            name = self.bundle.class_names[classes[0]]
+            raise ModelError(
+                f'Refining from class "{name}" on left the finite numbers in step {step} '
+                f"({broken} of {len(losses)} losses).",
+                f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
+            )
+
+
+def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
+    """Generator, codec and teacher in float32: the gradients are small, and so is the batch."""
+    import torch
+
+    from psr_studio.stages.refinement import Networks
+
+    device = pick_device(recipe.device)
+    return Networks(bundle.generator(device, torch.float32), bundle.codec(device), bundle.teacher(device))
+
+
+def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
+    """Remove refined classes that an older selection of this name had and this one has not."""
+    for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
+        if path not in {ws.refined_path(record.name, c) for c in record.picks}:
+            path.unlink()

@@ -1,0 +1,99 @@
+"""The loop of Algorithm 1, lines 16 to 23, over many latents at once; each stays its own problem.
+
+Shape letters: n latents, (c, h, w) one latent, C classes, L steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from psr_studio.devices import candidate_generator, candidate_seed
+from psr_studio.method.refinement import (
+    adaptive_weight,
+    denoising_loss,
+    kl_is_active,
+    label_loss,
+    q_sample,
+    refinement_loss,
+)
+from psr_studio.models.codec import Codec
+from psr_studio.models.generator import Generator
+from psr_studio.models.teacher import Teacher
+from psr_studio.recipe import RefineRecipe
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Frozen, in eval mode, in float32."""
+
+    generator: Generator
+    codec: Codec
+    teacher: Teacher
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The chosen candidates, as they were generated and scored."""
+
+    latents: Tensor  # (n, c, h, w) float32
+    classes: Tensor  # (n,) int64
+    soft_labels: Tensor  # (n, C) float32: q_ref at the temperature
+    confidence: Tensor  # (n,) float32: p_i, reliability of the seed
+    seeds: Sequence[int]  # the candidates' own
+
+    def take(self, rows: slice) -> Seeds:
+        """Some of them."""
+        return Seeds(
+            self.latents[rows], self.classes[rows], self.soft_labels[rows], self.confidence[rows], self.seeds[rows]
+        )
+
+
+def refine_batch(
+    nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
+
+    The losses of the latents are summed, so the gradient of each is that of its own loss and the result does
+    not depend on the batch but for rounding. Timestep and noise of each latent come from its own generator,
+    drawn on the CPU, in the order of the steps.
+    """
+    device = nets.generator.device
+    alphas = nets.generator.alphas_cumprod
+    generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in seeds.seeds]
+    classes, labels = seeds.classes.to(device), seeds.soft_labels.to(device)
+    weights = adaptive_weight(seeds.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
+    latents = seeds.latents.to(device).clone().requires_grad_(True)
+    optimizer = _optimizer(how, latents)
+    for step in range(1, how.n_steps + 1):
+        t, noise = _draw(generators, nets.generator.n_train_steps, tuple(latents.shape[1:]))
+        noisy = q_sample(latents, noise.to(device), alphas[t].to(device))
+        denoising = denoising_loss(noise.to(device), nets.generator.denoise(noisy, t.to(device), classes))
+        label = None
+        if kl_is_active(step, how.n_steps, how.kl_steps):
+            logits, _ = nets.teacher(nets.codec.decode(latents))
+            label = label_loss(logits, labels, temperature)
+        losses = refinement_loss(denoising, weights, label)  # eq. 9
+        optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()
+        optimizer.step()
+        yield step, latents.detach(), losses.detach()
+
+
+def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
+    """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone and so each latent."""
+    if how.optimizer == "adam":
+        return torch.optim.Adam([latents], lr=how.lr)
+    return torch.optim.SGD([latents], lr=how.lr)
+
+
+def _draw(
+    generators: Sequence[torch.Generator], n_train_steps: int, shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """For each latent a uniform timestep (n,) and standard normal noise (n, c, h, w), from its own generator."""
+    steps = [int(torch.randint(n_train_steps, (1,), generator=g)) for g in generators]
+    noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
+    return torch.tensor(steps), noise

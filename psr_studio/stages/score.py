@@ -1,0 +1,158 @@
+"""Score: the teacher's logits and embeddings of every candidate, cached (PSR section 2.2, Algorithm 1 line 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.devices import pick_device
+from psr_studio.errors import ModelError, WorkspaceError
+from psr_studio.progress import Progress
+from psr_studio.recipe import Recipe
+from psr_studio.stages.batches import Stopwatch, spans
+from psr_studio.workspace import PartView, Pool, ScorePart, StageStatus, Workspace, stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+    from psr_studio.models.teacher import Teacher
+
+STAGE = "score"
+
+
+def inputs(bundle: Bundle, part: PartView) -> dict[str, Any]:
+    """What the scores of one pool part are made from: the pictures in it and the teacher."""
+    return {"stage": STAGE, "pool": part.content_hash, "teacher": bundle.identity("teacher")}
+
+
+def part_hash(bundle: Bundle, part: PartView) -> str:
+    """The inputs hash of the scores of one pool part."""
+    return stable_hash(inputs(bundle, part))
+
+
+def class_hashes(pool: Pool, bundle: Bundle) -> dict[int, str]:
+    """By class, a hash of pool and scores together: what everything after this step stands on."""
+    found: dict[int, list[str]] = {}
+    for part in pool.parts():
+        found.setdefault(part.class_id, []).append(part_hash(bundle, part))
+    return {class_id: stable_hash(hashes) for class_id, hashes in found.items()}
+
+
+def picked_hash(pool: Pool, bundle: Bundle, candidate_ids: Sequence[int]) -> str:
+    """A hash of the parts that some candidates lie in, pictures and teacher alike.
+
+    It stays when the pool grows by further parts, so a selection outlives a larger pool.
+    """
+    parts = [part for part in pool.parts() if np.isin(part.candidate_ids, candidate_ids).any()]
+    return stable_hash([part_hash(bundle, part) for part in parts])
+
+
+def expected(ws: Workspace, bundle: Bundle) -> dict[Path, str]:
+    """Every file of the scores and its inputs hash, for the pool as it is on disk."""
+    return {
+        ws.scores_part_path(bundle.teacher_id, part.class_id, part.part): part_hash(bundle, part)
+        for part in ws.pool().parts()
+    }
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether every candidate has scores, made from this pool by this teacher."""
+    wanted = expected(ws, bundle)
+    if not wanted:
+        return StageStatus("missing", "There is no pool to score.")
+    return ws.compare(wanted, "score parts")
+
+
+def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+    """Raise WorkspaceError unless the scores are those of the pool: by number alone old ones would fit too."""
+    if not len(ws.pool()):
+        raise _no_pool(ws)
+    if status(ws, recipe, bundle).state == "stale":
+        raise WorkspaceError(
+            "These scores were made from another pool or by another teacher.",
+            'Press "Score" again (or run `psr-studio score`): only what changed is scored.',
+        )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Score the parts of the pool that have no scores of this teacher.
+
+    A part whose pictures are damaged is left out, named at the end, and does not keep the others from being
+    scored.
+
+    Raises:
+        WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
+        ModelError: the teacher's weights, or as many outputs as other classes need.
+    """
+    clock = Stopwatch()
+    pool = ws.pool()
+    if not len(pool):
+        raise _no_pool(ws)
+    parts = pool.parts()
+    missing = [
+        p for p in parts if not ws.has_scores_part(bundle.teacher_id, p.class_id, p.part, part_hash(bundle, p))
+    ]
+    total = len(pool)
+    found = total - sum(len(p.candidate_ids) for p in missing)
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+
+    if not missing:
+        yield event(total, "Every candidate is scored.", part_done=True)
+        return
+    yield event(found, "Opening the teacher.")
+    teacher = bundle.teacher(pick_device(recipe.device))
+    done, first_damage = found, None
+    for part in missing:
+        name = bundle.class_names[part.class_id]
+        try:
+            images = pool.images(pool.positions(part.candidate_ids))
+        except WorkspaceError as err:
+            first_damage = first_damage or err
+            continue
+        logits, embeddings = [], []
+        for rows in spans(len(images), recipe.score.batch_size):
+            batch = _predict(teacher, images[rows], bundle)
+            logits.append(batch[0])
+            embeddings.append(batch[1])
+            yield event(done + rows.stop, f'Scoring "{name}".', class_id=part.class_id)
+        columns = ScorePart(part.candidate_ids, np.concatenate(logits), np.concatenate(embeddings))
+        ws.write_scores_part(
+            bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=part_hash(bundle, part)
+        )
+        done += len(images)
+        agree = float((columns.logits.argmax(axis=1) == part.class_id).mean())
+        yield event(
+            done,
+            f'Scored {len(images)} candidates of "{name}"; the teacher agrees with {agree:.0%}.',
+            class_id=part.class_id,
+            part_done=True,
+            metrics={"agreement": agree},
+        )
+    if first_damage is not None:
+        raise first_damage
+
+
+def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
+    from psr_studio.models.codec import from_uint8
+
+    logits, embeddings = teacher.predict(from_uint8(images), batch_size=len(images))
+    if logits.shape[1] != bundle.n_classes:
+        raise ModelError(
+            f'The teacher has {logits.shape[1]} outputs, but "{bundle.name}" has {bundle.n_classes} classes.',
+            'Set "class_indices" in the config.json of the teacher to the outputs of these classes.',
+        )
+    return logits.numpy(), embeddings.numpy()
+
+
+def _no_pool(ws: Workspace) -> WorkspaceError:
+    broken = ws.pool().broken
+    why = f" {broken[0].reason}" if broken else ""
+    return WorkspaceError(
+        f'There is no pool in the workspace "{ws.root}".{why}',
+        'Press "Generate" on the Pool tab (or run `psr-studio generate`) first.',
+    )

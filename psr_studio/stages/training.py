@@ -1,0 +1,107 @@
+"""Training one student on one arm: images and labels as tensors, and the loss of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from psr_studio.devices import pick_device
+from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.models.codec import from_uint8
+from psr_studio.models.students import Check, Training, build_student, train_student
+from psr_studio.recipe import Recipe
+from psr_studio.stages.arms import GENERATE_AND_USE, HARD, RANDOM_REAL, Arm, first_of_pool, random_real
+from psr_studio.stages.select import require, soften
+from psr_studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+
+
+class Trainer:
+    """The test split on the device, and students trained against it."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+        self.ws, self.recipe, self.bundle = ws, recipe, bundle
+        self.device = pick_device(recipe.device)
+        images, labels = bundle.test_set
+        self.test_images = self._normalised(images)
+        self.test_labels = torch.from_numpy(labels).to(self.device)
+        self.n_images = 0
+
+    def train(self, arm: Arm, seed: int) -> Iterator[Check]:
+        """Train a student built and trained from `seed`; yields after every epoch."""
+        images, labels, logits = self._data(arm, seed)
+        self.n_images = len(images)
+        height, _, channels = self.bundle.image_shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            student = build_student(self.recipe.evaluate.student, self.bundle.n_classes, channels, height)
+        targets, loss_fn = self._targets(arm, labels, logits)
+        chosen = self.recipe.evaluate
+        how = Training(
+            epochs=chosen.epochs,
+            batch_size=chosen.batch_size,
+            lr=chosen.lr,
+            momentum=chosen.momentum,
+            weight_decay=chosen.weight_decay,
+            augment=chosen.augment,
+            n_checks=min(chosen.n_checks, chosen.epochs),
+        )
+        yield from train_student(
+            student.to(self.device),
+            self._normalised(images),
+            targets.to(self.device),
+            loss_fn,
+            self.test_images,
+            self.test_labels,
+            how,
+            seed,
+            every_epoch=True,
+        )
+
+    def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Images uint8 (n, H, W, ch), labels (n,) and the teacher's cached logits (n, C), None for hard labels."""
+        if arm.form == RANDOM_REAL:
+            return self._real(arm, seed)
+        if arm.form == GENERATE_AND_USE:
+            ids = first_of_pool(self.ws, require(self.ws, self.recipe.select.name, self.bundle))
+        else:
+            ids = require(self.ws, arm.selection, self.bundle).candidate_ids
+        pool = self.ws.pool()
+        at = pool.positions(ids)
+        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits[at]
+        if arm.form != "refined":
+            return pool.images(at), pool.labels[at], logits
+        refined = self.ws.refined(arm.selection)
+        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
+        return refined.images[[place[cid] for cid in ids]], pool.labels[at], logits
+
+    def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        images, labels = self.bundle.train_subset
+        rows = random_real(self.bundle, arm.classes, arm.ipc, seed)
+        chosen = np.array(images[rows])
+        if arm.label_regime == HARD:
+            return chosen, labels[rows], None
+        logits, _ = self.bundle.teacher(self.device).predict(from_uint8(chosen))
+        return chosen, labels[rows], logits.numpy()
+
+    def _targets(
+        self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
+    ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Labels and the loss of the protocol: eq. 11, or cross-entropy."""
+        if arm.label_regime == HARD or logits is None:
+            return torch.from_numpy(np.array(labels)), hard_label_loss
+        temperature = arm.temperature
+        soft = torch.from_numpy(soften(logits, temperature))
+        return soft, lambda student_logits, q: kd_loss(student_logits, q, temperature)
+
+    def _normalised(self, images: np.ndarray) -> Tensor:
+        """uint8 (n, H, W, ch) to float32 (n, ch, H, W) as the students see it, on the device."""
+        mean, std = self.bundle.normalisation
+        writable = np.array(images)  # torch warns of views into read-only files
+        return (((from_uint8(writable) + 1) / 2 - mean) / std).to(self.device)
