@@ -3,6 +3,8 @@
 
 import { buildPicks, diffPicks, meanSignals, presetFor, sameWeights } from './model.js';
 
+const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
+
 /** @param {{store, api, drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
 export function createActions({ store, api, drawn, onAnswer }) {
   const queue = [];
@@ -25,7 +27,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
   async function pump() {
     if (running) return;
     running = true;
-    store.set({ busy: true });
+    const late = setTimeout(() => store.set({ busy: true }), BUSY_AFTER_MS);
     while (queue.length) {
       const job = queue.shift();
       try {
@@ -38,6 +40,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
       }
     }
     running = false;
+    clearTimeout(late);
     store.set({ busy: false });
   }
 
@@ -62,7 +65,8 @@ export function createActions({ store, api, drawn, onAnswer }) {
     const moved = diffPicks(before, picks);
     const diff = moved && { ...moved, before: meanSignals(oldPoints, before), after: meanSignals(points, picks) };
     store.set({ points, picks, diff, notice: null, timing: null, undo: header.undo ?? null, redo: header.redo ?? null,
-      pinned: new Set(header.pinned || []), vetoed: new Set(header.vetoed || []), ...settings(header, job) });
+      pinned: setOf(header.pinned, store.data.pinned), vetoed: setOf(header.vetoed, store.data.vetoed),
+      ...settings(header, job) });
     measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
     onAnswer(header);
@@ -118,6 +122,12 @@ export function createActions({ store, api, drawn, onAnswer }) {
       if (position !== null) inspect(position);
     },
   };
+}
+
+/** The old set where nothing changed, so that nobody listening to it redraws. */
+function setOf(positions, old) {
+  const list = positions || [];
+  return list.length === old.size && list.every((p) => old.has(p)) ? old : new Set(list);
 }
 
 /** points.bin as plain arrays; diversity stays 0 until the first selection answers. */

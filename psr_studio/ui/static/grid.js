@@ -8,6 +8,7 @@ import { combine, makeSelection } from './selection.js';
 const GAP = 5;
 const SIDE = 8;
 const OVERSCAN_PX = 200;
+const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase']; // these change which candidates are listed
 const TILES = { S: 40, M: 56, L: 84 };
 
 export class Grid {
@@ -22,12 +23,15 @@ export class Grid {
     this.anchor = null;
     this.added = new Set();
     this.buildDom();
-    store.on(['picks', 'vetoed', 'info', 'points', 'gridMode', 'solo', 'phase'], () => this.rebuild());
-    // The selection only changes the list itself while the grid lists the selection.
-    store.on(['selection'], () => (store.data.gridMode === 'selection' ? this.rebuild() : this.restyle()));
-    store.on(['pinned'], () => this.restyle());
-    store.on(['diff'], () => { this.added = new Set(store.data.diff?.added || []); this.restyle(); });
-    store.on(['focus'], () => { this.reveal(store.data.focus); this.restyle(); });
+    store.on([...RELIST, 'selection', 'pinned', 'diff', 'focus'], (data, changed) => this.update(data, changed));
+  }
+
+  update(data, changed) {
+    if (changed.includes('diff')) this.added = new Set(data.diff?.added || []);
+    const relist = changed.some((key) => RELIST.includes(key)) || (data.gridMode === 'selection' && changed.includes('selection'));
+    if (relist) this.rebuild();
+    else this.restyle();
+    if (changed.includes('focus')) this.reveal(data.focus);
   }
 
   buildDom() {

@@ -16,6 +16,7 @@ export function createLegend(store, source) {
     onClick: () => node.classList.toggle('is-folded') });
   const node = h('section', { class: 'psr-legend', 'aria-label': 'Legend' },
     h('header', {}, title, toggle), body);
+  const range = rampParts(store);
   let search = '';
 
   const refresh = oncePerFrame(() => {
@@ -25,26 +26,25 @@ export function createLegend(store, source) {
     const mode = COLOR_MODES.find((m) => m.key === colorBy);
     title.textContent = mode.label;
     title.title = mode.hint;
-    // While the user types in the search field only its list is rebuilt, or the field would lose the caret.
     if (colorBy === 'class') classLegend();
     else if (colorBy === 'picked') fill(body, groupRows(statusGroups(), null));
-    else fill(body, rampLegend());
+    else rampLegend();
   });
 
+  /** Built once and then only redrawn: this runs on every frame of a slider drag. */
   function rampLegend() {
     const { ramp, colorBy } = store.data;
     const [low, high] = source.domain();
-    const canvas = h('canvas', { class: 'psr-legend-canvas', role: 'img',
-      'aria-label': `${colorBy} from ${fixed(low, 2)} to ${fixed(high, 2)}` });
-    drawHistogram(canvas, source.values(), [low, high], ramp, store.data, source.ink());
+    if (!range.canvas.isConnected) fill(body, range.canvas, range.row);
     const clipped = source.clipped();
-    const pick = h('select', { class: 'psr-select psr-small', 'aria-label': 'Colour ramp',
-      on: { change: () => store.set({ ramp: pick.value }) } },
-    ['viridis', 'cividis'].map((name) => h('option', { value: name, selected: name === ramp }, name)));
-    return [canvas, h('div', { class: 'psr-legend-range' }, h('span', {}, `${clipped ? '≤ ' : ''}${fixed(low, 2)}`), pick,
-      h('span', {}, `${clipped ? '≥ ' : ''}${fixed(high, 2)}`))];
+    range.low.textContent = `${clipped ? '≤ ' : ''}${fixed(low, 2)}`;
+    range.high.textContent = `${clipped ? '≥ ' : ''}${fixed(high, 2)}`;
+    range.pick.value = ramp;
+    range.canvas.setAttribute('aria-label', `${colorBy} from ${fixed(low, 2)} to ${fixed(high, 2)}`);
+    drawHistogram(range.canvas, source.values(), [low, high], ramp, store.data, source.ink());
   }
 
+  /** Only the list is rebuilt while the user types in the search field, or the field would lose the caret. */
   function classLegend() {
     const { info } = store.data;
     let list = body.querySelector('.psr-legend-list');
@@ -93,14 +93,22 @@ export function createLegend(store, source) {
   return { node, refresh };
 }
 
+function rampParts(store) {
+  const canvas = h('canvas', { class: 'psr-legend-canvas', role: 'img' });
+  const [low, high] = [h('span'), h('span')];
+  const pick = h('select', { class: 'psr-select psr-small', 'aria-label': 'Colour ramp',
+    on: { change: () => store.set({ ramp: pick.value }) } }, ['viridis', 'cividis'].map((name) => h('option', { value: name }, name)));
+  return { canvas, low, high, pick, row: h('div', { class: 'psr-legend-range' }, low, pick, high) };
+}
+
 /** Grey bars: all candidates. Dark bars: the selection, or the picks. Below them the ramp itself. */
 function drawHistogram(canvas, values, [low, high], ramp, { selection, picks }, ink) {
   const [width, height, barHeight] = [176, 46, 10];
   const scale = window.devicePixelRatio || 1;
-  canvas.width = width * scale;
-  canvas.height = height * scale;
-  const context = canvas.getContext('2d');
-  context.scale(scale, scale);
+  if (canvas.width !== Math.round(width * scale)) Object.assign(canvas, { width: width * scale, height: height * scale });
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
   const binOf = (value) => Math.max(0, Math.min(BINS - 1, Math.floor(((value - low) / (high - low || 1)) * BINS)));
   const all = new Uint32Array(BINS);
   for (let i = 0; i < values.length; i += 1) all[binOf(values[i])] += 1;

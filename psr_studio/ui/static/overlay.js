@@ -8,7 +8,9 @@ const MAX_PICTURES = 70;
 const PICTURE_ZOOM = 2.2;
 
 export function createOverlay(canvas) {
-  const context = canvas.getContext('2d');
+  // A canvas in main memory: a few strokes a frame cost less than a second surface on the graphics device.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  let shownKey = '';
   let pulseStart = -Infinity;
 
   function ring(x, y, radius, color, width, alpha = 1) {
@@ -66,8 +68,13 @@ export function createOverlay(canvas) {
 
   return {
     pulse() { pulseStart = performance.now(); },
+    forget() { shownKey = ''; },
     /** @returns {boolean} true while the pulse still moves */
     draw(view, scene, now) {
+      const pulsing = scene.focus !== null && now - pulseStart < PULSE_MS && !prefersStill();
+      const key = keyOf(view, scene);
+      if (key === shownKey && !pulsing && !scene.sketch) return false; // a slider drag moves colours, not this layer
+      shownKey = scene.sketch || pulsing ? '' : key;
       context.setTransform(view.dpr, 0, 0, view.dpr, 0, 0);
       context.clearRect(0, 0, view.camera.width, view.camera.height);
       if (view.morph >= 1) pictures(view, scene);
@@ -77,4 +84,16 @@ export function createOverlay(canvas) {
       return scene.focus !== null && focusRing(screen(scene.focus), view.size / 2, view, now);
     },
   };
+}
+
+const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks }) => (
+  [c.cx, c.cy, c.k, c.width, c.height, morph, ink, hover, focus, c.zoom < PICTURE_ZOOM ? '' : stampOf(picks)].join());
+
+// Each set of picks gets its own number, so that the key can name it.
+const stamps = new WeakMap();
+let nextStamp = 1;
+function stampOf(picks) {
+  if (!picks) return 0;
+  if (!stamps.has(picks)) stamps.set(picks, nextStamp++);
+  return stamps.get(picks);
 }

@@ -12,12 +12,14 @@ export class ResultStrip {
     this.thumbs = h('div', { class: 'psr-thumbs' });
     this.side = h('div', { class: 'psr-result-side' });
     this.node = h('div', { class: 'psr-result' }, this.text, this.thumbs, this.side);
-    store.on(['diff', 'timing', 'notice', 'busy', 'picks', 'phase'], () => this.refresh());
+    this.ms = h('span', { class: 'psr-muted' });
+    store.on(['diff', 'notice', 'picks', 'phase'], () => this.refresh());
+    store.on(['busy'], () => this.node.classList.toggle('is-busy', store.data.busy));
+    store.on(['timing'], () => this.showTiming());
   }
 
   refresh() {
-    const { notice, busy, phase } = this.store.data;
-    this.node.classList.toggle('is-busy', busy);
+    const { notice, phase } = this.store.data;
     this.node.classList.toggle('is-error', Boolean(notice));
     if (notice) return this.showNotice(notice);
     if (phase !== 'ready') return fill(this.text) && fill(this.thumbs) && fill(this.side);
@@ -34,22 +36,26 @@ export class ResultStrip {
   }
 
   showDiff() {
-    const { diff, timing, picks } = this.store.data;
+    const { diff, picks } = this.store.data;
     if (!diff) {
       fill(this.text, picks ? `${count(picks.total)} picked. Move a slider to see what comes and goes.` : 'Selecting …');
       return fill(this.thumbs);
     }
     const { added, dropped } = diff;
-    const ms = timing && h('span', { class: 'psr-muted', title: `Release to drawn. On the server: ${fixed(timing.server, 1)} ms.` },
-      ` · ${Math.round(timing.drawn)} ms`);
     const same = !added.length && !dropped.length;
     fill(this.text, same ? 'Same picks as before' : [h('b', { class: 'psr-plus' }, `+${count(added.length)} added`), ' / ',
-      h('b', { class: 'psr-minus' }, `−${count(dropped.length)} dropped`)], ms);
+      h('b', { class: 'psr-minus' }, `−${count(dropped.length)} dropped`)], this.ms);
     // Room is shared by both sides, so that a long list of gains does not hide the losses.
     const half = MAX_THUMBS / 2;
     const spare = (other) => Math.max(0, half - other.length);
     return fill(this.thumbs, this.thumbList(added, half + spare(dropped), 'added'),
       this.thumbList(dropped, half + spare(added), 'dropped'));
+  }
+
+  showTiming() {
+    const { timing } = this.store.data;
+    this.ms.textContent = timing ? ` · ${Math.round(timing.drawn)} ms` : '';
+    this.ms.title = timing ? `Release to drawn. On the server: ${fixed(timing.server, 1)} ms.` : '';
   }
 
   thumbList(positions, limit, kind) {

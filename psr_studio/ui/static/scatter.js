@@ -93,7 +93,7 @@ export class Scatter {
     const { camera, cache, colors, morph } = this;
     const { data } = this.store;
     const n = data.points.label.length;
-    const base = clamp(9.5 - 1.35 * Math.log10(Math.max(n, 100) / 100), 2.6, 9);
+    const base = clamp(8.6 - 2.6 * Math.log10(Math.max(n, 1) / 600), 2.4, 8.6);
     const t = morph.t * morph.t * (3 - 2 * morph.t);
     const { xy } = data.layout;
     const at = (i) => [0, 1].map((a) => (t >= 1 ? xy[2 * i + a] : morph.from[2 * i + a] * (1 - t) + xy[2 * i + a] * t));
@@ -114,7 +114,7 @@ export class Scatter {
     const view = this.view();
     this.renderer.draw(view);
     const scene = { sketch: this.sketch, picks: data.picks, points: data.points, hover: data.hover, focus: data.focus,
-      sprites: this.getSprites(), onLoad: () => this.invalidate() };
+      sprites: this.getSprites(), onLoad: () => { this.overlay.forget(); this.invalidate(); } };
     const pulsing = this.overlay.draw(view, scene, now);
     this.timing.lastDrawMs = performance.now() - begin;
     this.release();
@@ -215,6 +215,7 @@ export class Scatter {
       canvas.height = Math.round(height * dpr);
     }
     this.camera.resize(width, height, this.cache.box);
+    this.overlay.forget();
     cancelAnimationFrame(this.frame);
     this.draw(performance.now()); // at once: a resized canvas is blank until drawn
   }

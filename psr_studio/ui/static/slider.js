@@ -17,7 +17,10 @@ export function createSlider(spec) {
     h('div', { class: 'psr-slider-head' }, h('span', { class: 'psr-slider-name' }, h('b', {}, spec.symbol), ` ${spec.label}`),
       box, reset), range);
 
-  function show(value) {
+  let shown = null;
+  function show(value, force = false) {
+    if (value === shown && !force) return;
+    shown = value;
     range.value = value;
     box.value = Number(value).toFixed(spec.digits);
     range.style.setProperty('--fill', `${(100 * (value - spec.min)) / Math.max(max - spec.min, 1e-9)}%`);
@@ -28,7 +31,7 @@ export function createSlider(spec) {
     if (!Number.isFinite(typed)) return; // an emptied box keeps the last value until something is typed
     const stepped = spec.min + Math.round((clamp(typed, spec.min, max) - spec.min) / spec.step) * spec.step;
     const value = Number(stepped.toFixed(4));
-    show(value);
+    show(value, true);
     then(value);
   }
 
@@ -37,5 +40,6 @@ export function createSlider(spec) {
       max = value;
       range.max = value;
       box.max = value;
+      if (shown !== null) show(shown, true);
     } };
 }
