@@ -1,0 +1,193 @@
+"""What steers a sampler: classifier-free guidance, mode guidance (MGD3) and difficulty centres (DAG).
+
+MGD3: arXiv 2505.18963. DAG: DGS section 3.4. Shape letters: N latents, (c, h, w) one latent, K centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from psr_studio.method._arrays import to_float64
+from psr_studio.method._bins import N_BINS, bin_of, spread_counts
+from psr_studio.method.refinement import per_item
+
+
+def classifier_free_guidance(
+    eps_cond: torch.Tensor, eps_uncond: torch.Tensor, scale: float, channels: int | None = None
+) -> torch.Tensor:
+    """Push the noise prediction away from the unconditional one: uncond + scale * (cond - uncond).
+
+    Args:
+        eps_cond, eps_uncond: (N, c, h, w) predictions with the class and with the null class.
+        scale: 1 leaves the conditional prediction as it is.
+        channels: guide only the first so many channels and keep the conditional prediction in the rest; None
+            guides all. DiT's own sampler, and Minimax after it, guides 3 of 4.
+
+    Returns:
+        (N, c, h, w).
+    """
+    guided = eps_uncond + scale * (eps_cond - eps_uncond)
+    if channels is None:
+        return guided
+    return torch.cat([guided[:, :channels], eps_cond[:, channels:]], dim=1)
+
+
+def guidance_is_active(step_index: int, stop: int = 25) -> bool:
+    """Say whether a step is guided: its respaced index, counting down, is above t_stop (DGS section 3.4).
+
+    With 50 steps (49 down to 0) and stop 25 these are the first 24.
+    """
+    return step_index > stop
+
+
+def mode_guidance(
+    mean: torch.Tensor, predicted_clean: torch.Tensor, mode: torch.Tensor, sigma: Any, strength: float = 0.1
+) -> torch.Tensor:
+    """Move the mean of a DDPM step towards a mode: mean + lambda * sigma_t * (m - x0_hat) (MGD3).
+
+    Args:
+        mean: (N, c, h, w) mean of the next latent. predicted_clean: (N, c, h, w) x0_hat of this step.
+        mode: (N, c, h, w) or (c, h, w), the centre each latent is to represent.
+        sigma: (N,) or a number, the standard deviation of the step. strength: lambda.
+
+    Returns:
+        (N, c, h, w).
+    """
+    return mean + strength * per_item(sigma, mean) * (mode - predicted_clean)
+
+
+def mode_guidance_noise(
+    eps: torch.Tensor,
+    predicted_clean: torch.Tensor,
+    mode: torch.Tensor,
+    alphas_cumprod: Any,
+    strength: float = 0.1,
+) -> torch.Tensor:
+    """Pull a DDIM step towards a mode: eps - sqrt(1 - alpha-bar) * lambda * (m - x0_hat) (MGD3).
+
+    Args:
+        eps: (N, c, h, w) predicted noise. alphas_cumprod: (N,) or a number, alpha-bar of this step.
+
+    Other arguments and the result are as in `mode_guidance`.
+    """
+    return eps - (1 - per_item(alphas_cumprod, eps)).sqrt() * strength * (mode - predicted_clean)
+
+
+def difficulty_guidance(
+    latents: torch.Tensor, centers: torch.Tensor, sigma: Any, strength: float = 0.1
+) -> torch.Tensor:
+    """Move z_t towards a difficulty centre: z_t + lambda * (z_c - z_t) * sigma_t (DGS eq. 10).
+
+    The pull starts at z_t itself, where MGD3 uses the predicted clean latent: this is as eq. 10 is printed.
+
+    Args:
+        latents: (N, c, h, w) z_t. centers: (N, c, h, w) or (c, h, w), z_c.
+        sigma: (N,) or a number, the standard deviation of the step. strength: lambda_gui; the paper gives no
+            value, so it is that of MGD3.
+
+    Returns:
+        (N, c, h, w).
+    """
+    return latents + strength * (centers - latents) * per_item(sigma, latents)  # eq. 10
+
+
+@dataclass(frozen=True, eq=False)
+class DifficultyCenters:
+    """Where to steer the K images of a class.
+
+    Attributes:
+        centers: (K, ...) in latent space, easy bins first.
+        bins: (K,) int64, the difficulty bin each centre comes from.
+        substitutions: (wanted bin, bin that gave, how many), where a bin has fewer images than centres.
+    """
+
+    centers: torch.Tensor
+    bins: torch.Tensor
+    substitutions: tuple[tuple[int, int, int], ...]
+
+
+def difficulty_centers(
+    latents: torch.Tensor, difficulty: Any, counts: Any, seed: int = 0, max_rounds: int = 100
+) -> DifficultyCenters:
+    """Cluster the real images of each bin into as many centres as it has slots (DGS Algorithm 2, lines 3-6).
+
+    The number of centres always equals K: a bin with fewer images than slots passes the rest on, as in
+    `difficulty_select`, to the nearest bin with images left, the easier one on a tie.
+
+    Args:
+        latents: (N, ...) latents of the real images of one class.
+        difficulty: (N,) their (smoothed) difficulties, in [0, 1].
+        counts: (10,) from `target_counts`; their sum is K.
+        seed: of the k-means start.
+        max_rounds: stop k-means after this many rounds.
+
+    Raises:
+        ValueError: fewer images than centres, arrays of different length, difficulties outside [0, 1].
+    """
+    bins = torch.from_numpy(bin_of(difficulty))
+    if len(bins) != len(latents):
+        raise ValueError(f"There are {len(latents)} latents, but {len(bins)} difficulties.")
+    available = torch.bincount(bins, minlength=N_BINS).numpy()
+    taken, moves = spread_counts(to_float64(counts).astype(int), available)
+    parts = [
+        k_means(latents[(bins == k).to(latents.device)], int(taken[k]), seed, max_rounds)
+        for k in range(N_BINS)
+        if taken[k]
+    ]
+    of_bin = torch.repeat_interleave(torch.arange(N_BINS), torch.from_numpy(taken))
+    return DifficultyCenters(torch.cat(parts), of_bin, moves)
+
+
+def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100) -> torch.Tensor:
+    """Return k-means centres (n_centers, ...) of points (N, ...), started by k-means++; float64 on the CPU.
+
+    Every centre is the mean of at least one point: one that loses all its points restarts at the point
+    farthest from its own centre.
+
+    Raises:
+        ValueError: fewer points than centres, or no centre.
+    """
+    if not 1 <= n_centers <= len(points):
+        raise ValueError(f"{n_centers} centres are asked for, but there are {len(points)} points.")
+    flat = points.detach().to("cpu", torch.float64).flatten(1)
+    centers = _k_means_start(flat, n_centers, torch.Generator().manual_seed(seed))
+    owner = torch.full((len(flat),), -1)
+    for _ in range(max_rounds):
+        distances = _sq_distances(flat, centers)
+        previous, owner = owner, distances.argmin(dim=1)
+        _give_empty_centers_a_point(owner, distances, n_centers)
+        if torch.equal(previous, owner):
+            break
+        sums = torch.zeros_like(centers).index_add_(0, owner, flat)
+        centers = sums / torch.bincount(owner, minlength=n_centers)[:, None]
+    return centers.reshape(n_centers, *points.shape[1:]).to(points.device, points.dtype)
+
+
+def _k_means_start(flat: torch.Tensor, n_centers: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw starting points by k-means++: chances in proportion to the squared distance to those drawn."""
+    chosen = [int(torch.randint(len(flat), (1,), generator=generator))]
+    while len(chosen) < n_centers:
+        nearest = _sq_distances(flat, flat[chosen]).min(dim=1).values
+        nearest[chosen] = 0.0
+        if not nearest.sum() > 0:  # only copies of chosen points are left
+            nearest = torch.ones(len(flat), dtype=flat.dtype)
+            nearest[chosen] = 0.0
+        chosen.append(int(torch.multinomial(nearest, 1, generator=generator)))
+    return flat[chosen]
+
+
+def _give_empty_centers_a_point(owner: torch.Tensor, distances: torch.Tensor, n_centers: int) -> None:
+    """Give each centre without points the point farthest from its own centre, of those that are not alone."""
+    own = distances.gather(1, owner[:, None])[:, 0]
+    for center in torch.nonzero(torch.bincount(owner, minlength=n_centers) == 0).flatten():
+        crowded = torch.bincount(owner, minlength=n_centers)[owner] > 1
+        farthest = torch.where(crowded, own, torch.full_like(own, -1.0)).argmax()
+        owner[farthest], own[farthest] = center, 0.0
+
+
+def _sq_distances(points: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """Return squared distances (N, K) of float64 points (N, D) to centres (K, D), without cancellation."""
+    return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist").square()

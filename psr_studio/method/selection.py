@@ -1,0 +1,274 @@
+"""Which candidates get the slots: the greedy selection of PSR (eq. 7 and 8) and the baselines beside it.
+
+What no slider changes is kept apart from what one does: distances between candidates are computed once
+(`pairwise_sq_distances` for one class, `class_distances` for a whole pool) and every selection only reads
+them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from psr_studio.method import _kernels
+from psr_studio.method._arrays import Array, finite, like, to_float64, to_numpy
+from psr_studio.method._distances import ClassDistances, class_distances, pairwise_sq_distances
+from psr_studio.method._picks import (
+    PoolSelection,
+    Selection,
+    as_mask,
+    check_ipc,
+    check_marks,
+    check_pin_count,
+    check_shortage_rule,
+)
+from psr_studio.method.baselines import (
+    generate_and_use,
+    herding,
+    k_center,
+    k_medoids,
+    lowest_entropy,
+    random_select,
+    top_confidence,
+)
+
+__all__ = [
+    "IPC_PRESETS",
+    "SCALINGS",
+    "ClassDistances",
+    "PoolSelection",
+    "Selection",
+    "class_distances",
+    "diversity",
+    "generate_and_use",
+    "greedy_select",
+    "greedy_select_all",
+    "herding",
+    "ipc_preset",
+    "k_center",
+    "k_medoids",
+    "lowest_entropy",
+    "pairwise_sq_distances",
+    "random_select",
+    "top_confidence",
+    "warm_up",
+]
+
+# Scalings of the diversity term. "pool" is the paper's; "remaining" (min-max over candidates not yet chosen)
+# and "frozen" (divided by the widest distance after the first pick, so that it fades as coverage grows) are
+# ours.
+SCALINGS = {"pool": _kernels.POOL, "remaining": _kernels.REMAINING, "frozen": _kernels.FROZEN}
+
+# PSR section 4.1: (largest K, (alpha, beta, gamma)). The paper names K <= 10, K = 20 and K >= 50; design
+# decision: the balanced row serves all of 10 < K < 50.
+IPC_PRESETS: tuple[tuple[float, tuple[float, float, float]], ...] = (
+    (10, (3.0, 1.0, 0.5)),
+    (49, (1.0, 1.0, 1.0)),
+    (float("inf"), (0.5, 1.0, 3.0)),
+)
+
+
+def ipc_preset(ipc: int) -> tuple[float, float, float]:
+    """Return (alpha, beta, gamma) for a budget of `ipc` images per class (PSR section 4.1).
+
+    Raises:
+        ValueError: a budget below 1.
+    """
+    if ipc < 1:
+        raise ValueError(f"ipc is {ipc}, but at least 1 image per class is needed.")
+    return next(weights for largest, weights in IPC_PRESETS if ipc <= largest)
+
+
+def diversity(distances: Array, chosen: Any) -> Array:
+    """s_div: squared distance of each candidate to the nearest chosen one (PSR eq. 7).
+
+    Args:
+        distances: (N, N) squared distances.
+        chosen: positions of the chosen candidates, at least one.
+
+    Returns:
+        (N,), 0 at the chosen ones.
+    """
+    return like(to_numpy(distances)[:, to_numpy(chosen)].min(axis=1), distances)
+
+
+def greedy_select(
+    reliability: Any,
+    entropy: Any,
+    embeddings: Any,
+    ipc: int,
+    alpha: float | None = None,
+    beta: float | None = None,
+    gamma: float | None = None,
+    eligible: Any = None,
+    pinned: Any = (),
+    vetoed: Any = (),
+    normalize: bool = True,
+    on_shortage: str = "fill",
+    *,
+    distances: Any = None,
+    scaling: str = "pool",
+) -> Selection:
+    """Choose K candidates of one class by the score alpha * rel - beta * ent + gamma * div (PSR eq. 8).
+
+    Points the paper leaves open, decided:
+    - Each term is min-max normalised over all eligible candidates of the class, vetoed and chosen ones
+      included, so a veto moves nobody else's score. Diversity is normalised at each step; a constant term
+      contributes 0.
+    - The first pick is the highest raw reliability, whatever the weights; its diversity term is 0.
+    - Ties go to the lowest index. With the same weights a smaller K gives a prefix.
+    - Pinned candidates come first, in the order pinned, count against K, eligible or not, and the greedy step
+      starts from them. Vetoed ones are never chosen.
+    - An ineligible candidate (pinned or filling) is scored on the scale of the eligible ones: its terms may
+      leave the usual range.
+
+    Args:
+        reliability: (N,) s_rel. entropy: (N,) s_ent. Both finite.
+        embeddings: (N, D) teacher features; not read, and may be None, when `distances` is given.
+        ipc: images per class, K, at most N.
+        alpha, beta, gamma: weights, at least 0; None takes the one of `ipc_preset(ipc)`.
+        eligible: (N,) bool, True where the teacher agrees with the class; None means all.
+        pinned, vetoed: positions (or bool masks) of marked candidates.
+        normalize: min-max normalise the terms; False uses them raw.
+        on_shortage: "fill" continues with ineligible candidates by descending reliability and marks them,
+            "short" leaves the class short; `Selection.shortfall` counts the missing eligible ones either way.
+            With too few candidates left after vetoes, the class stays short under both.
+        distances: (N, N) float32 from `pairwise_sq_distances`, to spare their computation.
+        scaling: how diversity is normalised: "pool" (as the paper), "remaining" or "frozen".
+
+    Raises:
+        ValueError: K below 1 or over the pool, NaN signals, arrays of different length, marks outside the
+        pool, a
+            candidate both pinned and vetoed, more pins than K, a negative weight, an unknown word.
+    """
+    n = len(to_numpy(reliability))
+    if distances is None:
+        distances = pairwise_sq_distances(embeddings)
+    if tuple(distances.shape) != (n, n):
+        raise ValueError(f"Distances are given for {distances.shape[0]} candidates, but there are {n}.")
+    flat = np.ascontiguousarray(to_numpy(distances), dtype=np.float32).ravel()
+    one_class = ClassDistances(np.arange(n), np.array([0, n]), flat, np.array([0, n * n]))
+    return greedy_select_all(
+        reliability, entropy, one_class, ipc, alpha, beta, gamma, eligible, pinned, vetoed, normalize,
+        on_shortage, scaling=scaling,
+    ).of_class(0)  # fmt: skip
+
+
+def greedy_select_all(
+    reliability: Any,
+    entropy: Any,
+    distances: ClassDistances,
+    ipc: int,
+    alpha: float | None = None,
+    beta: float | None = None,
+    gamma: float | None = None,
+    eligible: Any = None,
+    pinned: Any = (),
+    vetoed: Any = (),
+    normalize: bool = True,
+    on_shortage: str = "fill",
+    *,
+    scaling: str = "pool",
+) -> PoolSelection:
+    """Run `greedy_select` on every class of a pool in one call; equal to one call per class, and much faster.
+
+    Args:
+        distances: from `class_distances(embeddings, labels)`; it also says which candidate is of which class.
+        ipc: images per class, K, at most the size of the smallest class.
+
+    All other arguments are those of `greedy_select`, over the N candidates of the pool, marks as positions in
+    the pool.
+
+    Raises:
+        ValueError: as `greedy_select`; an error about one class names it when there are several.
+    """
+    order, starts = distances.order, distances.starts
+    n, n_classes = len(order), len(starts) - 1
+    weights = _check_weights(ipc, alpha, beta, gamma)
+    rule = _kernels.Rule(
+        *weights,
+        normalize=bool(normalize),
+        scaling=_check_scaling(scaling) if normalize else _kernels.RAW,
+        fill=check_shortage_rule(on_shortage),
+    )
+    pins, is_vetoed = check_marks(n, pinned, vetoed)
+    ipc, local_pins, pin_starts = _check_classes(distances, ipc, pins)
+    pool = _kernels.Candidates(
+        reliability=_signal(reliability, n, "reliability")[order],
+        entropy=_signal(entropy, n, "entropy")[order],
+        eligible=as_mask(eligible, n)[order],
+        vetoed=is_vetoed[order],
+        starts=starts,
+        pins=local_pins,
+        pin_starts=pin_starts,
+        distances=distances.flat,
+        distance_starts=distances.flat_starts,
+    )
+    picks, terms = np.zeros((n_classes, ipc), np.int64), np.zeros((n_classes, ipc, 3))
+    filled, counts = np.zeros((n_classes, ipc), bool), np.zeros(n_classes, np.int64)
+    _kernels.greedy_classes(pool, rule, picks, terms, filled, counts)
+    taken = np.arange(ipc) < counts[:, None]
+    terms = terms[taken]
+    return PoolSelection(
+        indices=order[(picks + starts[:-1, None])[taken]],
+        scores=terms[:, 0] + terms[:, 1] + terms[:, 2],
+        terms=terms,
+        filled=filled[taken],
+        starts=np.concatenate([[0], np.cumsum(counts)]),
+        shortfall=ipc - counts + (taken & filled).sum(axis=1),
+    )
+
+
+def warm_up() -> None:
+    """Compile the greedy selection, or load it from the cache, so that the first slider move is fast too."""
+    greedy_select([0.5, 0.5], [0.0, 0.0], [[0.0], [1.0]], ipc=2)
+
+
+def _signal(values: Any, n_candidates: int, name: str) -> np.ndarray:
+    """Return one signal as float64 (N,), or say what is wrong with it."""
+    signal = to_float64(values)
+    if signal.shape != (n_candidates,):
+        raise ValueError(f"The {name} has shape {signal.shape}, but there are {n_candidates} candidates.")
+    return finite(signal, name)
+
+
+def _check_weights(
+    ipc: int, alpha: float | None, beta: float | None, gamma: float | None
+) -> tuple[float, float, float]:
+    """Return alpha, beta, gamma, each None replaced from the preset of this budget."""
+    given = zip(("alpha", "beta", "gamma"), (alpha, beta, gamma), ipc_preset(ipc), strict=True)
+    weights = {name: float(preset if value is None else value) for name, value, preset in given}
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"The weight {name} is {weight}, but it must be a finite number of at least 0.")
+    return weights["alpha"], weights["beta"], weights["gamma"]
+
+
+def _check_scaling(scaling: str) -> int:
+    """Return the code of a scaling for the kernel."""
+    if scaling not in SCALINGS:
+        raise ValueError(f'The scaling is "{scaling}", but it must be one of: {", ".join(SCALINGS)}.')
+    return SCALINGS[scaling]
+
+
+def _check_classes(
+    distances: ClassDistances, ipc: int, pins: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Check budget and pins of each class; return K, pins counted inside their class, their borders."""
+    order, starts = distances.order, distances.starts
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    class_of_pin = np.searchsorted(starts, place[pins], side="right") - 1
+    sizes, n_pins = np.diff(starts), np.bincount(class_of_pin, minlength=len(starts) - 1)
+    worst, fullest = int(sizes.argmin()), int(n_pins.argmax())
+    class_id = worst
+    try:
+        ipc = check_ipc(ipc, int(sizes[worst]))
+        class_id = fullest
+        check_pin_count(int(n_pins[fullest]), ipc)
+    except ValueError as err:
+        raise ValueError(f"Class {class_id}: {err}" if len(sizes) > 1 else str(err)) from err
+    by_class = np.argsort(class_of_pin, kind="stable")
+    local_pins = place[pins[by_class]] - starts[class_of_pin[by_class]]
+    return ipc, local_pins, np.concatenate([[0], np.cumsum(n_pins)])
