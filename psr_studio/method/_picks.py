@@ -169,8 +169,8 @@ def pick_in_order(
 
 
 def _positions(marks: Any, n_candidates: int, word: str) -> list[int]:
-    """Read marks given as positions or as a bool mask (N,) into a list of positions inside the pool."""
-    values = to_numpy(marks)
+    """Read marks, given as positions, a bool mask (N,) or None, into a list of positions in the pool."""
+    values = to_numpy(() if marks is None else marks)
     if values.dtype == bool and values.shape == (n_candidates,):
         return np.flatnonzero(values).tolist()
     positions = [operator.index(position) for position in values.tolist()]
