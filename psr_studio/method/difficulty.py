@@ -218,8 +218,8 @@ def difficulty_select(
 
     Raises:
         ValueError: K over the pool or below 1, fewer candidates than K left after vetoes, counts that are not
-        ten whole
-            numbers of at least 0, an unknown `within_bin`, "psr" without scores, NaN scores or difficulties.
+            ten whole numbers of at least 0, an unknown `within_bin`, "psr" without scores, NaN scores or
+            difficulties.
     """
     bins = bin_of(pool_difficulty)
     wanted = _check_counts(counts)

@@ -56,8 +56,7 @@ __all__ = [
 ]
 
 # Scalings of the diversity term. "pool" is the paper's; "remaining" (min-max over candidates not yet chosen)
-# and "frozen" (divided by the widest distance after the first pick, so that it fades as coverage grows) are
-# ours.
+# and "frozen" (divided by the widest distance after the first pick: it fades as coverage grows) are ours.
 SCALINGS = {"pool": _kernels.POOL, "remaining": _kernels.REMAINING, "frozen": _kernels.FROZEN}
 
 # PSR section 4.1: (largest K, (alpha, beta, gamma)). The paper names K <= 10, K = 20 and K >= 50; design
@@ -139,8 +138,7 @@ def greedy_select(
 
     Raises:
         ValueError: K below 1 or over the pool, NaN signals, arrays of different length, marks outside the
-        pool, a
-            candidate both pinned and vetoed, more pins than K, a negative weight, an unknown word.
+            pool, a candidate both pinned and vetoed, more pins than K, a negative weight, an unknown word.
     """
     n = len(to_numpy(reliability))
     if distances is None:
