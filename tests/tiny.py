@@ -73,8 +73,8 @@ def full_studio(root: Path, bundle: Path, **changes: Any) -> Studio:
 
 def run_python(code: str, *args: object, **kwargs: Any) -> subprocess.Popen:
     """Start Python on `code` with this folder importable, for tests that must kill a process."""
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{code}"]
-    return subprocess.Popen([*command, *map(str, args)], **kwargs)
+    importable = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})"
+    return subprocess.Popen([sys.executable, "-c", f"{importable}\n{code}", *map(str, args)], **kwargs)
 
 
 def write_bundle(folder: Path, seed: int = 0, demo: bool = False) -> Path:

@@ -27,7 +27,7 @@ def soft_regime(temperature: float) -> str:
 
 @dataclass(frozen=True)
 class Arm:
-    """One set of images with its labels. `inputs` says what it is made from, `selection` is "" for a control."""
+    """One set of images with its labels; `inputs` is what it is made from; a control has no `selection`."""
 
     form: str  # "refined", "selected", "random real" or "generate-and-use"
     selection: str
@@ -78,11 +78,11 @@ def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRe
     classes = sorted(record.picks)
     teacher = bundle.identity("teacher")
     first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
-    real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, classes, record.settings["ipc"]]))
-    controls = [real, _arm(recipe, record, GENERATE_AND_USE, "", repr([first, classes, record.settings["ipc"]]))]
+    budget = [classes, record.settings["ipc"]]
+    real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, *budget]))
+    controls = [real, _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]))]
     if real.label_regime != HARD:
-        hard = _arm(recipe, record, RANDOM_REAL, "", repr([classes, record.settings["ipc"]]), hard=True)
-        controls.append(hard)
+        controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))
     return controls
 
 

@@ -28,7 +28,7 @@ STAGE = "evaluate"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: an arm over its seeds. Accuracies are shares in [0, 1]; `last` is the headline."""
+    """One line of the table: an arm over its seeds; accuracies in [0, 1], of which `last` is the headline."""
 
     selection: str  # "" for a control
     arm: str
@@ -60,7 +60,7 @@ class Job:
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
-    """What one student is made from: its images and labels, the way it is trained, its seed, the test split."""
+    """What one student is made from: images and labels, how it is trained, its seed, the test split."""
     chosen = recipe.evaluate
     return {
         "stage": STAGE,
@@ -176,7 +176,7 @@ def _record(
 
 
 def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
-    """The results of the present recipe, a row per arm in the order of its plan; untrained arms are left out."""
+    """The results of the present recipe, a row per arm in its order; untrained arms are left out."""
     by_hash = {record.inputs_hash: record for record in ws.ledger.evaluations()}
     arms: dict[Arm, list[EvaluationRecord]] = {}
     for job in plan(ws, recipe, bundle):

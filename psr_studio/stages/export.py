@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,14 +22,22 @@ from psr_studio.stages import evaluate, refine, score, select
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.card import write_card
 from psr_studio.stages.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
+from psr_studio.stages.target import (
+    MANIFEST,
+    check_target,
+    put_in_place,
+    read_manifest,
+    recover,
+    temp_path,
+    write_zip,
+    zip_path,
+)
 from psr_studio.workspace import FORMAT_VERSION, StageStatus, Workspace, encode_png, stable_hash
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
 
 STAGE = "export"
-MANIFEST = "manifest.json"
-TEMP, OLD = ".tmp-export-", ".old-export-"
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
     files |= {name: extra[name] for name in recipe.export.formats if name in extra}
     return Summary(
         folder=folder,
-        zip_path=_zip_path(folder) if recipe.export.zip else None,
+        zip_path=zip_path(folder) if recipe.export.zip else None,
         n_images=len(data),
         n_files=sum(files.values()),
         picture_bytes=sum(map(len, data.pngs)),
@@ -119,7 +125,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     record = _check(ws, recipe, bundle)
     yield event(0, "Reading the pictures.")
     data = gather(ws, recipe, bundle, record)
-    temp = folder.parent / f"{TEMP}{os.getpid()}-{folder.name}"
+    temp = temp_path(folder)
     done = 0
     try:
         temp.mkdir(parents=True)
@@ -136,7 +142,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         _write_about(ws, recipe, bundle, record, data, temp)
         done += 1
         yield event(done, "Wrote the data card and the manifest.")
-        _put_in_place(temp, folder)
+        put_in_place(temp, folder)
     except OSError as err:
         raise ExportError(
             f'"{folder}" could not be written: {err.strerror or err}.',
@@ -197,39 +203,6 @@ def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:
     return record
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an export of ours; None when there is none."""
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return found if {"files", "inputs_hash", "format_version"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def check_target(folder: Path, root: Path) -> None:
-    """Raise ExportError unless the folder is free, empty, or just what we wrote there."""
-    if not folder.exists():
-        return
-    shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
-    if not folder.is_dir():
-        raise ExportError(f'"{shown}" is a file.', "Choose another name for the export. Nothing was changed.")
-    manifest = read_manifest(folder)
-    ours = {name: about["sha256"] for name, about in manifest["files"].items()} if manifest else {}
-    foreign = [path for path in folder.rglob("*") if path.is_file() and not _is_ours(path, folder, ours)]
-    if foreign:
-        raise ExportError(
-            f'The folder "{shown}" already holds {len(foreign):,} files that PSR Studio did not write, '
-            f'such as "{foreign[0].relative_to(folder).as_posix()}".',
-            "Choose an empty folder. Nothing was changed.",
-        )
-
-
-def _is_ours(path: Path, folder: Path, ours: dict[str, str]) -> bool:
-    """A file that was changed since counts as the user's."""
-    name = path.relative_to(folder).as_posix()
-    return (name == MANIFEST and bool(ours)) or (name in ours and sha256(path) == ours[name])
-
-
 def _write_about(
     ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, data: ExportSet, folder: Path
 ) -> None:
@@ -278,54 +251,3 @@ def _rows(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[evaluate.Row]:
         return evaluate.table(ws, recipe, bundle)
     except StudioError:
         return []
-
-
-def _put_in_place(temp: Path, folder: Path) -> None:
-    """Rename the finished folder; an older export steps aside first and goes only when the new one stands."""
-    if not folder.exists():
-        os.replace(temp, folder)
-        return
-    old = folder.parent / f"{OLD}{folder.name}"
-    os.replace(folder, old)
-    os.replace(temp, folder)
-    shutil.rmtree(old)
-
-
-def recover(exports: Path) -> None:
-    """Finish what a killed export left: halves go, and an older export that had stepped aside comes back."""
-    for temp in exports.glob(f"{TEMP}*"):
-        if temp.is_dir():
-            shutil.rmtree(temp, ignore_errors=True)
-        else:
-            temp.unlink(missing_ok=True)
-    for old in exports.glob(f"{OLD}*"):
-        folder = exports / old.name.removeprefix(OLD)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(old, folder)
-
-
-def _zip_path(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.zip")
-
-
-def write_zip(folder: Path) -> Path:
-    """<name>.zip beside the folder, with the folder inside; pictures are compressed already and stored as they are."""
-    target = _zip_path(folder)
-    temp = target.with_name(f"{TEMP}{os.getpid()}-{target.name}")
-    try:
-        with zipfile.ZipFile(temp, "w") as packed:
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                stored = path.suffix in (".png", ".tar", ".parquet")
-                kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
-        os.replace(temp, target)
-    except OSError as err:
-        raise ExportError(
-            f'"{target.name}" could not be written: {err.strerror or err}.',
-            f'Free some space, or set "export.zip" to false; the folder "{folder.name}" is whole.',
-        ) from err
-    finally:
-        temp.unlink(missing_ok=True)
-    return target

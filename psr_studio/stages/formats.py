@@ -88,7 +88,8 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
         "candidate_ids": data.candidate_ids,
     }
     facts = {"temperature": f"{data.temperature:g}", "class_names": json.dumps(data.class_names)}
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / "soft_labels.safetensors", facts)
+    whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    save_file(whole, folder / "soft_labels.safetensors", facts)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     soft = [f"soft_label_{c}" for c in range(len(data.class_names))]
@@ -97,9 +98,10 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
     for i, path in enumerate(data.paths):
         label = int(data.labels[i])
         signals = [f"{values[i]:.6g}" for values in data.signals.values()]
-        row = [path if with_pictures else "", label, data.class_names[label], data.candidate_ids[i], data.seeds[i]]
+        origin = [data.class_names[label], data.candidate_ids[i], data.seeds[i]]
         soft_label = [f"{q:.8g}" for q in data.soft_labels[i]]
-        writer.writerow([*row, *signals, int(data.filled[i]), *soft_label])
+        file = path if with_pictures else ""
+        writer.writerow([file, label, *origin, *signals, int(data.filled[i]), *soft_label])
     (folder / "labels.csv").write_text(text.getvalue(), encoding="utf-8")
 
 
@@ -162,7 +164,7 @@ def _sample(data: ExportSet, i: int) -> dict[str, bytes]:
 
 
 def write_dd_ranking(data: ExportSet, folder: Path) -> None:
-    """dd-ranking/: normalised float images, class by class, label logits and labels, as safetensors and a note."""
+    """dd-ranking/: normalised float images, class by class, label logits and labels, and a note on them."""
     target = folder / "dd-ranking"
     target.mkdir()
     mean, std = data.normalisation
@@ -176,8 +178,8 @@ def write_dd_ranking(data: ExportSet, folder: Path) -> None:
 
 DD_RANKING_NOTE = """# Tensors in the layout of DD-Ranking
 
-- `images.safetensors`: key `images`, float32 (n, channels, H, W), already normalised with mean {mean} and standard
-  deviation {std}, class by class; with K images in every class, rows k*K to (k+1)*K are class k.
+- `images.safetensors`: key `images`, float32 (n, channels, H, W), already normalised with mean {mean} and
+  standard deviation {std}, class by class; with K images in every class, rows k*K to (k+1)*K are class k.
 - `soft_labels.safetensors`: key `labels`, float32 (n, classes): *logits* of the teacher, since the losses of
   DD-Ranking apply the softmax.
 - `hard_labels.safetensors`: key `labels`, int64 (n,).

@@ -123,8 +123,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             continue
         new = sum(p.n for p in wanted if p in missing)
         words = _words(bundle, wanted)
+        first = wanted[0].class_id
         for share, previews in sampler.denoise(wanted):
-            yield event(done + share * new, f"Denoising {words}.", class_id=wanted[0].class_id, previews=previews)
+            yield event(done + share * new, f"Denoising {words}.", class_id=first, previews=previews)
         for part, columns in sampler.columns(wanted):
             if part not in missing:
                 continue

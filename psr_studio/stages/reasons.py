@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from psr_studio.stages.live import LiveResult, LiveSelection, PickInfo
 
 NAMED_CLASSES = 3
+BASELINE_WORDS = {"random": "drawn at random", "generate-and-use": "among the first of the pool"}
 
 
 def why(live: LiveSelection, result: LiveResult, position: int) -> str:
@@ -25,9 +26,9 @@ def why(live: LiveSelection, result: LiveResult, position: int) -> str:
         return f"{place}: you pinned it."
     if pick.filled:
         seen = live.class_names[int(live.predicted[position])]
-        return f'{place}: it fills up the class, although the teacher sees "{seen}", since too few are eligible.'
+        return f'{place}: it fills up the class, in which too few are eligible; the teacher sees "{seen}".'
     if result.selector != "psr":
-        return f"{place}: {'drawn at random' if result.selector == 'random' else 'among the first of the pool'}."
+        return f"{place}: {BASELINE_WORDS[result.selector]}."
     if pick.rank == 0:
         return f"{place}: the most reliable one of its class ({live.reliability[position]:.3f})."
     return f"{place}: {_sum(pick)}, the highest score of those left at that point."
@@ -47,7 +48,8 @@ def _why_not(live: LiveSelection, result: LiveResult, position: int, mark: str |
     if result.selector != "psr":
         return "Not picked: this selector does not look at scores."
     if not live.eligible[position]:
-        return f'Not picked: the teacher sees "{live.class_names[int(live.predicted[position])]}", so it is not eligible.'
+        seen = live.class_names[int(live.predicted[position])]
+        return f'Not picked: the teacher sees "{seen}", so it is not eligible.'
     a, b, g = result.weights
     score = a * live.rel_n[position] - b * live.ent_n[position] + g * result.diversity[position]
     last = f"; the last pick had {result.scores[class_id][-1]:.2f}" if len(result.scores[class_id]) else ""

@@ -50,9 +50,8 @@ def class_hash(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
 
 def expected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[Path, str]:
     """Every file of the refined selection and its inputs hash."""
-    return {
-        ws.refined_path(record.name, c): class_hash(ws, recipe, bundle, record, c) for c in sorted(record.picks)
-    }
+    classes = sorted(record.picks)
+    return {ws.refined_path(record.name, c): class_hash(ws, recipe, bundle, record, c) for c in classes}
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
@@ -70,7 +69,7 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
     if found.state != "fresh":
         raise WorkspaceError(
             f'The selection "{recipe.select.name}" is not refined with these settings: {found.reason}',
-            'Press "Refine" (or run `psr-studio refine`) first, or go on with the selected images as they are.',
+            'Press "Refine" (or run `psr-studio refine`) first, or use the selected images as they are.',
         )
 
 
@@ -148,7 +147,7 @@ class _Refiner:
             trace = []
             for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
                 trace.append(losses.cpu().numpy())
-                self._check(classes, trace[-1], latents.isfinite().all().item(), step)
+                self._check(classes, trace[-1], bool(latents.isfinite().all()), step)
                 shown = latents[:N_PREVIEWS] if step % show_every == 0 else latents[:0]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)

@@ -48,7 +48,11 @@ class Seeds:
     def take(self, rows: slice) -> Seeds:
         """Some of them."""
         return Seeds(
-            self.latents[rows], self.classes[rows], self.soft_labels[rows], self.confidence[rows], self.seeds[rows]
+            self.latents[rows],
+            self.classes[rows],
+            self.soft_labels[rows],
+            self.confidence[rows],
+            self.seeds[rows],
         )
 
 
@@ -84,7 +88,7 @@ def refine_batch(
 
 
 def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
-    """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone and so each latent."""
+    """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone as well."""
     if how.optimizer == "adam":
         return torch.optim.Adam([latents], lr=how.lr)
     return torch.optim.SGD([latents], lr=how.lr)
@@ -93,7 +97,7 @@ def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
 def _draw(
     generators: Sequence[torch.Generator], n_train_steps: int, shape: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """For each latent a uniform timestep (n,) and standard normal noise (n, c, h, w), from its own generator."""
+    """A uniform timestep (n,) and standard normal noise (n, c, h, w), each row from its own generator."""
     steps = [int(torch.randint(n_train_steps, (1,), generator=g)) for g in generators]
     noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
     return torch.tensor(steps), noise

@@ -1,4 +1,4 @@
-"""Score: the teacher's logits and embeddings of every candidate, cached (PSR section 2.2, Algorithm 1 line 5)."""
+"""Score: the teacher's logits and embeddings of every candidate, cached (PSR Algorithm 1, lines 5 and 6)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
 
 
 def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
-    """Raise WorkspaceError unless the scores are those of the pool: by number alone old ones would fit too."""
+    """Raise WorkspaceError when scores are those of another pool: by number alone they would fit as well."""
     if not len(ws.pool()):
         raise _no_pool(ws)
     if status(ws, recipe, bundle).state == "stale":
@@ -91,9 +91,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     if not len(pool):
         raise _no_pool(ws)
     parts = pool.parts()
-    missing = [
-        p for p in parts if not ws.has_scores_part(bundle.teacher_id, p.class_id, p.part, part_hash(bundle, p))
-    ]
+    known = bundle.teacher_id
+    missing = [p for p in parts if not ws.has_scores_part(known, p.class_id, p.part, part_hash(bundle, p))]
     total = len(pool)
     found = total - sum(len(p.candidate_ids) for p in missing)
 

@@ -65,7 +65,7 @@ class Trainer:
         )
 
     def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Images uint8 (n, H, W, ch), labels (n,) and the teacher's cached logits (n, C), None for hard labels."""
+        """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
         if arm.form == RANDOM_REAL:
             return self._real(arm, seed)
         if arm.form == GENERATE_AND_USE:

@@ -1,0 +1,103 @@
+"""A workspace opened with its recipe and its bundle: what the Python face stands on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.errors import RecipeError, did_you_mean
+from psr_studio.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.workspace import Workspace
+
+DEFAULT_PRESET = "fashion-mnist"
+
+
+class OpenWorkspace:
+    """See `Studio`, whose arguments these are."""
+
+    def __init__(
+        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
+        **overrides: Any,
+    ) -> None:  # fmt: skip
+        values = {full_key(key): value for key, value in overrides.items()}
+        given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
+        root = Path(workspace).expanduser().absolute()
+        is_new = _is_new(root)
+        self.workspace = Workspace.open(root)
+        try:
+            saved = self.workspace.recipe if given is None else None
+            self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
+            self._bundle: tuple[str, Bundle] | None = None
+            self._lock = threading.RLock()
+            if demo and is_new and self.bundle.demo is not None:
+                copy_demo(self.bundle.demo, root)
+            if given is not None or values or saved is None:
+                self.workspace.save_recipe(self.recipe)
+        except BaseException:
+            self.workspace.close()
+            raise
+
+    def close(self) -> None:
+        """Let the next process in; may be called twice."""
+        self.workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Settings
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle of the recipe; its networks are opened on first use and kept."""
+        with self._lock:
+            if self._bundle is None or self._bundle[0] != self.recipe.bundle:
+                self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
+            return self._bundle[1]
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
+        changed = self.recipe.with_values({full_key(key): value for key, value in values.items()})
+        if changed != self.recipe:
+            self.recipe = changed
+            self.workspace.save_recipe(changed)
+
+
+def full_key(name: str) -> str:
+    """The dotted key of a setting given by its bare name; RecipeError when several tables or none have it."""
+    if "." in name or name in keys():
+        return name
+    found = [key for key in keys() if key.endswith(f".{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise RecipeError(f'"{name}" is in several tables.', f"Write one of {', '.join(found)}.", name)
+    bare = sorted({key.rpartition(".")[2] for key in keys()})
+    raise RecipeError(
+        f'unknown key "{name}". Tables: {", ".join(SECTIONS)}.',
+        did_you_mean(name, bare) + "`psr-studio presets --keys` lists all keys.",
+        name,
+    )
+
+
+def copy_demo(demo: Path, root: Path) -> None:
+    """Copy the pre-generated pool into a new workspace, each file whole or not at all."""
+
+    def copy_whole(source: str, target: str) -> str:
+        temp = Path(target).with_name(f".tmp-{os.getpid()}-demo-{Path(target).name}")
+        shutil.copyfile(source, temp)
+        os.replace(temp, target)
+        return target
+
+    shutil.copytree(demo, root, dirs_exist_ok=True, copy_function=copy_whole)
+
+
+def _is_new(root: Path) -> bool:
+    return not any((root / name).exists() for name in ("pool", "recipe.toml", "studio.sqlite"))
