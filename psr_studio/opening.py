@@ -26,6 +26,7 @@ class OpenWorkspace:
     ) -> None:  # fmt: skip
         values = {full_key(key): value for key, value in overrides.items()}
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
+        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)
         self.workspace = Workspace.open(root)
@@ -100,4 +101,4 @@ def copy_demo(demo: Path, root: Path) -> None:
 
 
 def _is_new(root: Path) -> bool:
-    return not any((root / name).exists() for name in ("pool", "recipe.toml", "studio.sqlite"))
+    return not any((root / name).exists() for name in ("pool", "recipe.toml"))

@@ -71,7 +71,7 @@ class Generator:
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name.
         """
-        transformer = open_pretrained(DiTTransformer2DModel, folder / "transformer")
+        transformer = open_pretrained(DiTTransformer2DModel, folder / "transformer", torch_dtype=dtype)
         try:
             config = DDPMScheduler.load_config(folder / "scheduler", local_files_only=True)
         except OSError as err:
@@ -79,7 +79,7 @@ class Generator:
                 f"The model folder {folder} holds no scheduler/scheduler_config.json.",
                 "Run `psr-studio doctor` to see what is missing.",
             ) from err
-        return cls(transformer.to(device=device, dtype=dtype), config)
+        return cls(transformer.to(device), config)
 
     @property
     def device(self) -> torch.device:
