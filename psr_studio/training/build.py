@@ -71,6 +71,8 @@ def _networks(
     if not (made / "generator" / "vae" / "config.json").exists():
         for event in codec.train(folder, work, net, made / "generator" / "vae", codec_steps, seed):
             yield f"codec {event}"
+        for event in codec.polish_decoder(folder, net, made / "generator" / "vae"):
+            yield f"codec {event}"
     if not (made / "generator" / "model_index.json").exists():
         vae = AutoencoderKL.from_pretrained(made / "generator" / "vae")
         for event in generator.train(folder, work, vae, made / "generator", generator_steps, seed):
