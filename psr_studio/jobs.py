@@ -10,7 +10,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,8 +49,8 @@ class JobState:
     fix: str = ""
     stopping: str = ""
     seconds: float = 0.0  # since it began to run
-    previews: tuple[np.ndarray, ...] = ()  # uint8 (H, W, channels), the newest last
-    curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> (units done, value)
+    previews: tuple[np.ndarray, ...] = ()  # of the last batch, uint8 (H, W, channels)
+    curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> (epoch, or units done; value)
 
     @property
     def active(self) -> bool:
@@ -67,13 +66,13 @@ class JobState:
 class _Job:
     """What changes while a job waits and runs; guarded by the worker's lock."""
 
-    def __init__(self, job_id: int, stage: str, params: dict[str, Any]) -> None:
-        self.id, self.stage, self.params = job_id, stage, params
+    def __init__(self, job_id: int, stage: str, params: dict[str, Any], after: int | None = None) -> None:
+        self.id, self.stage, self.params, self.after = job_id, stage, params, after
         self.status = "queued"
         self.stopping = ""
         self.error = ("", "")
         self.event = Progress(stage, 0, 0)
-        self.previews: deque[np.ndarray] = deque(maxlen=KEPT_PREVIEWS)
+        self.previews: tuple[np.ndarray, ...] = ()
         self.curves: dict[str, list[tuple[float, float]]] = {}
         self.started = 0.0
         self.finished = 0.0
@@ -83,10 +82,12 @@ class _Job:
     def take(self, event: Progress) -> None:
         """Keep what an event tells."""
         self.event = event
-        self.previews.extend(event.previews)
+        if event.previews:  # a batch at a time: pictures half made must not stand beside finished ones
+            self.previews = event.previews[-KEPT_PREVIEWS:]
+        x = float(event.metrics.get("epoch", event.done))
         for name, value in event.metrics.items():
             curve = self.curves.setdefault(name, [])
-            curve.append((float(event.done), float(value)))
+            curve.append((x, float(value)))
             if len(curve) > CURVE_POINTS:
                 del curve[1::2]
 
@@ -113,7 +114,7 @@ class _Job:
             *self.error,
             stopping=self.stopping if running else "",
             seconds=max(0.0, until - self.started) if self.started else 0.0,
-            previews=tuple(self.previews),
+            previews=self.previews,
             curves={name: tuple(points) for name, points in self.curves.items()},
         )
 
@@ -124,9 +125,13 @@ class JobWorker:
     Args:
         ledger: where jobs are noted.
         runs: stage to the function that starts it; its generator is consumed and closed in our thread.
+        on_end: told each job that is over, in our thread.
     """
 
-    def __init__(self, ledger: Ledger, runs: Mapping[str, Run]) -> None:
+    def __init__(
+        self, ledger: Ledger, runs: Mapping[str, Run], on_end: Callable[[JobState], None] | None = None
+    ) -> None:
+        self._on_end = on_end
         self._ledger = ledger
         self._runs = dict(runs)
         self._lock = threading.RLock()
@@ -134,8 +139,11 @@ class JobWorker:
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
-    def submit(self, stage: str, **params: Any) -> int:
+    def submit(self, stage: str, *, after: int | None = None, **params: Any) -> int:
         """Queue a step and return the number of its job; `params` go to its function.
+
+        Args:
+            after: a job of this worker; unless that one is done, this one is dropped when its turn comes.
 
         Raises:
             JobError: that step already waits or runs.
@@ -146,7 +154,7 @@ class JobWorker:
                 raise JobError(
                     f'The step "{stage}" is already running.', "Wait until it is done, or stop it."
                 )
-            job = _Job(self._ledger.create_job(stage, params), stage, params)
+            job = _Job(self._ledger.create_job(stage, params), stage, params, after)
             self._jobs[job.id] = job
             self._queue.put(job)
             if self._thread is None:
@@ -209,8 +217,13 @@ class JobWorker:
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            if job.status == "queued":
-                self._run(job)
+            with self._lock:
+                if job.status != "queued":
+                    continue
+                if job.after is not None and self._jobs[job.after].status != "done":
+                    self._finish(job, "cancelled")
+                    continue
+            self._run(job)
 
     def _run(self, job: _Job) -> None:
         with self._lock:
@@ -245,6 +258,8 @@ class JobWorker:
         with self._lock:
             job.status, job.finished = status, time.monotonic()
         self._note(job, status=status, problem=job.error[0], fix=job.error[1])
+        if self._on_end:
+            self._on_end(job.state())
         job.over.set()
 
     def _note(self, job: _Job, **changes: Any) -> None:

@@ -60,7 +60,7 @@ def test_a_job_runs_to_its_end_and_is_noted(start, workspace):
     worker = start(pool=Steps(total=9))
     state = worker.wait(worker.submit("pool", steps=4), SECONDS)
     assert (state.state, state.done, state.total, state.fraction) == ("done", 9, 9, 1.0)
-    assert [int(p.max()) for p in state.previews] == list(range(1, 10))
+    assert [int(p.max()) for p in state.previews] == [9]
     assert state.curves["loss"] == tuple((float(n), 1 / n) for n in range(1, 10))
     record = workspace.ledger.job(state.id)
     assert (record.status, record.done, record.message, record.params) == ("done", 9, "image 9", {"steps": 4})
@@ -190,3 +190,16 @@ def test_curves_stay_bounded(start):
     curve = state.curves["loss"]
     assert CURVE_POINTS / 2 <= len(curve) <= CURVE_POINTS
     assert curve[0][0] == 1.0 and [x for x, _ in curve] == sorted(x for x, _ in curve)
+
+
+def test_a_job_that_follows_another_is_dropped_when_that_one_was_stopped(start):
+    steps = Steps(total=9, part=3, hold=4)
+    worker = start(pool=steps, score=Steps())
+    first = worker.submit("pool")
+    second = worker.submit("score", after=first)
+    assert steps.held.wait(SECONDS)
+    worker.stop_now(first)
+    steps.go_on.set()
+    assert worker.wait(second, SECONDS).state == "cancelled"
+    again = worker.submit("pool")
+    assert worker.wait(worker.submit("score", after=again), SECONDS).state == "done"

@@ -14,9 +14,9 @@ POWER_STEPS = 3
 def pca(embeddings: np.ndarray) -> np.ndarray:
     """First two principal components, scaled into [-1, 1]; float32 (N, 2).
 
-    Randomised range finder with power steps (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1): linear in
-    N and D, and within plotting accuracy of the exact one. The random start is fixed and each axis is turned so
-    that its largest value is positive: equal embeddings give equal maps.
+    Randomised range finder with power steps (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1): linear
+    in N and D, and within plotting accuracy of the exact one. The random start is fixed and each axis is
+    turned so that its largest value is positive: equal embeddings give equal maps.
     """
     n, d = embeddings.shape
     if n < 2 or d < 1:

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 LARGEST_TILE = 64  # px; larger pictures are reduced, the inspector asks for the original
+WIDEST_SHEET = 4096  # px; browsers refuse to draw much larger pictures
 CACHED_BYTES = 64 * 2**20
-GAP_GREY = 0
 
 
-def tile_size(image_shape: Sequence[int]) -> int:
-    """Edge of a tile in px for pictures (H, W, C): the picture's own size up to `LARGEST_TILE`."""
-    return max(1, min(LARGEST_TILE, max(image_shape[:2])))
+def tile_size(image_shape: Sequence[int], columns: int = 1) -> int:
+    """Edge of a tile in px for pictures (H, W, C): their own size, as far as tile and sheet limits allow."""
+    return max(1, min(LARGEST_TILE, WIDEST_SHEET // columns, max(image_shape[:2])))
 
 
 def sheet_columns(counts: Sequence[int] | np.ndarray) -> int:
@@ -30,11 +30,11 @@ def sheet_columns(counts: Sequence[int] | np.ndarray) -> int:
 def sheet_png(images: np.ndarray, tile: int, columns: int) -> bytes:
     """Lay uint8 pictures (n, H, W, C) out row by row in tiles of `tile` px, as one PNG.
 
-    A picture that is not square is centred in its tile.
+    A picture that is not square is centred in its tile; what no picture covers is transparent.
     """
     rows = max(1, math.ceil(len(images) / columns))
-    mode = "L" if images.ndim == 4 and images.shape[-1] == 1 else "RGB"
-    sheet = Image.new(mode, (columns * tile, rows * tile), GAP_GREY)
+    mode = "LA" if images.ndim == 4 and images.shape[-1] == 1 else "RGBA"
+    sheet = Image.new(mode, (columns * tile, rows * tile))
     for i, pixels in enumerate(images):
         picture = _fitted(to_pillow(pixels), tile)
         left, top = (i % columns) * tile, (i // columns) * tile

@@ -1,0 +1,83 @@
+"""One control per setting of the recipe: label, help, unit and choices come from the recipe itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.recipe import SECTIONS, Recipe, split_key
+from psr_studio.ui.words import LABELS
+
+
+class Settings:
+    """A group of controls, in the order of `keys`. Ranges are checked by the recipe, which names the fix."""
+
+    def __init__(self, recipe: Recipe, choices: Mapping[str, Sequence[Any]] | None = None) -> None:
+        """`choices` gives (name, value) pairs for keys whose choices the recipe does not know."""
+        self._recipe = recipe
+        self._choices = dict(choices or {})
+        self.controls: dict[str, gr.components.Component] = {}
+
+    def add(self, *keys: str, **more: Any) -> None:
+        """Draw controls here; `more` goes to each of them."""
+        for key in keys:
+            value = _shown(self._recipe.value(key))
+            self.controls[key] = _control(key, value, self._choices.get(key), more)
+
+    def grid(self, *keys: str, columns: int = 2) -> None:
+        """Draw controls in rows of `columns`."""
+        for start in range(0, len(keys), columns):
+            with gr.Row():
+                self.add(*keys[start : start + columns], min_width=120)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """The controls as inputs of an event."""
+        return list(self.controls.values())
+
+    def values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """What an event was given, by dotted key, as the recipe takes it."""
+        return {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
+
+    def shown(self, recipe: Recipe) -> list[Any]:
+        """Values for the controls, as of a recipe."""
+        return [_shown(recipe.value(key)) for key in self.controls]
+
+
+def _field(key: str) -> Field:
+    section, name = split_key(key)
+    return next(spec for spec in fields(SECTIONS[section]) if spec.name == name)
+
+
+def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
+    spec = _field(key)
+    facts = spec.metadata
+    words = {"label": LABELS[key], "info": facts["help"], **more}
+    kind = str(spec.type)
+    listed = choices if choices is not None else facts["choices"]
+    if kind == "bool":
+        return gr.Checkbox(value, **words)
+    if kind.startswith("tuple"):
+        return gr.Dropdown(list(listed), value=value, multiselect=True, **words)
+    if listed:
+        return gr.Dropdown(list(listed), value=value, **words)
+    if kind == "int":
+        return gr.Number(value, precision=0, **words)
+    if kind.startswith("float"):
+        return gr.Number(value, **words)
+    return gr.Textbox(value, max_lines=1, **words)
+
+
+def _shown(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else [] if value is None else value
+
+
+def _read(key: str, value: Any) -> Any:
+    """An empty list is "all" where the setting may be left out."""
+    kind = str(_field(key).type)
+    if kind.startswith("tuple") and not value:
+        return None if kind.endswith("None") else ()
+    return value

@@ -1,0 +1,93 @@
+"""Curate: the workbench at full width, and what to do with the selection on it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.errors import StudioError
+from psr_studio.ui.curate_island import curate_island
+from psr_studio.ui.markup import note, status_line
+from psr_studio.ui.picker import CURRENT
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import QUIET, plural, said
+from psr_studio.workspace import StageStatus
+
+
+class CurateTab:
+    """The second tab, and the home of the page."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row(elem_classes="psr-actions"):
+            self.status = gr.HTML(elem_id="psr-curate-status")
+            self.name = gr.Textbox(
+                CURRENT,
+                placeholder="name",
+                show_label=False,
+                container=False,
+                max_lines=1,
+                min_width=130,
+                scale=0,
+            )
+            self.save = gr.Button("Save selection as", size="sm", min_width=140, scale=0, elem_id="psr-save")
+            self.to_refine = gr.Button("Refine selection", size="sm", min_width=130, scale=0)
+            self.to_export = gr.Button(
+                "Export selection", size="sm", min_width=130, scale=0, elem_id="psr-to-export"
+            )
+        self.island = curate_island(self.screen.token)
+
+    def connect(self, tabs: gr.Tabs) -> None:
+        """Events."""
+        self.save.click(said(self._save), self.name, self.status, **QUIET)
+        self.to_refine.click(lambda: gr.Tabs(selected="refine"), None, tabs, **QUIET)
+        self.to_export.click(said(self._save), self.name, self.status, **QUIET).success(
+            lambda: gr.Tabs(selected="export"), None, tabs, **QUIET
+        )
+        self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status, self.island]
+
+    def version(self) -> Hashable:
+        """Changes when the workbench must load the pool again; it keeps itself up to date otherwise."""
+        status = self.screen.status()
+        return status["score"], status["select"], self.screen.studio.pool.content_hash()
+
+    def values(self) -> list[Any]:
+        """The state, and a new value that makes the workbench load again."""
+        return [self._status(), {"token": self.screen.token, "base": "", "revision": str(self.version())}]
+
+    def _save(self, name: str) -> str:
+        name = (name or "").strip() or CURRENT
+        saved = self.screen.studio.save_selection(name)
+        self.screen.forget_status()
+        gr.Info(f'Saved {plural(len(saved.candidate_ids), "image")} as "{saved.name}".', duration=4)
+        return self._status()
+
+    def _status(self) -> str:
+        try:
+            return status_line(saved_status(self.screen))
+        except StudioError:  # no scored pool: the workbench says what to do
+            return note("")
+
+
+def saved_status(screen: Screen) -> StageStatus:
+    """Whether the selection on screen is the one that the next steps work on."""
+    found = screen.status()["select"]
+    live = screen.curation.candidate_ids()
+    if found.state == "missing" or live is None:
+        return found
+    record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
+    if set(record.candidate_ids) != set(live):
+        return StageStatus("stale", f'The selection on screen differs from the saved one, "{record.name}".')
+    if found.state == "stale":
+        return found
+    return StageStatus("fresh", f'Saved as "{record.name}", {plural(len(live), "image")}.')

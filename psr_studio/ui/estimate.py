@@ -1,0 +1,72 @@
+"""How long a pool will take, from the speed that was last measured in this workspace."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from psr_studio.bundle import Bundle
+from psr_studio.jobs import JobState
+from psr_studio.recipe import Recipe
+from psr_studio.stages import pool
+from psr_studio.ui.words import duration, plural
+from psr_studio.workspace import Workspace
+
+LOG = logging.getLogger(__name__)
+SHORTEST_RUN = 2.0  # seconds; below that a speed is mostly the opening of the networks
+
+
+class Speeds:
+    """Denoising steps per second by device, kept in `<workspace>/cache/speeds.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "speeds.json"
+
+    def note(self, job: JobState, recipe: Recipe) -> None:
+        """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
+        if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps({**self._all(), recipe.device: job.rate * passes(recipe)}))
+        except OSError as err:
+            LOG.warning("the speed is not kept: %s", err)
+
+    def seconds(self, recipe: Recipe, n_images: int) -> float | None:
+        """Seconds to generate so many images, None while no speed is known on this device."""
+        speed = self._all().get(recipe.device)
+        return n_images * passes(recipe) / speed if speed else None
+
+    def _all(self) -> dict[str, float]:
+        try:
+            return {str(k): float(v) for k, v in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+
+def passes(recipe: Recipe) -> int:
+    """Passes through the generator per image: guidance doubles them."""
+    return recipe.pool.steps * (1 if recipe.pool.guidance == 1 else 2)
+
+
+def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
+    """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
+    parts = pool.plan(recipe, bundle)
+    total = sum(part.n for part in parts)
+    missing = sum(
+        part.n
+        for part in parts
+        if not workspace.has_part(part.class_id, part.part, pool.part_hash(recipe, bundle, part))
+    )
+    if not missing:
+        return f"All {total:,} candidates of these settings are there."
+    what = (
+        f"Makes {missing:,} of {total:,} candidates"
+        if missing < total
+        else f"Makes {plural(total, 'candidate')}"
+    )
+    seconds = speeds.seconds(recipe, missing)
+    if seconds is None:
+        return f"{what}. How long it takes is known after the first run here."
+    return f"{what}, about {duration(seconds)} at the speed last measured here."

@@ -1,0 +1,58 @@
+"""Pictures of the pool, refined pictures and the finished zip, straight from disk."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse
+
+from psr_studio.errors import ExportError, WorkspaceError
+from psr_studio.ui.curate_routes import KEEP, NO_STORE
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.sprites import encode, to_pillow
+
+SHEET_LIMIT = 200
+
+
+def file_router(screen: Screen) -> APIRouter:
+    """The routes `psr/image`, `psr/refined` and `psr/export`."""
+    routes = APIRouter()
+    studio = screen.studio
+
+    @routes.get("/image/{position}.png")
+    def image(position: int, v: str = "") -> Response:
+        pool = studio.pool
+        if not 0 <= position < len(pool):
+            raise WorkspaceError(
+                f"There is no candidate at position {position}: the pool has {len(pool)} candidates.",
+                "Reload the page: the pool has changed since it was drawn.",
+            )
+        return _png(pool.png(position), v)
+
+    @routes.get("/sheet/{class_id}.png")
+    def sheet(class_id: int, n: int = SHEET_LIMIT, v: str = "") -> Response:
+        return _png(screen.contact_sheet(class_id, max(1, min(n, SHEET_LIMIT))), v)
+
+    @routes.get("/refined/{selection}/{index}.png")
+    def refined(selection: str, index: int, v: str = "") -> Response:
+        found = screen.refined(selection)
+        if not 0 <= index < len(found):
+            raise WorkspaceError(
+                f'There is no picture {index}: "{selection}" has {len(found)} refined pictures.',
+                "Reload the page: it was refined again since it was drawn.",
+            )
+        return _png(encode(to_pillow(found.images[index])), v)
+
+    @routes.get("/export/{name}.zip")
+    def export(name: str) -> FileResponse:
+        path = screen.zip_path(name)
+        if not path.is_file():
+            raise ExportError(
+                f'There is no zip of the export "{name}".', 'Press "Export" with "Zip" switched on.'
+            )
+        return FileResponse(path, media_type="application/zip", filename=f"{name}.zip", headers=NO_STORE)
+
+    return routes
+
+
+def _png(data: bytes, version: str) -> Response:
+    return Response(data, media_type="image/png", headers=KEEP if version else NO_STORE)

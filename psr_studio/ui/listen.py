@@ -1,0 +1,47 @@
+"""The address the studio listens on. No gradio here: a port in use is said before any slow import."""
+
+from __future__ import annotations
+
+import socket
+
+from psr_studio.errors import StudioError
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port; StudioError when it is in use or not ours to take."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except (OSError, OverflowError) as err:
+        sock.close()
+        raise StudioError(
+            f"Port {port} on {host} cannot be used: {getattr(err, 'strerror', None) or err}.",
+            f"Close the program that uses it, or choose another port with --port, such as {_other(port)}.",
+        ) from err
+    return sock
+
+
+def _other(port: int) -> int:
+    return port + 1 if 1024 <= port < 65535 else 7861
+
+
+def address(sock: socket.socket) -> str:
+    """The URL to open in a browser on this machine."""
+    host, port = sock.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}/"
+
+
+def read_login(text: str | None) -> tuple[str, str] | None:
+    """ "user:password" as a pair, None when there is no login; StudioError when a half is missing."""
+    if text is None:
+        return None
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise StudioError(
+            "--auth names no user and password: it must be written as user:password.",
+            "Write it as --auth user:password.",
+        )
+    return user, password

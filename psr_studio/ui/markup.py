@@ -1,0 +1,154 @@
+"""Small pieces of HTML. Every word that comes from a file or a user is escaped here, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from psr_studio.jobs import JobState
+from psr_studio.ui.sprites import data_uri, encode, to_pillow
+from psr_studio.ui.words import duration, on_screen
+from psr_studio.workspace import StageStatus
+
+PREVIEW_PX = 96  # longer edge of a picture inside the page
+TITLES = {
+    "pool": "Generating",
+    "score": "Scoring",
+    "select": "Selecting",
+    "refine": "Refining",
+    "evaluate": "Training students",
+    "export": "Exporting",
+}
+STATES = {
+    "queued": "waits",
+    "running": "running",
+    "done": "done",
+    "failed": "stopped by an error",
+    "cancelled": "stopped",
+    "interrupted": "interrupted",
+}
+
+
+def status_line(status: StageStatus) -> str:
+    """Fresh, stale, partial or missing, and why."""
+    return (
+        f'<div class="psr-status" data-state="{status.state}"><b>{status.state}</b>'
+        f'<span class="psr-note">{escape(on_screen(status.reason))}</span></div>'
+    )
+
+
+def note(text: str) -> str:
+    """A paragraph in the subdued colour."""
+    return f'<p class="psr-note">{escape(text)}</p>'
+
+
+def error(problem: str, fix: str) -> str:
+    """Both sentences of an error."""
+    return (
+        f'<div class="psr-error" role="alert"><strong>{escape(on_screen(problem))}</strong>'
+        f"{escape(on_screen(fix))}</div>"
+    )
+
+
+def job_card(job: JobState, again: str) -> str:
+    """Progress, rate, time left, last pictures, and what went wrong.
+
+    Args:
+        again: the sentence for a job that was cut short, such as 'Press "Generate" to go on.'
+    """
+    percent = f"{100 * job.fraction:.0f} %" if job.total else ""
+    head = f"<strong>{TITLES[job.stage]}</strong><span>{escape(STATES[job.state])} {percent}</span>"
+    rows = [f'<div class="psr-job-head">{head}</div>']
+    rows.append(f'<div class="psr-job-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>')
+    rows.append(f'<div class="psr-job-facts">{escape(_facts(job))}</div>')
+    if job.message and job.state != "queued":
+        rows.append(f'<div class="psr-job-facts">{escape(job.message)}</div>')
+    if job.state == "failed":
+        rows.append(error(job.problem, job.fix))
+    elif job.state in ("cancelled", "interrupted"):
+        rows.append(note(again))
+    rows.append(pictures(job.previews))
+    facts = f'class="psr-card-box psr-job" data-state="{job.state}" data-stage="{job.stage}"'
+    return f"<div {facts}>{''.join(rows)}</div>"
+
+
+def _facts(job: JobState) -> str:
+    """ "120 of 600 · 14.2 per second · 34 s left"."""
+    facts = [f"{job.done:,} of {job.total:,}"] if job.total else []
+    if job.state == "running":
+        facts += [f"{job.rate:.3g} per second"] if job.rate > 0 else []
+        facts += [f"about {duration(job.eta_seconds)} left"] if job.eta_seconds else []
+        facts += {"now": ["stopping"], "after part": ["stopping after this part"]}.get(job.stopping, [])
+    facts += [duration(job.seconds)] if job.seconds >= 1 else []
+    return " · ".join(facts)
+
+
+def pictures(images: Iterable[np.ndarray]) -> str:
+    """A strip of uint8 pictures (H, W, channels), inside the page; "" for none."""
+    shown = "".join(f'<img alt="" src="{data_uri(encode(_small(i)))}">' for i in images)
+    return f'<div class="psr-strip-pictures">{shown}</div>' if shown else ""
+
+
+def _small(pixels: np.ndarray):
+    picture = to_pillow(pixels)
+    picture.thumbnail((PREVIEW_PX, PREVIEW_PX))
+    return picture
+
+
+def sheet(address: str, caption: str) -> str:
+    """One large picture with its caption."""
+    return (
+        f'<figure class="psr-sheet psr-card-box"><img alt="{escape(caption)}" src="{escape(address)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def pair(before: str, after: str, rank: str, words: str) -> str:
+    """Two pictures side by side, by their addresses."""
+    images = "".join(
+        f'<img alt="{alt}" title="{alt}" loading="lazy" src="{escape(address)}">'
+        for alt, address in (("before", before), ("after", after))
+    )
+    caption = f"<span>{escape(rank)}</span><span>{escape(words)}</span>"
+    return f'<figure class="psr-pair"><div>{images}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def pairs(figures: Iterable[str]) -> str:
+    """Pairs in a grid."""
+    return f'<div class="psr-pairs">{"".join(figures)}</div>'
+
+
+def tree(root: str, lines: Iterable[str]) -> str:
+    """A folder as text, one line per entry."""
+    text = "\n".join([f"{root}/", *(f"  {line}" for line in lines)])
+    return f'<pre class="psr-tree">{escape(text)}</pre>'
+
+
+def card(*parts: str) -> str:
+    """Markup in a box."""
+    return f'<div class="psr-card-box">{"".join(parts)}</div>'
+
+
+def download(address: str, text: str) -> str:
+    """A link that saves a file."""
+    return f'<p><a class="psr-download" download href="{escape(address)}">{escape(text)}</a></p>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """A plain table; columns in `right` are aligned to the right. Cells are text."""
+    aligned = set(right)
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        parts = (
+            f"<{tag}{' class=psr-right' if i in aligned else ''}>{escape(cell)}</{tag}>"
+            for i, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(parts)}</tr>"
+
+    body = "".join(row(cells, "td") for cells in rows)
+    return (
+        f'<div class="psr-scroll"><table class="psr-table"><thead>{row(head, "th")}</thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,76 @@
+"""The page: a bar, five tabs, and one timer that redraws what has changed. It holds no state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import gradio as gr
+
+from psr_studio.ui.curate_tab import CurateTab
+from psr_studio.ui.evaluate_tab import EvaluateTab
+from psr_studio.ui.export_tab import ExportTab
+from psr_studio.ui.pool_tab import PoolTab
+from psr_studio.ui.refine_tab import RefineTab
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.topbar import TopBar
+from psr_studio.ui.words import QUIET
+
+BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
+
+
+class Pane(Protocol):
+    """A part of the page that can say whether it has changed, and what it shows now."""
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The components that `values` fills."""
+
+    def version(self) -> Hashable:
+        """Cheap; equal as long as the values are."""
+
+    def values(self) -> list[Any]:
+        """One value per output."""
+
+
+def build_page(screen: Screen) -> gr.Blocks:
+    """Build the whole page over one screen."""
+    bar, pool, curate = TopBar(screen), PoolTab(screen), CurateTab(screen)
+    refine, evaluate, export = RefineTab(screen), EvaluateTab(screen), ExportTab(screen)
+    with gr.Blocks(
+        title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
+    ) as page:
+        bar.build()
+        home = "curate" if len(screen.studio.pool) else "pool"
+        with gr.Tabs(selected=home) as tabs:
+            for name, tab in (("pool", pool), ("curate", curate), ("refine", refine),
+                              ("evaluate", evaluate), ("export", export)):  # fmt: skip
+                with gr.Tab(name.capitalize(), id=name, elem_id=f"psr-tab-{name}"):
+                    tab.build()
+        for tab in (pool, refine, evaluate, export):
+            tab.connect()
+        curate.connect(tabs)
+        panes: list[Pane] = [bar, pool, curate, refine, evaluate, export]
+        panes += [tab.jobs for tab in (pool, refine, evaluate, export)]
+        _keep_drawn(page, screen, panes)
+    return page
+
+
+def _keep_drawn(page: gr.Blocks, screen: Screen, panes: Sequence[Pane]) -> None:
+    """On load everything is drawn from the disk and the worker, later only what has changed since."""
+    seen = gr.State({})
+    timer = gr.Timer(BUSY_SECONDS)
+    outputs = [seen, timer, *(component for pane in panes for component in pane.outputs)]
+
+    def draw(known: dict[int, str]) -> list[Any]:
+        now, values = dict(known), []
+        for number, pane in enumerate(panes):
+            version = repr(pane.version())
+            changed = known.get(number) != version
+            now[number] = version
+            values += pane.values() if changed else [gr.skip()] * len(pane.outputs)
+        pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS
+        return [now, gr.Timer(pause), *values]
+
+    page.load(lambda: draw({}), None, outputs, **QUIET)
+    timer.tick(draw, seen, outputs, **QUIET)

@@ -1,0 +1,83 @@
+"""Which selection a step works on: as the sliders stand now, or one that was saved under a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.errors import SelectionError
+from psr_studio.recipe import Recipe
+from psr_studio.records import SelectionRecord
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import plural
+
+LIVE = "\0live"  # no saved selection can have this name
+CURRENT = "current"
+TAKEN_OVER = ("selector", "ipc", "alpha", "beta", "gamma", "temperature", "normalize", "on_shortage", "seed")
+
+
+class SelectionPicker:
+    """A dropdown of selections.
+
+    Args:
+        live: offer the sliders as they stand; choosing that saves them as "current".
+    """
+
+    def __init__(self, screen: Screen, live: bool) -> None:
+        self.screen = screen
+        self.live = live
+
+    def build(self, elem_id: str) -> None:
+        """Draw it here."""
+        self.dropdown = gr.Dropdown(
+            self._choices(),
+            value=self._value(),
+            label="Selection",
+            info="Saved selections are made on the Curate tab.",
+            elem_id=elem_id,
+        )
+
+    def update(self) -> gr.Dropdown:
+        """The dropdown with the selections there are now."""
+        return gr.Dropdown(self._choices(), value=self._value())
+
+    def version(self) -> tuple:
+        """Changes whenever the dropdown should."""
+        saved = self.screen.studio.workspace.ledger.selections()
+        return tuple((record.name, record.created) for record in saved), self.screen.studio.recipe.select.name
+
+    def use(self, name: str | None) -> dict[str, Any]:
+        """Settings that make the recipe work on the chosen selection; the live one is saved first.
+
+        Raises:
+            SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
+        """
+        studio = self.screen.studio
+        if name == LIVE:
+            studio.save_selection(CURRENT)
+            return {"select.name": CURRENT}
+        if not name:
+            raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
+        return settings_of(studio.workspace.ledger.selection(name), studio.recipe)
+
+    def _choices(self) -> list[tuple[str, str]]:
+        saved = self.screen.studio.workspace.ledger.selections()
+        named = [(f"{r.name} ({plural(len(r.candidate_ids), 'image')})", r.name) for r in reversed(saved)]
+        return [*([("As on the Curate tab now", LIVE)] if self.live else []), *named]
+
+    def _value(self) -> str | None:
+        if self.live:
+            return LIVE
+        names = [value for _, value in self._choices()]
+        wanted = self.screen.studio.recipe.select.name
+        return wanted if wanted in names else names[0] if names else None
+
+
+def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:
+    """The recipe settings a saved selection was made with, so that its steps are not called stale."""
+    values = {f"select.{key}": record.settings[key] for key in TAKEN_OVER if key in record.settings}
+    values["select.name"] = record.name
+    if record.settings.get("ipc", 0) > recipe.pool.pool_size:
+        values["pool.pool_size"] = record.settings["ipc"]
+    return values

@@ -1,0 +1,108 @@
+"""Curves with plotly, drawn by the copy that Gradio ships; transparent, for light and dark alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Okabe and Ito's palette: told apart by colour-blind eyes too. Its black is left out, unseen in the dark.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B8000")
+INK = "#808a99"  # text and grid, readable on both grounds
+GRID = "rgba(128,138,153,0.25)"
+THIN_LINES = 60  # beyond it single losses are only a grey area
+HEIGHT = 340
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points (epoch, share in [0, 1]) of one student; a `running` one is unfinished."""
+
+    arm: str
+    points: Sequence[tuple[float, float]]
+    control: bool
+    running: bool = False
+
+
+def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
+    """The refinement loss of some pictures.
+
+    Args:
+        traces: (n, L) loss at each step; NaN where a picture had fewer steps.
+        kl_steps: the last steps in which the teacher's label pulls; they are shaded.
+    """
+    steps = np.arange(1, traces.shape[1] + 1)
+    figure = go.Figure()
+    for trace in traces[:THIN_LINES]:
+        figure.add_scatter(
+            x=steps,
+            y=trace,
+            mode="lines",
+            line={"width": 1, "color": GRID},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    mean = np.nanmean(traces, axis=0)
+    figure.add_scatter(x=steps, y=mean, mode="lines", line={"width": 2.5, "color": COLORS[0]}, name="mean")
+    if kl_steps:
+        figure.add_vrect(
+            x0=len(steps) - kl_steps + 0.5,
+            x1=len(steps) + 0.5,
+            fillcolor=COLORS[1],
+            opacity=0.15,
+            line_width=0,
+            annotation_text="label",
+            annotation_position="top left",
+        )
+    return _styled(figure, title, "step", "loss")
+
+
+def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
+    """Top-1 of students over epochs: one colour per arm, one line per student, controls dashed."""
+    figure = go.Figure()
+    arms = list(dict.fromkeys(curve.arm for curve in curves))
+    named: set[str] = set()
+    for curve in curves:
+        dash = "dot" if curve.running else "dash" if curve.control else "solid"
+        figure.add_scatter(
+            x=[epoch for epoch, _ in curve.points],
+            y=[100 * share for _, share in curve.points],
+            mode="lines+markers",
+            name=curve.arm,
+            legendgroup=curve.arm,
+            showlegend=curve.arm not in named,
+            line={"color": COLORS[arms.index(curve.arm) % len(COLORS)], "dash": dash, "width": 2},
+            marker={"size": 5},
+            hovertemplate="%{y:.1f} % at epoch %{x}",
+        )
+        named.add(curve.arm)
+    return _styled(figure, title, "epoch", "top-1 on the test set, %")
+
+
+def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """From a job's curves "top1/<arm>", the points of the student that each arm trained last."""
+    found = {}
+    for name, points in curves.items():
+        if name.startswith("top1/"):
+            begins = [i for i in range(1, len(points)) if points[i][0] <= points[i - 1][0]]
+            found[name.removeprefix("top1/")] = list(points[begins[-1] if begins else 0 :])
+    return found
+
+
+def _styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
+    return figure.update_layout(
+        template="none",
+        title={"text": title, "font": {"size": 14, "color": INK}, "x": 0, "xanchor": "left"},
+        xaxis={**axis, "title": {"text": x, "font": {"color": INK}}},
+        yaxis={**axis, "title": {"text": y, "font": {"color": INK}}},
+        legend={"orientation": "h", "y": -0.22, "font": {"color": INK}},
+        font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 56, "r": 12, "t": 40, "b": 48},
+        height=HEIGHT,
+        hovermode="closest",
+    )

@@ -1,0 +1,126 @@
+"""What all parts of the page share: the studio, the worker, the map, and the token of our own routes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from psr_studio.errors import StudioError
+from psr_studio.jobs import JobState, JobWorker
+from psr_studio.studio import Studio
+from psr_studio.ui.curation import Curation
+from psr_studio.ui.estimate import Speeds
+from psr_studio.ui.mapping import MapService
+from psr_studio.ui.sprites import sheet_png, tile_size
+from psr_studio.workspace import Refined, StageStatus
+
+LOG = logging.getLogger(__name__)
+SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet
+STATUS_SECONDS = 1.0
+STATUS_SHARE = 20.0
+
+
+class Screen:
+    """One opened workspace behind one page; close it to end the worker and the map's process."""
+
+    def __init__(self, studio: Studio, device: str = "") -> None:
+        """`device` is where the networks run, in words."""
+        self.studio = studio
+        self.device = device
+        cache = studio.workspace.root / "cache"
+        self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
+        self.maps = MapService(cache)
+        self.speeds = Speeds(cache)
+        self.curation = Curation(studio, self.maps)
+        self.token = secrets.token_urlsafe(24)
+        self._refined: tuple[object, Refined] | None = None
+        self._status: tuple[float, dict[str, StageStatus]] = (0.0, {})
+        self._lock = threading.Lock()
+        self._status_lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """In the background: read the scores and draw the first map, then start the map's process."""
+
+        def work() -> None:
+            try:
+                self.curation.warm_up()
+            except StudioError as err:  # no pool yet: the page says so itself
+                LOG.info("nothing to warm up: %s", err.problem)
+            self.maps.start()
+
+        threading.Thread(target=work, name="psr-warm-up", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop running work where it is, end the map's process, let go of the workspace."""
+        self.worker.close()
+        self.maps.stop()
+        self.studio.close()
+
+    def submit(self, stage: str, values: Mapping[str, Any], after: int | None = None) -> int:
+        """Check settings, keep them in the recipe, and queue the step that uses them."""
+        self.studio.set(values)
+        self.forget_status()
+        return self.worker.submit(stage, after=after, **values)
+
+    def _job_ended(self, job: JobState) -> None:
+        self.speeds.note(job, self.studio.recipe)
+        self.forget_status()
+
+    def status(self) -> dict[str, StageStatus]:
+        """Fresh, stale, partial or missing, by stage.
+
+        Reading the heads of all parts takes long in a large pool, so an answer is kept for a while: for a
+        second at least, and so that a twentieth of the time at most goes into it.
+        """
+        with self._status_lock:
+            until, known = self._status
+            if time.monotonic() < until:
+                return known
+            began = time.monotonic()
+            found = self.studio.status()
+            now = time.monotonic()
+            self._status = (now + max(STATUS_SECONDS, STATUS_SHARE * (now - began)), found)
+            return found
+
+    def forget_status(self) -> None:
+        """Ask anew next time."""
+        with self._status_lock:
+            self._status = (0.0, {})
+
+    def refined(self, selection: str) -> Refined:
+        """Refined pictures of a selection; the last one asked for is kept while its files stay the same."""
+        state = selection, self.refined_state(selection)
+        with self._lock:
+            if self._refined is None or self._refined[0] != state:
+                self._refined = (state, self.studio.refined(selection))
+            return self._refined[1]
+
+    def refined_state(self, selection: str | None = None) -> tuple:
+        """Changes with the refined files of a selection, the recipe's by default; () when there are none."""
+        name = selection or self.studio.recipe.select.name
+        folder = self.studio.workspace.refined_path(name, 0).parent
+        return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.parquet")))
+
+    def contact_sheet(self, class_id: int, n: int) -> bytes:
+        """The first n pictures of a class as one PNG, a little wider than high."""
+        pool = self.studio.pool
+        key = ("contact", pool.content_hash(class_id), class_id, n)
+        if (sheet := self.curation.sheets.get(key)) is None:
+            members = np.flatnonzero(pool.labels == class_id)[:n]
+            columns = max(SHEET_COLUMNS[0], min(SHEET_COLUMNS[1], round((2 * len(members)) ** 0.5)))
+            tile = tile_size(pool.image_shape, columns)
+            sheet = sheet_png(pool.images(members, strict=False), tile, columns)
+            self.curation.sheets.put(key, sheet)
+        return sheet
+
+    def zip_path(self, name: str) -> Path:
+        """Where the zip of an export lies, beside its folder."""
+        folder = self.studio.workspace.export_path(name)
+        return folder.with_name(f"{folder.name}.zip")

@@ -1,0 +1,115 @@
+"""Names of controls as printed on screen, and errors said with these names instead of recipe keys."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from psr_studio.errors import StudioError
+
+LABELS = {
+    "pool.pool_size": "Pool size",
+    "pool.seed": "Seed",
+    "pool.sampler": "Sampler",
+    "pool.steps": "Steps",
+    "pool.guidance": "Guidance",
+    "pool.batch_size": "Batch size",
+    "pool.part_size": "Part size",
+    "pool.classes": "Classes",
+    "score.batch_size": "Scoring batch size",
+    "select.ipc": "Images per class",
+    "select.alpha": "alpha",
+    "select.beta": "beta",
+    "select.gamma": "gamma",
+    "select.temperature": "Temperature",
+    "select.selector": "Selector",
+    "select.on_shortage": "When a class runs short",
+    "select.name": "Selection",
+    "refine.n_steps": "Steps",
+    "refine.kl_steps": "Label steps",
+    "refine.lr": "Step size",
+    "refine.lam": "Lambda",
+    "refine.w_min": "Least label weight",
+    "refine.w_max": "Greatest label weight",
+    "refine.optimizer": "Optimizer",
+    "refine.batch_size": "Batch size",
+    "refine.seed": "Seed",
+    "evaluate.student": "Student",
+    "evaluate.protocol": "Protocol",
+    "evaluate.n_seeds": "Seeds",
+    "evaluate.epochs": "Epochs",
+    "evaluate.batch_size": "Batch size",
+    "evaluate.lr": "Learning rate",
+    "evaluate.momentum": "Momentum",
+    "evaluate.weight_decay": "Weight decay",
+    "evaluate.augment": "Augment",
+    "evaluate.seed": "First seed",
+    "evaluate.n_checks": "Curve points",
+    "evaluate.arms": "Forms of the selection",
+    "evaluate.controls": "Controls",
+    "evaluate.compare": "Also train on",
+    "export.name": "Folder name",
+    "export.refined": "Refined pictures",
+    "export.formats": "Formats",
+    "export.zip": "Zip",
+}
+STAGE_NAMES = {
+    "pool": "Generate",
+    "score": "Score",
+    "select": "Select",
+    "refine": "Refine",
+    "evaluate": "Evaluate",
+    "export": "Export",
+}
+ERROR_SECONDS = 20
+# For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_screen(text: str) -> str:
+    """Put the labels of controls for dotted recipe keys: '"select.ipc"' becomes '"Images per class"'."""
+    return re.sub(r'"(\w+\.\w+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
+
+
+def said(handler: Callable[P, R]) -> Callable[P, R]:
+    """Show the two sentences of a StudioError that an event handler raises; nothing else is caught."""
+
+    @functools.wraps(handler)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return handler(*args, **kwargs)
+        except StudioError as err:
+            raise as_error(err) from err
+
+    return wrapped
+
+
+def as_error(err: StudioError) -> gr.Error:
+    """The error as the page shows it; the text is escaped, since the page reads it as HTML."""
+    title, text = on_screen(err.problem), on_screen(err.fix)
+    return gr.Error(escape(text), duration=ERROR_SECONDS, title=escape(title), print_exception=False)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words: "3 s", "2 min 5 s", "1 h 20 min"; "" when unknown."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plural(n: int, noun: str, nouns: str = "") -> str:
+    """A count with its noun: "1 image", "3 images", "2 classes"."""
+    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
