@@ -60,11 +60,8 @@ def report(findings: list[Finding]) -> str:
         word = "ok" if not item.fix else "MISSING" if item.needed else "absent"
         lines.append(f"{word:<8}{item.name:<{width}}  {item.found}")
         lines += [f"{'':8}{'':{width}}  {item.fix}"] if item.fix else []
-    n_missing = sum(item.needed_is_missing for item in findings)
-    lines += [
-        "",
-        "All that is needed is here." if not n_missing else f"{n_missing} needed things are missing.",
-    ]
+    missing = [item.name for item in findings if item.needed_is_missing]
+    lines += ["", f"Missing: {', '.join(missing)}." if missing else "All that is needed is here."]
     return "\n".join(lines)
 
 

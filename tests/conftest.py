@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before anything imports them: tests must behave as on a machine without a network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -76,3 +77,35 @@ def filled(workspace: Workspace, pool_part: Callable[..., PoolPart]) -> Workspac
             )
             workspace.write_scores_part("teacher@0", class_id, part, columns=scores, inputs_hash="s0")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of real networks of a few thousand parameters, with a demo pool; tests must not change it."""
+    from tiny import write_bundle
+
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", demo=True)
+
+
+@pytest.fixture(scope="session")
+def scored_workspace(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+    """A closed workspace with a scored pool and a selection, to be copied by tests that change it."""
+    from tiny import full_studio
+
+    root = tmp_path_factory.mktemp("scored") / "ws"
+    full_studio(root, tiny_bundle).close()
+    return root
+
+
+@pytest.fixture
+def studio(tmp_path: Path, scored_workspace: Path, tiny_bundle: Path) -> Iterator[Any]:
+    """A studio of its own on a copy of `scored_workspace`."""
+    import shutil
+
+    from tiny import tiny_recipe
+
+    from psr_studio.studio import Studio
+
+    shutil.copytree(scored_workspace, tmp_path / "run")
+    with Studio(tmp_path / "run", tiny_recipe(tiny_bundle)) as opened:
+        yield opened
