@@ -14,40 +14,38 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 STATIC_DIR = Path(__file__).parent / "static"
-STATIC_ROUTE = "psr/static"
+STATIC_ROUTE = "/psr/static"
 
 _TEMPLATE = "<div class='psr-mount' style='min-height:560px'></div>"
 
-# "curated" stands quoted here, so a tab may listen with `island.curated(fn)`; it fires after every new selection.
-# Relative addresses only: the page may stand under a proxy's path.
+# The quoted event name lets a tab listen with `island.curated(fn)`; it fires after every new selection.
+# Addresses are relative, because the page may stand under a proxy's path.
 _LOADER = """
 const value = props.value || {};
 const root = new URL(value.base || '.', document.baseURI);
 const mountPoint = element.querySelector('.psr-mount');
-import(new URL('%s/curate.js', root).href)
+import(new URL('psr/static/curate.js', root).href)
   .then((module) => module.mount(mountPoint, value, { onAnswer: (header) =>
     trigger('curated', { revision: header.revision, picked: header.picked }) }))
   .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
 watch('value', () => { if (window.psrCurate) window.psrCurate.reload(); });
-""" % STATIC_ROUTE
+"""
 
 
 class _FreshStaticFiles(StaticFiles):
-    """Static files that the browser checks on every load, so that an upgrade never mixes old and new scripts."""
-
-    def file_response(self, *args: object, **kwargs: object) -> Response:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+    """Files the browser checks on every load, so that an upgrade never mixes old and new scripts."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-cache"
         return response
 
 
 def static_files() -> StaticFiles:
-    """The ASGI app that serves the scripts and styles; mount it at `/psr/static`. They hold no data and need no token."""
+    """Serve the scripts and styles: `app.mount(STATIC_ROUTE, static_files())`.
+
+    They hold no data of the workspace, so they need no token.
+    """
     return _FreshStaticFiles(directory=STATIC_DIR)
 
 
@@ -59,8 +57,8 @@ def curate_island(token: str, base: str = "") -> gr.HTML:
         base: path from the page to the root of the routes, empty when the page itself stands at that root.
 
     Returns:
-        The component. Sending it a new value with another `revision` reloads the pool; its event `curated`
-        tells `{"revision", "picked"}` after each selection.
+        The component. Sending it a changed value (say, with another `revision`) reloads the pool; its event
+        `curated` tells `{"revision", "picked"}` after each selection.
     """
     return gr.HTML(
         value={"token": token, "base": base},

@@ -1,5 +1,5 @@
-// What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the newest is
-// kept, and an answer that a newer request has overtaken is dropped by its stamp.
+// What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
+// newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
 import { buildPicks, diffPicks, meanSignals, presetFor, sameWeights } from './model.js';
 
@@ -46,9 +46,19 @@ export function createActions({ store, api, drawn, onAnswer }) {
 
   /** Only a lost connection is worth the same request again; a refusal would be refused again. */
   function refuse(error, again) {
-    const retry = error.status === 0 && (() => { store.set({ notice: null }); again(); });
-    store.set({ notice: { problem: error.problem || 'The answer of the studio could not be read.',
-      fix: error.fix || String(error), retry } });
+    const retry =
+      error.status === 0 &&
+      (() => {
+        store.set({ notice: null });
+        again();
+      });
+    store.set({
+      notice: {
+        problem: error.problem || 'The answer of the studio could not be read.',
+        fix: error.fix || String(error),
+        retry,
+      },
+    });
   }
 
   /** Signals depend on tau: they are fetched again before the picks made with another tau are shown. */
@@ -63,16 +73,29 @@ export function createActions({ store, api, drawn, onAnswer }) {
     const { info, picks: before, points: oldPoints } = store.data;
     const picks = buildPicks(header, arrays, info.n, info.n_classes);
     const moved = diffPicks(before, picks);
-    const diff = moved && { ...moved, before: meanSignals(oldPoints, before), after: meanSignals(points, picks) };
-    store.set({ points, picks, diff, notice: null, timing: null, undo: header.undo ?? null, redo: header.redo ?? null,
-      pinned: setOf(header.pinned, store.data.pinned), vetoed: setOf(header.vetoed, store.data.vetoed),
-      ...settings(header, job) });
+    const diff = moved && {
+      ...moved,
+      before: meanSignals(oldPoints, before),
+      after: meanSignals(points, picks),
+    };
+    store.set({
+      points,
+      picks,
+      diff,
+      notice: null,
+      timing: null,
+      undo: header.undo ?? null,
+      redo: header.redo ?? null,
+      pinned: setOf(header.pinned, store.data.pinned),
+      vetoed: setOf(header.vetoed, store.data.vetoed),
+      ...settings(header, job),
+    });
     measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
     onAnswer(header);
   }
 
-  /** Undo and redo bring back old settings; any other answer leaves the sliders where the user has put them since. */
+  /** Undo and redo bring back old settings; other answers leave the sliders where the user has put them. */
   function settings(header, job) {
     if (job.path !== 'undo' && job.path !== 'redo') return {};
     const weights = header.weights || store.data.weights;
@@ -87,7 +110,8 @@ export function createActions({ store, api, drawn, onAnswer }) {
     timing.lastReleaseToDrawMs = at - job.started;
     performance.mark('psr-drawn');
     performance.measure('psr-release-to-drawn', 'psr-release', 'psr-drawn');
-    if (job.stamp === stamp) store.set({ timing: { drawn: at - job.started, server: header.ms?.total ?? NaN } });
+    if (job.stamp === stamp)
+      store.set({ timing: { drawn: at - job.started, server: header.ms?.total ?? NaN } });
   }
 
   async function inspect(position) {
@@ -103,7 +127,9 @@ export function createActions({ store, api, drawn, onAnswer }) {
 
   return {
     timing,
-    get idle() { return !running && !queue.length; },
+    get idle() {
+      return !running && !queue.length;
+    },
     select() {
       const { weights, ipc, temperature } = store.data;
       return enqueue({ path: 'select', body: { ...weights, ipc, temperature } });
@@ -134,6 +160,9 @@ function setOf(positions, old) {
 export async function loadPoints(api, temperature) {
   const { header, arrays } = await api.points();
   const label = arrays.label;
-  return { ...arrays, diversity: arrays.diversity || new Float32Array(label.length),
-    temperature: header.temperature ?? temperature };
+  return {
+    ...arrays,
+    diversity: arrays.diversity || new Float32Array(label.length),
+    temperature: header.temperature ?? temperature,
+  };
 }

@@ -1,4 +1,4 @@
-// All traffic with the server. Every URL is relative to the page, so the studio also works behind a proxy path.
+// All traffic with the server. Every URL is relative to the page: the studio may stand behind a proxy path.
 
 import { decodePack } from './pack.js';
 
@@ -22,12 +22,12 @@ async function refusal(response) {
   const said = body.problem ? body : body.detail || {};
   return new ApiError(
     said.problem || `The studio answered with status ${response.status}.`,
-    said.fix || 'Reload the page; if it stays, look at the program\'s log.',
+    said.fix || "Reload the page; if it stays, look at the program's log.",
     response.status,
   );
 }
 
-/** @param {{token: string, base?: string}} value the island's value: route token and path prefix of the routes */
+/** @param {{token: string, base?: string}} value the island's value: token and path prefix of the routes */
 export function createApi({ token, base }) {
   const root = new URL(base || '.', document.baseURI);
 
@@ -40,7 +40,10 @@ export function createApi({ token, base }) {
         headers: { 'X-PSR-Token': token, ...(options.headers || {}) },
       });
     } catch {
-      throw new ApiError('The studio program does not answer.', 'Check that it still runs, then press "Try again".');
+      throw new ApiError(
+        'The studio program does not answer.',
+        'Check that it still runs, then press "Try again".',
+      );
     }
     if (!response.ok) throw await refusal(response);
     return response;
@@ -59,12 +62,16 @@ export function createApi({ token, base }) {
     candidate: async (position) => (await request(`psr/curate/candidate/${position}`)).json(),
     /** The next map, or null while the server has nothing newer than `have`. */
     async map(have) {
-      const response = await request(`psr/curate/map.bin?have=${encodeURIComponent(have)}`, { cache: 'no-store' });
+      const response = await request(`psr/curate/map.bin?have=${encodeURIComponent(have)}`, {
+        cache: 'no-store',
+      });
       return response.status === 204 ? null : pack(response);
     },
     async post(path, body) {
       const headers = { 'Content-Type': 'application/json' };
-      return pack(await request(`psr/curate/${path}`, { method: 'POST', headers, body: JSON.stringify(body) }));
+      return pack(
+        await request(`psr/curate/${path}`, { method: 'POST', headers, body: JSON.stringify(body) }),
+      );
     },
     // Pictures are loaded by the browser itself, which cannot send our header: the token goes into the query.
     spriteUrl: (classId, version) => withToken(`psr/curate/sprites/${classId}.png`, { v: version }),

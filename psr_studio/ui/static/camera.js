@@ -3,6 +3,7 @@
 import { clamp, prefersStill } from './dom.js';
 
 const MOVE_MS = 260;
+const LEGEND_PX = 196;
 
 export class Camera {
   constructor() {
@@ -15,7 +16,13 @@ export class Camera {
     this.move = null;
   }
 
-  get zoom() { return this.k / this.home.k; }
+  get isHome() {
+    return Math.abs(this.zoom - 1) < 1e-3 && Math.abs(this.cx - this.home.cx) < 1e-6;
+  }
+
+  get zoom() {
+    return this.k / this.home.k;
+  }
 
   /** View that shows `bounds` whole; `inset` keeps points clear of the tool rows. */
   viewOf({ x0, x1, y0, y1 }, inset = 26) {
@@ -25,7 +32,12 @@ export class Camera {
     return { cx: (x0 + x1) / 2, cy: (y0 + y1) / 2, k };
   }
 
-  setHome(bounds) { this.home = this.viewOf(bounds); }
+  /** The whole map, moved aside for the legend as far as there is width to spare. */
+  setHome(bounds) {
+    const view = this.viewOf(bounds);
+    const spare = this.width - 52 - view.k * (bounds.x1 - bounds.x0);
+    this.home = { ...view, cx: view.cx + clamp(spare / 2, 0, LEGEND_PX / 2) / view.k };
+  }
 
   set({ cx, cy, k }) {
     this.cx = cx;
@@ -37,16 +49,34 @@ export class Camera {
   resize(width, height, bounds) {
     const zoom = this.zoom;
     const wasEmpty = !this.width;
+    const wasHome = this.isHome;
     this.width = width;
     this.height = height;
     this.setHome(bounds);
-    if (wasEmpty) this.set(this.home);
+    if (wasEmpty || wasHome) this.set(this.home);
     else this.k = this.home.k * zoom;
   }
 
-  toScreen(x, y) { return [this.width / 2 + (x - this.cx) * this.k, this.height / 2 - (y - this.cy) * this.k]; }
+  toScreen(x, y) {
+    return [this.width / 2 + (x - this.cx) * this.k, this.height / 2 - (y - this.cy) * this.k];
+  }
 
-  toMap(sx, sy) { return [this.cx + (sx - this.width / 2) / this.k, this.cy - (sy - this.height / 2) / this.k]; }
+  toMap(sx, sy) {
+    return [this.cx + (sx - this.width / 2) / this.k, this.cy - (sy - this.height / 2) / this.k];
+  }
+
+  /** A box or lasso of the screen in map coordinates. */
+  shapeToMap(shape) {
+    if (shape.kind === 'box') {
+      const [x0, y1] = this.toMap(shape.x0, shape.y0);
+      const [x1, y0] = this.toMap(shape.x1, shape.y1);
+      return { kind: 'box', x0, x1, y0, y1 };
+    }
+    const polygon = [];
+    for (let k = 0; k < shape.path.length; k += 2)
+      polygon.push(...this.toMap(shape.path[k], shape.path[k + 1]));
+    return { kind: 'lasso', polygon };
+  }
 
   pan(dx, dy) {
     this.move = null;

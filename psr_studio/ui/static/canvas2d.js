@@ -1,4 +1,4 @@
-// The same points on a plain 2D canvas, for browsers without WebGL2. Same interface as gl.js; fine for a few thousand.
+// The same points on a plain 2D canvas, for browsers without WebGL2. Same interface as gl.js.
 
 import { PINNED, STRONG, VETOED, statusOf } from './flags.js';
 import { toCss } from './color.js';
@@ -12,17 +12,27 @@ export class CanvasRenderer {
     this.floats = {};
   }
 
-  setFloats(name, data) { this.floats[name] = data; }
-
-  setLabels(labels) { this.labels = labels; }
-
-  setFlags(flags, order) { Object.assign(this, { flags, order }); }
-
-  setRamp(bytes) {
-    this.ramp = Array.from({ length: bytes.length / 4 }, (_, i) => toCss(Array.from(bytes.slice(4 * i, 4 * i + 3))));
+  setFloats(name, data) {
+    this.floats[name] = data;
   }
 
-  setClasses(colors) { this.classes = colors.map(toCss); }
+  setLabels(labels) {
+    this.labels = labels;
+  }
+
+  setFlags(flags, order) {
+    Object.assign(this, { flags, order });
+  }
+
+  setRamp(bytes) {
+    this.ramp = Array.from({ length: bytes.length / 4 }, (_, i) =>
+      toCss(Array.from(bytes.slice(4 * i, 4 * i + 3))),
+    );
+  }
+
+  setClasses(colors) {
+    this.classes = colors.map(toCss);
+  }
 
   colorOf(i, view, status) {
     if (view.mode === 'class') return this.classes[this.labels[i]];
@@ -85,5 +95,7 @@ export class CanvasRenderer {
     this.context.stroke();
   }
 
-  finished() { return Promise.resolve(); }
+  finished() {
+    return Promise.resolve();
+  }
 }

@@ -1,14 +1,45 @@
 // Colour ramps and palettes. Both ramps are perceptually even and safe for colour-blind readers.
 
-const VIRIDIS = ['#440154', '#482475', '#414487', '#355f8d', '#2a788e', '#21918c', '#22a884', '#44bf70', '#7ad151',
-  '#bddf26', '#fde725'];
-const CIVIDIS = ['#00224e', '#123570', '#3b496c', '#575d6d', '#707173', '#8a8678', '#a59c74', '#c3b369', '#e1cc55',
-  '#fee838'];
+const VIRIDIS = [
+  '#440154',
+  '#482475',
+  '#414487',
+  '#355f8d',
+  '#2a788e',
+  '#21918c',
+  '#22a884',
+  '#44bf70',
+  '#7ad151',
+  '#bddf26',
+  '#fde725',
+];
+const CIVIDIS = [
+  '#00224e',
+  '#123570',
+  '#3b496c',
+  '#575d6d',
+  '#707173',
+  '#8a8678',
+  '#a59c74',
+  '#c3b369',
+  '#e1cc55',
+  '#fee838',
+];
 export const RAMPS = { viridis: VIRIDIS, cividis: CIVIDIS };
 
 // Petroff's accessible ten-colour cycle (arXiv 2107.02270).
-const CATEGORICAL = ['#3f90da', '#ffa90e', '#bd1f01', '#94a4a2', '#832db6', '#a96b59', '#e76300', '#b9ac70',
-  '#717581', '#92dadd'];
+const CATEGORICAL = [
+  '#3f90da',
+  '#ffa90e',
+  '#bd1f01',
+  '#94a4a2',
+  '#832db6',
+  '#a96b59',
+  '#e76300',
+  '#b9ac70',
+  '#717581',
+  '#92dadd',
+];
 
 /** State of a candidate in the selection, in the order the shader's u_status expects. */
 export const STATUS = [
@@ -49,7 +80,9 @@ function hslToRgb(hue, saturation, lightness) {
 /** One RGB triple per class: the fixed palette up to ten, golden-angle hues at three lightnesses beyond. */
 export function classColors(nClasses) {
   if (nClasses <= CATEGORICAL.length) return CATEGORICAL.slice(0, nClasses).map(parseHex);
-  return Array.from({ length: nClasses }, (_, c) => hslToRgb((c * 137.508) % 360, 0.62, [0.42, 0.58, 0.72][c % 3]));
+  return Array.from({ length: nClasses }, (_, c) =>
+    hslToRgb((c * 137.508) % 360, 0.62, [0.42, 0.58, 0.72][c % 3]),
+  );
 }
 
 /** Any CSS colour expression as RGB bytes, resolved where `element` stands (theme variables included). */

@@ -17,8 +17,12 @@ export class Controls {
     this.sliders = {};
     for (const spec of this.specs()) this.sliders[spec.key] = createSlider(spec);
     this.buildButtons(openHelp);
-    this.node = h('div', { class: 'psr-controls', role: 'group', 'aria-label': 'Selection controls' },
-      Object.values(this.sliders).map((slider) => slider.node), this.buttons);
+    this.node = h(
+      'div',
+      { class: 'psr-controls', role: 'group', 'aria-label': 'Selection controls' },
+      Object.values(this.sliders).map((slider) => slider.node),
+      this.buttons,
+    );
     store.on(['weights', 'ipc', 'temperature', 'follow'], () => this.refresh());
     store.on(['undo', 'redo', 'busy'], () => this.refreshHistory());
     store.on(['info'], () => this.refreshPool());
@@ -28,39 +32,105 @@ export class Controls {
 
   specs() {
     const weights = WEIGHTS.map(([key, symbol, label, hint]) => ({
-      key, symbol, label, hint, min: 0, max: 5, step: 0.05, digits: 2, resetTitle: `Reset ${label} to the preset for K`,
+      key,
+      symbol,
+      label,
+      hint,
+      min: 0,
+      max: 5,
+      step: 0.05,
+      digits: 2,
+      resetTitle: `Reset ${label} to the preset for K`,
       onInput: (value) => this.setWeight(key, value),
-      onChange: (value) => { this.setWeight(key, value); this.actions.select(); },
-      onReset: () => { this.setWeight(key, this.preset()[key]); this.actions.select(); },
+      onChange: (value) => {
+        this.setWeight(key, value);
+        this.actions.select();
+      },
+      onReset: () => {
+        this.setWeight(key, this.preset()[key]);
+        this.actions.select();
+      },
     }));
-    return [...weights, {
-      key: 'ipc', symbol: 'K', label: 'Images per class', hint: 'K: images per class in the distilled set', min: 1, max: 50, step: 1,
-      digits: 0, resetTitle: 'Reset K to its value when the page opened',
-      onInput: (value) => this.setIpc(value),
-      onChange: (value) => { this.setIpc(value); this.actions.select(); },
-      onReset: () => { this.setIpc(this.start.ipc); this.actions.select(); },
-    }, {
-      key: 'temperature', symbol: 'τ', label: 'Temperature', min: 0.5, max: 5, step: 0.05, digits: 2,
-      hint: 'Temperature of the soft labels: higher is softer', resetTitle: 'Reset tau to its value when the page opened',
-      onInput: () => {},
-      onChange: (temperature) => { this.store.set({ temperature }); this.actions.select(); },
-      onReset: () => { this.store.set({ temperature: this.start.temperature }); this.actions.select(); },
-    }];
+    return [
+      ...weights,
+      {
+        key: 'ipc',
+        symbol: 'K',
+        label: 'Images per class',
+        hint: 'K: images per class in the distilled set',
+        min: 1,
+        max: 50,
+        step: 1,
+        digits: 0,
+        resetTitle: 'Reset K to its value when the page opened',
+        onInput: (value) => this.setIpc(value),
+        onChange: (value) => {
+          this.setIpc(value);
+          this.actions.select();
+        },
+        onReset: () => {
+          this.setIpc(this.start.ipc);
+          this.actions.select();
+        },
+      },
+      {
+        key: 'temperature',
+        symbol: 'τ',
+        label: 'Temperature',
+        min: 0.5,
+        max: 5,
+        step: 0.05,
+        digits: 2,
+        hint: 'Temperature of the soft labels: higher is softer',
+        resetTitle: 'Reset tau to its value when the page opened',
+        onInput: () => {},
+        onChange: (temperature) => {
+          this.store.set({ temperature });
+          this.actions.select();
+        },
+        onReset: () => {
+          this.store.set({ temperature: this.start.temperature });
+          this.actions.select();
+        },
+      },
+    ];
   }
 
   buildButtons(openHelp) {
     const run = (name) => () => this.actions[name]();
     this.undo = button({ label: 'Undo', iconName: 'undo', className: 'psr-icon-only', onClick: run('undo') });
     this.redo = button({ label: 'Redo', iconName: 'redo', className: 'psr-icon-only', onClick: run('redo') });
-    this.presetButton = button({ label: 'Preset for K', title: 'Set the weights to the preset for this K, and follow it',
-      onClick: () => this.followPreset(true) });
-    this.follow = h('input', { type: 'checkbox', on: { change: () => this.followPreset(this.follow.checked) } });
-    const help = h('button', { type: 'button', class: 'psr-btn psr-icon-only', title: 'Keyboard shortcuts (?)',
-      'aria-label': 'Keyboard shortcuts', on: { click: openHelp } }, h('b', {}, '?'));
-    this.buttons = h('div', { class: 'psr-control-buttons' },
+    this.presetButton = button({
+      label: 'Preset for K',
+      title: 'Set the weights to the preset for this K, and follow it',
+      onClick: () => this.followPreset(true),
+    });
+    this.follow = h('input', {
+      type: 'checkbox',
+      on: { change: () => this.followPreset(this.follow.checked) },
+    });
+    const help = h(
+      'button',
+      {
+        type: 'button',
+        class: 'psr-btn psr-icon-only',
+        title: 'Keyboard shortcuts (?)',
+        'aria-label': 'Keyboard shortcuts',
+        on: { click: openHelp },
+      },
+      h('b', {}, '?'),
+    );
+    this.buttons = h(
+      'div',
+      { class: 'psr-control-buttons' },
       h('div', { class: 'psr-row' }, this.presetButton, this.undo, this.redo, help),
-      h('label', { class: 'psr-check', title: 'Weights change with K by the paper\'s table, until you move one' }, this.follow,
-        'Follow the IPC preset'));
+      h(
+        'label',
+        { class: 'psr-check', title: "Weights change with K by the paper's table, until you move one" },
+        this.follow,
+        'Follow the IPC preset',
+      ),
+    );
   }
 
   preset() {

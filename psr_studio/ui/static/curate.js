@@ -1,4 +1,4 @@
-// The Curate workbench: one island with one store, three panes and a control strip. This file only assembles them.
+// The Curate workbench: one island with one store, three panes and a control strip. Only assembled here.
 
 import { createActions, loadPoints } from './actions.js';
 import { createApi } from './api.js';
@@ -15,7 +15,7 @@ import { makeSelection } from './selection.js';
 import { createSprites } from './sprites.js';
 import { INITIAL, createStore } from './store.js';
 
-const STYLES = ['curate.css', 'curate_map.css', 'curate_panes.css'];
+const STYLES = ['curate.css', 'curate_controls.css', 'curate_map.css', 'curate_panes.css'];
 let current = null; // Gradio may build the island again: the old one must stop listening
 
 /**
@@ -37,7 +37,12 @@ class Workbench {
     this.store = createStore(INITIAL);
     this.api = createApi(value);
     const getSprites = () => this.sprites;
-    this.actions = createActions({ store: this.store, api: this.api, drawn: () => this.scatter.drawn(), onAnswer });
+    this.actions = createActions({
+      store: this.store,
+      api: this.api,
+      drawn: () => this.scatter.drawn(),
+      onAnswer,
+    });
     this.build(element, getSprites);
     this.watchSize();
     this.watchTheme();
@@ -50,26 +55,46 @@ class Workbench {
     this.grid = new Grid(store, getSprites, actions);
     const help = createHelp(() => this.keys);
     this.empty = h('div', { class: 'psr-empty' });
-    this.root = h('div', { class: 'psr', 'data-phase': 'loading', 'data-renderer': this.scatter.renderer.kind },
-      h('div', { class: 'psr-strip' }, new Controls(store, actions, help.open).node,
-        new ResultStrip(store, getSprites, actions).node),
-      h('div', { class: 'psr-panes' }, this.scatter.node, this.grid.node,
-        new Inspector(store, api, getSprites, actions).node),
-      this.empty, help.node);
+    this.root = h(
+      'div',
+      { class: 'psr', 'data-phase': 'loading', 'data-renderer': this.scatter.renderer.kind },
+      h(
+        'div',
+        { class: 'psr-strip' },
+        new Controls(store, actions, help.open).node,
+        new ResultStrip(store, getSprites, actions).node,
+      ),
+      h(
+        'div',
+        { class: 'psr-panes' },
+        this.scatter.node,
+        this.grid.node,
+        new Inspector(store, api, getSprites, actions).node,
+      ),
+      this.empty,
+      help.node,
+    );
     element.replaceChildren(this.root);
-    this.keys = keyTable({ store, actions, scatter: this.scatter, grid: this.grid, openHelp: help.open,
-      escape: () => this.escape() });
+    this.keys = keyTable({
+      store,
+      actions,
+      scatter: this.scatter,
+      grid: this.grid,
+      openHelp: help.open,
+      escape: () => this.escape(),
+    });
     attachKeys(this.root, this.keys, this.stop.signal);
     store.on(['phase', 'message'], () => this.showPhase());
     this.showPhase();
   }
 
-  // --- data ----------------------------------------------------------------------------------------------------
+  // --- data ------------------------------------------------------------------
   async load() {
     this.stopMap?.();
     try {
       const info = await this.api.state();
-      if (!info.n) return this.showEmpty(info.message || 'No scored pool yet. Generate and score a pool first.');
+      if (!info.n)
+        return this.showEmpty(info.message || 'No scored pool yet. Generate and score a pool first.');
       const points = await loadPoints(this.api, info.temperature);
       this.start(info, points);
     } catch (error) {
@@ -83,26 +108,55 @@ class Workbench {
     this.poolKey = poolKey(info);
     this.sprites = createSprites(this.api, info);
     const { weights, ipc, temperature } = info;
-    store.set({ phase: 'ready', message: null, info, points, layout: { kind: info.map.kind, xy: points.xy }, picks: null,
-      diff: null, timing: null, focus: null, hover: null, candidate: null, solo: null, mapSettled: info.map.kind !== 'pca',
-      selection: makeSelection(info.n, []), pinned: new Set(info.pinned), vetoed: new Set(info.vetoed), weights, ipc,
-      temperature, undo: info.undo ?? null, redo: info.redo ?? null, follow: followsPreset(info),
-      notice: info.message ? { problem: info.message, fix: '' } : null });
+    store.set({
+      phase: 'ready',
+      message: null,
+      info,
+      points,
+      layout: { kind: info.map.kind, xy: points.xy },
+      picks: null,
+      diff: null,
+      timing: null,
+      focus: null,
+      hover: null,
+      candidate: null,
+      solo: null,
+      mapSettled: info.map.kind !== 'pca',
+      selection: makeSelection(info.n, []),
+      pinned: new Set(info.pinned),
+      vetoed: new Set(info.vetoed),
+      weights,
+      ipc,
+      temperature,
+      undo: info.undo ?? null,
+      redo: info.redo ?? null,
+      follow: followsPreset(info),
+      notice: info.message ? { problem: info.message, fix: '' } : null,
+    });
     this.resize();
     this.scatter.loadColors();
     this.actions.select();
     this.stopMap = followMap(this.store, this.api, this.root);
   }
 
-  showEmpty(message) { this.store.set({ phase: 'empty', message, info: null, points: null, picks: null, layout: null }); }
+  showEmpty(message) {
+    this.store.set({ phase: 'empty', message, info: null, points: null, picks: null, layout: null });
+  }
 
   showPhase() {
     const { phase, message } = this.store.data;
     this.root.dataset.phase = phase;
     if (phase === 'ready') return fill(this.empty);
     if (phase === 'loading') return fill(this.empty, h('p', {}, 'Loading the pool …'));
-    return fill(this.empty, h('div', { class: 'psr-empty-card' }, h('p', {}, message),
-      button({ label: 'Look again', onClick: () => this.load() })));
+    return fill(
+      this.empty,
+      h(
+        'div',
+        { class: 'psr-empty-card' },
+        h('p', {}, message),
+        button({ label: 'Look again', onClick: () => this.load() }),
+      ),
+    );
   }
 
   /** The tab was shown again: the pool may have grown or been scored meanwhile. */
@@ -123,7 +177,7 @@ class Workbench {
     else this.actions.focus(null);
   }
 
-  // --- page ----------------------------------------------------------------------------------------------------
+  // --- page ------------------------------------------------------------------
   watchSize() {
     this.lastWidth = 0;
     this.sizes = new ResizeObserver(([entry]) => {
@@ -158,18 +212,30 @@ class Workbench {
   expose() {
     const { store, actions, scatter } = this;
     window.psrCurate = {
-      get state() { return store.data; },
-      get lastDrawMs() { return scatter.timing.lastDrawMs; },
-      get lastHitMs() { return scatter.timing.lastHitMs; },
-      get lastShape() { return scatter.timing.lastShape; },
-      get lastReleaseToDrawMs() { return actions.timing.lastReleaseToDrawMs; },
-      get idle() { return actions.idle; },
+      get state() {
+        return store.data;
+      },
+      get lastDrawMs() {
+        return scatter.timing.lastDrawMs;
+      },
+      get lastHitMs() {
+        return scatter.timing.lastHitMs;
+      },
+      get lastShape() {
+        return scatter.timing.lastShape;
+      },
+      get lastReleaseToDrawMs() {
+        return actions.timing.lastReleaseToDrawMs;
+      },
+      get idle() {
+        return actions.idle;
+      },
       select: (positions) => store.set({ selection: makeSelection(store.data.info.n, positions) }),
       focus: (position) => actions.focus(position),
       set: (patch) => store.set(patch),
       drawn: () => scatter.drawn(),
       reload: () => this.load(),
-      screenOf: (position) => scatter.camera.toScreen(...scatter.view().at(position)),
+      screenOf: (position) => scatter.camera.toScreen(...scatter.data.at(position)),
       renderer: scatter.renderer.kind,
     };
   }
@@ -190,13 +256,18 @@ function followsPreset(info) {
 }
 
 function loadStyles() {
-  return Promise.all(STYLES.map((name) => {
-    const href = new URL(name, import.meta.url).href;
-    if (document.querySelector(`link[href="${href}"]`)) return undefined;
-    const link = h('link', { rel: 'stylesheet', href });
-    // A missing sheet must not keep the workbench from opening.
-    const done = new Promise((resolve) => { link.onload = resolve; link.onerror = resolve; });
-    document.head.append(link);
-    return done;
-  }));
+  return Promise.all(
+    STYLES.map((name) => {
+      const href = new URL(name, import.meta.url).href;
+      if (document.querySelector(`link[href="${href}"]`)) return undefined;
+      const link = h('link', { rel: 'stylesheet', href });
+      // A missing sheet must not keep the workbench from opening.
+      const done = new Promise((resolve) => {
+        link.onload = resolve;
+        link.onerror = resolve;
+      });
+      document.head.append(link);
+      return done;
+    }),
+  );
 }

@@ -60,10 +60,19 @@ export function icon(name) {
 
 /** A push button with an icon and a text that narrow panes may hide (the label stays for screen readers). */
 export function button({ label, iconName, title, onClick, className = '', pressed }) {
-  const node = h('button', {
-    type: 'button', class: `psr-btn ${className}`, title: title || label, 'aria-label': label,
-    'aria-pressed': pressed === undefined ? undefined : String(pressed), on: { click: onClick },
-  }, iconName && icon(iconName), h('span', { class: 'psr-btn-text' }, label));
+  const node = h(
+    'button',
+    {
+      type: 'button',
+      class: `psr-btn ${className}`,
+      title: title || label,
+      'aria-label': label,
+      'aria-pressed': pressed === undefined ? undefined : String(pressed),
+      on: { click: onClick },
+    },
+    iconName && icon(iconName),
+    h('span', { class: 'psr-btn-text' }, label),
+  );
   return node;
 }
 
@@ -76,8 +85,15 @@ export function segmented(label, options, onPick) {
     buttons.set(option.value, item);
     node.append(item);
   }
-  const show = (value) => buttons.forEach((item, key) => item.setAttribute('aria-pressed', String(key === value)));
+  const show = (value) =>
+    buttons.forEach((item, key) => item.setAttribute('aria-pressed', String(key === value)));
   return { node, show, buttons };
+}
+
+/** Hide the shy texts of a row that has no room for them: their width depends on the theme's font. */
+export function fitRow(row) {
+  row.classList.remove('is-tight');
+  row.classList.toggle('is-tight', row.scrollWidth > row.clientWidth);
 }
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -98,6 +114,10 @@ export const prefersStill = () => window.matchMedia('(prefers-reduced-motion: re
 export function oncePerFrame(fn) {
   let waiting = 0;
   return () => {
-    if (!waiting) waiting = requestAnimationFrame(() => { waiting = 0; fn(); });
+    if (!waiting)
+      waiting = requestAnimationFrame(() => {
+        waiting = 0;
+        fn();
+      });
   };
 }

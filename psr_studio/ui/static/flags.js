@@ -14,16 +14,19 @@ function stateBytes({ points, picks, pinned, vetoed, selection }) {
   for (let i = 0; i < n; i += 1) {
     flags[i] = (points.eligible[i] ? ELIGIBLE : 0) | (selection.mask[i] ? SELECTED : 0);
   }
-  if (picks) picks.order.forEach((position, k) => { flags[position] |= PICKED | (picks.filled[k] ? FILLED : 0); });
+  if (picks)
+    picks.order.forEach((position, k) => {
+      flags[position] |= PICKED | (picks.filled[k] ? FILLED : 0);
+    });
   for (const position of pinned) flags[position] |= PINNED;
   for (const position of vetoed) flags[position] |= VETOED;
   return flags;
 }
 
 /**
- * With a selection, the selected points are strong; without one, the picks are. "filter" leaves the others out,
- * "all" dims nothing, a solo class leaves the other classes out.
- * @returns {{flags: Uint8Array, order: Uint32Array}} `order`: drawn positions, the important ones last (on top)
+ * With a selection, the selected points are strong; without one, the picks are. "filter" leaves the others
+ * out, "all" dims nothing, a solo class leaves the other classes out.
+ * @returns {{flags: Uint8Array, order: Uint32Array}} `order`: drawn positions, the important ones on top
  */
 export function buildFlags(data) {
   const flags = stateBytes(data);

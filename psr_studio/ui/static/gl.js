@@ -4,12 +4,31 @@ import { FRAGMENT, MAX_STATUS, VERTEX } from './shaders.js';
 
 const FLOATS = { from: [0, 2], to: [1, 2], value: [2, 1], rel: [3, 1], ent: [4, 1], div: [5, 1] };
 const MODE = { class: 2, picked: 3, total: 1 };
-const UNIFORMS = ['u_center', 'u_scale', 'u_morph', 'u_size', 'u_dim', 'u_weights', 'u_domain', 'u_mode', 'u_status',
-  'u_ramp', 'u_classes', 'u_ink', 'u_pin', 'u_veto'];
+const UNIFORMS = [
+  'u_center',
+  'u_scale',
+  'u_morph',
+  'u_size',
+  'u_dim',
+  'u_weights',
+  'u_domain',
+  'u_mode',
+  'u_status',
+  'u_ramp',
+  'u_classes',
+  'u_ink',
+  'u_pin',
+  'u_veto',
+];
 
 /** @returns {GlRenderer|null} null where the browser has no WebGL2 */
 export function createGlRenderer(canvas) {
-  const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, depth: false, powerPreference: 'low-power' });
+  const gl = canvas.getContext('webgl2', {
+    alpha: false,
+    antialias: false,
+    depth: false,
+    powerPreference: 'low-power',
+  });
   return gl ? new GlRenderer(canvas, gl) : null;
 }
 
@@ -27,7 +46,10 @@ class GlRenderer {
   build() {
     const gl = this.gl;
     const program = gl.createProgram();
-    for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+    for (const [type, source] of [
+      [gl.VERTEX_SHADER, VERTEX],
+      [gl.FRAGMENT_SHADER, FRAGMENT],
+    ]) {
       const shader = gl.createShader(type);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -64,8 +86,10 @@ class GlRenderer {
     const texture = gl.createTexture();
     gl.activeTexture(gl.TEXTURE0 + unit);
     gl.bindTexture(gl.TEXTURE_2D, texture);
-    for (const key of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, key, gl.NEAREST);
-    for (const key of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, key, gl.CLAMP_TO_EDGE);
+    for (const key of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER])
+      gl.texParameteri(gl.TEXTURE_2D, key, gl.NEAREST);
+    for (const key of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T])
+      gl.texParameteri(gl.TEXTURE_2D, key, gl.CLAMP_TO_EDGE);
     return texture;
   }
 
@@ -139,9 +163,16 @@ class GlRenderer {
     gl.uniform3f(at.u_weights, view.weights.alpha, view.weights.beta, view.weights.gamma);
     gl.uniform2f(at.u_domain, view.domain[0], view.domain[1]);
     gl.uniform1i(at.u_mode, MODE[view.mode] ?? 0);
-    const flat = view.status.slice(0, MAX_STATUS).flat().map((v) => v / 255);
+    const flat = view.status
+      .slice(0, MAX_STATUS)
+      .flat()
+      .map((v) => v / 255);
     gl.uniform3fv(at.u_status, flat);
-    for (const name of ['ink', 'pin', 'veto']) gl.uniform3fv(at[`u_${name}`], view[name].map((v) => v / 255));
+    for (const name of ['ink', 'pin', 'veto'])
+      gl.uniform3fv(
+        at[`u_${name}`],
+        view[name].map((v) => v / 255),
+      );
     gl.drawElements(gl.POINTS, this.cpu.order.length, gl.UNSIGNED_INT, 0);
   }
 
@@ -152,7 +183,8 @@ class GlRenderer {
     gl.flush();
     return new Promise((resolve) => {
       const poll = () => {
-        const done = !fence || gl.isContextLost() || gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.SIGNALED;
+        const done =
+          !fence || gl.isContextLost() || gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.SIGNALED;
         if (!done) return setTimeout(poll, 2);
         if (fence) gl.deleteSync(fence);
         return resolve();

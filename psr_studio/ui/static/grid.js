@@ -8,7 +8,8 @@ import { combine, makeSelection } from './selection.js';
 const GAP = 5;
 const SIDE = 8;
 const OVERSCAN_PX = 200;
-const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase']; // these change which candidates are listed
+// Changes of these keys change which candidates are listed.
+const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase'];
 const TILES = { S: 40, M: 56, L: 84 };
 
 export class Grid {
@@ -23,12 +24,16 @@ export class Grid {
     this.anchor = null;
     this.added = new Set();
     this.buildDom();
-    store.on([...RELIST, 'selection', 'pinned', 'diff', 'focus'], (data, changed) => this.update(data, changed));
+    store.on([...RELIST, 'selection', 'pinned', 'diff', 'focus'], (data, changed) =>
+      this.update(data, changed),
+    );
   }
 
   update(data, changed) {
     if (changed.includes('diff')) this.added = new Set(data.diff?.added || []);
-    const relist = changed.some((key) => RELIST.includes(key)) || (data.gridMode === 'selection' && changed.includes('selection'));
+    const relist =
+      changed.some((key) => RELIST.includes(key)) ||
+      (data.gridMode === 'selection' && changed.includes('selection'));
     if (relist) this.rebuild();
     else this.restyle();
     if (changed.includes('focus')) this.reveal(data.focus);
@@ -36,25 +41,50 @@ export class Grid {
 
   buildDom() {
     const { store } = this;
-    const modes = segmented('Candidates listed', [
-      { value: 'picks', label: 'Picks', title: 'The current selection, in pick order' },
-      { value: 'selection', label: 'Selected', title: 'What you marked out on the map or here' },
-      { value: 'pool', label: 'Pool', title: 'All candidates' },
-    ], (gridMode) => store.set({ gridMode }));
-    const sizes = segmented('Picture size', Object.keys(TILES).map((value) => (
-      { value, label: value, title: `Pictures of about ${TILES[value]} px` })), (value) => this.setTile(value, sizes));
+    const modes = segmented(
+      'Candidates listed',
+      [
+        { value: 'picks', label: 'Picks', title: 'The current selection, in pick order' },
+        { value: 'selection', label: 'Selected', title: 'What you marked out on the map or here' },
+        { value: 'pool', label: 'Pool', title: 'All candidates' },
+      ],
+      (gridMode) => store.set({ gridMode }),
+    );
+    const sizes = segmented(
+      'Picture size',
+      Object.keys(TILES).map((value) => ({
+        value,
+        label: value,
+        title: `Pictures of about ${TILES[value]} px`,
+      })),
+      (value) => this.setTile(value, sizes),
+    );
     store.on(['gridMode'], () => modes.show(store.data.gridMode));
     modes.show(store.data.gridMode);
     sizes.show('M');
     this.spacer = h('div', { class: 'psr-grid-spacer' });
-    this.scroller = h('div', { class: 'psr-grid-scroll', tabindex: '0', role: 'listbox', 'aria-multiselectable': 'true',
-      'aria-label': 'Candidates by class', on: {
-        scroll: () => this.renderWindow(),
-        click: (event) => this.click(event),
-        keydown: (event) => this.key(event),
-      } }, this.spacer);
-    this.node = h('section', { class: 'psr-pane psr-grid', 'aria-label': 'Picks' },
-      h('div', { class: 'psr-bar' }, modes.node, h('span', { class: 'psr-grow' }), sizes.node), this.scroller);
+    this.scroller = h(
+      'div',
+      {
+        class: 'psr-grid-scroll',
+        tabindex: '0',
+        role: 'listbox',
+        'aria-multiselectable': 'true',
+        'aria-label': 'Candidates by class',
+        on: {
+          scroll: () => this.renderWindow(),
+          click: (event) => this.click(event),
+          keydown: (event) => this.key(event),
+        },
+      },
+      this.spacer,
+    );
+    this.node = h(
+      'section',
+      { class: 'psr-pane psr-grid', 'aria-label': 'Picks' },
+      h('div', { class: 'psr-bar' }, modes.node, h('span', { class: 'psr-grow' }), sizes.node),
+      this.scroller,
+    );
   }
 
   setTile(value, sizes) {
@@ -63,7 +93,7 @@ export class Grid {
     this.rebuild();
   }
 
-  // --- layout --------------------------------------------------------------------------------------------------
+  // --- layout ------------------------------------------------------------------
   resize() {
     const width = this.scroller.clientWidth;
     if (!width || width === this.width) return void this.renderWindow();
@@ -90,7 +120,8 @@ export class Grid {
     const top = this.scroller.scrollTop - OVERSCAN_PX;
     const bottom = this.scroller.scrollTop + this.scroller.clientHeight + OVERSCAN_PX;
     const wanted = new Set();
-    for (let r = firstVisible(this.rows, top); r < this.rows.length && this.rows[r].top < bottom; r += 1) wanted.add(r);
+    for (let r = firstVisible(this.rows, top); r < this.rows.length && this.rows[r].top < bottom; r += 1)
+      wanted.add(r);
     for (const [r, node] of this.live) {
       if (wanted.has(r)) continue;
       node.remove();
@@ -114,20 +145,38 @@ export class Grid {
   buildHeader({ classId, picked }) {
     const { info, picks } = this.store.data;
     const short = picks?.shortfall[classId] || 0;
-    return h('div', { class: 'psr-grid-header', role: 'presentation', style: { height: `${HEADER_PX}px` } },
+    return h(
+      'div',
+      { class: 'psr-grid-header', role: 'presentation', style: { height: `${HEADER_PX}px` } },
       h('strong', { title: info.class_names[classId] }, info.class_names[classId]),
       h('span', { class: 'psr-num' }, `${count(picked)}/${count(info.counts[classId])}`),
-      short > 0 && h('span', { class: 'psr-badge-note', title: 'Candidates that the teacher assigns to this class are too few' },
-        `${plural(short, 'candidate')} short`));
+      short > 0 &&
+        h(
+          'span',
+          { class: 'psr-badge-note', title: 'Candidates that the teacher assigns to this class are too few' },
+          `${plural(short, 'candidate')} short`,
+        ),
+    );
   }
 
   buildTile(position, place) {
     const { info, points } = this.store.data;
     const picture = h('span', { class: 'psr-tile-picture' });
     this.getSprites().paint(picture, position, points.label[position], this.tile);
-    const node = h('div', { class: 'psr-tile', role: 'option', id: `psr-tile-${position}`, 'data-position': position,
-      style: { width: `${this.tile}px`, height: `${this.tile}px` }, 'aria-posinset': place + 1,
-      'aria-setsize': this.order.length, 'aria-label': info.class_names[points.label[position]] }, picture);
+    const node = h(
+      'div',
+      {
+        class: 'psr-tile',
+        role: 'option',
+        id: `psr-tile-${position}`,
+        'data-position': position,
+        style: { width: `${this.tile}px`, height: `${this.tile}px` },
+        'aria-posinset': place + 1,
+        'aria-setsize': this.order.length,
+        'aria-label': info.class_names[points.label[position]],
+      },
+      picture,
+    );
     this.styleTile(node, position);
     return node;
   }
@@ -147,20 +196,30 @@ export class Grid {
     const badges = [
       pinned.has(position) && ['pin', 'P', 'Pinned'],
       vetoed.has(position) && ['veto', '×', 'Vetoed'],
-      at >= 0 && picks.filled[at] && ['filled', '!', 'Filled: not the teacher\'s choice'],
+      at >= 0 && picks.filled[at] && ['filled', '!', "Filled: not the teacher's choice"],
       at >= 0 && this.added.has(position) && ['added', '+', 'Added in the last change'],
     ].filter(Boolean);
     const rank = at >= 0 ? h('span', { class: 'psr-rank' }, picks.rank[at] + 1) : null;
-    fill(node, node.firstChild, badges.length && h('span', { class: 'psr-badges' }, badges.map(([kind, text, title]) => (
-      h('span', { class: `psr-badge is-${kind}`, title }, text)))), rank);
+    fill(
+      node,
+      node.firstChild,
+      badges.length &&
+        h(
+          'span',
+          { class: 'psr-badges' },
+          badges.map(([kind, text, title]) => h('span', { class: `psr-badge is-${kind}`, title }, text)),
+        ),
+      rank,
+    );
   }
 
   restyle() {
-    for (const node of this.spacer.querySelectorAll('.psr-tile')) this.styleTile(node, Number(node.dataset.position));
+    for (const node of this.spacer.querySelectorAll('.psr-tile'))
+      this.styleTile(node, Number(node.dataset.position));
   }
 
-  // --- focus and selection -------------------------------------------------------------------------------------
-  /** Scroll the tile into view and make it the keyboard's cursor; candidates the grid does not list are ignored. */
+  // --- focus and selection ------------------------------------------------------------------
+  /** Scroll the tile into view and make it the keyboard's cursor; unlisted candidates are ignored. */
   reveal(position) {
     const at = position === null ? null : findTile(this.rows, position);
     this.scroller.removeAttribute('aria-activedescendant');
@@ -168,7 +227,8 @@ export class Grid {
     const row = this.rows[at.row];
     const { scrollTop, clientHeight } = this.scroller;
     if (row.top < scrollTop + HEADER_PX) this.scroller.scrollTop = row.top - HEADER_PX - 4;
-    else if (row.top + row.height > scrollTop + clientHeight) this.scroller.scrollTop = row.top + row.height - clientHeight + 4;
+    else if (row.top + row.height > scrollTop + clientHeight)
+      this.scroller.scrollTop = row.top + row.height - clientHeight + 4;
     this.renderWindow();
     this.scroller.setAttribute('aria-activedescendant', `psr-tile-${position}`);
   }
@@ -223,12 +283,16 @@ export class Grid {
   jumpClass(direction) {
     const headers = this.rows.filter((row) => row.kind === 'header');
     const top = this.scroller.scrollTop;
-    const target = direction > 0 ? headers.find((row) => row.top > top + 1) : headers.reverse().find((row) => row.top < top - 1);
+    const target =
+      direction > 0
+        ? headers.find((row) => row.top > top + 1)
+        : headers.reverse().find((row) => row.top < top - 1);
     if (target) this.scroller.scrollTop = target.top;
   }
 }
 
 function emptyText(mode) {
-  return mode === 'selection' ? 'Nothing is selected. Draw a box or a lasso on the map, or Ctrl-click pictures here.'
+  return mode === 'selection'
+    ? 'Nothing is selected. Draw a box or a lasso on the map, or Ctrl-click pictures here.'
     : 'No picks yet. Move a slider to select.';
 }

@@ -7,19 +7,25 @@ export function sections({ info, picks, points, vetoed, selection, gridMode, sol
   const byClass = info.class_names.map((_, classId) => ({ classId, positions: [], picked: 0 }));
   if (gridMode === 'selection') selection.list.forEach((p) => byClass[points.label[p]].positions.push(p));
   else if (gridMode === 'pool') {
-    byClass.forEach((s) => { for (let p = starts[s.classId]; p < starts[s.classId + 1]; p += 1) s.positions.push(p); });
+    byClass.forEach((s) => {
+      for (let p = starts[s.classId]; p < starts[s.classId + 1]; p += 1) s.positions.push(p);
+    });
   } else if (picks) {
     byClass.forEach((s) => s.positions.push(...picks.byClass[s.classId]));
-    // Vetoed candidates stand after the picks of their class, so that a veto can be taken back where it was made.
+    // Vetoed candidates follow the picks of their class, so that a veto can be taken back where it was made.
     [...vetoed].sort((a, b) => a - b).forEach((p) => byClass[points.label[p]].positions.push(p));
   }
-  byClass.forEach((s) => { s.picked = picks ? picks.byClass[s.classId].length : 0; });
-  return byClass.filter((s) => (solo === null || s.classId === solo) && (gridMode !== 'selection' || s.positions.length));
+  byClass.forEach((s) => {
+    s.picked = picks ? picks.byClass[s.classId].length : 0;
+  });
+  return byClass.filter(
+    (s) => (solo === null || s.classId === solo) && (gridMode !== 'selection' || s.positions.length),
+  );
 }
 
 /**
- * @returns {{rows: object[], height: number, order: number[]}} rows hold top and height in pixels; `order` lists all
- * positions in reading order
+ * @returns {{rows: object[], height: number, order: number[]}} rows hold top and height in pixels; `order`
+ * lists all positions in reading order
  */
 export function layoutRows(list, columns, tile, gap) {
   const rows = [];
@@ -64,7 +70,8 @@ export function findTile(rows, position) {
 export function step(rows, at, key) {
   if (key === 'ArrowLeft' || key === 'ArrowRight') {
     const columnNext = at.column + (key === 'ArrowRight' ? 1 : -1);
-    if (columnNext >= 0 && columnNext < rows[at.row].positions.length) return { row: at.row, column: columnNext };
+    if (columnNext >= 0 && columnNext < rows[at.row].positions.length)
+      return { row: at.row, column: columnNext };
   }
   const down = key === 'ArrowDown' || key === 'ArrowRight';
   let row = at.row + (down ? 1 : -1);

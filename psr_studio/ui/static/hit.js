@@ -1,5 +1,5 @@
-// Which points lie under the mouse, in a box, in a lasso. All over map coordinates in plain arrays, so that a test
-// can repeat them elsewhere.
+// Which points lie under the mouse, in a box, in a lasso. All over map coordinates in plain arrays, so that a
+// test can repeat them elsewhere.
 
 /** Nearest drawn point within `radius`; strong points win over dim ones at up to 1.4 times the distance. */
 export function nearest(xy, order, isStrong, x, y, radius) {
@@ -42,7 +42,8 @@ export function inPolygon(xy, order, polygon) {
 function contains(px, py, x, y) {
   let inside = false;
   for (let a = 0, b = px.length - 1; a < px.length; b = a, a += 1) {
-    if ((py[a] > y) !== (py[b] > y) && x < ((px[b] - px[a]) * (y - py[a])) / (py[b] - py[a]) + px[a]) inside = !inside;
+    if (py[a] > y !== py[b] > y && x < ((px[b] - px[a]) * (y - py[a])) / (py[b] - py[a]) + px[a])
+      inside = !inside;
   }
   return inside;
 }

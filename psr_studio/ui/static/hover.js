@@ -17,12 +17,15 @@ export function createHoverCard(store, getSprites, getTotals) {
     const { points, info, picks } = store.data;
     const classId = points.label[position];
     getSprites().paint(picture, position, classId, 84);
-    fill(text, h('strong', {}, info.class_names[classId]),
+    fill(
+      text,
+      h('strong', {}, info.class_names[classId]),
       row('Reliability', fixed(points.reliability[position])),
       row('Entropy', fixed(points.entropy[position])),
       row('Difficulty', fixed(points.difficulty[position])),
       row('Total score', fixed(getTotals()[position], 2)),
-      h('div', { class: 'psr-card-state' }, describe(store.data, position, picks, classId)));
+      h('div', { class: 'psr-card-state' }, describe(store.data, position, picks, classId)),
+    );
     node.hidden = false;
     // The card keeps to the side of the pointer that has room.
     const left = x + CARD.width + 28 > pane.width ? x - CARD.width - 18 : x + 18;
@@ -30,7 +33,13 @@ export function createHoverCard(store, getSprites, getTotals) {
     Object.assign(node.style, { left: `${Math.max(4, left)}px`, top: `${top}px` });
   }
 
-  return { node, show, hide() { node.hidden = true; } };
+  return {
+    node,
+    show,
+    hide() {
+      node.hidden = true;
+    },
+  };
 }
 
 /** The candidate's place in the selection, in a few words. */

@@ -1,5 +1,5 @@
-// What the colours mean: a ramp with its value range and a histogram, or one swatch per group with counts that
-// follow the selection ("47 / 412").
+// What the colours mean: a ramp with its value range and a histogram, or one swatch per group with counts
+// that follow the selection ("47 / 412").
 
 import { STATUS, classColors, rampBytes, toCss } from './color.js';
 import { button, count, fill, fixed, h, oncePerFrame } from './dom.js';
@@ -12,10 +12,18 @@ const SEARCH_FROM = 14; // with more classes than this the legend gets a search 
 export function createLegend(store, source) {
   const title = h('strong', { class: 'psr-legend-title' });
   const body = h('div', { class: 'psr-legend-body' });
-  const toggle = button({ label: 'Fold legend', iconName: 'chevron', className: 'psr-ghost psr-legend-fold',
-    onClick: () => node.classList.toggle('is-folded') });
-  const node = h('section', { class: 'psr-legend', 'aria-label': 'Legend' },
-    h('header', {}, title, toggle), body);
+  const toggle = button({
+    label: 'Fold legend',
+    iconName: 'chevron',
+    className: 'psr-ghost psr-legend-fold',
+    onClick: () => node.classList.toggle('is-folded'),
+  });
+  const node = h(
+    'section',
+    { class: 'psr-legend', 'aria-label': 'Legend' },
+    h('header', {}, title, toggle),
+    body,
+  );
   const range = rampParts(store);
   let search = '';
 
@@ -50,22 +58,44 @@ export function createLegend(store, source) {
     let list = body.querySelector('.psr-legend-list');
     if (!list) {
       list = h('div', { class: 'psr-legend-list' });
-      const field = info.n_classes > SEARCH_FROM && h('input', { type: 'search', class: 'psr-input', value: search,
-        placeholder: 'Find a class', 'aria-label': 'Find a class',
-        on: { input: (event) => { search = event.target.value; refresh(); } } });
+      const field =
+        info.n_classes > SEARCH_FROM &&
+        h('input', {
+          type: 'search',
+          class: 'psr-input',
+          value: search,
+          placeholder: 'Find a class',
+          'aria-label': 'Find a class',
+          on: {
+            input: (event) => {
+              search = event.target.value;
+              refresh();
+            },
+          },
+        });
       fill(body, field, list);
     }
     const wanted = search.trim().toLowerCase();
     const groups = classGroups().filter((group) => group.label.toLowerCase().includes(wanted));
-    fill(list, groupRows(groups, (id) => store.set({ solo: store.data.solo === id ? null : id })));
+    fill(
+      list,
+      groupRows(groups, (id) => store.set({ solo: store.data.solo === id ? null : id })),
+    );
   }
 
   function classGroups() {
     const { info, points, selection } = store.data;
     const chosen = new Uint32Array(info.n_classes);
-    selection.list.forEach((position) => { chosen[points.label[position]] += 1; });
-    return classColors(info.n_classes).map((rgb, c) => (
-      { id: c, label: info.class_names[c], color: toCss(rgb), total: info.counts[c], chosen: chosen[c] }));
+    selection.list.forEach((position) => {
+      chosen[points.label[position]] += 1;
+    });
+    return classColors(info.n_classes).map((rgb, c) => ({
+      id: c,
+      label: info.class_names[c],
+      color: toCss(rgb),
+      total: info.counts[c],
+      chosen: chosen[c],
+    }));
   }
 
   function statusGroups() {
@@ -81,14 +111,31 @@ export function createLegend(store, source) {
 
   function groupRows(groups, onPick) {
     const { selection, solo } = store.data;
-    return groups.map(({ id, label, color, total, chosen }) => h(onPick ? 'button' : 'div', {
-      class: 'psr-legend-row', type: onPick && 'button', title: onPick ? `${label}: show this class alone` : label,
-      'aria-pressed': onPick ? String(solo === id) : undefined, on: onPick ? { click: () => onPick(id) } : {},
-    }, h('span', { class: 'psr-swatch', style: { background: color } }), h('span', { class: 'psr-legend-name' }, label),
-    h('span', { class: 'psr-num' }, selection.count ? `${count(chosen)} / ${count(total)}` : count(total))));
+    return groups.map(({ id, label, color, total, chosen }) =>
+      h(
+        onPick ? 'button' : 'div',
+        {
+          class: 'psr-legend-row',
+          type: onPick && 'button',
+          title: onPick ? `${label}: show this class alone` : label,
+          'aria-pressed': onPick ? String(solo === id) : undefined,
+          on: onPick ? { click: () => onPick(id) } : {},
+        },
+        h('span', { class: 'psr-swatch', style: { background: color } }),
+        h('span', { class: 'psr-legend-name' }, label),
+        h(
+          'span',
+          { class: 'psr-num' },
+          selection.count ? `${count(chosen)} / ${count(total)}` : count(total),
+        ),
+      ),
+    );
   }
 
-  store.on(['colorBy', 'info'], () => { fill(body); refresh(); });
+  store.on(['colorBy', 'info'], () => {
+    fill(body);
+    refresh();
+  });
   store.on(['phase', 'points', 'selection', 'picks', 'pinned', 'vetoed', 'weights', 'ramp', 'solo'], refresh);
   return { node, refresh };
 }
@@ -96,8 +143,15 @@ export function createLegend(store, source) {
 function rampParts(store) {
   const canvas = h('canvas', { class: 'psr-legend-canvas', role: 'img' });
   const [low, high] = [h('span'), h('span')];
-  const pick = h('select', { class: 'psr-select psr-small', 'aria-label': 'Colour ramp',
-    on: { change: () => store.set({ ramp: pick.value }) } }, ['viridis', 'cividis'].map((name) => h('option', { value: name }, name)));
+  const pick = h(
+    'select',
+    {
+      class: 'psr-select psr-small',
+      'aria-label': 'Colour ramp',
+      on: { change: () => store.set({ ramp: pick.value }) },
+    },
+    ['viridis', 'cividis'].map((name) => h('option', { value: name }, name)),
+  );
   return { canvas, low, high, pick, row: h('div', { class: 'psr-legend-range' }, low, pick, high) };
 }
 
@@ -105,16 +159,20 @@ function rampParts(store) {
 function drawHistogram(canvas, values, [low, high], ramp, { selection, picks }, ink) {
   const [width, height, barHeight] = [176, 46, 10];
   const scale = window.devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * scale)) Object.assign(canvas, { width: width * scale, height: height * scale });
+  if (canvas.width !== Math.round(width * scale))
+    Object.assign(canvas, { width: width * scale, height: height * scale });
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
-  const binOf = (value) => Math.max(0, Math.min(BINS - 1, Math.floor(((value - low) / (high - low || 1)) * BINS)));
+  const binOf = (value) =>
+    Math.max(0, Math.min(BINS - 1, Math.floor(((value - low) / (high - low || 1)) * BINS)));
   const all = new Uint32Array(BINS);
   for (let i = 0; i < values.length; i += 1) all[binOf(values[i])] += 1;
   const some = new Uint32Array(BINS);
   const chosen = selection.count ? selection.list : picks ? picks.order : [];
-  chosen.forEach((position) => { some[binOf(values[position])] += 1; });
+  chosen.forEach((position) => {
+    some[binOf(values[position])] += 1;
+  });
   const room = height - barHeight - 2;
   const step = width / BINS;
   const bars = (bins, alpha) => {

@@ -14,7 +14,7 @@ export function followMap(store, api, root) {
     if (performance.now() - begun > GIVE_UP_MS) return store.set({ mapSettled: true });
     const onScreen = root.getClientRects().length && document.visibilityState === 'visible';
     try {
-      const answer = onScreen && await api.map(store.data.layout.kind);
+      const answer = onScreen && (await api.map(store.data.layout.kind));
       if (answer && take(answer)) return undefined;
     } catch {
       wait = SLOWEST_MS; // the map is a luxury: keep the one there is, ask again later

@@ -6,25 +6,77 @@ import { COLOR_MODES } from './model.js';
 const MODIFIERS = 'Shift adds to the selection, Alt removes from it';
 
 export function createMapTools(store, commands) {
-  const tools = segmented('Map tool', [
-    { value: 'pan', label: 'Pan', iconName: 'pan', title: 'Pan: drag to move, wheel to zoom, click to inspect (V)' },
-    { value: 'box', label: 'Box', iconName: 'box', title: `Box: drag a rectangle to select (B). ${MODIFIERS}` },
-    { value: 'lasso', label: 'Lasso', iconName: 'lasso', title: `Lasso: draw around points to select (L). ${MODIFIERS}` },
-  ], (tool) => store.set({ tool }));
-  const view = h('div', { class: 'psr-seg', role: 'group', 'aria-label': 'View' },
-    button({ label: 'Zoom to selection', iconName: 'zoom', className: 'psr-shy',
-      title: 'Zoom to the selection, or to the picks when nothing is selected (Z)', onClick: commands.zoomToSelection }),
-    button({ label: 'Reset', iconName: 'reset', className: 'psr-shy', title: 'Reset the view (0)',
-      onClick: commands.resetView }));
+  const tools = segmented(
+    'Map tool',
+    [
+      {
+        value: 'pan',
+        label: 'Pan',
+        iconName: 'pan',
+        title: 'Pan: drag to move, wheel to zoom, click to inspect (V)',
+      },
+      {
+        value: 'box',
+        label: 'Box',
+        iconName: 'box',
+        title: `Box: drag a rectangle to select (B). ${MODIFIERS}`,
+      },
+      {
+        value: 'lasso',
+        label: 'Lasso',
+        iconName: 'lasso',
+        title: `Lasso: draw around points to select (L). ${MODIFIERS}`,
+      },
+    ],
+    (tool) => store.set({ tool }),
+  );
+  const view = h(
+    'div',
+    { class: 'psr-seg', role: 'group', 'aria-label': 'View' },
+    button({
+      label: 'Zoom to selection',
+      iconName: 'zoom',
+      className: 'psr-shy',
+      title: 'Zoom to the selection, or to the picks when nothing is selected (Z)',
+      onClick: commands.zoomToSelection,
+    }),
+    button({
+      label: 'Reset',
+      iconName: 'reset',
+      className: 'psr-shy',
+      title: 'Reset the view (0)',
+      onClick: commands.resetView,
+    }),
+  );
 
-  const color = h('select', { class: 'psr-select', 'aria-label': 'Colour points by',
-    on: { change: () => store.set({ colorBy: color.value }) } },
-  COLOR_MODES.map((mode, k) => h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`)));
-  const show = segmented('Points shown', [
-    { value: 'all', label: 'All', title: 'All: no point is dimmed' },
-    { value: 'highlight', label: 'Highlight', title: 'Highlight: dim what is not picked, or not in the selection' },
-    { value: 'filter', label: 'Filter', title: 'Filter: leave out what is not picked, or not in the selection' },
-  ], (value) => store.set({ show: value }));
+  const color = h(
+    'select',
+    {
+      class: 'psr-select',
+      'aria-label': 'Colour points by',
+      on: { change: () => store.set({ colorBy: color.value }) },
+    },
+    COLOR_MODES.map((mode, k) =>
+      h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`),
+    ),
+  );
+  const show = segmented(
+    'Points shown',
+    [
+      { value: 'all', label: 'All', title: 'All: no point is dimmed' },
+      {
+        value: 'highlight',
+        label: 'Highlight',
+        title: 'Highlight: dim what is not picked, or not in the selection',
+      },
+      {
+        value: 'filter',
+        label: 'Filter',
+        title: 'Filter: leave out what is not picked, or not in the selection',
+      },
+    ],
+    (value) => store.set({ show: value }),
+  );
 
   const refresh = () => {
     tools.show(store.data.tool);
@@ -33,6 +85,13 @@ export function createMapTools(store, commands) {
   };
   store.on(['tool', 'show', 'colorBy'], refresh);
   refresh();
-  return h('div', { class: 'psr-bar psr-map-tools' }, tools.node, view, h('span', { class: 'psr-grow' }),
-    h('label', { class: 'psr-inline' }, h('span', { class: 'psr-shy-text' }, 'Colour'), color), show.node);
+  return h(
+    'div',
+    { class: 'psr-bar psr-map-tools' },
+    tools.node,
+    view,
+    h('span', { class: 'psr-grow' }),
+    h('label', { class: 'psr-inline' }, h('span', { class: 'psr-shy-text' }, 'Colour'), color),
+    show.node,
+  );
 }

@@ -4,7 +4,11 @@ export const COLOR_MODES = [
   { key: 'reliability', label: 'Reliability', hint: 'probability of the own class under the teacher' },
   { key: 'entropy', label: 'Entropy', hint: 'how undecided the teacher is, 0 to 1' },
   { key: 'difficulty', label: 'Difficulty', hint: '1 − probability of the own class at tau = 1' },
-  { key: 'total', label: 'Total score', hint: 'alpha·reliability − beta·entropy + gamma·diversity, each min-max in its class' },
+  {
+    key: 'total',
+    label: 'Total score',
+    hint: 'alpha·reliability − beta·entropy + gamma·diversity, each min-max in its class',
+  },
   { key: 'class', label: 'Class', hint: 'class the candidate was made for' },
   { key: 'picked', label: 'Picked', hint: 'state in the current selection' },
 ];
@@ -12,13 +16,16 @@ export const COLOR_MODES = [
 /** First position of each class; one more entry than classes. Positions are ordered by class, then index. */
 export function classStarts(counts) {
   const starts = new Uint32Array(counts.length + 1);
-  counts.forEach((size, c) => { starts[c + 1] = starts[c] + size; });
+  counts.forEach((size, c) => {
+    starts[c + 1] = starts[c] + size;
+  });
   return starts;
 }
 
-const weightsOf = (value) => (Array.isArray(value)
-  ? { alpha: value[0], beta: value[1], gamma: value[2] }
-  : { alpha: value.alpha, beta: value.beta, gamma: value.gamma });
+const weightsOf = (value) =>
+  Array.isArray(value)
+    ? { alpha: value[0], beta: value[1], gamma: value[2] }
+    : { alpha: value.alpha, beta: value.beta, gamma: value.gamma };
 
 /** The first preset whose `max_ipc` reaches `ipc`; a missing or null `max_ipc` means no upper bound. */
 export function presetFor(presets, ipc) {
@@ -30,7 +37,7 @@ export function sameWeights(a, b) {
   return ['alpha', 'beta', 'gamma'].every((key) => Math.abs(a[key] - b[key]) < 1e-9);
 }
 
-/** Index an answer of select: `index[position]` is its place in `order` or -1, `rank` its 0-based place in the class. */
+/** Index an answer: `index[position]` is its place in `order` or -1, `rank` its place in the class from 0. */
 export function buildPicks(header, arrays, n, nClasses) {
   const index = new Int32Array(n).fill(-1);
   const rank = new Int32Array(arrays.picks.length);
@@ -42,8 +49,15 @@ export function buildPicks(header, arrays, n, nClasses) {
     own.push(position);
   });
   return {
-    order: arrays.picks, index, rank, byClass, scores: arrays.scores, terms: arrays.terms, filled: arrays.filled,
-    shortfall: header.shortfall || [], total: arrays.picks.length,
+    order: arrays.picks,
+    index,
+    rank,
+    byClass,
+    scores: arrays.scores,
+    terms: arrays.terms,
+    filled: arrays.filled,
+    shortfall: header.shortfall || [],
+    total: arrays.picks.length,
   };
 }
 
@@ -78,8 +92,11 @@ export function totalScores(points, weights, out) {
 
 /** The three weighted terms of one candidate that is not (yet) picked. */
 export function termsNow(points, weights, position) {
-  return [weights.alpha * points.rel_n[position], -weights.beta * points.ent_n[position],
-    weights.gamma * points.diversity[position]];
+  return [
+    weights.alpha * points.rel_n[position],
+    -weights.beta * points.ent_n[position],
+    weights.gamma * points.diversity[position],
+  ];
 }
 
 export function minMax(values) {
@@ -104,8 +121,10 @@ export function robustRange(values) {
 export function bounds(xy, positions) {
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   const each = (i) => {
-    x0 = Math.min(x0, xy[2 * i]); x1 = Math.max(x1, xy[2 * i]);
-    y0 = Math.min(y0, xy[2 * i + 1]); y1 = Math.max(y1, xy[2 * i + 1]);
+    x0 = Math.min(x0, xy[2 * i]);
+    x1 = Math.max(x1, xy[2 * i]);
+    y0 = Math.min(y0, xy[2 * i + 1]);
+    y1 = Math.max(y1, xy[2 * i + 1]);
   };
   if (positions) positions.forEach(each);
   else for (let i = 0; i < xy.length / 2; i += 1) each(i);

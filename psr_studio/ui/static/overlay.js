@@ -52,7 +52,8 @@ export function createOverlay(canvas) {
   function pictures(view, { picks, points, sprites, onLoad }) {
     if (view.camera.zoom < PICTURE_ZOOM || !picks) return;
     const { camera } = view;
-    const seen = Array.from(picks.order).map((i) => [i, ...camera.toScreen(...view.at(i))])
+    const seen = Array.from(picks.order)
+      .map((i) => [i, ...camera.toScreen(...view.at(i))])
       .filter(([, x, y]) => x > 0 && y > 0 && x < camera.width && y < camera.height);
     if (seen.length > MAX_PICTURES) return;
     const size = camera.zoom > 6 ? 44 : 30;
@@ -67,13 +68,18 @@ export function createOverlay(canvas) {
   }
 
   return {
-    pulse() { pulseStart = performance.now(); },
-    forget() { shownKey = ''; },
+    pulse() {
+      pulseStart = performance.now();
+    },
+    forget() {
+      shownKey = '';
+    },
     /** @returns {boolean} true while the pulse still moves */
     draw(view, scene, now) {
       const pulsing = scene.focus !== null && now - pulseStart < PULSE_MS && !prefersStill();
       const key = keyOf(view, scene);
-      if (key === shownKey && !pulsing && !scene.sketch) return false; // a slider drag moves colours, not this layer
+      // A slider drag moves colours, not this layer.
+      if (key === shownKey && !pulsing && !scene.sketch) return false;
       shownKey = scene.sketch || pulsing ? '' : key;
       context.setTransform(view.dpr, 0, 0, view.dpr, 0, 0);
       context.clearRect(0, 0, view.camera.width, view.camera.height);
@@ -86,8 +92,19 @@ export function createOverlay(canvas) {
   };
 }
 
-const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks }) => (
-  [c.cx, c.cy, c.k, c.width, c.height, morph, ink, hover, focus, c.zoom < PICTURE_ZOOM ? '' : stampOf(picks)].join());
+const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks }) =>
+  [
+    c.cx,
+    c.cy,
+    c.k,
+    c.width,
+    c.height,
+    morph,
+    ink,
+    hover,
+    focus,
+    c.zoom < PICTURE_ZOOM ? '' : stampOf(picks),
+  ].join();
 
 // Each set of picks gets its own number, so that the key can name it.
 const stamps = new WeakMap();

@@ -27,7 +27,8 @@ export function attachPointer(surface, on) {
   function move(event) {
     const at = local(event);
     if (!press || event.pointerId !== press.id) return on.hover(at);
-    if (!press.moved && Math.hypot(at[0] - press.start[0], at[1] - press.start[1]) < CLICK_PX) return undefined;
+    if (!press.moved && Math.hypot(at[0] - press.start[0], at[1] - press.start[1]) < CLICK_PX)
+      return undefined;
     press.moved = true;
     on.busy(true);
     if (press.tool === 'pan') on.pan(at[0] - press.last[0], at[1] - press.last[1]);
@@ -39,7 +40,8 @@ export function attachPointer(surface, on) {
 
   function extend(at) {
     const n = press.path.length;
-    if (Math.hypot(at[0] - press.path[n - 2], at[1] - press.path[n - 1]) >= LASSO_STEP_PX) press.path.push(...at);
+    if (Math.hypot(at[0] - press.path[n - 2], at[1] - press.path[n - 1]) >= LASSO_STEP_PX)
+      press.path.push(...at);
   }
 
   function up(event) {
@@ -70,7 +72,9 @@ export function attachPointer(surface, on) {
   surface.addEventListener('pointermove', move);
   surface.addEventListener('pointerup', up);
   surface.addEventListener('pointercancel', cancel);
-  surface.addEventListener('pointerleave', () => { if (!press) on.hover(null); });
+  surface.addEventListener('pointerleave', () => {
+    if (!press) on.hover(null);
+  });
   surface.addEventListener('wheel', wheel, { passive: false });
   surface.addEventListener('dblclick', (event) => on.zoom(...local(event), event.altKey ? 0.5 : 2));
   return { cancel };
@@ -80,5 +84,11 @@ function shape(press) {
   if (press.tool === 'lasso') return { kind: 'lasso', path: press.path };
   const [x0, y0] = press.start;
   const [x1, y1] = press.last;
-  return { kind: 'box', x0: Math.min(x0, x1), x1: Math.max(x0, x1), y0: Math.min(y0, y1), y1: Math.max(y0, y1) };
+  return {
+    kind: 'box',
+    x0: Math.min(x0, x1),
+    x1: Math.max(x0, x1),
+    y0: Math.min(y0, y1),
+    y1: Math.max(y0, y1),
+  };
 }

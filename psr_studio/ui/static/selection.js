@@ -1,4 +1,4 @@
-// The set of candidates the user has marked out on the map or in the grid. Immutable: every change is a new object.
+// The candidates the user has marked out on the map or in the grid. Immutable: every change is a new object.
 
 /** @returns {{mask: Uint8Array, list: Uint32Array, count: number}} `list` ascending */
 export function makeSelection(n, positions) {
@@ -20,7 +20,8 @@ export function combine(selection, positions, how) {
   const n = selection.mask.length;
   if (how === 'replace') return makeSelection(n, positions);
   const mask = selection.mask.slice();
-  for (const position of positions) mask[position] = how === 'add' ? 1 : how === 'remove' ? 0 : 1 - mask[position];
+  for (const position of positions)
+    mask[position] = how === 'add' ? 1 : how === 'remove' ? 0 : 1 - mask[position];
   return fromMask(mask);
 }
 

@@ -1,4 +1,4 @@
-// The point shaders. Colour is decided per vertex from uniforms, so a slider drag uploads nothing but three floats.
+// The point shaders. Colour is decided per vertex from uniforms: a slider drag uploads three floats.
 
 export const MAX_STATUS = 6;
 
