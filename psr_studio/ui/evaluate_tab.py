@@ -19,7 +19,6 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, said
 from psr_studio.workspace import stable_hash
 
-IDLE = "No student was trained here yet in this session."
 STUDENTS = [
     "convnet-3",
     "convnet-4",
@@ -39,7 +38,7 @@ class EvaluateTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("evaluate",), IDLE)
+        self.jobs = JobPanel(screen, ("evaluate",))
         self.picker = SelectionPicker(screen, live=False)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
         self.settings = Settings(

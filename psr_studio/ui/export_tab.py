@@ -18,7 +18,6 @@ from psr_studio.ui.picker import SelectionPicker
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, plural, said
 
-IDLE = "Nothing was exported here yet in this session."
 SHOWN_FILES = 3  # of each folder
 
 
@@ -27,7 +26,7 @@ class ExportTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("export",), IDLE)
+        self.jobs = JobPanel(screen, ("export",))
         self.picker = SelectionPicker(screen, live=False)
         self.settings = Settings(screen.studio.recipe)
 

@@ -20,10 +20,10 @@ class JobPanel:
 
     Args:
         stages: those that this tab starts.
-        idle: what is said before the first job.
+        idle: what is said before the first job, if anything.
     """
 
-    def __init__(self, screen: Screen, stages: tuple[str, ...], idle: str) -> None:
+    def __init__(self, screen: Screen, stages: tuple[str, ...], idle: str = "") -> None:
         self.screen = screen
         self.stages = stages
         self.idle = idle
@@ -31,7 +31,7 @@ class JobPanel:
     def build(self) -> None:
         """Draw it here."""
         first = self.stages[0]
-        self.card = gr.HTML(note(self.idle), elem_id=f"psr-job-{first}")
+        self.card = gr.HTML(note(self.idle), visible=bool(self.idle), elem_id=f"psr-job-{first}")
         with gr.Row():
             self.after = gr.Button(
                 STOPS["after"], size="sm", visible=False, elem_id=f"psr-stop-after-{first}"
@@ -62,11 +62,11 @@ class JobPanel:
         """The card and the two buttons."""
         job = self.job()
         if job is None:
-            return [note(self.idle), gr.Button(visible=False), gr.Button(visible=False)]
+            return [gr.HTML(note(self.idle), visible=bool(self.idle)), *[gr.Button(visible=False)] * 2]
         running = job.state == "running"
         resumes = job.stage in ("pool", "score", "refine", "evaluate")
         return [
-            job_card(job, self._again(job.stage)),
+            gr.HTML(job_card(job, self._again(job.stage)), visible=True),
             gr.Button(visible=running and resumes, interactive=not job.stopping),
             gr.Button(visible=job.active, interactive=job.stopping != "now"),
         ]

@@ -16,7 +16,6 @@ from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, plural, said
 
-IDLE = "Nothing was generated here yet in this session. Progress and the last pictures appear here."
 SHEET_IMAGES = 200
 
 
@@ -25,7 +24,7 @@ class PoolTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("pool", "score"), IDLE)
+        self.jobs = JobPanel(screen, ("pool", "score"))
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         self.settings = Settings(screen.studio.recipe, {"pool.classes": self.class_choices})

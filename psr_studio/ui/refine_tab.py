@@ -19,7 +19,6 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, said
 from psr_studio.workspace import Refined
 
-IDLE = "Nothing was refined here yet in this session."
 ABOUT = (
     "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
     "there the divergence between the teacher's label now and its label at the start is added, with a weight "
@@ -33,7 +32,7 @@ class RefineTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("refine",), IDLE)
+        self.jobs = JobPanel(screen, ("refine",))
         self.picker = SelectionPicker(screen, live=True)
         self.settings = Settings(screen.studio.recipe)
         self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]

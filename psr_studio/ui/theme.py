@@ -46,7 +46,7 @@ def studio_theme() -> gr.themes.Base:
         color_accent="*primary_600",
         color_accent_soft="*primary_50",
         button_large_text_size="*text_md",
-        button_large_padding="*spacing_md *spacing_xl",
+        button_large_padding="*spacing_lg *spacing_xl",
         button_small_text_size="*text_sm",
         slider_color="*primary_600",
         slider_color_dark="*primary_500",
