@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 STATIC_DIR = Path(__file__).parent / "static"
-STATIC_ROUTE = "/psr/static"
+STATIC_ROUTE = "psr/static"
 
 _TEMPLATE = "<div class='psr-mount' style='min-height:560px'></div>"
 
@@ -42,7 +42,7 @@ class _FreshStaticFiles(StaticFiles):
 
 
 def static_files() -> StaticFiles:
-    """Serve the scripts and styles: `app.mount(STATIC_ROUTE, static_files())`.
+    """Serve the scripts and styles: `app.mount(f"/{STATIC_ROUTE}", static_files())`.
 
     They hold no data of the workspace, so they need no token.
     """
