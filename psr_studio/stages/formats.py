@@ -87,7 +87,8 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
         "labels": data.labels,
         "candidate_ids": data.candidate_ids,
     }
-    facts = {"temperature": f"{data.temperature:g}", "class_names": json.dumps(data.class_names)}
+    about = {"temperature": data.temperature, "class_names": data.class_names}
+    facts = {"psr_studio": json.dumps(about)}  # one key: safetensors writes several in any order
     whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
     save_file(whole, folder / "soft_labels.safetensors", facts)
     text = io.StringIO()

@@ -34,6 +34,7 @@ from psr_studio.stages.live_result import (
     Signals,
     Weights,
     check_budget,
+    check_ipc,
     resolve_weights,
 )
 
@@ -149,6 +150,7 @@ class LiveSelection:
         with self._lock:
             base = rules or self.recipe.select
             ipc = base.ipc if ipc is None else ipc
+            check_ipc(ipc)
             chosen = resolve_weights(base, ipc) if weights is None else Weights(*map(float, weights))
             selector = base.selector if selector is None else selector
             self.temperature = base.temperature if temperature is None else float(temperature)

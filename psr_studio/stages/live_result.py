@@ -107,13 +107,17 @@ class LiveResult:
         )
 
 
-def check_budget(class_name: str, n_candidates: int, ipc: int) -> None:
-    """Raise SelectionError when a class has fewer candidates than images are asked for."""
+def check_ipc(ipc: int) -> None:
+    """Raise SelectionError for a budget below one image per class."""
     if ipc < 1:
         raise SelectionError(
             f"{ipc} images per class are asked for, but at least 1 is needed.",
             'Raise "Images per class" to 1 or more.',
         )
+
+
+def check_budget(class_name: str, n_candidates: int, ipc: int) -> None:
+    """Raise SelectionError when a class has fewer candidates than images are asked for."""
     if ipc > n_candidates:
         lower = f'Lower "Images per class" to {n_candidates} or less, or raise' if n_candidates else "Raise"
         raise SelectionError(

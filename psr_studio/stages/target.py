@@ -46,8 +46,9 @@ def check_target(folder: Path, root: Path) -> None:
     ours = {name: about["sha256"] for name, about in manifest["files"].items()} if manifest else {}
     foreign = [path for path in folder.rglob("*") if path.is_file() and not _is_ours(path, folder, ours)]
     if foreign:
+        noun = "file" if len(foreign) == 1 else "files"
         raise ExportError(
-            f'The folder "{shown}" already holds {len(foreign):,} files that PSR Studio did not write, '
+            f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, '
             f'such as "{foreign[0].relative_to(folder).as_posix()}".',
             "Choose an empty folder. Nothing was changed.",
         )

@@ -1,0 +1,129 @@
+"""Score: the teacher's outputs of every candidate, of this pool and this teacher, or a named error."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import EMBEDDING, finish, tiny_recipe, write_index
+
+from psr_studio.bundle import load_bundle
+from psr_studio.errors import ModelError, WorkspaceError
+from psr_studio.stages import score
+from psr_studio.studio import Studio
+
+
+def test_scores_are_the_teachers_answers_on_the_stored_pictures(studio):
+    from psr_studio.models.codec import from_uint8
+
+    teacher = studio.bundle.teacher(torch.device("cpu"))
+    logits, embeddings = teacher.predict(from_uint8(studio.pool.images()))
+    assert studio.scores.logits.shape == (18, 3) and studio.scores.embeddings.shape == (18, EMBEDDING)
+    assert np.allclose(studio.scores.logits, logits.numpy(), atol=1e-5)
+    assert np.allclose(studio.scores.embeddings, embeddings.numpy(), atol=1e-5)
+
+
+def test_each_part_is_a_safe_place_to_stop(tmp_path, tiny_bundle):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, score__batch_size=2)) as studio:
+        finish(studio.generate())
+        events = studio.score()
+        while not (event := next(events)).part_done:
+            pass
+        events.close()
+        assert event.done == 3 and 0 <= event.metrics["agreement"] <= 1
+        assert studio.status()["score"].reason == "1 of 6 score parts are there."
+        events = finish(studio.score())
+        assert events[0].resumed == 3 and events[-1].done == events[-1].total == 18
+        assert studio.status()["score"].state == "fresh"
+
+
+def test_the_batch_size_does_not_change_the_scores(tmp_path, tiny_bundle, studio):
+    """Float32 sums in another order; the tiny teacher's head has weights of some tens."""
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, score__batch_size=1)) as alone:
+        finish(alone.generate())
+        finish(alone.score())
+        assert np.allclose(alone.scores.logits, studio.scores.logits, atol=1e-3)
+
+
+def test_a_workspace_without_a_pool_says_what_to_do(tmp_path, tiny_bundle):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+        assert studio.status()["score"].reason == "There is no pool to score."
+        with pytest.raises(WorkspaceError) as err:
+            finish(studio.score())
+    assert err.value.problem == f'There is no pool in the workspace "{tmp_path / "ws"}".'
+    assert err.value.fix == 'Press "Generate" on the Pool tab (or run `psr-studio generate`) first.'
+
+
+def test_scores_of_another_pool_are_stale_and_not_used(studio):
+    """Candidate numbers of the new pool are those of the old one, so only the hash tells them apart."""
+    finish(studio.generate(guidance=3.0))
+    assert studio.status()["score"].state == "stale"
+    with pytest.raises(WorkspaceError) as err:
+        finish(studio.select())
+    assert err.value.problem == "These scores were made from another pool or by another teacher."
+    assert err.value.fix == 'Press "Score" again (or run `psr-studio score`): only what changed is scored.'
+    finish(studio.score())
+    assert studio.status()["score"].state == "fresh"
+
+
+def break_teacher(bundle, tmp_path, value: float):
+    """A copy of the bundle whose teacher answers with `value` in its first class."""
+    broken = shutil.copytree(bundle, tmp_path / "broken")
+    path = broken / "teacher" / "model.safetensors"
+    weights = load_file(path)
+    weights["head.bias"][0] = value
+    save_file(weights, path)
+    write_index(broken)
+    return broken
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_named_and_not_kept(tmp_path, tiny_bundle, value):
+    broken = break_teacher(tiny_bundle, tmp_path, value)
+    with Studio(tmp_path / "ws", tiny_recipe(broken)) as studio:
+        finish(studio.generate())
+        with pytest.raises(WorkspaceError) as err:
+            finish(studio.score())
+        assert studio.status()["score"].state == "missing"
+    assert err.value.problem == ("The teacher's outputs of 3 candidates are not finite numbers: 0, 1, 2.")
+    assert "check the teacher's weights" in err.value.fix
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path, tiny_bundle):
+    """The head keeps two of its three outputs: the task has three classes."""
+    import json
+
+    other = shutil.copytree(tiny_bundle, tmp_path / "other")
+    config = json.loads((other / "teacher" / "config.json").read_text())
+    (other / "teacher" / "config.json").write_text(json.dumps({**config, "class_indices": [0, 1]}))
+    with Studio(tmp_path / "ws", tiny_recipe(other)) as studio:
+        finish(studio.generate())
+        with pytest.raises(ModelError) as err:
+            finish(studio.score())
+    assert err.value.problem == 'The teacher has 2 outputs, but "tiny" has 3 classes.'
+    assert err.value.fix.startswith('Set "class_indices" in the config.json')
+
+
+def test_another_teacher_has_scores_of_its_own(tmp_path, tiny_bundle, studio):
+    other = break_teacher(tiny_bundle, tmp_path, 0.25)
+    before = studio.scores.logits.copy()
+    studio.set({"bundle": str(other)})
+    assert studio.status()["score"].state == "missing", "scores lie under the name of their teacher"
+    finish(studio.score())
+    assert not np.allclose(before, studio.scores.logits)
+    studio.set({"bundle": str(tiny_bundle)})
+    assert studio.status()["score"].state == "fresh" and np.array_equal(before, studio.scores.logits)
+
+
+def test_a_larger_pool_leaves_the_hash_of_old_picks_alone(studio):
+    """A selection outlives a pool that only grows: the parts its picks lie in are the same."""
+    ids = studio.selection().candidate_ids.tolist()
+    bundle = load_bundle(studio.recipe.bundle)
+    before = score.picked_hash(studio.pool, bundle, ids)
+    finish(studio.generate(pool_size=9))
+    assert score.picked_hash(studio.pool, bundle, ids) == before
+    finish(studio.score())
+    assert len(studio.selection()) == 6
