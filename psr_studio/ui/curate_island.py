@@ -28,7 +28,7 @@ import(new URL('psr/static/curate.js', root).href)
   .then((module) => module.mount(mountPoint, value, { onAnswer: (header) =>
     trigger('curated', { revision: header.revision, picked: header.picked }) }))
   .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
-watch('value', () => { if (window.psrCurate) window.psrCurate.reload(); });
+watch('value', () => { if (window.psrCurate) window.psrCurate.sync(); });
 """
 
 
@@ -57,8 +57,8 @@ def curate_island(token: str, base: str = "") -> gr.HTML:
         base: path from the page to the root of the routes, empty when the page itself stands at that root.
 
     Returns:
-        The component. Sending it a changed value (say, with another `revision`) reloads the pool; its event
-        `curated` tells `{"revision", "picked"}` after each selection.
+        The component. Sending it a changed value (say, with another `revision`) makes it compare itself with
+        the server and load what has changed; its event `curated` tells `{"revision", "picked"}` after each selection.
     """
     return gr.HTML(
         value={"token": token, "base": base},

@@ -1,7 +1,7 @@
 // What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
 // newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
-import { buildPicks, diffPicks, meanSignals, presetFor, sameWeights } from './model.js';
+import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
 
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
@@ -100,8 +100,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
     if (job.path !== 'undo' && job.path !== 'redo') return {};
     const weights = header.weights || store.data.weights;
     const ipc = header.ipc ?? store.data.ipc;
-    const presets = store.data.info.ipc_presets;
-    const follow = Boolean(presets?.length) && sameWeights(weights, presetFor(presets, ipc));
+    const follow = followsPreset({ ...store.data.info, weights, ipc });
     return { weights, ipc, temperature: header.temperature ?? store.data.temperature, follow };
   }
 

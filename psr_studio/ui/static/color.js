@@ -85,6 +85,11 @@ export function classColors(nClasses) {
   );
 }
 
+/** Opacity of dimmed points. The dark end of the ramps needs more of itself on a dark ground. */
+export function dimAlpha(colorBy, background) {
+  return colorBy === 'picked' || background[0] < 128 ? 0.5 : 0.32;
+}
+
 /** Any CSS colour expression as RGB bytes, resolved where `element` stands (theme variables included). */
 export function resolveColor(element, expression) {
   const probe = document.createElement('span');

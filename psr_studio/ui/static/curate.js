@@ -8,7 +8,7 @@ import { Grid } from './grid.js';
 import { Inspector } from './inspector.js';
 import { attachKeys, createHelp, keyTable } from './keys.js';
 import { followMap } from './map_follow.js';
-import { presetFor, sameWeights } from './model.js';
+import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
 import { ResultStrip } from './result_strip.js';
 import { Scatter } from './scatter.js';
 import { makeSelection } from './selection.js';
@@ -159,15 +159,35 @@ class Workbench {
     );
   }
 
-  /** The tab was shown again: the pool may have grown or been scored meanwhile. */
-  async checkPool() {
-    if (this.store.data.phase === 'loading') return;
+  /**
+   * Something outside may have changed: the tab is shown again, or the page says so. Another pool or other
+   * scores are loaded afresh, other settings are taken over; nothing new leaves focus and selection alone.
+   */
+  async sync() {
+    const { store, actions, api } = this;
+    if (store.data.phase === 'loading' || !actions.idle || this.syncing) return;
+    this.syncing = true;
     try {
-      const info = await this.api.state();
-      if (poolKey(info) !== this.poolKey || this.store.data.phase === 'empty') await this.load();
+      const info = await api.state();
+      const samePool = store.data.phase === 'ready' && poolKey(info) === this.poolKey;
+      const samePoints = samePool && sameSignals(await loadPoints(api, info.temperature), store.data.points);
+      if (!samePoints) await this.load();
+      else if (actions.idle) this.takeSettings(info);
     } catch {
-      // The next action will say what is wrong; a tab change alone should not raise an alarm.
+      // The next action will say what is wrong; a look at the state alone should not raise an alarm.
     }
+    this.syncing = false;
+  }
+
+  takeSettings(info) {
+    const { weights, ipc, temperature } = this.store.data;
+    const marks = [info.pinned, info.vetoed].map((list) => [...list].sort().join());
+    const shown = [this.store.data.pinned, this.store.data.vetoed].map((set) => [...set].sort().join());
+    const same = sameWeights(weights, info.weights) && ipc === info.ipc && temperature === info.temperature;
+    if (same && marks.join('|') === shown.join('|')) return;
+    const { weights: w, ipc: k, temperature: tau } = info;
+    this.store.set({ weights: w, ipc: k, temperature: tau, follow: followsPreset(info) });
+    this.actions.select();
   }
 
   escape() {
@@ -186,7 +206,7 @@ class Workbench {
       this.seen ||= width > 0;
       this.lastWidth = width;
       if (width > 0) this.resize();
-      if (shownAgain) this.checkPool();
+      if (shownAgain) this.sync();
     });
     this.sizes.observe(this.root);
     window.addEventListener('resize', () => this.resize(), { signal: this.stop.signal });
@@ -234,7 +254,7 @@ class Workbench {
       focus: (position) => actions.focus(position),
       set: (patch) => store.set(patch),
       drawn: () => scatter.drawn(),
-      reload: () => this.load(),
+      sync: () => this.sync(),
       screenOf: (position) => scatter.camera.toScreen(...scatter.data.at(position)),
       renderer: scatter.renderer.kind,
     };
@@ -246,13 +266,6 @@ class Workbench {
     this.theme.disconnect();
     this.stopMap?.();
   }
-}
-
-const poolKey = (info) => JSON.stringify([info.n, info.counts, info.sprite?.version]);
-
-function followsPreset(info) {
-  if (!info.ipc_presets?.length) return false;
-  return sameWeights(info.weights, presetFor(info.ipc_presets, info.ipc));
 }
 
 function loadStyles() {

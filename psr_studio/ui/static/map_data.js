@@ -59,7 +59,7 @@ export class MapData {
     if (!points) return;
     const values = this.isRaw ? points[colorBy] : points.reliability;
     this.renderer.setFloats('value', values);
-    this.domain = this.isRaw ? robustRange(values) : minMax(this.totals);
+    this.domain = this.isRaw ? robustRange(values) : this.totalRange();
     this.invalidate();
   }
 
@@ -67,8 +67,19 @@ export class MapData {
     const { points, weights } = this.store.data;
     if (!points) return;
     this.totals = totalScores(points, weights, this.totals);
-    if (!this.isRaw) this.domain = minMax(this.totals);
+    if (!this.isRaw) this.domain = this.totalRange();
     this.invalidate();
+  }
+
+  /** Terms are scaled over the eligible candidates of a class: others may lie far outside and are clipped. */
+  totalRange() {
+    return minMax(this.totals, this.store.data.points.eligible);
+  }
+
+  /** True when some values lie outside the range shown. */
+  get clipped() {
+    const [low, high] = minMax(this.values);
+    return low < this.domain[0] || high > this.domain[1];
   }
 
   loadFlags() {

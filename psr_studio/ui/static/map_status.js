@@ -8,7 +8,7 @@ const AXES = { umap: 'UMAP', pca: 'PCA' };
 export function createMapStatus(store, rendererKind) {
   const counts = h('span', { class: 'psr-status-counts', role: 'status' });
   const axes = h('span', {
-    class: 'psr-chip',
+    class: 'psr-axes',
     title: 'How teacher features were laid out in two dimensions',
   });
   const clear = button({

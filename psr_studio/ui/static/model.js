@@ -57,6 +57,7 @@ export function buildPicks(header, arrays, n, nClasses) {
     terms: arrays.terms,
     filled: arrays.filled,
     shortfall: header.shortfall || [],
+    message: header.message || '',
     total: arrays.picks.length,
   };
 }
@@ -99,14 +100,17 @@ export function termsNow(points, weights, position) {
   ];
 }
 
-export function minMax(values) {
+/** Range of the values, or of those that `mask` names where it names any. */
+export function minMax(values, mask) {
   let low = Infinity;
   let high = -Infinity;
   for (let i = 0; i < values.length; i += 1) {
+    if (mask && !mask[i]) continue;
     if (values[i] < low) low = values[i];
     if (values[i] > high) high = values[i];
   }
-  return low <= high ? [low, high] : [0, 1];
+  if (low <= high) return [low, high];
+  return mask ? minMax(values) : [0, 1];
 }
 
 /** The 2 % and 98 % quantiles, so that one outlier does not use up the colour range. */
@@ -129,4 +133,19 @@ export function bounds(xy, positions) {
   if (positions) positions.forEach(each);
   else for (let i = 0; i < xy.length / 2; i += 1) each(i);
   return x0 <= x1 ? { x0, x1, y0, y1 } : { x0: -1, x1: 1, y0: -1, y1: 1 };
+}
+
+/** Changes when the pool itself does. */
+export const poolKey = (info) => JSON.stringify([info.n, info.counts, info.sprite?.version]);
+
+/** Same pool, same temperature: then other reliabilities mean other scores. */
+export function sameSignals(a, b) {
+  if (a.temperature !== b.temperature) return true; // another tau is a setting, not another pool
+  const same = (key) => a[key].length === b[key].length && a[key].every((value, i) => value === b[key][i]);
+  return same('reliability') && same('eligible');
+}
+
+export function followsPreset(info) {
+  if (!info.ipc_presets?.length) return false;
+  return sameWeights(info.weights, presetFor(info.ipc_presets, info.ipc));
 }

@@ -1,6 +1,6 @@
 // The control strip's lower row: what the last change did, or what is in its way and how to mend it.
 
-import { button, count, fill, fixed, h } from './dom.js';
+import { button, count, fill, fixed, h, plural } from './dom.js';
 
 const THUMB = 28;
 const MAX_THUMBS = 24;
@@ -111,18 +111,14 @@ export class ResultStrip {
     const { picks, diff, info } = this.store.data;
     const short = (picks?.shortfall || []).map((n, c) => [n, info.class_names[c]]).filter(([n]) => n > 0);
     const list = short.map(([n, name]) => `${name} ${n}`).join(', ');
+    const words = short.length
+      ? `${plural(short.length, 'class', 'classes')} short: ${list}`
+      : picks?.message;
+    const title =
+      picks?.message || `Too few eligible candidates: ${list}. Generate more for these classes, or lower K.`;
     fill(
       this.side,
-      short.length > 0 &&
-        h(
-          'span',
-          {
-            class: 'psr-warn',
-            tabindex: '0',
-            title: `Too few eligible candidates: ${list}. Generate more for these classes, or lower K.`,
-          },
-          `${short.length === 1 ? '1 class' : `${short.length} classes`} short: ${list}`,
-        ),
+      Boolean(words) && h('span', { class: 'psr-warn', tabindex: '0', title }, words),
       diff?.after && meansLine(diff.before, diff.after),
     );
   }

@@ -2,7 +2,7 @@
 
 import { Camera } from './camera.js';
 import { CanvasRenderer } from './canvas2d.js';
-import { STATUS, parseHex, resolveColor } from './color.js';
+import { STATUS, dimAlpha, parseHex, resolveColor } from './color.js';
 import { clamp, fitRow, h } from './dom.js';
 import { STRONG } from './flags.js';
 import { createGlRenderer } from './gl.js';
@@ -88,7 +88,7 @@ export class Scatter {
     return {
       domain: () => data.domain,
       flags: () => data.flags,
-      clipped: () => data.isRaw,
+      clipped: () => data.clipped,
       values: () => data.values,
       ink: () => colors.ink || [0, 0, 0],
     };
@@ -147,7 +147,7 @@ export class Scatter {
       weights,
       domain: this.data.domain,
       mode: colorBy,
-      dim: colorBy === 'picked' ? 0.5 : 0.3,
+      dim: dimAlpha(colorBy, colors.background),
       dpr: window.devicePixelRatio || 1,
       status: STATUS_RGB,
       ...colors,
