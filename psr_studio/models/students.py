@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from psr_studio.devices import pick_dtype
 from psr_studio.errors import ModelError
 from psr_studio.models.augment import dsa
 
@@ -189,7 +190,9 @@ def train_student(
             batch = images[index.to(images.device)]
             if how.augment:
                 batch = dsa(batch, generator)
-            loss = loss_fn(student(batch), targets[index.to(targets.device)])
+            with _precision(batch.device):
+                logits = student(batch)
+            loss = loss_fn(logits.float(), targets[index.to(targets.device)])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -206,12 +209,18 @@ def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:
     return torch.optim.SGD(student.parameters(), lr=lr, momentum=how.momentum, weight_decay=how.weight_decay)
 
 
+def _precision(device: torch.device) -> torch.autocast:
+    """bfloat16 convolutions where the device has them, about twice as fast; weights and losses stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=pick_dtype(device) == torch.bfloat16)
+
+
 @torch.no_grad()
 def top1(student: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
     """Share of images (n, ch, H, W) whose arg-max is their label, in [0, 1]; leaves the student in eval mode."""
     student.eval()
-    hits = [
-        (student(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size]).sum()
-        for i in range(0, len(images), batch_size)
-    ]
+    with _precision(images.device):
+        hits = [
+            (student(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size]).sum()
+            for i in range(0, len(images), batch_size)
+        ]
     return float(torch.stack(hits).sum()) / len(images)

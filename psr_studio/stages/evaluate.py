@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.devices import pick_device, pick_dtype
 from psr_studio.errors import SelectionError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
@@ -72,6 +73,7 @@ def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
         "seed": seed,
+        "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
 

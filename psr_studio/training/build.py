@@ -26,7 +26,7 @@ BUILDABLE = ("fashion-mnist",)
 
 def build_bundle(
     name: str, data_folder: str | Path | None, work: str | Path, out: str | Path, seed: int = 0,
-    codec_steps: int = 1100, generator_steps: int = 6000,
+    codec_steps: int = 1100, generator_steps: int = 4400,
 ) -> Iterator[str]:
     """Trains teacher, codec and generator, writes the data files, measures the gates, writes the cards.
 

@@ -76,7 +76,7 @@ def latents_of(folder: Path, work: Path, vae: AutoencoderKL) -> tuple[Tensor, Te
 
 
 def train(
-    folder: Path, work: Path, vae: AutoencoderKL, out: Path, n_steps: int = 6000, seed: int = 0, compile_net: bool = False
+    folder: Path, work: Path, vae: AutoencoderKL, out: Path, n_steps: int = 4400, seed: int = 0, compile_net: bool = False
 ) -> Iterator[dict[str, float]]:
     """Trains, and writes ``out/transformer``, ``out/scheduler`` and ``out/model_index.json``.
 
