@@ -185,6 +185,7 @@ def _selection_text(studio: Studio) -> str:
     lines = [f'Selected {len(chosen)} images as "{chosen.name}".']
     if short:
         lines.append(f"Slots without an eligible candidate: {', '.join(short)}.")
+    lines += [f"Left out: {broken.reason}" for broken in studio.pool.broken]
     return "\n".join(lines)
 
 

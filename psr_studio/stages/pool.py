@@ -87,21 +87,31 @@ def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
-    """Whether the pool is there and was made by this recipe."""
-    return ws.compare(expected(ws, recipe, bundle), "pool parts")
+    """Whether the pool is there, whole, and was made by this recipe."""
+    found = ws.compare(expected(ws, recipe, bundle), "pool parts")
+    if damaged := ws.pool().broken:
+        return StageStatus("partial", f"{found.reason} {damaged[0].reason}")
+    return found
 
 
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     """Generate the missing parts, whole ones at a time; a killed run goes on to the same bytes.
 
-    Parts made from other settings are replaced one by one; parts beyond a smaller pool are removed.
+    Parts that are damaged or made from other settings are replaced one by one; parts beyond a smaller pool
+    are removed.
 
     Raises:
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
     """
     clock = Stopwatch()
     parts = plan(recipe, bundle)
-    missing = {p for p in parts if not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))}
+    damaged = {broken.path for broken in ws.pool().broken}
+    missing = {
+        p
+        for p in parts
+        if ws.pool_part_path(p.class_id, p.part) in damaged
+        or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
+    }
     total = sum(p.n for p in parts)
     found = total - sum(p.n for p in missing)
     per_class = -(-recipe.pool.pool_size // recipe.pool.part_size)

@@ -79,8 +79,7 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     """Score the parts of the pool that have no scores of this teacher.
 
-    A part whose pictures are damaged is left out, named at the end, and does not keep the others from being
-    scored.
+    Parts of the pool that are damaged do not keep the others from being scored; they are named at the end.
 
     Raises:
         WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
@@ -99,18 +98,16 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
-    if not missing:
+    if not missing and not pool.broken:
         yield event(total, "Every candidate is scored.", part_done=True)
         return
     yield event(found, "Opening the teacher.")
     teacher = bundle.teacher(pick_device(recipe.device))
-    done, first_damage = found, None
+    done = found
     for part in missing:
         name = bundle.class_names[part.class_id]
-        try:
-            images = pool.images(pool.positions(part.candidate_ids))
-        except WorkspaceError as err:
-            first_damage = first_damage or err
+        images = pool.images(pool.positions(part.candidate_ids), strict=False)
+        if any(broken.path == part.path for broken in pool.broken):
             continue
         logits, embeddings = [], []
         for rows in spans(len(images), recipe.score.batch_size):
@@ -131,8 +128,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             part_done=True,
             metrics={"agreement": agree},
         )
-    if first_damage is not None:
-        raise first_damage
+    if pool.broken:
+        raise WorkspaceError(
+            f"{len(pool.broken)} part{'s' if len(pool.broken) > 1 else ''} of the pool could not be scored. "
+            f"{pool.broken[0].reason}",
+            "Delete that file, then generate and score again: only this part is made anew.",
+        )
 
 
 def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:

@@ -92,12 +92,18 @@ def run(
         STAGE,
         1,
         1,
-        f'Selected {n} images as "{record.name}". {result.message}'.strip(),
+        " ".join([f'Selected {n} images as "{record.name}".', *notes(ws, result)]),
         part_done=True,
         previews=_previews(ws, result),
         metrics={"images": n, "shortfall": sum(result.shortfall)},
         seconds=clock.seconds,
     )
+
+
+def notes(ws: Workspace, result: LiveResult) -> list[str]:
+    """What must not pass in silence: classes that came short, and parts of the pool that were left out."""
+    left_out = [f"Left out: {broken.reason}" for broken in ws.pool().broken]
+    return [text for text in (result.message, *left_out) if text]
 
 
 def to_record(
