@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,26 @@ def test_a_fresh_workspace_opens_on_the_demo_pool_and_the_page_answers(tmp_path,
             "class=1",
             "class=2",
         ]
+
+
+def test_a_script_selects_pins_and_runs_steps_over_the_network(tmp_path, preset):
+    from gradio_client import Client
+
+    with running_app(tmp_path / "ws", "--preset", preset) as url:
+        client = Client(url, verbose=False)
+        sliders = {"alpha": 1.0, "beta": 0.0, "gamma": 2.0, "ipc": 2, "temperature": 1.5}
+        picks = client.predict(**sliders, api_name="/select")["picks"]
+        assert [len(ids) for ids in picks.values()] == [2, 2, 2]
+        outsider = next(i for i in range(6) if i not in picks["boot"])
+        assert outsider in client.predict([outsider], "pin", api_name="/mark")["picks"]["boot"]
+        assert client.predict("mine", api_name="/save")["images"] == 6
+        job = client.predict("export", {"export.refined": False}, api_name="/run")
+        deadline = time.monotonic() + 60
+        while (state := client.predict(api_name="/jobs")[0])["status"] in ("queued", "running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert state["id"] == job and state["status"] == "done"
+    assert (tmp_path / "ws" / "exports" / "set.zip").is_file()
 
 
 @pytest.mark.parametrize("route", ROUTES)

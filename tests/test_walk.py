@@ -32,7 +32,8 @@ TABS = ("pool", "curate", "refine", "evaluate", "export")
 PATIENCE_MS = 180_000
 SMALL = {
     "pool.pool_size": 8, "pool.part_size": 8, "pool.steps": 8, "pool.batch_size": 40, "select.ipc": 3,
-    "refine.n_steps": 4, "refine.kl_steps": 1, "evaluate.epochs": 3, "evaluate.n_checks": 2, "evaluate.n_seeds": 2,
+    "refine.n_steps": 4, "refine.kl_steps": 1, "evaluate.epochs": 3, "evaluate.n_checks": 2,
+    "evaluate.n_seeds": 2,
 }  # fmt: skip
 
 
@@ -77,9 +78,15 @@ def run_step(page: Any, button: str, stage: str, card: str) -> None:
 
 
 def idle(page: Any) -> None:
-    page.wait_for_function(
-        "window.psrCurate && window.psrCurate.state.phase === 'ready' && window.psrCurate.idle"
-    )
+    """Wait until the workbench has drawn what it asked for; say what it shows when it does not."""
+    known = "window.psrCurate && window.psrCurate.state"
+    try:
+        page.wait_for_function(
+            f"{known} && {known}.phase === 'ready' && {known}.picks && window.psrCurate.idle"
+        )
+    except Exception as err:
+        shown = page.evaluate(f"JSON.stringify({known} && [{known}.phase, {known}.message, {known}.notice])")
+        raise AssertionError(f"the workbench shows {shown}") from err
 
 
 def picks(page: Any) -> list[int]:

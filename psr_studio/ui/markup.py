@@ -31,10 +31,11 @@ STATES = {
 }
 
 
-def status_line(status: StageStatus) -> str:
+def status_line(status: StageStatus, title: str = "") -> str:
     """Fresh, stale, partial or missing, and why."""
+    name = f"{escape(title)}: {status.state}" if title else status.state
     return (
-        f'<div class="psr-status" data-state="{status.state}"><b>{status.state}</b>'
+        f'<div class="psr-status" data-state="{status.state}"><b>{name}</b>'
         f'<span class="psr-note">{escape(on_screen(status.reason))}</span></div>'
     )
 

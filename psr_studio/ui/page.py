@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import gradio as gr
 
+from psr_studio.ui.api import ScriptApi
 from psr_studio.ui.curate_tab import CurateTab
 from psr_studio.ui.evaluate_tab import EvaluateTab
 from psr_studio.ui.export_tab import ExportTab
@@ -53,6 +54,7 @@ def build_page(screen: Screen) -> gr.Blocks:
         panes: list[Pane] = [bar, pool, curate, refine, evaluate, export]
         panes += [tab.jobs for tab in (pool, refine, evaluate, export)]
         _keep_drawn(page, screen, panes)
+        ScriptApi(screen).build()
     return page
 
 

@@ -12,8 +12,9 @@ import plotly.graph_objects as go
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B8000")
 INK = "#808a99"  # text and grid, readable on both grounds
 GRID = "rgba(128,138,153,0.25)"
+SMOOTHED = 10  # steps; each step draws its own noise level, so that single losses jump
 THIN_LINES = 60  # beyond it single losses are only a grey area
-HEIGHT = 340
+HEIGHT = 360
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,15 @@ def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
             hoverinfo="skip",
         )
     mean = np.nanmean(traces, axis=0)
-    figure.add_scatter(x=steps, y=mean, mode="lines", line={"width": 2.5, "color": COLORS[0]}, name="mean")
+    figure.add_scatter(x=steps, y=mean, mode="lines", line={"width": 1.5, "color": COLORS[5]}, name="mean")
+    if len(steps) >= 2 * SMOOTHED:
+        figure.add_scatter(
+            x=steps,
+            y=_running_mean(mean, SMOOTHED),
+            mode="lines",
+            line={"width": 3, "color": COLORS[0]},
+            name=f"mean over {SMOOTHED} steps",
+        )
     if kl_steps:
         figure.add_vrect(
             x0=len(steps) - kl_steps + 0.5,
@@ -91,6 +100,13 @@ def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str
     return found
 
 
+def _running_mean(values: np.ndarray, n: int) -> np.ndarray:
+    """Mean over the last n values, over fewer at the start."""
+    total = np.cumsum(values)
+    total[n:] = total[n:] - total[:-n].copy()
+    return total / np.minimum(np.arange(1, len(values) + 1), n)
+
+
 def _styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
     return figure.update_layout(
@@ -98,11 +114,11 @@ def _styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
         title={"text": title, "font": {"size": 14, "color": INK}, "x": 0, "xanchor": "left"},
         xaxis={**axis, "title": {"text": x, "font": {"color": INK}}},
         yaxis={**axis, "title": {"text": y, "font": {"color": INK}}},
-        legend={"orientation": "h", "y": -0.22, "font": {"color": INK}},
+        legend={"orientation": "h", "y": -0.28, "font": {"color": INK}},
         font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 56, "r": 12, "t": 40, "b": 48},
+        margin={"l": 56, "r": 12, "t": 40, "b": 84},
         height=HEIGHT,
         hovermode="closest",
     )

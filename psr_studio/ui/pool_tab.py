@@ -84,7 +84,7 @@ class PoolTab:
     def values(self, class_id: int = 0) -> list[Any]:
         """Both states, the cost, and the pictures of one class."""
         status = self.screen.status()
-        lines = status_line(status["pool"]) + status_line(status["score"])
+        lines = status_line(status["pool"], "Pool") + status_line(status["score"], "Scores")
         studio = self.screen.studio
         cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
         return [lines, note(cost), self._sheet(class_id)]

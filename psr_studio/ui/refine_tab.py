@@ -100,26 +100,27 @@ class RefineTab:
         label = self.screen.studio.bundle.class_names[class_id]
         if not len(rows):
             return [note(f'No refined pictures of "{label}".'), gr.Plot(visible=False)]
-        positions = self.screen.studio.pool.positions(found.candidate_ids[rows])
+        pool = self.screen.studio.pool
+        positions = pool.positions(found.candidate_ids[rows])
+        moved = _moved(pool.latents_at(positions), found.latents[rows])
         query = urlencode({"token": self.screen.token, "v": found.inputs_hashes.get(class_id, "")[:12]})
         shown = [
             pair(
                 f"psr/image/{positions[i]}.png?{query}",
                 f"psr/refined/{quote(name)}/{rows[i]}.png?{query}",
                 f"{i + 1}",
-                _change(found.traces[rows[i]]),
+                f"moved {moved[i]:.3f}",
             )
             for i in range(min(len(rows), MOST_PAIRS))
         ]
         more = note(f"The first {MOST_PAIRS} of {len(rows)} are shown.") if len(rows) > MOST_PAIRS else ""
-        words = note(
-            f'"{label}", before and after, in pick order; below each the loss of its first and last step.'
-        )
+        about = "before and after, in pick order, and how far its latent moved (root mean square)"
+        words = note(f'"{label}" {about}.')
         kl_steps = self.screen.studio.recipe.refine.kl_steps
         figure = loss_figure(found.traces[rows], kl_steps, f'Loss of "{label}"')
         return [words + pairs(shown) + more, gr.Plot(figure, visible=True)]
 
 
-def _change(trace: np.ndarray) -> str:
-    known = trace[np.isfinite(trace)]
-    return f"{known[0]:.3g} → {known[-1]:.3g}" if len(known) else ""
+def _moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Root mean square change of each latent (n, c, h, w): (n,)."""
+    return np.sqrt(((after - before) ** 2).reshape(len(after), -1).mean(axis=1))

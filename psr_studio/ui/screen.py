@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.errors import StudioError
+from psr_studio.errors import JobError, StudioError, did_you_mean
 from psr_studio.jobs import JobState, JobWorker
 from psr_studio.studio import Studio
 from psr_studio.ui.curation import Curation
@@ -64,7 +64,15 @@ class Screen:
         self.studio.close()
 
     def submit(self, stage: str, values: Mapping[str, Any], after: int | None = None) -> int:
-        """Check settings, keep them in the recipe, and queue the step that uses them."""
+        """Check settings, keep them in the recipe, and queue the step that uses them.
+
+        Raises:
+            RecipeError: a setting is refused; nothing has changed then.
+            JobError: there is no such step, or it already runs.
+        """
+        if stage not in self.studio.runs:
+            fix = f"{did_you_mean(stage, self.studio.runs)}Name one of them."
+            raise JobError(f'There is no step "{stage}". Steps: {", ".join(self.studio.runs)}.', fix)
         self.studio.set(values)
         self.forget_status()
         return self.worker.submit(stage, after=after, **values)
