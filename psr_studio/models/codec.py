@@ -81,4 +81,4 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 def from_uint8(images: np.ndarray) -> Tensor:
     """uint8 (N, H, W, ch) -> float32 (N, ch, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.tensor(images).permute(0, 3, 1, 2).float() / 127.5 - 1  # a copy: the source may be read-only

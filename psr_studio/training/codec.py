@@ -36,8 +36,7 @@ def learning_rate(step: int, n_steps: int) -> float:
 
 
 def _losses(
-    teacher: Teacher, batch: Tensor, rebuilt: Tensor, kl: Tensor, logits: Tensor, features: Tensor,
-    label_weight: float = LABEL_WEIGHT,
+    teacher: Teacher, batch: Tensor, rebuilt: Tensor, kl: Tensor, logits: Tensor, features: Tensor
 ) -> Tensor:
     """Total loss; ``logits`` and ``features`` are the teacher's on the original pictures."""
     inner = rebuilt[..., PADDING:-PADDING, PADDING:-PADDING]
@@ -46,7 +45,7 @@ def _losses(
     label = F.kl_div(F.log_softmax(logits_rebuilt.float(), 1), F.softmax(logits, 1), reduction="batchmean")
     feature = (features_rebuilt.float() - features).square().mean() / features.square().mean()
     pixels = F.mse_loss(rebuilt, batch) + L1_WEIGHT * F.l1_loss(rebuilt, batch)
-    return pixels + KL_WEIGHT * kl.mean() + label_weight * label + FEATURE_WEIGHT * feature
+    return pixels + KL_WEIGHT * kl.mean() + LABEL_WEIGHT * label + FEATURE_WEIGHT * feature
 
 
 def train(
@@ -105,45 +104,6 @@ def train(
         means = torch.cat([vae.encode(chunk).latent_dist.mean for chunk in x[:4000].split(200)])
     vae.register_to_config(scaling_factor=round(1 / means.std().item(), 5))
     vae.to(torch.bfloat16).save_pretrained(out)
-
-
-def polish_decoder(
-    folder: Path, teacher: Teacher, made: Path, n_steps: int = 500, seed: int = 1
-) -> Iterator[dict[str, float]]:
-    """Trains the decoder alone on the fixed latents, in place: the generator's latents stay what they are.
-
-    The teacher's label weighs more here, for what the codec costs is measured by the teacher.
-    """
-    vae = AutoencoderKL.from_pretrained(made).float().to(memory_format=torch.channels_last)
-    vae.encoder.requires_grad_(False)
-    images, _ = data.load_split(folder, "train")
-    unpadded = data.to_model(images)
-    x = F.pad(unpadded, (PADDING,) * 4, value=-1.0)
-    logits, features = teacher.predict(unpadded, batch_size=500)
-    means, _ = encode_all(vae, x)
-    weights = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=PEAK_LR / 2, betas=(0.9, 0.95), weight_decay=1e-4)
-    generator = torch.Generator().manual_seed(seed)
-    total, began = 0.0, time.perf_counter()
-    for step in range(n_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_LR / 2 * min(1.0, (step + 1) / 50, (n_steps - step) / (0.7 * n_steps))
-        index = torch.randint(len(x), (BATCH,), generator=generator)
-        # A little noise on the latents, for the generator's are never exactly the encoder's.
-        noisy = means[index] + 0.05 * torch.randn(means[index].shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            rebuilt = vae.decode(noisy / vae.config.scaling_factor).sample.float()
-        nothing = torch.zeros(1)
-        loss = _losses(teacher, x[index], rebuilt, nothing, logits[index], features[index], label_weight=0.1)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        total += loss.item()
-        if (step + 1) % 50 == 0:
-            yield {"decoder_step": step + 1, "loss": total / 50, "seconds": time.perf_counter() - began}
-            total = 0.0
-    vae.to(torch.bfloat16).save_pretrained(made)
 
 
 @torch.no_grad()
