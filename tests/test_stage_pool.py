@@ -15,7 +15,7 @@ from psr_studio.bundle import load_bundle
 from psr_studio.devices import candidate_seed
 from psr_studio.errors import ModelError, RecipeError, StudioError
 from psr_studio.stages import pool
-from psr_studio.stages.batches import plan_groups, spans
+from psr_studio.stages.batches import plan_groups, spans, units_done
 from psr_studio.studio import Studio
 from psr_studio.workspace import Workspace, candidate_id
 
@@ -62,7 +62,7 @@ def generated(root: Path, bundle: Path, **changes) -> Workspace:
 
 def test_every_class_gets_its_candidates_in_order(tmp_path, tiny_bundle):
     """18 = 3 classes x 6 candidates; ids, seeds and shapes follow from the recipe alone."""
-    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, pool__batch_size=8)) as studio:
         events = finish(studio.generate())
         found = studio.pool
         wanted = [(c, i) for c in range(3) for i in range(6)]
@@ -230,6 +230,14 @@ def test_groups_hold_whole_units_and_do_not_pass_the_batch_size():
         groups = plan_groups(sizes, batch)
         assert [unit for group in groups for unit in group] == list(range(len(sizes)))
         assert all(len(g) == 1 or sum(sizes[u] for u in g) <= batch for g in groups)
+
+
+def test_what_is_done_never_falls():
+    """A group of 60: 57 while it is computed, the last 3 as its parts are written, then exactly 60."""
+    computing = [units_done(0, 60, share / 10) for share in range(11)]
+    writing = [units_done(0, 60, 1, written) for written in (12, 24, 36, 48, 60)]
+    assert computing + writing == sorted(computing + writing)
+    assert (computing[-1], writing[-1], units_done(40, 7, 1, 7)) == (57, 60, 47)
 
 
 def test_spans_cover_every_item_once():

@@ -106,6 +106,7 @@ def test_the_networks_are_frozen_and_in_float32(studio):
 
 def test_refined_pictures_are_decoded_latents_and_traces_are_kept(studio):
     events = finish(studio.refine(lr=0.01))
+    assert [e.done for e in events] == sorted(e.done for e in events)
     assert [e.part_done for e in events].count(True) == 3 and events[-1].done == events[-1].total == 6
     assert any("loss" in e.metrics for e in events)
     found, chosen = studio.refined(), studio.selection()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+COMPUTED = 0.95  # the share of a group's work that is done when its first member can be written
+
 
 def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
     """Pack neighbouring units, whole, into groups of at most `batch_size` items.
@@ -38,13 +40,27 @@ def spans(n_items: int, batch_size: int) -> list[slice]:
     return [slice(start, min(start + batch_size, n_items)) for start in range(0, n_items, batch_size)]
 
 
-class Stopwatch:
-    """Seconds since it was made."""
+def units_done(before: int, new: int, share: float, written: int = 0) -> int:
+    """Units done in the middle of a group: most of it while it is computed, the rest as members are written.
 
-    def __init__(self) -> None:
+    Args:
+        before: units done before the group. new: units it adds. share: of its computation, in [0, 1].
+        written: units of it that are on the disk.
+    """
+    return before + round(COMPUTED * share * new + (1 - COMPUTED) * written)
+
+
+class Stopwatch:
+    """Seconds since it was started; opening weights before that would spoil the rate."""
+
+    def __init__(self, started: bool = True) -> None:
+        self._began = time.perf_counter() if started else None
+
+    def start(self) -> None:
+        """Begin to count."""
         self._began = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """Seconds so far."""
-        return time.perf_counter() - self._began
+        """Seconds so far; 0 before the start."""
+        return 0.0 if self._began is None else time.perf_counter() - self._began

@@ -124,7 +124,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     """
     from psr_studio.stages.training import Trainer
 
-    clock = Stopwatch()
+    clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
     known = {record.inputs_hash for record in ws.ledger.evaluations()}
     missing = [job for job in jobs if job.inputs_hash not in known]
@@ -139,6 +139,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
+    clock.start()
     done = found
     for job in missing:
         watch, curve = Stopwatch(), []

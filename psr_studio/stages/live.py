@@ -246,8 +246,9 @@ class LiveSelection:
         rel = reliability(self.logits, self.labels, temperature)
         ent = predictive_entropy(self.logits, temperature)
         rel_n, ent_n = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
+        ends = np.cumsum(self.counts)  # the pool order is by class
         for class_id in np.flatnonzero(self.counts):
-            members = self.labels == class_id
+            members = slice(ends[class_id] - self.counts[class_id], ends[class_id])
             for raw, out in ((rel, rel_n), (ent, ent_n)):
                 out[members] = min_max(raw[members], over=self.eligible[members])
         shifted = (self.logits - self.logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature

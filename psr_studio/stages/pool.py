@@ -13,7 +13,7 @@ from psr_studio.devices import candidate_seed, pick_device, pick_dtype
 from psr_studio.errors import ModelError, RecipeError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
-from psr_studio.stages.batches import Stopwatch, plan_groups, spans
+from psr_studio.stages.batches import Stopwatch, plan_groups, spans, units_done
 from psr_studio.workspace import PoolPart, StageStatus, Workspace, candidate_id, stable_hash
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     Raises:
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
     """
-    clock = Stopwatch()
+    clock = Stopwatch(started=False)
     parts = plan(recipe, bundle)
     damaged = {broken.path for broken in ws.pool().broken}
     missing = {
@@ -118,14 +118,15 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     for class_id in classes_of(recipe, bundle):
         ws.discard_pool_parts(class_id, per_class)
 
-    def event(done: float, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, int(done), total, message, seconds=clock.seconds, resumed=found, **more)
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     if not missing:
         yield event(total, "The pool is complete.", part_done=True)
         return
     yield event(found, "Opening the generator.")
     sampler = _Sampler(ws, recipe, bundle)
+    clock.start()
     done = found
     for group in plan_groups([p.n for p in parts], recipe.pool.batch_size):
         wanted = [parts[i] for i in group]
@@ -135,19 +136,22 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         words = _words(bundle, wanted)
         first = wanted[0].class_id
         for share, previews in sampler.denoise(wanted):
-            yield event(done + share * new, f"Denoising {words}.", class_id=first, previews=previews)
+            now = units_done(done, new, share)
+            yield event(now, f"Denoising {words}.", class_id=first, previews=previews)
+        written = 0
         for part, columns in sampler.columns(wanted):
             if part not in missing:
                 continue
             sampler.write(part, columns)
-            done += part.n
+            written += part.n
             yield event(
-                done,
+                units_done(done, new, 1, written),
                 f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".',
                 class_id=part.class_id,
                 part_done=True,
                 previews=tuple(columns.images[:N_PREVIEWS]),
             )
+        done += new
 
 
 class _Sampler:

@@ -15,7 +15,7 @@ from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import score, select
-from psr_studio.stages.batches import Stopwatch, plan_groups, spans
+from psr_studio.stages.batches import Stopwatch, plan_groups, spans, units_done
 from psr_studio.workspace import RefinedPart, StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         SelectionError: no selection of the recipe's name, or one of another pool.
         WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
     """
-    clock = Stopwatch()
+    clock = Stopwatch(started=False)
     record = select.require(ws, recipe.select.name, bundle)
     classes = sorted(record.picks)
     sizes = [len(record.picks[c]) for c in classes]
@@ -90,8 +90,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     total = sum(sizes)
     found = total - sum(len(record.picks[c]) for c in missing)
 
-    def event(done: float, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, int(done), total, message, seconds=clock.seconds, resumed=found, **more)
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     _discard_other_classes(ws, record)
     if not missing:
@@ -99,6 +99,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Opening generator, codec and teacher.")
     work = _Refiner(ws, recipe, bundle, record)
+    clock.start()
     done = found
     for group in plan_groups(sizes, recipe.refine.batch_size):
         wanted = [classes[i] for i in group]
@@ -107,18 +108,20 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         new = sum(len(record.picks[c]) for c in wanted if c in missing)
         for share, loss, step, previews in work.refine(wanted):
             words = f"Step {step} of {recipe.refine.n_steps}, {new} latents, mean loss {loss:.4g}."
-            yield event(
-                done + share * new, words, class_id=wanted[0], previews=previews, metrics={"loss": loss}
-            )
+            now = units_done(done, new, share)
+            yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
+        written = 0
         for class_id, columns in work.columns(wanted):
             if class_id not in missing:
                 continue
             work.write(class_id, columns)
-            done += len(columns.candidate_ids)
+            written += len(columns.candidate_ids)
+            now = units_done(done, new, 1, written)
             words = f'Refined {len(columns.candidate_ids)} images of "{bundle.class_names[class_id]}".'
             yield event(
-                done, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
+                now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
+        done += new
 
 
 class _Refiner:

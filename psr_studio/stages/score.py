@@ -85,7 +85,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
         ModelError: the teacher's weights, or as many outputs as other classes need.
     """
-    clock = Stopwatch()
+    clock = Stopwatch(started=False)
     pool = ws.pool()
     if not len(pool):
         raise _no_pool(ws)
@@ -103,6 +103,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Opening the teacher.")
     teacher = bundle.teacher(pick_device(recipe.device))
+    clock.start()
     done = found
     for part in missing:
         name = bundle.class_names[part.class_id]
