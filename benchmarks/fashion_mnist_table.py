@@ -38,7 +38,9 @@ def follow(events: Iterator[Progress]) -> None:
 
 def main() -> None:
     """Parses the arguments, runs every budget, writes the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workspace", default="runs/table")
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--seeds", type=int, default=3)
@@ -72,12 +74,23 @@ def main() -> None:
 
 def markdown(result: dict) -> str:
     """One line per arm and budget: last-epoch top-1 as the headline, best beside it."""
-    lines = ["| IPC | images | labels | epochs | n | top-1, last epoch | best epoch |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| IPC | images | labels | epochs | n | top-1, last epoch | best epoch |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in result["rows"]:
-        what = "PSR, refined" if row["arm"] == "refined" else "PSR, not refined" if row["arm"] == "selected" else row["arm"]
+        what = (
+            "PSR, refined"
+            if row["arm"] == "refined"
+            else "PSR, not refined"
+            if row["arm"] == "selected"
+            else row["arm"]
+        )
         last = f"{100 * row['last_mean']:.1f} ± {100 * row['last_std']:.1f}"
         best = f"{100 * row['best_mean']:.1f} ± {100 * row['best_std']:.1f}"
-        lines.append(f"| {row['ipc']} | {what} | {row['label_regime']} | {row['epochs']} | {row['n']} | {last} | {best} |")
+        lines.append(
+            f"| {row['ipc']} | {what} | {row['label_regime']} | {row['epochs']} | {row['n']} | {last} | {best} |"
+        )
     return "\n".join(lines)
 
 

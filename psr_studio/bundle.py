@@ -67,14 +67,17 @@ class Bundle:
 
     @property
     def name(self) -> str:
+        """The bundle's own name."""
         return str(self.index["name"])
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """Names in label order."""
         return tuple(self.index["class_names"])
 
     @property
     def n_classes(self) -> int:
+        """C."""
         return len(self.class_names)
 
     @property
@@ -95,7 +98,9 @@ class Bundle:
 
     def identity(self, part: str) -> str:
         """A hash of every file under ``part`` ("generator", "teacher", "data"): changes when they do."""
-        lines = [f"{name} {digest}" for name, digest in sorted(self.files.items()) if name.startswith(part + "/")]
+        lines = [
+            f"{name} {digest}" for name, digest in sorted(self.files.items()) if name.startswith(part + "/")
+        ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Generator:
@@ -116,7 +121,9 @@ class Bundle:
         """The teacher on ``device``, in float32."""
         from psr_studio.models.teacher import Teacher
 
-        return self._keep(("teacher", str(device)), lambda: Teacher.from_folder(self.path / "teacher", device))
+        return self._keep(
+            ("teacher", str(device)), lambda: Teacher.from_folder(self.path / "teacher", device)
+        )
 
     def _keep(self, key: tuple[str, str], make: Any) -> Any:
         if key not in self._networks:

@@ -27,7 +27,8 @@ def pick_device(request: str = "auto") -> torch.device:
     if kind in ("cuda", "auto") and torch.cuda.is_available():
         if number and int(number) >= torch.cuda.device_count():
             raise StudioError(
-                f'"{request}" was asked for, but this machine has {torch.cuda.device_count()} GPU(s), numbered from 0.',
+                f'"{request}" was asked for, but this machine has {torch.cuda.device_count()} GPU(s), '
+                "numbered from 0.",
                 'Set "Device" to a GPU that is there, or to "auto".',
             )
         return torch.device(request if kind == "cuda" else "cuda")
@@ -36,7 +37,7 @@ def pick_device(request: str = "auto") -> torch.device:
     if kind == "auto":
         return torch.device("cpu")
     if kind not in DEVICES:
-        raise StudioError(f'"{request}" is no device.', f"Set \"Device\" to one of {', '.join(DEVICES)}.")
+        raise StudioError(f'"{request}" is no device.', f'Set "Device" to one of {", ".join(DEVICES)}.')
     raise StudioError(
         f'A GPU ("{request}") was asked for, but PyTorch {torch.__version__} finds none on this machine.',
         'Set "Device" to "auto" or "cpu", or install a PyTorch build and driver that see the GPU.',

@@ -80,12 +80,21 @@ def color(images: Tensor, generator: torch.Generator) -> Tensor:
     n = len(images)
     bright = images + (_uniform(n, -0.5, 0.5, generator, images) * BRIGHTNESS)[:, None, None, None]
     grey = bright.mean(1, keepdim=True)
-    saturated = (bright - grey) * (_uniform(n, 0, 1, generator, images) * SATURATION)[:, None, None, None] + grey
+    saturated = (bright - grey) * (_uniform(n, 0, 1, generator, images) * SATURATION)[
+        :, None, None, None
+    ] + grey
     mean = saturated.mean((1, 2, 3), keepdim=True)
     return (saturated - mean) * (_uniform(n, 0, 1, generator, images) + CONTRAST)[:, None, None, None] + mean
 
 
-OPERATIONS: tuple[Callable[[Tensor, torch.Generator], Tensor], ...] = (color, crop, cutout, flip, scale, rotate)
+OPERATIONS: tuple[Callable[[Tensor, torch.Generator], Tensor], ...] = (
+    color,
+    crop,
+    cutout,
+    flip,
+    scale,
+    rotate,
+)
 
 
 def dsa(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -36,7 +36,9 @@ class Codec(nn.Module):
         self.latent_shape = (vae.config.latent_channels, self.size // factor, self.size // factor)
 
     @classmethod
-    def from_folder(cls, folder: Path, image_shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Codec:
+    def from_folder(
+        cls, folder: Path, image_shape: tuple[int, int, int], device: torch.device | str = "cpu"
+    ) -> Codec:
         """Opens a diffusers AutoencoderKL folder, in float32.
 
         Raises:

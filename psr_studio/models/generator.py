@@ -23,7 +23,10 @@ from psr_studio.models.weights import open_pretrained
 SAMPLERS: dict[str, tuple[type, dict[str, object]]] = {
     "ddpm": (DDPMScheduler, {"timestep_spacing": "linspace"}),
     "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
-    "dpm-solver++": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"}),
+    "dpm-solver++": (
+        DPMSolverMultistepScheduler,
+        {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"},
+    ),
 }
 
 Guide = Callable[[Tensor, Tensor, int], Tensor]  # (next z, predicted noise, step index) -> next z
@@ -83,6 +86,7 @@ class Generator:
 
     @property
     def device(self) -> torch.device:
+        """Where the transformer lies."""
         return self.transformer.device
 
     @property
@@ -99,7 +103,9 @@ class Generator:
         out = self.transformer(z_t.to(dtype), timestep=t, class_labels=class_ids).sample
         return out[:, : self.latent_shape[0]].float()  # a learned variance, where there is one, is dropped
 
-    def _guided_noise(self, z_t: Tensor, t: Tensor, class_ids: Tensor, null_ids: Tensor, how: Sampling) -> Tensor:
+    def _guided_noise(
+        self, z_t: Tensor, t: Tensor, class_ids: Tensor, null_ids: Tensor, how: Sampling
+    ) -> Tensor:
         if how.guidance == 1.0:
             return self.denoise(z_t, t.expand(len(z_t)), class_ids)
         both = self.denoise(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([class_ids, null_ids]))

@@ -40,7 +40,12 @@ class ConvNet(nn.Module):
         channels = in_channels
         for level in range(depth):
             padding = 3 if level == 0 and size == 28 else 1
-            layers += [nn.Conv2d(channels, width, 3, padding=padding), instance_norm(width), nn.ReLU(), nn.AvgPool2d(2)]
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=padding),
+                instance_norm(width),
+                nn.ReLU(),
+                nn.AvgPool2d(2),
+            ]
             size = (size + 2 * (padding - 1)) // 2
             channels = width
         if size < 1:
@@ -52,19 +57,24 @@ class ConvNet(nn.Module):
         self.classifier = nn.Linear(width * size * size, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images (N, ch, H, W) -> logits (N, C)."""
         return self.classifier(self.features(images).flatten(1))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; ``pool`` halves by average pooling instead of strides (the AP in the name)."""
+    """Two 3x3 convolutions and a shortcut; ``pool`` halves by average pooling, not strides (the AP in the name)."""
 
     def __init__(self, channels: int, width: int, stride: int, pool: bool) -> None:
         super().__init__()
         inner = 1 if pool else stride
         down = [nn.AvgPool2d(stride)] if pool and stride > 1 else []
         self.main = nn.Sequential(
-            nn.Conv2d(channels, width, 3, inner, 1, bias=False), instance_norm(width), nn.ReLU(), *down,
-            nn.Conv2d(width, width, 3, 1, 1, bias=False), instance_norm(width),
+            nn.Conv2d(channels, width, 3, inner, 1, bias=False),
+            instance_norm(width),
+            nn.ReLU(),
+            *down,
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            instance_norm(width),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels != width:
@@ -73,6 +83,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Features (N, channels, h, w) -> features (N, width, h / stride, w / stride)."""
         return F.relu(self.main(images) + self.shortcut(images))
 
 
@@ -92,6 +103,7 @@ class ResNet(nn.Module):
         self.classifier = nn.Linear(channels, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images (N, ch, H, W) -> logits (N, C)."""
         return self.classifier(self.stages(self.stem(images)).mean((2, 3)))
 
 

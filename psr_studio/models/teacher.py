@@ -40,6 +40,7 @@ class TeacherConfig:
 
     @classmethod
     def read(cls, folder: Path) -> TeacherConfig:
+        """Reads config.json of a teacher folder."""
         raw = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         indices = raw.get("class_indices")
         return cls(
@@ -62,7 +63,11 @@ def create_backbone(config: TeacherConfig) -> nn.Module:
     kwargs = {key: tuple(v) if isinstance(v, list) else v for key, v in config.kwargs.items()}
     try:
         return timm.create_model(
-            config.architecture, pretrained=False, num_classes=config.n_classes, in_chans=config.in_chans, **kwargs
+            config.architecture,
+            pretrained=False,
+            num_classes=config.n_classes,
+            in_chans=config.in_chans,
+            **kwargs,
         )
     except RuntimeError as err:
         raise ModelError(
@@ -153,7 +158,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
             "Convert the file to safetensors first, or name a safetensors file.",
         )
     if not path.is_file():
-        raise ModelError(f"The weights file {path} does not exist.", "Run `psr-studio doctor` to see what is missing.")
+        raise ModelError(
+            f"The weights file {path} does not exist.", "Run `psr-studio doctor` to see what is missing."
+        )
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as err:
@@ -162,12 +169,17 @@ def load_weights(module: nn.Module, path: Path) -> None:
             "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
         ) from err
     own = module.state_dict()
-    wrong = [f"{k} is {tuple(state[k].shape)}, needed {tuple(own[k].shape)}"
-             for k in own if k in state and state[k].shape != own[k].shape]
+    wrong = [
+        f"{k} is {tuple(state[k].shape)}, needed {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
     missing = sorted(own.keys() - state.keys())
     unexpected = sorted(state.keys() - own.keys())
     if wrong or missing or unexpected:
-        parts = wrong[:2] + [f"missing {k}" for k in missing[:2]] + [f"unexpected {k}" for k in unexpected[:2]]
+        parts = (
+            wrong[:2] + [f"missing {k}" for k in missing[:2]] + [f"unexpected {k}" for k in unexpected[:2]]
+        )
         more = len(wrong) + len(missing) + len(unexpected) - len(parts)
         raise ModelError(
             f"The weights in {path} are of another shape: {'; '.join(parts)}{f'; and {more} more' if more else ''}.",

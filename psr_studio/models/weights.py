@@ -19,7 +19,10 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
         ModelError: the folder is missing, holds only a pickle, is truncated or of another shape.
     """
     if not (folder / "config.json").is_file():
-        raise ModelError(f"The model folder {folder} holds no config.json.", "Run `psr-studio doctor` to see what is missing.")
+        raise ModelError(
+            f"The model folder {folder} holds no config.json.",
+            "Run `psr-studio doctor` to see what is missing.",
+        )
     if not any(folder.glob("*.safetensors*")):
         pickles = [p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
         found = f"only {pickles[0]}, a pickle, which can run code when opened" if pickles else "no weights"
@@ -30,8 +33,12 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
     try:
         # Not low_cpu_mem_usage: it would leave missing weights on the meta device instead of refusing them.
         model, info = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True,
-            low_cpu_mem_usage=False, **kwargs,
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            low_cpu_mem_usage=False,
+            **kwargs,
         )
     except Exception as err:  # diffusers raises OSError, ValueError, RuntimeError or SafetensorError here
         raise ModelError(
@@ -41,7 +48,8 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
     lacking = list(info["missing_keys"]) + list(info["unexpected_keys"])
     if lacking:
         raise ModelError(
-            f"The weights in {folder} do not fit their config.json: {lacking[0]} and {len(lacking) - 1} more keys differ.",
+            f"The weights in {folder} do not fit their config.json: {lacking[0]} and {len(lacking) - 1} more "
+            "keys differ.",
             "Use the config.json that was saved with these weights.",
         )
     return model

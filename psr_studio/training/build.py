@@ -25,8 +25,13 @@ BUILDABLE = ("fashion-mnist",)
 
 
 def build_bundle(
-    name: str, data_folder: str | Path | None, work: str | Path, out: str | Path, seed: int = 0,
-    codec_steps: int = 1100, generator_steps: int = 4400,
+    name: str,
+    data_folder: str | Path | None,
+    work: str | Path,
+    out: str | Path,
+    seed: int = 0,
+    codec_steps: int = 1100,
+    generator_steps: int = 4400,
 ) -> Iterator[str]:
     """Trains teacher, codec and generator, writes the data files, measures the gates, writes the cards.
 
@@ -52,7 +57,9 @@ def build_bundle(
     measured = gates.measure(load_bundle(made), DEFAULT_GUIDANCE)
     for gate in measured:
         yield f"{'pass' if gate.passed else 'MISS'}  {gate.name}: {gate.value:.4f} (needed {gate.needed}) {gate.note}"
-    (made / "gates.json").write_text(json.dumps([g.as_dict() for g in measured], indent=2) + "\n", encoding="utf-8")
+    (made / "gates.json").write_text(
+        json.dumps([g.as_dict() for g in measured], indent=2) + "\n", encoding="utf-8"
+    )
     yield "Making the demo pool"
     write_demo(made)
     cards.write(made, seconds=_seconds(work), device=_device_words(), seed=seed)
@@ -91,8 +98,10 @@ def write_data(folder: Path, made: Path, net: Teacher, seed: int) -> None:
     write_idx(labels[chosen], target / "train-subset-labels-idx1-ubyte.gz")
     logits, _ = net.predict(data.to_model(images), batch_size=500)
     own = F.softmax(logits.double(), 1)[torch.arange(len(labels)), torch.from_numpy(labels)]
-    save_file({"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.astype(np.uint8)},
-              target / "train_difficulty.safetensors")
+    save_file(
+        {"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.astype(np.uint8)},
+        target / "train_difficulty.safetensors",
+    )
     (target / "LICENSE").write_text(cards.FASHION_MNIST_LICENCE, encoding="utf-8")
 
 
@@ -100,10 +109,16 @@ def write_index(made: Path) -> None:
     """bundle.toml: the bundle's facts and a SHA-256 per file."""
     files = sorted(p for p in made.rglob("*") if p.is_file() and p.name not in (INDEX, "README.md"))
     lines = [
-        'name = "fashion-mnist"', 'title = "Fashion-MNIST"',
+        'name = "fashion-mnist"',
+        'title = "Fashion-MNIST"',
         'licence = "MIT (data, Zalando SE); Apache-2.0 (models)"',
-        "image_shape = [28, 28, 1]", f"mean = {data.MEAN}", f"std = {data.STD}", f"guidance = {DEFAULT_GUIDANCE}",
-        f"class_names = {json.dumps(list(data.CLASS_NAMES))}", "", "[files]",
+        "image_shape = [28, 28, 1]",
+        f"mean = {data.MEAN}",
+        f"std = {data.STD}",
+        f"guidance = {DEFAULT_GUIDANCE}",
+        f"class_names = {json.dumps(list(data.CLASS_NAMES))}",
+        "",
+        "[files]",
         *(f'"{p.relative_to(made).as_posix()}" = "{sha256(p)}"' for p in files),
     ]
     (made / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -111,7 +126,9 @@ def write_index(made: Path) -> None:
 
 def write_demo(made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
-    from psr_studio.studio import Studio  # the only upward import: the demo is made by the very stages it shows
+    from psr_studio.studio import (
+        Studio,
+    )  # the only upward import: the demo is made by the very stages it shows
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)

@@ -68,7 +68,9 @@ def gate_table(gates: list[dict]) -> str:
     for gate in gates:
         sign = "at most" if gate["at_most"] else "at least"
         verdict = "reached" if gate["passed"] else "**not reached**"
-        lines.append(f"| {gate['name']} | {gate['value']:.4g} | {sign} {gate['needed']:g} | {verdict} | {gate['note']} |")
+        lines.append(
+            f"| {gate['name']} | {gate['value']:.4g} | {sign} {gate['needed']:g} | {verdict} | {gate['note']} |"
+        )
     return "\n".join(lines)
 
 
@@ -94,7 +96,7 @@ def write(made: Path, seconds: dict[str, float], device: str, seed: int) -> None
         encoding="utf-8",
     )
     (made / "README.md").write_text(
-        f"# Fashion-MNIST bundle\n\nGenerator, codec, teacher, data and a demo pool, made by one command: `{COMMAND}`.\n"
+        f"# Fashion-MNIST bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: `{COMMAND}`.\n"
         f"The demo pool holds 60 candidates per class, scored.\n\n{gate_table(gates)}\n\n"
         f"Made on {device}, seed {seed}. Cards: [generator](generator/README.md), [codec](generator/vae/README.md), "
         "[teacher](teacher/README.md), [data](data/README.md).\n",

@@ -24,9 +24,15 @@ KL_WEIGHT, L1_WEIGHT, LABEL_WEIGHT, FEATURE_WEIGHT = 1e-3, 0.3, 0.03, 0.1
 def build() -> AutoencoderKL:
     """The untrained codec: 1 x 32 x 32 pictures, 4 x 8 x 8 latents, 0.7 M parameters."""
     return AutoencoderKL(
-        in_channels=1, out_channels=1, latent_channels=4, block_out_channels=(16, 32, 64), layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        norm_num_groups=8, sample_size=32,
+        in_channels=1,
+        out_channels=1,
+        latent_channels=4,
+        block_out_channels=(16, 32, 64),
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        norm_num_groups=8,
+        sample_size=32,
     )
 
 
@@ -94,8 +100,16 @@ def train(
         total += loss.item()
         seconds = seconds_before + time.perf_counter() - began
         if (step + 1) % 500 == 0:
-            torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(),
-                        "generator": generator.get_state(), "step": step + 1, "seconds": seconds}, checkpoint)
+            torch.save(
+                {
+                    "vae": vae.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "generator": generator.get_state(),
+                    "step": step + 1,
+                    "seconds": seconds,
+                },
+                checkpoint,
+            )
         if (step + 1) % 100 == 0:
             yield {"step": step + 1, "loss": total / 100, "seconds": seconds}
             total = 0.0

@@ -12,8 +12,16 @@ from torch import Tensor
 from psr_studio.errors import StudioError
 
 CLASS_NAMES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
 )
 MEAN, STD = 0.2861, 0.3530  # of the 60,000 training images, in [0, 1]
 # Where Debian's package dataset-fashion-mnist puts them; torchvision's FashionMNIST/raw holds the same files.
@@ -38,7 +46,11 @@ def find_folder(folder: str | Path | None = None) -> Path:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    raw = gzip.decompress(path.with_suffix(path.suffix + ".gz").read_bytes()) if not path.exists() else path.read_bytes()
+    raw = (
+        gzip.decompress(path.with_suffix(path.suffix + ".gz").read_bytes())
+        if not path.exists()
+        else path.read_bytes()
+    )
     n_dims = raw[3]
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(n_dims))
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * n_dims).reshape(shape)

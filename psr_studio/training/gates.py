@@ -33,9 +33,11 @@ class Gate:
 
     @property
     def passed(self) -> bool:
+        """Whether the measured value is on the right side of what is needed."""
         return self.value <= self.needed if self.at_most else self.value >= self.needed
 
     def as_dict(self) -> dict[str, object]:
+        """For gates.json."""
         return {**asdict(self), "passed": self.passed}
 
 
@@ -53,7 +55,9 @@ class Bench:
         images, labels = bundle.train_subset
         self.real, self.real_labels = from_uint8(images), torch.from_numpy(labels)
 
-    def sample(self, per_class: int, guidance: float, steps: int = 50, sampler: str = "ddpm", seed: int = 0) -> Tensor:
+    def sample(
+        self, per_class: int, guidance: float, steps: int = 50, sampler: str = "ddpm", seed: int = 0
+    ) -> Tensor:
         """``per_class`` decoded images of each class, class-major, as stored: (C * per_class, ch, H, W) in [-1, 1]."""
         classes = [c for c in range(self.bundle.n_classes) for _ in range(per_class)]
         seeds = [candidate_seed(seed, c, i) for c in range(self.bundle.n_classes) for i in range(per_class)]
@@ -61,8 +65,7 @@ class Bench:
         done = []
         for start in range(0, len(classes), 200):
             part = slice(start, start + 200)
-            for _, latents in self.generator.sample(classes[part], seeds[part], how):
-                pass
+            *_, (_, latents) = self.generator.sample(classes[part], seeds[part], how)
             done.append(from_uint8(self.codec.decode_uint8(latents)))
         return torch.cat(done)
 
@@ -74,8 +77,18 @@ class Bench:
         student = build_student("convnet-3", self.bundle.n_classes, channels, height).to(self.device)
         loss_fn = hard_label_loss if hard else (lambda logits, soft: kd_loss(logits, soft, TEMPERATURE))
         normal = lambda x: (((x + 1) / 2 - mean) / std).to(self.device)  # noqa: E731
-        checks = list(train_student(student, normal(images), targets.to(self.device), loss_fn,
-                                    normal(self.test), self.test_labels.to(self.device), how, seed))
+        checks = list(
+            train_student(
+                student,
+                normal(images),
+                targets.to(self.device),
+                loss_fn,
+                normal(self.test),
+                self.test_labels.to(self.device),
+                how,
+                seed,
+            )
+        )
         return checks[-1].top1
 
 
@@ -90,13 +103,26 @@ def teacher_gates(bench: Bench) -> list[Gate]:
 def codec_gates(bench: Bench) -> list[Gate]:
     """How many points of teacher accuracy the codec costs."""
     with torch.no_grad():
-        rebuilt = torch.cat([from_uint8(bench.codec.decode_uint8(bench.codec.encode(part.to(bench.device))))
-                             for part in bench.test.split(500)])
-    hits = [(bench.teacher.predict(x)[0].argmax(1) == bench.test_labels).float().mean().item()
-            for x in (bench.test, rebuilt)]
+        rebuilt = torch.cat(
+            [
+                from_uint8(bench.codec.decode_uint8(bench.codec.encode(part.to(bench.device))))
+                for part in bench.test.split(500)
+            ]
+        )
+    hits = [
+        (bench.teacher.predict(x)[0].argmax(1) == bench.test_labels).float().mean().item()
+        for x in (bench.test, rebuilt)
+    ]
     error = (rebuilt - bench.test).square().mean().item()
-    return [Gate("teacher top-1 lost through the codec", hits[0] - hits[1], 0.015, at_most=True,
-                 note=f"mean squared error {error:.4f} on the [-1, 1] range")]
+    return [
+        Gate(
+            "teacher top-1 lost through the codec",
+            hits[0] - hits[1],
+            0.015,
+            at_most=True,
+            note=f"mean squared error {error:.4f} on the [-1, 1] range",
+        )
+    ]
 
 
 def sample_gates(bench: Bench, guidance: float, per_class: int = 200) -> list[Gate]:
@@ -127,10 +153,17 @@ def train_on_samples_gate(bench: Bench, guidance: float, per_class: int = 500, e
     labels = torch.arange(bench.bundle.n_classes).repeat_interleave(per_class)
     how = Training(epochs=epochs, n_checks=1)
     top1 = bench.student_top1(images, labels, how, seed=0, hard=True)
-    return Gate("ConvNet-3 on 500 samples per class, hard labels", top1, 0.82, note=f"{epochs} epochs, DC optimiser, DSA")
+    return Gate(
+        "ConvNet-3 on 500 samples per class, hard labels",
+        top1,
+        0.82,
+        note=f"{epochs} epochs, DC optimiser, DSA",
+    )
 
 
-def soft_label_gap_gate(bench: Bench, guidance: float, ipc: int = 10, epochs: int = 300, n_seeds: int = 3) -> Gate:
+def soft_label_gap_gate(
+    bench: Bench, guidance: float, ipc: int = 10, epochs: int = 300, n_seeds: int = 3
+) -> Gate:
     """Generate-and-use against random real images with the same teacher's labels: points of top-1 behind."""
     n_classes = bench.bundle.n_classes
     gaps, tops = [], []
@@ -141,11 +174,16 @@ def soft_label_gap_gate(bench: Bench, guidance: float, ipc: int = 10, epochs: in
         arms = []
         for images in (bench.real[chosen], generated):
             soft = F.softmax(bench.teacher.predict(images)[0] / TEMPERATURE, 1)
-            arms.append(bench.student_top1(images, soft, Training(epochs=epochs, n_checks=1), seed, hard=False))
+            arms.append(
+                bench.student_top1(images, soft, Training(epochs=epochs, n_checks=1), seed, hard=False)
+            )
         gaps.append(arms[0] - arms[1])
         tops.append(arms)
     real, ours = np.mean(tops, axis=0)
-    note = f"IPC {ipc}, teacher labels, {epochs} epochs, {n_seeds} seeds: random real {real:.3f}, generate-and-use {ours:.3f}"
+    note = (
+        f"IPC {ipc}, teacher labels, {epochs} epochs, {n_seeds} seeds: "
+        f"random real {real:.3f}, generate-and-use {ours:.3f}"
+    )
     return Gate("generate-and-use behind random real", float(np.mean(gaps)), 0.03, at_most=True, note=note)
 
 
@@ -156,13 +194,22 @@ def speed_gate(bench: Bench, guidance: float, n: int = 200) -> Gate:
         began = time.perf_counter()
         bench.sample(n // bench.bundle.n_classes, guidance, steps=25, sampler="dpm-solver++")
         rates.append(n / (time.perf_counter() - began))
-    return Gate("images per second, 25 steps", max(rates), 15, note=f"{bench.device}, {torch.get_num_threads()} threads")
+    return Gate(
+        "images per second, 25 steps",
+        max(rates),
+        15,
+        note=f"{bench.device}, {torch.get_num_threads()} threads",
+    )
 
 
 def measure(bundle: Bundle, guidance: float) -> list[Gate]:
     """Every gate of the bundle at its default guidance; minutes on a CPU."""
     bench = Bench(bundle)
     return [
-        *teacher_gates(bench), *codec_gates(bench), *sample_gates(bench, guidance), speed_gate(bench, guidance),
-        train_on_samples_gate(bench, guidance), soft_label_gap_gate(bench, guidance),
+        *teacher_gates(bench),
+        *codec_gates(bench),
+        *sample_gates(bench, guidance),
+        speed_gate(bench, guidance),
+        train_on_samples_gate(bench, guidance),
+        soft_label_gap_gate(bench, guidance),
     ]

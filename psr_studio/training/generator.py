@@ -19,8 +19,13 @@ BATCH, PEAK_LR, WARMUP, DECAY_SHARE = 256, 1e-3, 200, 0.3
 LABEL_DROPOUT, EMA_DECAY = 0.1, 0.999
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
 SCHEDULER = {
-    "num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear",
-    "variance_type": "fixed_small", "prediction_type": "epsilon", "clip_sample": False,
+    "num_train_timesteps": 1000,
+    "beta_start": 1e-4,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+    "variance_type": "fixed_small",
+    "prediction_type": "epsilon",
+    "clip_sample": False,
     "timestep_spacing": "linspace",
 }
 
@@ -32,8 +37,15 @@ def build() -> DiTTransformer2DModel:
     rows and the null row are ever used.
     """
     return DiTTransformer2DModel(
-        num_attention_heads=4, attention_head_dim=64, in_channels=4, out_channels=4, num_layers=5,
-        sample_size=8, patch_size=2, num_embeds_ada_norm=1000, norm_num_groups=4,
+        num_attention_heads=4,
+        attention_head_dim=64,
+        in_channels=4,
+        out_channels=4,
+        num_layers=5,
+        sample_size=8,
+        patch_size=2,
+        num_embeds_ada_norm=1000,
+        norm_num_groups=4,
     )
 
 
@@ -76,7 +88,13 @@ def latents_of(folder: Path, work: Path, vae: AutoencoderKL) -> tuple[Tensor, Te
 
 
 def train(
-    folder: Path, work: Path, vae: AutoencoderKL, out: Path, n_steps: int = 4400, seed: int = 0, compile_net: bool = False
+    folder: Path,
+    work: Path,
+    vae: AutoencoderKL,
+    out: Path,
+    n_steps: int = 4400,
+    seed: int = 0,
+    compile_net: bool = False,
 ) -> Iterator[dict[str, float]]:
     """Trains, and writes ``out/transformer``, ``out/scheduler`` and ``out/model_index.json``.
 
@@ -85,7 +103,9 @@ def train(
     latents, labels = latents_of(folder, work, vae)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    net = build().eval()  # eval: diffusers would drop the label in each block on its own; we drop it once, below
+    net = (
+        build().eval()
+    )  # eval: diffusers would drop the label in each block on its own; we drop it once, below
     zero_initialise(net)
     ema = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_LR, betas=(0.9, 0.99), weight_decay=0.01)
@@ -123,8 +143,17 @@ def train(
         total += loss.item()
         seconds = seconds_before + time.perf_counter() - began
         if (step + 1) % 500 == 0:
-            torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(),
-                        "generator": generator.get_state(), "step": step + 1, "seconds": seconds}, checkpoint)
+            torch.save(
+                {
+                    "net": net.state_dict(),
+                    "ema": ema.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "generator": generator.get_state(),
+                    "step": step + 1,
+                    "seconds": seconds,
+                },
+                checkpoint,
+            )
         if (step + 1) % 100 == 0:
             yield {"step": step + 1, "loss": total / 100, "seconds": seconds}
             total = 0.0

@@ -33,7 +33,11 @@ POLISH_EPOCHS, POLISH_LR = 5, 0.05  # a second, lower cycle without erasing
 
 def one_cycle(progress: float, peak: float) -> float:
     """Learning rate at ``progress`` in [0, 1]: linear warm-up over 15 %, then cosine to zero."""
-    return peak * progress / 0.15 if progress < 0.15 else peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.15) / 0.85))
+    return (
+        peak * progress / 0.15
+        if progress < 0.15
+        else peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.15) / 0.85))
+    )
 
 
 def schedule(epoch: int, share: float) -> float:
@@ -76,12 +80,15 @@ def train(folder: Path, work: Path, out: Path, seed: int = 0) -> Iterator[dict[s
     y = torch.from_numpy(labels[order])
     x_fit, y_fit = x[HELD_OUT:], y[HELD_OUT:]
     torch.manual_seed(seed)
-    net = create_backbone(CONFIG).to(memory_format=torch.channels_last)
+    net = create_backbone(CONFIG)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decay = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
     optimizer = torch.optim.SGD(
         [{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        lr=PEAK_LR, momentum=0.9, nesterov=True,
+        lr=PEAK_LR,
+        momentum=0.9,
+        nesterov=True,
     )
     ema = copy.deepcopy(net)
     generator = torch.Generator().manual_seed(seed)
@@ -101,7 +108,9 @@ def train(folder: Path, work: Path, out: Path, seed: int = 0) -> Iterator[dict[s
     for epoch in range(start, EPOCHS + POLISH_EPOCHS):
         net.train()
         total = 0.0
-        for step, index in enumerate(torch.randperm(len(x_fit), generator=generator)[: n_steps * BATCH].split(BATCH)):
+        for step, index in enumerate(
+            torch.randperm(len(x_fit), generator=generator)[: n_steps * BATCH].split(BATCH)
+        ):
             lr = schedule(epoch, step / n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -117,14 +126,25 @@ def train(folder: Path, work: Path, out: Path, seed: int = 0) -> Iterator[dict[s
             optimizer.step()
             total += loss.item()
             with torch.no_grad():
-                for averaged, current in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
+                for averaged, current in zip(
+                    ema.state_dict().values(), net.state_dict().values(), strict=True
+                ):
                     if averaged.is_floating_point():
                         averaged.lerp_(current, 0.005)
                     else:
                         averaged.copy_(current)
         seconds = seconds_before + time.perf_counter() - began
-        torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(),
-                    "generator": generator.get_state(), "epoch": epoch + 1, "seconds": seconds}, checkpoint)
+        torch.save(
+            {
+                "net": net.state_dict(),
+                "ema": ema.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "generator": generator.get_state(),
+                "epoch": epoch + 1,
+                "seconds": seconds,
+            },
+            checkpoint,
+        )
         held = (_logits(ema, x[:HELD_OUT]).argmax(1) == y[:HELD_OUT]).float().mean().item()
         yield {"epoch": epoch + 1, "loss": total / n_steps, "held_out": held, "seconds": seconds}
     temperature = fit_temperature(_logits(ema, x[:HELD_OUT]), y[:HELD_OUT])
@@ -134,12 +154,19 @@ def train(folder: Path, work: Path, out: Path, seed: int = 0) -> Iterator[dict[s
 def save(net: nn.Module, temperature: float, out: Path) -> None:
     """Weights as bfloat16 safetensors and the config that rebuilds the network."""
     out.mkdir(parents=True, exist_ok=True)
-    state = {key: value.to(torch.bfloat16) if value.is_floating_point() else value
-             for key, value in net.state_dict().items()}
+    state = {
+        key: value.to(torch.bfloat16) if value.is_floating_point() else value
+        for key, value in net.state_dict().items()
+    }
     save_file({key: value.contiguous() for key, value in state.items()}, out / WEIGHTS_NAME)
     config = {
-        "architecture": CONFIG.architecture, "input_size": CONFIG.input_size, "mean": list(CONFIG.mean),
-        "std": list(CONFIG.std), "n_classes": CONFIG.n_classes, "in_chans": CONFIG.in_chans,
-        "calibration": round(temperature, 4), "kwargs": CONFIG.kwargs,
+        "architecture": CONFIG.architecture,
+        "input_size": CONFIG.input_size,
+        "mean": list(CONFIG.mean),
+        "std": list(CONFIG.std),
+        "n_classes": CONFIG.n_classes,
+        "in_chans": CONFIG.in_chans,
+        "calibration": round(temperature, 4),
+        "kwargs": CONFIG.kwargs,
     }
     (out / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
