@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0  # a busy machine; an idle one needs about five
+END_SECONDS = 60.0
 
 
 def app_command(*arguments: object) -> list[str]:
@@ -26,7 +27,7 @@ def run_app(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def running_app(workspace: Path, *arguments: object) -> Iterator[str]:
-    """A studio on a free port; yields its address and ends it as Ctrl+C does."""
+    """A studio on a free port; yields its address, and asks it to end in the end."""
     command = app_command("--workspace", workspace, "--port", 0, "--no-browser", *arguments)
     env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
@@ -50,7 +51,8 @@ def running_app(workspace: Path, *arguments: object) -> Iterator[str]:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    assert process.returncode == 0, f"the studio ended with {process.returncode}:\n{''.join(said)}"

@@ -54,16 +54,15 @@ class CurateTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.island]
+        return [self.status]
 
     def version(self) -> Hashable:
-        """Changes when the workbench must load the pool again; it keeps itself up to date otherwise."""
-        status = self.screen.status()
-        return status["score"], status["select"], self.screen.studio.pool.content_hash()
+        """Changes with the saved selections; moves of the sliders tell of themselves."""
+        return self.screen.status()["select"], self.screen.curation.revision
 
     def values(self) -> list[Any]:
-        """The state, and a new value that makes the workbench load again."""
-        return [self._status(), {"token": self.screen.token, "base": "", "revision": str(self.version())}]
+        """Whether the selection on screen is saved."""
+        return [self._status()]
 
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
@@ -77,6 +76,29 @@ class CurateTab:
             return status_line(saved_status(self.screen))
         except StudioError:  # no scored pool: the workbench says what to do
             return note("")
+
+
+class CuratePool:
+    """Makes the workbench load again when the pool or its scores change; at first it loads by itself."""
+
+    draws_itself_first = True
+
+    def __init__(self, tab: CurateTab) -> None:
+        self.tab = tab
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The workbench."""
+        return [self.tab.island]
+
+    def version(self) -> Hashable:
+        """What the workbench has loaded."""
+        screen = self.tab.screen
+        return screen.status()["score"], screen.studio.pool.content_hash()
+
+    def values(self) -> list[Any]:
+        """A value with another revision."""
+        return [{"token": self.tab.screen.token, "base": "", "revision": repr(self.version())}]
 
 
 def saved_status(screen: Screen) -> StageStatus:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from psr_studio.errors import SelectionError, StudioError
-from psr_studio.recipe import check_value
-from psr_studio.recipe_sections import SelectRecipe
+from psr_studio.recipe import SelectRecipe, check_value
 from psr_studio.stages.live import LiveResult, LiveSelection, resolve_weights
 from psr_studio.studio import Studio
 from psr_studio.ui.mapping import Layout, MapService
@@ -37,6 +36,7 @@ class Curation:
         self.sheets = SheetCache()
         self.revision = 0
         self._shown: frozenset[int] = frozenset()
+        self._on_screen: list[int] | None = None
         self._lock = threading.RLock()
 
     # Asking
@@ -76,10 +76,8 @@ class Curation:
             self._run(self.studio.curate_settings())
 
     def candidate_ids(self) -> list[int] | None:
-        """The selection on screen, None before the first one."""
-        with self._lock:
-            live = self.studio.live
-            return None if live.result is None else live.candidate_ids[live.result.positions].tolist()
+        """The selection on screen, None before the first one; never waits."""
+        return self._on_screen
 
     def points(self) -> bytes:
         """Coordinates, labels and signals of every candidate."""
@@ -195,10 +193,12 @@ class Curation:
             return self._answer(self._run(self.studio.curate_settings()), began)
 
     def _run(self, settings: Mapping[str, Any]) -> LiveResult:
+        live = self.studio.live
         weights = [settings[name] for name in WEIGHTS]
-        return self.studio.live.select(
-            weights, settings["ipc"], settings["temperature"], settings["selector"], self.studio.recipe.select
-        )
+        rules = self.studio.recipe.select
+        result = live.select(weights, settings["ipc"], settings["temperature"], settings["selector"], rules)
+        self._on_screen = live.candidate_ids[result.positions].tolist()
+        return result
 
     def _answer(self, result: LiveResult, began: float) -> bytes:
         live = self.studio.live

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from psr_studio.ui.api import ScriptApi
-from psr_studio.ui.curate_tab import CurateTab
+from psr_studio.ui.curate_tab import CuratePool, CurateTab
 from psr_studio.ui.evaluate_tab import EvaluateTab
 from psr_studio.ui.export_tab import ExportTab
 from psr_studio.ui.pool_tab import PoolTab
@@ -51,7 +51,7 @@ def build_page(screen: Screen) -> gr.Blocks:
         for tab in (pool, refine, evaluate, export):
             tab.connect()
         curate.connect(tabs)
-        panes: list[Pane] = [bar, pool, curate, refine, evaluate, export]
+        panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
         panes += [tab.jobs for tab in (pool, refine, evaluate, export)]
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()
@@ -68,9 +68,9 @@ def _keep_drawn(page: gr.Blocks, screen: Screen, panes: Sequence[Pane]) -> None:
         now, values = dict(known), []
         for number, pane in enumerate(panes):
             version = repr(pane.version())
-            changed = known.get(number) != version
+            drawn = known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
             now[number] = version
-            values += pane.values() if changed else [gr.skip()] * len(pane.outputs)
+            values += [gr.skip()] * len(pane.outputs) if drawn else pane.values()
         pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS
         return [now, gr.Timer(pause), *values]
 

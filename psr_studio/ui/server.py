@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -113,7 +115,7 @@ def _say_unforeseen(request: Request, err: Exception) -> JSONResponse:
 
 
 def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until Ctrl+C; `on_ready` is called once, when the first request can be answered."""
+    """Serve until Ctrl+C or a request to end; `on_ready` is called once, when requests can be answered."""
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECONDS)
     server = uvicorn.Server(config)
 
@@ -124,7 +126,10 @@ def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> No
             on_ready()
 
     threading.Thread(target=watch, name="psr-ready", daemon=True).start()
-    server.run(sockets=[sock])
+    # uvicorn ends in good order and then raises the signal again: without this it would end us on the spot.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[sock])
 
 
 def open_browser(url: str) -> None:

@@ -35,7 +35,7 @@ class TopBar:
     def build(self) -> None:
         """Draw it here."""
         self.bar = gr.HTML(
-            value=self._value(),
+            value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
             js_on_load=static_text("topbar.js"),
             apply_default_css=False,
@@ -56,8 +56,15 @@ class TopBar:
         return [self._value()]
 
     def _value(self) -> dict[str, Any]:
-        studio = self.screen.studio
         active = self.screen.worker.active()
+        return {
+            **self._names(),
+            "job": _pill(active[0], len(active) - 1) if active else None,
+            "stages": self._stages({TAB_OF[job.stage] for job in active if job.state == "running"}),
+        }
+
+    def _names(self) -> dict[str, Any]:
+        studio = self.screen.studio
         root = studio.workspace.root
         return {
             "project": root.name,
@@ -67,8 +74,6 @@ class TopBar:
                 ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
                 ["device", self.screen.device or studio.recipe.device],
             ],
-            "job": _pill(active[0], len(active) - 1) if active else None,
-            "stages": self._stages({TAB_OF[job.stage] for job in active if job.state == "running"}),
         }
 
     def _stages(self, running: set[str]) -> dict[str, Any]:
