@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
 
 INDEX = "bundle.toml"
+NEEDED = ("name", "class_names", "image_shape", "mean", "std", "files")
 
 
 def bundles() -> dict[str, Path]:
@@ -43,7 +44,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     """An embedded bundle by name, or any bundle folder by path; no network is opened yet.
 
     Raises:
-        ModelError: neither such a name nor such a folder.
+        ModelError: neither such a name nor such a folder, or a damaged index.
     """
     embedded = bundles()
     path = embedded.get(str(name_or_path), Path(name_or_path).expanduser())
@@ -53,8 +54,13 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
             f"{', '.join(embedded) or 'the embedded ones'}.",
             f'{did_you_mean(str(name_or_path), embedded)}Set "bundle" to one of these.',
         )
-    with (path / INDEX).open("rb") as file:
-        return Bundle(path, tomllib.load(file))
+    try:
+        index = tomllib.loads((path / INDEX).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ModelError(f"{path / INDEX} is not TOML: {err}.", "Restore that file.") from err
+    if lacking := [key for key in NEEDED if key not in index]:
+        raise ModelError(f"{path / INDEX} lacks {', '.join(lacking)}.", "Restore that file.")
+    return Bundle(path, index)
 
 
 @dataclass

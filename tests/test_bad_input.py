@@ -88,10 +88,33 @@ def test_a_truncated_part_of_the_pool(call, scored):  # noqa: F811
     assert status == 0 and out.splitlines()[0] == 'Selected 9 images as "current".'
     assert out.splitlines()[-1].startswith(f'Left out: The file "{path}" is damaged: ')
     status, _, err = call("select", "--ipc", "4", "-q", workspace=scored)
-    assert status == 2 and 'Class "T-shirt/top" has 3 candidates' in err
+    assert status == 2 and 'Class "T-shirt/top" has 3 usable candidates' in err
     assert call("score", "-q", workspace=scored)[0] == 2
     assert call("generate", "-q", workspace=scored)[0] == 0
     assert bytes_of(scored / "pool") == before
+
+
+def test_a_class_whose_candidates_are_in_a_damaged_part(refused, call, scored):  # noqa: F811
+    """The budget cannot be met because of the damage: the message names the file, not the pool size."""
+    parts = sorted((scored / "pool" / "class=2").glob("*.parquet"))
+    for part in parts:
+        part.write_bytes(part.read_bytes()[:400])
+    problem, fix = refused("select", workspace=scored)
+    assert problem.startswith('Class "dress" has 0 usable candidates, but 2 ') and str(parts[0]) in problem
+    assert fix.startswith("Run the generate and the score step again")
+    for command in ("generate", "score", "select"):
+        assert call(command, workspace=scored)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["bundle.toml", "teacher/config.json"])
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_damaged_index_or_config_of_a_bundle(refused, call, tiny_bundle, tmp_path, name, content):  # noqa: F811
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    where = ("--set", f"bundle={tmp_path / 'bundle'}")
+    assert call("generate", *where)[0] == 0
+    (tmp_path / "bundle" / name).write_text(content)
+    problem, fix = refused("score", *where)
+    assert str(tmp_path / "bundle" / name) in problem and fix.startswith("Restore that file")
 
 
 def test_a_damaged_picture(refused, call, scored):  # noqa: F811

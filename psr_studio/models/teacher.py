@@ -40,8 +40,18 @@ class TeacherConfig:
 
     @classmethod
     def read(cls, folder: Path) -> TeacherConfig:
-        """Reads config.json of a teacher folder."""
-        raw = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        """Reads config.json of a teacher folder; ModelError when it is missing or damaged."""
+        try:
+            return cls._from_json(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+            raise ModelError(
+                f"{folder / CONFIG_NAME} cannot be read as the settings of a teacher "
+                f"({type(err).__name__}: {err}).",
+                "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
+            ) from err
+
+    @classmethod
+    def _from_json(cls, raw: dict[str, Any]) -> TeacherConfig:
         indices = raw.get("class_indices")
         return cls(
             architecture=raw["architecture"],

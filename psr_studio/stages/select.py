@@ -83,7 +83,9 @@ def run(
     yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
     live = live or LiveSelection(ws, recipe, bundle)
     for class_id in pool_stage.classes_of(recipe, bundle):
-        check_budget(bundle.class_names[class_id], int(live.counts[class_id]), recipe.select.ipc)
+        _check_class(
+            ws, bundle.class_names[class_id], class_id, int(live.counts[class_id]), recipe.select.ipc
+        )
     result = live.select(rules=recipe.select)
     record = to_record(ws, recipe, bundle, live, result)
     ws.ledger.save_selection(record)
@@ -98,6 +100,18 @@ def run(
         metrics={"images": n, "shortfall": sum(result.shortfall)},
         seconds=clock.seconds,
     )
+
+
+def _check_class(ws: Workspace, class_name: str, class_id: int, n_candidates: int, ipc: int) -> None:
+    """`check_budget`, naming a damaged part of the class where that is why candidates are missing."""
+    damaged = [b for b in ws.pool().broken if b.path.parent == ws.pool_part_path(class_id, 0).parent]
+    if damaged and n_candidates < ipc:
+        raise SelectionError(
+            f'Class "{class_name}" has {n_candidates} usable candidates, but {ipc} images per class are '
+            f"asked for. {damaged[0].reason}",
+            "Run the generate and the score step again: only the damaged part is made anew.",
+        )
+    check_budget(class_name, n_candidates, ipc)
 
 
 def notes(ws: Workspace, result: LiveResult) -> list[str]:
