@@ -25,10 +25,12 @@ class OpenWorkspace:
         **overrides: Any,
     ) -> None:  # fmt: skip
         values = {full_key(key): value for key, value in overrides.items()}
-        given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
-        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)
+        if preset is None and is_new:
+            preset = DEFAULT_PRESET
+        given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
+        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
         self.workspace = Workspace.open(root)
         try:
             saved = self.workspace.recipe if given is None else None

@@ -71,6 +71,12 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path):
     assert not (tmp_path / "ws").exists()
 
 
+def test_a_mistake_without_a_preset_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(RecipeError):
+        Studio(tmp_path / "ws", ipc=600)
+    assert not (tmp_path / "ws").exists()
+
+
 def test_a_mistake_in_a_step_changes_nothing(studio):
     before = studio.recipe
     with pytest.raises(RecipeError, match='"select.ipc" is 0'):
