@@ -177,12 +177,17 @@ class JobWorker:
             return job.state() if job else _recorded(self._ledger.job(job_id))
 
     def latest(self, stage: str) -> JobState | None:
-        """The newest job of a step, also of an earlier session; None when it was never run."""
+        """The newest job of a step, also from before a restart; None when it was never run."""
         with self._lock:
             mine = [job for job in self._jobs.values() if job.stage == stage]
             if mine:
                 return mine[-1].state()
         return next((_recorded(record) for record in self._ledger.jobs() if record.stage == stage), None)
+
+    def newest(self) -> JobState | None:
+        """The job that was asked for last since the start; None before the first."""
+        with self._lock:
+            return next((job.state() for job in reversed(self._jobs.values())), None)
 
     def active(self) -> list[JobState]:
         """The job that runs and those that wait, in order."""
@@ -275,7 +280,7 @@ class JobWorker:
 
 
 def _recorded(record: JobRecord) -> JobState:
-    """A job of an earlier session."""
+    """A job from before a restart."""
     until = record.finished or record.started or 0.0
     return JobState(
         record.id,
