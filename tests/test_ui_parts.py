@@ -102,16 +102,14 @@ def test_settings_read_back_what_they_show():
     recipe = Recipe().with_values({"pool.classes": (2, 0), "evaluate.compare": ("a",)})
     shown = [key for key in LABELS if recipe.value(key) is not None]
     with gr.Blocks():
-        settings = Settings(
-            recipe, {"pool.classes": [("x", 0), ("y", 1), ("z", 2)], "evaluate.compare": ["a"]}
-        )
+        names = [("x", 0), ("y", 1), ("z", 2)]
+        owner = SimpleNamespace(recipe=recipe)
+        settings = Settings(owner, {"pool.classes": names, "evaluate.compare": ["a"]})
         settings.add(*shown)
-    values = settings.values(settings.shown(recipe))
+    values = settings.read(settings.values())
     assert Recipe().with_values(values) == recipe
-    assert (
-        settings.values([[] if key == "pool.classes" else v for key, v in values.items()])["pool.classes"]
-        is None
-    )
+    emptied = [[] if key == "pool.classes" else value for key, value in values.items()]
+    assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
 
 
 def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):

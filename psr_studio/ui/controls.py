@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -12,19 +12,29 @@ from psr_studio.recipe import SECTIONS, Recipe, split_key
 from psr_studio.ui.words import LABELS
 
 
-class Settings:
-    """A group of controls, in the order of `keys`. Ranges are checked by the recipe, which names the fix."""
+class HasRecipe(Protocol):
+    """Whoever owns the recipe, a `Studio` here."""
 
-    def __init__(self, recipe: Recipe, choices: Mapping[str, Sequence[Any]] | None = None) -> None:
-        """`choices` gives (name, value) pairs for keys whose choices the recipe does not know."""
-        self._recipe = recipe
+    recipe: Recipe
+
+
+class Settings:
+    """A group of controls that show the recipe. Ranges are checked by the recipe, which names the fix.
+
+    Args:
+        owner: whose recipe is shown.
+        choices: (name, value) pairs for keys whose choices the recipe does not know.
+    """
+
+    def __init__(self, owner: HasRecipe, choices: Mapping[str, Sequence[Any]] | None = None) -> None:
+        self._owner = owner
         self._choices = dict(choices or {})
         self.controls: dict[str, gr.components.Component] = {}
 
     def add(self, *keys: str, **more: Any) -> None:
         """Draw controls here; `more` goes to each of them."""
         for key in keys:
-            value = _shown(self._recipe.value(key))
+            value = _shown(self._owner.recipe.value(key))
             self.controls[key] = _control(key, value, self._choices.get(key), more)
 
     def grid(self, *keys: str, columns: int = 2) -> None:
@@ -34,17 +44,21 @@ class Settings:
                 self.add(*keys[start : start + columns], min_width=120)
 
     @property
-    def inputs(self) -> list[gr.components.Component]:
-        """The controls as inputs of an event."""
+    def outputs(self) -> list[gr.components.Component]:
+        """The controls, in the order in which they were added; also the inputs of events."""
         return list(self.controls.values())
 
-    def values(self, given: Sequence[Any]) -> dict[str, Any]:
+    def version(self) -> Hashable:
+        """Changes with the settings shown: a page that is opened again shows what was used last."""
+        return repr(self.values())
+
+    def values(self) -> list[Any]:
+        """Values for the controls, as the recipe is now."""
+        return [_shown(self._owner.recipe.value(key)) for key in self.controls]
+
+    def read(self, given: Sequence[Any]) -> dict[str, Any]:
         """What an event was given, by dotted key, as the recipe takes it."""
         return {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
-
-    def shown(self, recipe: Recipe) -> list[Any]:
-        """Values for the controls, as of a recipe."""
-        return [_shown(recipe.value(key)) for key in self.controls]
 
 
 def _field(key: str) -> Field:

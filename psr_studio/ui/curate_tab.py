@@ -15,6 +15,8 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, plural, said
 from psr_studio.workspace import StageStatus
 
+SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
+
 
 class CurateTab:
     """The second tab, and the home of the page."""
@@ -73,7 +75,7 @@ class CurateTab:
 
     def _status(self) -> str:
         try:
-            return status_line(saved_status(self.screen))
+            return status_line(saved_status(self.screen), words=SAVED)
         except StudioError:  # no scored pool: the workbench says what to do
             return note("")
 
@@ -105,11 +107,13 @@ def saved_status(screen: Screen) -> StageStatus:
     """Whether the selection on screen is the one that the next steps work on."""
     found = screen.status()["select"]
     live = screen.curation.candidate_ids()
-    if found.state == "missing" or live is None:
+    if found.state == "missing":
+        return StageStatus("missing", "The next steps work on a saved selection.")
+    if live is None:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
     if set(record.candidate_ids) != set(live):
-        return StageStatus("stale", f'The selection on screen differs from the saved one, "{record.name}".')
+        return StageStatus("stale", f'"{record.name}" holds another selection than the screen.')
     if found.state == "stale":
         return found
-    return StageStatus("fresh", f'Saved as "{record.name}", {plural(len(live), "image")}.')
+    return StageStatus("fresh", f'"{record.name}", {plural(len(live), "image")}.')

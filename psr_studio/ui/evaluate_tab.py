@@ -41,9 +41,7 @@ class EvaluateTab:
         self.jobs = JobPanel(screen, ("evaluate",))
         self.picker = SelectionPicker(screen, live=False)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
-        self.settings = Settings(
-            screen.studio.recipe, {"evaluate.student": STUDENTS, "evaluate.compare": saved}
-        )
+        self.settings = Settings(screen.studio, {"evaluate.student": STUDENTS, "evaluate.compare": saved})
 
     def build(self) -> None:
         """Draw it here."""
@@ -72,7 +70,7 @@ class EvaluateTab:
     def connect(self) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.inputs], self.jobs.outputs, **QUIET
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **QUIET
         )
 
     @property
@@ -112,7 +110,7 @@ class EvaluateTab:
         ]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        self.screen.submit("evaluate", {**self.picker.use(name), **self.settings.values(given)})
+        self.screen.submit("evaluate", {**self.picker.use(name), **self.settings.read(given)})
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:

@@ -28,7 +28,7 @@ class ExportTab:
         self.screen = screen
         self.jobs = JobPanel(screen, ("export",))
         self.picker = SelectionPicker(screen, live=False)
-        self.settings = Settings(screen.studio.recipe)
+        self.settings = Settings(screen.studio)
 
     def build(self) -> None:
         """Draw it here."""
@@ -49,7 +49,7 @@ class ExportTab:
 
     def connect(self) -> None:
         """Events."""
-        inputs = [self.picker.dropdown, *self.settings.inputs]
+        inputs = [self.picker.dropdown, *self.settings.outputs]
         self.run.click(said(self._run), inputs, self.jobs.outputs, **QUIET)
         self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
 
@@ -69,14 +69,14 @@ class ExportTab:
         return [status_line(self.screen.status()["export"]), self.picker.update(), self._written()]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        self.screen.submit("export", {**self.picker.use(name), **self.settings.values(given)})
+        self.screen.submit("export", {**self.picker.use(name), **self.settings.read(given)})
         return self.jobs.values()
 
     def _dry_run(self, name: str | None, *given: Any) -> str:
         studio = self.screen.studio
         try:
             studio.set(self.picker.use(name))
-            values = self.settings.values(given)
+            values = self.settings.read(given)
             found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
         except StudioError as err:
             return error(err.problem, err.fix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -31,11 +31,12 @@ STATES = {
 }
 
 
-def status_line(status: StageStatus, title: str = "") -> str:
-    """Fresh, stale, partial or missing, and why."""
-    name = f"{escape(title)}: {status.state}" if title else status.state
+def status_line(status: StageStatus, title: str = "", words: Mapping[str, str] | None = None) -> str:
+    """Fresh, stale, partial or missing, or other `words` for these, and why."""
+    state = (words or {}).get(status.state, status.state)
+    name = f"{title}: {state}" if title else state
     return (
-        f'<div class="psr-status" data-state="{status.state}"><b>{name}</b>'
+        f'<div class="psr-status" data-state="{status.state}"><b>{escape(name)}</b>'
         f'<span class="psr-note">{escape(on_screen(status.reason))}</span></div>'
     )
 

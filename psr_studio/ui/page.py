@@ -53,6 +53,7 @@ def build_page(screen: Screen) -> gr.Blocks:
         curate.connect(tabs)
         panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
         panes += [tab.jobs for tab in (pool, refine, evaluate, export)]
+        panes += [pool.settings, pool.scoring, refine.settings, evaluate.settings, export.settings]
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()
     return page

@@ -27,8 +27,8 @@ class PoolTab:
         self.jobs = JobPanel(screen, ("pool", "score"))
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
-        self.settings = Settings(screen.studio.recipe, {"pool.classes": self.class_choices})
-        self.scoring = Settings(screen.studio.recipe)
+        self.settings = Settings(screen.studio, {"pool.classes": self.class_choices})
+        self.scoring = Settings(screen.studio)
 
     def build(self) -> None:
         """Draw it here."""
@@ -52,7 +52,7 @@ class PoolTab:
 
     def connect(self) -> None:
         """Events."""
-        inputs = self.settings.inputs
+        inputs = self.settings.outputs
         gr.on(
             [control.change for control in inputs],  # type: ignore[attr-defined]
             self._cost,
@@ -61,9 +61,9 @@ class PoolTab:
             trigger_mode="always_last",
             **QUIET,
         )
-        everything = [*self.scoring.inputs, self.then_score, *inputs]
+        everything = [*self.scoring.outputs, self.then_score, *inputs]
         self.generate.click(said(self._generate), everything, self.jobs.outputs, **QUIET)
-        self.score.click(said(self._score), self.scoring.inputs, self.jobs.outputs, **QUIET)
+        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **QUIET)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
 
     @property
@@ -93,21 +93,21 @@ class PoolTab:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
         studio = self.screen.studio
         try:
-            recipe = studio.recipe.with_values(self.settings.values(given))
+            recipe = studio.recipe.with_values(self.settings.read(given))
             return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.speeds))
         except StudioError as err:
             return error(err.problem, err.fix)
 
     def _generate(self, *given: Any) -> list[Any]:
-        n = len(self.scoring.inputs)
-        scoring, then_score, values = given[:n], given[n], self.settings.values(given[n + 1 :])
+        n = len(self.scoring.outputs)
+        scoring, then_score, values = given[:n], given[n], self.settings.read(given[n + 1 :])
         job = self.screen.submit("pool", values)
         if then_score:
-            self.screen.submit("score", self.scoring.values(scoring), after=job)
+            self.screen.submit("score", self.scoring.read(scoring), after=job)
         return self.jobs.values()
 
     def _score(self, *given: Any) -> list[Any]:
-        self.screen.submit("score", self.scoring.values(given))
+        self.screen.submit("score", self.scoring.read(given))
         return self.jobs.values()
 
     def _sheet(self, class_id: int | None) -> str:

@@ -34,7 +34,7 @@ class RefineTab:
         self.screen = screen
         self.jobs = JobPanel(screen, ("refine",))
         self.picker = SelectionPicker(screen, live=True)
-        self.settings = Settings(screen.studio.recipe)
+        self.settings = Settings(screen.studio)
         self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]
 
     def build(self) -> None:
@@ -58,7 +58,7 @@ class RefineTab:
     def connect(self) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.inputs], self.jobs.outputs, **QUIET
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **QUIET
         )
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 
@@ -77,7 +77,7 @@ class RefineTab:
         return [state, self.picker.update(), *self._class(class_id)]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        values = self.settings.values(given)
+        values = self.settings.read(given)
         self.screen.studio.recipe.with_values(
             values
         )  # refused values must not leave a saved selection behind

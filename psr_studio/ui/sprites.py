@@ -27,17 +27,18 @@ def sheet_columns(counts: Sequence[int] | np.ndarray) -> int:
     return max(1, math.ceil(math.sqrt(max((int(n) for n in counts), default=1))))
 
 
-def sheet_png(images: np.ndarray, tile: int, columns: int) -> bytes:
-    """Lay uint8 pictures (n, H, W, C) out row by row in tiles of `tile` px, as one PNG.
+def sheet_png(images: np.ndarray, tile: int, columns: int, gap: int = 0) -> bytes:
+    """Lay uint8 pictures (n, H, W, C) out row by row in tiles of `tile` px, `gap` px apart, as one PNG.
 
     A picture that is not square is centred in its tile; what no picture covers is transparent.
     """
     rows = max(1, math.ceil(len(images) / columns))
     mode = "LA" if images.ndim == 4 and images.shape[-1] == 1 else "RGBA"
-    sheet = Image.new(mode, (columns * tile, rows * tile))
+    pitch = tile + gap
+    sheet = Image.new(mode, (columns * pitch - gap, rows * pitch - gap))
     for i, pixels in enumerate(images):
         picture = _fitted(to_pillow(pixels), tile)
-        left, top = (i % columns) * tile, (i // columns) * tile
+        left, top = (i % columns) * pitch, (i // columns) * pitch
         sheet.paste(picture, (left + (tile - picture.width) // 2, top + (tile - picture.height) // 2))
     return encode(sheet)
 

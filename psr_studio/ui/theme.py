@@ -48,6 +48,7 @@ def studio_theme() -> gr.themes.Base:
         button_large_text_size="*text_md",
         button_large_padding="*spacing_lg *spacing_xl",
         button_small_text_size="*text_sm",
+        button_small_padding="*spacing_sm *spacing_lg",
         slider_color="*primary_600",
         slider_color_dark="*primary_500",
     )

@@ -59,7 +59,7 @@ class TopBar:
         active = self.screen.worker.active()
         return {
             **self._names(),
-            "job": _pill(active[0], len(active) - 1) if active else None,
+            "job": _pill(active[0], len(active) - 1) if active else _failure(self.screen.worker.newest()),
             "stages": self._stages({TAB_OF[job.stage] for job in active if job.state == "running"}),
         }
 
@@ -97,6 +97,14 @@ def _dot(status: StageStatus, running: bool) -> dict[str, Any]:
         "reason": f"{status.state}: {on_screen(status.reason)}",
         "running": running,
     }
+
+
+def _failure(job: JobState | None) -> dict[str, Any] | None:
+    """A step that failed stays in the bar until the next one begins: its tab may not be the one on screen."""
+    if job is None or job.state != "failed":
+        return None
+    text = f"{TITLES[job.stage]} {STATES[job.state]}"
+    return {"tab": TAB_OF[job.stage], "state": job.state, "fraction": 0.0, "text": text, "title": job.problem}
 
 
 def _pill(job: JobState, waiting: int) -> dict[str, Any]:
