@@ -23,9 +23,21 @@ from psr_studio.models.augment import dsa
 NAMES = ("convnet-<depth>", "resnetap-10", "resnet-18", "timm:<architecture>")
 
 
-def instance_norm(channels: int) -> nn.Module:
-    """The field's "instancenorm": a GroupNorm with one group per channel and affine weights."""
-    return nn.GroupNorm(channels, channels, affine=True)
+class InstanceNorm(nn.GroupNorm):
+    """The field's "instancenorm": a GroupNorm with one group per channel and affine weights.
+
+    It keeps the dtype of its input (statistics are accumulated in float32 either way): autocast would copy every
+    feature map to float32 and back, which costs more than the convolutions of a small student.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, affine=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, channels, h, w) -> the same shape and dtype."""
+        with torch.autocast(features.device.type, enabled=False):
+            weight, bias = self.weight.to(features.dtype), self.bias.to(features.dtype)
+            return F.group_norm(features, self.num_groups, weight, bias, self.eps)
 
 
 class ConvNet(nn.Module):
@@ -42,7 +54,7 @@ class ConvNet(nn.Module):
             padding = 3 if level == 0 and size == 28 else 1
             layers += [
                 nn.Conv2d(channels, width, 3, padding=padding),
-                instance_norm(width),
+                InstanceNorm(width),
                 nn.ReLU(),
                 nn.AvgPool2d(2),
             ]
@@ -70,16 +82,16 @@ class BasicBlock(nn.Module):
         down = [nn.AvgPool2d(stride)] if pool and stride > 1 else []
         self.main = nn.Sequential(
             nn.Conv2d(channels, width, 3, inner, 1, bias=False),
-            instance_norm(width),
+            InstanceNorm(width),
             nn.ReLU(),
             *down,
             nn.Conv2d(width, width, 3, 1, 1, bias=False),
-            instance_norm(width),
+            InstanceNorm(width),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels != width:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels, width, 1, inner, bias=False), *copy.deepcopy(down), instance_norm(width)
+                nn.Conv2d(channels, width, 1, inner, bias=False), *copy.deepcopy(down), InstanceNorm(width)
             )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,7 +120,7 @@ class ResNet(nn.Module):
 
 
 def _stem(in_channels: int, size: int, pool: bool) -> list[nn.Module]:
-    norm = [instance_norm(64), nn.ReLU()]
+    norm = [InstanceNorm(64), nn.ReLU()]
     if size <= 64:
         return [nn.Conv2d(in_channels, 64, 3, 1, 1, bias=False), *norm]
     if pool and size <= 128:
