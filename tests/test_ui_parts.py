@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,15 +113,28 @@ def test_settings_read_back_what_they_show():
     assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
 
 
+def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
+    import gradio as gr
+
+    with gr.Blocks():
+        settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance": 1.5})
+        settings.add("pool.guidance")
+    assert settings.controls["pool.guidance"].value == 1.5 and settings.values() == [1.5]
+    assert settings.read([None]) == {"pool.guidance": None}, "an emptied field is the bundle's own again"
+
+
 def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
-    speeds = Speeds(tmp_path)
+    speeds, bundle = Speeds(tmp_path), studio.bundle
     recipe = studio.recipe.with_values({"pool.seed": 9})
     text = cost_text(studio.workspace, recipe, studio.bundle, speeds)
     assert text == "Makes 18 candidates. How long it takes is known after the first run here."
-    speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe)
+    speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe, bundle)
     assert "about 6 s" in cost_text(studio.workspace, recipe, studio.bundle, speeds)
     doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
-    assert passes(doubled) == 2 * passes(recipe) and speeds.seconds(doubled, 18) == pytest.approx(12.0)
+    assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
+    assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
+    unguided = recipe.with_values({"pool.guidance": 1.0})
+    assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
     known = cost_text(studio.workspace, studio.recipe, studio.bundle, speeds)
     assert known == "All 18 candidates of these settings are there."
 
