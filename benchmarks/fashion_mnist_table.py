@@ -61,7 +61,7 @@ def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
         follow(studio.refine())
         follow(studio.evaluate(n_seeds=n_seeds, epochs=epochs, n_checks=CHECKS))
         rows = [{**asdict(row), "epochs": epochs} for row in studio.table()]
-        guidance = studio.recipe.pool.guidance
+        guidance = studio.pool.settings["guidance"]
     return {
         "command": f"python benchmarks/fashion_mnist_table.py --ipc {ipc} --seeds {n_seeds}",
         "ipc": ipc,

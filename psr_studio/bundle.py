@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
 
 INDEX = "bundle.toml"
+DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
 NEEDED = ("name", "class_names", "image_shape", "mean", "std", "files")
 
 
@@ -96,6 +97,11 @@ class Bundle:
     def normalisation(self) -> tuple[float, float]:
         """Mean and standard deviation of the pixels in [0, 1], as the students see them."""
         return float(self.index["mean"]), float(self.index["std"])
+
+    @property
+    def guidance(self) -> float:
+        """The classifier-free guidance scale its samples look best at."""
+        return float(self.index.get("guidance", DEFAULT_GUIDANCE))
 
     @property
     def files(self) -> dict[str, str]:

@@ -32,7 +32,13 @@ class PoolRecipe:
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = documented("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = documented(50, "Denoising steps per candidate.", "steps", 1, 1000)
-    guidance: float = documented(4.0, "Classifier-free guidance scale; 1 switches it off.", "", 0.0, 50.0)
+    guidance: float | None = documented(
+        None,
+        "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.",
+        "",
+        0.0,
+        50.0,
+    )
     batch_size: int = documented(
         64, "Candidates denoised together; changes the speed only.", "images", 1, 4096
     )

@@ -177,6 +177,24 @@ def test_other_settings_make_the_pool_stale_and_the_next_run_replaces_it(tmp_pat
     assert not np.array_equal(before, second.pool().latents)
 
 
+def test_guidance_left_out_is_the_bundles_own(tmp_path, tiny_bundle):
+    """A recipe without the key makes the same pool as one with the bundle's value."""
+    bundle, first = load_bundle(tiny_bundle), tiny_recipe(tiny_bundle, pool__guidance=None)
+    assert bundle.guidance == pool.inputs(first, bundle)["guidance"] == 4.0, "of a bundle that names none"
+    bundle.index["guidance"] = 1.5
+    named = tiny_recipe(tiny_bundle, pool__guidance=1.5)
+    assert pool.inputs(first, bundle)["guidance"] == 1.5
+    assert pool.inputs(first, bundle) == pool.inputs(named, bundle)
+    assert pool.inputs(tiny_recipe(tiny_bundle, pool__guidance=2.0), bundle)["guidance"] == 2.0
+
+
+def test_the_shipped_demo_pool_is_fresh_with_and_without_the_key(tmp_path):
+    with Studio(tmp_path / "ws", "fashion-mnist", demo=True) as studio:
+        for guidance in (None, 1.5):
+            studio.set({"pool.guidance": guidance})
+            assert studio.status()["pool"].state == studio.status()["score"].state == "fresh"
+
+
 def test_some_classes_only(tmp_path, tiny_bundle):
     ws = generated(tmp_path / "ws", tiny_bundle, pool__classes=[2, 0])
     assert ws.pool().counts.tolist() == [6, 0, 6]

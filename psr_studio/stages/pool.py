@@ -60,6 +60,11 @@ def plan(recipe: Recipe, bundle: Bundle) -> list[PartPlan]:
     ]
 
 
+def guidance(recipe: Recipe, bundle: Bundle) -> float:
+    """The guidance scale of the recipe, the bundle's own when it names none."""
+    return bundle.guidance if recipe.pool.guidance is None else recipe.pool.guidance
+
+
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
     chosen = recipe.pool
@@ -68,7 +73,7 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
         "generator": bundle.identity("generator"),
         "sampler": chosen.sampler,
         "steps": chosen.steps,
-        "guidance": chosen.guidance,
+        "guidance": guidance(recipe, bundle),
         "seed": chosen.seed,
     }
 
@@ -166,7 +171,7 @@ class _Sampler:
         self.generator = bundle.generator(device, dtype)
         self.codec = bundle.codec(device)
         chosen = recipe.pool
-        self.how = Sampling(sampler=chosen.sampler, steps=chosen.steps, guidance=chosen.guidance)
+        self.how = Sampling(sampler=chosen.sampler, steps=chosen.steps, guidance=guidance(recipe, bundle))
         self.settings = {
             **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
             "bundle": bundle.name,

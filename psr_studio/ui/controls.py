@@ -24,18 +24,24 @@ class Settings:
     Args:
         owner: whose recipe is shown.
         choices: (name, value) pairs for keys whose choices the recipe does not know.
+        own: what is shown for keys that the recipe leaves to the bundle.
     """
 
-    def __init__(self, owner: HasRecipe, choices: Mapping[str, Sequence[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        owner: HasRecipe,
+        choices: Mapping[str, Sequence[Any]] | None = None,
+        own: Mapping[str, Any] | None = None,
+    ) -> None:
         self._owner = owner
         self._choices = dict(choices or {})
+        self._bundles_own = dict(own or {})
         self.controls: dict[str, gr.components.Component] = {}
 
     def add(self, *keys: str, **more: Any) -> None:
         """Draw controls here; `more` goes to each of them."""
         for key in keys:
-            value = _shown(self._owner.recipe.value(key))
-            self.controls[key] = _control(key, value, self._choices.get(key), more)
+            self.controls[key] = _control(key, self._value(key), self._choices.get(key), more)
 
     def grid(self, *keys: str, columns: int = 2) -> None:
         """Draw controls in rows of `columns`."""
@@ -54,11 +60,15 @@ class Settings:
 
     def values(self) -> list[Any]:
         """Values for the controls, as the recipe is now."""
-        return [_shown(self._owner.recipe.value(key)) for key in self.controls]
+        return [self._value(key) for key in self.controls]
 
     def read(self, given: Sequence[Any]) -> dict[str, Any]:
         """What an event was given, by dotted key, as the recipe takes it."""
         return {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
+
+    def _value(self, key: str) -> Any:
+        value = self._owner.recipe.value(key)
+        return _shown(self._bundles_own.get(key) if value is None else value)
 
 
 def _field(key: str) -> Field:

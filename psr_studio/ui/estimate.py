@@ -23,20 +23,22 @@ class Speeds:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "speeds.json"
 
-    def note(self, job: JobState, recipe: Recipe) -> None:
+    def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
         if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps({**self._all(), recipe.device: job.rate * passes(recipe)}))
+            self._path.write_text(
+                json.dumps({**self._all(), recipe.device: job.rate * passes(recipe, bundle)})
+            )
         except OSError as err:
             LOG.warning("the speed is not kept: %s", err)
 
-    def seconds(self, recipe: Recipe, n_images: int) -> float | None:
+    def seconds(self, recipe: Recipe, bundle: Bundle, n_images: int) -> float | None:
         """Seconds to generate so many images, None while no speed is known on this device."""
         speed = self._all().get(recipe.device)
-        return n_images * passes(recipe) / speed if speed else None
+        return n_images * passes(recipe, bundle) / speed if speed else None
 
     def _all(self) -> dict[str, float]:
         try:
@@ -45,9 +47,9 @@ class Speeds:
             return {}
 
 
-def passes(recipe: Recipe) -> int:
+def passes(recipe: Recipe, bundle: Bundle) -> int:
     """Passes through the generator per image: guidance doubles them."""
-    return recipe.pool.steps * (1 if recipe.pool.guidance == 1 else 2)
+    return recipe.pool.steps * (1 if pool.guidance(recipe, bundle) == 1 else 2)
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
@@ -66,7 +68,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
         if missing < total
         else f"Makes {plural(total, 'candidate')}"
     )
-    seconds = speeds.seconds(recipe, missing)
+    seconds = speeds.seconds(recipe, bundle, missing)
     if seconds is None:
         return f"{what}. How long it takes is known after the first run here."
     return f"{what}, about {duration(seconds)} at the speed last measured here."

@@ -27,7 +27,8 @@ class PoolTab:
         self.jobs = JobPanel(screen, ("pool", "score"))
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
-        self.settings = Settings(screen.studio, {"pool.classes": self.class_choices})
+        own = {"pool.guidance": screen.studio.bundle.guidance}
+        self.settings = Settings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
 
     def build(self) -> None:

@@ -78,7 +78,7 @@ class Screen:
         return self.worker.submit(stage, after=after, **values)
 
     def _job_ended(self, job: JobState) -> None:
-        self.speeds.note(job, self.studio.recipe)
+        self.speeds.note(job, self.studio.recipe, self.studio.bundle)
         self.forget_status()
 
     def status(self) -> dict[str, StageStatus]:
