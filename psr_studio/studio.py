@@ -48,6 +48,11 @@ class SelectionArrays:
     def __len__(self) -> int:
         return len(self.candidate_ids)
 
+    @property
+    def indices(self) -> np.ndarray:
+        """(k,) int64: `positions` under the name that `Selection` gives its picks."""
+        return self.positions
+
 
 class Studio(Curating):
     """A workspace opened for work; close it, or use it in a `with` block.

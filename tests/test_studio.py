@@ -132,6 +132,7 @@ def test_an_error_on_opening_lets_go_of_the_folder(tmp_path, tiny_bundle):
 
 def test_arrays_are_plain_and_aligned(studio):
     chosen = studio.selection()
+    assert np.array_equal(chosen.indices, chosen.positions)
     n = len(chosen)
     for name, shape in {
         "candidate_ids": (n,), "positions": (n,), "labels": (n,), "scores": (n,), "terms": (n, 3),
