@@ -177,7 +177,7 @@ def test_a_sprite_sheet_holds_every_picture_of_its_class_in_pool_order(client, s
     state = client.get("/psr/curate/state").json()
     tile, columns = state["sprite"]["tile"], state["sprite"]["columns"]
     sheet = np.array(Image.open(io.BytesIO(client.get("/psr/curate/sprites/1.png").content)).convert("LA"))
-    pictures = screen.studio.pool.images(np.flatnonzero(screen.studio.pool.labels == 1))
+    pictures = screen.studio.pool.images_at(np.flatnonzero(screen.studio.pool.labels == 1))
     for i, picture in enumerate(pictures):
         top, left = i // columns * tile, i % columns * tile
         np.testing.assert_array_equal(sheet[top : top + tile, left : left + tile, 0], picture[..., 0])

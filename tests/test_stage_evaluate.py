@@ -70,13 +70,20 @@ def test_images_and_labels_of_each_arm(studio):
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     chosen, pool = studio.selection(), studio.pool
     images, labels, logits = trainer._data(found['selected "current"'], seed=0)
-    assert np.array_equal(images, pool.images(chosen.positions)) and labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.array_equal(images, pool.images_at(chosen.positions)) and labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert np.allclose(torch.softmax(torch.from_numpy(logits.copy()) / 1.5, 1).numpy(), chosen.soft_labels)
     refined, _, q_ref = trainer._data(found['refined "current"'], seed=0)
     assert np.array_equal(refined, studio.refined().images)
     assert np.array_equal(q_ref, logits), "the label is that of the seed, not of the refined image"
     first, labels, _ = trainer._data(found["generate-and-use"], seed=0)
-    assert np.array_equal(first, pool.images([0, 1, 6, 7, 12, 13])) and labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.array_equal(first, pool.images_at([0, 1, 6, 7, 12, 13])) and labels.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
     real, labels, _ = trainer._data(found["random real"], seed=0)
     rows = random_real(studio.bundle, (0, 1, 2), 2, seed=0)
     assert np.array_equal(real, studio.bundle.train_subset[0][rows]) and labels.tolist() == [0, 0, 1, 1, 2, 2]

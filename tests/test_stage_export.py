@@ -43,7 +43,7 @@ def test_image_folder_reads_it_in_label_order(studio):
     assert found.classes == FOLDERS and found.targets == [0, 0, 1, 1, 2, 2]
     pool, chosen = studio.pool, studio.selection()
     for (path, _), position in zip(found.samples, chosen.positions, strict=True):
-        assert np.array_equal(pixels(Path(path)), pool.images([position])[0, ..., 0])
+        assert np.array_equal(pixels(Path(path)), pool.images_at([position])[0, ..., 0])
 
 
 @pytest.mark.parametrize("formats", [["folder"], FORMATS])
@@ -138,7 +138,7 @@ def test_dd_ranking_tensors_are_normalised_and_labels_are_logits(studio):
     images = load_file(folder / "images.safetensors")["images"]
     assert images.shape == (6, 1, 12, 12) and images.dtype == np.float32
     chosen = studio.selection()
-    raw = studio.pool.images(chosen.positions).transpose(0, 3, 1, 2)
+    raw = studio.pool.images_at(chosen.positions).transpose(0, 3, 1, 2)
     assert np.allclose(images * 0.25 + 0.5, raw / 255, atol=1e-6)
     logits = load_file(folder / "soft_labels.safetensors")["labels"]
     assert np.array_equal(logits, studio.scores.logits[chosen.positions])

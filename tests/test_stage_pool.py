@@ -69,7 +69,7 @@ def test_every_class_gets_its_candidates_in_order(tmp_path, tiny_bundle):
         assert found.candidate_ids.tolist() == [candidate_id(c, i) for c, i in wanted]
         assert found.seeds.tolist() == [candidate_seed(0, c, i) for c, i in wanted]
         assert found.latents.shape == (18, *LATENT) and found.latents.dtype == np.float32
-        assert found.images().shape == (18, SIZE, SIZE, 1) and found.images().dtype == np.uint8
+        assert found.images.shape == (18, SIZE, SIZE, 1) and found.images.dtype == np.uint8
         assert found.settings["sampler"] == "ddpm" and found.settings["steps"] == 3
     assert [e.done for e in events] == sorted(e.done for e in events), "done never falls"
     assert events[-1].done == events[-1].total == 18
@@ -83,7 +83,7 @@ def test_the_stored_pictures_are_the_decoded_latents(tmp_path, tiny_bundle):
     ws = generated(tmp_path / "ws", tiny_bundle)
     codec = load_bundle(tiny_bundle).codec(torch.device("cpu"))
     found = ws.pool()
-    assert np.array_equal(found.images(), codec.decode_uint8(torch.from_numpy(found.latents.copy())))
+    assert np.array_equal(found.images, codec.decode_uint8(torch.from_numpy(found.latents.copy())))
 
 
 def test_a_second_run_does_nothing(tmp_path, tiny_bundle):

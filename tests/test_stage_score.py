@@ -20,7 +20,7 @@ def test_scores_are_the_teachers_answers_on_the_stored_pictures(studio):
     from psr_studio.models.codec import from_uint8
 
     teacher = studio.bundle.teacher(torch.device("cpu"))
-    logits, embeddings = teacher.predict(from_uint8(studio.pool.images()))
+    logits, embeddings = teacher.predict(from_uint8(studio.pool.images))
     assert studio.scores.logits.shape == (18, 3) and studio.scores.embeddings.shape == (18, EMBEDDING)
     assert np.allclose(studio.scores.logits, logits.numpy(), atol=1e-5)
     assert np.allclose(studio.scores.embeddings, embeddings.numpy(), atol=1e-5)

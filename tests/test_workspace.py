@@ -81,7 +81,7 @@ def test_the_pool_comes_back_in_order_of_class_and_index(workspace, pool_part):
         (pool.candidate_ids, "candidate_ids"),
         (pool.seeds, "seeds"),
         (pool.latents, "latents"),
-        (pool.images(), "images"),
+        (pool.images, "images"),
     ):
         expected = np.concatenate([getattr(part, field) for part in ordered])
         assert stored.dtype == expected.dtype and stored.shape == expected.shape
@@ -95,8 +95,8 @@ def test_some_positions_are_the_same_rows_as_all(filled):
     pool = filled.pool()
     positions = np.array([17, 0, 5, 5, 9])
     assert np.array_equal(pool.latents_at(positions), pool.latents[positions])
-    assert np.array_equal(pool.images(positions), pool.images()[positions])
-    assert np.array_equal(decode_png(pool.png(9)), pool.images([9])[0])
+    assert np.array_equal(pool.images_at(positions), pool.images[positions])
+    assert np.array_equal(decode_png(pool.png(9)), pool.images_at([9])[0])
     assert np.array_equal(pool.positions(pool.candidate_ids[positions]), positions)
     err = refused(pool.positions, [0, 999, 7])
     assert err.problem == "Candidates 999, 7 are not in the pool of 18 candidates."
@@ -104,7 +104,7 @@ def test_some_positions_are_the_same_rows_as_all(filled):
 
 def test_an_empty_pool_is_no_error(workspace):
     pool = workspace.pool()
-    assert len(pool) == 0 and pool.latents.shape == (0, 0, 0, 0) and pool.images().shape == (0, 0, 0, 0)
+    assert len(pool) == 0 and pool.latents.shape == (0, 0, 0, 0) and pool.images.shape == (0, 0, 0, 0)
     assert pool.counts.tolist() == [] and pool.settings == {}
 
 
@@ -211,7 +211,7 @@ def test_datasets_reads_pictures_and_class_names(filled, tmp_path):
     assert rows.features["class"].names == list(CLASS_NAMES)
     assert rows["class"] == filled.pool().labels.tolist()
     pool = filled.pool()
-    assert np.array_equal(np.asarray(rows[7]["image"])[..., None], pool.images([7])[0])
+    assert np.array_equal(np.asarray(rows[7]["image"])[..., None], pool.images_at([7])[0])
     assert np.array_equal(np.float32(rows[7]["latent"]), pool.latents[7].reshape(-1))
     assert rows[0]["generator"] == "sampler=ddim, steps=4"
 
@@ -285,7 +285,7 @@ def test_a_truncated_part_is_named_and_the_rest_stays_usable(filled):
     assert pool.counts.tolist() == [6, 3, 6]
     assert [broken.path for broken in pool.broken] == [path]
     assert pool.broken[0].reason.startswith(f'The file "{path}" is damaged: ')
-    assert pool.images().shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
+    assert pool.images.shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
     assert len(filled.scores(TEACHER).logits) == 15
     err = refused(read_info, path)
     assert err.fix == (
@@ -329,16 +329,16 @@ def test_a_corrupt_picture_is_named_and_the_rest_stays_usable(filled, pool_part)
     _write_with_picture(path, part, bad_row=2)
     pool = filled.pool()
     position = int(pool.positions([candidate_id(1, 5)])[0])
-    err = refused(pool.images)
+    err = refused(lambda: pool.images)
     assert err.problem.startswith(
         f'The file "{path}" is damaged: the picture of candidate 1000005 cannot be read'
     )
     assert " object at " not in err.problem
-    images = pool.images(strict=False)
+    images = pool.images_at(None, strict=False)
     assert (images[position] == 128).all() and [b.path for b in pool.broken] == [path]
     good = np.delete(np.arange(18), position)
-    assert np.array_equal(pool.images(good), images[good])
-    pool.images(strict=False)
+    assert np.array_equal(pool.images_at(good), images[good])
+    pool.images_at(None, strict=False)
     assert len(pool.broken) == 1, "named once"
 
 

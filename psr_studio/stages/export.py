@@ -170,7 +170,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         images = refined.images[[place[cid] for cid in ids]]
         pngs = [encode_png(image) for image in images]
     else:
-        images, pngs = pool.images(at), [pool.png(int(position)) for position in at]
+        images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
     return ExportSet(
         class_names=bundle.class_names,
         pngs=pngs,

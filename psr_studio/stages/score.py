@@ -107,7 +107,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     done = found
     for part in missing:
         name = bundle.class_names[part.class_id]
-        images = pool.images(pool.positions(part.candidate_ids), strict=False)
+        images = pool.images_at(pool.positions(part.candidate_ids), strict=False)
         if any(broken.path == part.path for broken in pool.broken):
             continue
         logits, embeddings = [], []

@@ -167,7 +167,7 @@ def _pool_hash(ws: Workspace, bundle: Bundle, live: LiveSelection, result: LiveR
 def _previews(ws: Workspace, result: LiveResult) -> tuple[np.ndarray, ...]:
     """The first picks of the classes, in turn."""
     firsts = [picks[rank] for rank in range(result.ipc) for picks in result.picks if rank < len(picks)]
-    return tuple(ws.pool().images(firsts[:N_PREVIEWS], strict=False))
+    return tuple(ws.pool().images_at(firsts[:N_PREVIEWS], strict=False))
 
 
 def soften(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -76,7 +76,7 @@ class Trainer:
         at = pool.positions(ids)
         logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits[at]
         if arm.form != "refined":
-            return pool.images(at), pool.labels[at], logits
+            return pool.images_at(at), pool.labels[at], logits
         refined = self.ws.refined(arm.selection)
         place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
         return refined.images[[place[cid] for cid in ids]], pool.labels[at], logits

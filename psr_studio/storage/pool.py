@@ -132,10 +132,13 @@ class Pool:
         """The stored PNG of one candidate, byte for byte; WorkspaceError when its part cannot be read."""
         return self._part_pngs(int(self._part_of[position]))[int(self._row_of[position])]
 
-    def images(
-        self, positions: Sequence[int] | np.ndarray | None = None, *, strict: bool = True
-    ) -> np.ndarray:
-        """Pictures uint8 (n, H, W, C), of all candidates when `positions` is None.
+    @property
+    def images(self) -> np.ndarray:
+        """All pictures uint8 (N, H, W, C), decoded anew each time. For a few of them see `images_at`."""
+        return self.images_at(None)
+
+    def images_at(self, positions: Sequence[int] | np.ndarray | None, *, strict: bool = True) -> np.ndarray:
+        """Pictures uint8 (n, H, W, C) of some positions, in that order; None means all.
 
         A damaged picture is a WorkspaceError naming file and candidate; with `strict=False` it is a grey
         tile, and its file is added to `broken`.

@@ -115,7 +115,7 @@ class Curation:
         key = (pool.content_hash(), class_id, columns, tile)
         if (sheet := self.sheets.get(key)) is None:
             sheet = sheet_png(
-                pool.images(np.flatnonzero(pool.labels == class_id), strict=False), tile, columns
+                pool.images_at(np.flatnonzero(pool.labels == class_id), strict=False), tile, columns
             )
             self.sheets.put(key, sheet)
         return sheet

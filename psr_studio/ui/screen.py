@@ -124,7 +124,7 @@ class Screen:
             members = np.flatnonzero(pool.labels == class_id)[:n]
             columns = max(SHEET_COLUMNS[0], min(SHEET_COLUMNS[1], round((2 * len(members)) ** 0.5)))
             tile = tile_size(pool.image_shape, columns)
-            sheet = sheet_png(pool.images(members, strict=False), tile, columns, gap=1 + tile // 32)
+            sheet = sheet_png(pool.images_at(members, strict=False), tile, columns, gap=1 + tile // 32)
             self.curation.sheets.put(key, sheet)
         return sheet
 
