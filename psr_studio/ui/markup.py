@@ -60,6 +60,8 @@ def job_card(job: JobState, again: str) -> str:
     Args:
         again: the sentence for a job that was cut short, such as 'Press "Generate" to go on.'
     """
+    if job.state == "done":
+        return _done_card(job)
     percent = f"{100 * job.fraction:.0f} %" if job.total else ""
     head = f"<strong>{TITLES[job.stage]}</strong><span>{escape(STATES[job.state])} {percent}</span>"
     rows = [f'<div class="psr-job-head">{head}</div>']
@@ -76,11 +78,23 @@ def job_card(job: JobState, again: str) -> str:
     return f"<div {facts}>{''.join(rows)}</div>"
 
 
+def _done_card(job: JobState) -> str:
+    """One line: the results themselves stand below it."""
+    facts = " · ".join(filter(None, [_facts(job), job.message]))
+    head = f"<strong>{TITLES[job.stage]}: done</strong><span>{escape(facts)}</span>"
+    row = f'<div class="psr-job-head">{head}</div>'
+    return f'<div class="psr-card-box psr-job" data-state="done" data-stage="{job.stage}">{row}</div>'
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.3g} per second" if rate >= 0.1 else f"{60 * rate:.2g} per minute"
+
+
 def _facts(job: JobState) -> str:
     """ "120 of 600 · 14.2 per second · 34 s left"."""
     facts = [f"{job.done:,} of {job.total:,}"] if job.total else []
     if job.state == "running":
-        facts += [f"{job.rate:.3g} per second"] if job.rate > 0 else []
+        facts += [_rate(job.rate)] if job.rate > 0 else []
         facts += [f"about {duration(job.eta_seconds)} left"] if job.eta_seconds else []
         facts += {"now": ["stopping"], "after part": ["stopping after this part"]}.get(job.stopping, [])
     facts += [duration(job.seconds)] if job.seconds >= 1 else []

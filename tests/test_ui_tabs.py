@@ -1,0 +1,102 @@
+"""The tabs fill every component they announce, at every stage of a workspace, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import unescape
+
+import gradio as gr
+import pytest
+from tiny import finish, tiny_recipe
+
+from psr_studio.studio import Studio
+from psr_studio.ui.curate_tab import CuratePool, CurateTab, saved_status
+from psr_studio.ui.evaluate_tab import EvaluateTab
+from psr_studio.ui.export_tab import ExportTab
+from psr_studio.ui.picker import LIVE, SelectionPicker, settings_of
+from psr_studio.ui.pool_tab import PoolTab
+from psr_studio.ui.refine_tab import RefineTab
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.topbar import TopBar
+
+
+@pytest.fixture
+def screen(studio) -> Iterator[Screen]:
+    found = Screen(studio)
+    yield found
+    found.close()
+
+
+def drawn(screen: Screen) -> dict[str, str]:
+    """Every pane's values as one text; each must have a value per component, and a version that is stable."""
+    tabs = {t.__name__: t(screen) for t in (TopBar, PoolTab, CurateTab, RefineTab, EvaluateTab, ExportTab)}
+    with gr.Blocks():
+        for tab in tabs.values():
+            tab.build()
+    panes = {**tabs, "CuratePool": CuratePool(tabs["CurateTab"])}
+    for name in ("PoolTab", "RefineTab", "EvaluateTab", "ExportTab"):
+        panes |= {f"{name}.jobs": tabs[name].jobs, f"{name}.settings": tabs[name].settings}
+    texts = {}
+    for name, pane in panes.items():
+        values = pane.values()
+        assert len(values) == len(pane.outputs), name
+        assert repr(pane.version()) == repr(pane.version()), name
+        texts[name] = unescape(" ".join(str(v.value) if hasattr(v, "value") else str(v) for v in values))
+    return texts
+
+
+def test_an_empty_workspace_says_what_to_press(tmp_path, tiny_bundle):
+    screen = Screen(Studio(tmp_path / "empty", tiny_recipe(tiny_bundle)))
+    try:
+        texts = drawn(screen)
+    finally:
+        screen.close()
+    assert 'Press "Generate"' in texts["PoolTab"] and "Pool: missing" in texts["PoolTab"]
+    assert 'Press "Refine"' in texts["RefineTab"] and 'Press "Evaluate"' in texts["EvaluateTab"]
+    assert 'Press "Export"' in texts["ExportTab"]
+
+
+def test_a_finished_workspace_shows_pairs_curves_table_and_zip(screen):
+    studio = screen.studio
+    for stage in (studio.refine, studio.evaluate, studio.export):
+        finish(stage())
+    texts = drawn(screen)
+    assert texts["RefineTab"].count("psr-pair") >= 2 and "moved" in texts["RefineTab"]
+    for arm in ("refined", "selected", "random real", "generate-and-use", "hard"):
+        assert arm in texts["EvaluateTab"], "an accuracy never stands alone"
+    assert "±" in texts["EvaluateTab"] and "set.zip" in texts["ExportTab"]
+    assert "'fresh'" in texts["TopBar"] and "'missing'" not in texts["TopBar"]
+
+
+def test_versions_change_with_what_is_shown(screen):
+    with gr.Blocks():
+        tab = RefineTab(screen)
+        tab.build()
+    before = tab.version()
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert tab.version() != before
+
+
+def test_a_moved_slider_is_said_to_be_unsaved(screen):
+    assert saved_status(screen).state == "fresh"
+    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    found = saved_status(screen)
+    assert found.state == "stale" and found.reason == '"current" holds another selection than the screen.'
+    screen.studio.save_selection("mine")
+    screen.forget_status()
+    assert saved_status(screen).state == "fresh"
+
+
+def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
+    screen.curation.select({"ipc": 4, "gamma": 9.0})
+    screen.studio.save_selection("wide")
+    screen.curation.select({"ipc": 1})
+    picker = SelectionPicker(screen, live=True)
+    screen.studio.set(picker.use(LIVE))
+    assert screen.studio.recipe.select.ipc == 1 and screen.studio.recipe.select.name == "current"
+    screen.studio.set(picker.use("wide"))
+    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.select.gamma == 9.0
+    record = screen.studio.workspace.ledger.selection("wide")
+    assert settings_of(record, screen.studio.recipe)["select.name"] == "wide"
+    assert screen.studio.status()["select"].state == "fresh"
