@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
     _workspace_flags(_command(commands, "run", "Do all steps and print the table.", _run_all))
     _workspace_flags(_command(commands, "status", "Say which steps are fresh, stale or missing.", _status))
+    _bench_flags(_command(commands, "bench", "Measure how fast this machine does each step.", _bench))
     _doctor_flags(_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor))
     _preset_flags(_command(commands, "presets", "List the presets, or show one with all settings.", _presets))
     _train_flags(_command(commands, "train-bundle", "Train an embedded bundle from its data.", _train_bundle))
@@ -104,6 +105,24 @@ def _doctor_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w", "--workspace", default=DEFAULT_WORKSPACE, metavar="W", help="whose disk to look at"
     )
+
+
+def _bench_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p", "--preset", default="fashion-mnist", metavar="P", help='preset (default: "%(default)s")'
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="change a setting, such as pool.steps=25; may be given again and again",
+    )
+    parser.add_argument(
+        "--images", type=int, default=20, metavar="N", help="candidates per class (default: 20)"
+    )
+    parser.add_argument("--out", metavar="FILE", help="also write the figures and their conditions as JSON")
 
 
 def _preset_flags(parser: argparse.ArgumentParser) -> None:
@@ -199,6 +218,29 @@ def _summary_text(studio: Studio) -> str:
     if found.replaces:
         lines.append("It replaces the export that is there.")
     return "\n".join(lines)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    import json
+
+    from psr_studio.bench import bench, conditions
+
+    recipe = load_recipe(args.preset).with_values(dict(map(parse_assignment, args.assignments)))
+    if args.images < 2:
+        raise StudioError(
+            f"{args.images} candidates per class are asked for, but bench needs 2.", "Raise --images."
+        )
+    figures = []
+    for figure in bench(recipe, args.images):
+        figures.append(figure)
+        print(f"{figure.name:40} {figure.value:10.1f} {figure.unit}", flush=True)
+    stated = conditions(recipe)
+    print(", ".join(f"{key} {value}" for key, value in stated.items()))
+    if args.out:
+        rows = [{"name": f.name, "value": round(f.value, 3), "unit": f.unit} for f in figures]
+        made = {"command": "psr-studio " + " ".join(sys.argv[1:]), **stated, "figures": rows}
+        Path(args.out).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    return DONE
 
 
 def _doctor(args: argparse.Namespace) -> int:

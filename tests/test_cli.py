@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "run",
+    "bench",
     "doctor",
     "train-bundle",
     "presets",
@@ -126,18 +128,17 @@ def test_ctrl_c_says_what_is_kept(call, monkeypatch, capsys):
 
 
 def test_what_is_unforeseen_goes_to_the_log(call, tiny_bundle, tmp_path):
-    """A bundle.toml without class names is not the user's mistake: a line for them, a traceback for us."""
+    """A picture of one dimension in bundle.toml: a line for the user, a traceback for us."""
     broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
     index = broken / "bundle.toml"
-    index.write_text(index.read_text().replace("class_names", "klass_names"))
+    index.write_text(re.sub(r"image_shape = .*", "image_shape = [12]", index.read_text()))
     status, out, err = call("generate", "--set", f"bundle={broken}", "-q")
     assert status == 1
-    assert err.splitlines() == [
-        "Something unforeseen stopped \"generate\": KeyError: 'class_names'",
-        f"The details are in {tmp_path / 'ws' / 'log.txt'}.",
-    ]
+    said, where = err.splitlines()
+    assert said.startswith('Something unforeseen stopped "generate": ValueError: not enough values to unpack')
+    assert where == f"The details are in {tmp_path / 'ws' / 'log.txt'}."
     log = (tmp_path / "ws" / "log.txt").read_text()
-    assert log.startswith(f"psr-studio {__version__} generate\nTraceback") and "KeyError" in log
+    assert log.startswith(f"psr-studio {__version__} generate\nTraceback") and "ValueError" in log
 
 
 def test_presets_and_settings_are_listed(capsys):
@@ -227,3 +228,25 @@ def test_a_terminal_gets_one_moving_line_and_a_pipe_sparse_ones():
     quiet = io.StringIO()
     ProgressLine(quiet, quiet=True).show(events[-1])
     assert quiet.getvalue() == ""
+
+
+def test_bench_measures_every_step_and_writes_its_conditions(preset, tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    assert main(["bench", "--preset", str(preset), "--images", "4", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    made = json.loads(out.read_text())
+    assert [figure["unit"] for figure in made["figures"]] == [
+        "images/s",
+        "images/s",
+        "ms",
+        "latents/s",
+        "images/s",
+    ]
+    assert all(figure["value"] > 0 and figure["name"] in printed for figure in made["figures"])
+    assert {"device", "threads", "dtype", "torch", "command"} <= made.keys()
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_bench_needs_two_candidates(preset, capsys):
+    assert main(["bench", "--preset", str(preset), "--images", "1"]) == 2
+    assert "1 candidates per class are asked for, but bench needs 2." in capsys.readouterr().err
