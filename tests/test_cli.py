@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_errors_are_two_lines_and_status_2(call):
     assert problem.startswith("There is no pool in the workspace") and "psr-studio generate" in fix
 
 
-def test_ctrl_c_says_what_is_kept(call, monkeypatch, capsys):
+def test_ctrl_c_says_what_is_kept(call, monkeypatch, request):
     """Interrupted when the first part is written: status 130, and the same command goes on from there."""
 
     class Interrupting(io.StringIO):
@@ -118,6 +119,9 @@ def test_ctrl_c_says_what_is_kept(call, monkeypatch, capsys):
             return super().write(text)
 
     stream = Interrupting()
+    # A shell starts what runs in the background with SIGINT ignored, and then nothing would be raised.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with monkeypatch.context() as patched:
         patched.setattr("sys.stderr", stream)
         assert call("generate")[0] == 130
