@@ -123,6 +123,16 @@ def curate(page: Any) -> None:
     page.wait_for_selector("#psr-curate-status [data-state='fresh']")
 
 
+def refused(page: Any) -> None:
+    """A value out of range is refused in the words on the screen, and nothing runs."""
+    epochs = page.get_by_label("Epochs")
+    before = epochs.input_value()
+    epochs.fill("0")
+    page.click("#psr-evaluate")
+    page.get_by_text('"Epochs" is 0, but it must be from 1 to').wait_for()
+    epochs.fill(before)
+
+
 def download(page: Any) -> zipfile.ZipFile:
     with page.expect_download() as saved:
         page.click(".psr-download")
@@ -149,6 +159,7 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
         run_step(page, "#psr-refine", "refine", "refine")
         page.wait_for_selector("#psr-pairs .psr-pair img")
         open_tab(page, "evaluate")
+        refused(page)
         run_step(page, "#psr-evaluate", "evaluate", "evaluate")
         page.wait_for_selector("#psr-results tbody tr >> nth=4")
         assert page.locator("#psr-results tbody tr").count() == 5, (

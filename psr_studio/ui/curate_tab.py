@@ -12,7 +12,7 @@ from psr_studio.ui.curate_island import curate_island
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.picker import CURRENT
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, plural, said
+from psr_studio.ui.words import PRESSED, QUIET, plural, said
 from psr_studio.workspace import StageStatus
 
 SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
@@ -46,9 +46,9 @@ class CurateTab:
 
     def connect(self, tabs: gr.Tabs) -> None:
         """Events."""
-        self.save.click(said(self._save), self.name, self.status, **QUIET)
+        self.save.click(said(self._save), self.name, self.status, **PRESSED)
         self.to_refine.click(lambda: gr.Tabs(selected="refine"), None, tabs, **QUIET)
-        self.to_export.click(said(self._save), self.name, self.status, **QUIET).success(
+        self.to_export.click(said(self._save), self.name, self.status, **PRESSED).success(
             lambda: gr.Tabs(selected="export"), None, tabs, **QUIET
         )
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)

@@ -16,7 +16,7 @@ from psr_studio.ui.markup import note, status_line, table
 from psr_studio.ui.picker import SelectionPicker
 from psr_studio.ui.plots import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, said
+from psr_studio.ui.words import PRESSED, said
 from psr_studio.workspace import stable_hash
 
 STUDENTS = [
@@ -70,7 +70,7 @@ class EvaluateTab:
     def connect(self) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **QUIET
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
         )
 
     @property
@@ -110,7 +110,9 @@ class EvaluateTab:
         ]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        self.screen.submit("evaluate", {**self.picker.use(name), **self.settings.read(given)})
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        self.screen.submit("evaluate", {**self.picker.use(name), **values})
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:

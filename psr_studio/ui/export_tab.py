@@ -16,7 +16,7 @@ from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import card, download, error, note, status_line, tree
 from psr_studio.ui.picker import SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, plural, said
+from psr_studio.ui.words import PRESSED, QUIET, plural, said
 
 SHOWN_FILES = 3  # of each folder
 
@@ -50,7 +50,7 @@ class ExportTab:
     def connect(self) -> None:
         """Events."""
         inputs = [self.picker.dropdown, *self.settings.outputs]
-        self.run.click(said(self._run), inputs, self.jobs.outputs, **QUIET)
+        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED)
         self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
 
     @property
@@ -69,7 +69,9 @@ class ExportTab:
         return [status_line(self.screen.status()["export"]), self.picker.update(), self._written()]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        self.screen.submit("export", {**self.picker.use(name), **self.settings.read(given)})
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        self.screen.submit("export", {**self.picker.use(name), **values})
         return self.jobs.values()
 
     def _dry_run(self, name: str | None, *given: Any) -> str:

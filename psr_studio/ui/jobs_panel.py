@@ -10,7 +10,7 @@ import gradio as gr
 from psr_studio.jobs import JobState
 from psr_studio.ui.markup import job_card, note
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, STAGE_NAMES, said
+from psr_studio.ui.words import PRESSED, STAGE_NAMES, said
 
 STOPS = {"after": "Stop after this part", "now": "Stop now"}
 
@@ -39,8 +39,8 @@ class JobPanel:
             self.now = gr.Button(
                 STOPS["now"], size="sm", variant="stop", visible=False, elem_id=f"psr-stop-now-{first}"
             )
-        self.after.click(said(self._stop_after), None, self.outputs, **QUIET)
-        self.now.click(said(self._stop_now), None, self.outputs, **QUIET)
+        self.after.click(said(self._stop_after), None, self.outputs, **PRESSED)
+        self.now.click(said(self._stop_now), None, self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -21,7 +21,7 @@ class SelectionPicker:
     """A dropdown of selections.
 
     Args:
-        live: offer the sliders as they stand; choosing that saves them as "current".
+        live: propose the sliders as they stand, which are saved as "current" when used; else a saved one.
     """
 
     def __init__(self, screen: Screen, live: bool) -> None:
@@ -34,7 +34,7 @@ class SelectionPicker:
             self._choices(),
             value=self._value(),
             label="Selection",
-            info="Saved selections are made on the Curate tab.",
+            info="Others are saved on the Curate tab.",
             elem_id=elem_id,
         )
 
@@ -64,14 +64,14 @@ class SelectionPicker:
     def _choices(self) -> list[tuple[str, str]]:
         saved = self.screen.studio.workspace.ledger.selections()
         named = [(f"{r.name} ({plural(len(r.candidate_ids), 'image')})", r.name) for r in reversed(saved)]
-        return [*([("As on the Curate tab now", LIVE)] if self.live else []), *named]
+        return [("As on the Curate tab now", LIVE), *named]
 
-    def _value(self) -> str | None:
-        if self.live:
-            return LIVE
-        names = [value for _, value in self._choices()]
+    def _value(self) -> str:
+        saved = [record.name for record in self.screen.studio.workspace.ledger.selections()]
         wanted = self.screen.studio.recipe.select.name
-        return wanted if wanted in names else names[0] if names else None
+        if self.live or not saved:
+            return LIVE
+        return wanted if wanted in saved else saved[-1]
 
 
 def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from psr_studio.ui.estimate import cost_text
 from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, plural, said
+from psr_studio.ui.words import PRESSED, QUIET, plural, said
 
 SHEET_IMAGES = 200
 
@@ -63,8 +63,8 @@ class PoolTab:
             **QUIET,
         )
         everything = [*self.scoring.outputs, self.then_score, *inputs]
-        self.generate.click(said(self._generate), everything, self.jobs.outputs, **QUIET)
-        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **QUIET)
+        self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
+        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
 
     @property
@@ -94,14 +94,18 @@ class PoolTab:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
         studio = self.screen.studio
         try:
-            recipe = studio.recipe.with_values(self.settings.read(given))
+            recipe = studio.recipe.with_values(self._values(given))
             return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.speeds))
         except StudioError as err:
             return error(err.problem, err.fix)
 
+    def _values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
+        return {**self.settings.read(given), "select.ipc": self.screen.studio.curate_settings()["ipc"]}
+
     def _generate(self, *given: Any) -> list[Any]:
         n = len(self.scoring.outputs)
-        scoring, then_score, values = given[:n], given[n], self.settings.read(given[n + 1 :])
+        scoring, then_score, values = given[:n], given[n], self._values(given[n + 1 :])
         job = self.screen.submit("pool", values)
         if then_score:
             self.screen.submit("score", self.scoring.read(scoring), after=job)

@@ -16,7 +16,7 @@ from psr_studio.ui.markup import error, note, pair, pairs, status_line
 from psr_studio.ui.picker import SelectionPicker
 from psr_studio.ui.plots import loss_figure
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import QUIET, said
+from psr_studio.ui.words import PRESSED, QUIET, said
 from psr_studio.workspace import Refined
 
 ABOUT = (
@@ -58,7 +58,7 @@ class RefineTab:
     def connect(self) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **QUIET
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
         )
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 

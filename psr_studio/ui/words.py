@@ -69,6 +69,8 @@ STAGE_NAMES = {
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# For buttons: errors and notices reach the page through the queue only.
+PRESSED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "once"}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,9 +95,13 @@ def said(handler: Callable[P, R]) -> Callable[P, R]:
 
 
 def as_error(err: StudioError) -> gr.Error:
-    """The error as the page shows it; the text is escaped, since the page reads it as HTML."""
-    title, text = on_screen(err.problem), on_screen(err.fix)
-    return gr.Error(escape(text), duration=ERROR_SECONDS, title=escape(title), print_exception=False)
+    """Both sentences as the page shows them; escaped, since the page reads them as HTML.
+
+    They go into the message: the page gives all errors the same title.
+    """
+    problem, fix = escape(on_screen(err.problem)), escape(on_screen(err.fix))
+    text = f"<strong>{problem}</strong><br>{fix}"
+    return gr.Error(text, duration=ERROR_SECONDS, print_exception=False)
 
 
 def duration(seconds: float | None) -> str:
