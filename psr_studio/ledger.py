@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,10 @@ class Ledger(History):
             for row in self._rows("SELECT record FROM selections ORDER BY created, name")
         ]
 
+    def note_selection(self, name: str, note: str) -> None:
+        """Write the user's own words beside a selection; SelectionError when there is none of that name."""
+        self.save_selection(replace(self.selection(name), note=note))
+
     def delete_selection(self, name: str) -> None:
         """Forget a selection; nothing happens when there is none of that name."""
         self._write("DELETE FROM selections WHERE name = ?", name)
@@ -131,7 +135,7 @@ class Ledger(History):
 
 
 def _selection(text: str) -> SelectionRecord:
-    """JSON has text keys only; classes become numbers again."""
+    """JSON has text keys only; classes become numbers again. Rows from before notes and marks have neither."""
     data = json.loads(text)
     for name in ("picks", "scores", "terms", "filled", "shortfall"):
         data[name] = {int(class_id): value for class_id, value in data[name].items()}

@@ -20,6 +20,8 @@ class SelectionRecord:
     settings: dict[str, Any]  # weights, ipc, temperature, selector, seed ...
     inputs_hash: str
     created: float = field(default_factory=time.time)  # seconds since 1970
+    note: str = ""  # the user's own words
+    marks: dict[str, list[int]] = field(default_factory=dict)  # "pin" in pin order and "veto", as they stood
 
     @property
     def candidate_ids(self) -> list[int]:

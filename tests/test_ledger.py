@@ -1,7 +1,9 @@
 """The ledger: undo and redo are inverse, survive a restart, and threads lose nothing."""
 
+import json
 import sqlite3
 import threading
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -150,6 +152,23 @@ def test_a_selection_comes_back_equal(ledger):
     ledger.delete_selection("woof")
     assert len(ledger.selections()) == 1
     ledger.close()
+
+
+def test_a_selection_keeps_its_note_and_the_marks_it_was_made_with(ledger):
+    marked = replace(selection(), note="first try", marks={"pin": [7, 3], "veto": [5]})
+    ledger.save_selection(marked)
+    ledger.note_selection("current", "kept for the talk")
+    assert ledger.selection("current") == replace(marked, note="kept for the talk")
+
+
+def test_a_selection_from_before_notes_and_marks_is_still_read(ledger):
+    """A row as the first release wrote it: the same JSON without the two fields."""
+    record = asdict(selection())
+    del record["note"], record["marks"]
+    with sqlite3.connect(ledger.path) as db:
+        db.execute("INSERT INTO selections VALUES (?, ?, ?)", ("current", 1.0, json.dumps(record)))
+    assert ledger.selection("current") == selection()
+    assert (ledger.selection("current").note, ledger.selection("current").marks) == ("", {})
 
 
 def test_an_unknown_selection_names_those_there_are(ledger):
