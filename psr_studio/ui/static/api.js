@@ -50,6 +50,15 @@ export function createApi({ token, base }) {
   }
 
   const pack = async (response) => decodePack(await response.arrayBuffer());
+  const json = async (path) => (await request(`psr/curate/${path}`, { cache: 'no-store' })).json();
+  const binary = async (path) => pack(await request(`psr/curate/${path}`, { cache: 'no-store' }));
+  const send = (method, path, body) =>
+    request(`psr/curate/${path}`, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: body && JSON.stringify(body),
+    });
+  const named = (name) => `selections/${encodeURIComponent(name)}`;
   const withToken = (path, query = {}) => {
     const url = new URL(path, root);
     for (const [key, value] of Object.entries({ ...query, token })) url.searchParams.set(key, value);
@@ -57,9 +66,23 @@ export function createApi({ token, base }) {
   };
 
   return {
-    state: async () => (await request('psr/curate/state')).json(),
-    points: async () => pack(await request('psr/curate/points.bin', { cache: 'no-store' })),
-    candidate: async (position) => (await request(`psr/curate/candidate/${position}`)).json(),
+    state: () => json('state'),
+    points: () => binary('points.bin'),
+    candidate: (position) => json(`candidate/${position}`),
+    duplicates: () => binary('duplicates.bin'),
+    distributions: (classId = null) => json(`distributions${classId === null ? '' : `?class_id=${classId}`}`),
+    sufficiency: () => json('sufficiency'),
+    history: (limit = 50) => json(`history?limit=${limit}`),
+    command: () => json('command'),
+    selections: () => json('selections'),
+    compare: (a, b) => binary(`compare?${new URLSearchParams({ a, b })}`),
+    saveSelection: (name, note) => send('POST', 'selections', { name, note }),
+    deleteSelection: (name) => send('DELETE', named(name)),
+    editNote: (name, note) => send('PATCH', named(name), { note }),
+    exportPositions: async (positions, name) =>
+      (await send('POST', 'export_positions', { positions, name })).json(),
+    generateMore: async (classes, poolSize) =>
+      (await send('POST', 'generate_more', { classes, pool_size: poolSize })).json(),
     /** The next map, or null while the server has nothing newer than `have`. */
     async map(have) {
       const response = await request(`psr/curate/map.bin?have=${encodeURIComponent(have)}`, {
@@ -67,12 +90,9 @@ export function createApi({ token, base }) {
       });
       return response.status === 204 ? null : pack(response);
     },
-    async post(path, body) {
-      const headers = { 'Content-Type': 'application/json' };
-      return pack(
-        await request(`psr/curate/${path}`, { method: 'POST', headers, body: JSON.stringify(body) }),
-      );
-    },
+    /** An action that selects again: answers with the new selection. */
+    post: async (path, body) => pack(await send('POST', path, body)),
+    restorePath: (name) => `${named(name)}/restore`,
     // Pictures are loaded by the browser itself, which cannot send our header: the token goes into the query.
     spriteUrl: (classId, version) => withToken(`psr/curate/sprites/${classId}.png`, { v: version }),
     imageUrl: (position, version) => withToken(`psr/image/${position}.png`, { v: version }),

@@ -3,10 +3,13 @@
 import { createActions, loadPoints } from './actions.js';
 import { createApi } from './api.js';
 import { Controls } from './controls.js';
+import { createDock } from './dock.js';
 import { button, fill, h } from './dom.js';
 import { Grid } from './grid.js';
 import { Inspector } from './inspector.js';
 import { attachKeys, createHelp, keyTable } from './keys.js';
+import { createLab } from './lab.js';
+import { labState } from './lab_model.js';
 import { followMap } from './map_follow.js';
 import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
 import { ResultStrip } from './result_strip.js';
@@ -15,7 +18,7 @@ import { makeSelection } from './selection.js';
 import { createSprites } from './sprites.js';
 import { INITIAL, createStore } from './store.js';
 
-const STYLES = ['curate.css', 'curate_controls.css', 'curate_map.css', 'curate_panes.css'];
+const STYLES = ['curate.css', 'curate_controls.css', 'curate_map.css', 'curate_panes.css', 'lab_panels.css'];
 let current = null; // Gradio may build the island again: the old one must stop listening
 
 /**
@@ -67,6 +70,7 @@ class Workbench {
       h(
         'div',
         { class: 'psr-panes' },
+        createLab(store, api, actions, () => this.root && this.resize()).node,
         this.scatter.node,
         this.grid.node,
         new Inspector(store, api, getSprites, actions).node,
@@ -86,6 +90,13 @@ class Workbench {
     attachKeys(this.root, this.keys, this.stop.signal);
     store.on(['phase', 'message'], () => this.showPhase());
     this.showPhase();
+  }
+
+  /** The dock's panels, in the order of its rail: one row each, see dock.js. */
+  panels() {
+    return [
+      // { id: 'classes', label: 'Classes', title: 'Classes', iconName: 'classes', node: createClassList(...) },
+    ];
   }
 
   // --- data ------------------------------------------------------------------
@@ -132,6 +143,8 @@ class Workbench {
       redo: info.redo ?? null,
       follow: followsPreset(info),
       notice: info.message ? { problem: info.message, fix: '' } : null,
+      near: null,
+      ...labState(info, store.data),
     });
     this.resize();
     this.scatter.loadColors();

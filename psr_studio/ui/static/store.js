@@ -39,6 +39,15 @@ export const INITIAL = {
   ipc: 10,
   temperature: 1.5,
   follow: true, // weights follow the IPC preset
+  settings: null, // selector, its parameters and the allocation, as the server named them last
+  budgets: null, // images each class gets
+  ownBudgets: {}, // class id -> budget set by hand
+  locked: new Set(), // classes that keep their picks
+  substituted: [], // DGS bins served by a neighbour: [{class_id, bin, wanted, taken_from, count}]
+  near: null, // relative distance of each candidate to its nearest neighbour: {values, threshold}
+  sufficiency: null, // {rows: per class, revision, loading}
+  labShown: '', // open sections of the sidebar, by comma
+  sizeBy: 'even', // even | a signal
   selection: null, // see selection.makeSelection
   focus: null,
   hover: null,
@@ -47,13 +56,18 @@ export const INITIAL = {
   show: 'highlight', // all | highlight | filter
   solo: null, // class id shown alone
   tool: 'pan',
-  gridMode: 'picks', // picks | selection | pool
+  gridMode: 'picks', // picks | selection | pool | a | b | both (the last three while comparing)
   candidate: null, // answer of psr/curate/candidate for the focused point
   mapSettled: false, // no newer map is expected
   diff: null, // {added, dropped, before, after}
   timing: null, // {drawn, server} in ms
   notice: null, // {problem, fix, retry?}
   busy: false,
-  undo: null,
+  undo: null, // what undo would take back, in words
   redo: null,
+  saved: [], // named selections
+  compare: null, // see compare.js
+  dock: null, // id of the open panel
+  sort: 'order', // order of the grid inside a class, see grid_sort.js
+  said: '', // for the live region: what the last action did
 };

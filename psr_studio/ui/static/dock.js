@@ -1,0 +1,86 @@
+// The dock: a rail of panels at the left edge of the workbench. One panel is open at a time, or none.
+
+import { button, h, icon } from './dom.js';
+import { recall, remember } from './kept.js';
+
+const WIDE_PX = 1700; // from this width on the first panel is open when the page is new to the browser
+
+/**
+ * @param {object} store its key `dock` is the id of the open panel, or null
+ * @param {{id, label, title, iconName, key?, node, shown?: function}[]} panels in the order of the rail;
+ * `shown` is called whenever the panel comes into view
+ */
+export function createDock(store, panels) {
+  const rail = h('div', { class: 'psr-rail', role: 'toolbar', 'aria-label': 'Panels' });
+  const body = h('div', { class: 'psr-dock-body psr-pane' });
+  const node = h('div', { class: 'psr-dock' }, rail, body);
+  const parts = panels.map(build);
+  const ids = panels.map((panel) => panel.id);
+
+  function build(panel) {
+    const toggle = railButton(panel, () => open(store.data.dock === panel.id ? null : panel.id));
+    const section = h(
+      'section',
+      { class: 'psr-dock-panel', id: `psr-dock-${panel.id}`, 'aria-label': panel.title },
+      h(
+        'header',
+        { class: 'psr-bar' },
+        h('h3', {}, panel.title),
+        h('span', { class: 'psr-grow' }),
+        button({
+          label: `Fold ${panel.title}`,
+          iconName: 'clear',
+          className: 'psr-ghost psr-icon-only',
+          onClick: () => {
+            open(null);
+            toggle.focus();
+          },
+        }),
+      ),
+      h('div', { class: 'psr-dock-content' }, panel.node),
+    );
+    rail.append(toggle);
+    body.append(section);
+    return { panel, toggle, section };
+  }
+
+  function open(id) {
+    store.set({ dock: ids.includes(id) ? id : null });
+  }
+
+  function refresh() {
+    const { dock } = store.data;
+    body.hidden = dock === null;
+    node.classList.toggle('is-open', dock !== null);
+    for (const { panel, toggle, section } of parts) {
+      const shown = panel.id === dock;
+      toggle.setAttribute('aria-expanded', String(shown));
+      const appears = shown && section.hidden;
+      section.hidden = !shown;
+      if (appears) panel.shown?.();
+    }
+    remember('dock', dock);
+  }
+
+  parts.forEach(({ section }) => (section.hidden = true));
+  store.on(['dock'], refresh);
+  open(recall('dock', window.innerWidth >= WIDE_PX ? ids[0] : null));
+  refresh();
+  return { node, open, toggle: (id) => open(store.data.dock === id ? null : id) };
+}
+
+function railButton({ id, label, title, iconName, key }, onClick) {
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: 'psr-rail-button',
+      title: key ? `${title} (${key})` : title,
+      'aria-controls': `psr-dock-${id}`,
+      'aria-expanded': 'false',
+      on: { click: onClick },
+    },
+    icon(iconName),
+    h('span', {}, label),
+  );
+}
