@@ -26,10 +26,14 @@ def documented(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     folder: bool = False,
+    length: int | None = None,
 ) -> Any:
-    """Declare a field: numbers lie in [low, high], words in `choices`, and a `folder` is a safe name."""
+    """Declare a field: numbers lie in [low, high], words in `choices`, and a `folder` is a safe name.
+
+    A list has exactly `length` values when that is given; the other facts hold for each of them.
+    """
     facts = {"help": help, "unit": unit, "low": low, "high": high, "choices": choices, "folder": folder}
-    return field(default=default, metadata=facts)
+    return field(default=default, metadata={**facts, "length": length})
 
 
 def check_field(key: str, value: Any, spec: Field) -> Any:
@@ -48,6 +52,10 @@ def check_field(key: str, value: Any, spec: Field) -> Any:
     if not isinstance(value, (list, tuple)):
         raise RecipeError(
             f'"{key}" is {_shown(value)}, but it must be a list.', f"Write {toml_value([value])}.", key
+        )
+    if (wanted := spec.metadata["length"]) and len(value) != wanted:
+        raise RecipeError(
+            f'"{key}" has {len(value)} values, but it must have {wanted}.', f"Write {wanted} values.", key
         )
     inner = kind.removeprefix("tuple[").split(",")[0]
     return tuple(_check_one(key, item, inner, spec.metadata) for item in value)

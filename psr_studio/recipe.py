@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.fields import check_field, documented, range_text, toml_value
+from psr_studio.recipe_pairs import check_pairs
 from psr_studio.recipe_sections import (
     EvaluateRecipe,
     ExportRecipe,
@@ -49,7 +50,7 @@ class Recipe:
             section, name = split_key(key)
             owner = getattr(self, section) if section else self
             object.__setattr__(owner, name, check_value(key, getattr(owner, name)))
-        _check_pairs(self)
+        check_pairs(self)
 
     def value(self, key: str) -> Any:
         """Return the value of a dotted key such as "select.ipc"."""
@@ -155,31 +156,6 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     except tomllib.TOMLDecodeError:
         value = right.strip()
     return key.strip(), check_value(key.strip(), value)
-
-
-def _check_pairs(recipe: Recipe) -> None:
-    """Rules that join two values."""
-    pool, select, refine = recipe.pool, recipe.select, recipe.refine
-    if select.ipc > pool.pool_size:
-        raise RecipeError(
-            f'Each class gets {pool.pool_size} candidates ("pool.pool_size"), '
-            f'but {select.ipc} images per class are asked for ("select.ipc").',
-            f'Lower "select.ipc" to {pool.pool_size} or less, '
-            f'or raise "pool.pool_size" to at least {select.ipc}.',
-            "select.ipc",
-        )
-    if refine.kl_steps > refine.n_steps:
-        raise RecipeError(
-            f'"refine.kl_steps" is {refine.kl_steps}, more than "refine.n_steps", which is {refine.n_steps}.',
-            f'Lower "refine.kl_steps" to {refine.n_steps} or less.',
-            "refine.kl_steps",
-        )
-    if refine.w_min > refine.w_max:
-        raise RecipeError(
-            f'"refine.w_min" is {refine.w_min}, more than "refine.w_max", which is {refine.w_max}.',
-            f'Lower "refine.w_min" to {refine.w_max} or less.',
-            "refine.w_min",
-        )
 
 
 def presets() -> dict[str, Path]:

@@ -10,7 +10,22 @@ from psr_studio.fields import documented
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
 SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
-SELECTORS = ("psr", "random", "generate-and-use")
+# The names of method.registry and method.difficulty, held equal by a test: those modules load torch, this must not.
+SELECTORS = (
+    "psr",
+    "dgs",
+    "random",
+    "generate-and-use",
+    "top-confidence",
+    "lowest-entropy",
+    "k-center",
+    "k-medoids",
+    "herding",
+    "cao2",
+)
+SCALINGS = ("pool", "remaining", "frozen")
+TARGETS = ("scale", "hill", "ground", "slope", "cliff", "drawn")
+N_BARS = 10
 PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
@@ -72,10 +87,48 @@ class SelectRecipe:
     gamma: float | None = _weight("Weight of diversity; the preset of the images per class when left out.")
     temperature: float = documented(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     normalize: bool = documented(True, "Scale each term to [0, 1] over the pool of the class.")
+    scaling: str = documented("pool", "What diversity is divided by, step by step.", choices=SCALINGS)
+    target: str = documented("scale", "Share of easy and hard images that dgs aims at.", choices=TARGETS)
+    drawn: tuple[float, ...] | None = documented(
+        None,
+        'The bars of the target "drawn", easy to hard; all alike when left out.',
+        "",
+        0.0,
+        1e6,
+        length=N_BARS,
+    )
+    within_bin: str = documented(
+        "random", "How dgs picks inside a bin of difficulty.", choices=("random", "psr")
+    )
+    lam: float = documented(
+        0.5, "How near dgs stays to the measured difficulties, against spreading them.", "", 0.0, 1.0
+    )
+    allocation: str = documented(
+        "even",
+        "The same budget for every class, or more where it gains more.",
+        choices=("even", "gain"),
+    )
+    floor: int = documented(
+        1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE
+    )
+    ceiling: int | None = documented(
+        None,
+        'Most images of a class under the allocation "gain"; no limit when left out.',
+        "images/class",
+        1,
+        MAX_POOL_SIZE,
+    )
+    budgets: tuple[int, ...] | None = documented(
+        None,
+        "Images of each class, in class order; 0 leaves a class to the allocation.",
+        "images",
+        0,
+        MAX_POOL_SIZE,
+    )
     on_shortage: str = documented(
         "fill", "What to do when too few candidates are eligible.", choices=("fill", "short")
     )
-    seed: int = _seed("Seed of the selector random.")
+    seed: int = _seed("Seed of the selectors that draw: random, and dgs inside a bin.")
     name: str = documented("current", "Name the selection is kept under.", folder=True)
 
 

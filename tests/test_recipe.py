@@ -37,12 +37,17 @@ def changed_everywhere() -> Recipe:
             other = [c for c in facts["choices"] if c != row.value][-1]
             values[row.key] = [other] if kind.startswith("tuple") else other
         elif kind.startswith("tuple"):
-            values[row.key] = [3, 1] if "int" in kind else ["a b", "c"]
+            items = {"int": [3, 1], "flo": [i / 4 for i in range(facts["length"] or 2)], "str": ["a b", "c"]}
+            values[row.key] = items[kind.removeprefix("tuple[")[:3]]
         elif kind.startswith("float"):
             values[row.key] = 0.3125 if row.value is None else row.value * 0.75 + 0.0625
         else:
             values[row.key] = (
-                not row.value if kind == "bool" else f"a-{row.key[-1]}" if kind == "str" else row.value + 1
+                not row.value
+                if kind == "bool"
+                else f"a-{row.key[-1]}"
+                if kind == "str"
+                else (row.value or 50) + 1
             )
     return Recipe().with_values(values)
 
@@ -145,7 +150,7 @@ def test_unknown_key_names_file_line_and_near_match(tmp_path):
     path.write_text('bundle = "fashion-mnist"\n\n[select]\nipc = 5\nalhpa = 2.0\n')
     err = error_of(load_recipe, path)
     assert err.problem.startswith(
-        f'{path}: unknown key "select.alhpa". Keys of [select]: alpha, beta, gamma, ipc,'
+        f'{path}: unknown key "select.alhpa". Keys of [select]: allocation, alpha, beta, budgets,'
     )
     assert err.fix == 'Did you mean "alpha"? Correct the key (line 5).'
 
@@ -196,6 +201,39 @@ def test_budget_larger_than_the_pool_says_both_numbers():
     assert err.fix == 'Lower "select.ipc" to 60 or less, or raise "pool.pool_size" to at least 61.'
     assert Recipe().with_values({"select.ipc": 60}).select.ipc == 60
     assert Recipe().with_values({"select.ipc": 61, "pool.pool_size": 61}).select.ipc == 61
+
+
+def test_budgets_of_the_classes_stay_within_the_pool():
+    err = error_of(Recipe().with_values, {"select.budgets": [5, 61]})
+    assert 'but 61 images per class are asked for ("select.budgets")' in err.problem
+    assert err.fix.startswith('Lower "select.budgets" to 60 or less')
+    assert Recipe().with_values({"select.budgets": [0, 60]}).select.budgets == (0, 60)
+    assert error_of(Recipe().with_values, {"select.budgets": [-1]}).key == "select.budgets"
+
+
+def test_floor_and_ceiling_leave_room_for_the_mean():
+    err = error_of(Recipe().with_values, {"select.allocation": "gain", "select.floor": 11})
+    assert err.problem == '"select.floor" is 11, more than "select.ipc", which is 10.'
+    err = error_of(Recipe().with_values, {"select.allocation": "gain", "select.ceiling": 9})
+    assert err.problem == '"select.ceiling" is 9, less than "select.ipc", which is 10.'
+    assert err.fix.startswith('Raise "select.ceiling" to 10 or more')
+    assert Recipe().with_values({"select.floor": 11}).select.floor == 11, "the even split reads neither"
+
+
+def test_a_drawn_target_has_ten_bars():
+    err = error_of(Recipe().with_values, {"select.drawn": [1.0] * 9})
+    assert err.problem == '"select.drawn" has 9 values, but it must have 10.'
+    assert err.fix == "Write 10 values."
+    err = error_of(Recipe().with_values, {"select.drawn": [0] * 10})
+    assert err.problem == 'All bars of "select.drawn" are 0, but at least one must be above 0.'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "near"),
+    [("selector", "k-centre", "k-center"), ("target", "scales", "scale"), ("allocation", "gains", "gain")],
+)
+def test_near_misses_of_the_select_table(key, value, near):
+    assert error_of(Recipe().with_values, {f"select.{key}": value}).fix.startswith(f'Did you mean "{near}"? ')
 
 
 def test_refinement_pairs_are_checked():
