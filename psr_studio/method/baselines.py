@@ -95,6 +95,41 @@ def lowest_entropy(
     return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage, values)
 
 
+CAO2_ORDERS = ("by budget", "surest", "least sure")
+
+
+def cao2(
+    difficulty: Any,
+    ipc: int,
+    eligible: Any = None,
+    pinned: Any = (),
+    vetoed: Any = (),
+    on_shortage: str = "fill",
+    *,
+    order: str = "by budget",
+) -> Selection:
+    """Choose K candidates that the teacher classifies rightly, by its confidence (CaO2's sample selection).
+
+    Its release takes the surest first and suggests the least sure first for 50 images per class: "by budget"
+    changes over at K = 50. A class that runs short is filled with the wrong ones, the surest first. Ties go
+    to the lowest index.
+
+    Args:
+        difficulty: (N,) one minus the teacher's confidence in the class, without temperature.
+        eligible: (N,) bool, the teacher classifies it rightly.
+
+    Raises:
+        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN signals, an unknown order.
+    """
+    if order not in CAO2_ORDERS:
+        raise ValueError(f'The order is "{order}", but it must be one of: {", ".join(CAO2_ORDERS)}.')
+    values = finite(difficulty, "difficulty")
+    right = as_mask(eligible, len(values))
+    least_sure_first = order == "least sure" or (order == "by budget" and ipc >= 50)
+    ranked = np.argsort(np.where(right & least_sure_first, -values, values), kind="stable")
+    return pick_in_order(ranked, ipc, right, pinned, vetoed, on_shortage, 1 - values)
+
+
 def k_center(
     embeddings: Any,
     ipc: int,

@@ -33,7 +33,7 @@ TARGET_SHAPES = {
     "slope": (10, 9, 8, 7, 6, 5, 4, 3, 2, 1),  # falls evenly
     "cliff": (512, 256, 128, 64, 32, 16, 8, 4, 2, 1),  # halves from bin to bin
 }
-TARGETS = ("scale", *TARGET_SHAPES)
+TARGETS = ("scale", *TARGET_SHAPES, "drawn")
 
 __all__ = [
     "BIN_CONSTANT",
@@ -111,18 +111,25 @@ def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
     return best[1], best[2]
 
 
-def target_histogram(name: str = "scale", original: Any = None) -> np.ndarray:
+def target_histogram(name: str = "scale", original: Any = None, drawn: Any = None) -> np.ndarray:
     """Return the wanted share (10,) of each bin: the original's ("scale", DGS section 3.2) or a fixed shape.
 
     Args:
         name: one of `TARGETS`.
         original: (N,) smoothed difficulties of the original images of the class; read by "scale" only.
+        drawn: (10,) shares or counts of any sum; read by "drawn" only.
 
     Raises:
-        ValueError: an unknown name, or "scale" without an original.
+        ValueError: an unknown name, "scale" without an original, bars that are not ten finite numbers of at
+            least 0 with one above 0.
     """
     if name not in TARGETS:
         raise ValueError(f'The target is "{name}", but it must be one of: {", ".join(TARGETS)}.')
+    if name == "drawn":
+        bars = np.zeros(0) if drawn is None else to_float64(drawn)
+        if bars.shape != (N_BINS,) or not (np.isfinite(bars) & (bars >= 0)).all() or not bars.any():
+            raise ValueError(f"A drawn target needs {N_BINS} finite bars of at least 0, and one above 0.")
+        return bars / bars.sum()
     if name != "scale":
         shape = np.array(TARGET_SHAPES[name], dtype=np.float64)
         return shape / shape.sum()
@@ -158,7 +165,12 @@ def target_counts(histogram: Array, ipc: int) -> Array:
 
 
 def sampling_plan(
-    pool_difficulty: Array, original_difficulty: Any, ipc: int, target: str = "scale", lam: float = 0.5
+    pool_difficulty: Array,
+    original_difficulty: Any,
+    ipc: int,
+    target: str = "scale",
+    lam: float = 0.5,
+    drawn: Any = None,
 ) -> tuple[Array, np.ndarray]:
     """Smooth pool and original, each by its own thresholds, and count the slots (DGS Algorithm 1, lines 2-7).
 
@@ -166,6 +178,7 @@ def sampling_plan(
         pool_difficulty: (N,) raw difficulties of the pool of a class, in [0, 1].
         original_difficulty: (P,) raw difficulties of its original images; read by the target "scale" only.
         ipc: images per class, K. target: one of `TARGETS`. lam: as in `choose_thresholds`.
+        drawn: (10,) bars, read by the target "drawn" only.
 
     Returns:
         The smoothed pool (N,) and the counts (10,), as `difficulty_select` takes them.
@@ -176,7 +189,7 @@ def sampling_plan(
     original = original_difficulty if target == "scale" else None
     if original is not None:
         original = smooth(to_float64(original), *choose_thresholds(original, lam))
-    counts = target_counts(target_histogram(target, original), ipc)
+    counts = target_counts(target_histogram(target, original, drawn), ipc)
     return smooth(pool_difficulty, *choose_thresholds(pool_difficulty, lam)), counts
 
 

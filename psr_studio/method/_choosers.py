@@ -1,0 +1,126 @@
+"""How each selector of the registry is called: the candidates of one class in, a `Selection` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from psr_studio.method import baselines
+from psr_studio.method._picks import Selection, check_marks
+from psr_studio.method.difficulty import difficulty_select, sampling_plan
+from psr_studio.method.registry import ClassPool
+from psr_studio.method.selection import greedy_select, ipc_preset
+
+Chooser = Callable[[ClassPool, int, Mapping[str, Any], int, Any, Any], Selection]
+
+
+def _psr(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return greedy_select(
+        pool.reliability, pool.entropy, None, ipc, eligible=pool.eligible, pinned=pinned, vetoed=vetoed,
+        distances=pool.distances(), **params,
+    )  # fmt: skip
+
+
+def _dgs(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    """DGS; vetoes that leave fewer than K shrink the plan, and what is missing counts as shortfall."""
+    _, is_vetoed = check_marks(len(pool.reliability), pinned, vetoed)
+    left = min(ipc, len(is_vetoed) - int(is_vetoed.sum()))
+    smoothed, counts = sampling_plan(
+        pool.difficulty, pool.original_difficulty, left, params["target"], params["lam"], params["drawn"]
+    )
+    scores = _greedy_order(pool, ipc, params, pinned, vetoed) if params["within_bin"] == "psr" else None
+    found = difficulty_select(
+        smoothed, counts, seed, pinned, vetoed, within_bin=params["within_bin"], scores=scores
+    )
+    return replace(found, shortfall=found.shortfall + ipc - left)
+
+
+def _greedy_order(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], pinned: Any, vetoed: Any
+) -> np.ndarray:
+    """Return (n,) scores that fall from 1 along the greedy order of the whole class (PSR eq. 8).
+
+    Inside a bin the one that the greedy selection would take first comes first. Weights left to the budget
+    are those of K, not of n.
+    """
+    weights = {
+        name: value if params[name] is None else params[name]
+        for name, value in zip(("alpha", "beta", "gamma"), ipc_preset(ipc), strict=True)
+    }
+    n = len(pool.reliability)
+    order = greedy_select(
+        pool.reliability, pool.entropy, None, n, eligible=pool.eligible, pinned=pinned, vetoed=vetoed,
+        distances=pool.distances(), scaling=params["scaling"], **weights,
+    ).indices  # fmt: skip
+    scores = np.zeros(n)
+    scores[order] = 1 - np.arange(len(order)) / n
+    return scores
+
+
+def _random(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.random_select(len(pool.reliability), ipc, seed, pinned=pinned, vetoed=vetoed)
+
+
+def _generate_and_use(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.generate_and_use(len(pool.reliability), ipc, pinned=pinned, vetoed=vetoed)
+
+
+def _top_confidence(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.top_confidence(pool.reliability, ipc, pinned=pinned, vetoed=vetoed)
+
+
+def _lowest_entropy(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.lowest_entropy(pool.entropy, ipc, pinned=pinned, vetoed=vetoed)
+
+
+def _k_center(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.k_center(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
+
+
+def _k_medoids(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.k_medoids(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
+
+
+def _herding(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.herding(pool.embeddings, ipc, pinned=pinned, vetoed=vetoed)
+
+
+def _cao2(
+    pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
+) -> Selection:
+    return baselines.cao2(pool.difficulty, ipc, pool.eligible, pinned, vetoed, order=params["order"])
+
+
+CHOOSERS: dict[str, Chooser] = {
+    "psr": _psr,
+    "dgs": _dgs,
+    "random": _random,
+    "generate-and-use": _generate_and_use,
+    "top-confidence": _top_confidence,
+    "lowest-entropy": _lowest_entropy,
+    "k-center": _k_center,
+    "k-medoids": _k_medoids,
+    "herding": _herding,
+    "cao2": _cao2,
+}
