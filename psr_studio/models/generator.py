@@ -55,19 +55,34 @@ class Generator:
     Args:
         transformer: diffusers DiTTransformer2DModel, trained to predict noise with label dropout.
         scheduler_config: the diffusers scheduler configuration it was trained under.
+        class_rows: the rows of its class table that are the task's classes, in label order; None for all.
     """
 
-    def __init__(self, transformer: DiTTransformer2DModel, scheduler_config: dict[str, object]) -> None:
+    def __init__(
+        self,
+        transformer: DiTTransformer2DModel,
+        scheduler_config: dict[str, object],
+        class_rows: Sequence[int] | None = None,
+    ) -> None:
         self.transformer = transformer.eval().requires_grad_(False)
         self.scheduler_config = dict(scheduler_config)
         self.alphas_cumprod: Tensor = DDPMScheduler.from_config(self.scheduler_config).alphas_cumprod
-        self.null_class: int = transformer.config.num_embeds_ada_norm
+        n_rows: int = transformer.config.num_embeds_ada_norm
+        kept = list(range(n_rows) if class_rows is None else class_rows)
+        self.null_class: int = len(kept)  # among the task's classes; its row is the table's last
+        self.class_rows = torch.tensor([*kept, n_rows], device=transformer.device)
         size = transformer.config.sample_size
         self.latent_shape: tuple[int, int, int] = (transformer.config.in_channels, size, size)
+        out_channels = transformer.config.out_channels or transformer.config.in_channels
+        self.learns_variance: bool = out_channels == 2 * transformer.config.in_channels
 
     @classmethod
     def from_folder(
-        cls, folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        cls,
+        folder: Path,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        class_rows: Sequence[int] | None = None,
     ) -> Generator:
         """Opens a DiTPipeline folder's ``transformer`` and ``scheduler``.
 
@@ -82,7 +97,7 @@ class Generator:
                 f"The model folder {folder} holds no scheduler/scheduler_config.json.",
                 "Run `psr-studio doctor` to see what is missing.",
             ) from err
-        return cls(transformer.to(device), config)
+        return cls(transformer.to(device), config, class_rows)
 
     @property
     def device(self) -> torch.device:
@@ -99,18 +114,24 @@ class Generator:
 
         Differentiable with respect to ``z_t``.
         """
+        return self._predict(z_t, t, class_ids)[:, : self.latent_shape[0]]  # without a learned variance
+
+    def _predict(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
+        """All that the transformer says, (N, c, h, w) or, where it learns the variance, (N, 2c, h, w)."""
         dtype = self.transformer.dtype
-        out = self.transformer(z_t.to(dtype), timestep=t, class_labels=class_ids).sample
-        return out[:, : self.latent_shape[0]].float()  # a learned variance, where there is one, is dropped
+        rows = self.class_rows[class_ids]
+        return self.transformer(z_t.to(dtype), timestep=t, class_labels=rows).sample.float()
 
     def _guided_noise(
         self, z_t: Tensor, t: Tensor, class_ids: Tensor, null_ids: Tensor, how: Sampling
     ) -> Tensor:
+        """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""
         if how.guidance == 1.0:
-            return self.denoise(z_t, t.expand(len(z_t)), class_ids)
-        both = self.denoise(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([class_ids, null_ids]))
+            return self._predict(z_t, t.expand(len(z_t)), class_ids)
+        both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([class_ids, null_ids]))
         conditional, unconditional = both.chunk(2)
-        return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels)
+        guided = how.guided_channels or self.latent_shape[0]
+        return classifier_free_guidance(conditional, unconditional, how.guidance, guided)
 
     @torch.no_grad()
     def sample(
@@ -128,15 +149,20 @@ class Generator:
             guide: applied to each new latent, for mode and difficulty guidance.
         """
         kind, options = SAMPLERS[how.sampler]
+        ancestral = how.sampler == "ddpm"
+        if ancestral and self.learns_variance:  # between the two bounds, by the predicted share
+            options = {**options, "variance_type": "learned_range"}
         scheduler = kind.from_config(self.scheduler_config, **options)  # type: ignore[attr-defined]
         scheduler.set_timesteps(how.steps)
         generators = [candidate_generator(seed) for seed in seeds]
         latents = stacked_noise(generators, self.latent_shape, self.device) * scheduler.init_noise_sigma
         classes = torch.as_tensor(class_ids, device=self.device)
         null = torch.full_like(classes, self.null_class)
-        extra = {"generator": generators} if how.sampler == "ddpm" else {}
+        extra = {"generator": generators} if ancestral else {}
         for index, t in enumerate(scheduler.timesteps):
-            noise = self._guided_noise(latents, t.to(self.device), classes, null, how)
-            following = scheduler.step(noise, t, latents, **extra).prev_sample
+            output = self._guided_noise(latents, t.to(self.device), classes, null, how)
+            noise = output[:, : self.latent_shape[0]]
+            used = output if ancestral else noise
+            following = scheduler.step(used, t, latents, **extra).prev_sample
             latents = guide(following, noise, index) if guide is not None else following
             yield index + 1, latents
