@@ -1,6 +1,7 @@
 // What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
 // newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
+import { labState, mergeBodies } from './lab_model.js';
 import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
 
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
@@ -19,7 +20,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
     performance.mark('psr-release');
     const item = { ...job, stamp, started: performance.now() };
     const last = queue[queue.length - 1];
-    if (item.path === 'select' && last?.path === 'select') queue.pop();
+    if (item.path === 'select' && last?.path === 'select') item.body = mergeBodies(queue.pop().body, item.body);
     queue.push(item);
     return pump();
   }
@@ -89,6 +90,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
       pinned: setOf(header.pinned, store.data.pinned),
       vetoed: setOf(header.vetoed, store.data.vetoed),
       ...settings(header, job),
+      ...labState(header, store.data),
     });
     measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
@@ -129,9 +131,10 @@ export function createActions({ store, api, drawn, onAnswer }) {
     get idle() {
       return !running && !queue.length;
     },
-    select() {
+    /** @param {object} change settings of the lab's panels: selector, parameters, own_budgets, locked */
+    select(change = {}) {
       const { weights, ipc, temperature } = store.data;
-      return enqueue({ path: 'select', body: { ...weights, ipc, temperature } });
+      return enqueue({ path: 'select', body: { ...weights, ipc, temperature, ...change } });
     },
     /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
     mark(mark, reason = '') {

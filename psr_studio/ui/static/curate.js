@@ -8,7 +8,7 @@ import { button, fill, h } from './dom.js';
 import { Grid } from './grid.js';
 import { Inspector } from './inspector.js';
 import { attachKeys, createHelp, keyTable } from './keys.js';
-import { createLab } from './lab.js';
+import { labPanels } from './lab.js';
 import { labState } from './lab_model.js';
 import { followMap } from './map_follow.js';
 import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
@@ -70,7 +70,6 @@ class Workbench {
       h(
         'div',
         { class: 'psr-panes' },
-        createLab(store, api, actions, () => this.root && this.resize()).node,
         this.scatter.node,
         this.grid.node,
         new Inspector(store, api, getSprites, actions).node,
@@ -94,9 +93,7 @@ class Workbench {
 
   /** The dock's panels, in the order of its rail: one row each, see dock.js. */
   panels() {
-    return [
-      // { id: 'classes', label: 'Classes', title: 'Classes', iconName: 'classes', node: createClassList(...) },
-    ];
+    return [...labPanels(this.store, this.api, this.actions)];
   }
 
   // --- data ------------------------------------------------------------------
