@@ -104,6 +104,11 @@ class Bundle:
         return float(self.index.get("guidance", DEFAULT_GUIDANCE))
 
     @property
+    def guided_channels(self) -> int | None:
+        """How many leading latent channels the guidance acts on in its papers' code; None for all."""
+        return self.index.get("guided_channels")
+
+    @property
     def files(self) -> dict[str, str]:
         """Relative path -> SHA-256."""
         return dict(self.index["files"])

@@ -54,6 +54,14 @@ class PoolRecipe:
         0.0,
         50.0,
     )
+    guided_channels: int | None = documented(
+        None,
+        "Leading latent channels that are guided, 0 for all; DiT's own code guides 3 of 4; the bundle's own "
+        "when left out.",
+        "channels",
+        0,
+        64,
+    )
     batch_size: int = documented(
         64, "Candidates denoised together; changes the speed only.", "images", 1, 4096
     )

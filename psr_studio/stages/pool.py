@@ -65,9 +65,16 @@ def guidance(recipe: Recipe, bundle: Bundle) -> float:
     return bundle.guidance if recipe.pool.guidance is None else recipe.pool.guidance
 
 
+def guided_channels(recipe: Recipe, bundle: Bundle) -> int | None:
+    """How many leading latent channels are guided, None for all; the bundle's own when the recipe says none."""
+    chosen = bundle.guided_channels if recipe.pool.guided_channels is None else recipe.pool.guided_channels
+    return chosen or None
+
+
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
     chosen = recipe.pool
+    channels = guided_channels(recipe, bundle)
     return {
         "stage": STAGE,
         "generator": bundle.identity("generator"),
@@ -75,6 +82,7 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
         "steps": chosen.steps,
         "guidance": guidance(recipe, bundle),
         "seed": chosen.seed,
+        **({} if channels is None else {"guided_channels": channels}),
     }
 
 
@@ -171,7 +179,12 @@ class _Sampler:
         self.generator = bundle.generator(device, dtype)
         self.codec = bundle.codec(device)
         chosen = recipe.pool
-        self.how = Sampling(sampler=chosen.sampler, steps=chosen.steps, guidance=guidance(recipe, bundle))
+        self.how = Sampling(
+            sampler=chosen.sampler,
+            steps=chosen.steps,
+            guidance=guidance(recipe, bundle),
+            guided_channels=guided_channels(recipe, bundle),
+        )
         self.settings = {
             **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
             "bundle": bundle.name,

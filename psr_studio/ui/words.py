@@ -18,6 +18,7 @@ LABELS = {
     "pool.sampler": "Sampler",
     "pool.steps": "Steps",
     "pool.guidance": "Guidance",
+    "pool.guided_channels": "Guided channels",
     "pool.batch_size": "Batch size",
     "pool.part_size": "Part size",
     "pool.classes": "Classes",
