@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 INDEX = "bundle.toml"
 DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
+HELD_OUT_EVERY = 4  # of the real training images of a class, one is kept from all controls
 NEEDED = ("name", "class_names", "image_shape", "mean", "std", "files")
 
 
@@ -160,7 +161,20 @@ class Bundle:
     @cached_property
     def train_subset(self) -> tuple[np.ndarray, np.ndarray]:
         """Real training images, the same number for each class, for controls and guidance: as ``test_set``."""
-        return self._split("train-subset")
+        return self._real(held_out=False)
+
+    @cached_property
+    def held_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Real training images that ``train_subset`` leaves out, for tuning only: as ``test_set``.
+
+        Every fourth image of a class. Nothing is trained on them here; the bundle's own teacher and generator were.
+        """
+        return self._real(held_out=True)
+
+    def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = self._split("train-subset")
+        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
+        return images[own], labels[own]
 
     def _split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         images = read_idx(self.path / "data" / f"{name}-images-idx3-ubyte.gz")
@@ -191,6 +205,15 @@ class Bundle:
             elif sha256(path) != digest:
                 problems.append(f"{path} differs from its SHA-256.")
         return problems
+
+
+def rank_in_class(labels: np.ndarray) -> np.ndarray:
+    """Place of each item among those of its label, in their order: labels (N,) -> (N,), such as [0, 0, 1, 2]."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.unique(labels, return_counts=True)[1]
+    rank = np.empty(len(labels), np.int64)
+    rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rank
 
 
 def sha256(path: Path) -> str:

@@ -92,8 +92,8 @@ def test_the_teacher_recognises_real_clothes_through_the_codec(bundle: Bundle) -
 
 
 def test_the_train_subset_is_balanced_and_difficulty_covers_the_train_split(bundle: Bundle) -> None:
-    _, labels = bundle.train_subset
-    assert np.bincount(labels).tolist() == [600] * 10
+    counts = [np.bincount(labels).tolist() for _, labels in (bundle.train_subset, bundle.held_out)]
+    assert counts == [[450] * 10, [150] * 10]
     difficulty, labels = bundle.train_difficulty
     assert difficulty.shape == (60_000,)
     assert np.bincount(labels).tolist() == [6000] * 10

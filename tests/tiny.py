@@ -31,7 +31,7 @@ from psr_studio.studio import Studio
 
 CLASS_NAMES = ("boot", "T-shirt/top", "dress")
 SIZE, CHANNELS, LATENT = 12, 1, (4, 6, 6)
-TEST_PER_CLASS, TRAIN_PER_CLASS = 6, 12
+TEST_PER_CLASS, TRAIN_PER_CLASS, HELD_OUT = 6, 12, 4  # one real image of four is held out
 ARCHITECTURE = "vit_tiny_patch16_224"
 TEACHER_KWARGS = {"img_size": SIZE, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 EMBEDDING = TEACHER_KWARGS["embed_dim"]
@@ -174,7 +174,7 @@ def _samples(folder: Path, per_class: int = 4) -> tuple[torch.Tensor, torch.Tens
 
 def _write_data(folder: Path, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True)
-    for name, per_class in (("test", TEST_PER_CLASS), ("train-subset", TRAIN_PER_CLASS)):
+    for name, per_class in (("test", TEST_PER_CLASS), ("train-subset", TRAIN_PER_CLASS + HELD_OUT)):
         labels = np.tile(np.arange(len(CLASS_NAMES)), per_class)
         images = rng.integers(0, 256, (len(labels), SIZE, SIZE)) // 2 + 40 * labels[:, None, None]
         write_idx(images, folder / f"{name}-images-idx3-ubyte.gz")
