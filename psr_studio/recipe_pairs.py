@@ -50,7 +50,7 @@ def _check_allocation(select: SelectRecipe) -> None:
 
 
 def _check_drawn(select: SelectRecipe) -> None:
-    if select.drawn is not None and not any(select.drawn):
+    if not any(select.drawn):
         raise RecipeError(
             'All bars of "select.drawn" are 0, but at least one must be above 0.',
             'Raise a bar of "select.drawn", or leave it out to have all alike.',

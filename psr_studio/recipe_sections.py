@@ -6,28 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from psr_studio.fields import documented
+from psr_studio.method.registry import SELECTORS, Parameter
 
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
 SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
-# The names of method.registry and method.difficulty, held equal by a test: those modules load torch, this must not.
-SELECTORS = (
-    "psr",
-    "dgs",
-    "random",
-    "generate-and-use",
-    "top-confidence",
-    "lowest-entropy",
-    "k-center",
-    "k-medoids",
-    "herding",
-    "cao2",
-)
-SCALINGS = ("pool", "remaining", "frozen")
-TARGETS = ("scale", "hill", "ground", "slope", "cliff", "drawn")
-N_BARS = 10
 PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
+UNBOUNDED = 1e6
+N_BARS = 10
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
 
 
@@ -35,8 +22,12 @@ def _seed(help: str) -> Any:
     return documented(0, help, "", 0, MAX_SEED)
 
 
-def _weight(help: str) -> Any:
-    return documented(None, help, "", 0.0, 100.0)
+def _parameter(selector: str, name: str) -> Any:
+    """A parameter of a selector, as the registry has it: the one table of what may be set."""
+    known: Parameter = next(p for p in SELECTORS[selector].parameters if p.name == name)
+    high = UNBOUNDED if known.high is None and known.low is not None else known.high
+    length = N_BARS if known.kind == "bars" else None
+    return documented(known.default, known.help, "", known.low, high, known.choices, length=length)
 
 
 @dataclass(frozen=True)
@@ -86,31 +77,19 @@ class ScoreRecipe:
 class SelectRecipe:
     """Spending the budget of K images per class."""
 
-    selector: str = documented("psr", "Rule that picks.", choices=SELECTORS)
+    selector: str = documented("psr", "Rule that picks.", choices=tuple(SELECTORS))
     ipc: int = documented(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
-    alpha: float | None = _weight("Weight of reliability; the preset of the images per class when left out.")
-    beta: float | None = _weight(
-        "Weight of entropy (subtracted); the preset of the images per class when left out."
-    )
-    gamma: float | None = _weight("Weight of diversity; the preset of the images per class when left out.")
+    alpha: float | None = _parameter("psr", "alpha")
+    beta: float | None = _parameter("psr", "beta")
+    gamma: float | None = _parameter("psr", "gamma")
     temperature: float = documented(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     normalize: bool = documented(True, "Scale each term to [0, 1] over the pool of the class.")
-    scaling: str = documented("pool", "What diversity is divided by, step by step.", choices=SCALINGS)
-    target: str = documented("scale", "Share of easy and hard images that dgs aims at.", choices=TARGETS)
-    drawn: tuple[float, ...] | None = documented(
-        None,
-        'The bars of the target "drawn", easy to hard; all alike when left out.',
-        "",
-        0.0,
-        1e6,
-        length=N_BARS,
-    )
-    within_bin: str = documented(
-        "random", "How dgs picks inside a bin of difficulty.", choices=("random", "psr")
-    )
-    lam: float = documented(
-        0.5, "How near dgs stays to the measured difficulties, against spreading them.", "", 0.0, 1.0
-    )
+    scaling: str = _parameter("psr", "scaling")
+    target: str = _parameter("dgs", "target")
+    drawn: tuple[float, ...] = _parameter("dgs", "drawn")
+    within_bin: str = _parameter("dgs", "within_bin")
+    lam: float = _parameter("dgs", "lam")
+    order: str = _parameter("cao2", "order")
     allocation: str = documented(
         "even",
         "The same budget for every class, or more where it gains more.",
