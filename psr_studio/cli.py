@@ -17,6 +17,8 @@ from psr_studio import __version__
 from psr_studio.console import ProgressLine, error_text
 from psr_studio.errors import StudioError
 from psr_studio.recipe import describe, load_recipe, parse_assignment, presets, to_toml
+from psr_studio.ui.launch import add_flags as add_app_flags
+from psr_studio.ui.launch import launch
 
 if TYPE_CHECKING:
     from psr_studio.studio import Studio
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"psr-studio {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="<command>")
+    add_app_flags(_command(commands, "app", "Open the studio in the browser.", _app))
     for name, (stage, text) in STEPS.items():
         step = _command(commands, name, text, _run_step, stage=stage)
         _workspace_flags(step)
@@ -158,6 +161,11 @@ def _consume(studio: Studio, stage: str, line: ProgressLine) -> None:
     finally:
         events.close()  # type: ignore[attr-defined]
         line.close()
+
+
+def _app(args: argparse.Namespace) -> int:
+    launch(args)
+    return DONE
 
 
 def _run_step(args: argparse.Namespace) -> int:

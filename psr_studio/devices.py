@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,14 @@ def pick_device(request: str = "auto") -> torch.device:
         f'A GPU ("{request}") was asked for, but PyTorch {torch.__version__} finds none on this machine.',
         'Set "Device" to "auto" or "cpu", or install a PyTorch build and driver that see the GPU.',
     )
+
+
+def in_words(device: torch.device) -> str:
+    """ "CPU, 2 cores", or the name of the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"CPU, {n} cores" if device.type == "cpu" else device.type.upper()
 
 
 @cache

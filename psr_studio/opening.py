@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.devices import in_words, pick_device
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.recipe import SECTIONS, Recipe, keys, load_recipe
 from psr_studio.workspace import Workspace
@@ -31,6 +32,8 @@ class OpenWorkspace:
             preset = DEFAULT_PRESET
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
         given = given and given.with_values(values)  # a mistake in them should leave no folder behind
+        if "device" in values:  # nor should a GPU that is not there
+            pick_device(values["device"])
         self.workspace = Workspace.open(root)
         try:
             saved = self.workspace.recipe if given is None else None
@@ -64,6 +67,11 @@ class OpenWorkspace:
             if self._bundle is None or self._bundle[0] != self.recipe.bundle:
                 self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
             return self._bundle[1]
+
+    @property
+    def device_words(self) -> str:
+        """Where the networks run, in words; StudioError when that GPU is not there."""
+        return in_words(pick_device(self.recipe.device))
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""

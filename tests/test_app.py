@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from running import run_app, running_app
 from tiny import tiny_recipe
 
+from psr_studio.cli import main as command_line
 from psr_studio.errors import StudioError
 from psr_studio.recipe import to_toml
 from psr_studio.ui.listen import address, bind, read_login
@@ -55,6 +57,17 @@ def test_a_port_in_use_is_said_before_anything_is_made(taken_port, tmp_path):
     assert "Traceback" not in run.stderr and not (tmp_path / "ws").exists()
 
 
+def test_the_command_takes_the_same_flags_as_app_py(taken_port, tmp_path, capsys):
+    """`psr-studio app` opens the screen from a wheel too, where there is no app.py."""
+    shown = run_app("--help").stdout
+    with pytest.raises(SystemExit):
+        command_line(["app", "--help"])
+    flags = [set(re.findall(r"--[\w-]+", text)) for text in (shown, capsys.readouterr().out)]
+    assert flags[0] == flags[1]
+    assert command_line(["app", "--port", str(taken_port), "--workspace", str(tmp_path / "ws")]) == 2
+    assert f"Port {taken_port} on 127.0.0.1 cannot be used: " in capsys.readouterr().err
+
+
 def test_a_login_without_a_password_is_refused():
     with pytest.raises(StudioError) as caught:
         read_login("anna")
@@ -69,6 +82,7 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, preset):
     )
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert 'A GPU ("cuda") was asked for' in run.stderr and 'Set "Device" to "auto" or "cpu"' in run.stderr
+    assert not (tmp_path / "ws").exists(), "a refusal leaves nothing behind"
 
 
 def test_a_workspace_that_is_open_elsewhere_is_refused(studio):

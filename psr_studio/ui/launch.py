@@ -1,0 +1,88 @@
+"""Open PSR Studio in the browser: what `python app.py` and `psr-studio app` both run.
+
+Gradio and torch are imported late, so that `--help` and a port in use are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+
+from psr_studio.errors import StudioError
+
+BEGAN = time.perf_counter()
+# Before anything imports them: nothing in this program may call out.
+OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
+           "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # fmt: skip
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the screen."""
+    add = parser.add_argument
+    add(
+        "-w",
+        "--workspace",
+        default="workspace",
+        help="folder for pool, scores, selections and results (%(default)s)",
+    )
+    add(
+        "-p",
+        "--preset",
+        help="shipped preset by name, or a TOML file; the workspace's own recipe when left out",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
+    add("--port", type=int, default=7860, help="port to listen on (%(default)s)")
+    add("--auth", metavar="USER:PASSWORD", help="ask for this login")
+    add("--no-browser", action="store_true", help="do not open a browser window")
+    add("--device", help="where the networks run: auto, cpu, cuda or mps; as in the recipe when left out")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python app.py`: run the studio until Ctrl+C; 0, or 2 after an error that the user can mend."""
+    parser = argparse.ArgumentParser(prog="app.py", description="PSR Studio in the browser.")
+    add_flags(parser)
+    try:
+        launch(parser.parse_args(argv))
+    except StudioError as err:
+        print(err, file=sys.stderr)
+        return 2
+    return 0
+
+
+def launch(arguments: argparse.Namespace) -> None:
+    """Take the port first: it is what fails most often, and all that follows takes seconds.
+
+    Raises:
+        StudioError: the port, the login, the device, the preset or the workspace.
+    """
+    os.environ.update(OFFLINE)
+    from psr_studio.ui.listen import address, bind, read_login
+
+    login = read_login(arguments.auth)
+    sock = bind(arguments.host, arguments.port)
+    from psr_studio.studio import Studio
+
+    overrides = {"device": arguments.device} if arguments.device else {}
+    with sock, Studio(arguments.workspace, arguments.preset, demo=True, **overrides) as studio:
+        device = studio.device_words
+        logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
+        from psr_studio.ui.screen import Screen
+        from psr_studio.ui.server import build_app, open_browser, serve
+
+        screen = Screen(studio, device)
+
+        def ready() -> None:
+            url = address(sock)
+            seconds = time.perf_counter() - BEGAN
+            print(f"PSR Studio is open at {url} after {seconds:.1f} s. Ctrl+C ends it.", flush=True)
+            screen.warm_up()
+            if not arguments.no_browser:
+                open_browser(url)
+
+        try:
+            serve(build_app(screen, login), sock, ready)
+        finally:
+            screen.close()
