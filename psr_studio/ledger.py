@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.errors import JobError, SelectionError, did_you_mean
-from psr_studio.records import EvaluationRecord, JobRecord, SelectionRecord
-from psr_studio.storage.history import HISTORY_SCHEMA, History
+from psr_studio.records import ActionRecord, EvaluationRecord, JobRecord, SelectionRecord
+from psr_studio.storage.history import DROPPED, HISTORY_SCHEMA, UNDONE, History
 
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (
     HISTORY_SCHEMA
+    + TRIALS_SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS selections (name TEXT PRIMARY KEY, created REAL NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -28,8 +29,8 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(History):
-    """Thread-safe; marks, settings and undo stand in `History`.
+class Ledger(Trials, History):
+    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`.
 
     Args:
         path: the SQLite file, made when missing.
@@ -46,6 +47,17 @@ class Ledger(History):
             self._write(
                 f"UPDATE jobs SET status = 'interrupted', finished = ? WHERE {unfinished}", time.time()
             )
+
+    # What was done
+
+    def actions(self, limit: int = 50) -> list[ActionRecord]:
+        """What `undo` and `redo` walk over, the newest first; what a new action has dropped is left out."""
+        sql = "SELECT * FROM actions WHERE undone != ? ORDER BY id DESC LIMIT ?"
+        rows = self._rows(sql, DROPPED, limit)
+        return [
+            ActionRecord(row["id"], row["description"], row["created"], row["undone"] == UNDONE)
+            for row in rows
+        ]
 
     # Selections
 

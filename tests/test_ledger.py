@@ -81,6 +81,18 @@ def test_a_new_action_drops_what_was_undone(ledger):
     assert ledger.marks() == {}
 
 
+def test_the_list_of_actions_marks_what_was_undone_and_forgets_what_was_dropped(ledger):
+    for cid in (1, 2, 3):
+        ledger.set_marks([cid], "pin")
+    ledger.undo()
+    ledger.undo()
+    listed = [(a.description, a.undone) for a in ledger.actions()]
+    assert listed == [("pin candidate 3", True), ("pin candidate 2", True), ("pin candidate 1", False)]
+    ledger.set_marks([4], "veto")
+    assert [a.description for a in ledger.actions()] == ["veto candidate 4", "pin candidate 1"]
+    assert [a.description for a in ledger.actions(limit=1)] == ["veto candidate 4"]
+
+
 def test_an_action_that_changes_nothing_is_no_action(ledger):
     ledger.set_marks([1], "pin", "sharp")
     ledger.set_settings({"ipc": 10})
