@@ -8,7 +8,7 @@ import { button, fill, h } from './dom.js';
 import { Grid } from './grid.js';
 import { Inspector } from './inspector.js';
 import { attachKeys, createHelp, keyTable } from './keys.js';
-import { labPanels } from './lab.js';
+import { labPanel } from './lab.js';
 import { labState } from './lab_model.js';
 import { followMap } from './map_follow.js';
 import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
@@ -93,7 +93,7 @@ class Workbench {
 
   /** The dock's panels, in the order of its rail: one row each, see dock.js. */
   panels() {
-    return [...labPanels(this.store, this.api, this.actions)];
+    return [labPanel(this.store, this.api, this.actions)];
   }
 
   // --- data ------------------------------------------------------------------

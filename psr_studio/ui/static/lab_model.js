@@ -84,6 +84,7 @@ export function readsWeights(data) {
 /** Parameters that do nothing under the other settings are not worth a place on the screen. */
 export function isIdle(parameter, settings) {
   if (parameter.name === 'drawn') return settings.target !== 'drawn';
+  if (parameter.name === 'scaling') return settings.selector === 'dgs' && settings.within_bin !== 'psr';
   return false;
 }
 
