@@ -1,4 +1,4 @@
-"""The SQLite book of a workspace: marks and settings with undo, selections, jobs, evaluations."""
+"""The SQLite book of a workspace: marks and settings with undo, selections, trials, jobs, evaluations."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from typing import Any
 from psr_studio.errors import JobError, SelectionError, did_you_mean
 from psr_studio.records import ActionRecord, EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.history import DROPPED, HISTORY_SCHEMA, UNDONE, History
+from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
+
+__all__ = ["JOB_STATES", "Ledger", "TrialRecord"]
 
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (

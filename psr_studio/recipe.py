@@ -1,7 +1,7 @@
 """The preset: typed, checked, with help text, unit and range per field.
 
-A recipe is a TOML file with the tables [pool], [score], [select], [refine], [evaluate] and [export]. What a
-file leaves out keeps its default; an unknown key is an error, and so is a value outside its range.
+A recipe is a TOML file with the tables [pool], [score], [select], [tune], [refine], [evaluate] and [export].
+What a file leaves out keeps its default; an unknown key is an error, and so is a value outside its range.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from psr_studio.recipe_sections import (
     ScoreRecipe,
     SelectRecipe,
 )
+from psr_studio.recipe_tune import TuneRecipe
 from psr_studio.resources import resource_dir
 
 
@@ -41,6 +42,7 @@ class Recipe:
     pool: PoolRecipe = field(default_factory=PoolRecipe)
     score: ScoreRecipe = field(default_factory=ScoreRecipe)
     select: SelectRecipe = field(default_factory=SelectRecipe)
+    tune: TuneRecipe = field(default_factory=TuneRecipe)
     refine: RefineRecipe = field(default_factory=RefineRecipe)
     evaluate: EvaluateRecipe = field(default_factory=EvaluateRecipe)
     export: ExportRecipe = field(default_factory=ExportRecipe)
@@ -71,6 +73,7 @@ SECTIONS: dict[str, type] = {
     "pool": PoolRecipe,
     "score": ScoreRecipe,
     "select": SelectRecipe,
+    "tune": TuneRecipe,
     "refine": RefineRecipe,
     "evaluate": EvaluateRecipe,
     "export": ExportRecipe,
