@@ -3,7 +3,8 @@
 import { clamp, prefersStill } from './dom.js';
 
 const MOVE_MS = 260;
-const LEGEND_PX = 196;
+const LEGEND_PX = 206;
+const LEAST_SHARE = 0.8; // of the scale that fills the pane: the most that is given up for the legend
 
 export class Camera {
   constructor() {
@@ -32,11 +33,14 @@ export class Camera {
     return { cx: (x0 + x1) / 2, cy: (y0 + y1) / 2, k };
   }
 
-  /** The whole map, moved aside for the legend as far as there is width to spare. */
+  /** The whole map, a little smaller and moved aside where the legend would cover points. */
   setHome(bounds) {
-    const view = this.viewOf(bounds);
-    const spare = this.width - 52 - view.k * (bounds.x1 - bounds.x0);
-    this.home = { ...view, cx: view.cx + clamp(spare / 2, 0, LEGEND_PX / 2) / view.k };
+    const full = this.viewOf(bounds);
+    const wide = Math.max(bounds.x1 - bounds.x0, 1e-3);
+    const clear = (this.width - 52 - LEGEND_PX) / wide;
+    const k = Math.min(full.k, Math.max(clear, LEAST_SHARE * full.k));
+    const spare = this.width - 52 - k * wide;
+    this.home = { ...full, k, cx: full.cx + clamp(spare / 2, 0, LEGEND_PX / 2) / k };
   }
 
   set({ cx, cy, k }) {

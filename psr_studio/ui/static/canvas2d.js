@@ -16,6 +16,10 @@ export class CanvasRenderer {
     this.floats[name] = data;
   }
 
+  setSizes(sizes) {
+    this.sizes = sizes;
+  }
+
   setLabels(labels) {
     this.labels = labels;
   }
@@ -58,7 +62,8 @@ export class CanvasRenderer {
       const i = order[k];
       const [x, y] = view.camera.toScreen(mix(2 * i), mix(2 * i + 1));
       if (x < -20 || y < -20 || x > view.camera.width + 20 || y > view.camera.height + 20) continue;
-      this.point(x, y, flags[i], this.colorOf(i, view, status), view);
+      const share = this.sizes ? 0.55 + 1.35 * this.sizes[i] : 1;
+      this.point(x, y, flags[i], this.colorOf(i, view, status), { ...view, size: view.size * share });
     }
   }
 

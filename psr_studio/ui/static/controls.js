@@ -1,6 +1,7 @@
 // The control strip's upper row: weights, budget, temperature, the IPC preset, undo and redo.
 
-import { button, h } from './dom.js';
+import { button, fill, h } from './dom.js';
+import { readsWeights, selectorOf, withSumKept } from './lab_model.js';
 import { presetFor, sameWeights } from './model.js';
 import { createSlider } from './slider.js';
 
@@ -9,23 +10,28 @@ const WEIGHTS = [
   ['beta', 'β', 'Entropy', 'Weight of entropy, subtracted: how undecided the teacher is'],
   ['gamma', 'γ', 'Diversity', 'Weight of diversity: distance to what is already picked in the class'],
 ];
+const MAX_WEIGHT = 5;
 
 export class Controls {
   constructor(store, actions, openHelp) {
     Object.assign(this, { store, actions });
     this.start = { ipc: 10, temperature: 1.5 };
+    this.keepSum = false;
     this.sliders = {};
+    this.note = h('p', { class: 'psr-controls-note', hidden: true });
     for (const spec of this.specs()) this.sliders[spec.key] = createSlider(spec);
     this.buildButtons(openHelp);
     this.node = h(
       'div',
       { class: 'psr-controls', role: 'group', 'aria-label': 'Selection controls' },
+      this.note,
       Object.values(this.sliders).map((slider) => slider.node),
       this.buttons,
     );
     store.on(['weights', 'ipc', 'temperature', 'follow'], () => this.refresh());
     store.on(['undo', 'redo', 'busy'], () => this.refreshHistory());
     store.on(['info'], () => this.refreshPool());
+    store.on(['info', 'settings'], () => this.refreshSelector());
     this.refresh();
     this.refreshHistory();
   }
@@ -37,7 +43,7 @@ export class Controls {
       label,
       hint,
       min: 0,
-      max: 5,
+      max: MAX_WEIGHT,
       step: 0.05,
       digits: 2,
       resetTitle: `Reset ${label} to the preset for K`,
@@ -47,7 +53,7 @@ export class Controls {
         this.actions.select();
       },
       onReset: () => {
-        this.setWeight(key, this.preset()[key]);
+        this.takeWeights({ ...this.store.data.weights, [key]: this.preset()[key] });
         this.actions.select();
       },
     }));
@@ -109,6 +115,18 @@ export class Controls {
       type: 'checkbox',
       on: { change: () => this.followPreset(this.follow.checked) },
     });
+    this.sum = button({
+      label: 'Keep the sum of the weights',
+      iconName: 'unlock',
+      className: 'psr-icon-only',
+      title: 'Keep the sum: moving one weight scales the two others against it',
+      pressed: false,
+      onClick: () => {
+        this.keepSum = !this.keepSum;
+        this.sum.setAttribute('aria-pressed', String(this.keepSum));
+        this.sum.firstChild.classList.toggle('is-shut', this.keepSum);
+      },
+    });
     const help = h(
       'button',
       {
@@ -125,10 +143,15 @@ export class Controls {
       { class: 'psr-control-buttons' },
       h('div', { class: 'psr-row' }, this.presetButton, this.undo, this.redo, help),
       h(
-        'label',
-        { class: 'psr-check', title: "Weights change with K by the paper's table, until you move one" },
-        this.follow,
-        'Follow the IPC preset',
+        'div',
+        { class: 'psr-row psr-weight-row' },
+        h(
+          'label',
+          { class: 'psr-check', title: "Weights change with K by the paper's table, until you move one" },
+          this.follow,
+          'Follow the IPC preset',
+        ),
+        this.sum,
       ),
     );
   }
@@ -138,9 +161,15 @@ export class Controls {
     return info?.ipc_presets?.length ? presetFor(info.ipc_presets, ipc) : weights;
   }
 
-  /** Touching a weight ends the following, unless it lands on the preset anyway. */
   setWeight(key, value) {
-    const weights = { ...this.store.data.weights, [key]: value };
+    const { weights } = this.store.data;
+    this.takeWeights(
+      this.keepSum ? withSumKept(weights, key, value, MAX_WEIGHT) : { ...weights, [key]: value },
+    );
+  }
+
+  /** Touching a weight ends the following, unless it lands on the preset anyway. */
+  takeWeights(weights) {
     const follow = this.store.data.follow && sameWeights(weights, this.preset());
     this.store.set({ weights, follow });
   }
@@ -166,6 +195,17 @@ export class Controls {
     this.sliders.temperature.show(temperature);
     this.follow.checked = follow;
     this.presetButton.disabled = follow;
+  }
+
+  /** Weights that the selector does not read give their room to what it does. */
+  refreshSelector() {
+    const reads = readsWeights(this.store.data);
+    for (const [key] of WEIGHTS) this.sliders[key].node.hidden = !reads;
+    this.buttons.classList.toggle('is-weightless', !reads);
+    this.presetButton.hidden = !reads;
+    this.note.hidden = reads;
+    const selector = selectorOf(this.store.data);
+    if (!reads) fill(this.note, h('strong', {}, selector.title), ` ${selector.help}`);
   }
 
   refreshPool() {

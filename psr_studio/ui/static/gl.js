@@ -3,6 +3,7 @@
 import { FRAGMENT, MAX_STATUS, VERTEX } from './shaders.js';
 
 const FLOATS = { from: [0, 2], to: [1, 2], value: [2, 1], rel: [3, 1], ent: [4, 1], div: [5, 1] };
+const SIZE_AT = 8;
 const MODE = { class: 2, picked: 3, total: 1 };
 const UNIFORMS = [
   'u_center',
@@ -63,6 +64,7 @@ class GlRenderer {
     this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.bindVertexArray(gl.createVertexArray());
     this.buffers = {};
+    gl.vertexAttrib1f(SIZE_AT, -1);
     this.textures = { ramp: this.texture(0), classes: this.texture(1) };
     gl.uniform1i(this.at.u_ramp, 0);
     gl.uniform1i(this.at.u_classes, 1);
@@ -74,6 +76,7 @@ class GlRenderer {
     const { floats, labels, flags, order, ramp, classes } = this.cpu;
     this.build();
     for (const [name, data] of Object.entries(floats)) this.setFloats(name, data);
+    this.setSizes(this.cpu.sizes);
     if (labels) this.setLabels(labels);
     if (flags) this.setFlags(flags, order);
     if (ramp) this.setRamp(ramp);
@@ -114,6 +117,20 @@ class GlRenderer {
     this.upload(name, gl.ARRAY_BUFFER, data);
     gl.enableVertexAttribArray(location);
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, 0, 0);
+  }
+
+  /** @param {Float32Array|null} sizes 0 to 1 per point, null for all alike */
+  setSizes(sizes) {
+    const gl = this.gl;
+    this.cpu.sizes = sizes;
+    if (!sizes) {
+      gl.disableVertexAttribArray(SIZE_AT);
+      gl.vertexAttrib1f(SIZE_AT, -1);
+      return;
+    }
+    this.upload('size', gl.ARRAY_BUFFER, sizes);
+    gl.enableVertexAttribArray(SIZE_AT);
+    gl.vertexAttribPointer(SIZE_AT, 1, gl.FLOAT, false, 0, 0);
   }
 
   setLabels(labels) {

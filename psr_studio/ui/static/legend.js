@@ -1,55 +1,91 @@
-// What the colours mean: a ramp with its value range and a histogram, or one swatch per group with counts
-// that follow the selection ("47 / 412").
+// What the points show: colour and size by which signal, what the colours mean, and counts per group that
+// follow the selection ("47 / 412"). A class row shows its class alone; any other row selects its candidates.
 
-import { STATUS, classColors, rampBytes, toCss } from './color.js';
-import { button, count, fill, fixed, h, oncePerFrame } from './dom.js';
+import { STATUS, classColors, toCss } from './color.js';
+import { button, count, fill, h, oncePerFrame } from './dom.js';
 import { statusOf } from './flags.js';
-import { COLOR_MODES } from './model.js';
+import { createRampLegend } from './legend_ramp.js';
+import { COLOR_MODES, SIZE_MODES } from './model.js';
+import { combine, modeOf } from './selection.js';
 
-const BINS = 44;
 const SEARCH_FROM = 14; // with more classes than this the legend gets a search field
+const MAX_ROWS = 200; // a longer list is searched, not scrolled
 
 export function createLegend(store, source) {
-  const title = h('strong', { class: 'psr-legend-title' });
   const body = h('div', { class: 'psr-legend-body' });
+  const color = h(
+    'select',
+    {
+      class: 'psr-select psr-legend-color',
+      'aria-label': 'Colour points by',
+      on: { change: () => store.set({ colorBy: color.value }) },
+    },
+    COLOR_MODES.map((mode, k) => h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`)),
+  );
+  const size = h(
+    'select',
+    {
+      class: 'psr-select psr-small',
+      'aria-label': 'Size of points by',
+      title: 'Size of the points by',
+      on: { change: () => store.set({ sizeBy: size.value }) },
+    },
+    SIZE_MODES.map((key) =>
+      h('option', { value: key }, COLOR_MODES.find((m) => m.key === key)?.label.toLowerCase() ?? 'even'),
+    ),
+  );
   const toggle = button({
     label: 'Fold legend',
     iconName: 'chevron',
     className: 'psr-ghost psr-legend-fold',
-    onClick: () => node.classList.toggle('is-folded'),
+    onClick: () => {
+      const folded = node.classList.toggle('is-folded');
+      toggle.setAttribute('aria-expanded', String(!folded));
+    },
   });
+  toggle.setAttribute('aria-expanded', 'true');
+  const select = (positions, event) =>
+    store.set({ selection: combine(store.data.selection, positions, modeOf(event)) });
+  const range = createRampLegend(store, select);
+  const foot = h(
+    'div',
+    { class: 'psr-legend-foot' },
+    h('label', { class: 'psr-inline' }, 'Size', size),
+    range.ramp,
+  );
   const node = h(
     'section',
     { class: 'psr-legend', 'aria-label': 'Legend' },
-    h('header', {}, title, toggle),
+    h('header', {}, color, toggle),
     body,
+    foot,
   );
-  const range = rampParts(store);
   let search = '';
 
   const refresh = oncePerFrame(() => {
-    const { points, selection, colorBy, phase } = store.data;
+    const { points, selection, colorBy, sizeBy, phase } = store.data;
     node.hidden = phase !== 'ready';
     if (phase !== 'ready' || !points || !selection) return;
     const mode = COLOR_MODES.find((m) => m.key === colorBy);
-    title.textContent = mode.label;
-    title.title = mode.hint;
+    color.value = colorBy;
+    color.title = `Colour: ${mode.hint}`;
+    size.value = sizeBy;
+    range.ramp.hidden = colorBy === 'class' || colorBy === 'picked';
     if (colorBy === 'class') classLegend();
-    else if (colorBy === 'picked') fill(body, groupRows(statusGroups(), null));
-    else rampLegend();
+    else if (colorBy === 'picked') statusLegend();
+    else rampLegend(mode);
   });
 
-  /** Built once and then only redrawn: this runs on every frame of a slider drag. */
-  function rampLegend() {
-    const { ramp, colorBy } = store.data;
-    const [low, high] = source.domain();
-    if (!range.canvas.isConnected) fill(body, range.canvas, range.row);
-    const clipped = source.clipped();
-    range.low.textContent = `${clipped ? '≤ ' : ''}${fixed(low, 2)}`;
-    range.high.textContent = `${clipped ? '≥ ' : ''}${fixed(high, 2)}`;
-    range.pick.value = ramp;
-    range.canvas.setAttribute('aria-label', `${colorBy} from ${fixed(low, 2)} to ${fixed(high, 2)}`);
-    drawHistogram(range.canvas, source.values(), [low, high], ramp, store.data, source.ink());
+  function rampLegend(mode) {
+    if (!range.node.isConnected) fill(body, range.node);
+    range.show({
+      label: mode.label,
+      domain: source.domain(),
+      clipped: source.clipped(),
+      shown: source.values(),
+      ink: source.ink(),
+      hint: mode.key === 'near' && nearHint(store.data.near),
+    });
   }
 
   /** Only the list is rebuilt while the user types in the search field, or the field would lose the caret. */
@@ -77,14 +113,19 @@ export function createLegend(store, source) {
     }
     const wanted = search.trim().toLowerCase();
     const groups = classGroups().filter((group) => group.label.toLowerCase().includes(wanted));
-    fill(
-      list,
-      groupRows(groups, (id) => store.set({ solo: store.data.solo === id ? null : id })),
+    const alone = (id) => store.set({ solo: store.data.solo === id ? null : id });
+    keepFocus(list, () =>
+      fill(
+        list,
+        groups.slice(0, MAX_ROWS).map((group) => groupRow(group, `${group.label}: show this class alone`, alone)),
+        groups.length > MAX_ROWS &&
+          h('p', { class: 'psr-fine psr-muted' }, `and ${count(groups.length - MAX_ROWS)} more: search for one`),
+      ),
     );
   }
 
   function classGroups() {
-    const { info, points, selection } = store.data;
+    const { info, points, selection, solo } = store.data;
     const chosen = new Uint32Array(info.n_classes);
     selection.list.forEach((position) => {
       chosen[points.label[position]] += 1;
@@ -95,10 +136,11 @@ export function createLegend(store, source) {
       color: toCss(rgb),
       total: info.counts[c],
       chosen: chosen[c],
+      pressed: solo === c,
     }));
   }
 
-  function statusGroups() {
+  function statusLegend() {
     const groups = STATUS.map((status, id) => ({ ...status, id, total: 0, chosen: 0 }));
     const { flags } = source.flags();
     flags.forEach((flag, i) => {
@@ -106,29 +148,36 @@ export function createLegend(store, source) {
       group.total += 1;
       group.chosen += store.data.selection.mask[i];
     });
-    return groups.filter((group) => group.total);
+    const members = (id) => Array.from(flags.keys()).filter((i) => statusOf(flags[i]) === id);
+    keepFocus(body, () =>
+      fill(
+        body,
+        groups
+          .filter((group) => group.total)
+          .map((group) =>
+            groupRow(group, `${group.label}: select these. Shift adds, Alt removes`, (id, event) =>
+              select(members(id), event),
+            ),
+          ),
+      ),
+    );
   }
 
-  function groupRows(groups, onPick) {
-    const { selection, solo } = store.data;
-    return groups.map(({ id, label, color, total, chosen }) =>
-      h(
-        onPick ? 'button' : 'div',
-        {
-          class: 'psr-legend-row',
-          type: onPick && 'button',
-          title: onPick ? `${label}: show this class alone` : label,
-          'aria-pressed': onPick ? String(solo === id) : undefined,
-          on: onPick ? { click: () => onPick(id) } : {},
-        },
-        h('span', { class: 'psr-swatch', style: { background: color } }),
-        h('span', { class: 'psr-legend-name' }, label),
-        h(
-          'span',
-          { class: 'psr-num' },
-          selection.count ? `${count(chosen)} / ${count(total)}` : count(total),
-        ),
-      ),
+  function groupRow({ id, label, color: css, total, chosen, pressed }, title, onPick) {
+    const { selection } = store.data;
+    return h(
+      'button',
+      {
+        class: 'psr-legend-row',
+        type: 'button',
+        title,
+        'data-id': id,
+        'aria-pressed': pressed === undefined ? undefined : String(pressed),
+        on: { click: (event) => onPick(id, event) },
+      },
+      h('span', { class: 'psr-swatch', style: { background: css } }),
+      h('span', { class: 'psr-legend-name' }, label),
+      h('span', { class: 'psr-num' }, selection.count ? `${count(chosen)} / ${count(total)}` : count(total)),
     );
   }
 
@@ -136,61 +185,19 @@ export function createLegend(store, source) {
     fill(body);
     refresh();
   });
-  store.on(['phase', 'points', 'selection', 'picks', 'pinned', 'vetoed', 'weights', 'ramp', 'solo'], refresh);
+  store.on(
+    ['phase', 'points', 'selection', 'picks', 'pinned', 'vetoed', 'weights', 'ramp', 'solo', 'near', 'sizeBy'],
+    refresh,
+  );
   return { node, refresh };
 }
 
-function rampParts(store) {
-  const canvas = h('canvas', { class: 'psr-legend-canvas', role: 'img' });
-  const [low, high] = [h('span'), h('span')];
-  const pick = h(
-    'select',
-    {
-      class: 'psr-select psr-small',
-      'aria-label': 'Colour ramp',
-      on: { change: () => store.set({ ramp: pick.value }) },
-    },
-    ['viridis', 'cividis'].map((name) => h('option', { value: name }, name)),
-  );
-  return { canvas, low, high, pick, row: h('div', { class: 'psr-legend-range' }, low, pick, high) };
+/** Rebuild a list without taking the focus from the row that had it. */
+function keepFocus(list, rebuild) {
+  const id = list.contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
+  rebuild();
+  if (id !== undefined) list.querySelector(`[data-id='${id}']`)?.focus();
 }
 
-/** Grey bars: all candidates. Dark bars: the selection, or the picks. Below them the ramp itself. */
-function drawHistogram(canvas, values, [low, high], ramp, { selection, picks }, ink) {
-  const [width, height, barHeight] = [176, 46, 10];
-  const scale = window.devicePixelRatio || 1;
-  if (canvas.width !== Math.round(width * scale))
-    Object.assign(canvas, { width: width * scale, height: height * scale });
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.setTransform(scale, 0, 0, scale, 0, 0);
-  context.clearRect(0, 0, width, height);
-  const binOf = (value) =>
-    Math.max(0, Math.min(BINS - 1, Math.floor(((value - low) / (high - low || 1)) * BINS)));
-  const all = new Uint32Array(BINS);
-  for (let i = 0; i < values.length; i += 1) all[binOf(values[i])] += 1;
-  const some = new Uint32Array(BINS);
-  const chosen = selection.count ? selection.list : picks ? picks.order : [];
-  chosen.forEach((position) => {
-    some[binOf(values[position])] += 1;
-  });
-  const room = height - barHeight - 2;
-  const step = width / BINS;
-  const bars = (bins, alpha) => {
-    const top = Math.max(...bins, 1);
-    context.globalAlpha = alpha;
-    context.fillStyle = toCss(ink);
-    // Square roots, so that a lone tail candidate is still seen beside a full bin.
-    bins.forEach((n, b) => {
-      const tall = Math.sqrt(n / top) * room;
-      context.fillRect(b * step, room - tall, step - 0.6, tall);
-    });
-    context.globalAlpha = 1;
-  };
-  bars(all, 0.22);
-  bars(some, 0.62);
-  const bytes = rampBytes(ramp, 64);
-  for (let i = 0; i < 64; i += 1) {
-    context.fillStyle = toCss(Array.from(bytes.slice(4 * i, 4 * i + 3)));
-    context.fillRect((i * width) / 64, height - barHeight, width / 64 + 0.5, barHeight);
-  }
-}
+const nearHint = (near) =>
+  near ? `Below ${near.threshold}: a near-duplicate` : 'Distances are on their way …';

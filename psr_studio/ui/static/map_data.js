@@ -1,11 +1,9 @@
 // What the map's renderer holds, kept in step with the store: signals, flags, layout, value range.
 
 import { classColors, rampBytes } from './color.js';
-import { prefersStill } from './dom.js';
+import { clamp, prefersStill } from './dom.js';
 import { buildFlags } from './flags.js';
-import { bounds, minMax, robustRange, totalScores } from './model.js';
-
-const RAW = ['reliability', 'entropy', 'difficulty'];
+import { bounds, minMax, robustRange, signalOf, totalScores } from './model.js';
 
 export class MapData {
   constructor(store, renderer, camera, invalidate) {
@@ -17,7 +15,8 @@ export class MapData {
     this.morph = { t: 1, start: 0, from: null };
     store.on(['points'], () => this.loadPoints());
     store.on(['layout'], () => this.loadLayout());
-    store.on(['colorBy'], () => this.loadValue());
+    store.on(['colorBy', 'near'], () => this.loadValue());
+    store.on(['sizeBy', 'near'], () => this.loadSizes());
     store.on(['weights'], () => this.measureTotals());
     store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags());
     store.on(['ramp'], () => {
@@ -28,13 +27,12 @@ export class MapData {
 
   /** True while the colours show a signal as it is, false for the total score, class or state. */
   get isRaw() {
-    return RAW.includes(this.store.data.colorBy);
+    return ['reliability', 'entropy', 'difficulty', 'near'].includes(this.store.data.colorBy);
   }
 
   /** The numbers behind the ramp, for the legend's histogram. */
   get values() {
-    const { points, colorBy } = this.store.data;
-    return this.isRaw ? points[colorBy] : this.totals;
+    return signalOf(this.store.data, this.store.data.colorBy) ?? this.totals;
   }
 
   loadPoints() {
@@ -51,15 +49,24 @@ export class MapData {
     this.renderer.setClasses(classColors(info.n_classes));
     this.renderer.setRamp(rampBytes(ramp));
     this.loadValue();
+    this.loadSizes();
     this.loadFlags();
   }
 
   loadValue() {
     const { points, colorBy } = this.store.data;
     if (!points) return;
-    const values = this.isRaw ? points[colorBy] : points.reliability;
-    this.renderer.setFloats('value', values);
-    this.domain = this.isRaw ? robustRange(values) : this.totalRange();
+    const values = signalOf(this.store.data, colorBy);
+    this.renderer.setFloats('value', values ?? points.reliability);
+    this.domain = values ? robustRange(values) : this.totalRange();
+    this.invalidate();
+  }
+
+  loadSizes() {
+    const { points, sizeBy } = this.store.data;
+    if (!points) return;
+    const values = signalOf(this.store.data, sizeBy);
+    this.renderer.setSizes(values && shares(values));
     this.invalidate();
   }
 
@@ -121,4 +128,10 @@ export class MapData {
     const { t } = this.morph;
     return t * t * (3 - 2 * t);
   }
+}
+
+/** Values over their robust range, 0 to 1. */
+function shares(values) {
+  const [low, high] = robustRange(values);
+  return values.map((value) => clamp((value - low) / Math.max(high - low, 1e-9), 0, 1));
 }

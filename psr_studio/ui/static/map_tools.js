@@ -1,7 +1,6 @@
 // The row of tools above the map: always visible, because hidden gestures are not found.
 
 import { button, h, segmented } from './dom.js';
-import { COLOR_MODES } from './model.js';
 
 const MODIFIERS = 'Shift adds to the selection, Alt removes from it';
 
@@ -49,17 +48,6 @@ export function createMapTools(store, commands) {
     }),
   );
 
-  const color = h(
-    'select',
-    {
-      class: 'psr-select',
-      'aria-label': 'Colour points by',
-      on: { change: () => store.set({ colorBy: color.value }) },
-    },
-    COLOR_MODES.map((mode, k) =>
-      h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`),
-    ),
-  );
   const show = segmented(
     'Points shown',
     [
@@ -81,9 +69,8 @@ export function createMapTools(store, commands) {
   const refresh = () => {
     tools.show(store.data.tool);
     show.show(store.data.show);
-    color.value = store.data.colorBy;
   };
-  store.on(['tool', 'show', 'colorBy'], refresh);
+  store.on(['tool', 'show'], refresh);
   refresh();
   return h(
     'div',
@@ -91,7 +78,6 @@ export function createMapTools(store, commands) {
     tools.node,
     view,
     h('span', { class: 'psr-grow' }),
-    h('label', { class: 'psr-inline' }, h('span', { class: 'psr-shy-text' }, 'Colour'), color),
     show.node,
   );
 }

@@ -11,7 +11,21 @@ export const COLOR_MODES = [
   },
   { key: 'class', label: 'Class', hint: 'class the candidate was made for' },
   { key: 'picked', label: 'Picked', hint: 'state in the current selection' },
+  {
+    key: 'near',
+    label: 'Near-duplicates',
+    hint: 'distance to the nearest other candidate of the class; 1 is usual for the class, 0 an exact copy',
+  },
 ];
+
+/** Signals that a point's size can follow. */
+export const SIZE_MODES = ['even', 'reliability', 'entropy', 'difficulty', 'near'];
+
+/** Values of a signal that is shown as it is, null for what is computed (total score) or has no order. */
+export function signalOf({ points, near }, key) {
+  if (key === 'near') return near?.values ?? new Float32Array(points.label.length).fill(1);
+  return ['reliability', 'entropy', 'difficulty'].includes(key) ? points[key] : null;
+}
 
 /** First position of each class; one more entry than classes. Positions are ordered by class, then index. */
 export function classStarts(counts) {

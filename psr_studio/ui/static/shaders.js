@@ -12,6 +12,7 @@ layout(location=4) in float a_ent;
 layout(location=5) in float a_div;
 layout(location=6) in uint a_label;
 layout(location=7) in uint a_flags;
+layout(location=8) in float a_size;   // 0 to 1, below 0 where all points are of one size
 uniform vec2 u_center, u_scale;
 uniform float u_morph, u_size, u_dim;
 uniform vec3 u_weights;
@@ -47,7 +48,7 @@ void main() {
   else rgb = u_status[status(a_flags)];
   bool strong = (a_flags & 64u) != 0u;
   bool marked = (a_flags & 6u) != 0u;
-  float disk = u_size * (strong ? 1.35 : 1.0);
+  float disk = u_size * (strong ? 1.35 : 1.0) * (a_size < 0.0 ? 1.0 : mix(0.55, 1.9, a_size));
   float sprite = marked ? max(disk * 2.0, disk + 8.0) : disk;
   gl_PointSize = sprite;
   v_inner = disk / sprite;
