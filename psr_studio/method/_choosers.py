@@ -50,14 +50,12 @@ def _greedy_order(
     Inside a bin the one that the greedy selection would take first comes first. Weights left to the budget
     are those of K, not of n.
     """
-    weights = {
-        name: value if params[name] is None else params[name]
-        for name, value in zip(("alpha", "beta", "gamma"), ipc_preset(ipc), strict=True)
-    }
+    named = zip(("alpha", "beta", "gamma"), ipc_preset(ipc), strict=True)
+    alpha, beta, gamma = (preset if params[name] is None else params[name] for name, preset in named)
     n = len(pool.reliability)
     order = greedy_select(
-        pool.reliability, pool.entropy, None, n, eligible=pool.eligible, pinned=pinned, vetoed=vetoed,
-        distances=pool.distances(), scaling=params["scaling"], **weights,
+        pool.reliability, pool.entropy, None, n, alpha, beta, gamma, pool.eligible, pinned, vetoed,
+        distances=pool.distances(), scaling=params["scaling"],
     ).indices  # fmt: skip
     scores = np.zeros(n)
     scores[order] = 1 - np.arange(len(order)) / n

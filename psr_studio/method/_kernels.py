@@ -3,6 +3,11 @@
 Shape letters: N candidates grouped by class, m candidates of one class, C classes, K = ipc. No fast-math
 anywhere, and no fused multiply-add: the picks equal those of plain float64 arithmetic that reads the same
 float32 distances.
+
+What makes it fast is that every loop over candidates turns into vector instructions. A compiler may not
+reorder a maximum of floats, because of NaN and the sign of zero, but it may reorder one of whole numbers; and
+the bits of floats, read as whole numbers, are in the order of the floats (negative ones after a flip). So
+minima and maxima are taken over the bits, and no value is changed by it.
 """
 
 from __future__ import annotations
@@ -11,7 +16,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 # How the diversity term is scaled at each step.
 RAW, POOL, REMAINING, FROZEN = 0, 1, 2, 3
@@ -42,79 +48,118 @@ class Rule(NamedTuple):
     fill: bool
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first call and keep the result on disk, where there is a folder that can be written."""
     try:
-        return njit(cache=True, nogil=True)(function)
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba finds no folder to keep compiled code in
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
-@_compiled
-def _weighted_term(
-    values: np.ndarray, counted: np.ndarray, weight: float, normalize: bool, out: np.ndarray
-) -> None:
-    """Write weight * min-max(values) into `out`; the `counted` candidates set the scale (PSR section 3.2)."""
+@intrinsic
+def _bits(typing: Any, number: Any) -> Any:
+    """Return the bits of a float64 number as int64, inside compiled code."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), generate
+
+
+class _Room(NamedTuple):
+    """What one class is worked out in; allocated once for many classes, at the size of the largest.
+
+    The padding after the m candidates is closed and not counted; a row of distances is read as long, into
+    the row after it, so that no loop ends in a slow remainder.
+    """
+
+    static: np.ndarray  # (m + padding,) float64, the part of eq. 8 that no pick changes; -inf where closed
+    keys: np.ndarray  # (m + padding,) int64, the scores as whole numbers in the same order
+    nearest: np.ndarray  # (m + padding,) float32, squared distance to the nearest chosen one (PSR eq. 7)
+    counted: np.ndarray  # (m + padding,) int32, all bits set for who sets the scale of diversity, else 0
+    open_: np.ndarray  # (m,) bool, right ones still to be had
+    spare: np.ndarray  # (m,) bool, the others still to be had
+    ends: np.ndarray  # (2,) float32, smallest and largest counted distance
+
+
+PADDING = 64  # four vectors of sixteen float32 numbers
+FLIP = np.int64(0x7FFFFFFFFFFFFFFF)  # turns the order of negative numbers round
+LOWEST = np.int64(-0x8000000000000000)
+INF_BITS = np.int32(0x7F800000)  # of float32 infinity
+
+
+@compiled
+def _range(values: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
+    """Return minimum and width of the counted values; width 0 when nothing counts."""
     low, high = np.inf, -np.inf
     for i in range(values.size):
         if counted[i]:
             low = min(low, values[i])
             high = max(high, values[i])
-    for i in range(values.size):
-        if not normalize:
-            out[i] = weight * values[i]
-        elif high > low:
-            out[i] = weight * ((values[i] - low) / (high - low))
-        else:
-            out[i] = 0.0  # constant, or nothing that counts
-
-
-@_compiled
-def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> float:
-    """Lower `nearest` to the distances of the new member (PSR eq. 7); return the largest of the counted."""
-    high = 0.0
-    for i in range(nearest.size):
-        distance = np.float64(row[i])
-        nearest[i] = distance if distance < nearest[i] else nearest[i]
-    for i in range(nearest.size):
-        if nearest[i] > high and counted[i]:
-            high = nearest[i]
-    return high
-
-
-@_compiled
-def _range_of_remaining(nearest: np.ndarray, counted: np.ndarray, chosen: np.ndarray) -> tuple[float, float]:
-    """Return minimum and width of the distances over the counted candidates that are not chosen yet."""
-    low, high = np.inf, -np.inf
-    for i in range(nearest.size):
-        if counted[i] and not chosen[i]:
-            low = min(low, nearest[i])
-            high = max(high, nearest[i])
     return (low, high - low) if high > low else (0.0, 0.0)
 
 
-@_compiled
-def _best_score(
-    static: np.ndarray, nearest: np.ndarray, gamma: float, low: float, width: float, scores: np.ndarray
-) -> int:
-    """Return the candidate of the highest score (PSR eq. 8); on a tie the lowest index, -1 if all are closed.
+@compiled
+def _term(value: float, weight: float, low: float, width: float) -> float:
+    """Return weight * min-max(value) (PSR section 3.2); 0 for a constant term."""
+    return weight * ((value - low) / width) if width > 0.0 else 0.0
 
-    `static` is alpha * reliability - beta * entropy, -inf for a candidate that must not be taken; `scores`
-    is room to work in.
+
+@compiled
+def _fill_static(room: _Room, reliability: np.ndarray, entropy: np.ndarray, rule: Rule, scales: Any) -> None:
+    """Write alpha * reliability - beta * entropy, normalised, and -inf for candidates that are not open."""
+    low, width, entropy_low, entropy_width = scales
+    alpha, beta = rule.alpha if width > 0.0 else 0.0, rule.beta if entropy_width > 0.0 else 0.0
+    width, entropy_width = width if width > 0.0 else 1.0, entropy_width if entropy_width > 0.0 else 1.0
+    for i in range(reliability.size):
+        first = alpha * ((reliability[i] - low) / width)
+        second = beta * ((entropy[i] - entropy_low) / entropy_width)
+        room.static[i] = (first - second) + 0.0 if room.open_[i] else -np.inf  # + 0.0: no negative zero
+
+
+@compiled
+def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> int:
+    """Lower `nearest` to the distances of the new member (PSR eq. 7); return the largest of the counted.
+
+    All are bits of float32 numbers of at least 0, which are in the order of the numbers.
     """
-    if width > 0.0:
-        for i in range(static.size):
-            scores[i] = static[i] + gamma * ((nearest[i] - low) / width)
-    else:
-        scores[:] = static
-    best, best_score = -1, -np.inf
-    for i in range(static.size):
-        if scores[i] > best_score:
-            best, best_score = i, scores[i]
-    return best
+    high = np.int32(0)
+    for i in range(row.size):
+        nearest[i] = min(nearest[i], row[i])
+        high = max(high, nearest[i] & counted[i])
+    return high
 
 
-@_compiled
+@compiled
+def _range_of_remaining(nearest: np.ndarray, counted: np.ndarray, ends: np.ndarray) -> tuple[float, float]:
+    """Return minimum and width of the distances, given as bits, over the counted candidates."""
+    low, high = INF_BITS, np.int32(0)
+    for i in range(nearest.size):
+        low = min(low, nearest[i] if counted[i] else INF_BITS)
+        high = max(high, nearest[i] & counted[i])
+    ends.view(np.int32)[0], ends.view(np.int32)[1] = low, high
+    smallest, largest = np.float64(ends[0]), np.float64(ends[1])
+    return (smallest, largest - smallest) if largest > smallest else (0.0, 0.0)
+
+
+@compiled
+def _best(room: _Room, gamma: float, low: float, width: float) -> int:
+    """Return the candidate of the highest score (PSR eq. 8); on a tie the lowest index, -1 if all are closed."""
+    static, keys, nearest = room.static, room.keys, room.nearest
+    if not width > 0.0:
+        gamma, low, width = 0.0, 0.0, 1.0
+    highest, n = LOWEST, static.size
+    for i in range(n):
+        bits = _bits(static[i] + gamma * ((np.float64(nearest[i]) - low) / width))
+        keys[i] = bits ^ ((bits >> 63) & FLIP)
+        highest = max(highest, keys[i])
+    first = n
+    for i in range(n):
+        first = min(first, i if keys[i] == highest else n)
+    return first if static[first] > -np.inf else -1
+
+
+@compiled
 def _most_reliable(reliability: np.ndarray, allowed: np.ndarray) -> int:
     """Return the allowed candidate of highest raw reliability; on a tie the lowest index, -1 if none."""
     best, best_value = -1, -np.inf
@@ -124,80 +169,93 @@ def _most_reliable(reliability: np.ndarray, allowed: np.ndarray) -> int:
     return best
 
 
-@_compiled
-def _diversity_scale(
-    step: int,
-    scaling: int,
-    widest: float,
-    first_widest: float,
-    nearest: np.ndarray,
-    counted: np.ndarray,
-    chosen: np.ndarray,
-) -> tuple[float, float]:
-    """Return what to subtract from a distance and to divide it by; width 0 makes the diversity term 0."""
-    if step == 0:  # no distance yet
-        return 0.0, 0.0
-    if scaling == RAW:
-        return 0.0, 1.0
-    if scaling == POOL:  # a chosen candidate's own distance is 0, so min-max is d / max d
-        return 0.0, widest
-    if scaling == FROZEN:
-        return 0.0, first_widest
-    return _range_of_remaining(nearest, counted, chosen)
-
-
-@_compiled
+@compiled
 def _greedy_class(
-    pool: Candidates, c: int, rule: Rule, picks: np.ndarray, terms: np.ndarray, filled: np.ndarray
+    pool: Candidates,
+    c: int,
+    rule: Rule,
+    room: _Room,
+    picks: np.ndarray,
+    terms: np.ndarray,
+    filled: np.ndarray,
 ) -> int:
     """Select class c; write into picks (K,), terms (K, 3), filled (K,); return how many were found."""
-    a, b, d = pool.starts[c], pool.starts[c + 1], pool.distance_starts[c]
-    reliability, eligible, vetoed = pool.reliability[a:b], pool.eligible[a:b], pool.vetoed[a:b]
-    pins = pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
-    m = b - a
-    reliability_term, entropy_term = np.empty(m), np.empty(m)
-    _weighted_term(reliability, eligible, rule.alpha, rule.normalize, reliability_term)
-    _weighted_term(pool.entropy[a:b], eligible, rule.beta, rule.normalize, entropy_term)
-    open_, spare = (
-        eligible & ~vetoed,
-        ~eligible & ~vetoed,
-    )  # still to be had: right ones, fillers
-    static = np.where(open_, reliability_term - entropy_term, -np.inf)  # what no pick changes in eq. 8
-    nearest, chosen, scores = np.full(m, np.inf), np.zeros(m, np.bool_), np.empty(m)
-    widest = first_widest = 0.0
+    a, b = pool.starts[c], pool.starts[c + 1]
+    reliability, entropy = pool.reliability[a:b], pool.entropy[a:b]
+    eligible, pins = pool.eligible[a:b], pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
+    distances, start = pool.distances.view(np.int32), pool.distance_starts[c]
+    m, padded = b - a, room.static.size
+    for i in range(m):
+        room.open_[i] = eligible[i] and not pool.vetoed[a + i]
+        room.spare[i] = not eligible[i] and not pool.vetoed[a + i]
+        room.counted[i] = -1 if eligible[i] else 0
+    rel_low, rel_width, ent_low, ent_width = 0.0, 1.0, 0.0, 1.0
+    if rule.normalize:
+        rel_low, rel_width = _range(reliability, eligible)
+        ent_low, ent_width = _range(entropy, eligible)
+    _fill_static(room, reliability, entropy, rule, (rel_low, rel_width, ent_low, ent_width))
+    room.nearest[:m], room.nearest[m:], room.counted[m:], room.static[m:] = np.inf, 0.0, 0, -np.inf
+    nearest = room.nearest.view(np.int32)
+    low = width = 0.0  # no distance yet
     for step in range(picks.size):
-        low, width = _diversity_scale(step, rule.scaling, widest, first_widest, nearest, eligible, chosen)
         if step < pins.size:
             pick = pins[step]
         elif step == 0:
-            pick = _most_reliable(reliability, open_)
+            pick = _most_reliable(reliability, room.open_)
         else:
-            pick = _best_score(static, nearest, rule.gamma, low, width, scores)
+            pick = _best(room, rule.gamma, low, width)
         if pick < 0 and rule.fill:
-            pick = _most_reliable(reliability, spare)
+            pick = _most_reliable(reliability, room.spare)
             filled[step] = True
         if pick < 0:
             return step
         picks[step] = pick
-        terms[step, 0], terms[step, 1] = reliability_term[pick], 0.0 - entropy_term[pick]
-        terms[step, 2] = rule.gamma * ((nearest[pick] - low) / width) if width > 0.0 else 0.0
-        chosen[pick], open_[pick], spare[pick], static[pick] = True, False, False, -np.inf
-        row = d + pick * m
-        widest = _absorb(nearest, pool.distances[row : row + m], eligible)
-        if step == 0:
-            first_widest = widest
+        terms[step, 0] = _term(reliability[pick], rule.alpha, rel_low, rel_width)
+        terms[step, 1] = 0.0 - _term(entropy[pick], rule.beta, ent_low, ent_width)
+        terms[step, 2] = _term(np.float64(room.nearest[pick]), rule.gamma, low, width)
+        room.open_[pick], room.spare[pick], room.static[pick] = False, False, -np.inf
+        row = start + pick * m
+        room.ends.view(np.int32)[1] = _absorb(nearest, distances[row : row + padded], room.counted)
+        if rule.scaling == RAW:
+            width = 1.0
+        elif rule.scaling == POOL:  # a chosen candidate's own distance is 0, so min-max is d / max d
+            width = np.float64(room.ends[1])
+        elif rule.scaling == REMAINING:
+            room.counted[pick] = 0
+            low, width = _range_of_remaining(nearest, room.counted, room.ends)
+        elif step == 0:  # FROZEN
+            width = np.float64(room.ends[1])
     return picks.size
 
 
-@_compiled
+@compiled
 def greedy_classes(
-    pool: Candidates, rule: Rule, picks: np.ndarray, terms: np.ndarray, filled: np.ndarray, counts: np.ndarray
+    pool: Candidates,
+    rule: Rule,
+    slots: np.ndarray,
+    picks: np.ndarray,
+    terms: np.ndarray,
+    filled: np.ndarray,
+    counts: np.ndarray,
+    first: int,
+    last: int,
 ) -> None:
-    """Select every class of a pool; the picks count inside their class.
+    """Select the classes from `first` to before `last`; the picks count inside their class.
 
     Args:
-        picks: (C, K) int64, terms: (C, K, 3) float64, filled: (C, K) bool, counts: (C,) int64;
-            zeros on entry, written.
+        slots: (C + 1,) int64; class c writes from `slots[c]` to before `slots[c + 1]`, its budget.
+        picks: (T,) int64, terms: (T, 3) float64, filled: (T,) bool, counts: (C,) int64; zeros on entry,
+            written.
     """
-    for c in range(counts.size):
-        counts[c] = _greedy_class(pool, c, rule, picks[c], terms[c], filled[c])
+    largest = 0
+    for c in range(first, last):
+        largest = max(largest, pool.starts[c + 1] - pool.starts[c])
+    largest += PADDING
+    static, keys, nearest = np.empty(largest), np.empty(largest, np.int64), np.empty(largest, np.float32)
+    counted, ends = np.empty(largest, np.int32), np.empty(2, np.float32)
+    open_, spare = np.empty(largest, np.bool_), np.empty(largest, np.bool_)
+    for c in range(first, last):
+        n = (pool.starts[c + 1] - pool.starts[c] + PADDING - 1) // PADDING * PADDING
+        room = _Room(static[:n], keys[:n], nearest[:n], counted[:n], open_[:n], spare[:n], ends)
+        a, b = slots[c], slots[c + 1]
+        counts[c] = _greedy_class(pool, c, rule, room, picks[a:b], terms[a:b], filled[a:b])

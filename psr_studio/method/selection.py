@@ -7,6 +7,9 @@ them.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from psr_studio.method._picks import (
     check_pin_count,
     check_shortage_rule,
 )
+from psr_studio.method._threads import over_classes
 from psr_studio.method.baselines import (
     generate_and_use,
     herding,
@@ -157,7 +161,7 @@ def greedy_select_all(
     reliability: Any,
     entropy: Any,
     distances: ClassDistances,
-    ipc: int,
+    ipc: int | Sequence[int] | np.ndarray,
     alpha: float | None = None,
     beta: float | None = None,
     gamma: float | None = None,
@@ -173,7 +177,8 @@ def greedy_select_all(
 
     Args:
         distances: from `class_distances(embeddings, labels)`; it also says which candidate is of which class.
-        ipc: images per class, K, at most the size of the smallest class.
+        ipc: images per class, K, or one budget for each class (C,), each at most the size of its class.
+            Weights that are None come from the preset of the mean budget, the same for all classes.
 
     All other arguments are those of `greedy_select`, over the N candidates of the pool, marks as positions in
     the pool.
@@ -183,7 +188,7 @@ def greedy_select_all(
     """
     order, starts = distances.order, distances.starts
     n, n_classes = len(order), len(starts) - 1
-    weights = _check_weights(ipc, alpha, beta, gamma)
+    weights = _check_weights(max(1, round(float(np.mean(ipc)))), alpha, beta, gamma)
     rule = _kernels.Rule(
         *weights,
         normalize=bool(normalize),
@@ -191,30 +196,40 @@ def greedy_select_all(
         fill=check_shortage_rule(on_shortage),
     )
     pins, is_vetoed = check_marks(n, pinned, vetoed)
-    ipc, local_pins, pin_starts = _check_classes(distances, ipc, pins)
+    budgets, local_pins, pin_starts = _check_classes(distances, ipc, pins)
+    in_order = bool((order[1:] > order[:-1]).all())  # the pool is grouped by class already: nothing to gather
+    grouped = slice(None) if in_order else order
     pool = _kernels.Candidates(
-        reliability=_signal(reliability, n, "reliability")[order],
-        entropy=_signal(entropy, n, "entropy")[order],
-        eligible=as_mask(eligible, n)[order],
-        vetoed=is_vetoed[order],
+        reliability=_signal(reliability, n, "reliability")[grouped],
+        entropy=_signal(entropy, n, "entropy")[grouped],
+        eligible=as_mask(eligible, n)[grouped],
+        vetoed=is_vetoed[grouped],
         starts=starts,
         pins=local_pins,
         pin_starts=pin_starts,
         distances=distances.flat,
         distance_starts=distances.flat_starts,
     )
-    picks, terms = np.zeros((n_classes, ipc), np.int64), np.zeros((n_classes, ipc, 3))
-    filled, counts = np.zeros((n_classes, ipc), bool), np.zeros(n_classes, np.int64)
-    _kernels.greedy_classes(pool, rule, picks, terms, filled, counts)
-    taken = np.arange(ipc) < counts[:, None]
-    terms = terms[taken]
+    slots = np.concatenate([[0], np.cumsum(budgets)])
+    picks, terms = np.zeros(slots[-1], np.int64), np.zeros((slots[-1], 3))
+    filled, counts = np.zeros(slots[-1], bool), np.zeros(n_classes, np.int64)
+    over_classes(
+        partial(_kernels.greedy_classes, pool, rule, slots, picks, terms, filled, counts),
+        budgets * np.diff(starts),
+    )
+    picks += np.repeat(starts[:-1], budgets)
+    if not np.array_equal(counts, budgets):
+        taken = np.arange(slots[-1]) < np.repeat(slots[:-1] + counts, budgets)
+        picks, terms, filled = picks[taken], terms[taken], filled[taken]
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    n_filled = np.diff(np.concatenate([[0], np.cumsum(filled)])[ends])
     return PoolSelection(
-        indices=order[(picks + starts[:-1, None])[taken]],
+        indices=picks if in_order else order[picks],
         scores=terms[:, 0] + terms[:, 1] + terms[:, 2],
         terms=terms,
-        filled=filled[taken],
-        starts=np.concatenate([[0], np.cumsum(counts)]),
-        shortfall=ipc - counts + (taken & filled).sum(axis=1),
+        filled=filled,
+        starts=ends,
+        shortfall=budgets - counts + n_filled,
     )
 
 
@@ -251,22 +266,25 @@ def _check_scaling(scaling: str) -> int:
 
 
 def _check_classes(
-    distances: ClassDistances, ipc: int, pins: np.ndarray
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """Check budget and pins of each class; return K, pins counted inside their class, their borders."""
+    distances: ClassDistances, ipc: Any, pins: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check budget and pins of each class; return budgets (C,), pins counted inside their class, borders."""
     order, starts = distances.order, distances.starts
+    sizes, n_classes = np.diff(starts), len(starts) - 1
+    if np.ndim(ipc) and len(ipc) != n_classes:
+        raise ValueError(f"{len(ipc)} budgets are given, but there are {n_classes} classes.")
+    budgets = np.full(n_classes, operator.index(ipc)) if np.ndim(ipc) == 0 else np.array(ipc, np.int64)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     class_of_pin = np.searchsorted(starts, place[pins], side="right") - 1
-    sizes, n_pins = np.diff(starts), np.bincount(class_of_pin, minlength=len(starts) - 1)
-    worst, fullest = int(sizes.argmin()), int(n_pins.argmax())
-    class_id = worst
-    try:
-        ipc = check_ipc(ipc, int(sizes[worst]))
-        class_id = fullest
-        check_pin_count(int(n_pins[fullest]), ipc)
-    except ValueError as err:
-        raise ValueError(f"Class {class_id}: {err}" if len(sizes) > 1 else str(err)) from err
+    n_pins = np.bincount(class_of_pin, minlength=n_classes)
+    wrong = np.flatnonzero((budgets < 1) | (budgets > sizes) | (n_pins > budgets))
+    if len(wrong):
+        class_id = int(wrong[0])
+        try:
+            check_pin_count(int(n_pins[class_id]), check_ipc(int(budgets[class_id]), int(sizes[class_id])))
+        except ValueError as err:
+            raise ValueError(f"Class {class_id}: {err}" if n_classes > 1 else str(err)) from err
     by_class = np.argsort(class_of_pin, kind="stable")
     local_pins = place[pins[by_class]] - starts[class_of_pin[by_class]]
-    return ipc, local_pins, np.concatenate([[0], np.cumsum(n_pins)])
+    return budgets, local_pins, np.concatenate([[0], np.cumsum(n_pins)])
