@@ -3,6 +3,7 @@
 
 import { labState, mergeBodies } from './lab_model.js';
 import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
+import { combine } from './selection.js';
 
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
@@ -76,14 +77,14 @@ export function createActions({ store, api, drawn, onAnswer }) {
     const moved = diffPicks(before, picks);
     const diff = moved && {
       ...moved,
-      before: meanSignals(oldPoints, before),
-      after: meanSignals(points, picks),
+      means: header.means ?? means(meanSignals(oldPoints, before), meanSignals(points, picks)),
     };
     store.set({
       points,
       picks,
       diff,
       notice: null,
+      news: null,
       timing: null,
       undo: header.undo ?? null,
       redo: header.redo ?? null,
@@ -92,14 +93,15 @@ export function createActions({ store, api, drawn, onAnswer }) {
       ...settings(header, job),
       ...labState(header, store.data),
     });
+    if (diff) store.set({ said: inWords(diff, job.path) });
     measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
     onAnswer(header);
   }
 
-  /** Undo and redo bring back old settings; other answers leave the sliders where the user has put them. */
+  /** Undo, redo and restore bring settings; other answers leave the sliders where the user has put them. */
   function settings(header, job) {
-    if (job.path !== 'undo' && job.path !== 'redo') return {};
+    if (job.path === 'select' || job.path === 'mark') return {};
     const weights = header.weights || store.data.weights;
     const ipc = header.ipc ?? store.data.ipc;
     const follow = followsPreset({ ...store.data.info, weights, ipc });
@@ -137,19 +139,45 @@ export function createActions({ store, api, drawn, onAnswer }) {
       return enqueue({ path: 'select', body: { ...weights, ipc, temperature, ...change } });
     },
     /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
-    mark(mark, reason = '') {
+    mark(mark, reason = '', only = null) {
       const { selection, focus } = store.data;
-      const positions = selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus];
+      const positions = only ?? (selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus]);
       if (!positions.length) return undefined;
       return enqueue({ path: 'mark', body: { positions, mark, ...(reason ? { reason } : {}) } });
     },
-    undo: () => store.data.undo && enqueue({ path: 'undo', body: {} }),
-    redo: () => store.data.redo && enqueue({ path: 'redo', body: {} }),
+    /** `sure`: several in a row, where the words on screen only tell of the first. */
+    undo: (sure = false) => (sure === true || store.data.undo) && enqueue({ path: 'undo', body: {} }),
+    redo: (sure = false) => (sure === true || store.data.redo) && enqueue({ path: 'redo', body: {} }),
+    /** Veto one candidate and pin another in its place, as one action. */
+    swap: (out, into) => enqueue({ path: 'swap', body: { out, into } }),
+    /** Bring back a saved selection with its settings and marks, as one action. */
+    restore: (name) => enqueue({ path: api.restorePath(name), body: {} }),
+    /** A click on a candidate: alone it gets the focus, with a modifier it joins or leaves the selection. */
+    pointed(position, how) {
+      if (how === 'replace') this.focus(position);
+      else store.set({ selection: combine(store.data.selection, [position], how) });
+    },
     focus(position) {
       store.set({ focus: position });
       if (position !== null) inspect(position);
     },
   };
+}
+
+function means(before, after) {
+  if (!before || !after) return {};
+  return Object.fromEntries(Object.keys(after).map((key) => [key, [before[key], after[key]]]));
+}
+
+const DONE = { undo: 'Undone. ', redo: 'Done again. ', mark: 'Marked. ', swap: 'Swapped. ' };
+
+/** For readers of the screen: "+3 / −3, means of the picks ...". */
+function inWords({ added, dropped, means: moved }, path) {
+  const signals = Object.entries(moved)
+    .map(([key, [from, to]]) => `${key} ${from.toFixed(2)} to ${to.toFixed(2)}`)
+    .join(', ');
+  const change = added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
+  return `${DONE[path] ?? ''}${change}${signals && `. Means: ${signals}`}.`;
 }
 
 /** The old set where nothing changed, so that nobody listening to it redraws. */

@@ -1,24 +1,43 @@
 // The Curate workbench: one island with one store, three panes and a control strip. Only assembled here.
 
 import { createActions, loadPoints } from './actions.js';
+import { createAddress } from './address.js';
 import { createApi } from './api.js';
+import { createCompare } from './compare.js';
+import { CompareMap } from './compare_map.js';
+import { createComparePanel } from './compare_panel.js';
 import { Controls } from './controls.js';
 import { createDock } from './dock.js';
 import { button, fill, h } from './dom.js';
 import { Grid } from './grid.js';
+import { exposeHandle } from './handle.js';
+import { createHistoryPanel } from './history_panel.js';
 import { Inspector } from './inspector.js';
 import { attachKeys, createHelp, keyTable } from './keys.js';
 import { labPanel } from './lab.js';
 import { labState } from './lab_model.js';
+import { createLibrary } from './library.js';
+import { createLiveRegion } from './live_region.js';
 import { followMap } from './map_follow.js';
 import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
+import { Panes } from './panes.js';
 import { ResultStrip } from './result_strip.js';
+import { createSavedPanel } from './saved_panel.js';
 import { Scatter } from './scatter.js';
 import { makeSelection } from './selection.js';
 import { createSprites } from './sprites.js';
 import { INITIAL, createStore } from './store.js';
+import { loadStyles } from './styles.js';
 
-const STYLES = ['curate.css', 'curate_controls.css', 'curate_map.css', 'curate_panes.css', 'lab_panels.css'];
+const STYLES = [
+  'curate.css',
+  'curate_controls.css',
+  'curate_map.css',
+  'curate_panes.css',
+  'lab.css',
+  'compare.css',
+  'lab_panels.css',
+];
 let current = null; // Gradio may build the island again: the old one must stop listening
 
 /**
@@ -28,7 +47,7 @@ let current = null; // Gradio may build the island again: the old one must stop 
  */
 export async function mount(element, value, hooks = {}) {
   current?.destroy();
-  await loadStyles();
+  await loadStyles(STYLES);
   current = new Workbench(element, value, hooks);
   await current.load();
   return current;
@@ -46,54 +65,69 @@ class Workbench {
       drawn: () => this.scatter.drawn(),
       onAnswer,
     });
+    const { store, api, actions } = this;
+    this.library = createLibrary({ store, api, actions });
+    actions.exportSelection = this.library.exportSelection;
+    actions.copyCommand = this.library.copyCommand;
+    this.compare = createCompare(store, api);
     this.build(element, getSprites);
+    this.address = createAddress({ ...this, signal: this.stop.signal });
     this.watchSize();
     this.watchTheme();
-    this.expose();
+    exposeHandle(this);
   }
 
   build(element, getSprites) {
-    const { store, api, actions } = this;
-    this.scatter = new Scatter(store, getSprites, actions);
-    this.grid = new Grid(store, getSprites, actions);
-    const help = createHelp(() => this.keys);
+    const { store, actions } = this;
+    this.help = createHelp(() => this.keys);
+    this.panes = this.buildPanes(getSprites);
+    this.dock = createDock(store, this.panels());
+    this.results = new ResultStrip(store, getSprites, actions);
     this.empty = h('div', { class: 'psr-empty' });
     this.root = h(
       'div',
       { class: 'psr', 'data-phase': 'loading', 'data-renderer': this.scatter.renderer.kind },
-      h(
-        'div',
-        { class: 'psr-strip' },
-        new Controls(store, actions, help.open).node,
-        new ResultStrip(store, getSprites, actions).node,
-      ),
-      h(
-        'div',
-        { class: 'psr-panes' },
-        this.scatter.node,
-        this.grid.node,
-        new Inspector(store, api, getSprites, actions).node,
-      ),
+      h('div', { class: 'psr-strip' }, new Controls(store, actions, this.help.open).node, this.results.node),
+      h('div', { class: 'psr-body' }, this.dock.node, this.panes.node),
       this.empty,
-      help.node,
+      createLiveRegion(store),
+      this.help.node,
     );
     element.replaceChildren(this.root);
     this.keys = keyTable({
-      store,
-      actions,
-      scatter: this.scatter,
-      grid: this.grid,
-      openHelp: help.open,
+      ...this,
+      openHelp: this.help.open,
       escape: () => this.escape(),
+      save: () => document.getElementById('psr-save')?.click(),
     });
     attachKeys(this.root, this.keys, this.stop.signal);
     store.on(['phase', 'message'], () => this.showPhase());
+    store.on(['picks'], () => this.library.refreshSoon());
     this.showPhase();
+  }
+
+  buildPanes(getSprites) {
+    const { store, api, actions } = this;
+    this.scatter = new Scatter(store, getSprites, actions);
+    this.scatter.surface.append(new CompareMap(store, this.scatter, actions).node);
+    this.grid = new Grid(store, getSprites, actions);
+    const inspector = new Inspector(store, api, getSprites, actions);
+    return new Panes([
+      { key: 'map', title: 'Map', node: this.scatter.node, bar: this.scatter.node.querySelector('.psr-bar') },
+      { key: 'grid', title: 'Grid', node: this.grid.node, bar: this.grid.bar.top, folds: true },
+      { key: 'inspector', title: 'Candidate', node: inspector.node, bar: inspector.bar, folds: true },
+    ]);
   }
 
   /** The dock's panels, in the order of its rail: one row each, see dock.js. */
   panels() {
-    return [labPanel(this.store, this.api, this.actions)];
+    const { store, api, actions, library, compare } = this;
+    return [
+      labPanel(store, api, actions),
+      createComparePanel(store, compare),
+      createSavedPanel(store, library, (name) => compare.open({ a: name, b: 'live' })),
+      createHistoryPanel(store, api, actions),
+    ];
   }
 
   // --- data ------------------------------------------------------------------
@@ -141,12 +175,31 @@ class Workbench {
       follow: followsPreset(info),
       notice: info.message ? { problem: info.message, fix: '' } : null,
       near: null,
+      saved: info.selections ?? [],
+      compare: null,
       ...labState(info, store.data),
     });
     this.resize();
     this.scatter.loadColors();
-    this.actions.select();
+    this.begin();
     this.stopMap = followMap(this.store, this.api, this.root);
+  }
+
+  /** The first selection, or the saved one that the address names; then the rest of what the address says. */
+  begin() {
+    const wanted = this.seenAddress ? null : this.address.wantedSelection(this.store.data.saved);
+    if (wanted) this.actions.restore(wanted);
+    else this.actions.select();
+    if (!this.seenAddress) this.address.restore();
+    this.seenAddress = true;
+    this.loadDuplicates(this.poolKey);
+  }
+
+  /** A luxury: without it the near-duplicate badge and colour are missing, nothing else. */
+  async loadDuplicates(key) {
+    await this.scatter.drawn();
+    const { header, arrays } = await this.api.duplicates().catch(() => ({}));
+    if (arrays && key === this.poolKey) this.store.set({ near: { values: arrays.near, threshold: header.threshold } });
   }
 
   showEmpty(message) {
@@ -200,11 +253,12 @@ class Workbench {
     this.actions.select();
   }
 
+  /** From the innermost to the outermost; only one thing is left at a time. */
   escape() {
     const { selection, info } = this.store.data;
-    if (this.scatter.pointer.cancel()) return;
+    if (this.scatter.pointer.cancel() || this.panes.leaveFull()) return;
     if (selection?.count) this.store.set({ selection: makeSelection(info.n, []) });
-    else this.actions.focus(null);
+    else if (!this.compare.leave()) this.actions.focus(null);
   }
 
   // --- page ------------------------------------------------------------------
@@ -219,6 +273,9 @@ class Workbench {
       if (shownAgain) this.sync();
     });
     this.sizes.observe(this.root);
+    // Splitters, folded panes and the dock change the panes without changing the whole.
+    this.paneSizes = new ResizeObserver(() => this.resize());
+    for (const node of [this.scatter.surface, this.grid.scroller]) this.paneSizes.observe(node);
     window.addEventListener('resize', () => this.resize(), { signal: this.stop.signal });
   }
 
@@ -229,6 +286,7 @@ class Workbench {
     this.root.style.setProperty('--psr-top', `${top}px`);
     this.scatter.resize();
     this.grid.resize();
+    this.results.fit();
   }
 
   watchTheme() {
@@ -238,59 +296,11 @@ class Workbench {
     }
   }
 
-  /** A handle for tests, timing and the browser's console. */
-  expose() {
-    const { store, actions, scatter } = this;
-    window.psrCurate = {
-      get state() {
-        return store.data;
-      },
-      get lastDrawMs() {
-        return scatter.timing.lastDrawMs;
-      },
-      get lastHitMs() {
-        return scatter.timing.lastHitMs;
-      },
-      get lastShape() {
-        return scatter.timing.lastShape;
-      },
-      get lastReleaseToDrawMs() {
-        return actions.timing.lastReleaseToDrawMs;
-      },
-      get idle() {
-        return actions.idle;
-      },
-      select: (positions) => store.set({ selection: makeSelection(store.data.info.n, positions) }),
-      focus: (position) => actions.focus(position),
-      set: (patch) => store.set(patch),
-      drawn: () => scatter.drawn(),
-      sync: () => this.sync(),
-      screenOf: (position) => scatter.camera.toScreen(...scatter.data.at(position)),
-      renderer: scatter.renderer.kind,
-    };
-  }
-
   destroy() {
     this.stop.abort();
     this.sizes.disconnect();
+    this.paneSizes.disconnect();
     this.theme.disconnect();
     this.stopMap?.();
   }
-}
-
-function loadStyles() {
-  return Promise.all(
-    STYLES.map((name) => {
-      const href = new URL(name, import.meta.url).href;
-      if (document.querySelector(`link[href="${href}"]`)) return undefined;
-      const link = h('link', { rel: 'stylesheet', href });
-      // A missing sheet must not keep the workbench from opening.
-      const done = new Promise((resolve) => {
-        link.onload = resolve;
-        link.onerror = resolve;
-      });
-      document.head.append(link);
-      return done;
-    }),
-  );
 }

@@ -7,8 +7,8 @@ const WIDE_PX = 1700; // from this width on the first panel is open when the pag
 
 /**
  * @param {object} store its key `dock` is the id of the open panel, or null
- * @param {{id, label, title, iconName, key?, node, shown?: function}[]} panels in the order of the rail;
- * `shown` is called whenever the panel comes into view
+ * @param {{id, label, title, iconName, key?, node, shown?: function, passing?: boolean}[]} panels in the order of
+ * the rail; `shown` is called whenever the panel comes into view; a passing one is not opened again by a reload
  */
 export function createDock(store, panels) {
   const rail = h('div', { class: 'psr-rail', role: 'toolbar', 'aria-label': 'Panels' });
@@ -59,7 +59,7 @@ export function createDock(store, panels) {
       section.hidden = !shown;
       if (appears) panel.shown?.();
     }
-    remember('dock', dock);
+    if (!panels.find(({ id, passing }) => passing && id === dock)) remember('dock', dock);
   }
 
   parts.forEach(({ section }) => (section.hidden = true));

@@ -1,16 +1,20 @@
 // The picks grid: a windowed list of tiles by class. One selection and one focus with the map.
 
-import { clamp, count, fill, h, plural, segmented } from './dom.js';
-import { describe } from './hover.js';
+import { clamp, count, h, plural } from './dom.js';
+import { TILES, createGridBar } from './grid_bar.js';
 import { HEADER_PX, findTile, firstVisible, layoutRows, sections, step } from './grid_layout.js';
+import { sorter } from './grid_sort.js';
+import { buildTile, styleTile } from './grid_tile.js';
 import { combine, makeSelection } from './selection.js';
+import { createSelectionBar } from './selection_bar.js';
 
 const GAP = 5;
 const SIDE = 8;
 const OVERSCAN_PX = 200;
-// Changes of these keys change which candidates are listed.
-const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase'];
-const TILES = { S: 40, M: 56, L: 84 };
+// Changes of these keys change which candidates are listed, or in which order.
+const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase', 'sort', 'sortTurned', 'compare', 'near'];
+const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
+const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
 export class Grid {
   constructor(store, getSprites, actions) {
@@ -24,9 +28,7 @@ export class Grid {
     this.anchor = null;
     this.added = new Set();
     this.buildDom();
-    store.on([...RELIST, 'selection', 'pinned', 'diff', 'focus'], (data, changed) =>
-      this.update(data, changed),
-    );
+    store.on([...RELIST, ...RESTYLE], (data, changed) => this.update(data, changed));
   }
 
   update(data, changed) {
@@ -40,29 +42,12 @@ export class Grid {
   }
 
   buildDom() {
-    const { store } = this;
-    const modes = segmented(
-      'Candidates listed',
-      [
-        { value: 'picks', label: 'Picks', title: 'The current selection, in pick order' },
-        { value: 'selection', label: 'Selected', title: 'What you marked out on the map or here' },
-        { value: 'pool', label: 'Pool', title: 'All candidates' },
-      ],
-      (gridMode) => store.set({ gridMode }),
-    );
-    const sizes = segmented(
-      'Picture size',
-      Object.keys(TILES).map((value) => ({
-        value,
-        label: value,
-        title: `Pictures of about ${TILES[value]} px`,
-      })),
-      (value) => this.setTile(value, sizes),
-    );
-    store.on(['gridMode'], () => modes.show(store.data.gridMode));
-    modes.show(store.data.gridMode);
-    sizes.show('M');
-    this.spacer = h('div', { class: 'psr-grid-spacer' });
+    this.bar = createGridBar(this.store, (px) => {
+      this.wanted = px;
+      this.rebuild();
+    });
+    this.selectionBar = createSelectionBar(this.store, this.actions);
+    this.spacer = h('div', { class: 'psr-grid-spacer', role: 'presentation' });
     this.scroller = h(
       'div',
       {
@@ -81,21 +66,17 @@ export class Grid {
     );
     this.node = h(
       'section',
-      { class: 'psr-pane psr-grid', 'aria-label': 'Picks' },
-      h('div', { class: 'psr-bar' }, modes.node, h('span', { class: 'psr-grow' }), sizes.node),
+      { class: 'psr-pane psr-grid', 'aria-label': 'Grid' },
+      this.bar.node,
       this.scroller,
+      this.selectionBar.node,
     );
-  }
-
-  setTile(value, sizes) {
-    sizes.show(value);
-    this.wanted = TILES[value];
-    this.rebuild();
   }
 
   // --- layout ------------------------------------------------------------------
   resize() {
     const width = this.scroller.clientWidth;
+    this.selectionBar.fit();
     if (!width || width === this.width) return void this.renderWindow();
     this.width = width;
     this.rebuild();
@@ -107,12 +88,13 @@ export class Grid {
     const room = this.width - 2 * SIDE + GAP;
     const columns = Math.max(1, Math.floor(room / (this.wanted + GAP)));
     this.tile = Math.floor(room / columns - GAP); // rows end flush with the pane
-    const list = sections(data, this.getSprites().starts);
+    const list = sections(data, this.getSprites().starts, sorter(data));
     Object.assign(this, layoutRows(list, columns, this.tile, GAP));
+    this.bar.setCount(this.order.length);
     this.spacer.style.height = `${this.height + 4}px`;
     this.live.clear();
     this.spacer.replaceChildren();
-    if (!this.order.length) this.spacer.append(h('p', { class: 'psr-note' }, emptyText(data.gridMode)));
+    if (!this.order.length) this.spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
     this.renderWindow();
   }
 
@@ -138,17 +120,24 @@ export class Grid {
 
   buildRow(row) {
     if (row.kind === 'header') return this.buildHeader(row.section);
-    const tiles = row.positions.map((position, k) => this.buildTile(position, row.first + k));
+    const { data } = this.store;
+    const tiles = row.positions.map((position, k) => {
+      const label = data.points.label[position];
+      const node = buildTile(position, row.first + k, this.order.length, this.tile, this.getSprites(), label);
+      styleTile(node, position, data, this.added);
+      return node;
+    });
     return h('div', { class: 'psr-grid-row', role: 'presentation', style: { gap: `${GAP}px` } }, tiles);
   }
 
-  buildHeader({ classId, picked }) {
+  buildHeader({ classId, picked, positions }) {
     const { info, picks } = this.store.data;
     const short = picks?.shortfall[classId] || 0;
+    const name = info.class_names[classId];
     return h(
       'div',
-      { class: 'psr-grid-header', role: 'presentation', style: { height: `${HEADER_PX}px` } },
-      h('strong', { title: info.class_names[classId] }, info.class_names[classId]),
+      { class: 'psr-grid-header', 'aria-hidden': 'true', style: { height: `${HEADER_PX}px` } },
+      h('strong', { title: name }, name),
       h('span', { class: 'psr-num' }, `${count(picked)}/${count(info.counts[classId])}`),
       short > 0 &&
         h(
@@ -156,66 +145,24 @@ export class Grid {
           { class: 'psr-badge-note', title: 'Candidates that the teacher assigns to this class are too few' },
           `${plural(short, 'candidate')} short`,
         ),
-    );
-  }
-
-  buildTile(position, place) {
-    const { info, points } = this.store.data;
-    const picture = h('span', { class: 'psr-tile-picture' });
-    this.getSprites().paint(picture, position, points.label[position], this.tile);
-    const node = h(
-      'div',
-      {
-        class: 'psr-tile',
-        role: 'option',
-        id: `psr-tile-${position}`,
-        'data-position': position,
-        style: { width: `${this.tile}px`, height: `${this.tile}px` },
-        'aria-posinset': place + 1,
-        'aria-setsize': this.order.length,
-        'aria-label': info.class_names[points.label[position]],
-      },
-      picture,
-    );
-    this.styleTile(node, position);
-    return node;
-  }
-
-  styleTile(node, position) {
-    const { data } = this.store;
-    const { picks, pinned, vetoed, selection, points, info, focus } = data;
-    const at = picks ? picks.index[position] : -1;
-    const selected = selection.mask[position] === 1;
-    node.setAttribute('aria-selected', String(selected));
-    node.classList.toggle('is-selected', selected);
-    node.classList.toggle('is-focus', focus === position);
-    node.classList.toggle('is-vetoed', vetoed.has(position));
-    const name = info.class_names[points.label[position]];
-    node.title = `${name} · ${describe(data, position, picks, points.label[position])}`;
-    node.setAttribute('aria-label', node.title);
-    const badges = [
-      pinned.has(position) && ['pin', 'P', 'Pinned'],
-      vetoed.has(position) && ['veto', '×', 'Vetoed'],
-      at >= 0 && picks.filled[at] && ['filled', '!', "Filled: not the teacher's choice"],
-      at >= 0 && this.added.has(position) && ['added', '+', 'Added in the last change'],
-    ].filter(Boolean);
-    const rank = at >= 0 ? h('span', { class: 'psr-rank' }, picks.rank[at] + 1) : null;
-    fill(
-      node,
-      node.firstChild,
-      badges.length &&
-        h(
-          'span',
-          { class: 'psr-badges' },
-          badges.map(([kind, text, title]) => h('span', { class: `psr-badge is-${kind}`, title }, text)),
-        ),
-      rank,
+      h('span', { class: 'psr-grow' }),
+      h(
+        'button',
+        {
+          type: 'button',
+          class: 'psr-btn psr-ghost psr-header-select',
+          tabindex: '-1', // the key A does the same, and every tile names its class
+          title: `Select the ${plural(positions.length, 'candidate')} listed of ${name} (A)`,
+          on: { click: () => this.selectAll(positions) },
+        },
+        'Select',
+      ),
     );
   }
 
   restyle() {
     for (const node of this.spacer.querySelectorAll('.psr-tile'))
-      this.styleTile(node, Number(node.dataset.position));
+      styleTile(node, Number(node.dataset.position), this.store.data, this.added);
   }
 
   // --- focus and selection ------------------------------------------------------------------
@@ -255,17 +202,29 @@ export class Grid {
   }
 
   key(event) {
-    const { selection, focus, info } = this.store.data;
-    if ((event.ctrlKey || event.metaKey) && event.key === 'a') {
-      event.preventDefault();
-      this.store.set({ selection: makeSelection(info.n, this.order) });
-    } else if (event.key.startsWith('Arrow') && !event.ctrlKey && !event.altKey) {
+    const { selection, focus } = this.store.data;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key.startsWith('Arrow') || JUMPS.includes(event.key)) {
       event.preventDefault();
       this.moveCursor(event);
     } else if (event.key === ' ' && focus !== null) {
       event.preventDefault();
+      this.anchor = focus;
       this.store.set({ selection: combine(selection, [focus], 'toggle') });
     }
+  }
+
+  selectAll(positions = this.order) {
+    this.store.set({ selection: makeSelection(this.store.data.info.n, positions) });
+  }
+
+  /** The listed candidates of the focused one's class, or of the class at the top of the view. */
+  selectClass() {
+    const { focus, points } = this.store.data;
+    const top = this.rows[firstVisible(this.rows, this.scroller.scrollTop)];
+    const first = focus !== null && this.order.includes(focus) ? focus : (top?.positions ?? top?.section.positions)?.[0];
+    if (first === undefined) return;
+    this.selectAll(this.order.filter((position) => points.label[position] === points.label[first]));
   }
 
   moveCursor(event) {
@@ -273,10 +232,27 @@ export class Grid {
     if (first < 0) return;
     const { focus, selection } = this.store.data;
     const at = focus === null ? null : findTile(this.rows, focus);
-    const to = at ? step(this.rows, at, event.key) : { row: first, column: 0 };
-    const next = this.rows[to.row].positions[clamp(to.column, 0, this.rows[to.row].positions.length - 1)];
-    if (event.shiftKey) this.store.set({ selection: combine(selection, [focus ?? next, next], 'add') });
+    const to = JUMPS.includes(event.key) ? this.jump(event.key, at) : at && step(this.rows, at, event.key);
+    const { row, column } = to ?? { row: first, column: 0 };
+    const next = this.rows[row].positions[clamp(column, 0, this.rows[row].positions.length - 1)];
+    if (event.shiftKey) {
+      const until = this.order.indexOf(next);
+      const from = at ? this.order.indexOf(focus) : until;
+      const range = this.order.slice(Math.min(from, until), Math.max(from, until) + 1);
+      this.store.set({ selection: combine(selection, range, 'add') });
+    } else this.anchor = next;
     this.actions.focus(next);
+  }
+
+  /** Row and column that Home, End and the page keys go to. */
+  jump(key, at) {
+    const tiles = this.rows.flatMap((row, r) => (row.kind === 'tiles' ? [r] : []));
+    if (key === 'Home') return { row: tiles[0], column: 0 };
+    if (key === 'End') return { row: tiles[tiles.length - 1], column: Infinity };
+    const page = this.scroller.clientHeight - HEADER_PX;
+    const y = (at ? this.rows[at.row].top : 0) + (key === 'PageDown' ? page : -page);
+    const row = tiles.findLast((r) => this.rows[r].top <= Math.max(y, 0)) ?? tiles[0];
+    return { row, column: at?.column ?? 0 };
   }
 
   /** Scroll to the class before or after the one at the top. */
@@ -291,8 +267,10 @@ export class Grid {
   }
 }
 
-function emptyText(mode) {
-  return mode === 'selection'
-    ? 'Nothing is selected. Draw a box or a lasso on the map, or Ctrl-click pictures here.'
-    : 'No picks yet. Move a slider to select.';
-}
+const EMPTY = {
+  picks: 'No picks yet. Move a slider to select.',
+  selection: 'Nothing is selected. Draw a box or a lasso on the map, or Ctrl-click pictures here.',
+  a: 'All that A has, B has too.',
+  b: 'All that B has, A has too.',
+  both: 'The two have nothing in common.',
+};

@@ -2,25 +2,33 @@
 
 export const HEADER_PX = 30;
 
-/** What the grid lists, by class: {classId, positions, picked}. */
-export function sections({ info, picks, points, vetoed, selection, gridMode, solo }, starts) {
-  const byClass = info.class_names.map((_, classId) => ({ classId, positions: [], picked: 0 }));
-  if (gridMode === 'selection') selection.list.forEach((p) => byClass[points.label[p]].positions.push(p));
-  else if (gridMode === 'pool') {
-    byClass.forEach((s) => {
-      for (let p = starts[s.classId]; p < starts[s.classId + 1]; p += 1) s.positions.push(p);
-    });
-  } else if (picks) {
-    byClass.forEach((s) => s.positions.push(...picks.byClass[s.classId]));
-    // Vetoed candidates follow the picks of their class, so that a veto can be taken back where it was made.
-    [...vetoed].sort((a, b) => a - b).forEach((p) => byClass[points.label[p]].positions.push(p));
-  }
-  byClass.forEach((s) => {
-    s.picked = picks ? picks.byClass[s.classId].length : 0;
-  });
-  return byClass.filter(
-    (s) => (solo === null || s.classId === solo) && (gridMode !== 'selection' || s.positions.length),
+/** What the grid lists, by class: {classId, positions, picked}. `order` sorts the positions of one class. */
+export function sections(data, starts, order) {
+  const { info, picks, points, gridMode, solo } = data;
+  const byClass = info.class_names.map((_, classId) => ({
+    classId,
+    positions: [],
+    picked: picks ? picks.byClass[classId].length : 0,
+  }));
+  const add = (position) => byClass[points.label[position]].positions.push(position);
+  if (gridMode === 'pool') for (let p = starts[0]; p < starts[starts.length - 1]; p += 1) add(p);
+  else listed(data).forEach(add);
+  const partial = gridMode !== 'pool' && gridMode !== 'picks';
+  const shown = byClass.filter(
+    (s) => (solo === null || s.classId === solo) && (!partial || s.positions.length),
   );
+  shown.forEach((s) => {
+    s.positions = order(s.positions);
+  });
+  return shown;
+}
+
+/** The positions of every list but the whole pool. */
+function listed({ gridMode, selection, picks, vetoed, compare }) {
+  if (gridMode === 'selection') return selection.list;
+  if (compare?.inA && gridMode !== 'picks') return compare.lists[gridMode];
+  // Vetoed candidates stand with the picks of their class, so that a veto can be taken back where it was made.
+  return [...(picks ? picks.order : []), ...[...vetoed].filter((p) => !picks || picks.index[p] < 0).sort((a, b) => a - b)];
 }
 
 /**

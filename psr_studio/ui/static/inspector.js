@@ -1,8 +1,10 @@
 // The inspector: everything known about the focused candidate, and the buttons that pin or veto.
 
+import { copyText } from './clipboard.js';
 import { classColors, toCss } from './color.js';
-import { button, count, fill, fixed, h } from './dom.js';
+import { button, fill, fixed, h } from './dom.js';
 import { termsNow } from './model.js';
+import { createNeighbours } from './neighbours.js';
 
 const TOP_LABELS = 10;
 const TERMS = ['Reliability', 'Entropy', 'Diversity'];
@@ -18,6 +20,8 @@ export class Inspector {
       maxlength: '200',
       'aria-label': 'Reason for the mark (optional)',
     });
+    this.neighbours = createNeighbours(store, getSprites, actions);
+    this.bar = h('div', { class: 'psr-bar' }, h('strong', { class: 'psr-pane-title psr-grow' }, 'Candidate'));
     this.marks = Object.fromEntries(
       [
         ['pin', 'Pin', 'P', 'always in, counts against K'],
@@ -29,7 +33,7 @@ export class Inspector {
           label,
           iconName: mark,
           className: `psr-mark is-${mark}`,
-          title: `${label}: ${what} (${key})`,
+          title: `${label} this candidate: ${what} (${key})`,
           onClick: () => this.mark(mark),
         }),
       ]),
@@ -43,41 +47,32 @@ export class Inspector {
     this.node = h(
       'section',
       { class: 'psr-pane psr-inspector', 'aria-label': 'Inspector' },
+      this.bar,
       this.body,
       this.actionsNode,
     );
     store.on(['candidate', 'focus', 'phase'], () => this.refresh());
     store.on(['weights', 'points', 'picks'], () => this.refreshTerms());
-    store.on(['selection', 'focus', 'pinned', 'vetoed', 'candidate', 'phase'], () => this.refreshMarks());
+    store.on(['focus', 'pinned', 'vetoed', 'phase'], () => this.refreshMarks());
     this.refresh();
     this.refreshMarks();
   }
 
   mark(mark) {
-    this.actions.mark(mark, this.reason.value.trim());
+    this.actions.mark(mark, this.reason.value.trim(), [this.store.data.focus]);
     this.reason.value = '';
   }
 
-  /** With a selection the buttons act on all of it, and say so by its count. */
   refreshMarks() {
-    const { selection, focus, pinned, vetoed } = this.store.data;
-    const many = selection?.count || 0;
-    const idle = !many && focus === null;
+    const { focus, pinned, vetoed, phase } = this.store.data;
     for (const [mark, node] of Object.entries(this.marks)) {
-      const name = mark[0].toUpperCase() + mark.slice(1);
-      node.querySelector('.psr-mark-count')?.remove();
-      if (many) node.append(h('span', { class: 'psr-mark-count' }, `${count(many)} sel.`));
-      node.classList.toggle('has-count', many > 0);
-      node.setAttribute(
-        'aria-label',
-        many ? `${name} the ${count(many)} selected candidates` : `${name} this candidate`,
-      );
-      node.disabled = idle;
+      node.setAttribute('aria-label', `${mark[0].toUpperCase()}${mark.slice(1)} this candidate`);
+      node.disabled = focus === null;
     }
-    const on = (set) => String(!many && focus !== null && set.has(focus));
-    this.marks.pin.setAttribute('aria-pressed', on(pinned));
-    this.marks.veto.setAttribute('aria-pressed', on(vetoed));
-    this.actionsNode.hidden = this.store.data.phase !== 'ready';
+    this.marks.pin.setAttribute('aria-pressed', String(focus !== null && pinned.has(focus)));
+    this.marks.veto.setAttribute('aria-pressed', String(focus !== null && vetoed.has(focus)));
+    this.marks.clear.disabled = focus === null || !(pinned.has(focus) || vetoed.has(focus));
+    this.actionsNode.hidden = phase !== 'ready' || focus === null;
   }
 
   refresh() {
@@ -144,12 +139,15 @@ export class Inspector {
         'Teacher says',
         typeof known.predicted === 'number' ? info.class_names[known.predicted] : known.predicted,
       ]);
-      rows.push(['Candidate', known.candidate_id], ['Seed', known.seed]);
+      rows.push(['Candidate', known.candidate_id], ['Seed', known.seed, copyButton(this.store, known.seed)]);
     }
     return h(
       'dl',
       { class: 'psr-facts' },
-      rows.map(([name, value]) => [h('dt', {}, name), h('dd', { title: String(value) }, String(value))]),
+      rows.map(([name, value, extra]) => [
+        h('dt', {}, name),
+        h('dd', { title: String(value) }, String(value), extra),
+      ]),
     );
   }
 
@@ -203,30 +201,13 @@ export class Inspector {
       ),
     );
   }
+}
 
-  neighbours({ neighbours }) {
-    const { points, info } = this.store.data;
-    return h(
-      'div',
-      { class: 'psr-neighbours' },
-      neighbours.slice(0, 8).map((position) => {
-        const name = info.class_names[points.label[position]];
-        const picture = h('span', { class: 'psr-tile-picture' });
-        this.getSprites().paint(picture, position, points.label[position], 42);
-        return h(
-          'button',
-          {
-            type: 'button',
-            class: 'psr-neighbour',
-            title: `${name}: show`,
-            'aria-label': `Show neighbour, ${name}`,
-            on: { click: () => this.actions.focus(position) },
-          },
-          picture,
-        );
-      }),
-    );
-  }
+function copyButton(store, seed) {
+  const onClick = async () => {
+    if (await copyText(seed, 'Seed of this candidate')) store.set({ said: 'The seed is copied.' });
+  };
+  return button({ label: 'Copy the seed', iconName: 'copy', className: 'psr-ghost psr-tiny', onClick });
 }
 
 function section(title, ...children) {

@@ -3,57 +3,88 @@
 import { button, h } from './dom.js';
 import { COLOR_MODES } from './model.js';
 
-/** @returns {{keys: string, label: string, match: function(KeyboardEvent): boolean, run: function}[]} */
-export function keyTable({ store, actions, scatter, grid, openHelp, escape }) {
-  const key = (name, label, run) => ({
-    keys: name,
-    label,
-    run,
-    match: (e) => !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === name.toLowerCase(),
-  });
-  const ctrl = (e) => e.ctrlKey || e.metaKey;
+/** @returns {{keys: string, label: string, match: function(KeyboardEvent): boolean, run: function, group: string}[]} */
+export function keyTable(parts) {
   return [
-    key('P', 'Pin the selection or the focused candidate', () => actions.mark('pin')),
-    key('X', 'Veto it', () => actions.mark('veto')),
-    key('U', 'Clear its mark', () => actions.mark('clear')),
-    key('V', 'Pan tool', () => store.set({ tool: 'pan' })),
-    key('B', 'Box tool', () => store.set({ tool: 'box' })),
-    key('L', 'Lasso tool', () => store.set({ tool: 'lasso' })),
-    key('Z', 'Zoom to the selection', () => scatter.zoomToSelection()),
-    key('0', 'Reset the view', () => scatter.resetView()),
-    key('+', 'Zoom in', () => scatter.zoomBy(1.4)),
-    key('-', 'Zoom out', () => scatter.zoomBy(1 / 1.4)),
-    ...COLOR_MODES.map((mode, k) =>
-      key(String(k + 1), `Colour by ${mode.label.toLowerCase()}`, () => store.set({ colorBy: mode.key })),
-    ),
-    key('[', 'Previous class in the grid', () => grid.jumpClass(-1)),
-    key(']', 'Next class in the grid', () => grid.jumpClass(1)),
-    {
-      keys: 'Ctrl+Z',
-      label: 'Undo',
-      run: () => actions.undo(),
-      match: (e) => ctrl(e) && !e.shiftKey && e.key.toLowerCase() === 'z',
-    },
-    {
-      keys: 'Ctrl+Shift+Z',
-      label: 'Redo',
-      run: () => actions.redo(),
-      match: (e) => ctrl(e) && ((e.shiftKey && e.key.toLowerCase() === 'z') || e.key.toLowerCase() === 'y'),
-    },
-    key('Escape', 'Clear the selection, then the focus', escape),
-    key('?', 'This list', openHelp),
+    ...group('Marks', markKeys(parts)),
+    ...group('Map', mapKeys(parts)),
+    ...group('Grid and selection', gridKeys(parts)),
+    ...group('History and panels', panelKeys(parts)),
   ];
 }
 
-// Handled by the panes themselves; listed so that the cheat sheet is whole.
-const MORE = [
-  ['Arrows', 'Move through the grid (Shift extends the selection), or pan the map'],
-  ['Space', 'Select the focused picture in the grid'],
-  ['Ctrl+A', 'Select all pictures the grid lists'],
-  ['Shift / Alt + drag', 'Add to or remove from the selection on the map'],
-  ['Ctrl / Shift + click', 'Toggle one picture, or select a range, in the grid'],
-  ['Wheel, double click', 'Zoom at the pointer'],
+const group = (name, keys) => keys.map((entry) => ({ ...entry, group: name }));
+
+const key = (name, label, run) => ({
+  keys: name,
+  label,
+  run,
+  match: (e) => !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === name.toLowerCase(),
+});
+
+const ctrl = (name, label, run, shift = false) => ({
+  keys: `Ctrl+${shift ? 'Shift+' : ''}${name}`,
+  label,
+  run,
+  match: (e) =>
+    (e.ctrlKey || e.metaKey) && !e.altKey && e.shiftKey === shift && e.key.toLowerCase() === name.toLowerCase(),
+});
+
+const markKeys = ({ actions }) => [
+  key('P', 'Pin the selected, or the focused candidate', () => actions.mark('pin')),
+  key('X', 'Veto it', () => actions.mark('veto')),
+  key('U', 'Clear its mark', () => actions.mark('clear')),
+  key('E', 'Export the selected: save them under a name', () => actions.exportSelection()),
 ];
+
+const mapKeys = ({ store, scatter }) => [
+  key('V', 'Pan tool', () => store.set({ tool: 'pan' })),
+  key('B', 'Box tool', () => store.set({ tool: 'box' })),
+  key('L', 'Lasso tool', () => store.set({ tool: 'lasso' })),
+  key('Z', 'Zoom to the selection', () => scatter.zoomToSelection()),
+  key('0', 'Reset the view', () => scatter.resetView()),
+  key('+', 'Zoom in', () => scatter.zoomBy(1.4)),
+  key('-', 'Zoom out', () => scatter.zoomBy(1 / 1.4)),
+  ...COLOR_MODES.map((mode, k) =>
+    key(String(k + 1), `Colour by ${mode.label.toLowerCase()}`, () => store.set({ colorBy: mode.key })),
+  ),
+];
+
+const gridKeys = ({ grid, escape }) => [
+  key('[', 'Previous class in the grid', () => grid.jumpClass(-1)),
+  key(']', 'Next class in the grid', () => grid.jumpClass(1)),
+  key('A', 'Select the listed candidates of the class', () => grid.selectClass()),
+  ctrl('A', 'Select all candidates the grid lists', () => grid.selectAll()),
+  key('Escape', 'Leave: full view, selection, compare, focus', escape),
+];
+
+const panelKeys = ({ actions, dock, compare, panes, save, openHelp }) => [
+  ctrl('Z', 'Undo', () => actions.undo()),
+  ctrl('Z', 'Redo', () => actions.redo(), true),
+  { ...ctrl('Y', 'Redo', () => actions.redo()), alias: true },
+  ctrl('Enter', 'Save the selection under the name above', save),
+  key('C', 'Compare A and B', () => compare.toggle()),
+  key('S', 'Saved selections', () => dock.toggle('saved')),
+  key('H', 'History', () => dock.toggle('history')),
+  key('K', 'Copy as command', () => actions.copyCommand()),
+  key('F', 'The pane in full, or all panes', () => panes.toggleFull()),
+  key('?', 'This list', openHelp),
+];
+
+// Handled by the panes themselves; listed so that the cheat sheet is whole.
+const MORE = {
+  Map: [
+    ['Arrows', 'Pan the map when it has the focus'],
+    ['Shift / Alt + drag', 'Add to the selection, or remove from it'],
+    ['Wheel, double click', 'Zoom at the pointer'],
+    ['Click', 'Show the candidate in the inspector and the grid'],
+  ],
+  'Grid and selection': [
+    ['Arrows, Page, Home, End', 'Move through the grid; with Shift extend the selection'],
+    ['Space', 'Select the focused picture, or deselect it'],
+    ['Ctrl / Shift + click', 'Toggle one picture, or select a range'],
+  ],
+};
 
 const TEXT_TYPES = ['text', 'number', 'search', 'email', 'url', 'password', 'tel', ''];
 
@@ -83,7 +114,7 @@ export function attachKeys(root, table, signal) {
 
 /** @returns {{node: HTMLDialogElement, open: function}} */
 export function createHelp(getTable) {
-  const list = h('dl', { class: 'psr-keys' });
+  const list = h('div', { class: 'psr-keys' });
   const close = button({
     label: 'Close',
     iconName: 'clear',
@@ -103,14 +134,28 @@ export function createHelp(getTable) {
   return {
     node,
     open() {
-      const rows = [
-        ...getTable().map(({ keys, label }) => [keys === 'Escape' ? 'Esc' : keys, label]),
-        ...MORE,
-      ];
-      list.replaceChildren(
-        ...rows.map(([keys, label]) => h('div', {}, h('dt', {}, h('kbd', {}, keys)), h('dd', {}, label))),
-      );
+      list.replaceChildren(...sheet(getTable()));
       node.showModal();
     },
   };
+}
+
+function sheet(table) {
+  const names = [...new Set(table.map((entry) => entry.group))];
+  return names.map((name) => {
+    const own = table.filter((entry) => entry.group === name && !entry.alias);
+    const rows = own.map(({ keys, label }) => [keys === 'Escape' ? 'Esc' : keys, label]);
+    return h(
+      'section',
+      {},
+      h('h4', {}, name),
+      h(
+        'dl',
+        {},
+        [...rows, ...(MORE[name] ?? [])].map(([keys, label]) =>
+          h('div', {}, h('dt', {}, h('kbd', {}, keys)), h('dd', {}, label)),
+        ),
+      ),
+    );
+  });
 }

@@ -1,69 +1,105 @@
-// The control strip's lower row: what the last change did, or what is in its way and how to mend it.
+// The diff strip: what the last change took in and put out, what it did to the means, and the way back. Or what
+// is in the way, and how to mend it.
 
-import { button, count, fill, fixed, h, plural } from './dom.js';
+import { button, count, fill, fixed, fitRow, h, plural } from './dom.js';
+import { makeSelection } from './selection.js';
 
 const THUMB = 28;
 const MAX_THUMBS = 24;
+const SIGNALS = { reliability: 'rel', entropy: 'ent', difficulty: 'diff', diversity: 'div' };
 
 export class ResultStrip {
   constructor(store, getSprites, actions) {
     Object.assign(this, { store, getSprites, actions });
-    this.text = h('div', { class: 'psr-result-text', role: 'status', 'aria-live': 'polite' });
+    this.text = h('div', { class: 'psr-result-text' });
     this.thumbs = h('div', { class: 'psr-thumbs' });
     this.side = h('div', { class: 'psr-result-side' });
-    this.node = h('div', { class: 'psr-result' }, this.text, this.thumbs, this.side);
-    this.ms = h('span', { class: 'psr-muted' });
-    store.on(['diff', 'notice', 'picks', 'phase'], () => this.refresh());
+    this.revert = button({
+      label: 'Revert',
+      iconName: 'undo',
+      className: 'psr-revert',
+      onClick: () => actions.undo(),
+    });
+    this.command = button({
+      label: 'Copy as command',
+      iconName: 'command',
+      className: 'psr-icon-only',
+      title: 'Copy the shell command that makes this selection (K)',
+      onClick: () => actions.copyCommand(),
+    });
+    this.node = h('div', { class: 'psr-result' }, this.text, this.thumbs, this.side, this.revert, this.command);
+    this.ms = h('span', { class: 'psr-muted psr-shy-text' });
+    store.on(['diff', 'notice', 'news', 'picks', 'phase'], () => this.refresh());
+    store.on(['undo', 'diff', 'busy'], () => this.showRevert());
     store.on(['busy'], () => this.node.classList.toggle('is-busy', store.data.busy));
     store.on(['timing'], () => this.showTiming());
   }
 
   refresh() {
-    const { notice, phase } = this.store.data;
+    const { notice, news, phase } = this.store.data;
     this.node.classList.toggle('is-error', Boolean(notice));
+    this.command.hidden = phase !== 'ready';
     if (notice) return this.showNotice(notice);
     if (phase !== 'ready') return fill(this.text) && fill(this.thumbs) && fill(this.side);
+    if (news) return this.showNews(news);
     this.showDiff();
-    return this.showSide();
+    this.showSide();
+    return this.fit();
+  }
+
+  /** The thumbnails shrink first; then the timing goes, which is only for the curious. */
+  fit() {
+    fitRow(this.node);
+  }
+
+  showRevert() {
+    const { undo, diff, notice, news } = this.store.data;
+    this.revert.hidden = !undo || !diff || Boolean(notice) || Boolean(news);
+    this.revert.title = `Revert: ${undo} (Ctrl+Z)`;
+    this.revert.setAttribute('aria-label', `Revert: ${undo}`);
   }
 
   showNotice({ problem, fix, retry }) {
     fill(this.text, h('strong', {}, problem), ' ', fix);
+    this.text.setAttribute('role', 'alert');
     fill(this.thumbs);
-    fill(
-      this.side,
-      retry && button({ label: 'Try again', onClick: retry }),
-      button({
-        label: 'Dismiss',
-        iconName: 'clear',
-        className: 'psr-ghost psr-icon-only',
-        onClick: () => this.store.set({ notice: null }),
-      }),
-    );
+    fill(this.side, retry && button({ label: 'Try again', onClick: retry }), this.dismiss('notice'));
+    this.revert.hidden = true;
+  }
+
+  showNews({ text, tab, label }) {
+    this.text.removeAttribute('role');
+    fill(this.text, h('span', { class: 'psr-news', title: text }, text));
+    fill(this.thumbs);
+    const go = () => {
+      this.store.set({ news: null });
+      document.getElementById(`psr-tab-${tab}-button`)?.click();
+    };
+    fill(this.side, tab && button({ label, onClick: go }), this.dismiss('news'));
+    this.revert.hidden = true;
+  }
+
+  dismiss(key) {
+    return button({
+      label: 'Dismiss',
+      iconName: 'clear',
+      className: 'psr-ghost psr-icon-only',
+      onClick: () => this.store.set({ [key]: null }),
+    });
   }
 
   showDiff() {
     const { diff, picks } = this.store.data;
+    this.text.removeAttribute('role');
     if (!diff) {
-      fill(
-        this.text,
-        picks ? `${count(picks.total)} picked. Move a slider to see what comes and goes.` : 'Selecting …',
-      );
+      const first = picks ? `${count(picks.total)} picked. Move a slider to see what comes and goes.` : 'Selecting …';
+      fill(this.text, first);
       return fill(this.thumbs);
     }
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
-    fill(
-      this.text,
-      same
-        ? 'Same picks as before'
-        : [
-            h('b', { class: 'psr-plus' }, `+${count(added.length)} added`),
-            ' / ',
-            h('b', { class: 'psr-minus' }, `−${count(dropped.length)} dropped`),
-          ],
-      this.ms,
-    );
+    const changes = [this.change(added, 'plus', '+', 'added'), ' / ', this.change(dropped, 'minus', '−', 'dropped')];
+    fill(this.text, same ? 'Same picks as before' : changes, this.ms);
     // Room is shared by both sides, so that a long list of gains does not hide the losses.
     const half = MAX_THUMBS / 2;
     const spare = (other) => Math.max(0, half - other.length);
@@ -71,6 +107,21 @@ export class ResultStrip {
       this.thumbs,
       this.thumbList(added, half + spare(dropped), 'added'),
       this.thumbList(dropped, half + spare(added), 'dropped'),
+    );
+  }
+
+  /** The number is a button: it marks these candidates out on the map. */
+  change(positions, kind, sign, word) {
+    return h(
+      'button',
+      {
+        type: 'button',
+        class: `psr-change psr-${kind}`,
+        disabled: !positions.length,
+        title: `Select the ${plural(positions.length, 'candidate')} ${word}`,
+        on: { click: () => this.store.set({ selection: makeSelection(this.store.data.info.n, positions) }) },
+      },
+      `${sign}${count(positions.length)} ${word}`,
     );
   }
 
@@ -82,29 +133,25 @@ export class ResultStrip {
 
   thumbList(positions, limit, kind) {
     const { points, info } = this.store.data;
-    return positions
-      .slice(0, limit)
-      .map((position) => {
-        const name = info.class_names[points.label[position]];
-        const picture = h('span', { class: 'psr-tile-picture' });
-        this.getSprites().paint(picture, position, points.label[position], THUMB);
-        return h(
-          'button',
-          {
-            type: 'button',
-            class: `psr-thumb is-${kind}`,
-            title: `${name}: ${kind}`,
-            'aria-label': `${name}, ${kind}: show`,
-            on: { click: () => this.actions.focus(position) },
-          },
-          picture,
-        );
-      })
-      .concat(
-        positions.length > limit
-          ? h('span', { class: 'psr-muted' }, `… ${count(positions.length - limit)}`)
-          : [],
+    const shown = positions.slice(0, limit).map((position) => {
+      const name = info.class_names[points.label[position]];
+      const picture = h('span', { class: 'psr-tile-picture' });
+      this.getSprites().paint(picture, position, points.label[position], THUMB);
+      return h(
+        'button',
+        {
+          type: 'button',
+          class: `psr-thumb is-${kind}`,
+          title: `${name}: ${kind}`,
+          'aria-label': `${name}, ${kind}: show`,
+          on: { click: () => this.actions.focus(position) },
+        },
+        picture,
       );
+    });
+    if (positions.length > limit)
+      shown.push(h('span', { class: 'psr-muted' }, `… ${count(positions.length - limit)}`));
+    return shown;
   }
 
   showSide() {
@@ -119,26 +166,20 @@ export class ResultStrip {
     fill(
       this.side,
       Boolean(words) && h('span', { class: 'psr-warn', tabindex: '0', title }, words),
-      diff?.after && meansLine(diff.before, diff.after),
+      diff && meansLine(diff.means),
     );
   }
 }
 
 /** Mean signals of the picks before and after the change. */
-function meansLine(before, after) {
-  const part = (label, key) =>
+function meansLine(means) {
+  const part = ([key, [before, after]]) =>
     h(
       'span',
-      { title: `Mean ${key} of the picks` },
-      h('span', { class: 'psr-muted' }, `${label} `),
-      before ? `${fixed(before[key], 2)} → ` : '',
-      h('b', {}, fixed(after[key], 2)),
+      { title: `Mean ${key} of the picks, before and after` },
+      h('span', { class: 'psr-muted' }, `${SIGNALS[key]} `),
+      before === null ? '' : `${fixed(before, 2)} → `,
+      h('b', {}, fixed(after, 2)),
     );
-  return h(
-    'span',
-    { class: 'psr-means' },
-    part('rel', 'reliability'),
-    part('ent', 'entropy'),
-    part('diff', 'difficulty'),
-  );
+  return h('span', { class: 'psr-means' }, Object.entries(means).filter(([key]) => key in SIGNALS).map(part));
 }

@@ -62,6 +62,7 @@ export const INITIAL = {
   diff: null, // {added, dropped, before, after}
   timing: null, // {drawn, server} in ms
   notice: null, // {problem, fix, retry?}
+  news: null, // {text, tab?, label?}: something was done that the picks do not show
   busy: false,
   undo: null, // what undo would take back, in words
   redo: null,
@@ -69,5 +70,6 @@ export const INITIAL = {
   compare: null, // see compare.js
   dock: null, // id of the open panel
   sort: 'order', // order of the grid inside a class, see grid_sort.js
+  sortTurned: false,
   said: '', // for the live region: what the last action did
 };

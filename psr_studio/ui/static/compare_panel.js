@@ -1,0 +1,201 @@
+// The panel of A|B compare: which two, how they overlap, their signals and accuracies side by side.
+
+import { LIVE, SIDES } from './compare.js';
+import { button, count, fill, fixed, h, segmented } from './dom.js';
+import { shapeIcon } from './shapes.js';
+
+const SIGNALS = ['reliability', 'entropy', 'difficulty', 'diversity'];
+
+/** @returns {object} a row for dock.js */
+export function createComparePanel(store, compare) {
+  const chooser = (side) =>
+    h('select', {
+      class: 'psr-select',
+      'aria-label': `Selection ${side.toUpperCase()}`,
+      on: { change: (event) => compare.open({ [side]: event.target.value }) },
+    });
+  const [a, b] = [chooser('a'), chooser('b')];
+  const view = segmented(
+    'How the map shows both',
+    [
+      { value: 'overlay', label: 'Overlay', title: 'Overlay: both on one map' },
+      { value: 'split', label: 'Split', title: 'Split: A left, B right, moving together' },
+    ],
+    (value) => compare.open({ view: value }),
+  );
+  const turn = button({
+    label: 'Swap A and B',
+    iconName: 'swap',
+    className: 'psr-icon-only',
+    onClick: compare.turn,
+  });
+  const leave = button({ label: 'Leave', title: 'Leave compare (Esc or C)', onClick: compare.leave });
+  const numbers = h('div', {});
+  const node = h(
+    'div',
+    { class: 'psr-compare' },
+    h('div', { class: 'psr-compare-choice' }, h('b', { class: 'psr-side is-a' }, 'A'), a),
+    h('div', { class: 'psr-compare-choice' }, h('b', { class: 'psr-side is-b' }, 'B'), b),
+    h('div', { class: 'psr-row' }, view.node, turn, h('span', { class: 'psr-grow' }), leave),
+    numbers,
+  );
+
+  function refresh() {
+    const now = store.data.compare;
+    if (!now) return fill(numbers);
+    const names = store.data.saved.map((record) => record.name);
+    [a, b].forEach((select, k) => {
+      const options = [h('option', { value: LIVE }, 'live: what is on screen')];
+      fill(select, options.concat(names.map((name) => h('option', { value: name }, name))));
+      select.value = k ? now.b : now.a;
+    });
+    view.show(now.view);
+    if (!now.header) return fill(numbers, h('p', { class: 'psr-note' }, 'Comparing …'));
+    return fill(
+      numbers,
+      sideRows(store, now),
+      overlapLine(now),
+      meansTable(now.header),
+      accuracyTable(now.header),
+      classTable(store, now.header),
+    );
+  }
+
+  store.on(['compare', 'saved', 'gridMode', 'solo'], refresh);
+  const head = { id: 'compare', label: 'Compare', title: 'Compare A and B', iconName: 'compare', key: 'C' };
+  return { ...head, node, passing: true };
+}
+
+/** The legend of the map and the switch of the grid at once. */
+function sideRows(store, { lists }) {
+  return h(
+    'div',
+    { class: 'psr-compare-lists', role: 'group', 'aria-label': 'List in the grid' },
+    Object.entries(SIDES).map(([key, { label, shape }]) =>
+      h(
+        'button',
+        {
+          type: 'button',
+          class: `psr-btn psr-side is-${key}`,
+          'aria-pressed': String(store.data.gridMode === key),
+          title: `List ${label} in the grid`,
+          on: { click: () => store.set({ gridMode: key }) },
+        },
+        shapeIcon(shape),
+        h('span', {}, label),
+        h('b', { class: 'psr-num' }, count(lists[key].length)),
+      ),
+    ),
+  );
+}
+
+function overlapLine({ header, lists }) {
+  const least = Math.min(header.a.n, header.b.n);
+  const share = least ? lists.both.length / least : 0;
+  return h(
+    'p',
+    { class: 'psr-compare-overlap' },
+    h('b', {}, `${Math.round(100 * share)} %`),
+    ` overlap: ${count(lists.both.length)} of ${count(least)} in common, Jaccard ${fixed(header.jaccard, 2)}.`,
+  );
+}
+
+function table(title, head, rows, note) {
+  return h(
+    'section',
+    { class: 'psr-section' },
+    h('h4', {}, title),
+    h(
+      'table',
+      { class: 'psr-mini' },
+      h('thead', {}, h('tr', {}, head.map((text) => h('th', { scope: 'col' }, text)))),
+      h('tbody', {}, rows),
+    ),
+    note && h('p', { class: 'psr-fine' }, note),
+  );
+}
+
+const row = (name, cells) =>
+  h('tr', {}, h('th', { scope: 'row' }, name), cells.map((text) => h('td', {}, text)));
+
+function meansTable({ a, b }) {
+  const known = SIGNALS.filter((key) => Number.isFinite(a.means?.[key]) && Number.isFinite(b.means?.[key]));
+  const rows = known.map((key) => {
+    const change = b.means[key] - a.means[key];
+    const sign = change > 0 ? '+' : '';
+    return row(key[0].toUpperCase() + key.slice(1), [
+      fixed(a.means[key]),
+      fixed(b.means[key]),
+      `${sign}${fixed(change)}`,
+    ]);
+  });
+  rows.unshift(row('Images', [count(a.n), count(b.n), fixed(b.n - a.n, 0)]));
+  return table('Means of the signals', ['', 'A', 'B', 'B − A'], rows);
+}
+
+const condition = ({ arm, student, regime }) => [arm, student, regime].join(' · ');
+
+/** Accuracies stand with what they were measured under; only equal conditions share a row. */
+function accuracyTable({ a, b }) {
+  const found = new Map();
+  for (const [side, { accuracy }] of Object.entries({ a, b }))
+    for (const result of accuracy ?? []) {
+      const name = condition(result);
+      found.set(name, { ...found.get(name), [side]: result });
+    }
+  if (!found.size)
+    return h(
+      'section',
+      { class: 'psr-section' },
+      h('h4', {}, 'Accuracy'),
+      h('p', { class: 'psr-fine' }, 'Neither is evaluated. The Evaluate tab trains students on saved selections.'),
+    );
+  const rows = [...found].map(([name, sides]) => row(name, [accuracy(sides.a), accuracy(sides.b)]));
+  return table(
+    'Accuracy, %',
+    ['Trained on · student · labels', 'A', 'B'],
+    rows,
+    'Last epoch, mean ± standard deviation over n students.',
+  );
+}
+
+const accuracy = (result) =>
+  result
+    ? [
+        h('span', {}, `${fixed(100 * result.mean, 1)} ± ${fixed(100 * result.std, 1)}`),
+        h('span', { class: 'psr-fine' }, ` n ${result.n}`),
+      ]
+    : '–';
+
+/** One bar per class: only A, both, only B; a click shows the class alone. */
+function classTable(store, { per_class: rows }) {
+  const { info, solo } = store.data;
+  const most = Math.max(1, ...rows.map((r) => r.only_a + r.only_b + r.both));
+  const part = (key, n) =>
+    n > 0 && h('span', { class: `psr-side is-${key}`, style: { width: `${(100 * n) / most}%` } });
+  return h(
+    'section',
+    { class: 'psr-section' },
+    h('h4', {}, 'By class'),
+    h(
+      'div',
+      { class: 'psr-compare-classes' },
+      rows.map(({ class_id: id, only_a: onlyA, only_b: onlyB, both }) => {
+        const words = `${info.class_names[id]}: only A ${onlyA}, both ${both}, only B ${onlyB}`;
+        return h(
+          'button',
+          {
+            type: 'button',
+            title: `${words}. Click to show this class alone`,
+            'aria-label': words,
+            'aria-pressed': String(solo === id),
+            on: { click: () => store.set({ solo: solo === id ? null : id }) },
+          },
+          h('span', { class: 'psr-soft-name' }, info.class_names[id]),
+          h('span', { class: 'psr-compare-bar' }, part('a', onlyA), part('both', both), part('b', onlyB)),
+          h('span', { class: 'psr-num' }, `${onlyA}/${both}/${onlyB}`),
+        );
+      }),
+    ),
+  );
+}

@@ -1,0 +1,112 @@
+// What is kept beyond the moment: named selections, exported groups of candidates, the command line.
+
+import { copyText } from './clipboard.js';
+import { ask } from './dialogs.js';
+import { count, plural } from './dom.js';
+
+const AFTER_MS = 400;
+
+/** @param {{store, api, actions}} parts */
+export function createLibrary({ store, api, actions }) {
+  let timer = 0;
+  const say = (said) => store.set({ said });
+
+  /** Run a request; a refusal stands in the strip in its two sentences. */
+  async function tried(job) {
+    try {
+      return await job();
+    } catch (error) {
+      store.set({ notice: { problem: error.problem || String(error), fix: error.fix || '' } });
+      return undefined;
+    }
+  }
+
+  async function refresh() {
+    const list = await tried(() => api.selections());
+    if (list) take(list);
+  }
+
+  /** The list after a new selection: which of them is on screen may have changed. Silent when it fails. */
+  function refreshSoon() {
+    clearTimeout(timer);
+    timer = setTimeout(() => api.selections().then(take, () => {}), AFTER_MS);
+  }
+
+  function take(list) {
+    if (JSON.stringify(list) !== JSON.stringify(store.data.saved)) store.set({ saved: list });
+  }
+
+  async function save(name, note) {
+    if (store.data.saved.some((s) => s.name === name) && !(await replaceIt(name))) return false;
+    const done = await tried(() => api.saveSelection(name, note));
+    if (done) say(`Saved as ${name}.`);
+    await refresh();
+    return Boolean(done);
+  }
+
+  const replaceIt = (name) =>
+    ask({
+      title: 'Replace the saved selection?',
+      text: `"${name}" is saved already. It is replaced by what is on screen; this cannot be undone.`,
+      confirmLabel: 'Replace',
+      danger: true,
+    });
+
+  async function remove({ name, images }) {
+    const sure = await ask({
+      title: 'Delete the saved selection?',
+      text: `"${name}" with ${plural(images, 'image')} is deleted; this cannot be undone. The candidates stay.`,
+      confirmLabel: 'Delete',
+      danger: true,
+    });
+    if (!sure) return;
+    if (await tried(() => api.deleteSelection(name))) say(`${name} is deleted.`);
+    await refresh();
+  }
+
+  async function editNote({ name, note }) {
+    const given = await ask({
+      title: `Note of "${name}"`,
+      confirmLabel: 'Keep',
+      fields: [{ name: 'note', label: 'Note', value: note, rows: 4 }],
+    });
+    if (!given) return;
+    if (await tried(() => api.editNote(name, given.note))) say('The note is kept.');
+    await refresh();
+  }
+
+  /** The candidates marked out become a selection of their own, which the Export tab can write out. */
+  async function exportSelection() {
+    const { selection } = store.data;
+    if (!selection?.count) return;
+    const given = await ask({
+      title: `Export ${plural(selection.count, 'candidate')}`,
+      text: 'They are saved as a selection under this name. The Export tab writes it out.',
+      confirmLabel: 'Save for export',
+      fields: [{ name: 'name', label: 'Name', value: freeName('marked'), maxlength: 60, required: true }],
+    });
+    if (!given?.name) return;
+    const made = await tried(() => api.exportPositions(Array.from(selection.list), given.name));
+    if (!made) return;
+    await refresh();
+    const words = `${count(made.images)} images are saved as "${made.name}".`;
+    store.set({ said: words, news: { text: words, tab: 'export', label: 'Open Export' } });
+  }
+
+  /** "marked", or the first of "marked-2", "marked-3" that is not taken. */
+  function freeName(stem) {
+    const taken = new Set(store.data.saved.map((s) => s.name));
+    let name = stem;
+    for (let k = 2; taken.has(name); k += 1) name = `${stem}-${k}`;
+    return name;
+  }
+
+  async function copyCommand() {
+    const answer = await tried(() => api.command());
+    if (!answer) return;
+    if (await copyText(answer.command, 'Command that makes this selection'))
+      store.set({ said: 'The command is copied.', news: { text: `Copied: ${answer.command}` } });
+  }
+
+  return { refresh, refreshSoon, save, remove, editNote, restore: actions.restore, exportSelection, copyCommand };
+}
