@@ -35,6 +35,7 @@ INDEX = "bundle.toml"
 DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
 HELD_OUT_EVERY = 4  # of the real training images of a class, one is kept from all controls
 NEEDED = ("name", "class_names", "image_shape", "mean", "std", "files")
+TINY = "tiny-dit"  # built in memory, for tests
 
 
 def bundles() -> dict[str, Path]:
@@ -43,18 +44,27 @@ def bundles() -> dict[str, Path]:
 
 
 def load_bundle(name_or_path: str | Path) -> Bundle:
-    """An embedded bundle by name, or any bundle folder by path; no network is opened yet.
+    """An embedded or described bundle by name, or any bundle folder or description by path; opens no network yet.
 
     Raises:
         ModelError: neither such a name nor such a folder, or a damaged index.
     """
+    from psr_studio.external import external_bundles, load_external
+
     embedded = bundles()
     path = embedded.get(str(name_or_path), Path(name_or_path).expanduser())
     if not (path / INDEX).is_file():
+        if str(name_or_path) == TINY:
+            from psr_studio.models.tiny_dit import TinyDit
+
+            return TinyDit()
+        if (described := load_external(name_or_path)) is not None:
+            return described
+        known = [*embedded, TINY, *external_bundles()]
         raise ModelError(
             f'There is no bundle "{name_or_path}": it is neither a folder with a {INDEX} nor one of '
-            f"{', '.join(embedded) or 'the embedded ones'}.",
-            f'{did_you_mean(str(name_or_path), embedded)}Set "bundle" to one of these.',
+            f"{', '.join(known)}.",
+            f'{did_you_mean(str(name_or_path), known)}Set "bundle" to one of these.',
         )
     try:
         index = tomllib.loads((path / INDEX).read_text(encoding="utf-8"))
@@ -95,9 +105,16 @@ class Bundle:
         return height, width, channels
 
     @property
-    def normalisation(self) -> tuple[float, float]:
-        """Mean and standard deviation of the pixels in [0, 1], as the students see them."""
-        return float(self.index["mean"]), float(self.index["std"])
+    def normalisation(self) -> tuple[Any, Any]:
+        """Mean and standard deviation of the pixels in [0, 1], as the students see them.
+
+        Numbers, or float32 (ch, 1, 1) where the index gives one for each channel.
+        """
+        mean, std = (
+            np.array(v, np.float32).reshape(-1, 1, 1) if isinstance(v, list) else float(v)
+            for v in (self.index["mean"], self.index["std"])
+        )
+        return mean, std
 
     @property
     def guidance(self) -> float:

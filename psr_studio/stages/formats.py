@@ -39,7 +39,7 @@ class ExportSet:
     temperature: float
     signals: dict[str, np.ndarray]  # reliability, entropy, difficulty: (n,)
     filled: np.ndarray  # (n,) bool
-    normalisation: tuple[float, float]  # mean and std of the pixels in [0, 1]
+    normalisation: tuple[Any, Any]  # mean and std of the pixels in [0, 1]: numbers, or float32 (ch, 1, 1)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -174,7 +174,9 @@ def write_dd_ranking(data: ExportSet, folder: Path) -> None:
     save_file({"images": images}, target / "images.safetensors")
     save_file({"labels": np.ascontiguousarray(data.logits, np.float32)}, target / "soft_labels.safetensors")
     save_file({"labels": np.ascontiguousarray(data.labels)}, target / "hard_labels.safetensors")
-    (target / "README.md").write_text(DD_RANKING_NOTE.format(mean=mean, std=std), encoding="utf-8")
+    shown = {name: np.ravel(value).tolist() for name, value in (("mean", mean), ("std", std))}
+    words = {name: ", ".join(f"{v:g}" for v in values) for name, values in shown.items()}
+    (target / "README.md").write_text(DD_RANKING_NOTE.format(**words), encoding="utf-8")
 
 
 DD_RANKING_NOTE = """# Tensors in the layout of DD-Ranking

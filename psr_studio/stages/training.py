@@ -102,6 +102,6 @@ class Trainer:
 
     def _normalised(self, images: np.ndarray) -> Tensor:
         """uint8 (n, H, W, ch) to float32 (n, ch, H, W) as the students see it, on the device."""
-        mean, std = self.bundle.normalisation
+        mean, std = (torch.as_tensor(value) for value in self.bundle.normalisation)
         writable = np.array(images)  # torch warns of views into read-only files
         return (((from_uint8(writable) + 1) / 2 - mean) / std).to(self.device)
