@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ class TeacherConfig:
     in_chans: int = 3
     calibration: float = 1.0  # logits are divided by this; fitted on held-out training images
     class_indices: tuple[int, ...] | None = None  # rows of a larger head that are the task's classes
+    crop_pct: float = 1.0  # pictures are resized to input_size / crop_pct, then cut to input_size
+    interpolation: str = "bilinear"
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -62,8 +66,46 @@ class TeacherConfig:
             in_chans=raw.get("in_chans", 3),
             calibration=raw.get("calibration", 1.0),
             class_indices=tuple(indices) if indices is not None else None,
+            crop_pct=raw.get("crop_pct", 1.0),
+            interpolation=raw.get("interpolation", "bilinear"),
             kwargs=raw.get("kwargs", {}),
         )
+
+    @classmethod
+    def read_timm(cls, folder: Path, class_indices: Sequence[int] | None) -> TeacherConfig:
+        """Reads the config.json of a timm model folder, as the Hugging Face hub has them.
+
+        Raises:
+            ModelError: missing or damaged, or a class index beyond its head.
+        """
+        try:
+            raw = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+            facts = {**raw, **raw.get("pretrained_cfg", {})}
+            config = cls(
+                architecture=raw["architecture"],
+                input_size=facts["input_size"][-1],
+                mean=tuple(facts["mean"]),
+                std=tuple(facts["std"]),
+                n_classes=raw["num_classes"],
+                in_chans=facts["input_size"][0],
+                class_indices=tuple(class_indices) if class_indices is not None else None,
+                crop_pct=facts.get("crop_pct") or 1.0,
+                interpolation=facts.get("interpolation", "bilinear"),
+                kwargs=raw.get("model_args", {}),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as err:
+            raise ModelError(
+                f"{folder / CONFIG_NAME} cannot be read as the settings of a timm model "
+                f"({type(err).__name__}: {err}).",
+                "Name the folder of a timm model from the Hugging Face hub, with its own config.json.",
+            ) from err
+        if class_indices is not None and max(class_indices) >= config.n_classes:
+            raise ModelError(
+                f'The teacher "{config.architecture}" has {config.n_classes} classes, but row '
+                f"{max(class_indices)} of them is asked for.",
+                "Name a teacher with the classes of ImageNet-1K, or correct the class indices.",
+            )
+        return config
 
 
 def create_backbone(config: TeacherConfig) -> nn.Module:
@@ -123,14 +165,42 @@ class Teacher(nn.Module):
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
         return cls(backbone.float(), config, f"{config.architecture}-{digest}").to(device)
 
+    @classmethod
+    def from_timm_folder(
+        cls, folder: Path, class_indices: Sequence[int] | None = None, device: torch.device | str = "cpu"
+    ) -> Teacher:
+        """Opens a timm model folder of the Hugging Face hub, and keeps some rows of its head.
+
+        Raises:
+            ModelError: a missing, truncated or ill-shaped file, by name; a row that the head has not.
+        """
+        config = TeacherConfig.read_timm(folder, class_indices)
+        backbone = create_backbone(config)
+        load_weights(backbone, folder / WEIGHTS_NAME)
+        return cls(backbone.float(), config, config.architecture).to(device)
+
     def preprocess(self, images: Tensor) -> Tensor:
-        """Images (N, ch, H, W) in [-1, 1] -> the network's own size and normalisation. Differentiable."""
+        """Images (N, ch, H, W) in [-1, 1] -> the network's own size and normalisation. Differentiable.
+
+        As timm evaluates: the shorter side becomes input_size / crop_pct, then the centre is cut out.
+        """
         pixels = (images.float() + 1) / 2
-        size = self.config.input_size
-        if pixels.shape[-1] != size or pixels.shape[-2] != size:
-            antialias = pixels.shape[-1] > size
-            pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=antialias)
+        size, target = self.config.input_size, math.floor(self.config.input_size / self.config.crop_pct)
+        height, width = pixels.shape[-2:]
+        if self.config.crop_pct == 1.0 and (height != size or width != size):
+            pixels = self._resize(pixels, size, size)
+        elif self.config.crop_pct != 1.0 and min(height, width) != target:
+            shorter = min(height, width)
+            pixels = self._resize(pixels, target * height // shorter, target * width // shorter)
+        top, left = round((pixels.shape[-2] - size) / 2), round((pixels.shape[-1] - size) / 2)
+        pixels = pixels[..., top : top + size, left : left + size]
         return (pixels - self.mean) / self.std
+
+    def _resize(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        mode = "bicubic" if self.config.interpolation == "bicubic" else "bilinear"
+        antialias = pixels.shape[-1] > width
+        resized = F.interpolate(pixels, size=(height, width), mode=mode, antialias=antialias)
+        return resized.clamp(0, 1) if mode == "bicubic" else resized  # as 8-bit pictures are
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, ch, H, W) in [-1, 1] -> logits (N, C) and embeddings (N, D), both float32.

@@ -1,0 +1,242 @@
+"""External bundles: the papers' real setting, whose weights and images do not ship with PSR Studio.
+
+A description is a small TOML file: class list in label order, rows of the generator's and the teacher's larger class
+table, picture size, and for each part its source (a hub id or a folder), licence and size. Descriptions ship in
+`presets/bundles/`; a copy with other sources is a bundle too, by its path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.bundle import HELD_OUT_EVERY, Bundle, rank_in_class
+from psr_studio.errors import ModelError
+from psr_studio.resources import resource_dir
+from psr_studio.sources import Source, fingerprint, home, locate
+
+if TYPE_CHECKING:
+    import torch
+
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.teacher import Teacher
+
+FOLDER = "bundles"  # under presets/
+NEEDED = ("class_names", "image_shape", "mean", "std", "generator", "teacher")
+WEIGHTS = ("config.json", "*.safetensors")
+FILES = {
+    "generator": ("transformer/config.json", "transformer/*.safetensors", "scheduler/scheduler_config.json"),
+    "codec": WEIGHTS,
+    "teacher": ("config.json", "model.safetensors"),
+    "images": ("train", "val"),
+}
+STABLE_DIFFUSION_FILES = (
+    *(f"{part}/{name}" for part in ("unet", "text_encoder", "vae") for name in WEIGHTS),
+    "scheduler/scheduler_config.json",
+    "tokenizer/tokenizer*.json",
+)
+TRAIN_PER_CLASS = 200  # real images of a class that are kept for controls
+
+
+def external_bundles() -> dict[str, Path]:
+    """The described bundles by name, variants included ("imagewoof-dit-dgs"), with their file."""
+    found = {}
+    for path in sorted((resource_dir("presets") / FOLDER).glob("*.toml")):
+        found[path.stem] = path
+        found |= {f"{path.stem}-{name}": path for name in _read(path).get("variants", {})}
+    return found
+
+
+def load_external(name_or_path: str | Path) -> ExternalBundle | None:
+    """A described bundle by name, or by the path of its TOML file; None when it is neither.
+
+    Raises:
+        ModelError: the file is not TOML, or lacks a key.
+    """
+    name = str(name_or_path)
+    path = external_bundles().get(name)
+    if path is None and name.endswith(".toml") and Path(name).expanduser().is_file():
+        path, name = Path(name).expanduser(), Path(name).stem
+    if path is None:
+        return None
+    index = _read(path)
+    variant = index.pop("variants", {}).get(name.removeprefix(f"{path.stem}-"), {})
+    index |= {"name": name, **variant}
+    if lacking := [key for key in NEEDED if key not in index]:
+        raise ModelError(f"{path} lacks {', '.join(lacking)}.", "Write it as in docs/models.md.")
+    return ExternalBundle(path, index)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ModelError(f"{path} is not TOML: {err}.", "Correct that file.") from err
+
+
+class ExternalBundle(Bundle):
+    """A bundle whose parts are found on this machine when they are needed."""
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """What it needs from elsewhere, by part."""
+        found = {}
+        for part in ("generator", "codec", "teacher", "images"):
+            table: Mapping[str, Any] | None = self.index.get(part)
+            if table is not None:
+                files = STABLE_DIFFUSION_FILES if self._is_text_to_image(part) else FILES[part]
+                licence = str(table.get("licence", "not stated"))
+                name, size = str(table.get("source", "")), int(table.get("size", 0))
+                found[part] = Source(part, name, tuple(table.get("files", files)), licence, size)
+        return found
+
+    def _is_text_to_image(self, part: str) -> bool:
+        return part == "generator" and self.index["generator"].get("kind") == "stable-diffusion"
+
+    @property
+    def class_rows(self) -> tuple[int, ...] | None:
+        """Rows of the 1000-way class tables that are the task's classes, in label order; None for all."""
+        rows = self.index.get("class_indices")
+        return None if rows is None else tuple(rows)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """None: its files are the user's own."""
+        return {}
+
+    def folder(self, part: str) -> Path:
+        """Where a part lies on this machine.
+
+        Raises:
+            ModelError: it does not, with the ways to get it.
+        """
+        source = self.sources[part]
+        found = locate(source)
+        if found is None:
+            raise missing(self.name, source)
+        return found
+
+    def identity(self, part: str) -> str:
+        """A hash of the files of a part ("generator" with its codec, "teacher", "data") and of the task's classes."""
+        lines: list[Any] = [self.class_names, self.class_rows, self.image_shape]
+        if part == "data":
+            lines.append(_listing(locate(self.sources["images"])) if "images" in self.sources else "")
+        for name in {"generator": ("generator", "codec"), "teacher": ("teacher",)}.get(part, ()):
+            if (source := self.sources.get(name)) is not None:
+                folder = locate(source)
+                lines.append(f"absent {source.name}" if folder is None else fingerprint(folder, source.files))
+        return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+
+    def generator(self, device: torch.device, dtype: torch.dtype) -> Any:
+        """The generator on ``device``, of the kind that the description names ("dit" by default)."""
+        from psr_studio.models.adapters import Opening, open_generator
+
+        options = self.index["generator"]
+        opening = Opening(self.folder("generator"), device, dtype, self.class_names, self.class_rows, options)
+        key = ("generator", f"{device} {dtype}")
+        return self._keep(key, lambda: open_generator(str(options.get("kind", "dit")), opening))
+
+    def codec(self, device: torch.device) -> Codec:
+        """The codec on ``device``, in float32: its own source, or the `vae` of the generator."""
+        from psr_studio.models.codec import Codec
+
+        own = "codec" in self.sources
+        folder = self.folder("codec") if own else self.folder("generator") / "vae"
+        return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
+
+    def teacher(self, device: torch.device) -> Teacher:
+        """The teacher on ``device``, in float32, restricted to the task's classes."""
+        from psr_studio.models.teacher import Teacher
+
+        folder = self.folder("teacher")
+        return self._keep(
+            ("teacher", str(device)), lambda: Teacher.from_timm_folder(folder, self.class_rows, device)
+        )
+
+    # Real images: the user's own ImageNet, prepared once and then mapped from the disk
+
+    @cached_property
+    def test_set(self) -> tuple[np.ndarray, np.ndarray]:
+        """The validation images of the task's classes: uint8 (N, H, W, ch), labels int64 (N,)."""
+        return self._prepared("val", per_class=None)
+
+    def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        per_class = int(self.index.get("images", {}).get("train_per_class", TRAIN_PER_CLASS))
+        images, labels = self._prepared("train", per_class)
+        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
+        return images[own], labels[own]
+
+    def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
+        from psr_studio.real_images import prepared
+
+        if "images" not in self.sources:
+            raise ModelError(
+                f'"{self.name}" names no real images.', "Add an [images] table to its description."
+            )
+        folders = [
+            self.folder("images") / split / name for name in self.index.get("wordnet_ids", self.class_names)
+        ]
+        return prepared(folders, self.image_shape, per_class, home())
+
+    @property
+    def has_train_difficulty(self) -> bool:
+        """Whether it can be computed here."""
+        return all(part in self.sources and locate(self.sources[part]) for part in ("images", "teacher"))
+
+    @cached_property
+    def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's difficulty of the real training images that are kept, as in `Bundle`; computed once."""
+        from psr_studio.real_images import difficulty_of
+
+        images, labels = self.train_subset
+        kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"
+        return difficulty_of(self, images, labels, kept), labels
+
+    def verify(self) -> list[str]:
+        """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
+        return []
+
+    def missing_parts(self) -> list[Source]:
+        """What is not on this machine."""
+        return [source for source in self.sources.values() if locate(source) is None]
+
+
+def missing(bundle: str, source: Source) -> ModelError:
+    """The error for a part that is not here: where to get it, its size and its licence."""
+    named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
+    command = f"`psr-studio weights {bundle} --{source.part} FOLDER`"
+    fix = f"Name its folder: {command}."
+    if source.is_hub_id:
+        fix = (
+            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
+            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
+        )
+    return ModelError(
+        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
+    )
+
+
+def size_words(n_bytes: int) -> str:
+    """ "about 2.8 GiB", or "of unknown size"."""
+    if not n_bytes:
+        return "of unknown size"
+    return f"about {n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"about {n_bytes / 2**20:.0f} MiB"
+
+
+def _listing(folder: Path | None) -> str:
+    """The class folders of a real data set with the number of files in each; contents are not read."""
+    if folder is None:
+        return "absent"
+    counts = {
+        sub.relative_to(folder).as_posix(): sum(1 for _ in sub.iterdir())
+        for sub in sorted(folder.glob("*/*"))
+        if sub.is_dir()
+    }
+    return hashlib.sha256(json.dumps([str(folder), counts]).encode()).hexdigest()

@@ -1,0 +1,143 @@
+"""Stable Diffusion as a generator of pools: the class is a prompt. Also the worked example of docs/models.md.
+
+Shape letters: N candidates, C classes, c x h x w the latent, L tokens, D their width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import Tensor
+
+from psr_studio.devices import candidate_generator, stacked_noise
+from psr_studio.errors import ModelError
+from psr_studio.method.guidance import classifier_free_guidance
+from psr_studio.models.adapters import Opening
+from psr_studio.models.generator import SAMPLERS, Guide, Sampling
+from psr_studio.models.weights import open_pretrained
+
+PROMPT = "a photo of a {}"
+
+
+class TextToImage:
+    """A frozen text-conditional U-Net with the embedded prompt of each class.
+
+    Args:
+        unet: diffusers UNet2DConditionModel that predicts noise or velocity.
+        prompts: (C + 1, L, D) embedded prompts, the empty one last.
+        scheduler_config: the diffusers scheduler configuration it was trained under.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, prompts: Tensor, scheduler_config: dict[str, object]
+    ) -> None:
+        self.unet = unet.eval().requires_grad_(False)
+        self.prompts = prompts.to(unet.device, unet.dtype)
+        self.scheduler_config = dict(scheduler_config)
+        schedule = DDPMScheduler.from_config(self.scheduler_config)
+        self.alphas_cumprod: Tensor = schedule.alphas_cumprod
+        self.predicts_velocity = schedule.config.prediction_type == "v_prediction"
+        size = unet.config.sample_size
+        self.latent_shape: tuple[int, int, int] = (unet.config.in_channels, size, size)
+
+    @classmethod
+    def from_folder(cls, opening: Opening) -> TextToImage:
+        """Opens the `unet`, `text_encoder`, `tokenizer` and `scheduler` of a StableDiffusionPipeline folder.
+
+        The prompt of a class is the option ``prompt`` with {} for its name.
+
+        Raises:
+            ModelError: transformers is not installed; a missing, truncated or ill-shaped file, by name.
+        """
+        template = str(opening.options.get("prompt", PROMPT))
+        texts = [template.replace("{}", name) for name in opening.class_names]
+        prompts = embed_prompts(opening, [*texts, ""])
+        unet = open_pretrained(UNet2DConditionModel, opening.folder / "unet", torch_dtype=opening.dtype)
+        try:
+            config = DDPMScheduler.load_config(opening.folder / "scheduler", local_files_only=True)
+        except OSError as err:
+            raise ModelError(
+                f"The model folder {opening.folder} holds no scheduler/scheduler_config.json.",
+                "Name the folder of a whole StableDiffusionPipeline.",
+            ) from err
+        return cls(unet.to(opening.device), prompts, config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the U-Net lies."""
+        return self.unet.device
+
+    @property
+    def n_train_steps(self) -> int:
+        """T: timesteps run from 0 to T - 1."""
+        return len(self.alphas_cumprod)
+
+    def denoise(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
+        """As `PoolGenerator.denoise`; a predicted velocity is turned into the noise it stands for."""
+        predicted = self._predict(z_t, t, class_ids)
+        if not self.predicts_velocity:
+            return predicted
+        alpha = self.alphas_cumprod.to(z_t.device)[t].view(-1, 1, 1, 1)
+        return alpha.sqrt() * predicted + (1 - alpha).sqrt() * z_t
+
+    def _predict(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
+        prompts = self.prompts[class_ids]
+        return self.unet(z_t.to(self.unet.dtype), t, encoder_hidden_states=prompts).sample.float()
+
+    def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, how: Sampling) -> Tensor:
+        if how.guidance == 1.0:
+            return self._predict(z_t, t.expand(len(z_t)), classes)
+        null = torch.full_like(classes, len(self.prompts) - 1)
+        both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([classes, null]))
+        return classifier_free_guidance(*both.chunk(2), how.guidance, how.guided_channels or None)
+
+    @torch.no_grad()
+    def sample(
+        self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """As `PoolGenerator.sample`, with any of our samplers."""
+        kind, options = SAMPLERS[how.sampler]
+        scheduler = kind.from_config(self.scheduler_config, **options)  # type: ignore[attr-defined]
+        scheduler.set_timesteps(how.steps)
+        generators = [candidate_generator(seed) for seed in seeds]
+        latents = stacked_noise(generators, self.latent_shape, self.device) * scheduler.init_noise_sigma
+        classes = torch.as_tensor(class_ids, device=self.device)
+        extra = {"generator": generators} if how.sampler == "ddpm" else {}
+        for index, t in enumerate(scheduler.timesteps):
+            predicted = self._guided(latents, t.to(self.device), classes, how)
+            following = scheduler.step(predicted, t, latents, **extra).prev_sample
+            latents = guide(following, predicted, index) if guide is not None else following
+            yield index + 1, latents
+
+
+@torch.no_grad()
+def embed_prompts(opening: Opening, prompts: Sequence[str]) -> Tensor:
+    """The text encoder's last hidden state of each prompt, (len(prompts), L, D) float32, computed once."""
+    try:
+        from transformers import CLIPTextModel, CLIPTokenizer
+    except ImportError as err:
+        raise ModelError(
+            'A generator of the kind "stable-diffusion" needs the package transformers, which is not installed.',
+            "Run `pip install transformers`.",
+        ) from err
+    folder = opening.folder
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        encoder = CLIPTextModel.from_pretrained(
+            folder / "text_encoder", use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, TypeError) as err:
+        raise ModelError(
+            f"The tokenizer or the text encoder in {folder} cannot be opened ({str(err).splitlines()[0][:160]}).",
+            "Name the folder of a whole StableDiffusionPipeline, with safetensors.",
+        ) from err
+    tokens = tokenizer(
+        list(prompts),
+        padding="max_length",
+        max_length=encoder.config.max_position_embeddings,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return encoder.eval()(tokens.input_ids).last_hidden_state.float()
