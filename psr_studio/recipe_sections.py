@@ -13,6 +13,7 @@ MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
 SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
 PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
+MAX_WEIGHT = 100.0  # typed, in a file or a command: a slider ends earlier
 UNBOUNDED = 1e6
 N_BARS = 10
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
@@ -22,10 +23,10 @@ def _seed(help: str) -> Any:
     return documented(0, help, "", 0, MAX_SEED)
 
 
-def _parameter(selector: str, name: str) -> Any:
+def _parameter(selector: str, name: str, high: float | None = None) -> Any:
     """A parameter of a selector, as the registry has it: the one table of what may be set."""
     known: Parameter = next(p for p in SELECTORS[selector].parameters if p.name == name)
-    high = UNBOUNDED if known.high is None and known.low is not None else known.high
+    high = high or known.high or (UNBOUNDED if known.low is not None else None)
     length = N_BARS if known.kind == "bars" else None
     return documented(known.default, known.help, "", known.low, high, known.choices, length=length)
 
@@ -35,6 +36,13 @@ class PoolRecipe:
     """Generation of the over-complete pool."""
 
     pool_size: int = documented(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
+    sizes: tuple[int, ...] | None = documented(
+        None,
+        "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
+        "images",
+        0,
+        MAX_POOL_SIZE,
+    )
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = documented("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = documented(50, "Denoising steps per candidate.", "steps", 1, 1000)
@@ -79,9 +87,9 @@ class SelectRecipe:
 
     selector: str = documented("psr", "Rule that picks.", choices=tuple(SELECTORS))
     ipc: int = documented(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
-    alpha: float | None = _parameter("psr", "alpha")
-    beta: float | None = _parameter("psr", "beta")
-    gamma: float | None = _parameter("psr", "gamma")
+    alpha: float | None = _parameter("psr", "alpha", MAX_WEIGHT)
+    beta: float | None = _parameter("psr", "beta", MAX_WEIGHT)
+    gamma: float | None = _parameter("psr", "gamma", MAX_WEIGHT)
     temperature: float = documented(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     normalize: bool = documented(True, "Scale each term to [0, 1] over the pool of the class.")
     scaling: str = _parameter("psr", "scaling")

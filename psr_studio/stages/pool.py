@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,24 @@ def classes_of(recipe: Recipe, bundle: Bundle) -> tuple[int, ...]:
 
 def plan(recipe: Recipe, bundle: Bundle) -> list[PartPlan]:
     """All parts of the pool, by class, then number."""
-    size, step = recipe.pool.pool_size, recipe.pool.part_size
+    sizes, step = sizes_of(recipe, bundle), recipe.pool.part_size
     return [
-        PartPlan(class_id, number, start, min(step, size - start))
+        PartPlan(class_id, number, start, min(step, sizes[class_id] - start))
         for class_id in classes_of(recipe, bundle)
-        for number, start in enumerate(range(0, size, step))
+        for number, start in enumerate(range(0, sizes[class_id], step))
     ]
+
+
+def sizes_of(recipe: Recipe, bundle: Bundle) -> list[int]:
+    """Candidates of every class of the bundle; RecipeError for another number of sizes than classes."""
+    given = recipe.pool.sizes or (0,) * bundle.n_classes
+    if len(given) != bundle.n_classes:
+        raise RecipeError(
+            f'"pool.sizes" has {len(given)} numbers, but "{bundle.name}" has {bundle.n_classes} classes.',
+            f"Write {bundle.n_classes} numbers, 0 for a class of pool_size, or leave it out.",
+            "pool.sizes",
+        )
+    return [max(recipe.pool.pool_size, size) for size in given]
 
 
 def guidance(recipe: Recipe, bundle: Bundle) -> float:
@@ -107,17 +120,22 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return found
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+def run(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None
+) -> Iterator[Progress]:
     """Generate the missing parts, whole ones at a time; a killed run goes on to the same bytes.
 
     Parts that are damaged or made from other settings are replaced one by one; parts beyond a smaller pool
     are removed.
 
+    Args:
+        only: touch these classes and no other.
+
     Raises:
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
     """
     clock = Stopwatch(started=False)
-    parts = plan(recipe, bundle)
+    parts = [part for part in plan(recipe, bundle) if only is None or part.class_id in only]
     damaged = {broken.path for broken in ws.pool().broken}
     missing = {
         p
@@ -127,9 +145,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     }
     total = sum(p.n for p in parts)
     found = total - sum(p.n for p in missing)
-    per_class = -(-recipe.pool.pool_size // recipe.pool.part_size)
-    for class_id in classes_of(recipe, bundle):
-        ws.discard_pool_parts(class_id, per_class)
+    for class_id, n_parts in Counter(part.class_id for part in parts).items():
+        ws.discard_pool_parts(class_id, n_parts)
 
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
