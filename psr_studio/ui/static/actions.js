@@ -21,7 +21,8 @@ export function createActions({ store, api, drawn, onAnswer }) {
     performance.mark('psr-release');
     const item = { ...job, stamp, started: performance.now() };
     const last = queue[queue.length - 1];
-    if (item.path === 'select' && last?.path === 'select') item.body = mergeBodies(queue.pop().body, item.body);
+    if (item.path === 'select' && last?.path === 'select')
+      item.body = mergeBodies(queue.pop().body, item.body);
     queue.push(item);
     return pump();
   }
@@ -141,7 +142,8 @@ export function createActions({ store, api, drawn, onAnswer }) {
     /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
     mark(mark, reason = '', only = null) {
       const { selection, focus } = store.data;
-      const positions = only ?? (selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus]);
+      const positions =
+        only ?? (selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus]);
       if (!positions.length) return undefined;
       return enqueue({ path: 'mark', body: { positions, mark, ...(reason ? { reason } : {}) } });
     },
@@ -174,9 +176,11 @@ const DONE = { undo: 'Undone. ', redo: 'Done again. ', mark: 'Marked. ', swap: '
 /** For readers of the screen: "+3 / −3, means of the picks ...". */
 function inWords({ added, dropped, means: moved }, path) {
   const signals = Object.entries(moved)
+    .filter(([, values]) => values.every(Number.isFinite))
     .map(([key, [from, to]]) => `${key} ${from.toFixed(2)} to ${to.toFixed(2)}`)
     .join(', ');
-  const change = added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
+  const change =
+    added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
   return `${DONE[path] ?? ''}${change}${signals && `. Means: ${signals}`}.`;
 }
 

@@ -1,6 +1,7 @@
 // The part of the address behind "#": what a reload or a shared link brings back. `?` is left alone.
 //   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&compare=<a>,<b>
 
+import { LIVE } from './compare.js';
 import { makeSelection } from './selection.js';
 
 const WRITE_MS = 300;
@@ -28,7 +29,9 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
       selection: current?.name,
       focus,
       class: solo,
-      view: camera.isHome ? null : [camera.cx, camera.cy, camera.zoom].map((v) => Number(v.toFixed(4))).join(),
+      view: camera.isHome
+        ? null
+        : [camera.cx, camera.cy, camera.zoom].map((v) => Number(v.toFixed(4))).join(),
       marked: toRanges(selection.list),
       compare: sides && [sides.a, sides.b].map(encodeURIComponent).join(),
     };
@@ -39,7 +42,8 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
     }
     // Commas and dashes are plain in the address, or it would be hard to read.
     const text = params.toString().replaceAll('%2C', ',');
-    if (`#${text}` !== location.hash) history.replaceState(history.state, '', text ? `#${text}` : location.pathname + location.search);
+    if (`#${text}` !== location.hash)
+      history.replaceState(history.state, '', text ? `#${text}` : location.pathname + location.search);
   }
 
   /** The saved selection that the address names, when the screen shows another one; null otherwise. */
@@ -63,20 +67,42 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
     if (focus !== null) actions.focus(focus);
     const view = (params.get('view') ?? '').split(',').map(Number);
     if (view.length === 3 && view.every(Number.isFinite) && view[2] > 0) setView(view);
-    const sides = (params.get('compare') ?? '').split(',').map(decodeURIComponent);
-    if (sides.length === 2) compare.open({ a: sides[0], b: sides[1] });
+    const sides = (params.get('compare') ?? '').split(',').map(decoded);
+    if (sides.length === 2 && sides.every(isSide)) compare.open({ a: sides[0], b: sides[1] });
     ready = true;
     later();
   }
+
+  const isSide = (name) => name === LIVE || store.data.saved.some((record) => record.name === name);
 
   function setView([cx, cy, zoom]) {
     scatter.camera.set({ cx, cy, k: zoom * scatter.camera.home.k });
     scatter.invalidate();
   }
 
+  // Another link opened in the same page.
+  window.addEventListener('hashchange', () => ready && store.data.phase === 'ready' && follow(), { signal });
+
+  function follow() {
+    const wanted = wantedSelection(store.data.saved);
+    if (wanted) actions.restore(wanted);
+    restore();
+  }
+
   store.on(['saved', 'focus', 'solo', 'selection', 'compare', 'picks'], later);
-  for (const name of ['pointerup', 'wheel', 'keyup', 'click']) root.addEventListener(name, later, { passive: true, signal });
+  window.addEventListener('pagehide', () => ready && write(), { signal });
+  for (const name of ['pointerup', 'wheel', 'keyup', 'click'])
+    root.addEventListener(name, later, { passive: true, signal });
   return { restore, wantedSelection };
+}
+
+/** A name may hold a comma, so each is encoded by itself; what is no such text names nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
 }
 
 /** "3-9,20" of ascending positions; '' when there are none or too many. */

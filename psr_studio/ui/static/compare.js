@@ -86,7 +86,8 @@ export function createCompare(store, api) {
   };
 }
 
-const gone = (names, saved) => names.some((name) => name && name !== LIVE && !saved.some((s) => s.name === name));
+const gone = (names, saved) =>
+  names.some((name) => name && name !== LIVE && !saved.some((s) => s.name === name));
 
 const firstFull = (lists) => LISTS.find((key) => lists[key].length) ?? 'both';
 

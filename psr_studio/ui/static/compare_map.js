@@ -114,7 +114,8 @@ export class CompareMap {
         const x = Math.round((view.left + view.w / 2 + (layout.xy[2 * i] - view.cx) * view.k) * dpr);
         const y = Math.round((view.h / 2 - (layout.xy[2 * i + 1] - view.cy) * view.k) * dpr);
         if (x < from || x > to || y < 0 || y >= height - size) continue;
-        for (let row = 0; row < size; row += 1) pixels.fill(dot, (y + row) * width + x, (y + row) * width + x + size);
+        for (let row = 0; row < size; row += 1)
+          pixels.fill(dot, (y + row) * width + x, (y + row) * width + x + size);
       }
     }
     this.context.putImageData(image, 0, 0);
@@ -128,7 +129,8 @@ export class CompareMap {
     context.rect(view.left, 0, view.w, view.h);
     context.clip();
     for (const key of ['both', 'a', 'b']) {
-      if (view.side === null || key === 'both' || key === view.side) this.drawShapes(view, key, compare.lists[key]);
+      if (view.side === null || key === 'both' || key === view.side)
+        this.drawShapes(view, key, compare.lists[key]);
     }
     if (selection.count && selection.count < MAX_RINGS) this.drawRings(view, selection.list, 'accent', 9, 2);
     if (hover !== null) this.drawRings(view, [hover], 'ink', 10, 1.5);
@@ -142,7 +144,10 @@ export class CompareMap {
 
   place(view, i) {
     const { xy } = this.store.data.layout;
-    return [view.left + view.w / 2 + (xy[2 * i] - view.cx) * view.k, view.h / 2 - (xy[2 * i + 1] - view.cy) * view.k];
+    return [
+      view.left + view.w / 2 + (xy[2 * i] - view.cx) * view.k,
+      view.h / 2 - (xy[2 * i + 1] - view.cy) * view.k,
+    ];
   }
 
   isHidden(i) {
@@ -155,7 +160,8 @@ export class CompareMap {
     const { ink, background } = this.scatter.colors;
     const r = list.length > 4000 ? 3 : 4.6;
     context.beginPath();
-    for (const i of list) if (!this.isHidden(i)) addShape(context, SIDES[key].shape, ...this.place(view, i), r);
+    for (const i of list)
+      if (!this.isHidden(i)) addShape(context, SIDES[key].shape, ...this.place(view, i), r);
     context.lineWidth = 2.4;
     context.strokeStyle = toCss(background);
     context.stroke();
@@ -180,7 +186,8 @@ export class CompareMap {
   drawSketch() {
     const { context, sketch } = this;
     context.beginPath();
-    if (sketch.kind === 'box') context.rect(sketch.x0, sketch.y0, sketch.x1 - sketch.x0, sketch.y1 - sketch.y0);
+    if (sketch.kind === 'box')
+      context.rect(sketch.x0, sketch.y0, sketch.x1 - sketch.x0, sketch.y1 - sketch.y0);
     else for (let k = 0; k < sketch.path.length; k += 2) context.lineTo(sketch.path[k], sketch.path[k + 1]);
     if (sketch.kind === 'lasso') context.closePath();
     context.setLineDash([5, 3]);

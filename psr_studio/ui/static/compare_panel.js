@@ -108,7 +108,15 @@ function table(title, head, rows, note) {
     h(
       'table',
       { class: 'psr-mini' },
-      h('thead', {}, h('tr', {}, head.map((text) => h('th', { scope: 'col' }, text)))),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          head.map((text) => h('th', { scope: 'col' }, text)),
+        ),
+      ),
       h('tbody', {}, rows),
     ),
     note && h('p', { class: 'psr-fine' }, note),
@@ -116,7 +124,12 @@ function table(title, head, rows, note) {
 }
 
 const row = (name, cells) =>
-  h('tr', {}, h('th', { scope: 'row' }, name), cells.map((text) => h('td', {}, text)));
+  h(
+    'tr',
+    {},
+    h('th', { scope: 'row' }, name),
+    cells.map((text) => h('td', {}, text)),
+  );
 
 function meansTable({ a, b }) {
   const known = SIGNALS.filter((key) => Number.isFinite(a.means?.[key]) && Number.isFinite(b.means?.[key]));
@@ -148,7 +161,11 @@ function accuracyTable({ a, b }) {
       'section',
       { class: 'psr-section' },
       h('h4', {}, 'Accuracy'),
-      h('p', { class: 'psr-fine' }, 'Neither is evaluated. The Evaluate tab trains students on saved selections.'),
+      h(
+        'p',
+        { class: 'psr-fine' },
+        'Neither is evaluated. The Evaluate tab trains students on saved selections.',
+      ),
     );
   const rows = [...found].map(([name, sides]) => row(name, [accuracy(sides.a), accuracy(sides.b)]));
   return table(

@@ -199,7 +199,8 @@ class Workbench {
   async loadDuplicates(key) {
     await this.scatter.drawn();
     const { header, arrays } = await this.api.duplicates().catch(() => ({}));
-    if (arrays && key === this.poolKey) this.store.set({ near: { values: arrays.near, threshold: header.threshold } });
+    if (arrays && key === this.poolKey)
+      this.store.set({ near: { values: arrays.near, threshold: header.threshold } });
   }
 
   showEmpty(message) {

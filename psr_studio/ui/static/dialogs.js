@@ -34,7 +34,12 @@ export function ask({ title, text, confirmLabel, danger = false, fields = [] }) 
 
 /** Show a text that could not be put into the clipboard. */
 export function showText({ title, text }) {
-  const field = h('textarea', { class: 'psr-input psr-mono', readonly: true, rows: '5', 'aria-label': title });
+  const field = h('textarea', {
+    class: 'psr-input psr-mono',
+    readonly: true,
+    rows: '5',
+    'aria-label': title,
+  });
   field.value = text;
   const hint = h('p', {}, 'The browser did not let the page copy. Press Ctrl+C now.');
   const dialog = open(title, h('div', { class: 'psr-form' }, hint, field));
@@ -45,7 +50,9 @@ export function showText({ title, text }) {
 
 function makeField({ name, label, value = '', maxlength = 400, rows, required }) {
   const common = { class: 'psr-input', name, maxlength: String(maxlength), required };
-  const input = rows ? h('textarea', { ...common, rows: String(rows) }) : h('input', { ...common, type: 'text' });
+  const input = rows
+    ? h('textarea', { ...common, rows: String(rows) })
+    : h('input', { ...common, type: 'text' });
   input.value = value;
   return { name, input, node: h('label', { class: 'psr-field' }, h('span', {}, label), input) };
 }

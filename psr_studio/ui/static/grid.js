@@ -12,7 +12,18 @@ const GAP = 5;
 const SIDE = 8;
 const OVERSCAN_PX = 200;
 // Changes of these keys change which candidates are listed, or in which order.
-const RELIST = ['picks', 'vetoed', 'info', 'gridMode', 'solo', 'phase', 'sort', 'sortTurned', 'compare', 'near'];
+const RELIST = [
+  'picks',
+  'vetoed',
+  'info',
+  'gridMode',
+  'solo',
+  'phase',
+  'sort',
+  'sortTurned',
+  'compare',
+  'near',
+];
 const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
 const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
@@ -94,7 +105,8 @@ export class Grid {
     this.spacer.style.height = `${this.height + 4}px`;
     this.live.clear();
     this.spacer.replaceChildren();
-    if (!this.order.length) this.spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
+    if (!this.order.length)
+      this.spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
     this.renderWindow();
   }
 
@@ -222,7 +234,8 @@ export class Grid {
   selectClass() {
     const { focus, points } = this.store.data;
     const top = this.rows[firstVisible(this.rows, this.scroller.scrollTop)];
-    const first = focus !== null && this.order.includes(focus) ? focus : (top?.positions ?? top?.section.positions)?.[0];
+    const first =
+      focus !== null && this.order.includes(focus) ? focus : (top?.positions ?? top?.section.positions)?.[0];
     if (first === undefined) return;
     this.selectAll(this.order.filter((position) => points.label[position] === points.label[first]));
   }

@@ -23,7 +23,11 @@ export function createGridBar(store, onSize) {
   const compared = segmented('Candidates listed, of A and B', COMPARED, pick);
   const sizes = segmented(
     'Picture size',
-    Object.entries(TILES).map(([value, px]) => ({ value, label: value, title: `Pictures of about ${px} px` })),
+    Object.entries(TILES).map(([value, px]) => ({
+      value,
+      label: value,
+      title: `Pictures of about ${px} px`,
+    })),
     (value) => {
       sizes.show(value);
       onSize(TILES[value]);

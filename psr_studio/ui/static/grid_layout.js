@@ -28,7 +28,10 @@ function listed({ gridMode, selection, picks, vetoed, compare }) {
   if (gridMode === 'selection') return selection.list;
   if (compare?.inA && gridMode !== 'picks') return compare.lists[gridMode];
   // Vetoed candidates stand with the picks of their class, so that a veto can be taken back where it was made.
-  return [...(picks ? picks.order : []), ...[...vetoed].filter((p) => !picks || picks.index[p] < 0).sort((a, b) => a - b)];
+  return [
+    ...(picks ? picks.order : []),
+    ...[...vetoed].filter((p) => !picks || picks.index[p] < 0).sort((a, b) => a - b),
+  ];
 }
 
 /**

@@ -4,8 +4,16 @@ import { totalScores } from './model.js';
 
 /** `low`: the small values come first, as long as the order is not turned round. */
 export const SORTS = [
-  { key: 'order', label: 'Pick order', hint: 'in the order in which they were taken, the others behind them' },
-  { key: 'score', label: 'Score', hint: 'the score when taken; of the others the score with the present sliders' },
+  {
+    key: 'order',
+    label: 'Pick order',
+    hint: 'in the order in which they were taken, the others behind them',
+  },
+  {
+    key: 'score',
+    label: 'Score',
+    hint: 'the score when taken; of the others the score with the present sliders',
+  },
   { key: 'reliability', label: 'Reliability', hint: 'probability of the own class under the teacher' },
   { key: 'entropy', label: 'Entropy', hint: 'how undecided the teacher is', low: true },
   { key: 'difficulty', label: 'Difficulty', hint: '1 − probability of the own class at tau = 1' },

@@ -36,7 +36,9 @@ export function styleTile(node, position, data, added) {
   const badges = badgesOf(position, data, at, added);
   const label = points.label[position];
   const said = badges.filter(([, , , quiet]) => !quiet).map(([, , words]) => words.toLowerCase());
-  const words = [`${info.class_names[label]} · ${describe(data, position, picks, label)}`, ...said].join(' · ');
+  const words = [`${info.class_names[label]} · ${describe(data, position, picks, label)}`, ...said].join(
+    ' · ',
+  );
   node.title = words;
   node.setAttribute('aria-label', words);
   const side = sideOf(compare, position);

@@ -41,7 +41,10 @@ export function createHistoryPanel(store, api, actions) {
 
   function show(rows) {
     if (!rows.length)
-      return fill(list, h('li', { class: 'psr-note' }, 'Nothing done yet. Pins, vetoes, sliders and budgets are noted here.'));
+      return fill(
+        list,
+        h('li', { class: 'psr-note' }, 'Nothing done yet. Pins, vetoes, sliders and budgets are noted here.'),
+      );
     const newest = rows.findIndex((row) => !row.undone);
     return fill(
       list,
@@ -77,5 +80,13 @@ export function createHistoryPanel(store, api, actions) {
   store.on(['undo', 'redo', 'phase'], refreshButtons);
   store.on(['picks'], load);
   refreshButtons();
-  return { id: 'history', label: 'History', title: 'History', iconName: 'history', key: 'H', node, shown: load };
+  return {
+    id: 'history',
+    label: 'History',
+    title: 'History',
+    iconName: 'history',
+    key: 'H',
+    node,
+    shown: load,
+  };
 }

@@ -27,7 +27,10 @@ const ctrl = (name, label, run, shift = false) => ({
   label,
   run,
   match: (e) =>
-    (e.ctrlKey || e.metaKey) && !e.altKey && e.shiftKey === shift && e.key.toLowerCase() === name.toLowerCase(),
+    (e.ctrlKey || e.metaKey) &&
+    !e.altKey &&
+    e.shiftKey === shift &&
+    e.key.toLowerCase() === name.toLowerCase(),
 });
 
 const markKeys = ({ actions }) => [

@@ -28,6 +28,9 @@ export function createLibrary({ store, api, actions }) {
 
   /** The list after a new selection: which of them is on screen may have changed. Silent when it fails. */
   function refreshSoon() {
+    const { saved } = store.data;
+    if (saved.some((record) => record.current))
+      store.set({ saved: saved.map((record) => ({ ...record, current: false })) });
     clearTimeout(timer);
     timer = setTimeout(() => api.selections().then(take, () => {}), AFTER_MS);
   }
@@ -108,5 +111,14 @@ export function createLibrary({ store, api, actions }) {
       store.set({ said: 'The command is copied.', news: { text: `Copied: ${answer.command}` } });
   }
 
-  return { refresh, refreshSoon, save, remove, editNote, restore: actions.restore, exportSelection, copyCommand };
+  return {
+    refresh,
+    refreshSoon,
+    save,
+    remove,
+    editNote,
+    restore: actions.restore,
+    exportSelection,
+    copyCommand,
+  };
 }

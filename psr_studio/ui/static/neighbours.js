@@ -28,7 +28,8 @@ export function createNeighbours(store, getSprites, actions) {
           on: { click: () => actions.focus(position) },
         },
         picture,
-        pinned.has(position) && h('span', { class: 'psr-badges' }, h('span', { class: 'psr-badge is-pin' }, 'P')),
+        pinned.has(position) &&
+          h('span', { class: 'psr-badges' }, h('span', { class: 'psr-badge is-pin' }, 'P')),
         rank && h('span', { class: 'psr-rank' }, rank),
       ),
       swapButton(focus, position, words),

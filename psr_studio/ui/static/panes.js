@@ -41,7 +41,12 @@ export class Panes {
       });
       pane.unfold = h(
         'button',
-        { type: 'button', class: 'psr-unfold', title: `Unfold the ${name}`, on: { click: () => this.fold(key, false) } },
+        {
+          type: 'button',
+          class: 'psr-unfold',
+          title: `Unfold the ${name}`,
+          on: { click: () => this.fold(key, false) },
+        },
         h('span', {}, title),
       );
       bar.append(fold);

@@ -27,7 +27,15 @@ export class ResultStrip {
       title: 'Copy the shell command that makes this selection (K)',
       onClick: () => actions.copyCommand(),
     });
-    this.node = h('div', { class: 'psr-result' }, this.text, this.thumbs, this.side, this.revert, this.command);
+    this.node = h(
+      'div',
+      { class: 'psr-result' },
+      this.text,
+      this.thumbs,
+      this.side,
+      this.revert,
+      this.command,
+    );
     this.ms = h('span', { class: 'psr-muted psr-shy-text' });
     store.on(['diff', 'notice', 'news', 'picks', 'phase'], () => this.refresh());
     store.on(['undo', 'diff', 'busy'], () => this.showRevert());
@@ -92,13 +100,19 @@ export class ResultStrip {
     const { diff, picks } = this.store.data;
     this.text.removeAttribute('role');
     if (!diff) {
-      const first = picks ? `${count(picks.total)} picked. Move a slider to see what comes and goes.` : 'Selecting …';
+      const first = picks
+        ? `${count(picks.total)} picked. Move a slider to see what comes and goes.`
+        : 'Selecting …';
       fill(this.text, first);
       return fill(this.thumbs);
     }
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
-    const changes = [this.change(added, 'plus', '+', 'added'), ' / ', this.change(dropped, 'minus', '−', 'dropped')];
+    const changes = [
+      this.change(added, 'plus', '+', 'added'),
+      ' / ',
+      this.change(dropped, 'minus', '−', 'dropped'),
+    ];
     fill(this.text, same ? 'Same picks as before' : changes, this.ms);
     // Room is shared by both sides, so that a long list of gains does not hide the losses.
     const half = MAX_THUMBS / 2;
@@ -178,8 +192,9 @@ function meansLine(means) {
       'span',
       { title: `Mean ${key} of the picks, before and after` },
       h('span', { class: 'psr-muted' }, `${SIGNALS[key]} `),
-      before === null ? '' : `${fixed(before, 2)} → `,
+      Number.isFinite(before) ? `${fixed(before, 2)} → ` : '',
       h('b', {}, fixed(after, 2)),
     );
-  return h('span', { class: 'psr-means' }, Object.entries(means).filter(([key]) => key in SIGNALS).map(part));
+  const shown = Object.entries(means).filter(([key, [, after]]) => key in SIGNALS && Number.isFinite(after));
+  return h('span', { class: 'psr-means' }, shown.map(part));
 }

@@ -11,7 +11,14 @@ export function createSavedPanel(store, library, compareWith) {
     const { saved } = store.data;
     const byTime = [...saved].sort((a, b) => b.created - a.created);
     if (!byTime.length)
-      return fill(list, h('li', { class: 'psr-note' }, 'Nothing saved yet. A saved selection can be refined, compared, restored.'));
+      return fill(
+        list,
+        h(
+          'li',
+          { class: 'psr-note' },
+          'Nothing saved yet. A saved selection can be refined, compared, restored.',
+        ),
+      );
     return fill(list, byTime.map(card));
   }
 
@@ -24,7 +31,8 @@ export function createSavedPanel(store, library, compareWith) {
         'div',
         { class: 'psr-card-head' },
         h('strong', { title: name }, name),
-        current && h('span', { class: 'psr-pillet', title: 'The screen shows just these picks' }, 'on screen'),
+        current &&
+          h('span', { class: 'psr-pillet', title: 'The screen shows just these picks' }, 'on screen'),
       ),
       h('div', { class: 'psr-fine' }, `${plural(images, 'image')} · ${selector} · ${day(created)}`),
       note && h('p', { class: 'psr-saved-note' }, note),
@@ -87,5 +95,11 @@ function saveForm(store, library) {
 export function day(seconds) {
   const date = new Date(1000 * seconds);
   const year = date.getFullYear() === new Date().getFullYear() ? undefined : 'numeric';
-  return date.toLocaleString('en-GB', { day: 'numeric', month: 'short', year, hour: '2-digit', minute: '2-digit' });
+  return date.toLocaleString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year,
+    hour: '2-digit',
+    minute: '2-digit',
+  });
 }

@@ -37,7 +37,10 @@ export function createSelectionBar(store, actions) {
     for (const item of buttons) {
       item.disabled = !n;
       const name = item.querySelector('.psr-btn-text').textContent;
-      item.setAttribute('aria-label', n ? `${name} the ${count(n)} selected candidates` : `${name} the selected`);
+      item.setAttribute(
+        'aria-label',
+        n ? `${name} the ${count(n)} selected candidates` : `${name} the selected`,
+      );
     }
     drop.hidden = !n;
     fitRow(node);

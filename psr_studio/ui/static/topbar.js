@@ -65,6 +65,28 @@ function restoreTheme() {
 
 const tabButton = (id) => document.getElementById(`psr-tab-${id}-button`);
 
+// The open tab stands in the address behind "#", so that a reload comes back to it; see address.js.
+const TABS = ['pool', 'curate', 'refine', 'tune', 'evaluate', 'export'];
+const namedTab = () => new URLSearchParams(location.hash.slice(1)).get('tab');
+
+function keepTab() {
+  const open = TABS.find((id) => tabButton(id)?.getAttribute('aria-selected') === 'true');
+  if (!open || open === namedTab()) return;
+  const params = new URLSearchParams(location.hash.slice(1));
+  const rest = [...params].filter(([key]) => key !== 'tab').map(([key, value]) => `&${key}=${encodeURIComponent(value)}`);
+  history.replaceState(history.state, '', `#tab=${open}${rest.join('').replaceAll('%2C', ',')}`);
+}
+
+function watchTabs(tries = 40) {
+  const list = tabButton('curate')?.closest('[role="tablist"]');
+  if (!list) return tries && setTimeout(watchTabs, 250, tries - 1); // the tabs are drawn after this bar
+  const named = TABS.includes(namedTab()) && tabButton(namedTab());
+  if (named && named.getAttribute('aria-selected') !== 'true') named.click();
+  new MutationObserver(keepTab).observe(list, { subtree: true, attributeFilter: ['aria-selected'] });
+  window.addEventListener('hashchange', () => tabButton(namedTab())?.click());
+  return keepTab();
+}
+
 function dots(stages) {
   for (const [id, { state, reason, running }] of Object.entries(stages || {})) {
     const tab = tabButton(id);
@@ -89,5 +111,6 @@ function draw() {
 
 restoreTheme();
 draw();
+watchTabs();
 setTimeout(draw, 300); // the tab buttons may be drawn after this bar
 watch('value', draw);
