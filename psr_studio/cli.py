@@ -69,6 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
             )
         if name == "evaluate":
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
+    _tune_flags(
+        _command(commands, "tune", "Search selector and weights by a proxy, print the trials.", _tune)
+    )
     _workspace_flags(_command(commands, "run", "Do all steps and print the table.", _run_all))
     _workspace_flags(_command(commands, "status", "Say which steps are fresh, stale or missing.", _status))
     _bench_flags(_command(commands, "bench", "Measure how fast this machine does each step.", _bench))
@@ -102,6 +105,12 @@ def _workspace_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def _tune_flags(parser: argparse.ArgumentParser) -> None:
+    _workspace_flags(parser)
+    parser.add_argument("--trials", type=int, metavar="N", help="settings to try (tune.trials)")
+    parser.add_argument("--proxy", metavar="X", help="what judges them: knn or student (tune.proxy)")
 
 
 def _doctor_flags(parser: argparse.ArgumentParser) -> None:
@@ -179,6 +188,18 @@ def _run_step(args: argparse.Namespace) -> int:
             print(_table_text(studio, args.all))
         if args.stage == "select":
             print(_selection_text(studio))
+    return DONE
+
+
+def _tune(args: argparse.Namespace) -> int:
+    from psr_studio.stages.tune import format_table
+
+    given = {"tune.trials": args.trials, "tune.proxy": args.proxy}
+    with _open(args) as studio:
+        studio.set({key: value for key, value in given.items() if value is not None})
+        _consume(studio, "tune", ProgressLine(sys.stderr, args.quiet))
+        print(format_table(studio.trials()))
+        print(f"\n{studio.tune_trust()}")
     return DONE
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 from psr_studio.errors import StudioError
 from psr_studio.progress import Progress
 
-UNITS = {"pool": "images", "score": "images", "refine": "images", "evaluate": "epochs"}
+UNITS = {"pool": "images", "score": "images", "tune": "trials", "refine": "images", "evaluate": "epochs"}
 BAR = 20
 REDRAW_SECONDS = 0.1
 SPARSE_SECONDS = 10.0

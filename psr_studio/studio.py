@@ -13,16 +13,18 @@ with Studio("runs/first", "fashion-mnist", ipc=10) as studio:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from psr_studio.curating import Curating
+from psr_studio.curating import CURATE_KEYS, Curating
+from psr_studio.ledger import TrialRecord
 from psr_studio.progress import Progress
 from psr_studio.records import SelectionRecord
-from psr_studio.stages import evaluate, export, pool, refine, score, select
+from psr_studio.stages import correlation, evaluate, export, pool, refine, score, select, tune
 from psr_studio.stages.evaluate import Row
 from psr_studio.stages.export import Summary
 from psr_studio.workspace import Pool, Refined, Scores, StageStatus
@@ -71,9 +73,9 @@ class Studio(Curating):
 
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
 
-    def generate(self, **settings: Any) -> Iterator[Progress]:
-        """Generate the missing parts of the pool."""
-        return self._run("pool", pool.run, settings)
+    def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
+        """Generate the missing parts of the pool; with `only`, those of some classes."""
+        return self._run("pool", partial(pool.run, only=only), settings)
 
     def score(self, **settings: Any) -> Iterator[Progress]:
         """Score the candidates that have no scores of this teacher."""
@@ -82,6 +84,11 @@ class Studio(Curating):
     def select(self, **settings: Any) -> Iterator[Progress]:
         """Select and save under `select.name`."""
         return self._run("select", select.run, settings)
+
+    def tune(self, *, sliders: bool = False, **settings: Any) -> Iterator[Progress]:
+        """Search selector and weights by a proxy; budget and other rules are the recipe's, or the sliders'."""
+        self.set({key if "." in key else f"tune.{key}": value for key, value in settings.items()})
+        return tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
@@ -104,9 +111,9 @@ class Studio(Curating):
 
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
-        """Stage to the function that starts it, for a job worker."""
+        """Stage to the function that starts it, for a job worker; tuning is one that a pipeline can leave out."""
         steps = (self.generate, self.score, self.select, self.refine, self.evaluate, self.export)
-        return dict(zip(STAGES, steps, strict=True))
+        return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
 
     def status(self) -> dict[str, StageStatus]:
         """Fresh, stale, partial or missing, by stage."""
@@ -133,6 +140,29 @@ class Studio(Curating):
         """A saved selection, the recipe's when `name` is None; SelectionError when there is none."""
         record = select.require(self.workspace, name or self.recipe.select.name, self.bundle)
         return self._arrays(record)
+
+    def trials(self, *, sliders: bool = False) -> list[TrialRecord]:
+        """The trials of this search, the best first; those of the search made last when it has none yet."""
+        return tune.trials(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+
+    def tune_status(self, *, sliders: bool = False) -> StageStatus:
+        """Whether the search is done, begun, or was made with other rules."""
+        return tune.status(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+
+    def tune_trust(self, proxy: str | None = None) -> str:
+        """How well the proxy ranks settings, as measured on this bundle, in words."""
+        ipc = self.curate_settings()["ipc"]
+        return correlation.trust(self.bundle, proxy or self.recipe.tune.proxy, ipc)
+
+    def take(self, trial: TrialRecord) -> str | None:
+        """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
+        rules, shown = self.curate_rules(), self.curate_settings()
+        settings = {
+            key: value
+            for key, value in trial.settings.items()
+            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
+        }
+        return self.set_curate_settings(merge_within=0.0, **settings)
 
     def refined(self, name: str | None = None) -> Refined:
         """Refined latents, pictures and loss traces of a selection; WorkspaceError when there are none."""

@@ -1,0 +1,121 @@
+"""Cheap stand-ins for a full evaluation: what a selection is worth on real images that no control uses.
+
+Each proxy is a generator: it yields None while it works, so that a search can be stopped, and last its top-1 on
+`Bundle.held_out`, in [0, 1]. Both see only candidates as they were generated, not refined ones. The teacher was
+trained on the held-out images, as were all networks of the bundle: values compare selections, they promise no
+accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from psr_studio.devices import pick_device, pick_dtype
+from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.models.codec import from_uint8
+from psr_studio.models.students import Training, build_student, train_student
+from psr_studio.recipe import Recipe
+from psr_studio.stages.live import LiveSelection
+
+if TYPE_CHECKING:
+    from psr_studio.bundle import Bundle
+
+Proxy = Callable[[LiveSelection, np.ndarray], Iterator[float | None]]
+STUDENT_TRAINING = ("student", "protocol", "batch_size", "lr", "momentum", "weight_decay", "augment", "seed")
+
+
+def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+    """What a value is made from besides the picks and their labels."""
+    chosen = recipe.tune
+    found = {"proxy": chosen.proxy, "data": bundle.identity("data"), "teacher": bundle.identity("teacher")}
+    if chosen.proxy == "knn":
+        return {**found, "neighbours": chosen.neighbours}
+    trained = {name: getattr(recipe.evaluate, name) for name in STUDENT_TRAINING}
+    dtype = str(pick_dtype(pick_device(recipe.device)))
+    return {**found, "training": {**trained, "epochs": chosen.student_epochs}, "dtype": dtype}
+
+
+def open_proxy(recipe: Recipe, bundle: Bundle) -> Proxy:
+    """The proxy of a recipe, its networks and held-out images opened once."""
+    return _Neighbours(recipe, bundle) if recipe.tune.proxy == "knn" else _ShortStudent(recipe, bundle)
+
+
+class _Neighbours:
+    """k-NN in the teacher's features, voting with the soft labels of the picks.
+
+    Measures whether the picks of a class lie where its real images lie. Milliseconds a trial, after one pass of
+    the teacher over the held-out images. Blind to pixels: what a student can or cannot learn from a picture does
+    not enter, and where the teacher separates the classes well, all selections are near its ceiling.
+    """
+
+    def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
+        images, self._labels = bundle.held_out
+        teacher = bundle.teacher(pick_device(recipe.device))
+        _, embeddings = teacher.predict(from_uint8(np.array(images)))
+        self._embeddings = embeddings.numpy()
+        self._k = recipe.tune.neighbours
+
+    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
+        """Yield the top-1 of the vote at once."""
+        votes = vote(self._embeddings, live.embeddings[positions], live.soft_labels(positions), self._k)
+        yield float((votes.argmax(axis=1) == self._labels).mean())
+
+
+def vote(queries: np.ndarray, references: np.ndarray, soft_labels: np.ndarray, k: int) -> np.ndarray:
+    """Mean soft label of the k nearest references: (m, D), (n, D), (n, C) to (m, C); all n when there are fewer."""
+    k = min(k, len(references))
+    a, b = queries.astype(np.float64), references.astype(np.float64)
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
+    return soft_labels[nearest].mean(axis=1)
+
+
+class _ShortStudent:
+    """The student of the evaluation, trained in the same way for a few epochs.
+
+    Measures the same thing as the full evaluation, early: costs its share of the epochs. Blind to what only a long
+    training shows, since hard and diverse pictures pay late; and one student has a spread of its own, though every
+    trial starts from the same weights and the same order.
+    """
+
+    def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
+        self._recipe, self._bundle = recipe, bundle
+        self._device = pick_device(recipe.device)
+        images, labels = bundle.held_out
+        self._images = self._normalised(images)
+        self._labels = torch.from_numpy(labels).to(self._device)
+
+    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
+        """Yield None after every epoch, then the top-1 after the last."""
+        chosen, seed = self._recipe.evaluate, self._recipe.evaluate.seed
+        height, _, channels = self._bundle.image_shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            student = build_student(chosen.student, self._bundle.n_classes, channels, height)
+        how = Training(
+            epochs=self._recipe.tune.student_epochs, batch_size=chosen.batch_size, lr=chosen.lr,
+            momentum=chosen.momentum, weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=1,
+        )  # fmt: skip
+        targets, loss = self._targets(live, positions)
+        pictures = self._normalised(live.ws.pool().images_at(positions))
+        checks = train_student(
+            student.to(self._device), pictures, targets.to(self._device), loss,
+            self._images, self._labels, how, seed, every_epoch=True,
+        )  # fmt: skip
+        for check in checks:
+            yield check.top1 if check.epoch == how.epochs else None
+
+    def _targets(self, live: LiveSelection, positions: np.ndarray) -> tuple[torch.Tensor, Callable]:
+        if self._recipe.evaluate.protocol == "hard":
+            return torch.from_numpy(live.labels[positions]), hard_label_loss
+        temperature = live.temperature
+        soft = torch.from_numpy(live.soft_labels(positions))
+        return soft, lambda logits, q: kd_loss(logits, q, temperature)
+
+    def _normalised(self, images: np.ndarray) -> torch.Tensor:
+        mean, std = self._bundle.normalisation
+        return (((from_uint8(np.array(images)) + 1) / 2 - mean) / std).to(self._device)
