@@ -9,25 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DiTTransformer2DModel, DPMSolverMultistepScheduler
+from diffusers import DDPMScheduler, DiTTransformer2DModel
 from torch import Tensor
 
 from psr_studio.devices import candidate_generator, stacked_noise
 from psr_studio.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
+from psr_studio.models.denoiser import Denoiser, PlainDenoiser
+from psr_studio.models.memory import MicroBatches
+from psr_studio.models.samplers import SAMPLERS, Trajectory
 from psr_studio.models.weights import open_pretrained
 
-# Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
-# over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".
-SAMPLERS: dict[str, tuple[type, dict[str, object]]] = {
-    "ddpm": (DDPMScheduler, {"timestep_spacing": "linspace"}),
-    "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
-    "dpm-solver++": (
-        DPMSolverMultistepScheduler,
-        {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"},
-    ),
-}
+__all__ = ["SAMPLERS", "Generator", "Guide", "Sampling"]
+
+TABLE_BYTES = 2**28  # of the conditioning kept ahead; a long run with many classes makes it piece by piece
 
 Guide = Callable[[Tensor, Tensor, int], Tensor]  # (next z, predicted noise, step index) -> next z
 
@@ -41,12 +38,19 @@ class Sampling:
         steps: number of denoising steps, 1 to 1000.
         guidance: classifier-free guidance scale; 1 means no guidance and halves the cost.
         guided_channels: number of leading latent channels that are guided, None for all.
+        interval: timesteps, as shares of T from 0 (clean) to 1 (noise), between which guidance counts; outside
+            a step costs half. Guiding in the middle only is as good or better (arXiv 2404.07724).
     """
 
     sampler: str = "ddpm"
     steps: int = 50
     guidance: float = 4.0
     guided_channels: int | None = None
+    interval: tuple[float, float] = (0.0, 1.0)
+
+    def is_guided(self, share: float) -> bool:
+        """Whether a step at t = share * T needs the unguided prediction as well."""
+        return self.guidance != 1.0 and self.interval[0] <= share <= self.interval[1]
 
 
 class Generator:
@@ -56,6 +60,10 @@ class Generator:
         transformer: diffusers DiTTransformer2DModel, trained to predict noise with label dropout.
         scheduler_config: the diffusers scheduler configuration it was trained under.
         class_rows: the rows of its class table that are the task's classes, in label order; None for all.
+
+    Attributes:
+        memory: halves what is denoised at once when the device runs out of memory.
+        compiled: compile the network's block before its first use, which pays on a GPU; set it before that.
     """
 
     def __init__(
@@ -70,11 +78,16 @@ class Generator:
         n_rows: int = transformer.config.num_embeds_ada_norm
         kept = list(range(n_rows) if class_rows is None else class_rows)
         self.null_class: int = len(kept)  # among the task's classes; its row is the table's last
-        self.class_rows = torch.tensor([*kept, n_rows], device=transformer.device)
+        self._rows = (*kept, n_rows)
+        self.class_rows = torch.tensor(self._rows, device=transformer.device)
         size = transformer.config.sample_size
         self.latent_shape: tuple[int, int, int] = (transformer.config.in_channels, size, size)
         out_channels = transformer.config.out_channels or transformer.config.in_channels
         self.learns_variance: bool = out_channels == 2 * transformer.config.in_channels
+        self.memory = MicroBatches("denoising")
+        self.compiled = False
+        self._network: Denoiser | PlainDenoiser | None = None
+        self._network_of: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def from_folder(
@@ -109,29 +122,54 @@ class Generator:
         """T: timesteps run from 0 to T - 1."""
         return len(self.alphas_cumprod)
 
+    @property
+    def network(self) -> Denoiser | PlainDenoiser:
+        """The transformer's forward pass, fused; made anew when its weights, device or dtype changed."""
+        if self._network is None or self._weights() != self._network_of:
+            fits = Denoiser.fits(self.transformer)
+            self._network = (
+                Denoiser(self.transformer, self.compiled) if fits else PlainDenoiser(self.transformer)
+            )
+            self._network_of = self._weights()
+        return self._network
+
+    def _weights(self) -> tuple[tuple[int, int], ...]:
+        """Where the weights lie and how often they were written to."""
+        return tuple((weight.data_ptr(), weight._version) for weight in self.transformer.parameters())
+
     def denoise(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
         """epsilon_theta(z_t, t, y): noisy latents (N, c, h, w), timesteps (N,), classes (N,) -> noise, float32.
 
         Differentiable with respect to ``z_t``.
         """
-        return self._predict(z_t, t, class_ids)[:, : self.latent_shape[0]]  # without a learned variance
+        condition = self.network.condition(t, self.class_rows[class_ids])
+        output = self.network(z_t.to(self.transformer.dtype), condition)
+        return output[:, : self.latent_shape[0]].float()  # without a learned variance
 
-    def _predict(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
-        """All that the transformer says, (N, c, h, w) or, where it learns the variance, (N, 2c, h, w)."""
-        dtype = self.transformer.dtype
-        rows = self.class_rows[class_ids]
-        return self.transformer(z_t.to(dtype), timestep=t, class_labels=rows).sample.float()
+    def _predict(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
+        """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
+        network, given = self.network, z.to(self.transformer.dtype)
+        return self.memory.map(lambda part, rows: network(part, table[rows]), given, which).float()
 
-    def _guided_noise(
-        self, z_t: Tensor, t: Tensor, class_ids: Tensor, null_ids: Tensor, how: Sampling
-    ) -> Tensor:
+    def _guided(self, z: Tensor, table: Tensor, which: Tensor, how: Sampling) -> Tensor:
         """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""
-        if how.guidance == 1.0:
-            return self._predict(z_t, t.expand(len(z_t)), class_ids)
-        both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([class_ids, null_ids]))
+        null = torch.full_like(which, len(table) - 1)
+        both = self._predict(torch.cat([z, z]), table, torch.cat([which, null]))
         conditional, unconditional = both.chunk(2)
         guided = how.guided_channels or self.latent_shape[0]
         return classifier_free_guidance(conditional, unconditional, how.guidance, guided)
+
+    def _tables(self, times: Sequence[int], rows: Sequence[int]) -> Iterator[Tensor]:
+        """For each timestep the conditions (U, ...) of some rows of the class table, a few steps ahead."""
+        classes = torch.tensor(rows, device=self.device)
+        ahead = 1
+        start = 0
+        while start < len(times):
+            t = torch.tensor(times[start : start + ahead], device=self.device)
+            made = self.network.condition(t.repeat_interleave(len(rows)), classes.repeat(len(t)))
+            yield from made.unflatten(0, (len(t), len(rows)))
+            start += len(t)
+            ahead = max(1, TABLE_BYTES * len(t) // made.nbytes)
 
     @torch.no_grad()
     def sample(
@@ -140,7 +178,7 @@ class Generator:
         """Denoises len(seeds) latents together; yields (steps done, latents (N, c, h, w) float32) after each step.
 
         Row i is drawn from seed i alone, its ancestral noise included, so neither the batch size nor the
-        order nor a restart changes where a candidate starts.
+        order nor a restart changes where a candidate starts. No step waits for the device.
 
         Args:
             class_ids: (N,) class of each candidate.
@@ -148,21 +186,19 @@ class Generator:
             how: sampler, steps and guidance.
             guide: applied to each new latent, for mode and difficulty guidance.
         """
-        kind, options = SAMPLERS[how.sampler]
-        ancestral = how.sampler == "ddpm"
-        if ancestral and self.learns_variance:  # between the two bounds, by the predicted share
-            options = {**options, "variance_type": "learned_range"}
-        scheduler = kind.from_config(self.scheduler_config, **options)  # type: ignore[attr-defined]
-        scheduler.set_timesteps(how.steps)
+        run = Trajectory(how.sampler, self.scheduler_config, how.steps, self.learns_variance)
         generators = [candidate_generator(seed) for seed in seeds]
-        latents = stacked_noise(generators, self.latent_shape, self.device) * scheduler.init_noise_sigma
-        classes = torch.as_tensor(class_ids, device=self.device)
-        null = torch.full_like(classes, self.null_class)
-        extra = {"generator": generators} if ancestral else {}
-        for index, t in enumerate(scheduler.timesteps):
-            output = self._guided_noise(latents, t.to(self.device), classes, null, how)
-            noise = output[:, : self.latent_shape[0]]
-            used = output if ancestral else noise
-            following = scheduler.step(used, t, latents, **extra).prev_sample
+        latents = stacked_noise(generators, self.latent_shape, self.device)
+        present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
+        rows = [int(self._rows[c]) for c in (*present, self.null_class)]
+        of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
+        tables = self._tables([step.t for step in run.steps], rows)
+        for index, (step, table) in enumerate(zip(run.steps, tables, strict=True)):
+            guided = how.is_guided(step.t / self.n_train_steps)
+            output = (
+                self._guided(latents, table, of_row, how) if guided else self._predict(latents, table, of_row)
+            )
+            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.spread else None
+            following, noise = run.follow(index, latents, output, fresh)
             latents = guide(following, noise, index) if guide is not None else following
             yield index + 1, latents

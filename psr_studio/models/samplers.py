@@ -1,0 +1,183 @@
+"""The three samplers as tables of numbers: what a step does is known before the first one is taken.
+
+A step of any of them is z' = a x0 + b z + c eps + d x0_before + s noise, with x0 the clean latent that eps
+implies. The numbers are worked out in float64 on the host, so a step needs no look at the device. They equal
+diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/test_models_samplers.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from psr_studio.errors import ModelError
+
+# Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
+# over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".
+SAMPLERS: dict[str, tuple[type, dict[str, object]]] = {
+    "ddpm": (DDPMScheduler, {"timestep_spacing": "linspace"}),
+    "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
+    "dpm-solver++": (
+        DPMSolverMultistepScheduler,
+        {"timestep_spacing": "trailing", "algorithm_type": "dpmsolver++"},
+    ),
+}
+FEW_STEPS = 15  # below that DPM-Solver++ ends with a first-order step
+SMALLEST = 1e-20  # of a variance whose logarithm is taken
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a sampler, as numbers.
+
+    Attributes:
+        t: the timestep at which the network is asked.
+        signal, noise: sqrt(alpha-bar) and sqrt(1 - alpha-bar) at t.
+        clean, latent, predicted, before: factors of x0, z, eps and the x0 of the step before.
+        spread: factor of fresh noise, 0 for none.
+        log_spread: logarithms of the smallest and largest variance, between which a learned one lies.
+    """
+
+    t: int
+    signal: float
+    noise: float
+    clean: float = 0.0
+    latent: float = 0.0
+    predicted: float = 0.0
+    before: float = 0.0
+    spread: float = 0.0
+    log_spread: tuple[float, float] | None = None
+
+
+class Trajectory:
+    """The steps of one run, and the little they remember of each other.
+
+    Args:
+        sampler: a key of SAMPLERS. config: the scheduler configuration the network was trained under.
+        n_steps: 1 to 1000. learned: the network predicts the variance too, which "ddpm" then uses.
+
+    Raises:
+        ModelError: a network that does not predict noise or velocity, or dynamic thresholding.
+    """
+
+    def __init__(
+        self, sampler: str, config: Mapping[str, object], n_steps: int, learned: bool = False
+    ) -> None:
+        kind, options = SAMPLERS[sampler]
+        scheduler = kind.from_config(dict(config), **options)  # type: ignore[attr-defined]
+        scheduler.set_timesteps(n_steps)
+        self.prediction = scheduler.config.prediction_type
+        if self.prediction not in ("epsilon", "v_prediction") or scheduler.config.thresholding:
+            raise ModelError(
+                f'The scheduler of this generator predicts "{self.prediction}", thresholding '
+                f"{bool(scheduler.config.thresholding)}; the samplers here know noise and velocity without it.",
+                "Use a generator that was trained to predict noise.",
+            )
+        clips = getattr(scheduler.config, "clip_sample", False) and sampler != "dpm-solver++"
+        self.clip: float | None = scheduler.config.clip_sample_range if clips else None
+        self.steps = {"ddpm": _ddpm, "ddim": _ddim, "dpm-solver++": _dpm}[sampler](scheduler)
+        self.learned = learned and sampler == "ddpm"
+        self._before: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def follow(self, index: int, z: Tensor, output: Tensor, fresh: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The next latents and the noise eps of this step.
+
+        Args:
+            index: of the step, from 0, in order. z: (N, c, h, w) float32. output: (N, c or 2c, h, w) float32
+                of the network. fresh: (N, c, h, w) noise where `spread` is above 0.
+        """
+        step = self.steps[index]
+        eps, clean = self._read(step, z, output[:, : z.shape[1]])
+        following = step.clean * clean + step.latent * z
+        if step.predicted:
+            following += step.predicted * eps
+        if step.before and self._before is not None:
+            following += step.before * self._before
+        if step.spread and fresh is not None:
+            following += self._spread(step, output[:, z.shape[1] :]) * fresh
+        self._before = clean
+        return following, eps
+
+    def _read(self, step: Step, z: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise and clean latent from what the network says."""
+        if self.prediction == "v_prediction":
+            eps, clean = step.signal * output + step.noise * z, step.signal * z - step.noise * output
+        else:
+            eps, clean = output, (z - step.noise * output) / step.signal
+        return eps, clean if self.clip is None else clean.clamp(-self.clip, self.clip)
+
+    def _spread(self, step: Step, share: Tensor) -> Tensor | float:
+        if not self.learned or step.log_spread is None:
+            return step.spread
+        low, high = step.log_spread
+        return torch.exp(0.5 * (low + (share + 1) / 2 * (high - low)))
+
+
+def _ddpm(scheduler: DDPMScheduler) -> list[Step]:
+    """Ho et al. 2020, eq. 6 and 7, respaced; no noise in the step from t = 0."""
+    kept = scheduler.alphas_cumprod.double()
+    times = [int(t) for t in scheduler.timesteps]
+    steps = []
+    for t, following in zip(times, [*times[1:], -1], strict=True):
+        now, then = float(kept[t]), float(kept[following]) if following >= 0 else 1.0
+        beta = 1 - now / then
+        small = max((1 - then) / (1 - now) * beta, SMALLEST)
+        large = scheduler.config.variance_type in ("fixed_large", "fixed_large_log")
+        steps.append(
+            Step(
+                t,
+                math.sqrt(now),
+                math.sqrt(1 - now),
+                clean=math.sqrt(then) * beta / (1 - now),
+                latent=math.sqrt(now / then) * (1 - then) / (1 - now),
+                spread=math.sqrt(beta if large else small) if t > 0 else 0.0,
+                log_spread=(math.log(small), math.log(beta)),
+            )
+        )
+    return steps
+
+
+def _ddim(scheduler: DDIMScheduler) -> list[Step]:
+    """Song et al. 2021, eq. 12, without noise."""
+    kept, stride = scheduler.alphas_cumprod.double(), scheduler.config.num_train_timesteps
+    steps = []
+    for t in (int(t) for t in scheduler.timesteps):
+        following = t - stride // len(scheduler.timesteps)
+        now = float(kept[t])
+        then = float(kept[following]) if following >= 0 else float(scheduler.final_alpha_cumprod)
+        steps.append(
+            Step(t, math.sqrt(now), math.sqrt(1 - now), clean=math.sqrt(then), predicted=math.sqrt(1 - then))
+        )
+    return steps
+
+
+def _dpm(scheduler: DPMSolverMultistepScheduler) -> list[Step]:
+    """Lu et al. 2022, DPM-Solver++(2M): the clean latent is extrapolated from this step and the one before."""
+    sigmas = [float(s) for s in scheduler.sigmas.double()]  # one more than steps; the last is 0
+    times = [int(t) for t in scheduler.timesteps]
+    steps: list[Step] = []
+    for i, t in enumerate(times):
+        signal, noise = _scales(sigmas[i])
+        next_signal, next_noise = _scales(sigmas[i + 1])
+        h = math.log(sigmas[i] / sigmas[i + 1]) if sigmas[i + 1] > 0 else math.inf
+        weight = -next_signal * math.expm1(-h)
+        last = i == len(times) - 1
+        first_order = i == 0 or (last and (sigmas[-1] == 0 or len(times) < FEW_STEPS))
+        ratio = 0.0 if first_order else math.log(sigmas[i - 1] / sigmas[i]) / h
+        slope = 0.0 if first_order else weight / (2 * ratio)
+        steps.append(Step(t, signal, noise, clean=weight + slope, latent=next_noise / noise, before=-slope))
+    return steps
+
+
+def _scales(sigma: float) -> tuple[float, float]:
+    """sqrt(alpha-bar) and sqrt(1 - alpha-bar) of a noise-to-signal ratio."""
+    signal = 1 / math.sqrt(sigma * sigma + 1)
+    return signal, sigma * signal
