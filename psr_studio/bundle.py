@@ -15,7 +15,7 @@ import gzip
 import hashlib
 import tomllib
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,10 +132,12 @@ class Bundle:
         return dict(self.index["files"])
 
     def identity(self, part: str) -> str:
-        """A hash of every file under ``part`` ("generator", "teacher", "data"): changes when they do."""
-        lines = [
-            f"{name} {digest}" for name, digest in sorted(self.files.items()) if name.startswith(part + "/")
-        ]
+        """A hash of every file under ``part`` ("generator", "teacher", "data") as it is on the disk.
+
+        A file is read again only when its size or its time of change is another.
+        """
+        names = sorted(name for name in self.files if name.startswith(part + "/"))
+        lines = [f"{name} {current_sha256(self.path / name)}" for name in names]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Generator:
@@ -207,6 +209,11 @@ class Bundle:
         return arrays["difficulty"].astype(np.float32), arrays["labels"].astype(np.int64)
 
     @property
+    def has_train_difficulty(self) -> bool:
+        """Whether ``train_difficulty`` can be read."""
+        return (self.path / "data" / "train_difficulty.safetensors").is_file()
+
+    @property
     def demo(self) -> Path | None:
         """The folder of the pre-generated pool, if the bundle has one."""
         folder = self.path / "demo"
@@ -237,6 +244,20 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def current_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file, kept while its size and time of change stay; "missing" when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return "missing"
+    return _kept_sha256(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _kept_sha256(path: Path, size: int, changed: int) -> str:
+    return sha256(path)
 
 
 def read_idx(path: Path) -> np.ndarray:

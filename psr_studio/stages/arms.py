@@ -55,10 +55,10 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     own = select.require(ws, recipe.select.name, bundle)
     if "refined" in chosen.arms:
         refine.require_fresh(ws, recipe, bundle)
-    arms = [_selected(ws, recipe, bundle, own, form) for form in chosen.arms]
+    arms = [selected_arm(ws, recipe, bundle, own, form) for form in chosen.arms]
     for name in chosen.compare:
         if name != own.name:
-            arms.append(_selected(ws, recipe, bundle, select.require(ws, name, bundle), "selected"))
+            arms.append(selected_arm(ws, recipe, bundle, select.require(ws, name, bundle), "selected"))
     if not arms:
         raise SelectionError(
             "There is nothing to train on: no form of the selection and no other selection is asked for.",
@@ -67,7 +67,8 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     return arms + (_controls(ws, recipe, bundle, own) if chosen.controls else [])
 
 
-def _selected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, form: str) -> Arm:
+def selected_arm(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, form: str) -> Arm:
+    """The arm of a selection in one form, "refined" or "selected"."""
     made_from = [form, record.settings[select.POOL_HASH], record.candidate_ids]
     if form == "refined":
         made_from.append(list(refine.expected(ws, recipe, bundle, record).values()))

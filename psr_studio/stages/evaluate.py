@@ -16,8 +16,8 @@ from psr_studio.devices import pick_device, pick_dtype
 from psr_studio.errors import SelectionError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
-from psr_studio.records import EvaluationRecord
-from psr_studio.stages.arms import Arm, plan_arms
+from psr_studio.records import EvaluationRecord, SelectionRecord
+from psr_studio.stages.arms import Arm, plan_arms, selected_arm
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.workspace import StageStatus, Workspace, stable_hash
 
@@ -188,10 +188,33 @@ def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
     return [_row(records, arm.selection) for arm, records in arms.items()]
 
 
+def results_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Row]:
+    """What is known of the accuracy of just these picks, a row per form and way of training.
+
+    A result counts when it is younger than the selection, or is what the present recipe would train: one of
+    an older selection of the same name does not.
+    """
+    wanted = _hashes_of(ws, recipe, bundle, record)
+    known = [r for r in ws.ledger.evaluations() if r.selection == record.name]
+    return _grouped([r for r in known if r.created >= record.created or r.inputs_hash in wanted])
+
+
+def _hashes_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> set[str]:
+    """The inputs hashes of every student of one selection under the present recipe."""
+    chosen = recipe.evaluate
+    arms = [selected_arm(ws, recipe, bundle, record, form) for form in ("refined", "selected")]
+    seeds = range(chosen.seed, chosen.seed + chosen.n_seeds)
+    return {stable_hash(inputs(recipe, bundle, arm, seed)) for arm in arms for seed in seeds}
+
+
 def history(ws: Workspace) -> list[Row]:
     """All results of the workspace, older recipes included; a row per set of images and way of training."""
+    return _grouped(ws.ledger.evaluations())
+
+
+def _grouped(records: Sequence[EvaluationRecord]) -> list[Row]:
     groups: dict[tuple, list[EvaluationRecord]] = {}
-    for r in {r.inputs_hash: r for r in ws.ledger.evaluations()}.values():
+    for r in {r.inputs_hash: r for r in records}.values():
         key = (r.selection, r.arm, r.label_regime, r.protocol, r.student, r.ipc, tuple(e for e, _ in r.curve))
         groups.setdefault(key, []).append(r)
     return [_row(records, key[0]) for key, records in groups.items()]

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.devices import candidate_seed
-from psr_studio.errors import SelectionError
-from psr_studio.method.selection import (
-    ClassDistances,
-    Selection,
-    class_distances,
-    generate_and_use,
-    greedy_select_all,
-    random_select,
-    warm_up,
-)
+from psr_studio.method.selection import ClassDistances, Selection, class_distances, warm_up
 from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.recipe import Recipe, SelectRecipe
 from psr_studio.stages import score
+from psr_studio.stages.choosing import Packed, Request, choose
 from psr_studio.stages.live_result import (
     LiveResult,
     PickInfo,
@@ -36,7 +28,10 @@ from psr_studio.stages.live_result import (
     check_budget,
     check_ipc,
     resolve_weights,
+    substitutions,
 )
+from psr_studio.stages.pool import classes_of
+from psr_studio.stages.smoothing import Smoothed, bin_of, smoothed
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
@@ -44,15 +39,19 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveResult", "LiveSelection", "PickInfo", "Signals", "Weights", "check_budget", "resolve_weights"]
 KEPT_TEMPERATURES = 4
+KEPT_SMOOTHINGS = 4
 
 
 class LiveSelection:
     """A scored pool, ready to be selected from again and again; safe to share between threads.
 
+    With `pool.classes` a subset, these classes are the task (design section 3): the teacher's logits are
+    restricted to them before the softmax, and candidates of other classes are still there, never eligible.
+
     Args:
-        ws: its pool and scores are read once; marks are read from its ledger at every selection.
-        recipe: gives the temperature and the rules that have no slider.
-        bundle: gives class names and the name of the teacher.
+        ws: its pool and scores are read once; marks and locks are read from its ledger at every selection.
+        recipe: gives the classes, the temperature and the rules that have no slider.
+        bundle: gives class names, the name of the teacher and the difficulties of the real images.
 
     Raises:
         WorkspaceError: no pool, or scores that are missing, stale or not finite.
@@ -66,13 +65,24 @@ class LiveSelection:
         self.candidate_ids, self.labels, self.seeds = pool.candidate_ids, pool.labels, pool.seeds
         self.logits, self.embeddings = scores.logits, scores.embeddings
         self.class_hashes = score.class_hashes(pool, bundle)
-        self.eligible = is_consistent(self.logits, self.labels)
-        self.predicted: np.ndarray = self.logits.argmax(axis=1)
-        self.difficulty: np.ndarray = difficulty(self.logits, self.labels)
-        self.counts = np.bincount(self.labels, minlength=len(self.class_names))
+        self.classes = np.array(classes_of(recipe, bundle), np.int64)
+        sizes = np.bincount(self.labels, minlength=len(self.class_names))
+        self._ends = np.cumsum(sizes)  # the pool order is by class
+        in_task = np.isin(np.arange(len(sizes)), self.classes)
+        self.counts = np.where(in_task, sizes, 0)
+        self._in_task = in_task[self.labels]
+        self._task_labels = np.where(self._in_task, np.searchsorted(self.classes, self.labels), 0)
+        logits = self._task_logits
+        self.eligible = is_consistent(logits, self._task_labels) & self._in_task
+        self.predicted: np.ndarray = self.classes[logits.argmax(axis=1)]
+        self.difficulty: np.ndarray = np.where(
+            self._in_task, difficulty(logits, self._task_labels), np.float32(1)
+        )
         self.temperature = recipe.select.temperature
         self.result: LiveResult | None = None
+        self._bundle = bundle
         self._signals: dict[float, Signals] = {}
+        self._smoothed: dict[float, dict[int, Smoothed]] = {}
         self._lock = threading.RLock()
         warm_up()
 
@@ -88,6 +98,68 @@ class LiveSelection:
         """Squared distances inside each class, computed on first use."""
         with self._lock:
             return class_distances(self.embeddings, self.labels, len(self.class_names))
+
+    @cached_property
+    def packed(self) -> Packed:
+        """The candidates of the task as the compiled greedy takes them."""
+        present = np.flatnonzero(self.counts)
+        if self._in_task.all():
+            return Packed(np.arange(self.n), present, _without_empty(self.distances, present))
+        rows = np.flatnonzero(self._in_task)
+        labels = np.searchsorted(present, self.labels[rows])
+        return Packed(rows, present, class_distances(self.embeddings[rows], labels, len(present)))
+
+    def members(self, class_id: int) -> slice:
+        """The positions of one class: the pool order is by class."""
+        start = int(self._ends[class_id - 1]) if class_id else 0
+        return slice(start, int(self._ends[class_id]))
+
+    @cached_property
+    def has_original(self) -> bool:
+        """Whether the bundle holds the teacher's difficulty of the real training images."""
+        return self._bundle.has_train_difficulty
+
+    @cached_property
+    def _original(self) -> dict[int, np.ndarray]:
+        if not self.has_original:
+            return {}
+        values, labels = self._bundle.train_difficulty
+        order = np.argsort(labels, kind="stable")
+        borders = np.searchsorted(labels[order], np.arange(len(self.class_names) + 1))
+        return {c: values[order[borders[c] : borders[c + 1]]] for c in range(len(self.class_names))}
+
+    def original_difficulty(self, class_id: int) -> np.ndarray | None:
+        """(m,) difficulties of the real training images of a class; None when the bundle has none."""
+        found = self._original.get(class_id)
+        return found if found is not None and len(found) else None
+
+    def smoothed(self, class_id: int, lam: float) -> Smoothed:
+        """Difficulties of a class before and after the smoothing of DGS; kept for the last few `lam`."""
+        with self._lock:
+            kept = self._smoothed.setdefault(lam, {})
+            if class_id not in kept:
+                while len(self._smoothed) > KEPT_SMOOTHINGS:
+                    del self._smoothed[next(iter(self._smoothed))]
+                own, real = self.difficulty[self.members(class_id)], self.original_difficulty(class_id)
+                kept[class_id] = smoothed(class_id, own, real, lam)
+            return kept[class_id]
+
+    def bins(self, lam: float) -> np.ndarray:
+        """(N,) int8 bin 0 to 9 of each candidate's smoothed difficulty, as DGS sees it; -1 outside the task."""
+        out = np.full(self.n, -1, np.int8)
+        for class_id in np.flatnonzero(self.counts):
+            out[self.members(int(class_id))] = bin_of(self.smoothed(int(class_id), lam).pool)
+        return out
+
+    @cached_property
+    def widest(self) -> np.ndarray:
+        """(C,) float64 largest squared distance between two candidates of each class; 0 for an empty one."""
+        blocks = [self.distances.block(c) for c in range(len(self.class_names))]
+        return np.array([block.max(initial=0.0) for block in blocks], np.float64)
+
+    def positions_of(self, candidate_ids: Sequence[int]) -> np.ndarray:
+        """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
+        return self.ws.pool().positions(candidate_ids)
 
     def signals(self, temperature: float) -> Signals:
         """Signals at a temperature; the last few are kept."""
@@ -139,10 +211,17 @@ class LiveSelection:
         temperature: float | None = None,
         selector: str | None = None,
         rules: SelectRecipe | None = None,
+        budgets: Sequence[int] | np.ndarray | None = None,
+        locked: Mapping[int, Sequence[int]] | None = None,
     ) -> LiveResult:
-        """Choose `ipc` candidates of every class in the pool; what is None comes from `rules`, or the recipe.
+        """Choose candidates of every class of the task; what is None comes from `rules`, or the recipe.
 
         Pins and vetoes of the ledger are honoured; marks on candidates that are not in the pool are not.
+
+        Args:
+            budgets: (C,) images of each class, exactly; None follows the allocation of the rules.
+            locked: class id to the candidate ids that class keeps, in their order; None takes the locks of
+                the ledger, {} none.
 
         Raises:
             SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
@@ -152,15 +231,16 @@ class LiveSelection:
             ipc = base.ipc if ipc is None else ipc
             check_ipc(ipc)
             chosen = resolve_weights(base, ipc) if weights is None else Weights(*map(float, weights))
-            selector = base.selector if selector is None else selector
             self.temperature = base.temperature if temperature is None else float(temperature)
-            pins, vetoes = self._marked(self.ws.ledger.pinned()), self._marked(self.ws.ledger.vetoed())
-            self._check(ipc, pins)
-            self._prepare(selector)
+            base = replace(
+                base, ipc=ipc, temperature=self.temperature, selector=selector or base.selector,
+                **chosen._asdict(),
+            )  # fmt: skip
+            request = self._request(base, chosen, budgets, locked)
+            _ = self.signals(self.temperature), self.packed  # paid for before the clock starts
             began = time.perf_counter()
-            chosen_by_class = self._choose(base, chosen, ipc, selector, pins, vetoes)
-            seconds = time.perf_counter() - began
-            self.result = self._result(chosen_by_class, chosen, ipc, selector, seconds)
+            found, given = choose(self, request)
+            self.result = self._result(found, given, request, time.perf_counter() - began)
             return self.result
 
     def pick_info(self, position: int) -> PickInfo | None:
@@ -173,52 +253,34 @@ class LiveSelection:
 
         return why(self, self.result or self.select(), position)
 
-    def _prepare(self, selector: str) -> None:
-        """Pay for what is cached before the clock of the selection starts."""
-        self.signals(self.temperature)
-        if selector == "psr":
-            _ = self.distances
-
-    def _choose(
+    def _request(
         self,
         rules: SelectRecipe,
         weights: Weights,
-        ipc: int,
-        selector: str,
-        pins: np.ndarray,
-        vetoes: np.ndarray,
-    ) -> dict[int, Selection]:
-        """The selection of every class that has candidates; positions count over the whole pool."""
-        present = np.flatnonzero(self.counts)
-        if selector != "psr":
-            seed = rules.seed if selector == "random" else None
-            return {int(c): self._baseline(int(c), ipc, seed, pins, vetoes) for c in present}
-        now = self.signals(self.temperature)
-        packed = _without_empty(self.distances, present)
-        picked = greedy_select_all(
-            now.reliability, now.entropy, packed, ipc, *weights,
-            eligible=self.eligible, pinned=pins, vetoed=vetoes,
-            normalize=rules.normalize, on_shortage=rules.on_shortage,
-        )  # fmt: skip
-        return {int(c): picked.of_class(i) for i, c in enumerate(present)}
+        budgets: Sequence[int] | np.ndarray | None,
+        locked: Mapping[int, Sequence[int]] | None,
+    ) -> Request:
+        """The marks of the ledger as positions; a locked class has its picks as pins and no vetoes."""
+        ledger = self.ws.ledger
+        held = {c: self._marked(ids) for c, ids in (ledger.locked() if locked is None else locked).items()}
+        held = {c: found for c, found in held.items() if len(found) and self.counts[c]}
+        pins, vetoes = self._open(ledger.pinned(), held), self._open(ledger.vetoed(), held)
+        return Request(
+            rules,
+            weights,
+            np.concatenate([pins, *held.values()]),
+            vetoes,
+            held,
+            None if budgets is None else np.asarray(budgets, np.int64),
+        )
 
-    def _baseline(
-        self, class_id: int, ipc: int, seed: int | None, pins: np.ndarray, vetoes: np.ndarray
-    ) -> Selection:
-        """Random by a seed, or the first of the pool; eligible or not, as the papers run them."""
-        members = np.flatnonzero(self.labels == class_id)
-        marks = {
-            name: np.searchsorted(members, marked[self.labels[marked] == class_id])
-            for name, marked in (("pinned", pins), ("vetoed", vetoes))
-        }
-        if seed is None:
-            found = generate_and_use(len(members), ipc, **marks)
-        else:
-            found = random_select(len(members), ipc, candidate_seed(seed, class_id, 0), **marks)
-        return Selection(members[found.indices], found.scores, found.terms, found.filled, found.shortfall)
+    def _open(self, candidate_ids: Sequence[int], held: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Positions of marks that count: of the task, and not of a locked class."""
+        found = self._marked(candidate_ids)
+        return found[self._in_task[found] & ~np.isin(self.labels[found], list(held))]
 
     def _result(
-        self, found: dict[int, Selection], weights: Weights, ipc: int, selector: str, seconds: float
+        self, found: Mapping[int, Selection], budgets: np.ndarray, request: Request, seconds: float
     ) -> LiveResult:
         from psr_studio.stages.reasons import shortage_message
 
@@ -230,10 +292,12 @@ class LiveSelection:
             terms=[s.terms for s in by_class],
             filled=[s.filled for s in by_class],
             shortfall=[s.shortfall for s in by_class],
-            weights=weights,
-            ipc=ipc,
-            temperature=self.temperature,
-            selector=selector,
+            weights=request.weights,
+            rules=request.rules,
+            budgets=budgets,
+            locked=tuple(sorted(request.locked)),
+            substituted=substitutions(by_class),
+            bins=self.bins(request.rules.lam) if request.rules.selector == "dgs" else None,
             message="",
             seconds=seconds,
             _distances=self.distances,
@@ -242,36 +306,32 @@ class LiveSelection:
         result.message = shortage_message(self, result)
         return result
 
+    @property
+    def _task_logits(self) -> np.ndarray:
+        """(N, classes of the task): restricted before any softmax, as the design has it."""
+        whole = len(self.classes) == len(self.class_names)
+        return self.logits if whole else np.ascontiguousarray(self.logits[:, self.classes])
+
     def _signals_at(self, temperature: float) -> Signals:
-        rel = reliability(self.logits, self.labels, temperature)
-        ent = predictive_entropy(self.logits, temperature)
+        logits = self._task_logits
+        rel = np.where(self._in_task, reliability(logits, self._task_labels, temperature), np.float32(0))
+        ent = predictive_entropy(logits, temperature)
         rel_n, ent_n = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
-        ends = np.cumsum(self.counts)  # the pool order is by class
         for class_id in np.flatnonzero(self.counts):
-            members = slice(ends[class_id] - self.counts[class_id], ends[class_id])
+            own = self.members(int(class_id))
             for raw, out in ((rel, rel_n), (ent, ent_n)):
-                out[members] = min_max(raw[members], over=self.eligible[members])
-        shifted = (self.logits - self.logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature
+                out[own] = min_max(raw[own], over=self.eligible[own])
+        shifted = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature
         soft = np.exp(shifted)
-        soft /= soft.sum(axis=1, keepdims=True)
-        return Signals(rel, ent, rel_n, ent_n, soft.astype(np.float32))
+        labels = np.zeros(self.logits.shape, np.float32)  # 0 for classes outside the task
+        labels[:, self.classes] = soft / soft.sum(axis=1, keepdims=True)
+        return Signals(rel, ent, rel_n, ent_n, labels)
 
     def _marked(self, candidate_ids: Sequence[int]) -> np.ndarray:
         """Positions of marked candidates, in their order; marks from another pool are left out."""
         wanted = np.asarray(candidate_ids, np.int64)
         found = np.minimum(np.searchsorted(self.candidate_ids, wanted), self.n - 1)
         return found[self.candidate_ids[found] == wanted]
-
-    def _check(self, ipc: int, pins: np.ndarray) -> None:
-        pinned = np.bincount(self.labels[pins], minlength=len(self.class_names))
-        for class_id in np.flatnonzero(self.counts):
-            check_budget(self.class_names[class_id], int(self.counts[class_id]), ipc)
-            if pinned[class_id] > ipc:
-                raise SelectionError(
-                    f'Class "{self.class_names[class_id]}" has {pinned[class_id]} pinned candidates, '
-                    f"but {ipc} images per class are asked for.",
-                    f'Raise "Images per class" to {pinned[class_id]} or more, or unpin some of them.',
-                )
 
 
 def _without_empty(distances: ClassDistances, present: np.ndarray) -> ClassDistances:

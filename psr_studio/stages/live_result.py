@@ -5,6 +5,8 @@ Positions count over the pool order; class lists are indexed by class id. N cand
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.errors import SelectionError
-from psr_studio.method.selection import ClassDistances, ipc_preset
+from psr_studio.method.selection import ClassDistances, Selection, ipc_preset
 from psr_studio.recipe_sections import SelectRecipe
 
 
@@ -61,13 +63,32 @@ class LiveResult:
     filled: list[np.ndarray]  # bool
     shortfall: list[int]
     weights: Weights
-    ipc: int
-    temperature: float
-    selector: str
+    rules: SelectRecipe  # all that was asked for, weights resolved
+    budgets: np.ndarray  # (C,) int64, images asked for of each class
+    locked: tuple[int, ...]  # classes that kept their picks
+    substituted: list[
+        dict[str, int]
+    ]  # slots of a difficulty bin that another bin filled, see `substitutions`
+    bins: np.ndarray | None  # (N,) int8 bin of smoothed difficulty, -1 outside the task; None but for dgs
     message: str
     seconds: float  # of the selection alone
     _distances: ClassDistances
     _eligible: np.ndarray
+
+    @property
+    def ipc(self) -> int:
+        """Images per class: exactly under the even split, on average under another."""
+        return self.rules.ipc
+
+    @property
+    def temperature(self) -> float:
+        """Softness of the labels."""
+        return self.rules.temperature
+
+    @property
+    def selector(self) -> str:
+        """Name of the rule."""
+        return self.rules.selector
 
     @property
     def positions(self) -> np.ndarray:
@@ -105,6 +126,24 @@ class LiveResult:
             (terms[0], terms[1], terms[2]),
             bool(self.filled[class_id][rank]),
         )
+
+
+def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
+    """What each short bin of difficulty took from elsewhere: "class_id", "bin", "taken_from", "count".
+
+    "wanted" is what the bin lacked in all.
+    """
+    rows = []
+    for class_id, found in enumerate(by_class):
+        moves = getattr(found, "substitutions", ())
+        lacked = Counter({bin: 0 for bin, _, _ in moves})
+        for bin, _, count in moves:
+            lacked[bin] += count
+        rows += [
+            {"class_id": class_id, "bin": b, "wanted": lacked[b], "taken_from": giver, "count": n}
+            for b, giver, n in moves
+        ]
+    return rows
 
 
 def check_ipc(ipc: int) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.errors import SelectionError
 from psr_studio.progress import Progress
-from psr_studio.recipe import Recipe
+from psr_studio.recipe import Recipe, SelectRecipe
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import pool as pool_stage
 from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
-from psr_studio.stages.live import LiveResult, LiveSelection, check_budget, resolve_weights
+from psr_studio.stages.budgets import own_budgets
+from psr_studio.stages.live import LiveResult, LiveSelection, check_budget
+from psr_studio.stages.saved import BY_HAND, settings_of
 from psr_studio.workspace import StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
@@ -22,34 +24,40 @@ if TYPE_CHECKING:
 
 STAGE = "select"
 N_PREVIEWS = 12
+LOCKED = "locked"  # among the settings of a record: the classes that were locked, with their picks
 POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
 
 
 def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
-    """What a selection is made from: pool, scores, settings, and the marks of the ledger."""
+    """What a selection is made from: pool, scores, settings, and the marks of the ledger.
+
+    A part of the classes and locked ones are named only where there are any: what was selected before they
+    could be set stays fresh.
+    """
+    classes, locked = pool_stage.classes_of(recipe, bundle), ws.ledger.locked()
+    more: dict[str, Any] = {} if len(classes) == bundle.n_classes else {"classes": list(classes)}
+    more |= {"locked": _text_keys(locked)} if locked else {}
     return {
         "stage": STAGE,
         "scores": score.class_hashes(ws.pool(), bundle),
         "settings": settings(recipe),
-        "pinned": ws.ledger.pinned(),
-        "vetoed": ws.ledger.vetoed(),
+        **marks(ws),
+        **more,
     }
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The settings that count, weights resolved; what the chosen selector does not read is left out."""
-    chosen = recipe.select
-    found: dict[str, Any] = {
-        "selector": chosen.selector,
-        "ipc": chosen.ipc,
-        "temperature": chosen.temperature,
-    }
-    if chosen.selector == "psr":
-        found |= resolve_weights(chosen)._asdict()
-        found |= {"normalize": chosen.normalize, "on_shortage": chosen.on_shortage}
-    if chosen.selector == "random":
-        found["seed"] = chosen.seed
-    return found
+    return settings_of(recipe.select)
+
+
+def marks(ws: Workspace) -> dict[str, list[int]]:
+    """The pins, in the order pinned, and the vetoes, as they stand."""
+    return {"pinned": ws.ledger.pinned(), "vetoed": ws.ledger.vetoed()}
+
+
+def _text_keys(picks: dict[int, list[int]]) -> dict[str, list[int]]:
+    return {str(class_id): ids for class_id, ids in sorted(picks.items())}
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
@@ -62,18 +70,21 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     now = inputs(ws, recipe, bundle)
     if record.inputs_hash == stable_hash(now):
         return StageStatus("fresh", f'"{name}" holds {len(record.candidate_ids)} images.')
-    if {**record.settings, POOL_HASH: None} != {**now["settings"], POOL_HASH: None}:
+    if {k: v for k, v in record.settings.items() if k not in (POOL_HASH, LOCKED)} != now["settings"]:
         return StageStatus("stale", f'"{name}" was made with other settings.')
     return StageStatus("stale", f'"{name}" was made from another pool or other marks.')
 
 
 def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection | None = None
+    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection | None = None, note: str = ""
 ) -> Iterator[Progress]:
     """Select and save under `select.name`; an older selection of that name is replaced.
 
+    With `pool.classes` a subset, only these classes are selected from.
+
     Args:
-        live: of the same workspace, to spare reading scores and distances again.
+        live: of the same workspace and classes, to spare reading scores and distances again.
+        note: the user's own words on it.
 
     Raises:
         SelectionError: more images per class than candidates, or a class that would stay empty.
@@ -83,11 +94,9 @@ def run(
     yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
     live = live or LiveSelection(ws, recipe, bundle)
     for class_id in pool_stage.classes_of(recipe, bundle):
-        _check_class(
-            ws, bundle.class_names[class_id], class_id, int(live.counts[class_id]), recipe.select.ipc
-        )
+        _check_class(ws, bundle, class_id, int(live.counts[class_id]), recipe.select)
     result = live.select(rules=recipe.select)
-    record = to_record(ws, recipe, bundle, live, result)
+    record = to_record(ws, recipe, bundle, live, result, note)
     ws.ledger.save_selection(record)
     n = len(record.candidate_ids)
     yield Progress(
@@ -102,16 +111,25 @@ def run(
     )
 
 
-def _check_class(ws: Workspace, class_name: str, class_id: int, n_candidates: int, ipc: int) -> None:
-    """`check_budget`, naming a damaged part of the class where that is why candidates are missing."""
+def _check_class(
+    ws: Workspace, bundle: Bundle, class_id: int, n_candidates: int, rules: SelectRecipe
+) -> None:
+    """Raise SelectionError for a class with too few candidates, naming a damaged part where that is why.
+
+    Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
+    """
+    own = own_budgets(rules, bundle.n_classes).get(class_id)
+    least = own or (rules.ipc if rules.allocation == "even" else rules.floor)
+    name = bundle.class_names[class_id]
     damaged = [b for b in ws.pool().broken if b.path.parent == ws.pool_part_path(class_id, 0).parent]
-    if damaged and n_candidates < ipc:
+    if damaged and n_candidates < least:
         raise SelectionError(
-            f'Class "{class_name}" has {n_candidates} usable candidates, but {ipc} images per class are '
+            f'Class "{name}" has {n_candidates} usable candidates, but {least} images per class are '
             f"asked for. {damaged[0].reason}",
             "Run the generate and the score step again: only the damaged part is made anew.",
         )
-    check_budget(class_name, n_candidates, ipc)
+    if class_id not in ws.ledger.locked():
+        check_budget(name, n_candidates, least)
 
 
 def notes(ws: Workspace, result: LiveResult) -> list[str]:
@@ -121,7 +139,12 @@ def notes(ws: Workspace, result: LiveResult) -> list[str]:
 
 
 def to_record(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection, result: LiveResult
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    live: LiveSelection,
+    result: LiveResult,
+    note: str = "",
 ) -> SelectionRecord:
     """A live result as the ledger keeps it; SelectionError when a class has not one image."""
     present = [int(c) for c in np.flatnonzero(live.counts)]
@@ -133,6 +156,12 @@ def to_record(
                 f"{live.counts[class_id]}, or they are vetoed.",
                 'Set "select.on_shortage" to "fill", pin a candidate of this class, or generate more.',
             )
+    locked = ws.ledger.locked()
+    kept = {
+        POOL_HASH: _pool_hash(ws, bundle, live, result),
+        **({LOCKED: _text_keys(locked)} if locked else {}),
+    }
+    stood = marks(ws)
     return SelectionRecord(
         name=recipe.select.name,
         picks={c: live.candidate_ids[result.picks[c]].tolist() for c in present},
@@ -140,8 +169,50 @@ def to_record(
         terms={c: result.terms[c].tolist() for c in present},
         filled={c: result.filled[c].tolist() for c in present},
         shortfall={c: int(result.shortfall[c]) for c in present},
-        settings={**settings(recipe), POOL_HASH: _pool_hash(ws, bundle, live, result)},
+        settings={**settings(recipe), **kept},
         inputs_hash=stable_hash(inputs(ws, recipe, bundle)),
+        note=note,
+        marks={"pin": stood["pinned"], "veto": stood["vetoed"]},
+    )
+
+
+def by_hand(
+    live: LiveSelection,
+    recipe: Recipe,
+    bundle: Bundle,
+    name: str,
+    candidate_ids: Sequence[int],
+    note: str = "",
+) -> SelectionRecord:
+    """Candidates that the user chose one by one, as a selection; its task is the classes they are of.
+
+    Raises:
+        SelectionError: none, or one twice. WorkspaceError: one that is not in the pool.
+    """
+    ids = [int(cid) for cid in candidate_ids]
+    if not ids or len(set(ids)) < len(ids):
+        what = "No candidate is chosen" if not ids else "A candidate is chosen twice"
+        raise SelectionError(f'{what} for the selection "{name}".', "Choose one or more, each once.")
+    labels = live.labels[live.positions_of(ids)]
+    picks = {
+        int(c): [cid for cid, own in zip(ids, labels, strict=True) if own == c] for c in np.unique(labels)
+    }
+    settings = {
+        "selector": BY_HAND,
+        "ipc": max(1, round(len(ids) / len(picks))),
+        "temperature": live.temperature,
+        POOL_HASH: score.picked_hash(live.ws.pool(), bundle, ids),
+    }
+    return SelectionRecord(
+        name=name,
+        picks=picks,
+        scores={c: [0.0] * len(own) for c, own in picks.items()},
+        terms={c: [[0.0] * 3] * len(own) for c, own in picks.items()},
+        filled={c: [False] * len(own) for c, own in picks.items()},
+        shortfall=dict.fromkeys(picks, 0),
+        settings=settings,
+        inputs_hash=stable_hash([STAGE, BY_HAND, settings, ids]),
+        note=note,
     )
 
 
@@ -166,7 +237,12 @@ def _pool_hash(ws: Workspace, bundle: Bundle, live: LiveSelection, result: LiveR
 
 def _previews(ws: Workspace, result: LiveResult) -> tuple[np.ndarray, ...]:
     """The first picks of the classes, in turn."""
-    firsts = [picks[rank] for rank in range(result.ipc) for picks in result.picks if rank < len(picks)]
+    firsts = [
+        picks[rank]
+        for rank in range(int(result.budgets.max()))
+        for picks in result.picks
+        if rank < len(picks)
+    ]
     return tuple(ws.pool().images_at(firsts[:N_PREVIEWS], strict=False))
 
 

@@ -18,6 +18,7 @@ from psr_studio.storage.database import Database
 Mark = Literal["pin", "veto"]
 MARKS = ("pin", "veto")
 APPLIED, UNDONE, DROPPED = 0, 1, 2
+LOCKED = "locked"  # among the settings: {class id: [candidate ids in pick order]}
 HISTORY_SCHEMA = """
 CREATE TABLE IF NOT EXISTS marks (
     candidate_id INTEGER PRIMARY KEY, mark TEXT NOT NULL, reason TEXT NOT NULL, place INTEGER NOT NULL);
@@ -107,6 +108,50 @@ class History(Database):
         with self._lock:
             return self._settings()
 
+    def locked(self) -> dict[int, list[int]]:
+        """Classes whose picks are kept as they are, and those candidates in pick order."""
+        found = self.settings().get(LOCKED) or {}
+        return {int(class_id): [int(cid) for cid in picks] for class_id, picks in found.items()}
+
+    def change(
+        self, marks: Mapping[int, Mark | None], settings: Mapping[str, Any], description: str
+    ) -> str | None:
+        """Change marks and settings together, as one undoable action.
+
+        Args:
+            marks: candidate id to its new mark, None to clear it; pins are placed in this order.
+            settings: as `set_settings` takes them.
+            description: what the user did, for the history.
+
+        Returns:
+            The description, or None when nothing changed.
+        """
+        with self._transaction():
+            had, current = self._marks(), self._settings()
+            last = max((row[2] for row in had.values()), default=0)
+            asked = {cid: mark and [mark, "", last + i] for i, (cid, mark) in enumerate(marks.items(), 1)}
+            after_marks = {str(cid): row for cid, row in asked.items() if had.get(cid) != row}
+            before_marks = {cid: had.get(int(cid)) for cid in after_marks}
+            changed = {k: v for k, v in settings.items() if k not in current or current[k] != v}
+            if not after_marks and not changed:
+                return None
+            before = {k: [current[k]] if k in current else None for k in changed}
+            return self._act(
+                "both",
+                description,
+                {"marks": before_marks, "settings": before},
+                {"marks": after_marks, "settings": {k: [v] for k, v in changed.items()}},
+            )
+
+    def actions(self, limit: int = 50) -> list[dict[str, Any]]:
+        """What was done, the newest first: "id", "description", "created", "undone"; dropped actions are out."""
+        rows = self._rows(
+            "SELECT id, description, created, undone FROM actions WHERE undone != ? ORDER BY id DESC LIMIT ?",
+            DROPPED,
+            limit,
+        )
+        return [{**dict(row), "undone": row["undone"] == UNDONE} for row in rows]
+
     # Undo
 
     def undo(self) -> str | None:
@@ -155,7 +200,11 @@ class History(Database):
         return description
 
     def _apply(self, kind: str, state: dict[str, Any]) -> None:
-        """Bring the named marks or settings into `state`; None means absent."""
+        """Bring the named marks or settings into `state`; None means absent. "both" holds one of each."""
+        if kind == "both":
+            self._apply("marks", state["marks"])
+            self._apply("settings", state["settings"])
+            return
         table, key = ("marks", "candidate_id") if kind == "marks" else ("settings", "key")
         for name, row in state.items():
             if row is None:
