@@ -67,20 +67,29 @@ def class_distances(embeddings: Any, labels: Any, n_classes: int | None = None) 
     Raises:
         ValueError: as `pairwise_sq_distances`; labels of another length or outside the classes.
     """
-    values, classes = _check_embeddings(embeddings), to_numpy(labels).astype(np.int64)
-    if classes.shape != values.shape[:1]:
-        raise ValueError(f"Labels have shape {classes.shape}, but there are {len(values)} candidates.")
+    values = _check_embeddings(embeddings)
+    order, sizes = grouped_by_class(len(values), labels, n_classes)
+    starts, flat_starts = (np.concatenate([[0], np.cumsum(counts)]) for counts in (sizes, sizes**2))
+    cache = ClassDistances(order, starts, np.empty(flat_starts[-1], np.float32), flat_starts)
+    for class_id in range(len(sizes)):
+        cache.block(class_id)[:] = _sq_distances(values[cache.members(class_id)])
+    return cache
+
+
+def grouped_by_class(n: int, labels: Any, n_classes: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the n positions grouped by class, ascending inside each, and the sizes (C,) of the classes.
+
+    Raises:
+        ValueError: labels of another length or outside the classes.
+    """
+    classes = to_numpy(labels).astype(np.int64)
+    if classes.shape != (n,):
+        raise ValueError(f"Labels have shape {classes.shape}, but there are {n} candidates.")
     n_classes = int(classes.max(initial=-1)) + 1 if n_classes is None else n_classes
     if len(classes) and not 0 <= classes.min() <= classes.max() < n_classes:
         span = f"{classes.min()} to {classes.max()}"
         raise ValueError(f"Labels run from {span}, but there are {n_classes} classes.")
-    order = np.argsort(classes, kind="stable")
-    sizes = np.bincount(classes, minlength=n_classes)
-    starts, flat_starts = (np.concatenate([[0], np.cumsum(counts)]) for counts in (sizes, sizes**2))
-    cache = ClassDistances(order, starts, np.empty(flat_starts[-1], np.float32), flat_starts)
-    for class_id in range(n_classes):
-        cache.block(class_id)[:] = _sq_distances(values[cache.members(class_id)])
-    return cache
+    return np.argsort(classes, kind="stable"), np.bincount(classes, minlength=n_classes)
 
 
 def _check_embeddings(embeddings: Any) -> np.ndarray:

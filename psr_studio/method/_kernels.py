@@ -118,7 +118,7 @@ def _fill_static(room: _Room, reliability: np.ndarray, entropy: np.ndarray, rule
 
 
 @compiled
-def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> int:
+def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> np.int32:
     """Lower `nearest` to the distances of the new member (PSR eq. 7); return the largest of the counted.
 
     All are bits of float32 numbers of at least 0, which are in the order of the numbers.

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method import _kernels
+from psr_studio.method import _kernels, _lazy_distances
 from psr_studio.method._arrays import Array, finite, like, to_float64, to_numpy
-from psr_studio.method._distances import ClassDistances, class_distances, pairwise_sq_distances
+from psr_studio.method._distances import ClassDistances, pairwise_sq_distances
+from psr_studio.method._lazy_distances import LazyDistances, class_distances
 from psr_studio.method._picks import (
     PoolSelection,
     Selection,
@@ -213,10 +214,11 @@ def greedy_select_all(
     slots = np.concatenate([[0], np.cumsum(budgets)])
     picks, terms = np.zeros(slots[-1], np.int64), np.zeros((slots[-1], 3))
     filled, counts = np.zeros(slots[-1], bool), np.zeros(n_classes, np.int64)
-    over_classes(
-        partial(_kernels.greedy_classes, pool, rule, slots, picks, terms, filled, counts),
-        budgets * np.diff(starts),
-    )
+    out = (slots, picks, terms, filled, counts)
+    if isinstance(distances, LazyDistances):
+        _lazy_distances.greedy_classes(distances, pool, rule, *out)
+    else:
+        over_classes(partial(_kernels.greedy_classes, pool, rule, *out), budgets * np.diff(starts))
     picks += np.repeat(starts[:-1], budgets)
     if not np.array_equal(counts, budgets):
         taken = np.arange(slots[-1]) < np.repeat(slots[:-1] + counts, budgets)
