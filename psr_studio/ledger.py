@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.errors import JobError, SelectionError, did_you_mean
-from psr_studio.records import ActionRecord, EvaluationRecord, JobRecord, SelectionRecord
-from psr_studio.storage.history import DROPPED, HISTORY_SCHEMA, UNDONE, History
+from psr_studio.records import EvaluationRecord, JobRecord, SelectionRecord
+from psr_studio.storage.history import HISTORY_SCHEMA, History
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
 
 __all__ = ["JOB_STATES", "Ledger", "TrialRecord"]
@@ -50,17 +50,6 @@ class Ledger(Trials, History):
             self._write(
                 f"UPDATE jobs SET status = 'interrupted', finished = ? WHERE {unfinished}", time.time()
             )
-
-    # What was done
-
-    def actions(self, limit: int = 50) -> list[ActionRecord]:
-        """What `undo` and `redo` walk over, the newest first; what a new action has dropped is left out."""
-        sql = "SELECT * FROM actions WHERE undone != ? ORDER BY id DESC LIMIT ?"
-        rows = self._rows(sql, DROPPED, limit)
-        return [
-            ActionRecord(row["id"], row["description"], row["created"], row["undone"] == UNDONE)
-            for row in rows
-        ]
 
     # Selections
 

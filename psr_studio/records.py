@@ -30,16 +30,6 @@ class SelectionRecord:
 
 
 @dataclass(frozen=True)
-class ActionRecord:
-    """One thing done by hand that can be taken back, or done again when it is `undone`."""
-
-    id: int
-    description: str
-    created: float  # seconds since 1970
-    undone: bool
-
-
-@dataclass(frozen=True)
 class JobRecord:
     """One long step that was asked for. `status`: queued, running, done, failed, cancelled or interrupted."""
 

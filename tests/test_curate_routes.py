@@ -92,7 +92,7 @@ def test_select_answers_what_the_studio_selects(client, screen):
 
 def test_added_and_dropped_are_the_difference_of_two_answers(client):
     _, before = select(client)
-    _, after = select(client, gamma=0.0, beta=50.0, ipc=2)
+    _, after = select(client, gamma=0.0, beta=10.0, ipc=2)
     gone, come = (np.setdiff1d(a["picks"], b["picks"]) for a, b in ((before, after), (after, before)))
     np.testing.assert_array_equal(after["dropped"], gone)
     np.testing.assert_array_equal(after["added"], come)

@@ -86,11 +86,11 @@ def test_the_list_of_actions_marks_what_was_undone_and_forgets_what_was_dropped(
         ledger.set_marks([cid], "pin")
     ledger.undo()
     ledger.undo()
-    listed = [(a.description, a.undone) for a in ledger.actions()]
+    listed = [(a["description"], a["undone"]) for a in ledger.actions()]
     assert listed == [("pin candidate 3", True), ("pin candidate 2", True), ("pin candidate 1", False)]
     ledger.set_marks([4], "veto")
-    assert [a.description for a in ledger.actions()] == ["veto candidate 4", "pin candidate 1"]
-    assert [a.description for a in ledger.actions(limit=1)] == ["veto candidate 4"]
+    assert [a["description"] for a in ledger.actions()] == ["veto candidate 4", "pin candidate 1"]
+    assert [a["description"] for a in ledger.actions(limit=1)] == ["veto candidate 4"]
 
 
 def test_an_action_that_changes_nothing_is_no_action(ledger):

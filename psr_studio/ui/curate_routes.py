@@ -8,14 +8,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from psr_studio.ui.curation import Curation
+from psr_studio.ui.pack import NO_STORE, packed
 
-PACKED = "application/octet-stream"
-NO_STORE = {"Cache-Control": "no-store"}
 KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}  # addresses carry the version of the pool
 
 
 class SelectBody(BaseModel):
-    """Slider values; what is left out stays as it is."""
+    """Settings of the selection; what is left out stays as it is, null follows the preset or lifts a limit."""
 
     alpha: float | None = None
     beta: float | None = None
@@ -23,6 +22,17 @@ class SelectBody(BaseModel):
     ipc: int | None = None
     temperature: float | None = None
     selector: str | None = None
+    scaling: str | None = None
+    target: str | None = None
+    drawn: list[float] | None = None
+    within_bin: str | None = None
+    lam: float | None = None
+    order: str | None = None
+    allocation: str | None = None
+    floor: int | None = None
+    ceiling: int | None = None
+    own_budgets: dict[int, int | None] | None = None
+    locked: list[int] | None = None
 
 
 class MarkBody(BaseModel):
@@ -43,12 +53,12 @@ def curate_router(curation: Curation) -> APIRouter:
 
     @routes.get("/points.bin")
     def points() -> Response:
-        return _packed(curation.points())
+        return packed(curation.points())
 
     @routes.get("/map.bin")
     def newer_map(have: str = "") -> Response:
         body = curation.newer_map(have)
-        return _packed(body) if body is not None else Response(status_code=204, headers=NO_STORE)
+        return packed(body) if body is not None else Response(status_code=204, headers=NO_STORE)
 
     @routes.get("/sprites/{class_id}.png")
     def sprites(class_id: int, v: str = "") -> Response:
@@ -60,22 +70,20 @@ def curate_router(curation: Curation) -> APIRouter:
 
     @routes.post("/select")
     def select(body: SelectBody) -> Response:
-        return _packed(curation.select(body.model_dump(exclude_none=True)))
+        given = body.model_dump(exclude_unset=True)
+        own_budgets, locked = given.pop("own_budgets", None), given.pop("locked", None)
+        return packed(curation.select(given, own_budgets, locked))
 
     @routes.post("/mark")
     def mark(body: MarkBody) -> Response:
-        return _packed(curation.mark(body.positions, body.mark, body.reason))
+        return packed(curation.mark(body.positions, body.mark, body.reason))
 
     @routes.post("/undo")
     def undo() -> Response:
-        return _packed(curation.undo())
+        return packed(curation.undo())
 
     @routes.post("/redo")
     def redo() -> Response:
-        return _packed(curation.redo())
+        return packed(curation.redo())
 
     return routes
-
-
-def _packed(body: bytes) -> Response:
-    return Response(body, media_type=PACKED, headers=NO_STORE)

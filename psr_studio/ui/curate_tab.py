@@ -9,6 +9,7 @@ import gradio as gr
 
 from psr_studio.errors import StudioError
 from psr_studio.ui.curate_island import curate_island
+from psr_studio.ui.difficulty_panel import DifficultyPanel
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.picker import CURRENT
 from psr_studio.ui.screen import Screen
@@ -23,6 +24,7 @@ class CurateTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self.difficulty = DifficultyPanel(screen)
 
     def build(self) -> None:
         """Draw it here."""
@@ -43,6 +45,7 @@ class CurateTab:
                 "Export selection", size="sm", min_width=130, scale=0, elem_id="psr-to-export"
             )
         self.island = curate_island(self.screen.token)
+        self.difficulty.build()
 
     def connect(self, tabs: gr.Tabs) -> None:
         """Events."""
@@ -52,6 +55,7 @@ class CurateTab:
             lambda: gr.Tabs(selected="export"), None, tabs, **QUIET
         )
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
+        self.difficulty.connect(self.island)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -68,9 +72,8 @@ class CurateTab:
 
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
-        saved = self.screen.studio.save_selection(name)
-        self.screen.forget_status()
-        gr.Info(f'Saved {plural(len(saved.candidate_ids), "image")} as "{saved.name}".', duration=4)
+        saved = self.screen.selections.save(name)
+        gr.Info(f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".', duration=4)
         return self._status()
 
     def _status(self) -> str:

@@ -11,69 +11,79 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from psr_studio.errors import SelectionError, StudioError
 from psr_studio.recipe import SelectRecipe, check_value
-from psr_studio.stages.live import LiveResult, LiveSelection, resolve_weights
+from psr_studio.stages.live import LiveResult, resolve_weights
 from psr_studio.studio import Studio
-from psr_studio.ui.mapping import Layout, MapService
+from psr_studio.ui.answer import WEIGHTS, Answers, asked_for, marks
+from psr_studio.ui.mapping import MapService
 from psr_studio.ui.pack import pack
-from psr_studio.ui.sprites import SheetCache, sheet_columns, sheet_png, tile_size
+from psr_studio.ui.pool_view import PoolView, check_positions
+from psr_studio.ui.selections import listed
+from psr_studio.workspace import stable_hash
 
 MARKS = {"pin": "pin", "veto": "veto", "clear": None}
-N_NEIGHBOURS = 8
-WEIGHTS = ("alpha", "beta", "gamma")
 LARGEST_PRESET_BREAK = 1000  # images per class up to which the presets' steps are looked for
 
 
 class Curation:
-    """One curation of one workspace; safe to share between requests, which take turns."""
+    """One curation of one workspace; safe to share between requests, which take turns under `lock`."""
 
     def __init__(self, studio: Studio, maps: MapService) -> None:
         self.studio = studio
-        self.maps = maps
-        self.sheets = SheetCache()
-        self.revision = 0
-        self._shown: frozenset[int] = frozenset()
+        self.lock = threading.RLock()
+        self.answers = Answers()
+        self.view = PoolView(studio, maps)
+        self.sheets = self.view.sheets
+        self.sheet = self.view.sheet
         self._on_screen: list[int] | None = None
-        self._lock = threading.RLock()
+
+    @property
+    def revision(self) -> int:
+        """Counts the selections that were answered."""
+        return self.answers.revision
 
     # Asking
 
     def state(self) -> dict[str, Any]:
         """What a page needs before anything else; n = 0 and a message when there is nothing to curate."""
-        with self._lock:
+        with self.lock:
             try:
                 live = self.studio.live
             except StudioError as err:
                 return {"revision": self.revision, "n": 0, "message": f"{err.problem} {err.fix}"}
             settings = self.studio.curate_settings()
             height, width, channels = self.studio.pool.image_shape
+            kind = self.view.layout(live).kind
             return {
                 "revision": self.revision,
+                "project": self.studio.workspace.root.name,
                 "n": live.n,
                 "n_classes": len(live.class_names),
                 "class_names": list(live.class_names),
                 "image": {"width": width, "height": height, "channels": channels},
-                "sprite": self._sprite(live),
+                "sprite": self.view.sprite(),
                 "weights": {name: settings[name] for name in WEIGHTS},
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
                 "selector": settings["selector"],
+                "selectors": self.studio.selectors(),
                 "normalize": self.studio.recipe.select.normalize,
                 "ipc_presets": ipc_presets(),
-                "map": {"kind": self._layout(live).kind, "revision": self._layout(live).kind},
+                "has_original": live.has_original,
+                "map": {"kind": kind, "revision": kind},
                 "counts": live.counts.tolist(),
-                **self._marks(live),
+                **asked_for(live, self._shown_or_none(), settings),
+                "selections": listed(self.studio.workspace.ledger, self._on_screen),
+                **marks(live, self.studio.workspace.ledger),
+                "revision_hash": self._fingerprint(settings),
             }
 
     def warm_up(self) -> None:
         """Do once what the first page would wait for."""
-        with self._lock:
-            live = self.studio.live
-            self._layout(live)
-            self._run(self.studio.curate_settings())
+        with self.lock:
+            self.view.layout(self.studio.live)
+            self.shown()
 
     def candidate_ids(self) -> list[int] | None:
         """The selection on screen, None before the first one; never waits."""
@@ -81,181 +91,147 @@ class Curation:
 
     def points(self) -> bytes:
         """Coordinates, labels and signals of every candidate."""
-        with self._lock:
+        with self.lock:
             live = self.studio.live
             live.temperature = self.studio.curate_settings()["temperature"]
-            header = {"revision": self.revision, "n": live.n, "temperature": live.temperature}
-            return pack(
-                {**header, "kind": self._layout(live).kind},
-                {
-                    "xy": ("f32", self._layout(live).xy),
-                    "label": ("u16", live.labels),
-                    "reliability": ("f32", live.reliability),
-                    "entropy": ("f32", live.entropy),
-                    "difficulty": ("f32", live.difficulty),
-                    "rel_n": ("f32", live.rel_n),
-                    "ent_n": ("f32", live.ent_n),
-                    "eligible": ("u8", live.eligible),
-                },
-            )
+            return self.view.points(live, self.revision)
+
+    def duplicates(self) -> bytes:
+        """How near the nearest other candidate of its class is to each."""
+        with self.lock:
+            return self.view.duplicates(self.studio.live)
 
     def newer_map(self, have: str) -> bytes | None:
         """The map, None while it is still of the kind that the page has."""
-        with self._lock:
-            layout = self._layout(self.studio.live)
+        with self.lock:
+            layout = self.view.layout(self.studio.live)
         if layout.kind == have:
             return None
         return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
 
-    def sheet(self, class_id: int) -> bytes:
-        """All pictures of a class in pool order, as one PNG; an empty class is one dark tile."""
-        pool = self.studio.pool
-        columns = sheet_columns(pool.counts)
-        tile = tile_size(pool.image_shape, columns)
-        key = (pool.content_hash(), class_id, columns, tile)
-        if (sheet := self.sheets.get(key)) is None:
-            sheet = sheet_png(
-                pool.images_at(np.flatnonzero(pool.labels == class_id), strict=False), tile, columns
-            )
-            self.sheets.put(key, sheet)
-        return sheet
-
     def candidate(self, position: int) -> dict[str, Any]:
         """Everything the inspector shows of one candidate."""
-        with self._lock:
-            live = self.studio.live
-            self._check(live, [position])
-            class_id = int(live.labels[position])
-            candidate_id = int(live.candidate_ids[position])
-            pick = live.pick_info(position)
-            return {
-                "position": position,
-                "candidate_id": candidate_id,
-                "class_id": class_id,
-                "class_name": live.class_names[class_id],
-                "seed": str(live.seeds[position]),  # 63 bits: more than a JavaScript number holds
-                "soft_labels": [round(float(q), 6) for q in live.soft_labels(position)],
-                "predicted": int(live.predicted[position]),
-                "reliability": float(live.reliability[position]),
-                "entropy": float(live.entropy[position]),
-                "difficulty": float(live.difficulty[position]),
-                "eligible": bool(live.eligible[position]),
-                "mark": self.studio.workspace.ledger.marks().get(candidate_id),
-                "pick": pick and pick._asdict(),
-                "why": live.why(position),
-                "neighbours": live.neighbours(position, N_NEIGHBOURS),
-            }
+        with self.lock:
+            return self.view.candidate(self.studio.live, position)
+
+    def candidate_ids_at(self, positions: Sequence[int]) -> list[int]:
+        """Candidates by position; SelectionError for a position that is not there."""
+        live = self.studio.live
+        check_positions(live, positions)
+        return [int(live.candidate_ids[p]) for p in positions]
+
+    def shown(self) -> LiveResult:
+        """The selection on screen; made now when there is none of this pool yet."""
+        live = self.studio.live
+        return live.result or self._run(self.studio.curate_rules())
 
     # Doing: each answers with the new selection
 
-    def select(self, settings: Mapping[str, Any]) -> bytes:
-        """Move the sliders; values that are refused change nothing."""
-        began = time.perf_counter()
+    def select(
+        self,
+        settings: Mapping[str, Any],
+        own_budgets: Mapping[int, int | None] | None = None,
+        locked: Sequence[int] | None = None,
+    ) -> bytes:
+        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing.
+
+        Args:
+            settings: recipe values by bare name; what is absent stays.
+            own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
+            locked: the classes that keep their picks from now on; None leaves the locks as they are.
+        """
         for key, value in settings.items():
             check_value(f"select.{key}", value)
-        with self._lock:
-            wanted = {**self.studio.curate_settings(), **settings}
-            result = self._run(wanted)
-            self.studio.set_curate_settings(**_as_presets(settings, wanted))
-            return self._answer(result, began)
+        with self.lock:
+            changes = dict(settings)
+            if own_budgets is not None:
+                changes["budgets"] = self._budgets(own_budgets)
+            return self.act(None if locked is None else lambda: self.studio.set_locked(locked), **changes)
 
     def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
         """Pin, veto or clear; more pins than fit are refused and change nothing."""
-        began = time.perf_counter()
         if mark not in MARKS:
             raise SelectionError(f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}.")
-        with self._lock:
-            live = self.studio.live
-            self._check(live, positions)
-            done = self.studio.mark([int(live.candidate_ids[p]) for p in positions], MARKS[mark], reason)
-            try:
-                result = self._run(self.studio.curate_settings())
-            except SelectionError:
-                if done:
-                    self.studio.undo()
-                raise
-            return self._answer(result, began)
+        return self.act(lambda: self.studio.mark(self.candidate_ids_at(positions), MARKS[mark], reason))
+
+    def swap(self, out: int, into: int) -> bytes:
+        """Veto one candidate and pin another in its place, as one action."""
+        return self.act(lambda: self.studio.swap(*self.candidate_ids_at([out, into])))
 
     def undo(self) -> bytes:
-        """Take back the last mark or slider move."""
-        return self._step(self.studio.undo)
+        """Take back the last action."""
+        with self.lock:
+            self.studio.undo()
+            return self.act()
 
     def redo(self) -> bytes:
         """Do it again."""
-        return self._step(self.studio.redo)
+        with self.lock:
+            self.studio.redo()
+            return self.act()
+
+    def act(self, action: Callable[[], str | None] | None = None, **changes: Any) -> bytes:
+        """Do something undoable, move sliders, and select again; what cannot be selected then is taken back.
+
+        Args:
+            action: returns what it did, None when it changed nothing.
+            changes: settings by bare name.
+        """
+        began = time.perf_counter()
+        with self.lock:
+            done = action() if action else None
+            try:
+                result = self._run(self.studio.curate_rules(**changes))
+            except StudioError:
+                if done:
+                    self.studio.undo()
+                raise
+            if changes:
+                self.studio.set_curate_settings(**self._as_presets(changes))
+            settings, ledger = self.studio.curate_settings(), self.studio.workspace.ledger
+            return self.answers.pack(self.studio.live, result, settings, ledger, began)
 
     # Inside
 
-    def _step(self, step: Callable[[], str | None]) -> bytes:
-        began = time.perf_counter()
-        with self._lock:
-            step()
-            return self._answer(self._run(self.studio.curate_settings()), began)
-
-    def _run(self, settings: Mapping[str, Any]) -> LiveResult:
+    def _run(self, rules: SelectRecipe) -> LiveResult:
         live = self.studio.live
-        weights = [settings[name] for name in WEIGHTS]
-        rules = self.studio.recipe.select
-        result = live.select(weights, settings["ipc"], settings["temperature"], settings["selector"], rules)
+        result = live.select(rules=rules)
         self._on_screen = live.candidate_ids[result.positions].tolist()
         return result
 
-    def _answer(self, result: LiveResult, began: float) -> bytes:
-        live = self.studio.live
-        self.revision += 1
-        picks = result.positions
-        shown, self._shown = self._shown, frozenset(picks.tolist())
-        header = {
-            "revision": self.revision,
-            "n": live.n,
-            "ipc": result.ipc,
-            "temperature": result.temperature,
-            "selector": result.selector,
-            "weights": result.weights._asdict(),
-            "picked": len(picks),
-            "shortfall": [int(s) for s in result.shortfall],
-            "counts": [len(p) for p in result.picks],
-            "message": result.message,
-            **self._marks(live),
-        }
-        arrays = {
-            "picks": ("u32", picks),
-            "pick_class": ("u16", live.labels[picks]),
-            "scores": ("f32", np.concatenate([*result.scores, np.zeros(0)])),
-            "terms": ("f32", np.concatenate([*result.terms, np.zeros((0, 3))])),
-            "filled": ("u8", np.concatenate([*result.filled, np.zeros(0, bool)])),
-            "added": ("u32", np.array(sorted(self._shown - shown), np.uint32)),
-            "dropped": ("u32", np.array(sorted(shown - self._shown), np.uint32)),
-            "diversity": ("f32", result.diversity),
-        }
-        total = 1000 * (time.perf_counter() - began)
-        return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
+    def _shown_or_none(self) -> LiveResult | None:
+        """The selection on screen; None where there can be none, which `select` then says."""
+        try:
+            return self.shown()
+        except StudioError:
+            return None
 
-    def _marks(self, live: LiveSelection) -> dict[str, Any]:
-        ledger = self.studio.workspace.ledger
-        return {
-            "pinned": _positions(live, ledger.pinned()),
-            "vetoed": _positions(live, ledger.vetoed()),
-            "undo": ledger.next_undo(),
-            "redo": ledger.next_redo(),
-        }
-
-    def _layout(self, live: LiveSelection) -> Layout:
-        return self.maps.layout(live.embeddings)
-
-    def _sprite(self, live: LiveSelection) -> dict[str, Any]:
-        pool = self.studio.pool
-        columns = sheet_columns(pool.counts)
-        tile = tile_size(pool.image_shape, columns)
-        return {"tile": tile, "columns": columns, "version": pool.content_hash()[:16]}
-
-    def _check(self, live: LiveSelection, positions: Sequence[int]) -> None:
-        wrong = [p for p in positions if not 0 <= p < live.n]
+    def _budgets(self, changes: Mapping[int, int | None]) -> list[int] | None:
+        """Budgets of all classes, 0 for one that is not set by hand; None when none is."""
+        n_classes = len(self.studio.live.class_names)
+        wrong = [c for c in changes if not 0 <= c < n_classes]
         if wrong:
             raise SelectionError(
-                f"There is no candidate at position {wrong[0]}: the pool has {live.n} candidates.",
+                f"There is no class {wrong[0]}: the classes are 0 to {n_classes - 1}.",
                 "Reload the page: the pool has changed since it was drawn.",
             )
+        own = {**self.studio.own_budgets(), **changes}
+        listed = [own.get(c) or 0 for c in range(n_classes)]
+        return listed if any(listed) else None
+
+    def _fingerprint(self, settings: Mapping[str, Any]) -> str:
+        """Names what is on screen: equal for the same pool, settings, marks and locks."""
+        ledger = self.studio.workspace.ledger
+        marked = [ledger.pinned(), ledger.vetoed(), sorted(ledger.locked().items())]
+        return stable_hash([self.studio.pool.content_hash(), dict(settings), marked])[:12]
+
+    def _as_presets(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
+        wanted = {**self.studio.curate_settings(), **changes}
+        preset = resolve_weights(SelectRecipe(), wanted["ipc"])._asdict()
+        if set(WEIGHTS) & set(changes) and all(_same(wanted[name], preset[name]) for name in WEIGHTS):
+            return {**changes, **dict.fromkeys(WEIGHTS)}
+        return dict(changes)
 
 
 def ipc_presets() -> list[dict[str, Any]]:
@@ -271,16 +247,5 @@ def ipc_presets() -> list[dict[str, Any]]:
     return rows
 
 
-def _as_presets(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
-    preset = resolve_weights(SelectRecipe(), wanted["ipc"])._asdict()
-    if all(math.isclose(wanted[name], preset[name], abs_tol=1e-9) for name in WEIGHTS):
-        return {**settings, **dict.fromkeys(WEIGHTS)}
-    return dict(settings)
-
-
-def _positions(live: LiveSelection, candidate_ids: Sequence[int]) -> list[int]:
-    """Positions of candidates, in their order; those of another pool are left out."""
-    places = {int(cid): i for i, cid in enumerate(candidate_ids)}
-    found = np.flatnonzero(np.isin(live.candidate_ids, list(places)))
-    return sorted((int(p) for p in found), key=lambda p: places[int(live.candidate_ids[p])])
+def _same(given: float | None, preset: float) -> bool:
+    return given is None or math.isclose(given, preset, abs_tol=1e-9)

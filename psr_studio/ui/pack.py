@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from fastapi import Response
 
 DTYPES = {"f32": "<f4", "u32": "<u4", "u16": "<u2", "u8": "|u1"}
+PACKED = "application/octet-stream"
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, tuple[str, np.ndarray]]) -> bytes:
@@ -45,6 +48,11 @@ def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         for spec in header["arrays"]
     }
     return header, arrays
+
+
+def packed(body: bytes) -> Response:
+    """What `pack` wrote as an answer that no browser keeps."""
+    return Response(body, media_type=PACKED, headers=NO_STORE)
 
 
 def _padded(data: bytes, filler: bytes) -> bytes:

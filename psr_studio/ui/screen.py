@@ -17,7 +17,9 @@ from psr_studio.jobs import JobState, JobWorker
 from psr_studio.studio import Studio
 from psr_studio.ui.curation import Curation
 from psr_studio.ui.estimate import Speeds
+from psr_studio.ui.lab import Lab
 from psr_studio.ui.mapping import MapService
+from psr_studio.ui.selections import Selections
 from psr_studio.ui.sprites import sheet_png, tile_size
 from psr_studio.workspace import Refined, StageStatus
 
@@ -39,6 +41,8 @@ class Screen:
         self.maps = MapService(cache)
         self.speeds = Speeds(cache)
         self.curation = Curation(studio, self.maps)
+        self.selections = Selections(self.curation, self.forget_status)
+        self.lab = Lab(self)
         self.token = secrets.token_urlsafe(24)
         self._refined: tuple[object, Refined] | None = None
         self._status: tuple[float, dict[str, StageStatus]] = (0.0, {})
@@ -63,8 +67,12 @@ class Screen:
         self.maps.stop()
         self.studio.close()
 
-    def submit(self, stage: str, values: Mapping[str, Any], after: int | None = None) -> int:
+    def submit(self, stage: str, values: Mapping[str, Any], after: int | None = None, **params: Any) -> int:
         """Check settings, keep them in the recipe, and queue the step that uses them.
+
+        Args:
+            after: a job without which this one is dropped.
+            params: what the step takes beside settings.
 
         Raises:
             RecipeError: a setting is refused; nothing has changed then.
@@ -75,7 +83,7 @@ class Screen:
             raise JobError(f'There is no step "{stage}". Steps: {", ".join(self.studio.runs)}.', fix)
         self.studio.set(values)
         self.forget_status()
-        return self.worker.submit(stage, after=after, **values)
+        return self.worker.submit(stage, after=after, **values, **params)
 
     def _job_ended(self, job: JobState) -> None:
         self.speeds.note(job, self.studio.recipe, self.studio.bundle)

@@ -23,6 +23,7 @@ from psr_studio.errors import StudioError
 from psr_studio.ui.curate_island import STATIC_ROUTE, static_files
 from psr_studio.ui.curate_routes import curate_router
 from psr_studio.ui.file_routes import file_router
+from psr_studio.ui.lab_routes import lab_router
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.theme import static_text, studio_theme
@@ -50,6 +51,7 @@ def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
     app.add_exception_handler(Exception, _say_unforeseen)
     guard = Depends(_guard(screen.token, auth is not None))
     app.include_router(curate_router(screen.curation), prefix="/psr", dependencies=[guard])
+    app.include_router(lab_router(screen.lab, screen.selections), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
     app.mount(f"/{STATIC_ROUTE}", static_files())
     gr.mount_gradio_app(
