@@ -17,7 +17,7 @@ import numpy as np
 from psr_studio.method import _kernels, _lazy_distances
 from psr_studio.method._arrays import Array, finite, like, to_float64, to_numpy
 from psr_studio.method._distances import ClassDistances, pairwise_sq_distances
-from psr_studio.method._lazy_distances import LazyDistances, class_distances
+from psr_studio.method._lazy_distances import LazyBlock, LazyDistances, class_distances
 from psr_studio.method._picks import (
     PoolSelection,
     Selection,
@@ -42,6 +42,7 @@ __all__ = [
     "IPC_PRESETS",
     "SCALINGS",
     "ClassDistances",
+    "LazyBlock",
     "PoolSelection",
     "Selection",
     "class_distances",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.method.selection import LazyBlock
 from psr_studio.records import SelectionRecord
 from psr_studio.stages.live_result import LiveResult
 from psr_studio.stages.smoothing import EDGES, Smoothed, bars, wanted_counts
@@ -109,17 +110,19 @@ def near_duplicates(live: LiveSelection) -> np.ndarray:
     return near
 
 
-def _nearest_others(block: np.ndarray) -> np.ndarray:
+def _nearest_others(block: np.ndarray | LazyBlock) -> np.ndarray:
     """(m,) smallest off-diagonal value of each row of a block whose diagonal is its smallest."""
+    if isinstance(block, LazyBlock):
+        return block.nearest_others()
     return np.partition(block, 1, axis=1)[:, 1]
 
 
 def means(live: LiveSelection, positions: np.ndarray) -> dict[str, float | None]:
     """Mean reliability, entropy and difficulty of some candidates, and how far apart they lie.
 
-    "diversity" is the mean squared distance of a pick to the nearest other pick of its class, over the widest
-    one of the class: it depends on nothing but the picks, so two sets can be compared by it. None for an
-    empty set.
+    "diversity" is the mean squared distance of a pick to the nearest other pick of its class, over that between
+    any two candidates of the class: it depends on nothing but the picks, so two sets can be compared by it.
+    None for an empty set.
     """
     if not len(positions):
         return dict.fromkeys(SIGNALS)
@@ -133,10 +136,10 @@ def _apart(live: LiveSelection, class_id: int, positions: np.ndarray) -> np.ndar
     own = live.members(class_id)
     inside = np.unique(positions[(positions >= own.start) & (positions < own.stop)]) - own.start
     block = live.distances.block(class_id)
-    widest = live.widest[class_id]
-    if len(inside) < 2 or widest <= 0:
+    usual = live.usual_distance[class_id]
+    if len(inside) < 2 or usual <= 0:
         return np.zeros(len(inside))
-    return _nearest_others(block[np.ix_(inside, inside)]) / widest
+    return _nearest_others(block[np.ix_(inside, inside)]) / usual
 
 
 def compare(
