@@ -152,10 +152,17 @@ class LiveSelection:
         return out
 
     @cached_property
-    def widest(self) -> np.ndarray:
-        """(C,) float64 largest squared distance between two candidates of each class; 0 for an empty one."""
-        blocks = [self.distances.block(c) for c in range(len(self.class_names))]
-        return np.array([block.max(initial=0.0) for block in blocks], np.float64)
+    def usual_distance(self) -> np.ndarray:
+        """(C,) float64 mean squared distance between two candidates of each class; 0 where there are none.
+
+        It is twice the summed variance of the embeddings times m / (m - 1): no distance has to be known.
+        """
+        found = np.zeros(len(self.class_names))
+        for class_id in range(len(found)):
+            own = self.embeddings[self.members(class_id)]
+            if (m := len(own)) > 1:
+                found[class_id] = 2 * m / (m - 1) * own.var(axis=0, dtype=np.float64).sum()
+        return found
 
     def positions_of(self, candidate_ids: Sequence[int]) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
@@ -339,4 +346,4 @@ def _without_empty(distances: ClassDistances, present: np.ndarray) -> ClassDista
     if len(present) == len(distances.starts) - 1:
         return distances
     starts, flat_starts = (np.append(s[present], s[-1]) for s in (distances.starts, distances.flat_starts))
-    return ClassDistances(distances.order, starts, distances.flat, flat_starts)
+    return replace(distances, starts=starts, flat_starts=flat_starts)
