@@ -16,11 +16,19 @@ export function createAllocation(store, actions) {
     (allocation) => actions.select({ allocation }),
   );
   const total = h('span', { class: 'psr-num' });
-  const floor = bound('floor', 'At least', 'Fewest images of a class', (value) => actions.select({ floor: value ?? 1 }));
+  const floor = bound('floor', 'At least', 'Fewest images of a class', (value) =>
+    actions.select({ floor: value ?? 1 }),
+  );
   const ceiling = bound('ceiling', 'at most', 'Most images of a class; empty: as many as it has', (value) =>
     actions.select({ ceiling: value }),
   );
-  const bounds = h('div', { class: 'psr-lab-line' }, floor.node, ceiling.node, h('span', { class: 'psr-fine psr-muted' }, 'a class'));
+  const bounds = h(
+    'div',
+    { class: 'psr-lab-line' },
+    floor.node,
+    ceiling.node,
+    h('span', { class: 'psr-fine psr-muted' }, 'a class'),
+  );
   const own = h('div', { class: 'psr-lab-line psr-fine' });
   const node = h(
     'div',
@@ -48,17 +56,28 @@ export function createAllocation(store, actions) {
 
   function byHand(n) {
     const clear = () =>
-      actions.select({ own_budgets: Object.fromEntries(Object.keys(store.data.ownBudgets).map((c) => [c, null])) });
+      actions.select({
+        own_budgets: Object.fromEntries(Object.keys(store.data.ownBudgets).map((c) => [c, null])),
+      });
     return [
       h('span', {}, `${plural(n, 'budget')} by hand`),
-      button({ label: 'Reset all', className: 'psr-small psr-ghost', title: 'Take all budgets set by hand back', onClick: clear }),
+      button({
+        label: 'Reset all',
+        className: 'psr-small psr-ghost',
+        title: 'Take all budgets set by hand back',
+        onClick: clear,
+      }),
     ];
   }
 
   function lockedWords(n) {
     return [
       h('span', {}, `${plural(n, 'class', 'classes')} locked`),
-      button({ label: 'Unlock all', className: 'psr-small psr-ghost', onClick: () => actions.select({ locked: [] }) }),
+      button({
+        label: 'Unlock all',
+        className: 'psr-small psr-ghost',
+        onClick: () => actions.select({ locked: [] }),
+      }),
     ];
   }
 

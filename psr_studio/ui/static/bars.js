@@ -21,9 +21,21 @@ export function createBars(parameter, onChange, starts) {
   const plot = h('div', { class: 'psr-bars-plot', on: { pointerdown: grab } }, columns);
   const node = h(
     'div',
-    { class: 'psr-bars', role: 'group', 'aria-label': 'Drawn target', title: parameter.help, 'data-key': parameter.name },
+    {
+      class: 'psr-bars',
+      role: 'group',
+      'aria-label': 'Drawn target',
+      title: parameter.help,
+      'data-key': parameter.name,
+    },
     plot,
-    h('div', { class: 'psr-bars-axis', 'aria-hidden': 'true' }, h('span', {}, 'easy'), h('span', {}, 'difficulty'), h('span', {}, 'hard')),
+    h(
+      'div',
+      { class: 'psr-bars-axis', 'aria-hidden': 'true' },
+      h('span', {}, 'easy'),
+      h('span', {}, 'difficulty'),
+      h('span', {}, 'hard'),
+    ),
     h(
       'div',
       { class: 'psr-bars-starts', role: 'group', 'aria-label': 'Copy a shape as a start' },
@@ -111,7 +123,9 @@ export function createBars(parameter, onChange, starts) {
     const box = plot.getBoundingClientRect();
     const k = clamp(Math.floor(((event.clientX - box.left) / box.width) * N_BINS), 0, N_BINS - 1);
     // While dragging only this bar moves; the sum is put right on release, or the others would flee the hand.
-    bars = bars.map((value, i) => (i === k ? top * clamp(1 - (event.clientY - box.top) / box.height, 0, 1) : value));
+    bars = bars.map((value, i) =>
+      i === k ? top * clamp(1 - (event.clientY - box.top) / box.height, 0, 1) : value,
+    );
     columns[k].focus({ preventScroll: true });
     draw();
   }

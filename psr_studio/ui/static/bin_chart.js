@@ -41,9 +41,15 @@ export function drawBinChart(series, title) {
   const lines = series.map((item) => ({ ...item, shares: shares(item.counts) }));
   const top = ceiling(Math.max(0.05, ...lines.flatMap((item) => item.shares)));
   const y = (share) => TOP + PLOT.height * (1 - share / top);
-  const drawing = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'psr-chart', 'aria-hidden': 'true' });
+  const drawing = svg('svg', {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    class: 'psr-chart',
+    'aria-hidden': 'true',
+  });
   drawing.append(...axes(top, y));
-  for (const item of ['wide', 'narrow', 'line', 'tick'].flatMap((mark) => lines.filter((l) => l.mark === mark)))
+  for (const item of ['wide', 'narrow', 'line', 'tick'].flatMap((mark) =>
+    lines.filter((l) => l.mark === mark),
+  ))
     drawing.append(...MARKS[item.mark](item, y));
   drawing.append(...hovers(lines));
   return h('div', { class: 'psr-chart-box' }, drawing, table(lines, title));
@@ -83,7 +89,11 @@ function axes(top, y) {
     parts.push(label);
   }
   for (const k of [0, 5, 10]) {
-    const label = svg('text', { x: x(k), y: HEIGHT - 4, 'text-anchor': k === 10 ? 'end' : k ? 'middle' : 'start' });
+    const label = svg('text', {
+      x: x(k),
+      y: HEIGHT - 4,
+      'text-anchor': k === 10 ? 'end' : k ? 'middle' : 'start',
+    });
     label.textContent = k === 0 ? '0 easy' : k === 10 ? 'hard 1' : '0.5';
     parts.push(label);
   }
@@ -110,9 +120,19 @@ function table(lines, title) {
     'table',
     { class: 'psr-unseen' },
     h('caption', {}, title),
-    h('tr', {}, cell('th', 'Difficulty'), lines.map((item) => cell('th', item.label))),
+    h(
+      'tr',
+      {},
+      cell('th', 'Difficulty'),
+      lines.map((item) => cell('th', item.label)),
+    ),
     Array.from({ length: N_BINS }, (_, k) =>
-      h('tr', {}, cell('th', binName(k)), lines.map((item) => cell('td', count(item.counts[k])))),
+      h(
+        'tr',
+        {},
+        cell('th', binName(k)),
+        lines.map((item) => cell('td', count(item.counts[k]))),
+      ),
     ),
   );
 }

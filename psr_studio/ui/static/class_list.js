@@ -11,7 +11,11 @@ const FILTERS = [
   ['short', 'Short of images', (d, c) => (d.picks?.shortfall[c] || 0) > 0],
   ['own', 'Own budget', (d, c) => c in d.ownBudgets],
   ['locked', 'Locked', (d, c) => d.locked.has(c)],
-  ['more', 'More would pay', (d, c) => ['more would pay', 'too small'].includes(d.sufficiency?.rows.get(c)?.verdict)],
+  [
+    'more',
+    'More would pay',
+    (d, c) => ['more would pay', 'too small'].includes(d.sufficiency?.rows.get(c)?.verdict),
+  ],
 ];
 
 export class ClassList {
@@ -43,7 +47,12 @@ export class ClassList {
     this.spacer = h('div', { class: 'psr-class-spacer' });
     this.scroller = h(
       'div',
-      { class: 'psr-class-scroll', role: 'list', 'aria-label': 'Classes', on: { scroll: () => this.render() } },
+      {
+        class: 'psr-class-scroll',
+        role: 'list',
+        'aria-label': 'Classes',
+        on: { scroll: () => this.render() },
+      },
       this.spacer,
     );
     this.none = h('p', { class: 'psr-fine psr-muted', hidden: true }, 'No class is like this.');
@@ -116,7 +125,7 @@ export class ClassList {
     const budget = h('input', {
       type: 'number',
       class: 'psr-input psr-number psr-budget',
-      min: '0',
+      min: '1',
       max: this.store.data.info.counts[c],
       step: '1',
       'aria-label': `Images of ${name}`,
@@ -155,7 +164,17 @@ export class ClassList {
   }
 
   style(c, { node, solo, lock, budget, clear, counts, verdict }) {
-    const { info, picks, budgets, ownBudgets, locked, settings, sufficiency, solo: alone, ipc } = this.store.data;
+    const {
+      info,
+      picks,
+      budgets,
+      ownBudgets,
+      locked,
+      settings,
+      sufficiency,
+      solo: alone,
+      ipc,
+    } = this.store.data;
     const name = info.class_names[c];
     const isLocked = locked.has(c);
     const isOwn = c in ownBudgets;
@@ -170,7 +189,11 @@ export class ClassList {
     budget.hidden = !can;
     budget.disabled = isLocked;
     budget.classList.toggle('is-own', isOwn);
-    budget.title = isOwn ? 'Set by hand' : settings?.allocation === 'gain' ? 'From the gains; type to set it' : 'K; type to set it for this class';
+    budget.title = isOwn
+      ? 'Set by hand'
+      : settings?.allocation === 'gain'
+        ? 'From the gains; type to set it'
+        : 'K; type to set it for this class';
     if (document.activeElement !== budget) budget.value = ownBudgets[c] ?? budgets?.[c] ?? ipc;
     clear.hidden = !isOwn;
     const short = picks?.shortfall[c] || 0;

@@ -17,7 +17,11 @@ export function createDistribution(store, api) {
     'Difficulties',
     [
       { value: 'raw', label: 'As measured', title: 'Difficulty 1 − p(own class) as it is' },
-      { value: 'smoothed', label: 'Smoothed', title: 'Winsorised and put on a logarithmic scale, as DGS compares them' },
+      {
+        value: 'smoothed',
+        label: 'Smoothed',
+        title: 'Winsorised and put on a logarithmic scale, as DGS compares them',
+      },
     ],
     (value) => {
       stage = value;
@@ -74,7 +78,13 @@ export function createDistribution(store, api) {
     const name = answer.solo === null ? 'all classes' : info.class_names[answer.solo];
     scope.textContent = name;
     const found = series();
-    fill(chart, drawBinChart(found.filter(({ key }) => !hidden.has(key)), `Images by difficulty, ${name}, ${stage}`));
+    fill(
+      chart,
+      drawBinChart(
+        found.filter(({ key }) => !hidden.has(key)),
+        `Images by difficulty, ${name}, ${stage}`,
+      ),
+    );
     fill(legend, found.map(entry));
     fill(words, thresholds(answer.thresholds), substitutions(answer.substituted || [], info));
   }
@@ -124,7 +134,10 @@ function thresholds(found) {
   if (!parts.length) return null;
   return h(
     'p',
-    { title: 'Shares of the easiest (b) and hardest (t) that smoothing moves to their quantile (DGS eq. 8 and 9)' },
+    {
+      title:
+        'Shares of the easiest (b) and hardest (t) that smoothing moves to their quantile (DGS eq. 8 and 9)',
+    },
     `Smoothing moved: ${parts.join('; ')}.`,
   );
 }
@@ -138,10 +151,26 @@ function substitutions(rows, info) {
     return `${name}: ${row.count} of ${row.wanted} wanted at ${binName(row.bin)} came from ${binName(row.taken_from)}.`;
   };
   return [
-    h('p', { class: 'psr-warn-text' }, `${plural(total, 'pick')} came from a neighbouring bin, whose own had run out.`),
-    h('ul', {}, rows.slice(0, MAX_SENTENCES).map((row) => h('li', {}, sentence(row)))),
+    h(
+      'p',
+      { class: 'psr-warn-text' },
+      `${plural(total, 'pick')} came from a neighbouring bin, whose own had run out.`,
+    ),
+    h(
+      'ul',
+      {},
+      rows.slice(0, MAX_SENTENCES).map((row) => h('li', {}, sentence(row))),
+    ),
     rows.length > MAX_SENTENCES &&
-      h('details', {}, h('summary', {}, `${rows.length - MAX_SENTENCES} more`),
-        h('ul', {}, rows.slice(MAX_SENTENCES).map((row) => h('li', {}, sentence(row))))),
+      h(
+        'details',
+        {},
+        h('summary', {}, `${rows.length - MAX_SENTENCES} more`),
+        h(
+          'ul',
+          {},
+          rows.slice(MAX_SENTENCES).map((row) => h('li', {}, sentence(row))),
+        ),
+      ),
   ];
 }

@@ -45,7 +45,10 @@ export function withSumKept(weights, key, value, max) {
   }
   // A weight cannot leave its slider: what does not fit goes to the other one.
   const [a, b] = others;
-  for (const [full, other] of [[a, b], [b, a]]) {
+  for (const [full, other] of [
+    [a, b],
+    [b, a],
+  ]) {
     if (next[full] <= max) continue;
     next[other] = Math.min(max, next[other] + next[full] - max);
     next[full] = max;

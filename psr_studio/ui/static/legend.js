@@ -20,7 +20,9 @@ export function createLegend(store, source) {
       'aria-label': 'Colour points by',
       on: { change: () => store.set({ colorBy: color.value }) },
     },
-    COLOR_MODES.map((mode, k) => h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`)),
+    COLOR_MODES.map((mode, k) =>
+      h('option', { value: mode.key, title: mode.hint }, `${mode.label} (${k + 1})`),
+    ),
   );
   const size = h(
     'select',
@@ -117,9 +119,15 @@ export function createLegend(store, source) {
     keepFocus(list, () =>
       fill(
         list,
-        groups.slice(0, MAX_ROWS).map((group) => groupRow(group, `${group.label}: show this class alone`, alone)),
+        groups
+          .slice(0, MAX_ROWS)
+          .map((group) => groupRow(group, `${group.label}: show this class alone`, alone)),
         groups.length > MAX_ROWS &&
-          h('p', { class: 'psr-fine psr-muted' }, `and ${count(groups.length - MAX_ROWS)} more: search for one`),
+          h(
+            'p',
+            { class: 'psr-fine psr-muted' },
+            `and ${count(groups.length - MAX_ROWS)} more: search for one`,
+          ),
       ),
     );
   }
@@ -186,7 +194,19 @@ export function createLegend(store, source) {
     refresh();
   });
   store.on(
-    ['phase', 'points', 'selection', 'picks', 'pinned', 'vetoed', 'weights', 'ramp', 'solo', 'near', 'sizeBy'],
+    [
+      'phase',
+      'points',
+      'selection',
+      'picks',
+      'pinned',
+      'vetoed',
+      'weights',
+      'ramp',
+      'solo',
+      'near',
+      'sizeBy',
+    ],
     refresh,
   );
   return { node, refresh };

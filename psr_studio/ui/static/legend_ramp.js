@@ -26,7 +26,13 @@ export function createRampLegend(store, onPick) {
   let ranges = [];
   let values = [];
   const rows = Array.from({ length: ROWS }, (_, k) => row(k));
-  const node = h('div', { class: 'psr-legend-ramp' }, canvas, rows.map((r) => r.node), note);
+  const node = h(
+    'div',
+    { class: 'psr-legend-ramp' },
+    canvas,
+    rows.map((r) => r.node),
+    note,
+  );
 
   function row(k) {
     const swatch = h('span', { class: 'psr-swatch' });
@@ -65,7 +71,14 @@ export function createRampLegend(store, onPick) {
     const [low, high] = domain;
     ramp.value = store.data.ramp;
     canvas.setAttribute('aria-label', `${label} from ${fixed(low, 2)} to ${fixed(high, 2)}`);
-    drawHistogram(canvas, shown, domain, store.data.ramp, selection.count ? selection.list : picks?.order ?? [], ink);
+    drawHistogram(
+      canvas,
+      shown,
+      domain,
+      store.data.ramp,
+      selection.count ? selection.list : (picks?.order ?? []),
+      ink,
+    );
     const all = new Uint32Array(ROWS);
     const chosen = new Uint32Array(ROWS);
     for (let i = 0; i < shown.length; i += 1) {
@@ -77,7 +90,11 @@ export function createRampLegend(store, onPick) {
     rows.forEach((item, k) => {
       const edge = (at) => fixed(low + ((high - low) * at) / ROWS, 2);
       const [open, shut] = [clipped && k === 0, clipped && k === ROWS - 1];
-      item.name.textContent = open ? `≤ ${edge(1)}` : shut ? `≥ ${edge(ROWS - 1)}` : `${edge(k)} – ${edge(k + 1)}`;
+      item.name.textContent = open
+        ? `≤ ${edge(1)}`
+        : shut
+          ? `≥ ${edge(ROWS - 1)}`
+          : `${edge(k)} – ${edge(k + 1)}`;
       item.counts.textContent = selection.count ? `${count(chosen[k])} / ${count(all[k])}` : count(all[k]);
       item.swatch.style.background = toCss(Array.from(colors.slice(4 * (2 * k + 1), 4 * (2 * k + 1) + 3)));
     });

@@ -59,11 +59,9 @@ export function createSelectorPanel(store, actions, lastDistributions) {
       .filter(({ name }) => !WEIGHT_KEYS.includes(name)) // these have the sliders above the map
       .map((parameter) => ({
         parameter,
-        control: createParameter(
-          parameter,
-          (value) => actions.select({ [parameter.name]: value }),
-          { starts: starts() },
-        ),
+        control: createParameter(parameter, (value) => actions.select({ [parameter.name]: value }), {
+          starts: starts(),
+        }),
       }));
     fill(
       list,

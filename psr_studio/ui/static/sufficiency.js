@@ -38,13 +38,25 @@ export function createSufficiency(store, api) {
   const form = h(
     'div',
     { class: 'psr-lab-form', hidden: true },
-    h('label', { class: 'psr-lab-line' }, h('span', { class: 'psr-grow' }, 'Candidates per class'), size, start),
+    h(
+      'label',
+      { class: 'psr-lab-line' },
+      h('span', { class: 'psr-grow' }, 'Candidates per class'),
+      size,
+      start,
+    ),
     listed,
   );
   const node = h(
     'div',
     { class: 'psr-sufficiency', role: 'group', 'aria-label': 'Pool sufficiency' },
-    h('div', { class: 'psr-lab-line' }, h('h4', { class: 'psr-grow' }, 'Is the pool large enough?'), check, more),
+    h(
+      'div',
+      { class: 'psr-lab-line' },
+      h('h4', { class: 'psr-grow' }, 'Is the pool large enough?'),
+      check,
+      more,
+    ),
     words,
     form,
   );
@@ -54,7 +66,9 @@ export function createSufficiency(store, api) {
     fill(words, 'Reading the gain curves …');
     try {
       const rows = await api.sufficiency();
-      store.set({ sufficiency: { rows: new Map(rows.map((row) => [row.class_id, row])), picks: store.data.picks } });
+      store.set({
+        sufficiency: { rows: new Map(rows.map((row) => [row.class_id, row])), picks: store.data.picks },
+      });
     } catch (error) {
       fill(words, [error.problem || String(error), error.fix].filter(Boolean).join(' '));
     }
@@ -73,11 +87,17 @@ export function createSufficiency(store, api) {
     if (!classes.length) form.hidden = true;
     if (!sufficiency) return fill(words);
     const counted = Object.entries(VERDICTS)
-      .map(([verdict, { short }]) => [[...sufficiency.rows.values()].filter((r) => r.verdict === verdict).length, short])
+      .map(([verdict, { short }]) => [
+        [...sufficiency.rows.values()].filter((r) => r.verdict === verdict).length,
+        short,
+      ])
       .filter(([n]) => n);
     const stale = sufficiency.picks !== picks;
     fill(words, counted.map(([n, text]) => `${n} ${text}`).join(' · '), stale && ' (before the last change)');
-    fill(listed, `For ${classes.map((row) => info.class_names[row.class_id]).join(', ')}. The others keep their pool.`);
+    fill(
+      listed,
+      `For ${classes.map((row) => info.class_names[row.class_id]).join(', ')}. The others keep their pool.`,
+    );
     if (document.activeElement !== size) size.value = Math.max(...classes.map((row) => row.suggested), 1);
     return undefined;
   }
@@ -88,7 +108,10 @@ export function createSufficiency(store, api) {
       const classes = wanting().map((row) => row.class_id);
       const { job } = await api.generateMore(classes, Number(size.value));
       form.hidden = true;
-      fill(words, `Job ${job} generates more for ${plural(classes.length, 'class', 'classes')}; the Pool tab shows how far it is.`);
+      fill(
+        words,
+        `Job ${job} generates more for ${plural(classes.length, 'class', 'classes')}; the Pool tab shows how far it is.`,
+      );
     } catch (error) {
       fill(words, [error.problem || String(error), error.fix].filter(Boolean).join(' '));
     }
