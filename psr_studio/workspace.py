@@ -28,11 +28,11 @@ from psr_studio.storage.lock import FolderLock
 from psr_studio.storage.parquet import (
     FORMAT_VERSION,
     PartInfo,
-    encode_png,
     read_info,
     stable_hash,
     write_part,
 )
+from psr_studio.storage.png import encode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 

@@ -19,12 +19,11 @@ from psr_studio.recipe import Recipe
 from psr_studio.storage import atomic
 from psr_studio.storage.parquet import (
     content_hash,
-    decode_png,
-    encode_png,
     read_columns,
     read_info,
     write_part,
 )
+from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.workspace import (
     PoolPart,
     RefinedPart,

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.errors import WorkspaceError
-from psr_studio.storage.parquet import PartInfo, damaged, decode_png, read_columns, read_part, stable_hash
+from psr_studio.storage.parquet import PartInfo, damaged, read_columns, read_part, stable_hash
+from psr_studio.storage.png import decode_png
 
 CANDIDATES_PER_CLASS = 1_000_000
 CACHED_PARTS = 16  # pictures of the parts touched last; 60 pictures of 256 px are about 7 MiB

@@ -1,0 +1,73 @@
+"""What all benchmarks share: candidates taking turns, medians, and the conditions of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "isal")
+
+
+def medians(ways: Mapping[str, Callable[[], Any]], rounds: int, cpu: bool = False) -> dict[str, float]:
+    """Median seconds of each way, taking turns, so that a busy moment hits all of them alike.
+
+    Args:
+        ways: by name; each is run once before, uncounted.
+        cpu: count this process's CPU seconds instead of the clock's, for work of one thread.
+    """
+    return {name: statistics.median(seconds) for name, seconds in alternate(ways, rounds, cpu).items()}
+
+
+def alternate(
+    ways: Mapping[str, Callable[[], Any]], rounds: int, cpu: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each round of each way, taking turns; the first, uncounted round warms up."""
+    clock = time.process_time if cpu else time.perf_counter
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, run in ways.items():
+            began = clock()
+            run()
+            if number:
+                found[name].append(clock() - began)
+    return found
+
+
+def conditions() -> dict[str, Any]:
+    """Device, versions, load and command of this run."""
+    import torch
+
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "when": datetime.now(UTC).isoformat(timespec="minutes"),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
+        "threads": torch.get_num_threads(),
+        "load_before": [round(x, 2) for x in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def write_results(name: str, results: Mapping[str, Any]) -> None:
+    """Keep the results beside the benchmarks."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{model}, {os.cpu_count()} cores"
