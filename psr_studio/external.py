@@ -131,7 +131,11 @@ class ExternalBundle(Bundle):
         for name in {"generator": ("generator", "codec"), "teacher": ("teacher",)}.get(part, ()):
             if (source := self.sources.get(name)) is not None:
                 folder = locate(source)
-                lines.append(f"absent {source.name}" if folder is None else fingerprint(folder, source.files))
+                lines.append(
+                    f"absent {source.name}"
+                    if folder is None
+                    else fingerprint(folder, (*source.files, "*/psr_studio.json"))
+                )
         return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Any:

@@ -15,7 +15,8 @@ from psr_studio.devices import candidate_generator, stacked_noise
 from psr_studio.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.adapters import Opening
-from psr_studio.models.generator import SAMPLERS, Guide, Sampling
+from psr_studio.models.generator import Guide, Sampling
+from psr_studio.models.samplers import Trajectory
 from psr_studio.models.weights import open_pretrained
 
 PROMPT = "a photo of a {}"
@@ -86,9 +87,10 @@ class TextToImage:
         prompts = self.prompts[class_ids]
         return self.unet(z_t.to(self.unet.dtype), t, encoder_hidden_states=prompts).sample.float()
 
+    def _at(self, z_t: Tensor, t: Tensor, classes: Tensor) -> Tensor:
+        return self._predict(z_t, t.expand(len(z_t)), classes)
+
     def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, how: Sampling) -> Tensor:
-        if how.guidance == 1.0:
-            return self._predict(z_t, t.expand(len(z_t)), classes)
         null = torch.full_like(classes, len(self.prompts) - 1)
         both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([classes, null]))
         return classifier_free_guidance(*both.chunk(2), how.guidance, how.guided_channels or None)
@@ -98,17 +100,17 @@ class TextToImage:
         self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """As `PoolGenerator.sample`, with any of our samplers."""
-        kind, options = SAMPLERS[how.sampler]
-        scheduler = kind.from_config(self.scheduler_config, **options)  # type: ignore[attr-defined]
-        scheduler.set_timesteps(how.steps)
+        run = Trajectory(how.sampler, self.scheduler_config, how.steps)
         generators = [candidate_generator(seed) for seed in seeds]
-        latents = stacked_noise(generators, self.latent_shape, self.device) * scheduler.init_noise_sigma
+        latents = stacked_noise(generators, self.latent_shape, self.device)
         classes = torch.as_tensor(class_ids, device=self.device)
-        extra = {"generator": generators} if how.sampler == "ddpm" else {}
-        for index, t in enumerate(scheduler.timesteps):
-            predicted = self._guided(latents, t.to(self.device), classes, how)
-            following = scheduler.step(predicted, t, latents, **extra).prev_sample
-            latents = guide(following, predicted, index) if guide is not None else following
+        for index, step in enumerate(run.steps):
+            t = torch.tensor(step.t, device=self.device)
+            guided = how.is_guided(step.t / self.n_train_steps)
+            predicted = self._guided(latents, t, classes, how) if guided else self._at(latents, t, classes)
+            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.spread else None
+            following, noise = run.follow(index, latents, predicted, fresh)
+            latents = guide(following, noise, index) if guide is not None else following
             yield index + 1, latents
 
 

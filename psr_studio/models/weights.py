@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from diffusers import ModelMixin
 
 from psr_studio.errors import ModelError
 
+ORIGIN = "psr_studio.json"  # beside config.json, written by `convert-weights`
 Model = TypeVar("Model", bound=ModelMixin)
 
 
@@ -28,7 +30,8 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
         found = f"only {pickles[0]}, a pickle, which can run code when opened" if pickles else "no weights"
         raise ModelError(
             f"The model folder {folder} holds {found}; PSR Studio opens safetensors only.",
-            "Put diffusion_pytorch_model.safetensors into the folder.",
+            "Put diffusion_pytorch_model.safetensors into the folder, or make it of the pickle with "
+            "`psr-studio convert-weights`.",
         )
     try:
         # Not low_cpu_mem_usage: it would leave missing weights on the meta device instead of refusing them.
@@ -52,4 +55,19 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
             "keys differ.",
             "Use the config.json that was saved with these weights.",
         )
+    _as_trained(model, folder / ORIGIN)
     return model
+
+
+def _as_trained(model: Any, facts: Path) -> None:
+    """What converted weights need and their config.json cannot say.
+
+    diffusers spaces the frequencies of a timestep over 127 intervals, DiT's own code over 128; weights of the
+    latter are computed as they were trained.
+    """
+    if not facts.is_file():
+        return
+    shift = json.loads(facts.read_text(encoding="utf-8")).get("downscale_freq_shift")
+    for module in model.modules():
+        if shift is not None and hasattr(module, "downscale_freq_shift"):
+            module.downscale_freq_shift = shift
