@@ -67,12 +67,23 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         record = ws.ledger.selection(name)
     except SelectionError:
         return StageStatus("missing", f'There is no selection "{name}".')
+    if record.settings["selector"] == BY_HAND:
+        return _status_by_hand(ws, bundle, record)
     now = inputs(ws, recipe, bundle)
     if record.inputs_hash == stable_hash(now):
         return StageStatus("fresh", f'"{name}" holds {len(record.candidate_ids)} images.')
     if {k: v for k, v in record.settings.items() if k not in (POOL_HASH, LOCKED)} != now["settings"]:
         return StageStatus("stale", f'"{name}" was made with other settings.')
     return StageStatus("stale", f'"{name}" was made from another pool or other marks.')
+
+
+def _status_by_hand(ws: Workspace, bundle: Bundle, record: SelectionRecord) -> StageStatus:
+    """What was put together by hand depends on no setting; it is stale when its candidates are gone."""
+    try:
+        require(ws, record.name, bundle)
+    except SelectionError as err:
+        return StageStatus("stale", err.problem)
+    return StageStatus("fresh", f'"{record.name}" holds {len(record.candidate_ids)} images chosen by hand.')
 
 
 def run(

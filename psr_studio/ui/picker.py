@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import gradio as gr
 
 from psr_studio.errors import SelectionError
-from psr_studio.recipe import Recipe
+from psr_studio.recipe import Recipe, SelectRecipe
 from psr_studio.records import SelectionRecord
+from psr_studio.stages.saved import restored_settings
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import plural
 
 LIVE = "\0live"  # no saved selection can have this name
 CURRENT = "current"
-TAKEN_OVER = ("selector", "ipc", "alpha", "beta", "gamma", "temperature", "normalize", "on_shortage", "seed")
+TAKEN_OVER = tuple(f.name for f in fields(SelectRecipe) if f.name != "name")
 
 
 class SelectionPicker:
@@ -76,8 +78,9 @@ class SelectionPicker:
 
 def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:
     """The recipe settings a saved selection was made with, so that its steps are not called stale."""
-    values = {f"select.{key}": record.settings[key] for key in TAKEN_OVER if key in record.settings}
+    values = {f"select.{k}": v for k, v in restored_settings(record, TAKEN_OVER).items() if k in TAKEN_OVER}
     values["select.name"] = record.name
-    if record.settings.get("ipc", 0) > recipe.pool.pool_size:
-        values["pool.pool_size"] = record.settings["ipc"]
+    most = max(values.get("select.ipc", 0), *(values.get("select.budgets") or (0,)))
+    if most > recipe.pool.pool_size:
+        values["pool.pool_size"] = most
     return values
