@@ -12,14 +12,15 @@ import { recall, remember } from './kept.js';
 export function createAccordion(name, sections) {
   const folded = new Set(recall(name, []));
   const heads = sections.map(head);
+  const bodies = sections.map(({ key, node: content }) =>
+    h('div', { class: 'psr-accordion-body', id: `psr-${name}-${key}` }, content),
+  );
   const node = h(
     'div',
     { class: 'psr-accordion' },
-    sections.map(({ key, title, node: body }, i) => {
-      body.id = `psr-${name}-${key}`;
-      body.classList.add('psr-accordion-body');
-      return h('section', { class: `psr-accordion-section is-${key}`, 'aria-label': title }, heads[i], body);
-    }),
+    sections.map(({ key, title }, i) =>
+      h('section', { class: `psr-accordion-section is-${key}`, 'aria-label': title }, heads[i], bodies[i]),
+    ),
   );
 
   function head({ key, title }) {
@@ -43,10 +44,10 @@ export function createAccordion(name, sections) {
   }
 
   function refresh() {
-    sections.forEach(({ key, node: body, shown }, i) => {
+    sections.forEach(({ key, shown }, i) => {
       const open = !folded.has(key);
       heads[i].setAttribute('aria-expanded', String(open));
-      body.hidden = !open;
+      bodies[i].hidden = !open;
       if (open) shown?.();
     });
   }

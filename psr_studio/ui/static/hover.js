@@ -14,7 +14,7 @@ export function createHoverCard(store, getSprites, getTotals) {
   }
 
   function show(position, [x, y], pane) {
-    const { points, info, picks } = store.data;
+    const { points, info, picks, near } = store.data;
     const classId = points.label[position];
     getSprites().paint(picture, position, classId, 84);
     fill(
@@ -25,6 +25,7 @@ export function createHoverCard(store, getSprites, getTotals) {
       row('Difficulty', fixed(points.difficulty[position])),
       row('Total score', fixed(getTotals()[position], 2)),
       h('div', { class: 'psr-card-state' }, describe(store.data, position, picks, classId)),
+      near && near.values[position] < near.threshold && h('div', { class: 'psr-warn-text' }, 'Near-duplicate'),
     );
     node.hidden = false;
     // The card keeps to the side of the pointer that has room.

@@ -18,7 +18,7 @@ export function labPanel(store, api, actions) {
     {
       key: 'classes',
       title: 'Classes and budgets',
-      node: h('div', {}, createAllocation(store, actions), createSufficiency(store, api), classes.node),
+      node: h('div', { class: 'psr-lab-classes' }, createAllocation(store, actions), createSufficiency(store, api), classes.node),
       shown: () => classes.render(),
     },
   ]);

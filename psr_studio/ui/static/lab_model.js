@@ -35,7 +35,8 @@ export function mergeBodies(first, second) {
 /** Move one weight and scale the two others so that the sum stays; equal shares when both are 0. */
 export function withSumKept(weights, key, value, max) {
   const sum = WEIGHT_KEYS.reduce((total, name) => total + weights[name], 0);
-  const mine = Math.min(value, sum, max);
+  // The two others together hold at most twice the largest weight.
+  const mine = Math.max(Math.min(value, sum, max), sum - 2 * max);
   const others = WEIGHT_KEYS.filter((name) => name !== key);
   const rest = others.reduce((total, name) => total + weights[name], 0);
   const next = { ...weights, [key]: mine };
@@ -43,16 +44,11 @@ export function withSumKept(weights, key, value, max) {
     const share = rest > 0 ? weights[name] / rest : 1 / others.length;
     next[name] = Math.round((sum - mine) * share * 1e4) / 1e4;
   }
-  // A weight cannot leave its slider: what does not fit goes to the other one.
+  // What does not fit one of them goes to the other.
   const [a, b] = others;
-  for (const [full, other] of [
-    [a, b],
-    [b, a],
-  ]) {
-    if (next[full] <= max) continue;
-    next[other] = Math.min(max, next[other] + next[full] - max);
-    next[full] = max;
-  }
+  const over = Math.max(0, next[a] - max) - Math.max(0, next[b] - max);
+  next[a] -= over;
+  next[b] += over;
   return next;
 }
 
