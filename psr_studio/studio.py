@@ -156,13 +156,11 @@ class Studio(Curating):
 
     def take(self, trial: TrialRecord) -> str | None:
         """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
-        rules, shown = self.curate_rules(), self.curate_settings()
-        settings = {
-            key: value
-            for key, value in trial.settings.items()
-            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
-        }
-        return self.set_curate_settings(merge_within=0.0, **settings)
+        return self.set_curate_settings(merge_within=0.0, **self._differs(trial))
+
+    def holds(self, trial: TrialRecord) -> bool:
+        """Whether the sliders stand as in a trial."""
+        return not self._differs(trial)
 
     def refined(self, name: str | None = None) -> Refined:
         """Refined latents, pictures and loss traces of a selection; WorkspaceError when there are none."""
@@ -178,6 +176,15 @@ class Studio(Curating):
         return export.summary(self.workspace, self.recipe.with_values(named), self.bundle)
 
     # Inside
+
+    def _differs(self, trial: TrialRecord) -> dict[str, Any]:
+        """The settings of a trial that differ from those on the sliders."""
+        rules, shown = self.curate_rules(), self.curate_settings()
+        return {
+            key: value
+            for key, value in trial.settings.items()
+            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
+        }
 
     def _arrays(self, record: SelectionRecord) -> SelectionArrays:
         classes = sorted(record.picks)

@@ -17,6 +17,7 @@ TITLES = {
     "pool": "Generating",
     "score": "Scoring",
     "select": "Selecting",
+    "tune": "Tuning",
     "refine": "Refining",
     "evaluate": "Training students",
     "export": "Exporting",

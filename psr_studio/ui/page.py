@@ -15,6 +15,7 @@ from psr_studio.ui.pool_tab import PoolTab
 from psr_studio.ui.refine_tab import RefineTab
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.topbar import TopBar
+from psr_studio.ui.tune_panel import TunePanel
 from psr_studio.ui.words import QUIET
 
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
@@ -37,7 +38,12 @@ class Pane(Protocol):
 def build_page(screen: Screen) -> gr.Blocks:
     """Build the whole page over one screen."""
     bar, pool, curate = TopBar(screen), PoolTab(screen), CurateTab(screen)
-    refine, evaluate, export = RefineTab(screen), EvaluateTab(screen), ExportTab(screen)
+    refine, evaluate, export, tune = (
+        RefineTab(screen),
+        EvaluateTab(screen),
+        ExportTab(screen),
+        TunePanel(screen),
+    )
     with gr.Blocks(
         title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
     ) as page:
@@ -48,11 +54,14 @@ def build_page(screen: Screen) -> gr.Blocks:
                               ("evaluate", evaluate), ("export", export)):  # fmt: skip
                 with gr.Tab(name.capitalize(), id=name, elem_id=f"psr-tab-{name}"):
                     tab.build()
+                    if tab is curate:
+                        tune.build()
         for tab in (pool, refine, evaluate, export):
             tab.connect()
         curate.connect(tabs)
+        tune.connect(curate.island)
         panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
-        panes += [tab.jobs for tab in (pool, refine, evaluate, export)]
+        panes += [tune, tune.settings, *(tab.jobs for tab in (pool, tune, refine, evaluate, export))]
         panes += [pool.settings, pool.scoring, refine.settings, evaluate.settings, export.settings]
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()

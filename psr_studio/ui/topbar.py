@@ -20,6 +20,7 @@ TAB_OF = {
     "pool": "pool",
     "score": "pool",
     "select": "curate",
+    "tune": "curate",
     "refine": "refine",
     "evaluate": "evaluate",
     "export": "export",

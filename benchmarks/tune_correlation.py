@@ -1,0 +1,190 @@
+"""How well the proxies of tuning rank settings: Spearman's rho with the full evaluation, IPC 10, embedded bundle.
+
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 1 --workspace runs/tune
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 2 --workspace runs/tune   # at the same time
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --report --ship --workspace runs/tune
+
+The first two train one student per setting in full (protocol kd, no refinement, the preset's epochs, test split);
+the report judges the same sets by both proxies (held-out images, their student begins from seed 0), correlates over
+the settings and writes benchmarks/results/tune-correlation.json; --ship also writes what the page says. All are
+resumable. Settings were fixed before anything was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fashion_mnist_table import follow
+
+from psr_studio import Studio
+from psr_studio.resources import resource_dir
+from psr_studio.stages.correlation import FILE, bootstrap_interval, identity, spearman
+from psr_studio.stages.proxies import open_proxy
+
+PRESET, IPC = "fashion-mnist", 10
+
+
+def weights(alpha: float, beta: float, gamma: float) -> dict[str, Any]:
+    """Settings of psr."""
+    return {"selector": "psr", "alpha": alpha, "beta": beta, "gamma": gamma}
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "psr 3 1 0.5 (preset)": weights(3.0, 1.0, 0.5),
+    "psr 1 1 1": weights(1.0, 1.0, 1.0),
+    "psr 0.5 1 3": weights(0.5, 1.0, 3.0),
+    "psr 0 0 1 (diversity)": weights(0.0, 0.0, 1.0),
+    "psr 1 0 3": weights(1.0, 0.0, 3.0),
+    "dgs scale": {"selector": "dgs", "target": "scale"},
+    "dgs cliff": {"selector": "dgs", "target": "cliff"},
+    "random": {"selector": "random"},
+    "generate-and-use": {"selector": "generate-and-use"},
+    "top-confidence": {"selector": "top-confidence"},
+    "lowest-entropy": {"selector": "lowest-entropy"},
+    "k-center": {"selector": "k-center"},
+    "k-medoids": {"selector": "k-medoids"},
+    "herding": {"selector": "herding"},
+    "cao2 least sure": {"selector": "cao2", "order": "least sure"},
+}
+FREE = {"alpha": None, "beta": None, "gamma": None, "target": "scale", "order": "by budget"}
+
+
+def main() -> None:
+    """Trains the students of one seed, or reports on those that are trained."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workspace", type=Path, default=Path("runs/tune"))
+    parser.add_argument("--seed", type=int, help="train one student per setting from this seed; not 0")
+    parser.add_argument("--report", action="store_true", help="judge by the proxies and correlate")
+    parser.add_argument("--ship", action="store_true", help="also write the file that the page reads")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    args = parser.parse_args()
+    if args.seed is not None:
+        assert args.seed > 0, "seed 0 is the proxy's own: a shared start would flatter it"
+        train(args.workspace / f"seed-{args.seed}", args.seed)
+    if args.report:
+        result = report(args.workspace)
+        out = args.results / "tune-correlation.json"
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        print(text(result))
+        if args.ship:
+            shipped = {key: result[key] for key in ("bundle", "identity", "ipc", "conditions", "proxies")}
+            (resource_dir("assets") / FILE).write_text(json.dumps([shipped], indent=2) + "\n")
+
+
+def train(workspace: Path, seed: int) -> None:
+    """One full evaluation per setting that has none; the accuracies go to full.json in the workspace."""
+    path = workspace / "full.json"
+    with Studio(workspace, PRESET, demo=True, ipc=IPC) as studio:
+        done = json.loads(path.read_text()) if path.is_file() else {}
+        for name, settings in SETTINGS.items():
+            if name in done:
+                continue
+            began = time.process_time()
+            follow(studio.select(**{**FREE, **settings}))
+            follow(studio.evaluate(arms=["selected"], controls=False, n_seeds=1, seed=seed, n_checks=1))
+            (row,) = studio.table()
+            done[name] = {"top1": row.last_mean, "cpu_seconds": round(time.process_time() - began, 1)}
+            path.write_text(json.dumps(done, indent=2))
+
+
+def judge(workspace: Path, proxy: str) -> dict[str, dict[str, float]]:
+    """Value and CPU seconds of every setting by one proxy, and the hash of nothing but the settings."""
+    with Studio(workspace / "proxies", PRESET, demo=True, ipc=IPC) as studio:
+        studio.set({"tune.proxy": proxy})
+        measure, found = open_proxy(studio.recipe, studio.bundle), {}
+        for name, settings in SETTINGS.items():
+            picks = studio.live.select(rules=studio.curate_rules(**{**FREE, **settings})).positions
+            began = time.process_time()
+            *_, value = measure(studio.live, picks)
+            found[name] = {"top1": value, "cpu_seconds": round(time.process_time() - began, 2)}
+    return found
+
+
+def report(workspace: Path) -> dict[str, Any]:
+    """Everything measured, with its conditions."""
+    seeds = {
+        int(path.parent.name.removeprefix("seed-")): json.loads(path.read_text())
+        for path in sorted(workspace.glob("seed-*/full.json"))
+    }
+    full = {seed: np.array([found[name]["top1"] for name in SETTINGS]) for seed, found in seeds.items()}
+    mean = np.mean(list(full.values()), axis=0)
+    judged = {proxy: judge(workspace, proxy) for proxy in ("knn", "student")}
+    with Studio(workspace / "proxies") as studio:
+        recipe, bundle, m = studio.recipe, studio.bundle, int(studio.pool.counts.max())
+        conditions = (
+            f"{recipe.evaluate.student}, protocol {recipe.evaluate.protocol}, {recipe.evaluate.epochs} epochs, "
+            f"{IPC} images per class of {m} candidates, not refined, {len(seeds)} students per setting"
+        )
+        stated = {"bundle": bundle.name, "identity": identity(bundle)}
+    return {
+        "command": "python benchmarks/tune_correlation.py --report",
+        **stated,
+        "ipc": IPC,
+        "conditions": conditions,
+        "device": f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "proxies": {proxy: correlate(values, mean) for proxy, values in judged.items()},
+        "full": ceiling(full, seeds),
+        "settings": {
+            name: {
+                "full": [round(float(accuracies[i]), 4) for accuracies in full.values()],
+                **{proxy: round(values[name]["top1"], 4) for proxy, values in judged.items()},
+            }
+            for i, name in enumerate(SETTINGS)
+        },
+    }
+
+
+def correlate(judged: dict[str, dict[str, float]], full: np.ndarray) -> dict[str, Any]:
+    """Rho over all settings, with its interval and the cost of a value."""
+    values = np.array([judged[name]["top1"] for name in SETTINGS])
+    low, high = bootstrap_interval(values, full)
+    seconds = np.mean([judged[name]["cpu_seconds"] for name in SETTINGS])
+    return {
+        "rho": round(spearman(values, full), 3),
+        "low": round(low, 3),
+        "high": round(high, 3),
+        "n": len(values),
+        "cpu_seconds": round(float(seconds), 2),
+    }
+
+
+def ceiling(full: dict[int, np.ndarray], seeds: dict[int, dict]) -> dict[str, Any]:
+    """How well the full evaluation ranks like itself: no proxy can be expected to do better."""
+    a, b = (list(full.values()) * 2)[:2]
+    seconds = np.mean([found["cpu_seconds"] for found in seeds[min(seeds)].values()])
+    return {
+        "seeds": sorted(full),
+        "rho_between_two_seeds": round(spearman(a, b), 3) if len(full) > 1 else None,
+        "std_of_settings": round(float(np.mean(list(full.values()), axis=0).std(ddof=1)), 4),
+        "cpu_seconds": round(float(seconds), 1),
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The table and the correlations for a reader, best setting first."""
+    rows = sorted(result["settings"].items(), key=lambda item: -np.mean(item[1]["full"]))
+    lines = ["| setting | full, last epoch % | knn % | student % |", "|---|---|---|---|"]
+    for name, row in rows:
+        full = " / ".join(f"{100 * value:.1f}" for value in row["full"])
+        lines.append(f"| {name} | {full} | {100 * row['knn']:.1f} | {100 * row['student']:.1f} |")
+    for proxy, found in result["proxies"].items():
+        interval = f"{found['low']:.2f} to {found['high']:.2f}"
+        lines.append(
+            f"{proxy}: rho {found['rho']:.2f} ({interval}), n = {found['n']}, {found['cpu_seconds']} CPU s a value"
+        )
+    return "\n".join([*lines, f"full: {result['full']}", result["conditions"]])
+
+
+if __name__ == "__main__":
+    main()
