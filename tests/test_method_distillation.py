@@ -74,3 +74,10 @@ def test_cutmix_labels_follow_the_pixels():
         torch.testing.assert_close(new, pixels)
         shares.add(round(float(1 - new.diagonal().min()), 3))
     assert len(shares) > 10 and images[3].eq(3).all()  # boxes differ, inputs are untouched
+
+
+def test_plain_lists_are_taken_as_the_other_functions_take_them():
+    logits, labels = [[2, 0, 1], [0, 1, 0]], [[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]
+    expected = kd_loss(np.array(logits, float), np.array(labels))
+    assert kd_loss(logits, labels) == pytest.approx(float(expected)) and expected > 0
+    assert kd_loss(labels, labels) == pytest.approx(kd_loss(np.array(labels), np.array(labels)))

@@ -142,3 +142,11 @@ def test_two_shapes_and_a_temperature_of_zero_are_refused():
         label_loss(torch.zeros(2, 10), torch.zeros(2, 1000))
     with pytest.raises(ValueError, match="The temperature is 0"):
         label_loss(torch.zeros(2, 10), torch.zeros(2, 10), temperature=0)
+
+
+def test_plain_lists_are_taken_as_the_other_functions_take_them():
+    assert adaptive_weight([0.0, 1.0]) == pytest.approx(adaptive_weight(np.array([0.0, 1.0])))
+    assert adaptive_weight(0.5) == pytest.approx(adaptive_weight([0.5])[0])
+    logits, labels = [[2, 0, 1], [0, 1, 0]], [[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]
+    assert np.allclose(label_loss(logits, labels), label_loss(np.array(logits, float), np.array(labels)))
+    assert denoising_loss([[1.0, 2.0]], [[0.0, 0.0]]).tolist() == [5.0]

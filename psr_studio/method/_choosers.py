@@ -101,7 +101,7 @@ def _k_medoids(
 def _herding(
     pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
 ) -> Selection:
-    return baselines.herding(pool.embeddings, ipc, pinned=pinned, vetoed=vetoed)
+    return baselines.herding(pool.embeddings, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
 
 
 def _cao2(

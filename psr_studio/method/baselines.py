@@ -13,6 +13,7 @@ import numpy as np
 
 from psr_studio.method._arrays import finite, to_numpy
 from psr_studio.method._distances import pairwise_sq_distances
+from psr_studio.method._kernels_baselines import build_medoids, grow_centers, grow_herd, swap_medoids
 from psr_studio.method._picks import (
     Selection,
     as_mask,
@@ -22,7 +23,7 @@ from psr_studio.method._picks import (
     pick_in_order,
 )
 
-Grower = Callable[[np.ndarray, np.ndarray, int], list[int]]
+Grower = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def random_select(
@@ -151,17 +152,18 @@ def k_center(
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
     """
-    sq = to_numpy(pairwise_sq_distances(embeddings) if distances is None else distances).astype(np.float64)
+    sq = _distances(embeddings, distances)
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> list[int]:
-        nearest = sq[pins].min(axis=0) if len(pins) else -sq[open_].sum(axis=0)
-        grown: list[int] = []
-        for _ in range(count):
-            pick = int(np.where(open_, nearest, -np.inf).argmax())
-            nearest = np.minimum(nearest, sq[pick]) if grown or len(pins) else sq[pick].copy()
-            open_[pick] = False
-            grown.append(pick)
-        return grown
+    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+        picks = np.empty(count, np.int64)
+        nearest, n_first = sq[pins].min(axis=0, initial=np.inf), 0
+        if not len(pins) and count:
+            total = np.where(open_, sq[open_].sum(axis=0, dtype=np.float64), np.inf)
+            picks[0], n_first = total.argmin(), 1
+            nearest, open_[picks[0]] = sq[picks[0]].copy(), False
+        bits = np.where(open_, nearest.view(np.int32), np.int32(-1))
+        grow_centers(sq.view(np.int32), bits, picks[n_first:])
+        return picks
 
     return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
 
@@ -190,22 +192,15 @@ def k_medoids(
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
     """
-    sq = to_numpy(pairwise_sq_distances(embeddings) if distances is None else distances).astype(np.float64)
-    columns = sq[:, as_mask(eligible, len(sq))]  # (N, P): to the points whose error counts
+    sq = _distances(embeddings, distances)
+    counted = as_mask(eligible, len(sq))
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> list[int]:
-        medoids = pins.tolist()
-        for _ in range(count):
-            nearest = columns[medoids].min(axis=0) if medoids else np.full(columns.shape[1], np.inf)
-            error = np.where(open_, np.minimum(columns, nearest).sum(axis=1), np.inf)
-            medoids.append(int(error.argmin()))
-            open_[medoids[-1]] = False
-        for _ in range(max_swaps if count else 0):
-            gain, out, into = _best_swap(columns, medoids, open_, len(pins))
-            if not gain > 1e-12 * columns.max(initial=0.0):
-                break
-            open_[medoids[out]], open_[into] = True, False
-            medoids[out] = into
+    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+        medoids = np.concatenate([pins, np.empty(count, np.int64)])
+        build_medoids(sq, counted, open_, medoids, len(pins))
+        if count:
+            least = 1e-12 * float(sq[:, counted].max(initial=0.0))
+            swap_medoids(sq, counted, open_, medoids, len(pins), max_swaps, least)
         return medoids[len(pins) :]
 
     return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
@@ -218,6 +213,8 @@ def herding(
     pinned: Any = (),
     vetoed: Any = (),
     on_shortage: str = "fill",
+    *,
+    distances: Any = None,
 ) -> Selection:
     """Choose K candidates whose running mean stays nearest the mean of the class (herding: Welling 2009).
 
@@ -226,25 +223,47 @@ def herding(
 
     Args:
         embeddings: (N, D) teacher features, finite.
+        distances: (N, N) from `pairwise_sq_distances`; with them a step costs N instead of N * D. Then
+            `embeddings` may be None; without it, near ties are left to the rounding of the distances.
 
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
     """
-    values = finite(embeddings, "embeddings")
-    counted = values[as_mask(eligible, len(values))]
-    mean = counted.mean(axis=0) if len(counted) else 0.0  # with none eligible nothing is grown
+    if distances is None:
+        values = finite(embeddings, "embeddings")
+    else:  # distances of features that are not finite could not be computed
+        values = np.zeros((0, 0)) if embeddings is None else to_numpy(embeddings)
+    n = len(values) if distances is None else len(distances)
+    counted = as_mask(eligible, n)
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> list[int]:
-        total = values[pins].sum(axis=0)
-        grown: list[int] = []
-        for size in range(len(pins) + 1, len(pins) + count + 1):
-            error = (((total + values) / size - mean) ** 2).sum(axis=1)
-            pick = int(np.where(open_, error, np.inf).argmin())
-            total, open_[pick] = total + values[pick], False
-            grown.append(pick)
-        return grown
+    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+        if distances is None:
+            return _herd_by_features(values, counted, open_, pins, count)
+        members = np.concatenate([pins, np.empty(count, np.int64)])
+        grow_herd(_distances(None, distances), values, counted, open_, members, len(pins))
+        return members[len(pins) :]
 
-    return _grown(grow, len(values), ipc, eligible, pinned, vetoed, on_shortage)
+    return _grown(grow, n, ipc, eligible, pinned, vetoed, on_shortage)
+
+
+def _herd_by_features(
+    values: np.ndarray, counted: np.ndarray, open_: np.ndarray, pins: np.ndarray, count: int
+) -> np.ndarray:
+    """Herding as it is written down, every error from the features (N, D)."""
+    mean = values[counted].mean(axis=0) if counted.any() else 0.0  # with none eligible nothing is grown
+    total, grown = values[pins].sum(axis=0), np.empty(count, np.int64)
+    for step in range(count):
+        error = (((total + values) / (len(pins) + step + 1) - mean) ** 2).sum(axis=1)
+        pick = int(np.where(open_, error, np.inf).argmin())
+        total, open_[pick] = total + values[pick], False
+        grown[step] = pick
+    return grown
+
+
+def _distances(embeddings: Any, distances: Any) -> np.ndarray:
+    """Return float32 (N, N), those given or computed."""
+    found = pairwise_sq_distances(embeddings) if distances is None else distances
+    return np.ascontiguousarray(to_numpy(found), dtype=np.float32)
 
 
 def _grown(
@@ -256,30 +275,6 @@ def _grown(
     check_pin_count(len(pins), ipc)
     open_ = as_mask(eligible, n) & ~is_vetoed
     open_[pins] = False
-    grown = np.array(grow(open_, pins, min(ipc - len(pins), int(open_.sum()))), dtype=np.int64)
+    grown = grow(open_, pins, min(ipc - len(pins), int(open_.sum())))
     order = np.concatenate([grown, np.setdiff1d(np.arange(n), grown)])
     return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage)
-
-
-def _best_swap(
-    columns: np.ndarray, medoids: list[int], open_: np.ndarray, n_pins: int
-) -> tuple[float, int, int]:
-    """Return the largest drop of the encoding error by one swap, the place of who leaves, and who enters.
-
-    With d1 and d2 the distances of a point to its nearest and second nearest medoid, a newcomer at distance d
-    changes the point's share to min(d, d1) when its nearest medoid stays, and to min(d, d2) when that one
-    leaves.
-    """
-    to_medoids = columns[medoids]  # (K, P)
-    owner = to_medoids.argmin(axis=0)
-    first = to_medoids[owner, np.arange(len(owner))]
-    to_medoids[owner, np.arange(len(owner))] = np.inf
-    second = to_medoids.min(axis=0)
-    stays = np.minimum(columns - first, 0.0).sum(axis=1)  # (N,) change when the owner of each point stays
-    leaves = np.minimum(columns, second) - np.minimum(columns, first)  # (N, P) what its leaving adds; >= 0
-    ownership = (owner[:, None] == np.arange(len(medoids))).astype(np.float64)  # (P, K)
-    change = stays[:, None] + leaves @ ownership
-    change[~open_] = np.inf
-    change[:, :n_pins] = np.inf
-    into, out = np.unravel_index(change.argmin(), change.shape)
-    return -float(change[into, out]), int(out), int(into)

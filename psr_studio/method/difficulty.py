@@ -14,6 +14,7 @@ import numpy as np
 
 from psr_studio.method._arrays import Array, like, like_float, to_float64
 from psr_studio.method._bins import N_BINS, bin_of, check_difficulty, histogram, nearest_bin, spread_counts
+from psr_studio.method._kernels_difficulty import threshold_costs
 from psr_studio.method._picks import Selection, check_ipc, check_marks
 
 FLOOR = 1e-6  # epsilon of DGS eq. 8: lower difficulties count as this much, so that the logarithm is finite
@@ -75,8 +76,8 @@ def smooth(values: Array, bottom: float = 0.0, top: float = 0.0) -> Array:
     if not (0 <= bottom < 1 and 0 <= top < 1 and bottom + top < 1):
         raise ValueError(f"The shares are {bottom} and {top}, but both must lie in [0, 1) and sum below 1.")
     difficulties = check_difficulty(values)
-    low, high = np.quantile(difficulties, [bottom, 1 - top])
-    return like_float(_log_ramp(_log(difficulties), _log(low), _log(high)), values)
+    low, high = _log(_quantiles(np.sort(difficulties), np.array([bottom, 1 - top])))
+    return like_float(_log_ramp(_log(difficulties), low, high), values)
 
 
 def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
@@ -97,18 +98,21 @@ def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lam is {lam}, but it must lie in [0, 1].")
-    difficulties = check_difficulty(values)
-    logs, original, uniform = _log(difficulties), histogram(difficulties), np.full(N_BINS, 1 / N_BINS)
-    lows = _log(np.quantile(difficulties, THRESHOLD_GRID))
-    highs = _log(np.quantile(difficulties, [1 - share for share in THRESHOLD_GRID]))
-    best: tuple[float, float, float] = (np.inf, 0.0, 0.0)
-    pairs = [(i, j) for i in range(len(lows)) for j in range(len(highs) - i)]
-    for i, j in sorted(pairs, key=lambda pair: (pair[0] + pair[1], pair[0])):
-        smoothed = histogram(_log_ramp(logs, lows[i], highs[j]))
-        cost = lam * _divergence(smoothed, original) + (1 - lam) * _divergence(smoothed, uniform)  # eq. 9
-        if cost < best[0] - 1e-12:
-            best = (cost, THRESHOLD_GRID[i], THRESHOLD_GRID[j])
-    return best[1], best[2]
+    difficulties = np.sort(check_difficulty(values))
+    original = histogram(difficulties) + BIN_CONSTANT
+    log_target = lam * np.log(original / original.sum()) - (1 - lam) * np.log(N_BINS)
+    lows = _log(_quantiles(difficulties, np.array(THRESHOLD_GRID)))
+    highs = _log(_quantiles(difficulties, 1 - np.array(THRESHOLD_GRID)))
+    costs = np.full((len(lows), len(lows)), np.inf)
+    threshold_costs(_log(difficulties), lows, highs, log_target, BIN_CONSTANT, costs)  # eq. 9
+    return _first_lowest(costs)
+
+
+def _first_lowest(costs: np.ndarray) -> tuple[float, float]:
+    """Return the shares of the lowest cost (S, S): on a tie the smaller sum, then the smaller bottom share."""
+    bottom, top = np.nonzero(costs <= costs.min() + 1e-12)
+    first = np.lexsort((bottom, bottom + top))[0]
+    return THRESHOLD_GRID[bottom[first]], THRESHOLD_GRID[top[first]]
 
 
 def target_histogram(name: str = "scale", original: Any = None, drawn: Any = None) -> np.ndarray:
@@ -290,6 +294,16 @@ def _check_scores(scores: Any, n_candidates: int) -> np.ndarray:
     return values
 
 
+def _quantiles(ascending: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the quantiles of sorted values, as `np.quantile` does by default, without its set-up time."""
+    place = shares * (len(ascending) - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, len(ascending) - 1)
+    low, rest = ascending[below], place - below
+    step = ascending[above] - low
+    return np.where(rest < 0.5, low + step * rest, ascending[above] - step * (1 - rest))
+
+
 def _log(values: Any) -> Any:
     """Return ln of values floored at epsilon (DGS eq. 8)."""
     return np.log(np.maximum(values, FLOOR))
@@ -300,10 +314,3 @@ def _log_ramp(logs: np.ndarray, low: float, high: float) -> np.ndarray:
     if not high > low:
         return np.zeros_like(logs)
     return (np.clip(logs, low, high) - low) / (high - low)
-
-
-def _divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """Return KL(p || q) of two histograms, a small constant added to each bin."""
-    p, q = p + BIN_CONSTANT, q + BIN_CONSTANT
-    p, q = p / p.sum(), q / q.sum()
-    return float((p * np.log(p / q)).sum())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from psr_studio.method._arrays import Array, from_tensor, to_tensor
@@ -18,12 +19,14 @@ def adaptive_weight(confidence: Any, lam: float = 0.5, w_min: float = 0.1, w_max
     """w_i: the weight of the label term, larger for a less confident seed (PSR eq. 10).
 
     Args:
-        confidence: p_i, reliability of the *seed*, in [0, 1]; a number, an array or a tensor.
+        confidence: p_i, reliability of the *seed*, in [0, 1]; a number, a sequence, an array or a tensor.
         lam: lambda. w_min, w_max: the weight at confidence 1 and at 0, both before lambda.
 
     Returns:
-        Weights in lam * [w_min, w_max], in the kind of `confidence`.
+        Weights in lam * [w_min, w_max], in the kind of `confidence`; an array for a sequence.
     """
+    if not isinstance(confidence, torch.Tensor | np.ndarray | float | int):
+        confidence = np.asarray(confidence, dtype=np.float64)
     return lam * (w_min + (1 - confidence) * (w_max - w_min))  # eq. 10
 
 
@@ -71,10 +74,11 @@ def denoising_loss(noise: Array, predicted_noise: Array) -> Array:
     Raises:
         ValueError: two shapes.
     """
-    if noise.shape != predicted_noise.shape:
-        shapes = tuple(noise.shape), tuple(predicted_noise.shape)
+    mixed_in, predicted = to_tensor(noise), to_tensor(predicted_noise)
+    if mixed_in.shape != predicted.shape:
+        shapes = tuple(mixed_in.shape), tuple(predicted.shape)
         raise ValueError(f"Noise has shape {shapes[0]}, but the prediction {shapes[1]}.")
-    error = to_tensor(noise) - to_tensor(predicted_noise)
+    error = mixed_in - predicted
     return from_tensor(error.square().flatten(1).sum(dim=1), predicted_noise)  # eq. 3
 
 
@@ -92,14 +96,12 @@ def label_loss(logits: Array, soft_labels: Array, temperature: float = 1.5) -> A
     Raises:
         ValueError: two shapes, a temperature that is not above 0.
     """
-    if logits.shape != soft_labels.shape:
-        raise ValueError(
-            f"Logits have shape {tuple(logits.shape)}, but soft labels {tuple(soft_labels.shape)}."
-        )
+    scores, target = to_tensor(logits), to_tensor(soft_labels)
+    if scores.shape != target.shape:
+        raise ValueError(f"Logits have shape {tuple(scores.shape)}, but soft labels {tuple(target.shape)}.")
     if not temperature > 0:
         raise ValueError(f"The temperature is {temperature}, but it must be above 0.")
-    target = to_tensor(soft_labels)
-    log_predicted = torch.log_softmax(to_tensor(logits) / temperature, dim=1)
+    log_predicted = torch.log_softmax(scores / temperature, dim=1)
     return from_tensor((torch.xlogy(target, target) - target * log_predicted).sum(dim=1), logits)
 
 
