@@ -12,7 +12,10 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from psr_studio.models.memory import MicroBatches
 from psr_studio.models.weights import open_pretrained
+
+PIXELS_AT_ONCE = 2**20  # decoded together: 16 pictures of 256 px, whose activations fill a cache or 1 GiB
 
 
 class Codec(nn.Module):
@@ -34,6 +37,7 @@ class Codec(nn.Module):
         if isinstance(vae.config.sample_size, int) and vae.config.sample_size >= max(height, width):
             self.size = vae.config.sample_size
         self.latent_shape = (vae.config.latent_channels, self.size // factor, self.size // factor)
+        self.memory = MicroBatches("decoding", max(1, PIXELS_AT_ONCE // self.size**2))
 
     @classmethod
     def from_folder(
@@ -44,7 +48,12 @@ class Codec(nn.Module):
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name.
         """
-        return cls(open_pretrained(AutoencoderKL, folder), image_shape).to(device)
+        codec = cls(open_pretrained(AutoencoderKL, folder), image_shape).to(device)
+        if next(
+            codec.parameters()
+        ).is_cuda:  # convolutions are faster so there; on a CPU it makes no difference
+            codec.vae.to(memory_format=torch.channels_last)
+        return codec
 
     @property
     def scale(self) -> float:
@@ -68,17 +77,27 @@ class Codec(nn.Module):
         return full[..., top : full.shape[-2] - bottom, left : full.shape[-1] - right]
 
     @torch.no_grad()
-    def decode_uint8(self, latents: Tensor, batch_size: int = 64) -> np.ndarray:
-        """Latents (N, c, h, w) on any device -> images at rest, uint8 (N, H, W, ch)."""
+    def decode_uint8(self, latents: Tensor) -> np.ndarray:
+        """Latents (N, c, h, w) on any device -> images at rest, uint8 (N, H, W, ch); bfloat16 on a GPU."""
+        if not len(latents):
+            return np.zeros((0, *self.image_shape), np.uint8)
         device = next(self.parameters()).device
-        chunks = [to_uint8(self.decode(part.to(device))) for part in latents.split(batch_size)]
-        return np.concatenate(chunks) if chunks else np.zeros((0, *self.image_shape), np.uint8)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            (levels,) = self.memory.map(
+                lambda part: (_levels(self.decode(part)),), latents.to(device, non_blocking=True)
+            )
+        return levels.cpu().numpy()
+
+
+def _levels(images: Tensor) -> Tensor:
+    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch) on their device."""
+    levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous()
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch), rounded to the nearest level."""
-    levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
+    return _levels(images).cpu().numpy()
 
 
 def from_uint8(images: np.ndarray) -> Tensor:

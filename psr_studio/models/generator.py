@@ -149,7 +149,8 @@ class Generator:
     def _predict(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
         """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
         network, given = self.network, z.to(self.transformer.dtype)
-        return self.memory.map(lambda part, rows: network(part, table[rows]), given, which).float()
+        (output,) = self.memory.map(lambda part, rows: (network(part, table[rows]),), given, which)
+        return output.float()
 
     def _guided(self, z: Tensor, table: Tensor, which: Tensor, how: Sampling) -> Tensor:
         """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""

@@ -28,7 +28,7 @@ class MicroBatches:
         self.work, self.size = work, size
         self._unsaid = ""
 
-    def map(self, function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    def map(self, function: Callable[..., tuple[Tensor, ...]], *rows: Tensor) -> tuple[Tensor, ...]:
         """The results of `function` over chunks of equal rows of the tensors, joined; the function must be pure.
 
         Raises:
@@ -43,9 +43,11 @@ class MicroBatches:
                 continue
             done.append(found)
             start += size
-        return done[0] if len(done) == 1 else torch.cat(done)
+        return done[0] if len(done) == 1 else tuple(torch.cat(parts) for parts in zip(*done, strict=True))
 
-    def _try(self, function: Callable[..., Tensor], rows: list[Tensor], size: int) -> Tensor | None:
+    def _try(
+        self, function: Callable[..., tuple[Tensor, ...]], rows: list[Tensor], size: int
+    ) -> tuple[Tensor, ...] | None:
         try:
             return function(*rows)
         except (RuntimeError, MemoryError) as err:

@@ -108,6 +108,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         new = sum(len(record.picks[c]) for c in wanted if c in missing)
         for share, loss, step, previews in work.refine(wanted):
             words = f"Step {step} of {recipe.refine.n_steps}, {new} latents, mean loss {loss:.4g}."
+            words = " ".join(filter(None, (words, work.nets.said())))
             now = units_done(done, new, share)
             yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
         written = 0

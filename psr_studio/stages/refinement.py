@@ -6,7 +6,8 @@ Shape letters: n latents, (c, h, w) one latent, C classes, L steps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,17 +23,26 @@ from psr_studio.method.refinement import (
 )
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator
+from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
 from psr_studio.recipe import RefineRecipe
+
+LABEL_ROWS = 32  # latents at once through decoder and teacher, which keep six times what the denoiser keeps
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Frozen, in eval mode, in float32."""
+    """Frozen, in eval mode, in float32, with what each of the two passes computes at once."""
 
     generator: Generator
     codec: Codec
     teacher: Teacher
+    denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
+    labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return " ".join(filter(None, (self.denoising.said(), self.labels.said(), self.codec.memory.said())))
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,9 @@ def refine_batch(
     """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
 
     The losses of the latents are summed, so the gradient of each is that of its own loss and the result does
-    not depend on the batch but for rounding. Timestep and noise of each latent come from its own generator,
-    drawn on the CPU, in the order of the steps.
+    not depend on the batch but for rounding. The two terms of eq. 9 add, and so do their gradients: each has a
+    pass of its own, in micro-batches that suit its memory. Timestep and noise of each latent come from its own
+    generator, drawn on the CPU, in the order of the steps.
     """
     device = nets.generator.device
     alphas = nets.generator.alphas_cumprod
@@ -74,17 +85,37 @@ def refine_batch(
     optimizer = _optimizer(how, latents)
     for step in range(1, how.n_steps + 1):
         t, noise = _draw(generators, nets.generator.n_train_steps, tuple(latents.shape[1:]))
-        noisy = q_sample(latents, noise.to(device), alphas[t].to(device))
-        denoising = denoising_loss(noise.to(device), nets.generator.denoise(noisy, t.to(device), classes))
-        label = None
+        z = latents.detach()
+        kept = alphas[t].to(device)
+        given = z, noise.to(device, non_blocking=True), kept, t.to(device), classes
+        losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
         if kl_is_active(step, how.n_steps, how.kl_steps):
-            logits, _ = nets.teacher(nets.codec.decode(latents))
-            label = label_loss(logits, labels, temperature)
-        losses = refinement_loss(denoising, weights, label)  # eq. 9
-        optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()
+            label, pull = nets.labels.map(partial(_label_pass, nets, temperature), z, labels, weights)
+            losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
+        latents.grad = gradient
         optimizer.step()
-        yield step, latents.detach(), losses.detach()
+        yield step, latents.detach(), losses
+
+
+def _denoising_pass(
+    nets: Networks, z: Tensor, noise: Tensor, kept: Tensor, t: Tensor, classes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """L_LDM (n,) of some latents and its gradient (n, c, h, w)."""
+    with torch.enable_grad():
+        z = z.requires_grad_(True)
+        losses = denoising_loss(noise, nets.generator.denoise(q_sample(z, noise, kept), t, classes))
+        return losses.detach(), torch.autograd.grad(losses.sum(), z)[0]
+
+
+def _label_pass(
+    nets: Networks, temperature: float, z: Tensor, labels: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher."""
+    with torch.enable_grad():
+        z = z.requires_grad_(True)
+        logits, _ = nets.teacher(nets.codec.decode(z))
+        losses = label_loss(logits, labels, temperature)
+        return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
 
 
 def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
