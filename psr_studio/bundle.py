@@ -25,11 +25,15 @@ from psr_studio.errors import ModelError, did_you_mean
 from psr_studio.resources import resource_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Generator
     from psr_studio.models.teacher import Teacher
+    from psr_studio.progress import Progress
+    from psr_studio.sources import Source
 
 INDEX = "bundle.toml"
 DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
@@ -125,6 +129,21 @@ class Bundle:
     def guided_channels(self) -> int | None:
         """How many leading latent channels the guidance acts on in its papers' code; None for all."""
         return self.index.get("guided_channels")
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """What it needs from elsewhere, by part; nothing where everything ships with PSR Studio."""
+        return {}
+
+    def missing_parts(self) -> list[Source]:
+        """The sources that are not on this machine."""
+        return []
+
+    def download(self) -> Iterator[Progress]:
+        """Fetch the missing sources that the Hugging Face hub has; see `sources.download`."""
+        from psr_studio.sources import download
+
+        return download(self.missing_parts())
 
     @property
     def files(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.devices import in_words, pick_device
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.stages.importing import recover as recover_import
 from psr_studio.workspace import Workspace
 
 DEFAULT_PRESET = "fashion-mnist"
@@ -36,6 +37,7 @@ class OpenWorkspace:
             pick_device(values["device"])
         self.workspace = Workspace.open(root)
         try:
+            recover_import(root)
             saved = self.workspace.recipe if given is None else None
             self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
             self._bundle: tuple[str, Bundle] | None = None

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from psr_studio.curating import CURATE_KEYS, Curating
 from psr_studio.ledger import TrialRecord
 from psr_studio.progress import Progress
 from psr_studio.records import SelectionRecord
-from psr_studio.stages import correlation, evaluate, export, pool, refine, score, select, tune
+from psr_studio.stages import correlation, evaluate, export, importing, pool, refine, score, select, tune
 from psr_studio.stages.evaluate import Row
 from psr_studio.stages.export import Summary
 from psr_studio.workspace import Pool, Refined, Scores, StageStatus
@@ -122,6 +123,22 @@ class Studio(Curating):
             stage: module.status(self.workspace, self.recipe, self.bundle)  # type: ignore[attr-defined]
             for stage, module in zip(STAGES, modules, strict=True)
         }
+
+    # Around the pipeline
+
+    def import_pool(self, path: str | Path, **options: Any) -> Iterator[Progress]:
+        """Make pictures from elsewhere the pool, whole or not at all; `options` as `stages.importing.Options`."""
+        yield from importing.run(self.workspace, self.recipe, self.bundle, path, **options)
+        self.set(importing.settings_after(self.workspace, self.recipe, self.bundle))
+
+    def download_weights(self) -> Iterator[Progress]:
+        """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""
+        return self.bundle.download()
+
+    @property
+    def chores(self) -> dict[str, Callable[..., Iterator[Progress]]]:
+        """What a job worker may do beside the steps."""
+        return {importing.STAGE: self.import_pool, "weights": self.download_weights}
 
     # Results
 

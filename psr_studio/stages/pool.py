@@ -14,6 +14,7 @@ from psr_studio.devices import candidate_seed, pick_device, pick_dtype
 from psr_studio.errors import ModelError, RecipeError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
+from psr_studio.stages import importing
 from psr_studio.stages.batches import Stopwatch, plan_groups, spans, units_done
 from psr_studio.workspace import PoolPart, StageStatus, Workspace, candidate_id, stable_hash
 
@@ -113,7 +114,9 @@ def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
-    """Whether the pool is there, whole, and was made by this recipe."""
+    """Whether the pool is there, whole, and was made by this recipe; an imported one only needs to be whole."""
+    if (imported := importing.manifest(ws)) is not None:
+        return importing.status(ws, bundle, imported)
     found = ws.compare(expected(ws, recipe, bundle), "pool parts")
     if damaged := ws.pool().broken:
         return StageStatus("partial", f"{found.reason} {damaged[0].reason}")
@@ -134,6 +137,9 @@ def run(
     Raises:
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
     """
+    if (imported := importing.manifest(ws)) is not None:
+        yield importing.nothing_to_generate(imported)
+        return
     clock = Stopwatch(started=False)
     parts = [part for part in plan(recipe, bundle) if only is None or part.class_id in only]
     damaged = {broken.path for broken in ws.pool().broken}
