@@ -146,7 +146,7 @@ export class Inspector {
       { class: 'psr-facts' },
       rows.map(([name, value, extra]) => [
         h('dt', {}, name),
-        h('dd', { title: String(value) }, String(value), extra),
+        h('dd', { title: String(value), class: extra && 'is-long' }, h('span', {}, String(value)), extra),
       ]),
     );
   }

@@ -3,7 +3,7 @@
 import { button, clamp, h } from './dom.js';
 import { recall, remember } from './kept.js';
 
-const LEAST_PX = 190;
+const LEAST_PX = 250; // what the grid's controls need
 const KEY_PX = 32;
 const SHARES = { map: 55, grid: 27, inspector: 18 };
 

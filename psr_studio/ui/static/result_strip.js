@@ -5,7 +5,9 @@ import { button, count, fill, fixed, fitRow, h, plural } from './dom.js';
 import { makeSelection } from './selection.js';
 
 const THUMB = 28;
-const MAX_THUMBS = 24;
+const STEP = 36; // a thumbnail with its frame and gap
+const REST_PX = 52; // "… 1,234" behind a list that is cut
+const MAX_THUMBS = 40;
 const SIGNALS = { reliability: 'rel', entropy: 'ent', difficulty: 'diff', diversity: 'div' };
 
 export class ResultStrip {
@@ -50,14 +52,15 @@ export class ResultStrip {
     if (notice) return this.showNotice(notice);
     if (phase !== 'ready') return fill(this.text) && fill(this.thumbs) && fill(this.side);
     if (news) return this.showNews(news);
-    this.showDiff();
     this.showSide();
+    this.showDiff();
     return this.fit();
   }
 
-  /** The thumbnails shrink first; then the timing goes, which is only for the curious. */
+  /** As many thumbnails as there is room for; the timing goes first, it is only for the curious. */
   fit() {
     fitRow(this.node);
+    if (!this.store.data.notice && !this.store.data.news) this.showThumbs();
   }
 
   showRevert() {
@@ -104,7 +107,7 @@ export class ResultStrip {
         ? `${count(picks.total)} picked. Move a slider to see what comes and goes.`
         : 'Selecting …';
       fill(this.text, first);
-      return fill(this.thumbs);
+      return;
     }
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
@@ -114,10 +117,17 @@ export class ResultStrip {
       this.change(dropped, 'minus', '−', 'dropped'),
     ];
     fill(this.text, same ? 'Same picks as before' : changes, this.ms);
+  }
+
+  showThumbs() {
+    const { added = [], dropped = [] } = this.store.data.diff ?? {};
+    const places = (px) => Math.max(0, Math.min(MAX_THUMBS, Math.floor(px / STEP)));
+    const width = this.thumbs.clientWidth;
+    const fits = added.length + dropped.length <= places(width);
     // Room is shared by both sides, so that a long list of gains does not hide the losses.
-    const half = MAX_THUMBS / 2;
+    const half = fits ? places(width) : Math.floor(places(width - 2 * REST_PX) / 2);
     const spare = (other) => Math.max(0, half - other.length);
-    return fill(
+    fill(
       this.thumbs,
       this.thumbList(added, half + spare(dropped), 'added'),
       this.thumbList(dropped, half + spare(added), 'dropped'),
@@ -143,6 +153,7 @@ export class ResultStrip {
     const { timing } = this.store.data;
     this.ms.textContent = timing ? ` · ${Math.round(timing.drawn)} ms` : '';
     this.ms.title = timing ? `Release to drawn. On the server: ${fixed(timing.server, 1)} ms.` : '';
+    this.fit();
   }
 
   thumbList(positions, limit, kind) {

@@ -33,7 +33,8 @@ export function createSelectionBar(store, actions) {
 
   function refresh() {
     const n = store.data.selection?.count ?? 0;
-    number.replaceChildren(n ? h('b', {}, count(n)) : '', n ? ' selected' : 'None selected');
+    const words = n ? h('span', { class: 'psr-shy-text' }, ' selected') : 'None selected';
+    number.replaceChildren(n ? h('b', {}, count(n)) : '', words);
     for (const item of buttons) {
       item.disabled = !n;
       const name = item.querySelector('.psr-btn-text').textContent;
