@@ -28,6 +28,7 @@ from psr_studio.records import SelectionRecord
 from psr_studio.stages import correlation, evaluate, export, importing, pool, refine, score, select, tune
 from psr_studio.stages.evaluate import Row
 from psr_studio.stages.export import Summary
+from psr_studio.stages.saved import as_presets
 from psr_studio.workspace import Pool, Refined, Scores, StageStatus
 
 STAGES = ("pool", "score", "select", "refine", "evaluate", "export")
@@ -199,7 +200,7 @@ class Studio(Curating):
         rules, shown = self.curate_rules(), self.curate_settings()
         return {
             key: value
-            for key, value in trial.settings.items()
+            for key, value in as_presets(trial.settings).items()
             if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
         }
 

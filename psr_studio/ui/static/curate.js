@@ -248,9 +248,11 @@ class Workbench {
     const marks = [info.pinned, info.vetoed].map((list) => [...list].sort().join());
     const shown = [this.store.data.pinned, this.store.data.vetoed].map((set) => [...set].sort().join());
     const same = sameWeights(weights, info.weights) && ipc === info.ipc && temperature === info.temperature;
-    if (same && marks.join('|') === shown.join('|')) return;
+    const sameRules = JSON.stringify(info.settings) === JSON.stringify(this.store.data.settings);
+    if (same && sameRules && marks.join('|') === shown.join('|')) return;
     const { weights: w, ipc: k, temperature: tau } = info;
-    this.store.set({ weights: w, ipc: k, temperature: tau, follow: followsPreset(info) });
+    const lab = labState(info, this.store.data);
+    this.store.set({ weights: w, ipc: k, temperature: tau, follow: followsPreset(info), ...lab });
     this.actions.select();
   }
 
