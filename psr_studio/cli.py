@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio import __version__
+from psr_studio import __version__, cli_models
 from psr_studio.console import ProgressLine, error_text
 from psr_studio.errors import StudioError
 from psr_studio.recipe import describe, load_recipe, parse_assignment, presets, to_toml
@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     _doctor_flags(_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor))
     _preset_flags(_command(commands, "presets", "List the presets, or show one with all settings.", _presets))
     _train_flags(_command(commands, "train-bundle", "Train an embedded bundle from its data.", _train_bundle))
+    cli_models.add_commands(commands, _command, _workspace_flags, _open)
     return parser
 
 
@@ -105,6 +106,7 @@ def _workspace_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("--download", action="store_true", help="first fetch weights that are not on this machine")
 
 
 def _tune_flags(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +160,14 @@ def _open(args: argparse.Namespace) -> Studio:
     values = dict(parse_assignment(text) for text in args.assignments)
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
-    return Studio(args.workspace, args.preset, **values)
+    studio = Studio(args.workspace, args.preset, **values)
+    if args.download:
+        try:
+            cli_models.download(studio, args.quiet)
+        except BaseException:
+            studio.close()
+            raise
+    return studio
 
 
 def _consume(studio: Studio, stage: str, line: ProgressLine) -> None:

@@ -9,7 +9,15 @@ from typing import TextIO
 from psr_studio.errors import StudioError
 from psr_studio.progress import Progress
 
-UNITS = {"pool": "images", "score": "images", "tune": "trials", "refine": "images", "evaluate": "epochs"}
+UNITS = {
+    "pool": "images",
+    "score": "images",
+    "tune": "trials",
+    "refine": "images",
+    "evaluate": "epochs",
+    "import": "images",
+    "weights": "MiB",
+}
 BAR = 20
 REDRAW_SECONDS = 0.1
 SPARSE_SECONDS = 10.0

@@ -13,7 +13,9 @@ from pathlib import Path
 from psr_studio import __version__
 from psr_studio.bundle import bundles, load_bundle
 from psr_studio.errors import StudioError
+from psr_studio.external import external_bundles, missing, size_words
 from psr_studio.recipe import load_recipe, presets
+from psr_studio.sources import locate
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")
@@ -48,6 +50,7 @@ def examine(workspace: Path) -> list[Finding]:
         _device(),
         *_presets(),
         *_bundles(),
+        *_weights(),
         _disk(workspace),
     ]
 
@@ -143,6 +146,23 @@ def _bundle(name: str) -> Finding:
         return Finding(label, problems[0] + more, fix)
     size = sum((bundle.path / file).stat().st_size for file in bundle.files) / 2**20
     return Finding(label, f"{len(bundle.files)} files, {size:.1f} MiB, each as its SHA-256 says")
+
+
+def _weights() -> list[Finding]:
+    """What the presets of the papers' real setting need from elsewhere, once each; none of it is needed here."""
+    found: dict[tuple[str, str], Finding] = {}
+    try:
+        for name in external_bundles():
+            bundle = load_bundle(name)
+            for source in bundle.sources.values():
+                label = f"Weights {source.name}" if source.name else "Real images of ImageNet"
+                folder = locate(source)
+                where = f"in {folder}" if folder else f"not here ({size_words(source.size)}, {source.licence})"
+                fix = "" if folder else missing(name, source).fix
+                found.setdefault((source.part, source.name), Finding(label, where, fix, needed=False))
+    except StudioError as err:
+        return [Finding("Weights", err.problem, err.fix, needed=False)]
+    return list(found.values())
 
 
 def _disk(workspace: Path) -> Finding:
