@@ -116,20 +116,23 @@ def _digest(path: Path) -> str:
 def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator[Progress]:
     """Fetch what is missing from the Hugging Face hub into its cache; what is there already is not fetched again.
 
-    Yields the bytes done about once a second. A download that is interrupted goes on where it stopped.
+    Yields the MiB done about once a second. A download that is interrupted goes on where it stopped.
 
     Raises:
         ModelError: no such repository, no network, or a repository that holds only a pickle.
     """
     for source in [s for s in sources if s.is_hub_id and locate(s) is None]:
         names, total = _listed(source, endpoint)
+        total = -(-total // 2**20)
         yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
         failed: list[Exception] = []
         fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
         fetching.start()
         while fetching.is_alive():
             fetching.join(POLL_SECONDS)
-            yield Progress(STAGE, min(_bytes_of(source), total), total, f"Downloading {source.name}.")
+            yield Progress(
+                STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}."
+            )
         if failed:
             raise _unreachable(source, failed[0]) from failed[0]
         if locate(source) is None:

@@ -1,0 +1,374 @@
+"""Pools from elsewhere: the same pictures come in, whole or not at all, and nothing harmful gets through."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
+
+from psr_studio.bundle import load_bundle
+from psr_studio.errors import StudioError, WorkspaceError
+from psr_studio.pictures import PictureError, read_picture
+from psr_studio.stages import importing
+from psr_studio.stages.import_classes import match_classes
+from psr_studio.stages.import_sources import PoolImportError, open_source
+from psr_studio.studio import Studio
+
+FOLDERS = ("boot", "t_shirt TOP", "02_dress")  # names as people write them
+PHOTOGRAPHS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "imagenette-sample"
+
+
+def png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def picture(seed: int, size: int = SIZE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size), np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three classes of four pictures, already of the bundle's shape."""
+    for c, name in enumerate(FOLDERS):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(4):
+            (tmp_path / "set" / name / f"{i}.png").write_bytes(png(picture(10 * c + i)))
+    (tmp_path / "set" / "README.md").write_text("not a picture")
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def empty(tmp_path, tiny_bundle):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+        yield studio
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as packed:
+        for path in sorted(folder.rglob("*")):
+            packed.write(path, path.relative_to(folder.parent))
+    return target
+
+
+def refused(studio, path, **options) -> StudioError:
+    with pytest.raises(StudioError) as err:
+        finish(studio.import_pool(path, **options))
+    root = studio.workspace.root
+    assert not (root / importing.STAGING).exists() and not (root / importing.ASIDE).exists()
+    return err.value
+
+
+def test_a_folder_becomes_the_pool_pixel_by_pixel(empty, folder):
+    events = finish(empty.import_pool(folder))
+    pool = empty.pool
+    assert list(pool.counts) == [4, 4, 4]
+    for c in range(3):
+        for i in range(4):
+            assert np.array_equal(pool.images_at([4 * c + i])[0, ..., 0], picture(10 * c + i))
+    assert events[-1].part_done and 'Imported 12 pictures of 3 classes from "set".' in events[-1].message
+    assert pool.settings["latents"] == "encoded" and pool.settings["imported_from"] == "set"
+    assert pool.latents.shape[0] == 12 and np.isfinite(pool.latents).all()
+    listed = (empty.workspace.root / "pool" / importing.FILES).read_text().splitlines()
+    assert listed[1] == "0,boot/0.png" and len(listed) == 13
+
+
+def test_latents_are_those_of_the_encoder(empty, folder):
+    import torch
+
+    from psr_studio.models.codec import from_uint8
+
+    finish(empty.import_pool(folder))
+    codec = empty.bundle.codec(torch.device("cpu"))
+    with torch.no_grad():
+        expected = codec.encode(from_uint8(empty.pool.images_at(range(12)))).numpy()
+    assert np.allclose(empty.pool.latents, expected, atol=1e-5)
+
+
+def test_every_step_runs_on_an_imported_pool(empty, folder):
+    finish(empty.import_pool(folder))
+    assert empty.status()["pool"].state == "fresh" and 'Imported from "set"' in empty.status()["pool"].reason
+    [only] = finish(empty.generate())
+    assert "imported" in only.message and len(empty.pool) == 12
+    for step in (empty.score, empty.select, empty.refine, empty.evaluate, empty.export):
+        finish(step())
+    assert {state.state for state in empty.status().values()} == {"fresh"}
+    card = (empty.workspace.root / "exports" / "set" / "README.md").read_text()
+    assert "imported_from" in card and "encoded" in card
+
+
+def test_the_same_source_gives_the_same_bytes(empty, folder, tmp_path, tiny_bundle):
+    finish(empty.import_pool(folder))
+    with Studio(tmp_path / "again", tiny_recipe(tiny_bundle)) as other:
+        finish(other.import_pool(zipped(folder, tmp_path / "set.zip")))
+        for name in json.loads((empty.workspace.root / "pool" / importing.MANIFEST).read_text())["parts"]:
+            first, second = (s.workspace.root / "pool" / name for s in (empty, other))
+            pixels = [
+                pq.read_table(p, columns=["image", "latent", "seed"]).to_pylist() for p in (first, second)
+            ]
+            assert pixels[0] == pixels[1]
+
+
+def test_a_smaller_import_moves_the_settings_with_it(empty, folder):
+    shutil.rmtree(folder / "boot")
+    finish(empty.import_pool(folder, limit=1))
+    recipe = empty.recipe
+    assert (recipe.pool.pool_size, recipe.pool.classes, recipe.select.ipc) == (1, (1, 2), 1)
+
+
+def test_an_existing_pool_is_given_up_only_when_asked(tmp_path, tiny_bundle, folder):
+    with full_studio(tmp_path / "ws", tiny_bundle) as studio:
+        before = studio.pool.content_hash()
+        err = refused(studio, folder)
+        assert "already holds a pool of 18 candidates" in err.problem and "--replace" in err.fix
+        assert studio.pool.content_hash() == before
+        (folder / "boot" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+        assert "broken.png" in refused(studio, folder, replace=True).problem
+        assert studio.pool.content_hash() == before and studio.status()["score"].state == "fresh"
+        finish(studio.import_pool(folder, replace=True, skip_broken=True))
+        assert len(studio.pool) == 12 and studio.status()["score"].state != "fresh"
+
+
+def test_stopping_in_the_middle_leaves_no_trace(empty, folder):
+    events = empty.import_pool(folder)
+    next(events), next(events)
+    events.close()
+    assert len(empty.pool) == 0 and not (empty.workspace.root / importing.STAGING).exists()
+
+
+@pytest.mark.parametrize("new_is_there", [False, True])
+def test_a_killed_import_is_finished_or_undone(tmp_path, tiny_bundle, new_is_there):
+    with full_studio(tmp_path / "ws", tiny_bundle) as studio:
+        before = studio.pool.content_hash()
+    root = tmp_path / "ws"
+    os.replace(root / "pool", root / importing.ASIDE)
+    if new_is_there:
+        shutil.copytree(root / importing.ASIDE, root / "pool")
+    with Studio(root, tiny_recipe(tiny_bundle)) as studio:
+        assert studio.pool.content_hash() == before
+        assert not (root / importing.ASIDE).exists()
+
+
+# Other sources
+
+
+def test_a_parquet_data_set(empty, tmp_path):
+    rows = [{"bytes": png(picture(i)), "path": None} for i in range(6)]
+    features = {"image": {"_type": "Image"}, "label": {"names": ["dress", "boot"], "_type": "ClassLabel"}}
+    table = pa.table({"image": rows, "label": [0, 1, 0, 1, 0, 1]}).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    for split in ("train", "test"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / "data" / f"{split}-00000-of-00001.parquet")
+    err = refused(empty, tmp_path / "data")
+    assert "holds 2 splits: test, train" in err.problem and "--split" in err.fix
+    assert 'Did you mean "train"?' in refused(empty, tmp_path / "data", split="trian").fix
+    finish(empty.import_pool(tmp_path / "data", split="train"))
+    assert list(empty.pool.counts) == [3, 0, 3]  # boot, T-shirt/top, dress
+    assert np.array_equal(empty.pool.images_at([0])[0, ..., 0], picture(1))
+
+
+def test_a_data_set_as_the_library_saves_it(empty, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the package datasets is not installed")
+    features = datasets.Features(
+        {"img": datasets.Image(), "label": datasets.ClassLabel(names=list(CLASS_NAMES))}
+    )
+    rows = {"img": [Image.fromarray(picture(i)) for i in range(6)], "label": [0, 1, 2, 0, 1, 2]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "saved"))
+    finish(empty.import_pool(tmp_path / "saved"))
+    assert list(empty.pool.counts) == [2, 2, 2]
+    assert np.array_equal(empty.pool.images_at([1])[0, ..., 0], picture(3))
+
+
+def test_another_workspace_keeps_its_latents_and_seeds(empty, scored_workspace):
+    finish(empty.import_pool(scored_workspace))
+    theirs = load_bundle(empty.recipe.bundle)
+    source = open_source(scored_workspace)
+    assert source.settings["generator"] == theirs.identity("generator")
+    assert empty.pool.settings["latents"] == "generated" and empty.pool.settings["sampler"] == "ddpm"
+    assert np.array_equal(empty.pool.latents, source.pool.latents)
+    assert np.array_equal(empty.pool.seeds, source.pool.seeds)
+    assert np.array_equal(empty.pool.images, source.pool.images)
+
+
+def test_an_export_comes_back_in(empty, scored_workspace, tmp_path, tiny_bundle):
+    shutil.copytree(scored_workspace, tmp_path / "made")
+    with Studio(tmp_path / "made", tiny_recipe(tiny_bundle)) as made:
+        finish(made.export(refined=False))
+    finish(empty.import_pool(tmp_path / "made" / "exports" / "set.zip"))
+    assert list(empty.pool.counts) == [2, 2, 2]
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="no photographs beside the checkout")
+def test_real_photographs_in_the_papers_label_order(tmp_path):
+    with Studio(tmp_path / "ws", "tiny-dit", bundle=str(photograph_bundle(tmp_path))) as studio:
+        err = refused(studio, PHOTOGRAPHS)
+        assert "sets of class folders" in err.problem
+        finish(studio.import_pool(PHOTOGRAPHS / "train", limit=2))
+        assert len(studio.pool) == 20 and studio.pool.image_shape == (64, 64, 3)
+        source = open_source(PHOTOGRAPHS, "train")
+        first = next(iter(source))
+        assert first.label == "n01440764"  # tench, label 0
+        assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.data, (64, 64, 3)))
+
+
+def photograph_bundle(tmp_path: Path) -> Path:
+    """imagenette at 64 px with the codec of tiny-dit, as a description of its own."""
+    from psr_studio.models.tiny_dit import build_autoencoder
+
+    build_autoencoder().save_pretrained(tmp_path / "vae")
+    text = Path(load_bundle("imagenette-dit").path).read_text()
+    text = text.replace("[256, 256, 3]", "[64, 64, 3]").replace(
+        '"stabilityai/sd-vae-ft-mse"', f'"{tmp_path / "vae"}"'
+    )
+    (tmp_path / "small.toml").write_text(text)
+    return tmp_path / "small.toml"
+
+
+# What is refused
+
+
+def test_classes_are_matched_as_people_write_them():
+    names, ids, rows = ("Shih-Tzu", "golden retriever"), ("n02086240", "n02099601"), (155, 207)
+    for labels in (["shih tzu", "Golden_Retriever"], list(ids), ["00000", "00001"], ["155", "207"],
+                   ["00_Shih-Tzu", "01_golden-retriever"], ["Shih-Tzu, dog", "golden retriever"]):  # fmt: skip
+        assert list(match_classes(labels, names, ids, rows).values()) == [0, 1]
+    assert match_classes(["1", "0"], names, ids, rows) == {"1": 1, "0": 0}
+
+
+def test_a_wrong_class_name_is_named_with_the_nearest(empty, folder):
+    (folder / "boot").rename(folder / "boat")
+    err = refused(empty, folder)
+    assert '"boat" in "set" is no class of the task, which has 3: boot, T-shirt/top, dress' in err.problem
+    assert err.fix.startswith('Did you mean "boot"? Rename the folder')
+    finish(empty.import_pool(folder, skip_unknown=True))
+    assert list(empty.pool.counts) == [0, 4, 4]
+
+
+def test_two_folders_of_one_class_are_refused(empty, folder):
+    (folder / "Boot").mkdir()
+    (folder / "Boot" / "x.png").write_bytes(png(picture(0)))
+    assert 'both stand for the class "boot"' in refused(empty, folder).problem
+
+
+def test_pictures_outside_class_folders_are_refused(empty, folder):
+    (folder / "loose.png").write_bytes(png(picture(0)))
+    assert '"loose.png" outside the class folders' in refused(empty, folder).problem
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert "holds no pictures" in refused(empty, folder).problem
+    assert "There is nothing at" in refused(empty, folder / "x").problem
+
+
+def test_links_are_refused(empty, folder, tmp_path):
+    (tmp_path / "secret.png").write_bytes(png(picture(0)))
+    (folder / "boot" / "link.png").symlink_to(tmp_path / "secret.png")
+    err = refused(empty, folder)
+    assert "is a link" in err.problem and "cp -rL" in err.fix
+
+
+def test_broken_and_huge_pictures_are_named(empty, folder):
+    (folder / "boot" / "0.png").write_bytes(png(picture(0))[:60])
+    err = refused(empty, folder)
+    assert '"boot/0.png" in "set" cannot be used' in err.problem and "--skip-broken" in err.fix
+    for size, words in (((9000, 9000), "it has 9000 x 9000 pixels, more"), ((60_000, 20_000), "it has more")):
+        Image.new("1", size).save(folder / "boot" / "0.png")
+        assert f"{words} than 64 million" in refused(empty, folder).problem
+    (folder / "boot" / "0.png").write_bytes(b"<svg/>")
+    assert "it is none of PNG, JPEG" in refused(empty, folder).problem
+
+
+def entry(name: str, mode: int = 0) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name)
+    made.external_attr = mode << 16
+    return made
+
+
+@pytest.mark.parametrize(
+    ("info", "data", "words"),
+    [
+        (entry("../../outside/boot/0.png"), b"x", "a path that leads out of it"),
+        (entry("/etc/boot/0.png"), b"x", "a path that leads out of it"),
+        (entry("C:\\boot\\0.png"), b"x", "a path that leads out of it"),
+        (entry("set/boot/0.png", stat.S_IFLNK | 0o777), b"/etc/passwd", "a link"),
+        (entry("set/boot/0.png"), bytes(50 * 2**20), "unpacks to more than 100 times its size"),
+    ],
+)
+def test_a_zip_made_to_harm_is_refused_before_anything_is_read(empty, tmp_path, info, data, words):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        info.compress_type = zipfile.ZIP_DEFLATED
+        packed.writestr(info, data)
+    err = refused(empty, tmp_path / "bad.zip")
+    assert words in err.problem and "Nothing was unpacked" in err.fix
+
+
+def test_a_damaged_zip_and_a_foreign_file(empty, folder, tmp_path):
+    made = zipped(folder, tmp_path / "set.zip")
+    data = bytearray(made.read_bytes())
+    data[60:90] = b"\0" * 30
+    made.write_bytes(data)
+    assert "set.zip" in refused(empty, made).problem
+    (tmp_path / "set.txt").write_text("text")
+    assert "is no folder, zip, Parquet or Arrow file" in refused(empty, tmp_path / "set.txt").problem
+    (tmp_path / "set.parquet").write_bytes(b"PAR1 cut off")
+    assert "is damaged" in refused(empty, tmp_path / "set.parquet").problem
+
+
+def test_a_full_disk_leaves_the_pool(tmp_path, tiny_bundle, folder, monkeypatch):
+    import errno
+
+    from psr_studio.storage import atomic
+
+    with full_studio(tmp_path / "ws", tiny_bundle) as studio:
+        before = studio.pool.content_hash()
+
+        def full(fd: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(atomic.os, "fsync", full)
+        with pytest.raises(WorkspaceError, match="The disk is full"):
+            finish(studio.import_pool(folder, replace=True))
+        monkeypatch.undo()
+        assert studio.pool.content_hash() == before
+
+
+# Pictures
+
+
+def test_a_picture_is_covered_and_cut_around_its_centre():
+    wide = np.zeros((40, 120, 3), np.uint8)
+    wide[:, 40:80] = 255
+    fitted = read_picture(png(wide), (20, 20, 3))
+    assert fitted.shape == (20, 20, 3) and fitted[:, 2:-2].min() == 255
+
+
+def test_colour_transparency_and_orientation():
+    clear = np.zeros((8, 8, 4), np.uint8)
+    assert (read_picture(png(clear), (8, 8, 3)) == 255).all()
+    assert read_picture(png(np.full((8, 8, 3), 7, np.uint8)), (8, 8, 1)).shape == (8, 8, 1)
+    deep = np.full((8, 8), 65535, np.uint16)
+    assert (read_picture(png(deep), (8, 8, 1)) == 255).all()
+    image = Image.fromarray(np.r_[np.zeros((4, 8), np.uint8), np.full((4, 8), 255, np.uint8)])
+    exif = image.getexif()
+    exif[0x0112] = 3  # upside down
+    stream = io.BytesIO()
+    image.save(stream, "PNG", exif=exif)
+    assert read_picture(stream.getvalue(), (8, 8, 1))[0, 0, 0] == 255
+
+
+def test_a_text_is_no_picture():
+    with pytest.raises(PictureError, match="it is none of PNG"):
+        read_picture(b"hello", (8, 8, 1))
