@@ -56,6 +56,8 @@ def finite(values: Any, name: str) -> np.ndarray:
         ValueError: NaN or infinite values, with the name, how many and which.
     """
     array = to_float64(values)
+    if np.isfinite(array).all():
+        return array
     broken = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
     if len(broken):
         which = f"{len(broken)} of {len(array)} candidates"

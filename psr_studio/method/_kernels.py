@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # How the diversity term is scaled at each step.
@@ -66,6 +67,22 @@ def _bits(typing: Any, number: Any) -> Any:
     return types.int64(types.float64), generate
 
 
+@intrinsic
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of `array[index]`, inside compiled code, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        ir, number = cgutils.ir, cgutils.int32_t
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        address = builder.bitcast(builder.gep(data, [values[1]]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
+        builder.call(function, [address, number(0), number(2), number(1)])  # to read, into level 2, data
+        return context.get_dummy_value()
+
+    return types.none(array, index), generate
+
+
 class _Room(NamedTuple):
     """What one class is worked out in; allocated once for many classes, at the size of the largest.
 
@@ -84,6 +101,8 @@ class _Room(NamedTuple):
 
 PADDING = 64  # four vectors of sixteen float32 numbers
 FLIP = np.int64(0x7FFFFFFFFFFFFFFF)  # turns the order of negative numbers round
+LINE = 16  # float32 numbers in a line of the cache
+FETCHED = 65536  # float32 numbers of a block that is fetched ahead
 LOWEST = np.int64(-0x8000000000000000)
 INF_BITS = np.int32(0x7F800000)  # of float32 infinity
 
@@ -170,6 +189,19 @@ def _most_reliable(reliability: np.ndarray, allowed: np.ndarray) -> int:
 
 
 @compiled
+def _next_block(pool: Candidates, c: int) -> tuple[int, int]:
+    """Return the borders of the distances of the class after `c`, to be fetched while c is worked on.
+
+    Which row is read next is known only when it is needed, and memory is a hundred steps away; a small block
+    is at hand by then, a large one would push out what is.
+    """
+    if c + 2 >= pool.distance_starts.size:
+        return 0, 0
+    first, last = pool.distance_starts[c + 1], pool.distance_starts[c + 2]
+    return (first, last) if last - first <= FETCHED else (0, 0)
+
+
+@compiled
 def _greedy_class(
     pool: Candidates,
     c: int,
@@ -197,7 +229,12 @@ def _greedy_class(
     room.nearest[:m], room.nearest[m:], room.counted[m:], room.static[m:] = np.inf, 0.0, 0, -np.inf
     nearest = room.nearest.view(np.int32)
     low = width = 0.0  # no distance yet
+    ahead, end = _next_block(pool, c)
+    stride = max(1, -(-(end - ahead) // picks.size))
     for step in range(picks.size):
+        for i in range(ahead, min(ahead + stride, end), LINE):
+            _prefetch(distances, i)
+        ahead += stride
         if step < pins.size:
             pick = pins[step]
         elif step == 0:

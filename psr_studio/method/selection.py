@@ -277,9 +277,8 @@ def _check_classes(
     if np.ndim(ipc) and len(ipc) != n_classes:
         raise ValueError(f"{len(ipc)} budgets are given, but there are {n_classes} classes.")
     budgets = np.full(n_classes, operator.index(ipc)) if np.ndim(ipc) == 0 else np.array(ipc, np.int64)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    class_of_pin = np.searchsorted(starts, place[pins], side="right") - 1
+    places = _places(order, pins)
+    class_of_pin = np.searchsorted(starts, places, side="right") - 1
     n_pins = np.bincount(class_of_pin, minlength=n_classes)
     wrong = np.flatnonzero((budgets < 1) | (budgets > sizes) | (n_pins > budgets))
     if len(wrong):
@@ -289,5 +288,14 @@ def _check_classes(
         except ValueError as err:
             raise ValueError(f"Class {class_id}: {err}" if n_classes > 1 else str(err)) from err
     by_class = np.argsort(class_of_pin, kind="stable")
-    local_pins = place[pins[by_class]] - starts[class_of_pin[by_class]]
+    local_pins = places[by_class] - starts[class_of_pin[by_class]]
     return budgets, local_pins, np.concatenate([[0], np.cumsum(n_pins)])
+
+
+def _places(order: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return where in `order` each position stands."""
+    if not len(positions):
+        return positions
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[positions]
