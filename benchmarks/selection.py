@@ -1,0 +1,223 @@
+"""How fast a set is selected: our kernels against what one would write or install instead.
+
+    python benchmarks/selection.py            (about six minutes on two idle cores; --small: half a minute)
+
+Ways take turns in one process, each run once before, uncounted; medians of the rounds. Candidates are random
+features, signals random numbers; `distances cached` means that they were computed before the clock, as they
+are before a slider moves. Indices are compared in the same run. Writes benchmarks/results/selection.json.
+
+Peers: the incremental greedy in NumPy (the nearest distance kept, one row read a step), with the same cached
+distances, and with one matrix-vector product a step for the distances to the new pick; `fpsample` for k-center (skipped
+when it is not installed: pip install fpsample); the plain loop of iCaRL for herding.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from timing import alternate, conditions, write_results
+
+from psr_studio.method._threads import n_threads
+from psr_studio.method.registry import SELECTORS, ClassPool
+from psr_studio.method.selection import ClassDistances, class_distances, greedy_select_all, k_center
+
+SMALL = "--small" in sys.argv
+ROUNDS = 3 if SMALL else 9
+SHAPES = [(1000, 100, 50, 1024), (10, 2000, 1000, 1024)] if not SMALL else [(50, 100, 50, 64)]
+WEIGHTS = (0.5, 1.0, 3.0)
+
+
+class Case:
+    """A random pool of classes of one size, with its distances."""
+
+    def __init__(self, n_classes: int, m: int, ipc: int, d: int) -> None:
+        rng = np.random.default_rng(0)
+        n = n_classes * m
+        self.n_classes, self.m, self.ipc, self.d = n_classes, m, ipc, d
+        self.features = rng.standard_normal((n, d), dtype=np.float32)
+        self.reliability, self.entropy, self.difficulty = rng.random(n), rng.random(n), rng.beta(0.5, 2, n)
+        self.original = rng.beta(0.5, 3, (n_classes, m))
+        self.eligible = rng.random(n) < 0.95
+        began = time.perf_counter()
+        self.distances: ClassDistances = class_distances(
+            self.features, np.repeat(np.arange(n_classes), m), n_classes
+        )
+        self.distance_seconds = time.perf_counter() - began
+
+    def of_class(self, c: int) -> ClassPool:
+        """One class as the selectors see it."""
+        own = slice(c * self.m, (c + 1) * self.m)
+        return ClassPool(
+            self.reliability[own], self.entropy[own], self.difficulty[own], self.features[own],
+            self.eligible[own], lambda: self.distances.block(c), self.original[c],
+        )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """As in the table."""
+        return f"{self.n_classes} classes x {self.m}, K = {self.ipc}, {self.d}-d"
+
+
+def numpy_greedy(case: Case, cached: bool) -> np.ndarray:
+    """Eq. 8 class by class: the distance to the nearest pick is kept and lowered with each new one."""
+    found = np.empty((case.n_classes, case.ipc), np.int64)
+    for c in range(case.n_classes):
+        pool, block = case.of_class(c), case.distances.block(c)
+        features = pool.embeddings
+        norms = np.einsum("ij,ij->i", features, features)
+        right = pool.eligible
+        rel, ent = (_scaled(values, right) for values in (pool.reliability, pool.entropy))
+        static = np.where(right, WEIGHTS[0] * rel - WEIGHTS[1] * ent, -np.inf)
+        nearest, pick = np.full(case.m, np.inf), int(np.where(right, pool.reliability, -1).argmax())
+        for step in range(case.ipc):
+            if step:
+                width = nearest[right].max()
+                pick = int((static + WEIGHTS[2] * (nearest / width)).argmax())
+            found[c, step], static[pick] = pick, -np.inf
+            row = block[pick] if cached else norms + norms[pick] - 2 * (features @ features[pick])
+            np.minimum(nearest, row, out=nearest)
+    return found
+
+
+def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
+    low, high = values[over].min(), values[over].max()
+    return (values - low) / (high - low)
+
+
+def our_greedy(case: Case) -> np.ndarray:
+    """The same by one call."""
+    found = greedy_select_all(
+        case.reliability, case.entropy, case.distances, case.ipc, *WEIGHTS, case.eligible
+    )
+    return found.indices.reshape(case.n_classes, case.ipc) - case.m * np.arange(case.n_classes)[:, None]
+
+
+def greedy_row(case: Case) -> dict[str, Any]:
+    """Our greedy against both NumPy ones; the one that computes distances is slow and runs twice."""
+    ours = [statistics.median(alternate({"ours": lambda: our_greedy(case)}, 5 * ROUNDS)["ours"])]
+    turns = alternate({"ours": lambda: our_greedy(case), "NumPy": lambda: numpy_greedy(case, True)}, ROUNDS)
+    began = time.perf_counter()
+    uncached = numpy_greedy(case, cached=False)
+    uncached_seconds = time.perf_counter() - began
+    seconds = {name: statistics.median(times) for name, times in turns.items()}
+    picks = our_greedy(case)
+    return {
+        "case": case.name,
+        "ours_ms": seconds["ours"] * 1e3,
+        "ours_alone_ms": ours[0] * 1e3,
+        "ours_fastest_ms": min(turns["ours"]) * 1e3,
+        "numpy_incremental_ms": seconds["NumPy"] * 1e3,
+        "numpy_incremental_without_cache_ms": uncached_seconds * 1e3,
+        "ratio": seconds["NumPy"] / seconds["ours"],
+        "ratio_without_cache": uncached_seconds / seconds["ours"],
+        "ratio_first_time": uncached_seconds / (seconds["ours"] + case.distance_seconds),
+        "distances_ms": case.distance_seconds * 1e3,
+        "indices_equal": bool(np.array_equal(picks, numpy_greedy(case, True))),
+        "share_equal_to_numpy_without_cache": float((picks == uncached).mean()),
+    }
+
+
+def selector_rows(case: Case) -> list[dict[str, Any]]:
+    """Every selector through the registry, class by class, distances cached."""
+    pools = [case.of_class(c) for c in range(case.n_classes)]
+    ways: dict[str, Callable[[], Any]] = {
+        name: lambda s=selector: [s.choose(pool, case.ipc) for pool in pools]  # type: ignore[misc]
+        for name, selector in SELECTORS.items()
+    }
+    joined = {"within_bin": "psr"}
+    ways["dgs, PSR within bins"] = lambda: [SELECTORS["dgs"].choose(p, case.ipc, joined) for p in pools]
+    seconds = alternate(ways, max(3, ROUNDS // 3))
+    return [
+        {"selector": name, "case": case.name, "ms": statistics.median(times) * 1e3}
+        for name, times in seconds.items()
+    ]
+
+
+def k_center_row(case: Case) -> dict[str, Any]:
+    """k-center against fpsample, both from the same first pick."""
+    try:
+        import fpsample
+    except ImportError:
+        reason = "fpsample is not installed (pip install fpsample), so k-center has no peer in this run."
+        print(reason)
+        return {"skipped": reason}
+    blocks = [case.distances.block(c) for c in range(case.n_classes)]
+    parts = np.split(case.features, case.n_classes)
+    first = [int(k_center(None, 1, distances=block).indices[0]) for block in blocks]
+    ways: dict[str, Callable[[], list[np.ndarray]]] = {
+        "ours, distances cached": lambda: [
+            k_center(None, case.ipc, distances=block).indices for block in blocks
+        ],
+        "ours, with distances": lambda: [k_center(part, case.ipc).indices for part in parts],
+        "fpsample": lambda: [
+            fpsample.fps_sampling(part, case.ipc, start_idx=i) for part, i in zip(parts, first, strict=True)
+        ],
+    }
+    return _against(case, ways, "fpsample")
+
+
+def herding_row(case: Case) -> dict[str, Any]:
+    """Herding against a plain loop; both through all classes."""
+    pools = [case.of_class(c) for c in range(case.n_classes)]
+    ways: dict[str, Callable[[], list[np.ndarray]]] = {
+        "ours, distances cached": lambda: [SELECTORS["herding"].choose(p, case.ipc).indices for p in pools],
+        "NumPy loop": lambda: [plain_herding(pool.embeddings, case.ipc) for pool in pools],
+    }
+    return _against(case, ways, "NumPy loop")
+
+
+def plain_herding(features: np.ndarray, ipc: int) -> np.ndarray:
+    """Rebuffi et al. 2017, Algorithm 4, in float64."""
+    values = features.astype(np.float64)
+    mean, total, picks = values.mean(axis=0), np.zeros(values.shape[1]), []
+    for size in range(1, ipc + 1):
+        error = np.linalg.norm(mean - (total + values) / size, axis=1)
+        error[picks] = np.inf
+        picks.append(int(error.argmin()))
+        total += values[picks[-1]]
+    return np.array(picks)
+
+
+def _against(case: Case, ways: dict[str, Callable[[], list[np.ndarray]]], peer: str) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+
+    def keep(name: str) -> None:
+        answers[name] = ways[name]()
+
+    turns = alternate({name: lambda n=name: keep(n) for name in ways}, 3)  # type: ignore[misc]
+    seconds = {name: statistics.median(times) for name, times in turns.items()}
+    ours = "ours, distances cached"
+    same = np.concatenate(answers[ours]) == np.concatenate([np.asarray(a, np.int64) for a in answers[peer]])
+    return {
+        "case": case.name,
+        **{f"{name}_ms": value * 1e3 for name, value in seconds.items()},
+        "ratio": seconds[peer] / seconds[ours],
+        "indices_equal": bool(same.all()),
+        "share_equal": float(same.mean()),
+    }
+
+
+def main() -> None:
+    """Run everything and write the results."""
+    results: dict[str, Any] = {"conditions": {**conditions(), "selection_threads": n_threads()}, "greedy": []}
+    for shape in SHAPES:
+        case = Case(*shape)
+        results["greedy"].append(greedy_row(case))
+        print(results["greedy"][-1], flush=True)
+        if shape is SHAPES[0]:
+            results["selectors"] = selector_rows(case)
+            results["k_center"], results["herding"] = k_center_row(case), herding_row(case)
+            for row in (*results["selectors"], results["k_center"], results["herding"]):
+                print(row, flush=True)
+        del case
+    if not SMALL:
+        write_results("selection", results)
+
+
+if __name__ == "__main__":
+    main()
