@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from psr_studio.models.generator import Generator
     from psr_studio.models.teacher import Teacher
     from psr_studio.progress import Progress
-    from psr_studio.sources import Source
+    from psr_studio.sources import PartState, Source
 
 INDEX = "bundle.toml"
 DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
@@ -134,6 +134,14 @@ class Bundle:
     def sources(self) -> dict[str, Source]:
         """What it needs from elsewhere, by part; nothing where everything ships with PSR Studio."""
         return {}
+
+    def parts(self) -> list[PartState]:
+        """The sources with where each is."""
+        return []
+
+    def remember(self, part: str, folder: str | Path) -> None:
+        """Look for a part in this folder from now on; ModelError where everything ships with PSR Studio."""
+        raise ModelError(f'"{self.name}" needs no {part} from elsewhere.', "Choose a bundle that does.")
 
     def missing_parts(self) -> list[Source]:
         """The sources that are not on this machine."""

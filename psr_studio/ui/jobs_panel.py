@@ -72,6 +72,8 @@ class JobPanel:
         ]
 
     def _again(self, stage: str) -> str:
+        if stage not in self.screen.status():  # an import or a download is whole or not there
+            return f'Press "{STAGE_NAMES[stage]}" to begin again.'
         reason = self.screen.status()[stage].reason
         return f'{reason} Press "{STAGE_NAMES[stage]}" to go on from there: what is written stays.'
 

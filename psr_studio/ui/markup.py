@@ -14,6 +14,8 @@ from psr_studio.workspace import StageStatus
 
 PREVIEW_PX = 96  # longer edge of a picture inside the page
 TITLES = {
+    "import": "Importing",
+    "weights": "Downloading",
     "pool": "Generating",
     "score": "Scoring",
     "select": "Selecting",

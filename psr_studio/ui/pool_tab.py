@@ -11,9 +11,11 @@ import gradio as gr
 from psr_studio.errors import StudioError
 from psr_studio.ui.controls import Settings
 from psr_studio.ui.estimate import cost_text
+from psr_studio.ui.import_panel import ImportPanel
 from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.weights_panel import WeightsPanel
 from psr_studio.ui.words import PRESSED, QUIET, plural, said
 
 SHEET_IMAGES = 200
@@ -24,7 +26,8 @@ class PoolTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("pool", "score"))
+        self.jobs = JobPanel(screen, ("pool", "score", "import", "weights"))
+        self.weights = WeightsPanel(screen, self.jobs)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         own = {"pool.guidance": screen.studio.bundle.guidance}
@@ -48,8 +51,10 @@ class PoolTab:
                     self.score = gr.Button("Score", elem_id="psr-score")
             with gr.Column(scale=7, min_width=420):
                 self.jobs.build()
+                self.weights.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.sheet = gr.HTML(elem_id="psr-sheet")
+                ImportPanel(self.screen, self.jobs).build()
 
     def connect(self) -> None:
         """Events."""

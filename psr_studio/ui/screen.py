@@ -37,7 +37,7 @@ class Screen:
         self.studio = studio
         self.device = device
         cache = studio.workspace.root / "cache"
-        self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
+        self.worker = JobWorker(studio.workspace.ledger, {**studio.runs, **studio.chores}, self._job_ended)
         self.maps = MapService(cache)
         self.speeds = Speeds(cache)
         self.curation = Curation(studio, self.maps)

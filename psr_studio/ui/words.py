@@ -67,6 +67,8 @@ LABELS = {
     "export.zip": "Zip",
 }
 STAGE_NAMES = {
+    "import": "Import",
+    "weights": "Download weights",
     "pool": "Generate",
     "score": "Score",
     "select": "Select",
