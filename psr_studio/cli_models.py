@@ -93,25 +93,17 @@ def _weights(args: argparse.Namespace) -> int:
         _say_licences(bundle.missing_parts())
         consume(bundle.download(), ProgressLine(sys.stderr))
     print(_report(bundle))
-    return MISSING if bundle.missing_parts() else DONE
+    return MISSING if any(source.part != "images" for source in bundle.missing_parts()) else DONE
 
 
 def _remember(bundle: ExternalBundle, args: argparse.Namespace) -> None:
-    from psr_studio.sources import remember
-
     for part in PARTS:
-        folder = getattr(args, part)
-        if folder is None:
-            continue
-        if part not in bundle.sources:
-            raise ModelError(
-                f'"{bundle.name}" needs no {part} of its own.', f"Leave --{part} out; it needs {', '.join(bundle.sources)}."
-            )  # fmt: skip
-        remember(bundle.sources[part], folder)
+        if (folder := getattr(args, part)) is not None:
+            bundle.remember(part, folder)
 
 
 def _say_licences(missing: list[Any]) -> None:
-    from psr_studio.external import size_words
+    from psr_studio.sources import size_words
 
     for source in (s for s in missing if s.is_hub_id):
         print(f"{source.name}: {size_words(source.size)}, licence: {source.licence}", file=sys.stderr)
@@ -119,17 +111,17 @@ def _say_licences(missing: list[Any]) -> None:
 
 def _report(bundle: ExternalBundle) -> str:
     """What a bundle needs, where it is, or how to get it."""
-    from psr_studio.external import missing, size_words
-    from psr_studio.sources import locate
-
     lines = [f"{bundle.name}: {bundle.index.get('title', bundle.name)}"]
-    for part, source in bundle.sources.items():
-        found = locate(source)
-        name = source.name or "your own"
-        where = f"in {found}" if found else f"{size_words(source.size)}, licence: {source.licence}"
-        lines.append(f"  {'here' if found else 'MISSING':<8}{part:<10} {name}  {where}")
-    if lacking := bundle.missing_parts():
-        lines += [f"  {missing(bundle.name, source).fix}" for source in lacking]
+    for part in bundle.parts():
+        where = f"in {part.folder}" if part.folder else f"{part.size}, licence: {part.licence}"
+        lines.append(f"  {'here' if part.folder else 'MISSING':<8}{part.part:<10} {part.name}  {where}")
+    lacking = bundle.missing_parts()
+    command = f"psr-studio weights {bundle.name}"
+    if any(source.is_hub_id for source in lacking):
+        lines.append(f"  To download what the hub has: {command} --download")
+    if lacking:
+        flags = " ".join(f"--{source.part} FOLDER" for source in lacking)
+        lines.append(f"  To use folders of yours: {command} {flags}")
     return "\n".join(lines)
 
 

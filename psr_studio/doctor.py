@@ -13,9 +13,9 @@ from pathlib import Path
 from psr_studio import __version__
 from psr_studio.bundle import bundles, load_bundle
 from psr_studio.errors import StudioError
-from psr_studio.external import external_bundles, missing, size_words
+from psr_studio.external import external_bundles, missing
 from psr_studio.recipe import load_recipe, presets
-from psr_studio.sources import locate
+from psr_studio.sources import locate, size_words
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")
@@ -157,7 +157,9 @@ def _weights() -> list[Finding]:
             for source in bundle.sources.values():
                 label = f"Weights {source.name}" if source.name else "Real images of ImageNet"
                 folder = locate(source)
-                where = f"in {folder}" if folder else f"not here ({size_words(source.size)}, {source.licence})"
+                where = (
+                    f"in {folder}" if folder else f"not here ({size_words(source.size)}, {source.licence})"
+                )
                 fix = "" if folder else missing(name, source).fix
                 found.setdefault((source.part, source.name), Finding(label, where, fix, needed=False))
     except StudioError as err:

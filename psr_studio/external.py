@@ -20,7 +20,7 @@ import numpy as np
 from psr_studio.bundle import HELD_OUT_EVERY, Bundle, rank_in_class
 from psr_studio.errors import ModelError
 from psr_studio.resources import resource_dir
-from psr_studio.sources import Source, fingerprint, home, locate
+from psr_studio.sources import PartState, Source, fingerprint, home, locate, remember, size_words, state
 
 if TYPE_CHECKING:
     import torch
@@ -207,6 +207,20 @@ class ExternalBundle(Bundle):
         """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
         return []
 
+    def parts(self) -> list[PartState]:
+        """What it needs, with where each part is."""
+        return [state(source) for source in self.sources.values()]
+
+    def remember(self, part: str, folder: str | Path) -> None:
+        """Look for a part in this folder from now on; ModelError when it lacks a file, or no such part is needed."""
+        if part not in self.sources:
+            raise ModelError(
+                f'"{self.name}" needs no {part} of its own.',
+                f"Leave it out; needed are {', '.join(self.sources)}.",
+            )
+        remember(self.sources[part], folder)
+        self._networks.clear()
+
     def missing_parts(self) -> list[Source]:
         """What is not on this machine."""
         return [source for source in self.sources.values() if locate(source) is None]
@@ -225,13 +239,6 @@ def missing(bundle: str, source: Source) -> ModelError:
     return ModelError(
         f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
     )
-
-
-def size_words(n_bytes: int) -> str:
-    """ "about 2.8 GiB", or "of unknown size"."""
-    if not n_bytes:
-        return "of unknown size"
-    return f"about {n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"about {n_bytes / 2**20:.0f} MiB"
 
 
 def _listing(folder: Path | None) -> str:

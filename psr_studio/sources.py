@@ -55,6 +55,31 @@ class Source:
         return all(any(folder.glob(pattern)) for pattern in self.files)
 
 
+@dataclass(frozen=True)
+class PartState:
+    """A source as a table shows it; `folder` is "" while it is not on this machine."""
+
+    part: str
+    name: str
+    licence: str
+    size: str
+    folder: str
+
+
+def state(source: Source) -> PartState:
+    """Where a source is, in words."""
+    found = locate(source)
+    name = source.name or "your own"
+    return PartState(source.part, name, source.licence, size_words(source.size), str(found or ""))
+
+
+def size_words(n_bytes: int) -> str:
+    """ "about 2.8 GiB", or "of unknown size"."""
+    if not n_bytes:
+        return "of unknown size"
+    return f"about {n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"about {n_bytes / 2**20:.0f} MiB"
+
+
 def home() -> Path:
     """The folder in which this machine keeps locations, hashes and prepared images."""
     named = os.environ.get(HOME_VARIABLE)
@@ -81,7 +106,8 @@ def remember(source: Source, folder: str | Path) -> Path:
     lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
     if not folder.is_dir() or lacking:
         problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
-        pickles = [p.name for p in folder.glob("**/*") if p.suffix in PICKLES] if folder.is_dir() else []
+        near = [*folder.glob("*"), *folder.glob("transformer/*")]
+        pickles = [p.name for p in near if p.suffix in PICKLES]
         fix = f"Name the folder that holds {', '.join(source.files)}."
         if pickles:
             fix = f"Convert {pickles[0]} first: `psr-studio convert-weights {pickles[0]} --out FOLDER`."
