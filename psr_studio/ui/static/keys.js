@@ -7,9 +7,9 @@ import { COLOR_MODES } from './model.js';
 export function keyTable(parts) {
   return [
     ...group('Marks', markKeys(parts)),
+    ...group('History and panels', panelKeys(parts)),
     ...group('Map', mapKeys(parts)),
     ...group('Grid and selection', gridKeys(parts)),
-    ...group('History and panels', panelKeys(parts)),
   ];
 }
 
