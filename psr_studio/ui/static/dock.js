@@ -1,8 +1,10 @@
 // The dock: a rail of panels at the left edge of the workbench. One panel is open at a time, or none.
 
-import { button, h, icon } from './dom.js';
+import { button, clamp, h, icon } from './dom.js';
 import { recall, remember } from './kept.js';
+import { createSplitter } from './splitter.js';
 
+const WIDTHS_PX = [220, 520];
 const WIDE_PX = 1700; // from this width on the first panel is open when the page is new to the browser
 
 /**
@@ -13,7 +15,13 @@ const WIDE_PX = 1700; // from this width on the first panel is open when the pag
 export function createDock(store, panels) {
   const rail = h('div', { class: 'psr-rail', role: 'toolbar', 'aria-label': 'Panels' });
   const body = h('div', { class: 'psr-dock-body psr-pane' });
-  const node = h('div', { class: 'psr-dock' }, rail, body);
+  const splitter = createSplitter({
+    label: 'Width of the panel',
+    start: () => body.getBoundingClientRect().width,
+    move: (width, by) => setWidth(Math.round(clamp(width + by, ...WIDTHS_PX))),
+    reset: () => setWidth(null),
+  });
+  const node = h('div', { class: 'psr-dock' }, rail, body, splitter);
   const parts = panels.map(build);
   const ids = panels.map((panel) => panel.id);
 
@@ -44,6 +52,13 @@ export function createDock(store, panels) {
     return { panel, toggle, section };
   }
 
+  /** null: as wide as the window suggests. */
+  function setWidth(px) {
+    if (px) node.style.setProperty('--psr-dock-width', `${px}px`);
+    else node.style.removeProperty('--psr-dock-width');
+    remember('dock-width', px);
+  }
+
   function open(id) {
     store.set({ dock: ids.includes(id) ? id : null });
   }
@@ -51,6 +66,7 @@ export function createDock(store, panels) {
   function refresh() {
     const { dock } = store.data;
     body.hidden = dock === null;
+    splitter.hidden = dock === null;
     node.classList.toggle('is-open', dock !== null);
     for (const { panel, toggle, section } of parts) {
       const shown = panel.id === dock;
@@ -62,6 +78,7 @@ export function createDock(store, panels) {
     if (!panels.find(({ id, passing }) => passing && id === dock)) remember('dock', dock);
   }
 
+  setWidth(recall('dock-width'));
   parts.forEach(({ section }) => (section.hidden = true));
   store.on(['dock'], refresh);
   open(recall('dock', window.innerWidth >= WIDE_PX ? ids[0] : null));

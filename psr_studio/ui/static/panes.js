@@ -2,9 +2,9 @@
 
 import { button, clamp, h } from './dom.js';
 import { recall, remember } from './kept.js';
+import { createSplitter } from './splitter.js';
 
-const LEAST_PX = 250; // what the grid's controls need
-const KEY_PX = 32;
+const LEAST_PX = { map: 300, grid: 250, inspector: 206 };
 const SHARES = { map: 55, grid: 27, inspector: 18 };
 
 export class Panes {
@@ -59,50 +59,21 @@ export class Panes {
   // --- widths -----------------------------------------------------------------------------------------------------
   splitter(k) {
     const names = [this.panes[k], this.panes[k + 1]].map(({ title }) => title.toLowerCase());
-    const node = h('div', {
-      class: 'psr-splitter',
-      role: 'separator',
-      tabindex: '0',
-      'aria-orientation': 'vertical',
-      'aria-label': `Width of ${names[0]} and ${names[1]}`,
-      title: 'Drag, or arrow keys; double click resets',
-      on: {
-        pointerdown: (event) => this.drag(event, k),
-        dblclick: () => this.reset(),
-        keydown: (event) => {
-          const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-          if (!way) return;
-          event.preventDefault();
-          this.move(k, this.widths(k), way * KEY_PX);
-        },
-      },
-    });
-    return node;
-  }
-
-  widths(k) {
-    return [this.panes[k], this.panes[k + 1]].map(({ node }) => node.getBoundingClientRect().width);
-  }
-
-  drag(event, k) {
-    const start = this.widths(k);
-    const { target, clientX } = event;
-    target.setPointerCapture(event.pointerId);
-    event.preventDefault();
-    const move = (e) => this.move(k, start, e.clientX - clientX);
-    target.addEventListener('pointermove', move);
-    target.addEventListener('lostpointercapture', () => target.removeEventListener('pointermove', move), {
-      once: true,
+    return createSplitter({
+      label: `Width of ${names[0]} and ${names[1]}`,
+      start: () => [this.panes[k], this.panes[k + 1]].map(({ node }) => node.getBoundingClientRect().width),
+      move: (widths, by) => this.move(k, widths, by),
+      reset: () => this.reset(),
     });
   }
 
   move(k, [left, right], by) {
     const room = left + right;
-    if (room < 2 * LEAST_PX) return;
-    const { shares } = this.state;
     const [a, b] = [this.panes[k].key, this.panes[k + 1].key];
+    if (room < LEAST_PX[a] + LEAST_PX[b]) return;
+    const { shares } = this.state;
     const both = shares[a] + shares[b];
-    shares[a] = (both * clamp(left + by, LEAST_PX, room - LEAST_PX)) / room;
+    shares[a] = (both * clamp(left + by, LEAST_PX[a], room - LEAST_PX[b])) / room;
     shares[b] = both - shares[a];
     this.refresh();
   }
