@@ -217,7 +217,7 @@ class Curating(OpenWorkspace):
     def sufficiency(self) -> list[dict[str, Any]]:
         """Whether each class's pool is large enough for its budget."""
         rules = self.curate_rules()
-        return lab.sufficiency(self.live, resolve_weights(rules), rules.ipc)
+        return lab.sufficiency(self.live, resolve_weights(rules), rules.ipc, rules.scaling)
 
     def compare(self, a: str, b: str) -> dict[str, Any]:
         """Two selections beside each other, by saved name or "live" for the last one on screen."""

@@ -15,7 +15,10 @@ def check_pairs(recipe: Recipe) -> None:
     """Raise RecipeError where two values do not go together."""
     pool_size = recipe.pool.pool_size
     _check_budget(recipe.select.ipc, pool_size, "select.ipc")
-    _check_budget(max(recipe.select.budgets or (0,)), pool_size, "select.budgets")
+    sizes = recipe.pool.sizes or ()
+    for class_id, budget in enumerate(recipe.select.budgets or ()):
+        own = sizes[class_id] if class_id < len(sizes) else 0
+        _check_budget(budget, max(pool_size, own), "select.budgets")
     _check_allocation(recipe.select)
     _check_drawn(recipe.select)
     _check_refine(recipe.refine)

@@ -50,3 +50,24 @@ def fixed_budgets(
         budgets[class_id] = len(picks)
     free = np.flatnonzero((budgets == 0) & (counts > 0))
     return budgets, Free(free, rules.ipc * len(free))
+
+
+def check_room(class_names: Sequence[str], free: Free, floors: np.ndarray, most: np.ndarray) -> None:
+    """Raise SelectionError where the shared budget does not fit between the floors and what there is.
+
+    Args:
+        floors, most: of the free classes, in their order.
+    """
+    for class_id, least, room in zip(free.classes, floors, most, strict=True):
+        if least > room:
+            raise SelectionError(
+                f'Class "{class_names[class_id]}" should get {least} images or more, but {room} is the most '
+                "it can get.",
+                'Lower "select.floor", raise "select.ceiling", unpin some, or enlarge the pool of that class.',
+            )
+    if not floors.sum() <= free.total <= most.sum():
+        raise SelectionError(
+            f"{free.total} images are to be shared by {len(free.classes)} classes, but there is room for "
+            f"{floors.sum()} to {most.sum()}.",
+            'Change "Images per class", or raise "Pool size" on the Pool tab.',
+        )

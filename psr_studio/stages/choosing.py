@@ -5,24 +5,25 @@ Shapes: N candidates, C classes. Positions count over the pool order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.devices import candidate_seed
 from psr_studio.errors import SelectionError
+from psr_studio.method.allocation import allocate, comparable_gains
+from psr_studio.method.difficulty import difficulty_select
 from psr_studio.method.registry import SELECTORS, ClassPool
-from psr_studio.method.selection import ClassDistances, Selection, greedy_select, greedy_select_all
+from psr_studio.method.selection import ClassDistances, Selection, greedy_select_all
 from psr_studio.recipe_sections import SelectRecipe
-from psr_studio.stages.budgets import fixed_budgets
+from psr_studio.stages.budgets import check_room, fixed_budgets
 from psr_studio.stages.live_result import Weights, check_budget
+from psr_studio.stages.smoothing import wanted_counts
 
 if TYPE_CHECKING:
     from psr_studio.stages.live import LiveSelection
-
-WEIGHT_RANGE = next(p.high for p in SELECTORS["psr"].parameters if p.name == "alpha") or 1.0
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,8 @@ class Request:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the selector reads, weights resolved.
-
-        Weights beyond the range of the registry are scaled down together: inside a bin of difficulty only
-        the order of the scores counts, and that stays.
-        """
-        scale = min(1.0, WEIGHT_RANGE / max(*self.weights, 1.0))
-        weights = {name: scale * value for name, value in self.weights._asdict().items()}
-        return SELECTORS[self.rules.selector].reads({**asdict(self.rules), **weights})
+        """What the selector reads, weights resolved."""
+        return SELECTORS[self.rules.selector].reads({**asdict(self.rules), **self.weights._asdict()})
 
     def pins_of(self, members: slice) -> np.ndarray:
         """Pins of a class, counted inside it."""
@@ -76,6 +71,8 @@ def choose(live: LiveSelection, request: Request) -> tuple[dict[int, Selection],
     budgets, ordered = _budgets(live, request)
     _check(live, request, budgets)
     wanted = [int(c) for c in np.flatnonzero(budgets)]
+    if rules.selector == "dgs":
+        return _difficulty_guided(live, request, wanted, budgets), budgets
     if rules.selector != "psr":
         params = request.params
         return {c: _one_class(live, request, c, int(budgets[c]), params) for c in wanted}, budgets
@@ -108,7 +105,11 @@ def class_pool(live: LiveSelection, class_id: int) -> ClassPool:
 
 
 def _budgets(live: LiveSelection, request: Request) -> tuple[np.ndarray, dict[int, Selection] | None]:
-    """Budgets (C,), and the greedy order of every class where the allocation had to look at it."""
+    """Budgets (C,), and the greedy order of every class where the allocation had to look at it.
+
+    The allocation goes by the greedy order of PSR eq. 8 whatever the selector: no other rule says what one
+    more image is worth.
+    """
     if request.budgets is not None:
         return np.where(live.counts > 0, request.budgets, 0).astype(np.int64), None
     rules = request.rules
@@ -116,60 +117,52 @@ def _budgets(live: LiveSelection, request: Request) -> tuple[np.ndarray, dict[in
     if rules.allocation == "even" or not len(free.classes):
         budgets[free.classes] = rules.ipc
         return budgets, None
-    from psr_studio.method.allocation import allocate
-
     n_pins = np.bincount(live.labels[request.pins], minlength=len(budgets))
     floors = np.maximum(rules.floor, n_pins)[free.classes]
-    most = live.counts if rules.ceiling is None else np.minimum(live.counts, rules.ceiling)
-    depths = budgets.copy()
-    depths[free.classes] = np.minimum(most[free.classes], free.total - floors.sum() + floors)
-    depths = np.minimum(depths, live.counts)
+    most = np.minimum(live.counts, rules.ceiling or live.n)[free.classes]
+    check_room(live.class_names, free, floors, most)
+    depths = np.minimum(budgets, live.counts)
+    depths[free.classes] = np.minimum(most, free.total - floors.sum() + floors)
     ordered = _greedy(live, request, depths)
-    gains = [_gains(ordered[int(c)], int(depths[c])) for c in free.classes]
-    budgets[free.classes] = allocate(gains, free.total, floors, depths[free.classes])
+    gains = _gains(live, request, ordered, depths)
+    budgets[free.classes] = allocate([gains[c] for c in free.classes.tolist()], free.total, floors)
     return budgets, ordered
 
 
-def _gains(found: Selection, depth: int) -> np.ndarray:
-    """(depth,) what each further pick adds; one that is not eligible, or not there, adds nothing."""
-    gains = np.zeros(depth)
-    gains[: len(found.scores)] = np.where(found.filled, 0.0, np.maximum(found.scores, 0.0))
-    return gains
+def _gains(
+    live: LiveSelection, request: Request, ordered: Mapping[int, Selection], depths: np.ndarray
+) -> dict[int, np.ndarray]:
+    """What each further pick of a class adds; the ineligible and the missing come after everything else."""
+    now, packed = live.signals(live.temperature), live.packed
+    orders = [np.searchsorted(packed.rows, ordered[c].indices) for c in packed.classes.tolist()]
+    rows = packed.rows
+    found = comparable_gains(
+        now.reliability[rows], now.entropy[rows], packed.distances, orders, request.weights
+    )
+    least = min(float(gains.min(initial=0.0)) for gains in found) - 1.0
+    padded = {}
+    for class_id, gains in zip(packed.classes.tolist(), found, strict=True):
+        padded[class_id] = np.full(int(depths[class_id]), least)
+        padded[class_id][: len(gains)] = np.where(ordered[class_id].filled, least, gains)
+    return padded
 
 
 def _greedy(live: LiveSelection, request: Request, depths: np.ndarray) -> dict[int, Selection]:
-    """The greedy selection of every class, at least `depths` (C,) deep; one compiled call where sizes allow."""
+    """The greedy selection of every class, `depths` (C,) deep, in one compiled call."""
     now, packed, rules = live.signals(live.temperature), live.packed, request.rules
-    how: dict[str, Any] = {
-        "normalize": rules.normalize,
-        "on_shortage": rules.on_shortage,
-        "scaling": rules.scaling,
-    }
-    deepest = int(depths.max())
-    if deepest > int(live.counts[packed.classes].min()):
-        return {int(c): _greedy_alone(live, request, int(c), int(depths[c]), how) for c in packed.classes}
-    rows = packed.rows
+    rows, whole = packed.rows, len(packed.rows) == live.n
+    own = (lambda values: values) if whole else (lambda values: values[rows])
+    inside = (lambda places: places) if whole else (lambda places: np.searchsorted(rows, places))
     picked = greedy_select_all(
-        now.reliability[rows], now.entropy[rows], packed.distances, deepest, *request.weights,
-        eligible=live.eligible[rows], pinned=np.searchsorted(rows, request.pins),
-        vetoed=np.searchsorted(rows, request.vetoes), **how,
+        own(now.reliability), own(now.entropy), packed.distances, np.maximum(depths[packed.classes], 1),
+        *request.weights, eligible=own(live.eligible), pinned=inside(request.pins),
+        vetoed=inside(request.vetoes), normalize=rules.normalize, on_shortage=rules.on_shortage,
+        scaling=rules.scaling,
     )  # fmt: skip
     found = [picked.of_class(i) for i in range(len(packed.classes))]
-    return {int(c): _moved(s, rows) for c, s in zip(packed.classes, found, strict=True)}
-
-
-def _greedy_alone(
-    live: LiveSelection, request: Request, class_id: int, depth: int, how: Mapping[str, Any]
-) -> Selection:
-    """The greedy selection of one class, for pools whose classes differ in size."""
-    own, now = live.members(class_id), live.signals(live.temperature)
-    pins = request.pins_of(own)
-    found = greedy_select(
-        now.reliability[own], now.entropy[own], None, max(depth, len(pins), 1), *request.weights,
-        eligible=live.eligible[own], pinned=pins, vetoed=request.vetoes_of(own),
-        distances=live.distances.block(class_id), **how,
-    )  # fmt: skip
-    return _moved(found, own.start)
+    if not whole:
+        found = [replace(s, indices=rows[s.indices]) for s in found]
+    return dict(zip(packed.classes.tolist(), found, strict=True))
 
 
 def _one_class(
@@ -181,15 +174,38 @@ def _one_class(
         class_pool(live, class_id), budget, params, candidate_seed(request.rules.seed, class_id, 0),
         request.pins_of(own), request.vetoes_of(own),
     )  # fmt: skip
-    return _moved(found, own.start)
+    return replace(found, indices=found.indices + own.start)
 
 
-def _moved(found: Selection, origin: int | np.ndarray) -> Selection:
-    """Positions over the whole pool, from those after `origin` or those in the list `origin`."""
-    from dataclasses import replace
+def _difficulty_guided(
+    live: LiveSelection, request: Request, class_ids: Sequence[int], budgets: np.ndarray
+) -> dict[int, Selection]:
+    """What the registry's "dgs" chooses, from difficulties that were smoothed once: no slider changes them."""
+    rules = request.rules
+    orders = None
+    if rules.within_bin == "psr":
+        plain = replace(request, rules=replace(rules, normalize=True, on_shortage="fill"))
+        orders = _greedy(live, plain, live.counts)
+    found = {}
+    for class_id in class_ids:
+        own, known = live.members(class_id), live.smoothed(class_id, rules.lam)
+        vetoes, size = request.vetoes_of(own), own.stop - own.start
+        left = min(int(budgets[class_id]), size - len(vetoes))
+        picked = difficulty_select(
+            known.pool, wanted_counts(known, rules, left), candidate_seed(rules.seed, class_id, 0),
+            request.pins_of(own), vetoes, within_bin=rules.within_bin,
+            scores=None if orders is None else _falling(orders[class_id].indices - own.start, size),
+        )  # fmt: skip
+        short = picked.shortfall + int(budgets[class_id]) - left
+        found[class_id] = replace(picked, indices=picked.indices + own.start, shortfall=short)
+    return found
 
-    places = found.indices + origin if isinstance(origin, int) else origin[found.indices]
-    return replace(found, indices=places)
+
+def _falling(order: np.ndarray, size: int) -> np.ndarray:
+    """(size,) scores that fall from 1 along an order; 0 for who is not in it."""
+    scores = np.zeros(size)
+    scores[order] = 1 - np.arange(len(order)) / size
+    return scores
 
 
 def _inside(positions: np.ndarray, members: slice) -> np.ndarray:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from psr_studio.stages.evaluate import Row
     from psr_studio.stages.live import LiveSelection, Weights
 
-# A candidate nearer to another than this share of what is usual in its class is called a near-duplicate. Ours:
-# on the bundled pool it marks pairs that look alike, and a third of the usual distance is rare by chance.
+# A candidate nearer to another than this share of what is usual in its class is called a near-duplicate. Ours: a
+# third of the usual distance hardly comes about by chance; the bundled pool holds no such pair.
 NEAR_DUPLICATE = 0.35
 SIGNALS = ("reliability", "entropy", "difficulty", "diversity")
 KINDS = ("original", "pool", "picked")
@@ -82,8 +82,10 @@ def _mean(pairs: Sequence[tuple[float, float]]) -> list[float] | None:
     return [float(x) for x in np.mean(pairs, axis=0)] if pairs else None
 
 
-def sufficiency(live: LiveSelection, weights: Weights, ipc: int) -> list[dict[str, Any]]:
-    """For each class of the task whether its pool is large enough for K images.
+def sufficiency(
+    live: LiveSelection, weights: Weights, ipc: int, scaling: str = "pool"
+) -> list[dict[str, Any]]:
+    """For each class of the task whether its pool is large enough for K images, by the greedy's gains.
 
     Returns:
         "class_id", "name", "verdict" ("enough", "more would pay" or "too small"), "sentence", "gain_kept" in
@@ -91,7 +93,7 @@ def sufficiency(live: LiveSelection, weights: Weights, ipc: int) -> list[dict[st
     """
     from psr_studio.stages.sufficiency import of_class
 
-    return [of_class(live, int(c), weights, ipc) for c in np.flatnonzero(live.counts)]
+    return [of_class(live, int(c), weights, ipc, scaling) for c in np.flatnonzero(live.counts)]
 
 
 def near_duplicates(live: LiveSelection) -> np.ndarray:
