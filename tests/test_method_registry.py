@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from psr_studio.method._choosers import CHOOSERS
+from psr_studio.method.difficulty import bin_of, sampling_plan, slots_per_bin
 from psr_studio.method.registry import SELECTORS, ClassPool
-from psr_studio.method.selection import pairwise_sq_distances
+from psr_studio.method.selection import greedy_select, pairwise_sq_distances
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 
 N = 40
@@ -77,6 +78,30 @@ def test_every_target_of_dgs_gives_its_counts_and_a_drawn_one_what_was_drawn():
     easy = SELECTORS["dgs"].choose(pool, 20, {"target": "drawn", "drawn": [1.0] + [0.0] * 9}).indices
     hard = SELECTORS["dgs"].choose(pool, 20, {"target": "drawn", "drawn": [0.0] * 9 + [2.0]}).indices
     assert pool.difficulty[easy].max() < pool.difficulty[hard].min()
+
+
+def one_bin_at_a_time(pool, found, weights):
+    """The joined rule step by step: among candidates of bins with slots left, the highest score of eq. 8."""
+    smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, len(found.indices))
+    bins, left = bin_of(smoothed), slots_per_bin(smoothed, counts)
+    picks: list[int] = []
+    while left.sum():
+        closed = np.flatnonzero((left == 0)[bins])
+        picks = greedy_select(
+            pool.reliability, pool.entropy, None, len(picks) + 1, *weights, pool.eligible, picks,
+            np.setdiff1d(closed, picks), distances=pool.distances(),
+        ).indices.tolist()  # fmt: skip
+        left[bins[picks[-1]]] -= 1
+    return picks
+
+
+def test_psr_within_bins_is_the_greedy_selection_with_full_bins_closed():
+    for seed in range(3):
+        pool = a_pool(120, seed)
+        found = SELECTORS["dgs"].choose(pool, 20, {"within_bin": "psr", "gamma": 3.0})
+        assert sorted(found.indices) == sorted(one_bin_at_a_time(pool, found, (1.0, 1.0, 3.0)))
+        random = SELECTORS["dgs"].choose(pool, 20)
+        assert found.substitutions == random.substitutions  # the bins give the same
 
 
 def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():

@@ -10,7 +10,7 @@ import numpy as np
 
 from psr_studio.method import baselines
 from psr_studio.method._picks import Selection, check_marks
-from psr_studio.method.difficulty import difficulty_select, sampling_plan
+from psr_studio.method.difficulty import bin_of, difficulty_select, sampling_plan, slots_per_bin
 from psr_studio.method.registry import ClassPool
 from psr_studio.method.selection import greedy_select, ipc_preset
 
@@ -35,30 +35,46 @@ def _dgs(
     smoothed, counts = sampling_plan(
         pool.difficulty, pool.original_difficulty, left, params["target"], params["lam"], params["drawn"]
     )
-    scores = _greedy_order(pool, ipc, params, pinned, vetoed) if params["within_bin"] == "psr" else None
+    scores = None
+    if params["within_bin"] == "psr":
+        quotas = slots_per_bin(smoothed, counts, pinned, vetoed)
+        scores = _greedy_within_bins(pool, ipc, params, bin_of(smoothed), quotas, pinned, vetoed)
     found = difficulty_select(
         smoothed, counts, seed, pinned, vetoed, within_bin=params["within_bin"], scores=scores
     )
     return replace(found, shortfall=found.shortfall + ipc - left)
 
 
-def _greedy_order(
-    pool: ClassPool, ipc: int, params: Mapping[str, Any], pinned: Any, vetoed: Any
+def _greedy_within_bins(
+    pool: ClassPool,
+    ipc: int,
+    params: Mapping[str, Any],
+    bins: np.ndarray,
+    quotas: np.ndarray,
+    pinned: Any,
+    vetoed: Any,
 ) -> np.ndarray:
-    """Return (n,) scores that fall from 1 along the greedy order of the whole class (PSR eq. 8).
+    """Return (n,) scores that fall from 1 along the greedy order (PSR eq. 8) when a full bin is closed.
 
-    Inside a bin the one that the greedy selection would take first comes first. Weights left to the budget
-    are those of K, not of n.
+    The greedy selection runs until it would overfill a bin, then goes on from there with that bin vetoed: a
+    veto moves nobody else's score, and picks made so far are pins. Weights left to the budget are those of K.
     """
     named = zip(("alpha", "beta", "gamma"), ipc_preset(ipc), strict=True)
     alpha, beta, gamma = (preset if params[name] is None else params[name] for name, preset in named)
-    n = len(pool.reliability)
-    order = greedy_select(
-        pool.reliability, pool.entropy, None, n, alpha, beta, gamma, pool.eligible, pinned, vetoed,
-        distances=pool.distances(), scaling=params["scaling"],
-    ).indices  # fmt: skip
-    scores = np.zeros(n)
-    scores[order] = 1 - np.arange(len(order)) / n
+    pins, closed = check_marks(len(bins), pinned, vetoed)
+    picks, left, total = pins, quotas.copy(), len(pins) + int(quotas.sum())
+    while len(picks) < total:
+        closed = closed | (left == 0)[bins]
+        closed[picks] = False
+        order = greedy_select(
+            pool.reliability, pool.entropy, None, total, alpha, beta, gamma, pool.eligible, picks, closed,
+            distances=pool.distances(), scaling=params["scaling"],
+        ).indices[len(picks) :]  # fmt: skip
+        taken = (bins[order][:, None] == np.arange(len(left))).cumsum(axis=0)
+        fits = int((taken <= left).all(axis=1).sum())
+        picks, left = np.concatenate([picks, order[:fits]]), left - taken[fits - 1]
+    scores = np.zeros(len(bins))
+    scores[picks] = 1 - np.arange(len(picks)) / len(bins)
     return scores
 
 

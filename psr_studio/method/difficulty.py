@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,7 @@ __all__ = [
     "difficulty_select",
     "histogram",
     "sampling_plan",
+    "slots_per_bin",
     "smooth",
     "target_counts",
     "target_histogram",
@@ -238,23 +239,14 @@ def difficulty_select(
             ten whole numbers of at least 0, an unknown `within_bin`, "psr" without scores, NaN scores or
             difficulties.
     """
-    bins = bin_of(pool_difficulty)
-    wanted = _check_counts(counts)
-    ipc = check_ipc(int(wanted.sum()), len(bins))
-    pins, is_vetoed = check_marks(len(bins), pinned, vetoed)
-    if len(pins) > ipc or ipc > len(bins) - is_vetoed.sum():
-        marks = f"{len(pins)} candidates are pinned and {is_vetoed.sum()} of {len(bins)} vetoed"
-        raise ValueError(f"The counts sum to {ipc}, but {marks}.")
+    plan = _plan(pool_difficulty, counts, pinned, vetoed)
+    bins, pins = plan.bins, plan.pins
     values = np.zeros(len(bins)) if scores is None else _check_scores(scores, len(bins))
     queue = _order_within(within_bin, scores is not None, values, seed)
-    queue = queue[~is_vetoed[queue] & ~np.isin(queue, pins)]
+    queue = queue[plan.open_[queue]]
     queues = [queue[bins[queue] == k] for k in range(N_BINS)]
-    for pin in pins:
-        wanted[nearest_bin(int(bins[pin]), wanted)] -= 1
-    own = np.minimum(wanted, [len(q) for q in queues])
-    taken, moves = spread_counts(wanted, np.array([len(q) for q in queues]))
-    right = [queues[k][: own[k]] for k in range(N_BINS)]
-    substitutes = [queues[k][own[k] : taken[k]] for k in range(N_BINS)]
+    right = [queues[k][: plan.own[k]] for k in range(N_BINS)]
+    substitutes = [queues[k][plan.own[k] : plan.taken[k]] for k in range(N_BINS)]
     indices = np.concatenate([pins, *right, *substitutes])
     n_filled = sum(len(part) for part in substitutes)
     return DifficultySelection(
@@ -263,8 +255,46 @@ def difficulty_select(
         terms=np.zeros((len(indices), 3)),
         filled=np.arange(len(indices)) >= len(indices) - n_filled,
         shortfall=n_filled,
-        substitutions=moves,
+        substitutions=plan.moves,
     )
+
+
+def slots_per_bin(pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any = ()) -> np.ndarray:
+    """Return how many (10,) each bin gives beside the pins in `difficulty_select`, substitutes included.
+
+    Raises:
+        ValueError: as `difficulty_select` about counts, difficulties and marks.
+    """
+    return _plan(pool_difficulty, counts, pinned, vetoed).taken
+
+
+class _Plan(NamedTuple):
+    """What each bin gives, before anything is chosen inside one."""
+
+    bins: np.ndarray  # (N,) of each candidate
+    pins: np.ndarray  # in the order pinned
+    open_: np.ndarray  # (N,) bool, neither pinned nor vetoed
+    own: np.ndarray  # (10,) slots that a bin serves itself
+    taken: np.ndarray  # (10,) with those it serves for others
+    moves: tuple[tuple[int, int, int], ...]
+
+
+def _plan(pool_difficulty: Any, counts: Any, pinned: Any, vetoed: Any) -> _Plan:
+    """Check the request, let the pins use up slots, and spread what bins cannot serve themselves."""
+    bins = bin_of(pool_difficulty)
+    wanted = _check_counts(counts)
+    ipc = check_ipc(int(wanted.sum()), len(bins))
+    pins, is_vetoed = check_marks(len(bins), pinned, vetoed)
+    if len(pins) > ipc or ipc > len(bins) - is_vetoed.sum():
+        marks = f"{len(pins)} candidates are pinned and {is_vetoed.sum()} of {len(bins)} vetoed"
+        raise ValueError(f"The counts sum to {ipc}, but {marks}.")
+    for pin in pins:
+        wanted[nearest_bin(int(bins[pin]), wanted)] -= 1
+    open_ = ~is_vetoed
+    open_[pins] = False
+    available = np.bincount(bins[open_], minlength=N_BINS)
+    taken, moves = spread_counts(wanted, available)
+    return _Plan(bins, pins, open_, np.minimum(wanted, available), taken, moves)
 
 
 def _order_within(within_bin: str, has_scores: bool, values: np.ndarray, seed: int) -> np.ndarray:
