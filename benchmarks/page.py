@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
@@ -31,10 +30,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+from timing import conditions, write_results
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = [
@@ -43,7 +43,7 @@ FLAGS = [
 ]  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VIEWPORT = {"width": 1366, "height": 768}
-N_CLASSES = 10
+N_CLASSES = 10  # of the embedded bundle, whose classes the synthetic pools have
 SIZES = (2_000, 10_000, 50_000)
 PEER_SIZES = (2_000, 10_000)
 GRID_SIZE = 5_000
@@ -59,13 +59,11 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="candidates in the pool")
     parser.add_argument("--repeats", type=int, default=12, help="releases and lassos per size")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--no-peer", action="store_true", help="leave the gr.Plot out")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="psr-page-") as folder:
         result = measure_all(Path(folder), args.sizes, args.repeats, not args.no_peer)
-    args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / "page.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_results("page", result)
     print(markdown(result))
 
 
@@ -76,10 +74,15 @@ def measure_all(folder: Path, sizes: list[int], repeats: int, peer: bool) -> dic
     program = os.environ.get("PSR_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         sys.exit(f"No browser: install one of {', '.join(BROWSERS)}, or name it in PSR_CHROMIUM.")
-    result: dict[str, Any] = {"command": "OMP_NUM_THREADS=1 python benchmarks/page.py", "pages": []}
+    result: dict[str, Any] = {"conditions": conditions(), "targets": TARGETS, "pages": []}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        result["conditions"] = conditions(browser.version)
+        result["conditions"] |= {
+            "browser": f"Chromium {browser.version}, headless, SwiftShader",
+            "window": VIEWPORT,
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
+            "versions": {name: version(name) for name in ("gradio", "plotly", "playwright", "numpy")},
+        }
         for n in sorted({*sizes, GRID_SIZE}):
             with running([str(ROOT / "app.py"), "--workspace", str(make(folder, n)), "--no-browser"]) as url:
                 result["pages"].append(measure_page(browser, url, n, repeats))
@@ -90,28 +93,12 @@ def measure_all(folder: Path, sizes: list[int], repeats: int, peer: bool) -> dic
     return result
 
 
-def conditions(browser: str) -> dict[str, Any]:
-    """Machine and versions."""
-    import gradio
-    import plotly
-
-    return {
-        "cpu": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
-        "browser": f"Chromium {browser}, headless, SwiftShader, {VIEWPORT['width']} x {VIEWPORT['height']}",
-        "gradio": gradio.__version__,
-        "plotly": plotly.__version__,
-        "load_before": [round(x, 2) for x in os.getloadavg()],
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
 def make(folder: Path, n: int) -> Path:
-    """A workspace with a synthetic pool of n candidates in `N_CLASSES` classes."""
-    from large_workspace import make_workspace
+    """A workspace with a synthetic pool of n candidates."""
+    from large_workspace import make_workspace  # torch comes with it
 
-    return make_workspace(folder / str(n), n_classes=N_CLASSES, pool_size=n // N_CLASSES)
+    make_workspace(folder / str(n), n // N_CLASSES)
+    return folder / str(n)
 
 
 @contextmanager
