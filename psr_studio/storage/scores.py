@@ -154,6 +154,8 @@ def _aligned(blocks: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
     if not blocks:
         return np.full((len(rows), 0), np.nan, np.float32)
     stacked = np.concatenate(blocks)
+    if np.array_equal(rows, np.arange(len(stacked))):  # written in pool order: a copy would double the memory
+        return stacked
     out = np.full((len(rows), stacked.shape[1]), np.nan, np.float32)
     out[rows >= 0] = stacked[rows[rows >= 0]]
     return out
