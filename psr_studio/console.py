@@ -37,6 +37,11 @@ class ProgressLine:
         """Draw an event, unless one was drawn a moment ago and this one finishes nothing."""
         if self.quiet:
             return
+        if event.lasting:
+            self.close()
+            self.stream.write(event.message + "\n")
+            self.stream.flush()
+            return
         now = time.monotonic()
         wait = REDRAW_SECONDS if self.moving else SPARSE_SECONDS
         if not event.part_done and event.done < event.total and now - self._drawn < wait:

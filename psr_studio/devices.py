@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -86,3 +87,42 @@ def stacked_noise(
 ) -> Tensor:
     """Standard normal noise (len(generators), *shape), row i from generator i alone; float32."""
     return torch.stack([torch.randn(tuple(shape), generator=g) for g in generators]).to(device)
+
+
+def wait(device: torch.device) -> None:
+    """Return when all that was asked of the device is done: what is timed must be over."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def own_stream(device: torch.device) -> AbstractContextManager:
+    """A stream beside the one that others use, for work that waits for none of theirs; nothing on a CPU."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.cuda.stream(torch.cuda.Stream(device))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let `peak_memory` begin from now, where the system can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:  # another system, or no right to: the peak since the process began is all there is
+            return
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes in use on the device at once since `forget_peak`: a GPU's tensors, a CPU's whole process.
+
+    None where the system does not say.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    kib = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    return kib[0] * 1024 if kib else None

@@ -23,6 +23,7 @@ class Progress:
         metrics: named numbers for live curves, such as {"loss": 0.31}.
         seconds: wall time since the stage began.
         resumed: units of `done` that an earlier run had finished; they count for no rate.
+        lasting: the message is worth keeping in view, such as the cost of what begins now.
     """
 
     stage: str
@@ -35,6 +36,7 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     resumed: int = 0
+    lasting: bool = False
 
     @property
     def fraction(self) -> float:

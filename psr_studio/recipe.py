@@ -10,12 +10,16 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.fields import check_field, documented, range_text, toml_value
 from psr_studio.recipe_pairs import check_pairs
+from psr_studio.recipe_sections import (
+    WAYS as WAYS,
+)
 from psr_studio.recipe_sections import (
     EvaluateRecipe,
     ExportRecipe,
@@ -90,7 +94,9 @@ class FieldHelp(NamedTuple):
     range: str
 
 
+@cache
 def _fields(section: str) -> dict[str, Field]:
+    """The fields of a table by name; kept, since every slider move checks all of them."""
     owner = SECTIONS[section] if section else Recipe
     return {spec.name: spec for spec in fields(owner) if spec.name not in SECTIONS}
 

@@ -11,8 +11,21 @@ from psr_studio.method.registry import SELECTORS, Parameter
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
 SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
+# Named ways of sampling. "exact" is the papers'; "draft" takes 10 steps for its 50 and guides the middle ones
+# only, for a first look: docs/speed.md prints what that costs in agreement and diversity.
+WAYS: dict[str, dict[str, Any]] = {
+    "exact": {"pool.sampler": "ddpm", "pool.steps": 50, "pool.guided_from": 0.0, "pool.guided_to": 1.0},
+    "draft": {
+        "pool.sampler": "dpm-solver++",
+        "pool.steps": 10,
+        "pool.guided_from": 0.2,
+        "pool.guided_to": 0.8,
+    },
+}
 PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
+REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
+REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
 MAX_WEIGHT = 100.0  # typed, in a file or a command: a slider ends earlier
 UNBOUNDED = 1e6
 N_BARS = 10
@@ -60,6 +73,12 @@ class PoolRecipe:
         "channels",
         0,
         64,
+    )
+    guided_from: float = documented(
+        0.0, "Share of the noise below which a step is not guided and costs half.", "", 0.0, 1.0
+    )
+    guided_to: float = documented(
+        1.0, "Share of the noise above which a step is not guided and costs half.", "", 0.0, 1.0
     )
     batch_size: int = documented(
         64, "Candidates denoised together; changes the speed only.", "images", 1, 4096
@@ -161,7 +180,11 @@ class EvaluateRecipe:
     augment: bool = documented(True, "Augment the training images (DSA).")
     seed: int = _seed("Seed of the first student; the next ones count up.")
     n_checks: int = documented(10, "Points of the accuracy curve.", "points", 1, 1000)
-    arms: tuple[str, ...] = documented(ARMS, "Which forms of the selection are trained on.", choices=ARMS)
+    arms: tuple[str, ...] = documented(
+        ARMS,
+        "Forms of the selection that are trained on; real:<selector> is a control chosen among real images.",
+        choices=(*ARMS, *REAL_ARMS),
+    )
     controls: bool = documented(True, "Train random real images and generate-and-use beside it.")
     compare: tuple[str, ...] = documented((), "Names of other saved selections to train on too.", folder=True)
 

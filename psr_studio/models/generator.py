@@ -52,6 +52,11 @@ class Sampling:
         """Whether a step at t = share * T needs the unguided prediction as well."""
         return self.guidance != 1.0 and self.interval[0] <= share <= self.interval[1]
 
+    @property
+    def n_guided(self) -> int:
+        """How many of the steps are guided, the timesteps being evenly spread."""
+        return sum(self.is_guided((i + 1) / self.steps - 1e-3) for i in range(self.steps))
+
 
 class Generator:
     """A frozen class-conditional DiT with its noise schedule.

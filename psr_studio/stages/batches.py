@@ -8,8 +8,14 @@ was, and only the missing units are written.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, Self, TypeVar
 
+T = TypeVar("T")
+
+N_PREVIEWS = 8
+PREVIEWS_PER_BATCH = 5  # pictures half made, shown while a batch is computed
 COMPUTED = 0.95  # the share of a group's work that is done when its first member can be written
 
 
@@ -48,6 +54,40 @@ def units_done(before: int, new: int, share: float, written: int = 0) -> int:
         written: units of it that are on the disk.
     """
     return before + round(COMPUTED * share * new + (1 - COMPUTED) * written)
+
+
+class Beside(Generic[T]):
+    """Runs the end of one group's work (decode, encode, write) beside the beginning of the next group's.
+
+    It pays where a device computes and the CPU would wait for it. Switched off, everything runs in place.
+    One job runs at a time, in order; its errors are raised when its results are asked for.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._pool = ThreadPoolExecutor(1) if enabled else None
+        self._last: Future[list[T]] | None = None
+
+    def run(self, items: Iterable[T]) -> Iterator[T]:
+        """Begin to work through `items`; yields the results of the job before, or its own when switched off."""
+        if self._pool is None:
+            yield from items
+            return
+        before, self._last = self._last, self._pool.submit(list, items)
+        if before is not None:
+            yield from before.result()
+
+    def rest(self) -> Iterator[T]:
+        """The results of the last job."""
+        last, self._last = self._last, None
+        if last is not None:
+            yield from last.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Stopwatch:

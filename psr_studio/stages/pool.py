@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.devices import candidate_seed, pick_device, pick_dtype
+from psr_studio.devices import candidate_seed, own_stream, pick_device, pick_dtype
 from psr_studio.errors import ModelError, RecipeError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.stages import importing
-from psr_studio.stages.batches import Stopwatch, plan_groups, spans, units_done
+from psr_studio.stages.batches import (
+    N_PREVIEWS,
+    PREVIEWS_PER_BATCH,
+    Beside,
+    Stopwatch,
+    plan_groups,
+    spans,
+    units_done,
+)
 from psr_studio.workspace import PoolPart, StageStatus, Workspace, candidate_id, stable_hash
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.stages.cost import Cost
 
 STAGE = "pool"
-N_PREVIEWS = 8
-PREVIEWS_PER_BATCH = 5  # pictures half made, shown while a batch is denoised
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,11 @@ def guided_channels(recipe: Recipe, bundle: Bundle) -> int | None:
     return chosen or None
 
 
+def interval(recipe: Recipe) -> tuple[float, float]:
+    """Between which shares of the noise guidance counts."""
+    return recipe.pool.guided_from, recipe.pool.guided_to
+
+
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
     chosen = recipe.pool
@@ -97,6 +109,7 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
         "guidance": guidance(recipe, bundle),
         "seed": chosen.seed,
         **({} if channels is None else {"guided_channels": channels}),
+        **({} if interval(recipe) == (0.0, 1.0) else {"interval": interval(recipe)}),
     }
 
 
@@ -162,32 +175,34 @@ def run(
         return
     yield event(found, "Opening the generator.")
     sampler = _Sampler(ws, recipe, bundle)
+    yield event(found, sampler.cost(total - found, len(missing)).text, lasting=True)
     clock.start()
+
+    def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
+        words = f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".'
+        shown = tuple(columns.images[:N_PREVIEWS])
+        return event(now, words, class_id=part.class_id, part_done=True, previews=shown)
+
     done = found
-    for group in plan_groups([p.n for p in parts], recipe.pool.batch_size):
-        wanted = [parts[i] for i in group]
-        if not missing.intersection(wanted):
-            continue
-        new = sum(p.n for p in wanted if p in missing)
-        words = _words(bundle, wanted)
-        first = wanted[0].class_id
-        for share, previews in sampler.denoise(wanted):
-            now = units_done(done, new, share)
-            yield event(now, f"Denoising {words}.", class_id=first, previews=previews)
-        written = 0
-        for part, columns in sampler.columns(wanted):
-            if part not in missing:
+    with Beside[tuple[PartPlan, PoolPart]](sampler.overlaps) as beside:
+        for group in plan_groups([p.n for p in parts], recipe.pool.batch_size):
+            wanted = [parts[i] for i in group]
+            if not missing.intersection(wanted):
                 continue
-            sampler.write(part, columns)
-            written += part.n
-            yield event(
-                units_done(done, new, 1, written),
-                f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".',
-                class_id=part.class_id,
-                part_done=True,
-                previews=tuple(columns.images[:N_PREVIEWS]),
-            )
-        done += new
+            new = sum(p.n for p in wanted if p in missing)
+            words = _words(bundle, wanted)
+            first = wanted[0].class_id
+            for share, previews in sampler.denoise(wanted):
+                message = " ".join(filter(None, (f"Denoising {words}.", sampler.said())))
+                yield event(units_done(done, new, share), message, class_id=first, previews=previews)
+            written = 0
+            for part, columns in beside.run(sampler.store(wanted, missing)):
+                written += part.n
+                now = units_done(done, new, 1, 0 if sampler.overlaps else written)
+                yield wrote(part, columns, now)
+            done += new
+        for part, columns in beside.rest():
+            yield wrote(part, columns, done)
 
 
 class _Sampler:
@@ -207,7 +222,10 @@ class _Sampler:
             steps=chosen.steps,
             guidance=guidance(recipe, bundle),
             guided_channels=guided_channels(recipe, bundle),
+            interval=interval(recipe),
         )
+        self.device = device
+        self.overlaps = device.type != "cpu"  # on a CPU both would want the same cores
         self.settings = {
             **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
             "bundle": bundle.name,
@@ -232,19 +250,43 @@ class _Sampler:
             kept.append(latents.cpu().numpy())
         self.latents = np.concatenate(kept)
 
-    def columns(self, parts: Sequence[PartPlan]) -> Iterator[tuple[PartPlan, PoolPart]]:
-        """Decode the latents of the group, part by part."""
+    def store(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
+    ) -> Iterator[tuple[PartPlan, PoolPart]]:
+        """Decode the latents of the group at hand, part by part, and write those that are missing."""
+        return self._store(parts, missing, self.latents)  # they are bound now, the work may begin later
+
+    def _store(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan], latents: np.ndarray
+    ) -> Iterator[tuple[PartPlan, PoolPart]]:
         import torch
 
         start = 0
         for part in parts:
-            latents = self.latents[start : start + part.n]
+            own = latents[start : start + part.n]
             start += part.n
-            self._check(part, latents)
-            images = self.codec.decode_uint8(torch.from_numpy(latents))
+            if part not in missing:
+                continue
+            self._check(part, own)
+            with own_stream(self.device):
+                images = self.codec.decode_uint8(torch.from_numpy(own))
             ids = [candidate_id(part.class_id, part.start + i) for i in range(part.n)]
             seeds = np.array(self._seeds(part), np.int64)
-            yield part, PoolPart(np.array(ids, np.int64), seeds, images, latents)
+            columns = PoolPart(np.array(ids, np.int64), seeds, images, own)
+            self.write(part, columns)
+            yield part, columns
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        of_generator = getattr(self.generator, "memory", None)  # not every adapter has one
+        return " ".join(m.said() for m in (of_generator, self.codec.memory) if m is not None).strip()
+
+    def cost(self, n_images: int, n_parts: int) -> Cost:
+        """What generating so many images costs here, from a short measurement."""
+        from psr_studio.stages.cost import pool_cost
+
+        sizes = (self.recipe.pool.batch_size, n_images, n_parts)
+        return pool_cost(self.generator, self.codec, self.how, *sizes)
 
     def write(self, part: PartPlan, columns: PoolPart) -> None:
         """Put one part on the disk, whole."""
@@ -276,3 +318,10 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
     names = list(dict.fromkeys(f'"{bundle.class_names[p.class_id]}"' for p in parts))
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more classes" if len(names) > 3 else "")
     return f"{sum(p.n for p in parts)} candidates of {listed}"
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What generating the missing parts costs on this device; opens the networks and measures for a second."""
+    parts = plan(recipe, bundle)
+    missing = [p for p in parts if not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))]
+    return _Sampler(ws, recipe, bundle).cost(sum(p.n for p in missing), len(missing))

@@ -15,16 +15,22 @@ from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import score, select
-from psr_studio.stages.batches import Stopwatch, plan_groups, spans, units_done
+from psr_studio.stages.batches import (
+    N_PREVIEWS,
+    PREVIEWS_PER_BATCH,
+    Stopwatch,
+    plan_groups,
+    spans,
+    units_done,
+)
 from psr_studio.workspace import RefinedPart, StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.stages.cost import Cost
     from psr_studio.stages.refinement import Networks, Seeds
 
 STAGE = "refine"
-N_PREVIEWS = 8
-PREVIEWS_PER_BATCH = 5
 
 
 def inputs(
@@ -99,6 +105,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Opening generator, codec and teacher.")
     work = _Refiner(ws, recipe, bundle, record)
+    yield event(found, work.cost(sorted(missing)).text, lasting=True)
     clock.start()
     done = found
     for group in plan_groups(sizes, recipe.refine.batch_size):
@@ -159,6 +166,13 @@ class _Refiner:
             kept.append(latents.cpu().numpy())
             traces.append(np.stack(trace, axis=1))
         self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)
+
+    def cost(self, classes: list[int]) -> Cost:
+        """What refining the picks of some classes costs here, from a short measurement."""
+        from psr_studio.stages.cost import refine_cost
+
+        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
+        return refine_cost(self.nets, seeds, self.recipe.refine, self.temperature)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
         """Decode the latents of the group, class by class."""
@@ -225,3 +239,9 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
         if path not in {ws.refined_path(record.name, c) for c in record.picks}:
             path.unlink()
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What refining the selection costs on this device; opens the networks and measures for a second."""
+    record = select.require(ws, recipe.select.name, bundle)
+    return _Refiner(ws, recipe, bundle, record).cost(sorted(record.picks))

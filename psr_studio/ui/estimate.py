@@ -47,9 +47,11 @@ class Speeds:
             return {}
 
 
-def passes(recipe: Recipe, bundle: Bundle) -> int:
-    """Passes through the generator per image: guidance doubles them."""
-    return recipe.pool.steps * (1 if pool.guidance(recipe, bundle) == 1 else 2)
+def passes(recipe: Recipe, bundle: Bundle) -> float:
+    """Passes through the generator per image: a guided step takes two."""
+    unguided = pool.guidance(recipe, bundle) == 1
+    share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
+    return recipe.pool.steps * (1 + share)
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:

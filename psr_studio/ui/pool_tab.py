@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
 from psr_studio.errors import StudioError
+from psr_studio.recipe import WAYS
 from psr_studio.ui.controls import Settings
 from psr_studio.ui.estimate import cost_text
 from psr_studio.ui.import_panel import ImportPanel
@@ -39,8 +40,15 @@ class PoolTab:
         with gr.Row():
             with gr.Column(scale=5, min_width=360):
                 self.status = gr.HTML()
+                self.way = gr.Radio(
+                    [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
+                    value=self._way_now(),
+                    label="Sampling",
+                    elem_id="psr-way",
+                )
                 self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance")
                 with gr.Accordion("More settings", open=False):
+                    self.settings.grid("pool.guided_from", "pool.guided_to")
                     self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size")
                     self.settings.add("pool.classes")
                     self.scoring.add("score.batch_size")
@@ -67,6 +75,8 @@ class PoolTab:
             trigger_mode="always_last",
             **QUIET,
         )
+        taken = [self.settings.controls[key] for key in WAYS["exact"]]
+        self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
         everything = [*self.scoring.outputs, self.then_score, *inputs]
         self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
         self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
@@ -94,6 +104,12 @@ class PoolTab:
         studio = self.screen.studio
         cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
         return [lines, note(cost), self._sheet(class_id)]
+
+    def _way_now(self) -> str | None:
+        """The way that the recipe follows to the letter, if any."""
+        recipe = self.screen.studio.recipe
+        follows = [name for name, way in WAYS.items() if all(recipe.value(k) == v for k, v in way.items())]
+        return follows[0] if follows else None
 
     def _cost(self, *given: Any) -> str:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
@@ -135,3 +151,9 @@ class PoolTab:
         broken = f" {plural(len(pool.broken), 'damaged file')} left out." if pool.broken else ""
         caption = f'"{name}": {shown}{plural(n, "candidate")}, in the order of the pool.{broken}'
         return sheet(f"psr/sheet/{class_id}.png?{query}", caption)
+
+
+def _in_words(way: Mapping[str, Any]) -> str:
+    """A way of sampling in a few words."""
+    whole = (way["pool.guided_from"], way["pool.guided_to"]) == (0.0, 1.0)
+    return f"{way['pool.sampler']}, {way['pool.steps']} steps" + ("" if whole else ", guided in the middle")

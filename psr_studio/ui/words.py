@@ -19,6 +19,8 @@ LABELS = {
     "pool.steps": "Steps",
     "pool.guidance": "Guidance",
     "pool.guided_channels": "Guided channels",
+    "pool.guided_from": "Guided from",
+    "pool.guided_to": "Guided to",
     "pool.batch_size": "Batch size",
     "pool.part_size": "Part size",
     "pool.classes": "Classes",

@@ -1,0 +1,171 @@
+"""What a long step will cost, from a short measurement of the very functions it calls.
+
+A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or half a second is reached: on a slow
+device a small batch must do, where time grows with the batch anyway.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from psr_studio.devices import forget_peak, peak_memory, wait
+from psr_studio.recipe import RefineRecipe
+from psr_studio.stages.batches import N_PREVIEWS, PREVIEWS_PER_BATCH, spans
+from psr_studio.workspace import encode_png
+
+if TYPE_CHECKING:
+    from psr_studio.models.adapters import PoolGenerator
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.generator import Sampling
+    from psr_studio.stages.refinement import Networks, Seeds
+
+LONGEST = 0.5  # seconds of one timed call
+ROUNDS = 3
+DRAWN = 4  # pictures made for their size in bytes
+DRAWN_STEPS = 6
+DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
+FILE_BYTES = 6000  # of a part beside its pictures and latents: schema, checksums, settings
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step costs.
+
+    Attributes:
+        images: how many it makes. seconds: how long, networks opened. disk_bytes: what it writes.
+        memory_bytes: most memory in use on the device, None where that is not known.
+    """
+
+    images: int
+    seconds: float
+    disk_bytes: int
+    memory_bytes: int | None
+    device: str
+
+    @property
+    def text(self) -> str:
+        """One line: images, seconds, GiB on disk and on the device."""
+        memory = "" if self.memory_bytes is None else f", {_size(self.memory_bytes)} of {_memory(self.device)}"
+        return (
+            f"Cost: {self.images:,} images, about {_time(self.seconds)}, "
+            f"{_size(self.disk_bytes)} on disk{memory}."
+        )
+
+
+def pool_cost(
+    generator: PoolGenerator, codec: Codec, how: Sampling, batch_size: int, n_images: int, n_parts: int
+) -> Cost:
+    """The cost of generating `n_images` in `n_parts` files."""
+    device = generator.device
+    rows = max(1, min(batch_size, n_images))
+    forget_peak(device)
+
+    def step(way: Sampling) -> float:
+        return per_row(lambda n: next(generator.sample([0] * n, range(n), way)), rows, device)
+
+    guided = how.n_guided
+    plain = step(replace(how, guidance=1.0)) if guided < how.steps else 0.0
+    full = step(replace(how, interval=(0.0, 1.0))) if guided else 0.0
+    denoising = guided * full + (how.steps - guided) * plain
+    pictures = _draw(generator, codec, how, (full + plain) * DRAWN * DRAWN_STEPS)
+    latents = torch.zeros(rows, *generator.latent_shape)
+    decoding = per_row(lambda n: codec.decode_uint8(latents[:n]), rows, device)
+    encoding, size = _encoding(pictures)
+    shown = min(1.0, N_PREVIEWS / rows) * (PREVIEWS_PER_BATCH + 1)
+    return Cost(
+        n_images,
+        n_images * (denoising + decoding * (1 + shown) + encoding),
+        n_images * (size + latents[0].nbytes) + n_parts * FILE_BYTES,
+        peak_memory(device),
+        device.type,
+    )
+
+
+def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float) -> Cost:
+    """The cost of refining some latents, with the label's pull in the last steps only."""
+    from psr_studio.stages.refinement import refine_batch
+
+    device = nets.generator.device
+    n = len(seeds.seeds)
+    rows = min(how.batch_size, n)
+    forget_peak(device)
+
+    def step(kl_steps: int) -> float:
+        one = replace(how, n_steps=1, kl_steps=kl_steps)
+        return per_row(
+            lambda k: next(refine_batch(nets, seeds.take(slice(0, k)), one, temperature)), rows, device
+        )
+
+    pulled = min(how.kl_steps, how.n_steps)
+    seconds = (how.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
+    decoding = per_row(lambda k: nets.codec.decode_uint8(seeds.latents[:k]), rows, device)
+    shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows)) * PREVIEWS_PER_BATCH / n
+    encoding, size = _encoding(nets.codec.decode_uint8(seeds.latents[:DRAWN]))
+    return Cost(
+        n,
+        n * (seconds + decoding * (1 + shown) + encoding),
+        n * (size + seeds.latents[0].nbytes + 4 * how.n_steps),
+        peak_memory(device),
+        device.type,
+    )
+
+
+def per_row(work: Callable[[int], object], rows: int, device: torch.device) -> float:
+    """Seconds per row of `work(n)` at the largest batch, up to `rows`, that takes about `LONGEST`."""
+    n = 1
+    while True:
+        work(n)
+        seconds = _timed(work, n, device)
+        if n >= rows or 4 * seconds > LONGEST:
+            break
+        n = min(rows, 4 * n)
+    more = [] if seconds > LONGEST else [_timed(work, n, device) for _ in range(ROUNDS - 1)]
+    return statistics.median([seconds, *more]) / n
+
+
+def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float:
+    wait(device)
+    began = time.perf_counter()
+    work(n)
+    wait(device)
+    return time.perf_counter() - began
+
+
+def _draw(generator: PoolGenerator, codec: Codec, how: Sampling, seconds: float) -> np.ndarray:
+    """A few pictures like those to come, by few steps; of nothing, where that would take `seconds` too many."""
+    latents = torch.zeros(DRAWN, *generator.latent_shape)
+    if seconds < DRAWN_SECONDS:
+        quick = replace(how, sampler="dpm-solver++", steps=DRAWN_STEPS)
+        *_, (_, latents) = generator.sample([0] * DRAWN, range(DRAWN), quick)
+    return codec.decode_uint8(latents)
+
+
+def _encoding(pictures: np.ndarray) -> tuple[float, int]:
+    """Seconds and bytes per picture."""
+    sizes = [len(encode_png(x)) for x in pictures]
+    seconds = per_row(lambda n: [encode_png(x) for x in pictures[:n]], len(pictures), torch.device("cpu"))
+    return seconds, round(sum(sizes) / len(sizes))
+
+
+def _size(n_bytes: int) -> str:
+    """In GiB, in MiB where that is less than a hundredth."""
+    gib = n_bytes / 2**30
+    return f"{gib:.2f} GiB" if gib >= 0.01 else f"{n_bytes / 2**20:.2g} MiB"
+
+
+def _memory(device: str) -> str:
+    return "memory" if device == "cpu" else "GPU memory"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
