@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from diffusers import ModelMixin
+from safetensors import SafetensorError, safe_open
 
 from psr_studio.errors import ModelError
 
@@ -44,10 +45,7 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
             **kwargs,
         )
     except Exception as err:  # diffusers raises OSError, ValueError, RuntimeError or SafetensorError here
-        raise ModelError(
-            f"The weights in {folder} are truncated, corrupt or of another shape ({str(err).splitlines()[0][:200]}).",
-            "Restore that folder; `psr-studio doctor` checks each bundled file against its SHA-256.",
-        ) from err
+        raise _why_not(folder) from err
     lacking = list(info["missing_keys"]) + list(info["unexpected_keys"])
     if lacking:
         raise ModelError(
@@ -57,6 +55,23 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
         )
     _as_trained(model, folder / ORIGIN)
     return model
+
+
+def _why_not(folder: Path) -> ModelError:
+    """What keeps weights from being opened: the first file that is not whole, else their shape."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (OSError, SafetensorError):
+            return ModelError(
+                f"The weights file {path} is truncated or corrupt.",
+                "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
+            )
+    return ModelError(
+        f"The weights in {folder} are of another shape than its config.json says.",
+        "Use the config.json that was saved with these weights.",
+    )
 
 
 def _as_trained(model: Any, facts: Path) -> None:
