@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from psr_studio.method.baselines import cao2
 from psr_studio.method.metrics import encoding_error
 from psr_studio.method.selection import (
     generate_and_use,
@@ -30,6 +31,10 @@ BASELINES = {
     "k-center": lambda ipc, **marks: k_center(torch.from_numpy(POINTS), ipc, **marks),
     "k-medoids": lambda ipc, **marks: k_medoids(POINTS, ipc, **marks),
     "herding": lambda ipc, **marks: herding(POINTS, ipc, **marks),
+    "herding, cached": lambda ipc, **marks: herding(
+        POINTS, ipc, **marks, distances=pairwise_sq_distances(POINTS)
+    ),
+    "cao2": lambda ipc, **marks: cao2(SIGNAL, ipc, **marks),
 }
 
 
@@ -150,3 +155,65 @@ def test_herding_brings_the_mean_near_the_class_mean():
     random_order = np.random.default_rng(0).permutation(200)[:64]
     random_error = np.linalg.norm(points[random_order].mean(axis=0) - points.mean(axis=0))
     assert error[63] < random_error / 4
+
+
+def random_requests(n_requests=60):
+    """Pools with duplicates and ties among them, each with a budget and marks."""
+    for seed in range(n_requests):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(4, 50))
+        points = rng.normal(size=(n, int(rng.integers(1, 6)))).astype(np.float32)
+        points = np.round(points) if seed % 3 == 0 else points
+        ipc, marked = int(rng.integers(1, n + 1)), rng.permutation(n)
+        n_pins = int(rng.integers(0, min(ipc, 3) + 1))
+        marks = {"pinned": marked[:n_pins], "vetoed": marked[n_pins : n_pins + int(rng.integers(0, 3))]}
+        yield points, ipc, marks, rng.random(n) < 0.7 if seed % 2 else None
+
+
+def test_herding_from_distances_equals_herding_from_features():
+    for points, ipc, marks, eligible in random_requests():
+        distances = pairwise_sq_distances(points)
+        fast = herding(points, ipc, eligible, **marks, distances=distances)
+        assert np.array_equal(fast.indices, herding(points, ipc, eligible, **marks).indices)
+
+
+def test_k_center_equals_farthest_first_in_plain_steps():
+    for points, ipc, marks, eligible in random_requests():
+        distances = pairwise_sq_distances(points).astype(float)
+        pins, open_ = marks["pinned"].tolist(), np.ones(len(points), bool) if eligible is None else eligible
+        open_ = open_ & ~np.isin(np.arange(len(points)), [*pins, *marks["vetoed"]])
+        picks = pins[:]
+        while len(picks) < ipc and open_.any():
+            far = distances[picks].min(axis=0) if picks else -distances[open_].sum(axis=0)
+            picks.append(int(np.where(open_, far, -np.inf).argmax()))
+            open_[picks[-1]] = False
+        found = k_center(points, ipc, eligible, **marks, on_shortage="short")
+        assert found.indices.tolist() == picks
+
+
+def test_k_medoids_builds_by_the_largest_drop_of_the_error():
+    for points, ipc, marks, _ in random_requests(20):
+        distances = pairwise_sq_distances(points).astype(float)
+        picks = marks["pinned"].tolist()
+        while len(picks) < ipc:
+            free = [i for i in range(len(points)) if i not in picks and i not in marks["vetoed"]]
+            if not free:
+                break
+            errors = [encoding_error(distances, [*picks, i]) for i in free]
+            picks.append(free[int(np.argmin(np.round(errors, 9)))])
+        found = k_medoids(points, ipc, **marks, max_swaps=0).indices
+        assert encoding_error(distances, found) == pytest.approx(
+            encoding_error(distances, picks), rel=0.02, abs=1e-6
+        )
+        if np.unique(points, axis=0).shape == points.shape and points.shape[1] > 1:
+            assert found.tolist() == picks
+
+
+def test_cao2_orders_by_confidence_and_fills_with_the_surest_of_the_wrong():
+    difficulty, right = np.array([0.4, 0.1, 0.3, 0.9, 0.8]), np.array([True, True, True, False, False])
+    assert cao2(difficulty, 5, right).indices.tolist() == [1, 2, 0, 4, 3]
+    assert cao2(difficulty, 5, right, order="least sure").indices.tolist() == [0, 2, 1, 4, 3]
+    many = np.linspace(0, 0.5, 60)
+    assert cao2(many, 49).indices[0] == 0 and cao2(many, 50).indices[0] == 59
+    with pytest.raises(ValueError, match="must be one of: by budget, surest, least sure"):
+        cao2(difficulty, 2, order="sure")

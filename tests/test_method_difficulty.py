@@ -77,6 +77,31 @@ def test_no_other_thresholds_of_the_grid_cost_less(lam):
     assert chosen < cost(0.0, 0.0)
 
 
+def test_the_search_equals_trying_every_pair():
+    """Eq. 9 written out: smooth, count, compare; on a tie the smaller sum, then the smaller bottom share."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        size, lam = int(rng.integers(1, 150)), (0.5, 0.0, 1.0, 0.2)[seed % 4]
+        values = (rng.random(size), rng.beta(0.3, 3, size), np.round(rng.random(size), 1))[seed % 3]
+        best: tuple[float, float, float] = (np.inf, 0.0, 0.0)
+        pairs = [(b, t) for b in THRESHOLD_GRID for t in THRESHOLD_GRID if round(b + t, 2) < 1]
+        for b, t in sorted(pairs, key=lambda pair: (round(sum(pair), 2), pair[0])):
+            counts = histogram(smooth(values, b, t))
+            cost = lam * divergence(counts, histogram(values))
+            cost += (1 - lam) * divergence(counts, np.full(10, 0.1))
+            if cost < best[0] - 1e-12:
+                best = (cost, b, t)
+        assert choose_thresholds(values, lam) == best[1:], seed
+
+
+def test_smoothing_takes_the_quantiles_that_numpy_takes():
+    for size in (1, 2, 7, 60):
+        values = np.random.default_rng(size).random(size)
+        low, high = np.log(np.maximum(np.quantile(values, [0.1, 1 - 0.3]), 1e-6))
+        ramp = (np.clip(np.log(values), low, high) - low) / (high - low) if high > low else values * 0
+        assert np.array_equal(smooth(values, 0.1, 0.3), ramp)
+
+
 def test_a_larger_lam_stays_nearer_the_original():
     def deviation(lam):
         return divergence(histogram(smooth(POOL, *choose_thresholds(POOL, lam))), histogram(POOL))

@@ -10,7 +10,7 @@ import pytest
 
 from psr_studio.method._choosers import CHOOSERS
 from psr_studio.method.difficulty import bin_of, sampling_plan, slots_per_bin
-from psr_studio.method.registry import SELECTORS, ClassPool
+from psr_studio.method.registry import SELECTORS, ClassPool, warm_up
 from psr_studio.method.selection import greedy_select, pairwise_sq_distances
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 
@@ -126,6 +126,32 @@ def test_what_a_selector_reads_is_picked_from_all_settings_and_checked():
     ]:
         with pytest.raises(ValueError, match=text):
             SELECTORS[name].choose(POOL, 5, params)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["psr", "random", "generate-and-use", "top-confidence", "lowest-entropy", "k-center", "herding", "cao2"],
+)
+def test_a_smaller_budget_is_a_prefix_where_one_candidate_is_added_at_a_time(name):
+    """With the same weights; k-medoids swaps, DGS counts anew, and a pin stays first."""
+    params = {"alpha": 1.0, "beta": 1.0, "gamma": 1.0} if name == "psr" else {}
+    full = SELECTORS[name].choose(POOL, N, params, pinned=[9]).indices
+    for ipc in (1, 6, 25):
+        assert np.array_equal(SELECTORS[name].choose(POOL, ipc, params, pinned=[9]).indices, full[:ipc])
+
+
+def test_the_bins_of_dgs_give_exactly_their_counts_when_they_suffice():
+    pool = a_pool(600)
+    for target in ("scale", "hill", "ground", "slope"):
+        smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, 30, target)
+        found = SELECTORS["dgs"].choose(pool, 30, {"target": target})
+        assert (np.bincount(bin_of(smoothed), minlength=10) >= counts).all()
+        assert np.array_equal(np.bincount(bin_of(smoothed[found.indices]), minlength=10), counts)
+        assert found.substitutions == () and found.shortfall == 0
+
+
+def test_warm_up_is_idempotent():
+    assert warm_up() is None and warm_up() is None
 
 
 def test_the_table_is_read_without_importing_torch_or_the_kernels():

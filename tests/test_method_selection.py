@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from psr_studio.method import _threads
 from psr_studio.method.selection import (
     class_distances,
     diversity,
@@ -256,6 +257,49 @@ def test_a_whole_pool_in_one_call_equals_one_call_per_class():
         assert np.array_equal(part.terms, alone.terms) and np.array_equal(part.filled, alone.filled)
         assert np.array_equal(part.scores, alone.scores)
         assert np.array_equal(cache.block(c), pairwise_sq_distances(embeddings[members]))
+
+
+def test_budgets_may_differ_by_class_and_are_then_those_of_one_call_each():
+    rng = np.random.default_rng(9)
+    labels = np.repeat([0, 1, 2], [30, 12, 21])
+    rel, ent, cache = rng.random(63), rng.random(63), class_distances(rng.normal(size=(63, 4)), labels)
+    eligible = rng.random(63) < 0.5
+    budgets = [25, 1, 21]
+    found = greedy_select_all(rel, ent, cache, budgets, 1, 1, 1, eligible, pinned=[2])
+    assert np.diff(found.starts).tolist() == budgets
+    for c, budget in enumerate(budgets):
+        alone = greedy_select_all(rel, ent, cache, np.minimum(budget, [30, 12, 21]), 1, 1, 1, eligible, [2])
+        assert np.array_equal(alone.of_class(c).indices, found.of_class(c).indices)
+        assert np.array_equal(alone.of_class(c).terms, found.of_class(c).terms)
+        assert alone.of_class(c).shortfall == found.of_class(c).shortfall
+    mean = greedy_select_all(rel, ent, cache, budgets)  # 47 / 3: the preset of 16
+    assert np.array_equal(mean.scores, greedy_select_all(rel, ent, cache, budgets, *ipc_preset(16)).scores)
+    for wrong, text in [([1, 2], "2 budgets are given, but there are 3"), ([1, 13, 1], "Class 1: ipc is 13")]:
+        with pytest.raises(ValueError, match=text):
+            greedy_select_all(rel, ent, cache, wrong)
+
+
+def test_threads_change_nothing(monkeypatch):
+    """One class of each of four sizes at least is worth a thread here; every number is the same."""
+    rng = np.random.default_rng(3)
+    labels = rng.permutation(np.repeat(np.arange(5), [300, 900, 400, 700, 100]))
+    rel, ent, points = rng.random(2400), rng.random(2400), rng.normal(size=(2400, 3))
+    cache, eligible = class_distances(points, labels), rng.random(2400) < 0.9
+    found = []
+    for n in (1, 2, 4):
+        monkeypatch.setattr(_threads, "n_threads", lambda n=n: n)
+        found.append(greedy_select_all(rel, ent, cache, [300, 800, 400, 500, 100], 1, 1, 1, eligible))
+    for other in found[1:]:
+        for name in ("indices", "scores", "terms", "filled", "starts", "shortfall"):
+            assert np.array_equal(getattr(other, name), getattr(found[0], name))
+
+
+def test_work_is_split_into_ranges_that_cover_every_class_once(monkeypatch):
+    monkeypatch.setattr(_threads, "n_threads", lambda: 3)
+    for costs in ([10**6], [10**6] * 7, [1, 1, 10**7, 1], [], [10**7, 1, 1]):
+        seen: list[int] = []
+        _threads.over_classes(lambda first, last, seen=seen: seen.extend(range(first, last)), costs)
+        assert sorted(seen) == list(range(len(costs)))
 
 
 def test_distances_are_exact_symmetric_and_zero_between_equal_rows():

@@ -263,3 +263,16 @@ _ALL = (
     ),
 )  # fmt: skip
 SELECTORS: dict[str, Selector] = {selector.name: selector for selector in _ALL}
+
+
+def warm_up() -> None:
+    """Compile what every selector needs, or load it from the cache, so that the first choice is fast too."""
+    import numpy as np
+
+    from psr_studio.method.selection import pairwise_sq_distances
+
+    signal, points = np.full(4, 0.5), np.eye(4, dtype=np.float32)
+    distances = pairwise_sq_distances(points)
+    pool = ClassPool(signal, signal, signal, points, signal > 0, lambda: distances, signal)
+    for selector in SELECTORS.values():
+        selector.choose(pool, 2)
