@@ -44,7 +44,7 @@ export class ClassList {
       { class: 'psr-select', 'aria-label': 'Classes listed', on: { change: () => this.refilter() } },
       FILTERS.map(([value, label]) => h('option', { value }, label)),
     );
-    this.spacer = h('div', { class: 'psr-class-spacer' });
+    this.spacer = h('div', { class: 'psr-class-spacer', role: 'presentation' });
     this.scroller = h(
       'div',
       {
