@@ -198,7 +198,7 @@ class Teacher(nn.Module):
 
     def _resize(self, pixels: Tensor, height: int, width: int) -> Tensor:
         mode = "bicubic" if self.config.interpolation == "bicubic" else "bilinear"
-        antialias = pixels.shape[-1] > width
+        antialias = mode == "bicubic" or pixels.shape[-1] > width  # with it, bicubic is Pillow's (a = -0.5)
         resized = F.interpolate(pixels, size=(height, width), mode=mode, antialias=antialias)
         return resized.clamp(0, 1) if mode == "bicubic" else resized  # as 8-bit pictures are
 

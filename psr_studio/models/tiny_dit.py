@@ -17,13 +17,13 @@ import torch
 from diffusers import AutoencoderKL, DiTTransformer2DModel
 from torch import nn
 
-from psr_studio.bundle import HELD_OUT_EVERY, Bundle, rank_in_class
+from psr_studio.bundle import HELD_OUT_EVERY, Bundle, load_bundle, rank_in_class
 from psr_studio.devices import candidate_seed
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 
-NAME = "tiny-dit"
+NAME, TASK = "tiny-dit", "imagewoof-dit"  # it has the class list of the other
 VERSION = 1  # part of its identity: raise it when a network changes
 SIZE, LATENT_CHANNELS = 64, 4
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,11 +43,8 @@ class TinyDit(Bundle):
     """The bundle; its class list is that of ImageWoof."""
 
     def __init__(self) -> None:
-        from psr_studio.external import load_external
-
-        task = load_external("imagewoof-dit")
-        assert task is not None, "imagewoof-dit ships with PSR Studio"
-        self.class_rows = task.class_rows
+        task: Any = load_bundle(TASK)
+        self.class_rows: tuple[int, ...] = task.class_rows
         index: dict[str, Any] = {
             "name": NAME,
             "title": "random numbers in the structure of DiT-XL/2",
@@ -94,7 +91,6 @@ class TinyDit(Bundle):
         return self._keep(("teacher", str(device)), lambda: self._teacher().to(device))
 
     def _teacher(self) -> Teacher:
-        assert self.class_rows is not None
         teacher = build_teacher(self.class_rows)
         cpu = torch.device("cpu")
         labels = [c for c in range(self.n_classes) for _ in range(FITTED_PER_CLASS)]
