@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from psr_studio.method import sufficiency as module
 from psr_studio.method.registry import ClassPool
 from psr_studio.method.selection import greedy_select, pairwise_sq_distances
 from psr_studio.method.sufficiency import TOLERANCE, _View, sufficiency
@@ -37,12 +38,23 @@ def test_a_larger_pool_keeps_more_of_the_gain_and_the_forecast_is_near_the_truth
     for seed in range(10):
         points = np.random.default_rng(seed).normal(size=(800, 8))
         for i, n in enumerate((30, 100, 400)):
-            view = _View(a_pool(points[: 2 * n]), np.arange(n), (0.0, 0.0, 1.0), "pool")
+            view = _View(a_pool(points[: 2 * n]), np.arange(2 * n), (0.0, 0.0, 1.0), "pool")
             gains = [view.gain(view.select([np.arange(m)], 20)[0]) for m in (n, 2 * n)]
             kept[seed, i] = sufficiency(a_pool(points[:n]), 20, 0.0, 0.0, 1.0).gain_kept
             true[seed, i] = gains[0] / gains[1]
     assert (np.diff(kept.mean(axis=0)) > 0).all()
     assert np.abs(kept.mean(axis=0) - true.mean(axis=0)).max() < 0.04
+
+
+def test_a_very_large_pool_is_judged_from_a_part_of_it(monkeypatch):
+    """On average over eight classes the part says nearly what the whole says."""
+    kept = np.zeros((8, 2))
+    for seed in range(8):
+        pool = a_pool(np.random.default_rng(seed).normal(size=(600, 8)))
+        for i, n_judged in enumerate((600, 200)):
+            monkeypatch.setattr(module, "N_JUDGED", n_judged)
+            kept[seed, i] = sufficiency(pool, 20, 0.0, 0.0, 1.0).gain_kept
+    assert abs(np.subtract(*kept.mean(axis=0))) < 0.02 and (kept[:, 0] != kept[:, 1]).any()
 
 
 def test_fewer_right_candidates_than_slots_is_too_small_and_says_how_many_to_make():

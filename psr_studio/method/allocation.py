@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import finite, to_float64, to_numpy
+from psr_studio.method._arrays import finite, to_float64
 from psr_studio.method._distances import ClassDistances
 
 # Gains closer than this share of the largest one are ties, whatever their rounding errors.
@@ -86,8 +86,8 @@ def comparable_gains(
     """Return for each class what each pick adds, in one unit for all classes.
 
     The scores of the greedy selection are normalised inside each class, so that those of two classes say
-    nothing about each other. Here the terms of PSR eq. 8 are raw, with diversity in units of the pool's mean
-    squared distance between two candidates of a class: alpha * rel - beta * ent + gamma * d / unit.
+    nothing about each other. Here the terms of PSR eq. 8 are raw, with diversity in units of the mean squared
+    distance of all candidates to the first pick of their class: alpha * rel - beta * ent + gamma * d / unit.
 
     Args:
         reliability, entropy: (N,) over the pool. distances: of the pool.
@@ -96,13 +96,14 @@ def comparable_gains(
     """
     place = np.empty(len(distances.order), np.int64)
     place[distances.order] = np.arange(len(place))
+    local = [place[picks] - distances.starts[c] for c, picks in enumerate(orders)]
     blocks = [distances.block(c) for c in range(len(orders))]
-    pairs = sum(len(block) * (len(block) - 1) for block in blocks)
-    unit = sum(float(block.sum(dtype=np.float64)) for block in blocks) / max(pairs, 1)
+    firsts = [block[int(picks[0])] for block, picks in zip(blocks, local, strict=True) if len(picks)]
+    unit = float(np.concatenate(firsts).mean(dtype=np.float64)) if firsts else 0.0
     rel, ent = to_float64(reliability), to_float64(entropy)
     return [
-        pick_gains(rel[picks], ent[picks], block, place[picks] - distances.starts[c], weights, unit)
-        for c, (picks, block) in enumerate(zip(orders, blocks, strict=True))
+        pick_gains(rel[orders[c]], ent[orders[c]], blocks[c], local[c], weights, unit)
+        for c in range(len(orders))
     ]
 
 
@@ -127,10 +128,10 @@ def pick_gains(
     gains = alpha * reliability - beta * entropy
     if not len(picks) or not unit > 0:
         return gains
-    among = to_numpy(distances)[np.ix_(picks, picks)].astype(np.float64)
+    among = distances[np.ix_(picks, picks)].astype(np.float64)
     among[np.triu_indices(len(picks))] = np.inf  # later ones and itself do not count
     nearest = among.min(axis=1)
-    nearest[0] = to_numpy(distances)[picks[0]].max()
+    nearest[0] = distances[int(picks[0])].max()
     return gains + gamma * nearest / unit
 
 

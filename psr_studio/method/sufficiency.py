@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from psr_studio.method._arrays import to_float64, to_numpy
+from psr_studio.method._arrays import to_float64
 from psr_studio.method._picks import check_ipc
 from psr_studio.method.allocation import pick_gains
 from psr_studio.method.registry import ClassPool
@@ -23,6 +23,8 @@ Verdict = Literal["enough", "more would pay", "too small"]
 TOLERANCE = 0.02
 # Smaller pools are drawn this often, and their gains averaged.
 N_DRAWS = 12
+# Larger pools are judged from this many candidates, or from four times the budget if that is more.
+N_JUDGED = 2048
 MOST_DOUBLINGS = 3
 
 
@@ -63,6 +65,7 @@ def sufficiency(
     The gain is averaged over random nested parts of the right candidates, of sizes n * r and n * r^2 with
     r = 1/2, or larger where K would not fit. Each step from one size to the next raises the gain; the steps
     are taken to keep shrinking by the same ratio, as a gain that levels off does, and are summed up to 2n.
+    Of a very large pool a random part stands for the whole, and the steps are summed from its size on.
 
     Args:
         pool: the candidates of one class.
@@ -76,56 +79,60 @@ def sufficiency(
     ipc = check_ipc(ipc, m)
     named = zip((alpha, beta, gamma), ipc_preset(ipc), strict=True)
     given = [preset if weight is None else float(weight) for weight, preset in named]
-    view = _View(pool, right, (given[0], given[1], given[2]), scaling)
-    if len(right) <= ipc:
-        share = len(right) / m
-        wanted = int(np.ceil(2 * ipc / share)) if share else m << MOST_DOUBLINGS
-        suggested = max(m + 1, min(wanted, m << MOST_DOUBLINGS))
-        curve = view.curve(view.select([right], len(right))[0]) if len(right) else np.zeros(0)
-        return Sufficiency("too small", len(right) / (2 * ipc), curve, suggested)
-    ratio = max(0.5, float(np.sqrt(ipc / len(right))))
+    weights, n = (given[0], given[1], given[2]), len(right)
     rng = np.random.default_rng(0)
-    draws = [rng.permutation(right) for _ in range(N_DRAWS)]
-    sizes = [max(ipc, round(len(right) * ratio**power)) for power in (1, 2)]
-    picks = view.select([right, *(np.sort(draw[:size]) for size in sizes for draw in draws)], ipc)
+    if n > max(N_JUDGED, 4 * ipc):
+        right = np.sort(rng.permutation(right)[: max(N_JUDGED, 4 * ipc)])
+    view = _View(pool, right, weights, scaling)
+    if n <= ipc:
+        return _too_small(view, n, m, ipc)
+    ratio = max(0.5, float(np.sqrt(ipc / view.n)))
+    draws = [rng.permutation(view.n) for _ in range(N_DRAWS)]
+    sizes = [max(ipc, round(view.n * ratio**power)) for power in (1, 2)]
+    parts = [np.arange(view.n), *(np.sort(draw[:size]) for size in sizes for draw in draws)]
+    picks = view.select(parts, ipc)
     gains = [view.gain(chosen) for chosen in picks]
     smaller, smallest = np.reshape(gains[1:], (2, N_DRAWS)).mean(axis=1).tolist()
-    return _judge(view.curve(picks[0]), gains[0], smaller, smallest, ratio, m)
+    doubling = np.log(2) / -np.log(ratio)  # steps from n to 2n
+    ahead = np.log(n / view.n) / -np.log(ratio)  # steps from the part that was judged to n
+    reached = _forecast(gains[0], smaller, smallest, ahead + doubling * np.arange(MOST_DOUBLINGS + 2))
+    return _judge(view.curve(picks[0]), reached, m)
 
 
-def _judge(curve: np.ndarray, whole: float, half: float, quarter: float, ratio: float, m: int) -> Sufficiency:
-    """Extrapolate the gains of three pool sizes, each `ratio` times the next, to pools of twice the size."""
-    last, before = max(whole - half, 0.0), max(half - quarter, 0.0)
+def _too_small(view: _View, n: int, m: int, ipc: int) -> Sufficiency:
+    """The verdict when n right candidates of m do not outnumber K: two right ones for each slot are wanted."""
+    wanted = -(-2 * ipc * m // n) if n else m << MOST_DOUBLINGS
+    curve = view.curve(view.select([np.arange(n)], n)[0]) if n else np.zeros(0)
+    return Sufficiency("too small", n / (2 * ipc), curve, max(m + 1, min(wanted, m << MOST_DOUBLINGS)))
+
+
+def _forecast(whole: float, smaller: float, smallest: float, steps: np.ndarray) -> np.ndarray:
+    """Return the gain after so many more steps, each shrinking as the last two did."""
+    last, before = max(whole - smaller, 0.0), max(smaller - smallest, 0.0)
     shrink = min(last / before, 0.95) if before > 0 else 0.0  # a gain that climbs for ever is not believed
-    steps = np.log(2) / -np.log(ratio)  # from n to 2n
-    doubling = _geometric(last * shrink, shrink, steps)
-    scale = max(abs(whole), 1e-300)
-    kept = scale / (scale + doubling)
-    suggested, brings, reached = m, doubling, scale
-    for _ in range(MOST_DOUBLINGS):
-        if brings <= TOLERANCE * reached:
-            break
-        suggested, reached, brings = 2 * suggested, reached + brings, brings * shrink**steps
-    verdict: Verdict = "enough" if suggested == m else "more would pay"
-    return Sufficiency(verdict, float(kept), curve, suggested)
+    return whole + last * shrink * (1 - shrink**steps) / (1 - shrink)
 
 
-def _geometric(first: float, ratio: float, n: float) -> float:
-    """Return first + first * ratio + ... over n terms; n may be a fraction."""
-    return first * (1 - ratio**n) / (1 - ratio)
+def _judge(curve: np.ndarray, reached: np.ndarray, m: int) -> Sufficiency:
+    """Return the verdict from the gains reached by this pool and by two, four, ... times as many candidates."""
+    rises = np.diff(reached) / np.maximum(np.abs(reached[:-1]), 1e-300)
+    enough = np.flatnonzero(rises <= TOLERANCE)
+    doublings = int(enough[0]) if len(enough) else MOST_DOUBLINGS
+    verdict: Verdict = "more would pay" if doublings else "enough"
+    return Sufficiency(verdict, float(1 / (1 + rises[0])), curve, m << min(doublings, MOST_DOUBLINGS))
 
 
 class _View:
-    """One class as seen here: choosing from parts of it, and the gain of what was chosen."""
+    """Some candidates of a class, counted from 0: choosing from parts of them, and the gain of a choice."""
 
     def __init__(
-        self, pool: ClassPool, right: np.ndarray, weights: tuple[float, float, float], scaling: str
+        self, pool: ClassPool, members: np.ndarray, weights: tuple[float, float, float], scaling: str
     ) -> None:
-        self.weights, self.scaling = weights, scaling
-        self.reliability, self.entropy = to_float64(pool.reliability), to_float64(pool.entropy)
-        self.block = to_numpy(pool.distances())
-        among = self.block[np.ix_(right, right)].sum(dtype=np.float64)
-        self.unit = float(among) / max(len(right) * (len(right) - 1), 1)
+        self.n, self.weights, self.scaling = len(members), weights, scaling
+        self.reliability = to_float64(pool.reliability)[members]
+        self.entropy = to_float64(pool.entropy)[members]
+        self.block = pool.distances()[np.ix_(members, members)]
+        self.unit = float(self.block.sum(dtype=np.float64)) / max(self.n * (self.n - 1), 1)
 
     def select(self, parts: list[np.ndarray], ipc: int) -> list[np.ndarray]:
         """Return the greedy picks from each part, all parts in one call."""
