@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from psr_studio.stages.evaluate import Row
 from psr_studio.stages.export import Summary
 from psr_studio.stages.saved import as_presets
 from psr_studio.workspace import Pool, Refined, Scores, StageStatus
+
+if TYPE_CHECKING:
+    from psr_studio.stages.cost import Cost
 
 STAGES = ("pool", "score", "select", "refine", "evaluate", "export")
 
@@ -45,7 +48,7 @@ class SelectionArrays:
     scores: np.ndarray  # (k,) float64
     terms: np.ndarray  # (k, 3) float64, weighted reliability, entropy (negative), diversity
     filled: np.ndarray  # (k,) bool, taken although not eligible
-    soft_labels: np.ndarray  # (k, C) float32
+    soft_labels: np.ndarray  # (k, C) float32, 0 for classes that the selection does not hold
     shortfall: dict[int, int]
     settings: dict[str, Any]
 
@@ -116,6 +119,17 @@ class Studio(Curating):
         """Stage to the function that starts it, for a job worker; tuning is one that a pipeline can leave out."""
         steps = (self.generate, self.score, self.select, self.refine, self.evaluate, self.export)
         return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
+
+    def estimate(self, stage: str) -> Cost:
+        """What "pool" or "refine" would cost with the present recipe; opens the networks, measures for seconds.
+
+        Raises:
+            ValueError: another stage.
+        """
+        known = {"pool": pool.cost, "refine": refine.cost}
+        if stage not in known:
+            raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
+        return known[stage](self.workspace, self.recipe, self.bundle)
 
     def status(self) -> dict[str, StageStatus]:
         """Fresh, stale, partial or missing, by stage."""
@@ -220,7 +234,7 @@ class Studio(Curating):
             scores=np.array(flat["scores"], np.float64),
             terms=np.array(flat["terms"], np.float64).reshape(-1, 3),
             filled=np.array(flat["filled"], bool),
-            soft_labels=select.soften(logits, record.settings["temperature"]),
+            soft_labels=select.soften_task(logits, record.settings["temperature"], classes),
             shortfall=dict(record.shortfall),
             settings={k: v for k, v in record.settings.items() if k != select.POOL_HASH},
         )

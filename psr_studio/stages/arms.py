@@ -1,16 +1,25 @@
-"""The arms of an evaluation: which images, under which labels, with which loss."""
+"""The arms of an evaluation: which images, under which labels, with which loss.
+
+The task of an arm is the classes of its selection. Where they are a part of the bundle's, students have that many
+outputs and are tested on images of these classes only, and the teacher's logits are restricted to them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.errors import SelectionError
+from psr_studio.method.registry import SELECTORS
 from psr_studio.recipe import Recipe
+from psr_studio.recipe_sections import REAL
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import refine, score, select
+from psr_studio.stages.live_result import resolve_weights
+from psr_studio.stages.saved import BY_HAND
 from psr_studio.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ def soft_regime(temperature: float) -> str:
 class Arm:
     """One set of images with its labels; `inputs` is what it is made from; a control has no `selection`."""
 
-    form: str  # "refined", "selected", "random real" or "generate-and-use"
+    form: str  # "refined", "selected", "random real", "generate-and-use" or "real, <selector> (...)"
     selection: str
     label_regime: str
     protocol: str
@@ -37,6 +46,8 @@ class Arm:
     temperature: float
     classes: tuple[int, ...]
     inputs: str
+    counts: tuple[int, ...] = ()  # images of each class of a control, parallel to `classes`
+    rule: str = ""  # the selector of a control that chooses among the real images
 
     @property
     def name(self) -> str:
@@ -55,16 +66,30 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     own = select.require(ws, recipe.select.name, bundle)
     if "refined" in chosen.arms:
         refine.require_fresh(ws, recipe, bundle)
-    arms = [selected_arm(ws, recipe, bundle, own, form) for form in chosen.arms]
+    forms = [form for form in chosen.arms if not form.startswith(REAL)]
+    arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
     for name in chosen.compare:
         if name != own.name:
-            arms.append(selected_arm(ws, recipe, bundle, select.require(ws, name, bundle), "selected"))
+            other = select.require(ws, name, bundle)
+            _check_classes(own, other)
+            arms.append(selected_arm(ws, recipe, bundle, other, "selected"))
     if not arms:
         raise SelectionError(
             "There is nothing to train on: no form of the selection and no other selection is asked for.",
             'Set "evaluate.arms" to "refined", "selected" or both.',
         )
-    return arms + (_controls(ws, recipe, bundle, own) if chosen.controls else [])
+    controls = _controls(ws, recipe, bundle, own) if chosen.controls else []
+    rules = [form.removeprefix(REAL) for form in chosen.arms if form.startswith(REAL)]
+    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules]
+
+
+def _check_classes(own: SelectionRecord, other: SelectionRecord) -> None:
+    if own.picks.keys() != other.picks.keys():
+        raise SelectionError(
+            f'"{other.name}" holds {len(other.picks)} classes and "{own.name}" {len(own.picks)}, not the same '
+            "ones: accuracies on two tasks do not compare.",
+            f'Take "{other.name}" out of "evaluate.compare", or select again for the same classes.',
+        )
 
 
 def selected_arm(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, form: str) -> Arm:
@@ -76,15 +101,46 @@ def selected_arm(ws: Workspace, recipe: Recipe, bundle: Bundle, record: Selectio
 
 
 def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Arm]:
-    classes = sorted(record.picks)
     teacher = bundle.identity("teacher")
     first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
-    budget = [classes, record.settings["ipc"]]
+    budget = _budget(record)
     real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, *budget]))
     controls = [real, _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]))]
     if real.label_regime != HARD:
         controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))
     return controls
+
+
+def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str) -> Arm:
+    """The control that lets a selector choose among the real training images, labelled by the teacher."""
+    hard = recipe.evaluate.protocol == HARD
+    form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
+    made_from = [rule, bundle.identity("teacher"), *_budget(record), real_params(recipe, rule)]
+    return replace(_arm(recipe, record, form, "", repr(made_from)), rule=rule)
+
+
+def real_params(recipe: Recipe, rule: str) -> dict[str, Any]:
+    """The parameters of a selector on the real images: those of the recipe."""
+    chosen = recipe.select
+    return SELECTORS[rule].reads({**asdict(chosen), **resolve_weights(chosen)._asdict()})
+
+
+def _budget(record: SelectionRecord) -> list[Any]:
+    """What a control is given: classes, and K or the images of each class."""
+    counts, ipc = counts_of(record), int(record.settings["ipc"])
+    return [sorted(record.picks), ipc if set(counts) == {ipc} else list(counts)]
+
+
+def counts_of(record: SelectionRecord) -> tuple[int, ...]:
+    """Images of each class that a control gets, as many as the selection was given, class by class.
+
+    K, also where the selection came short of eligible candidates; as many as there are where the budgets
+    were uneven on purpose.
+    """
+    uneven = {"allocation", "budgets", select.LOCKED} & record.settings.keys()
+    by_hand = record.settings["selector"] == BY_HAND
+    ipc = int(record.settings["ipc"])
+    return tuple(len(record.picks[c]) if uneven or by_hand else ipc for c in sorted(record.picks))
 
 
 def _arm(
@@ -101,31 +157,47 @@ def _arm(
         temperature=temperature,
         classes=tuple(sorted(record.picks)),
         inputs=inputs,
+        counts=counts_of(record),
     )
 
 
 def first_of_pool(ws: Workspace, record: SelectionRecord) -> list[int]:
-    """The first K candidates of each class of a selection: what a pipeline without curation would use."""
-    pool, ipc = ws.pool(), int(record.settings["ipc"])
-    return [int(cid) for c in sorted(record.picks) for cid in pool.candidate_ids[pool.labels == c][:ipc]]
+    """The first of each class of a selection, as many as it has: what a pipeline without curation would use."""
+    pool = ws.pool()
+    counts = zip(sorted(record.picks), counts_of(record), strict=True)
+    return [int(cid) for c, n in counts for cid in pool.candidate_ids[pool.labels == c][:n]]
 
 
-def random_real(bundle: Bundle, classes: tuple[int, ...], ipc: int, seed: int) -> np.ndarray:
-    """Rows (C * K,) of `bundle.train_subset`, K of each class drawn by the seed, class by class.
+def random_real(
+    bundle: Bundle, classes: tuple[int, ...], counts: int | Sequence[int], seed: int
+) -> np.ndarray:
+    """Rows of `bundle.train_subset`, so many of each class drawn by the seed, class by class.
 
     Raises:
         SelectionError: the bundle holds fewer real images of a class.
     """
-    _, labels = bundle.train_subset
     rng = np.random.default_rng(seed)
-    rows = []
-    for class_id in classes:
+    own = real_rows(bundle, classes, counts)
+    return np.concatenate([rng.choice(rows, n, replace=False) for rows, n in own])
+
+
+def real_rows(
+    bundle: Bundle, classes: tuple[int, ...], counts: int | Sequence[int]
+) -> list[tuple[np.ndarray, int]]:
+    """All rows of `bundle.train_subset` of each class, and how many a control takes of them.
+
+    Raises:
+        SelectionError: fewer than it takes.
+    """
+    _, labels = bundle.train_subset
+    found = []
+    for class_id, n in zip(classes, np.broadcast_to(counts, len(classes)).tolist(), strict=True):
         own = np.flatnonzero(labels == class_id)
-        if len(own) < ipc:
+        if len(own) < n:
             raise SelectionError(
                 f'The bundle "{bundle.name}" holds {len(own)} real images of class '
-                f'"{bundle.class_names[class_id]}", but the control needs {ipc}.',
+                f'"{bundle.class_names[class_id]}", but the control needs {n}.',
                 f'Lower "Images per class" to {len(own)} or less, or set "evaluate.controls" to false.',
             )
-        rows.append(rng.choice(own, ipc, replace=False))
-    return np.concatenate(rows)
+        found.append((own, n))
+    return found

@@ -61,9 +61,14 @@ class Job:
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
-    """What one student is made from: images and labels, how it is trained, its seed, the test split."""
+    """What one student is made from: images and labels, how it is trained, its seed, the test split.
+
+    The classes are named only where they are a part of the bundle's.
+    """
     chosen = recipe.evaluate
+    part = len(arm.classes) < bundle.n_classes
     return {
+        **({"classes": list(arm.classes)} if part else {}),
         "stage": STAGE,
         "arm": arm.inputs,
         "label_regime": arm.label_regime,

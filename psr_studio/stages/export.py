@@ -61,6 +61,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     return {
         "stage": STAGE,
         "selection": [record.name, record.candidate_ids, record.settings],
+        **({"classes": sorted(record.picks)} if len(record.picks) < bundle.n_classes else {}),
         "refined": sorted(made.values()),
         "formats": list(recipe.export.formats),
         "zip": recipe.export.zip,
@@ -89,8 +90,8 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
     folder = ws.export_path(recipe.export.name)
     files = {"soft_labels.safetensors": 1, "labels.csv": 1, "README.md": 1, "recipe.toml": 1, MANIFEST: 1}
     if "folder" in recipe.export.formats:
-        for class_id in sorted(record.picks):
-            files[class_folder(bundle.class_names, class_id)] = len(record.picks[class_id])
+        for label, class_id in enumerate(sorted(record.picks)):
+            files[class_folder(data.class_names, label)] = len(record.picks[class_id])
     extra = {"parquet": 1, "webdataset": -(-len(data) // 1000), "dd-ranking": 4}
     files |= {name: extra[name] for name in recipe.export.formats if name in extra}
     return Summary(
@@ -159,11 +160,16 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
 
 def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> ExportSet:
-    """The set of a selection, as it is written."""
+    """The set of a selection, as it is written.
+
+    Its task is the classes it holds: labels count among them, and the teacher's logits are restricted to them,
+    so that a part of the bundle's classes reads like any other data set.
+    """
     pool, ids = ws.pool(), record.candidate_ids
     at = pool.positions(ids)
-    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at]
-    labels, tau = pool.labels[at], float(record.settings["temperature"])
+    task = sorted(record.picks)
+    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at][:, task]
+    labels, tau = np.searchsorted(task, pool.labels[at]), float(record.settings["temperature"])
     if recipe.export.refined:
         refined = ws.refined(record.name)
         place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
@@ -172,7 +178,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
     return ExportSet(
-        class_names=bundle.class_names,
+        class_names=tuple(bundle.class_names[c] for c in task),
         pngs=pngs,
         images=images,
         labels=np.array(labels, np.int64),

@@ -262,3 +262,10 @@ def soften(logits: np.ndarray, temperature: float) -> np.ndarray:
     shifted = (logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) / temperature
     exponentials = np.exp(shifted)
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def soften_task(logits: np.ndarray, temperature: float, classes: Sequence[int]) -> np.ndarray:
+    """`soften` over a part of the classes, (n, C) float32; 0 for the others."""
+    found = np.zeros(logits.shape, np.float32)
+    found[:, classes] = soften(logits[:, classes], temperature)
+    return found

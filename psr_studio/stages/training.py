@@ -14,7 +14,16 @@ from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.codec import from_uint8
 from psr_studio.models.students import Check, Training, build_student, train_student
 from psr_studio.recipe import Recipe
-from psr_studio.stages.arms import GENERATE_AND_USE, HARD, RANDOM_REAL, Arm, first_of_pool, random_real
+from psr_studio.stages.arms import (
+    GENERATE_AND_USE,
+    HARD,
+    RANDOM_REAL,
+    Arm,
+    first_of_pool,
+    random_real,
+    real_params,
+)
+from psr_studio.stages.real_images import RealImages
 from psr_studio.stages.select import require, soften
 from psr_studio.workspace import Workspace
 
@@ -32,15 +41,18 @@ class Trainer:
         self.test_images = self._normalised(images)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
+        self._real_images: RealImages | None = None
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
         images, labels, logits = self._data(arm, seed)
+        labels, logits = self._in_task(arm, labels, logits)
+        test_images, test_labels = self._test_split(arm)
         self.n_images = len(images)
         height, _, channels = self.bundle.image_shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            student = build_student(self.recipe.evaluate.student, self.bundle.n_classes, channels, height)
+            student = build_student(self.recipe.evaluate.student, len(arm.classes), channels, height)
         targets, loss_fn = self._targets(arm, labels, logits)
         chosen = self.recipe.evaluate
         how = Training(
@@ -57,8 +69,8 @@ class Trainer:
             self._normalised(images),
             targets.to(self.device),
             loss_fn,
-            self.test_images,
-            self.test_labels,
+            test_images,
+            test_labels,
             how,
             seed,
             every_epoch=True,
@@ -66,7 +78,7 @@ class Trainer:
 
     def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
-        if arm.form == RANDOM_REAL:
+        if arm.form == RANDOM_REAL or arm.rule:
             return self._real(arm, seed)
         if arm.form == GENERATE_AND_USE:
             ids = first_of_pool(self.ws, require(self.ws, self.recipe.select.name, self.bundle))
@@ -83,12 +95,35 @@ class Trainer:
 
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         images, labels = self.bundle.train_subset
-        rows = random_real(self.bundle, arm.classes, arm.ipc, seed)
+        if arm.rule:
+            if self._real_images is None:
+                self._real_images = RealImages(self.bundle, self.device)
+            params = real_params(self.recipe, arm.rule)
+            rows = self._real_images.choose(arm, params, seed)
+        else:
+            rows = random_real(self.bundle, arm.classes, arm.counts, seed)
         chosen = np.array(images[rows])
         if arm.label_regime == HARD:
             return chosen, labels[rows], None
         logits, _ = self.bundle.teacher(self.device).predict(from_uint8(chosen))
         return chosen, labels[rows], logits.numpy()
+
+    def _in_task(
+        self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Labels counted among the classes of the arm, and the logits of these classes."""
+        if len(arm.classes) == self.bundle.n_classes:
+            return labels, logits
+        own = list(arm.classes)
+        return np.searchsorted(own, labels), None if logits is None else logits[:, own]
+
+    def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        """The test images of the classes of the arm, their labels counted among them."""
+        if len(arm.classes) == self.bundle.n_classes:
+            return self.test_images, self.test_labels
+        own = torch.tensor(arm.classes, device=self.device)
+        kept = torch.isin(self.test_labels, own)
+        return self.test_images[kept], torch.searchsorted(own, self.test_labels[kept])
 
     def _targets(
         self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
