@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from safetensors.numpy import save_file
 
-from psr_studio.bundle import INDEX, Bundle, load_bundle, sha256, write_idx
+from psr_studio.bundle import INDEX, load_bundle, sha256, write_idx
 from psr_studio.errors import StudioError, did_you_mean
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, data, gates, generator, teacher
@@ -30,8 +30,8 @@ def build_bundle(
     work: str | Path,
     out: str | Path,
     seed: int = 0,
-    codec_steps: int = 1100,
-    generator_steps: int = 4400,
+    codec_steps: int = 3000,
+    generator_steps: int = 6000,
 ) -> Iterator[str]:
     """Trains teacher, codec and generator, writes the data files, measures the gates, writes the cards.
 
@@ -153,6 +153,3 @@ def _seconds(work: Path) -> dict[str, float]:
 
 def _device_words() -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__.split('+')[0]}"
-
-
-__all__ = ["Bundle", "build_bundle"]

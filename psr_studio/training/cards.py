@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 FASHION_MNIST_LICENCE = """The MIT License (MIT)
@@ -74,14 +75,22 @@ def gate_table(gates: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def write(made: Path, seconds: dict[str, float], device: str, seed: int) -> None:
-    """README.md beside each part, and one for the bundle and its data, from gates.json."""
+def write(
+    made: Path, seconds: dict[str, float], device: str, seed: int, notes: Mapping[str, str] | None = None
+) -> None:
+    """README.md beside each part, and one for the bundle and its data, from gates.json.
+
+    Args:
+        seconds: time spent training, by part.
+        notes: by folder of PARTS, what a reader must know about this very training run.
+    """
     gates = json.loads((made / "gates.json").read_text(encoding="utf-8"))
     for folder, (title, text, timed) in PARTS.items():
         spent = sum(seconds.get(part, 0.0) for part in timed)
+        note = f"- This run: {notes[folder]}\n" if notes and folder in notes else ""
         body = (
             f"# {title} of the Fashion-MNIST bundle\n\n{text}\n\n- Data: Fashion-MNIST, train split (MIT, Zalando SE)\n"
-            f"- Command: `{COMMAND}`, seed {seed}\n- Training: {spent:.0f} s on {device}\n- Licence: Apache-2.0\n\n"
+            f"- Command: `{COMMAND}`, seed {seed}\n- Training: {spent:.0f} s on {device}\n{note}- Licence: Apache-2.0\n\n"
             f"{gate_table(_gate_rows(gates, folder))}\n"
         )
         (made / folder / "README.md").write_text(body, encoding="utf-8")

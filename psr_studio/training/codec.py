@@ -18,7 +18,7 @@ PADDING = 2  # 28 -> 32
 BATCH, PEAK_LR, WARMUP, DECAY_SHARE = 128, 2e-3, 300, 0.5
 # Weights of the loss beside the mean squared error: posterior KL per latent element, absolute error,
 # the teacher's soft label on the reconstruction against its label on the original, and its features.
-KL_WEIGHT, L1_WEIGHT, LABEL_WEIGHT, FEATURE_WEIGHT = 1e-3, 0.3, 0.03, 0.1
+KL_WEIGHT, L1_WEIGHT, LABEL_WEIGHT, FEATURE_WEIGHT = 1e-3, 0.3, 0.1, 0.1
 
 
 def build() -> AutoencoderKL:
@@ -55,7 +55,7 @@ def _losses(
 
 
 def train(
-    folder: Path, work: Path, teacher: Teacher, out: Path, n_steps: int = 1100, seed: int = 0
+    folder: Path, work: Path, teacher: Teacher, out: Path, n_steps: int = 3000, seed: int = 0
 ) -> Iterator[dict[str, float]]:
     """Trains and writes a diffusers AutoencoderKL folder (bfloat16) whose latents have unit variance.
 

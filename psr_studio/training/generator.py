@@ -92,7 +92,7 @@ def train(
     work: Path,
     vae: AutoencoderKL,
     out: Path,
-    n_steps: int = 4400,
+    n_steps: int = 6000,
     seed: int = 0,
     compile_net: bool = False,
 ) -> Iterator[dict[str, float]]:
