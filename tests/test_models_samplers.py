@@ -220,6 +220,12 @@ def test_the_conditioning_in_pieces_is_the_conditioning_at_once(tiny, monkeypatc
     assert torch.allclose(last(tiny, Sampling(steps=6)), whole, atol=1e-5)
 
 
+def test_denoising_in_micro_batches_is_denoising_at_once(tiny, monkeypatch):
+    whole = last(tiny, Sampling(steps=4, guidance=2.0))
+    monkeypatch.setattr(tiny.memory, "size", 4)
+    assert torch.allclose(last(tiny, Sampling(steps=4, guidance=2.0)), whole, atol=1e-5)
+
+
 def test_the_codec_decodes_as_the_autoencoder_does():
     bundle = load_bundle("fashion-mnist")
     codec: Codec = bundle.codec(torch.device("cpu"))

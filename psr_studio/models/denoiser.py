@@ -9,9 +9,11 @@ Shape letters: N latents, U conditions, T patches of a latent, D width, L blocks
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import DiTTransformer2DModel
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from psr_studio.models.linear import FrozenLinear, can_pack
@@ -132,7 +134,7 @@ class Denoiser:
         patches = x.view(n, height // p, width // p, p, p, -1).permute(0, 5, 1, 3, 2, 4)
         return patches.reshape(n, -1, height, width)
 
-    def _weights(self, block: nn.Module) -> tuple[FrozenLinear, ...]:
+    def _weights(self, block: Any) -> tuple[FrozenLinear, ...]:
         attention, mlp = block.attn1, block.ff.net
         parts = [attention.to_q, attention.to_k, attention.to_v]
         weight = torch.cat([part.weight.detach() for part in parts])

@@ -52,7 +52,9 @@ class Cost:
     @property
     def text(self) -> str:
         """One line: images, seconds, GiB on disk and on the device."""
-        memory = "" if self.memory_bytes is None else f", {_size(self.memory_bytes)} of {_memory(self.device)}"
+        memory = (
+            "" if self.memory_bytes is None else f", {_size(self.memory_bytes)} of {_memory(self.device)}"
+        )
         return (
             f"Cost: {self.images:,} images, about {_time(self.seconds)}, "
             f"{_size(self.disk_bytes)} on disk{memory}."
@@ -165,7 +167,9 @@ def _memory(device: str) -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{seconds / 3600:.1f} h"

@@ -205,6 +205,11 @@ def run(
             yield wrote(part, columns, done)
 
 
+def overlaps(device_type: str) -> bool:
+    """Whether pictures are decoded and written beside the next batch; on a CPU both would want the same cores."""
+    return device_type != "cpu"
+
+
 class _Sampler:
     """The networks, opened once, and the latents of the group at hand."""
 
@@ -225,7 +230,7 @@ class _Sampler:
             interval=interval(recipe),
         )
         self.device = device
-        self.overlaps = device.type != "cpu"  # on a CPU both would want the same cores
+        self.overlaps = overlaps(device.type)
         self.settings = {
             **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
             "bundle": bundle.name,

@@ -1,0 +1,103 @@
+"""What a step is said to cost: images, seconds, bytes; and writing beside the next batch changes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import torch
+from tiny import finish, tiny_recipe
+
+from psr_studio.errors import WorkspaceError
+from psr_studio.models.generator import Sampling
+from psr_studio.stages import pool, refine
+from psr_studio.stages.batches import Beside
+from psr_studio.stages.cost import Cost, per_row
+from psr_studio.studio import Studio
+
+FACTOR = 6  # a test machine may be busy in one of the two moments; benchmarks/generate.py holds 25 %
+
+
+def test_the_line_names_images_seconds_and_bytes():
+    cost = Cost(1200, 83.4, 3 * 2**30 // 2, 20 * 2**30, "cuda")
+    assert cost.text == "Cost: 1,200 images, about 1 min 23 s, 1.50 GiB on disk, 20.00 GiB of GPU memory."
+    small = Cost(6, 0.42, 30_000, None, "cpu")
+    assert small.text == "Cost: 6 images, about 0.4 s, 0.029 MiB on disk."
+
+
+def test_time_per_row_stops_growing_the_batch_when_it_takes_long():
+    sizes: list[int] = []
+
+    def work(n: int) -> None:
+        sizes.append(n)
+        time.sleep(0.05 * n)
+
+    assert per_row(work, 1000, torch.device("cpu")) == pytest.approx(0.05, rel=0.5)
+    assert max(sizes) == 4, "16 rows would take 0.8 s"
+
+
+def test_a_pool_costs_what_it_was_said_to(tmp_path, tiny_bundle):
+    recipe = tiny_recipe(tiny_bundle, pool__pool_size=60, pool__part_size=30, pool__steps=20)
+    with Studio(tmp_path / "ws", recipe) as studio:
+        said = studio.estimate("pool")
+        events = finish(studio.generate())
+        files = list((studio.workspace.root / "pool").rglob("*.parquet"))
+        assert studio.estimate("pool").images == 0, "nothing is left to make"
+    assert said.images == events[-1].done == 180
+    written = sum(path.stat().st_size for path in files)
+    assert said.disk_bytes == pytest.approx(written, rel=0.25)
+    assert 1 / FACTOR < said.seconds / events[-1].seconds < FACTOR
+    assert any(event.lasting and event.message.startswith("Cost: 180 images") for event in events)
+
+
+def test_refinement_costs_what_it_was_said_to(studio):
+    studio.set({"refine.n_steps": 40})
+    said = studio.estimate("refine")
+    events = finish(studio.refine())
+    assert said.images == events[-1].done == 6
+    assert 1 / FACTOR < said.seconds / events[-1].seconds < FACTOR
+    assert refine.cost(studio.workspace, studio.recipe, studio.bundle).images == 6
+
+
+def test_a_step_without_a_cost_is_named(studio):
+    with pytest.raises(ValueError, match="pool, refine"):
+        studio.estimate("select")
+
+
+def test_half_the_guidance_saves_a_quarter_of_the_passes():
+    assert Sampling(steps=50).n_guided == 50
+    assert Sampling(steps=50, guidance=1.0).n_guided == 0
+    assert Sampling(steps=10, interval=(0.2, 0.8)).n_guided == 6
+
+
+def test_writing_beside_the_next_batch_gives_the_same_pool(tmp_path, tiny_bundle, monkeypatch):
+    """As on a GPU: bytes, order and counts are those of a run that waits for each file."""
+    from test_stage_pool import bytes_of
+
+    with Studio(tmp_path / "inline", tiny_recipe(tiny_bundle)) as studio:
+        inline = finish(studio.generate())
+    monkeypatch.setattr(pool, "overlaps", lambda device_type: True)
+    with Studio(tmp_path / "beside", tiny_recipe(tiny_bundle)) as studio:
+        beside = finish(studio.generate())
+    assert bytes_of(tmp_path / "beside" / "pool") == bytes_of(tmp_path / "inline" / "pool")
+    assert [e.done for e in beside] == sorted(e.done for e in beside) and beside[-1].done == 18
+    written = [[e.message for e in events if e.part_done] for events in (inline, beside)]
+    assert written[0] == written[1] and len(written[0]) == 6
+
+
+def test_an_error_beside_is_raised_before(tmp_path):
+    def breaks():
+        yield 1
+        raise WorkspaceError("The disk is full.", "Free some.")
+
+    with pytest.raises(WorkspaceError, match="disk is full"), Beside[int](True) as beside:
+        assert list(beside.run(breaks())) == []
+        list(beside.run(iter([2])))
+    with Beside[int](True) as beside:
+        assert list(beside.run(iter([1, 2]))) == []
+        assert list(beside.run(iter([3]))) == [1, 2]
+        assert list(beside.rest()) == [3] and list(beside.rest()) == []
+    assert threading.active_count() >= 1
+    with Beside[int](False) as inline:
+        assert list(inline.run(iter([1, 2]))) == [1, 2] and list(inline.rest()) == []
