@@ -147,7 +147,7 @@ def sample_gates(bench: Bench, guidance: float, per_class: int = 200) -> list[Ga
     ]
 
 
-def train_on_samples_gate(bench: Bench, guidance: float, per_class: int = 500, epochs: int = 10) -> Gate:
+def train_on_samples_gate(bench: Bench, guidance: float, per_class: int = 500, epochs: int = 40) -> Gate:
     """A ConvNet-3 on samples with hard labels, tested on real images."""
     images = bench.sample(per_class, guidance, steps=25, sampler="dpm-solver++", seed=1)
     labels = torch.arange(bench.bundle.n_classes).repeat_interleave(per_class)
