@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -42,6 +43,7 @@ STABLE_DIFFUSION_FILES = (
     "scheduler/scheduler_config.json",
     "tokenizer/tokenizer*.json",
 )
+IDENTITY_SECONDS = 5.0  # a status asks for it once for every part of a pool
 TRAIN_PER_CLASS = 200  # real images of a class that are kept for controls
 
 
@@ -84,6 +86,10 @@ def _read(path: Path) -> dict[str, Any]:
 class ExternalBundle(Bundle):
     """A bundle whose parts are found on this machine when they are needed."""
 
+    def __init__(self, path: Path, index: dict[str, Any]) -> None:
+        super().__init__(path, index)
+        self._identities: dict[str, tuple[float, str]] = {}
+
     @property
     def sources(self) -> dict[str, Source]:
         """What it needs from elsewhere, by part."""
@@ -125,9 +131,17 @@ class ExternalBundle(Bundle):
 
     def identity(self, part: str) -> str:
         """A hash of the files of a part ("generator" with its codec, "teacher", "data") and of the task's classes."""
+        made, known = self._identities.get(part, (0.0, ""))
+        if time.monotonic() - made < IDENTITY_SECONDS:
+            return known
+        known = self._identify(part)
+        self._identities[part] = (time.monotonic(), known)
+        return known
+
+    def _identify(self, part: str) -> str:
         lines: list[Any] = [self.class_names, self.class_rows, self.image_shape]
-        if part == "data":
-            lines.append(_listing(locate(self.sources["images"])) if "images" in self.sources else "")
+        if part == "data" and "images" in self.sources:
+            lines.append(self._listing(locate(self.sources["images"])))
         for name in {"generator": ("generator", "codec"), "teacher": ("teacher",)}.get(part, ()):
             if (source := self.sources.get(name)) is not None:
                 folder = locate(source)
@@ -203,6 +217,14 @@ class ExternalBundle(Bundle):
         kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"
         return difficulty_of(self, images, labels, kept), labels
 
+    def _listing(self, folder: Path | None) -> list[Any]:
+        """The class folders with the time of their last change; files are neither read nor counted."""
+        if folder is None:
+            return ["absent"]
+        names = self.index.get("wordnet_ids", self.class_names)
+        places = [folder / split / name for split in ("train", "val") for name in names]
+        return [(str(place), place.stat().st_mtime_ns if place.is_dir() else 0) for place in places]
+
     def verify(self) -> list[str]:
         """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
         return []
@@ -220,6 +242,7 @@ class ExternalBundle(Bundle):
             )
         remember(self.sources[part], folder)
         self._networks.clear()
+        self._identities.clear()
 
     def missing_parts(self) -> list[Source]:
         """What is not on this machine."""
@@ -239,15 +262,3 @@ def missing(bundle: str, source: Source) -> ModelError:
     return ModelError(
         f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
     )
-
-
-def _listing(folder: Path | None) -> str:
-    """The class folders of a real data set with the number of files in each; contents are not read."""
-    if folder is None:
-        return "absent"
-    counts = {
-        sub.relative_to(folder).as_posix(): sum(1 for _ in sub.iterdir())
-        for sub in sorted(folder.glob("*/*"))
-        if sub.is_dir()
-    }
-    return hashlib.sha256(json.dumps([str(folder), counts]).encode()).hexdigest()
