@@ -31,7 +31,8 @@ class PoolTab:
         self.weights = WeightsPanel(screen, self.jobs)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
-        own = {"pool.guidance": screen.studio.bundle.guidance}
+        bundle = screen.studio.bundle
+        own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
         self.settings = Settings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
 
@@ -49,7 +50,7 @@ class PoolTab:
                 self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance")
                 with gr.Accordion("More settings", open=False):
                     self.settings.grid("pool.guided_from", "pool.guided_to")
-                    self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size")
+                    self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
                     self.settings.add("pool.classes")
                     self.scoring.add("score.batch_size")
                 self.cost = gr.HTML(elem_id="psr-pool-cost")
