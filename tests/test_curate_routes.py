@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from serving import SELECT, answer, client_of, refusal, select
 from tiny import CLASS_NAMES, SIZE
 
 from psr_studio.ui.pack import pack, unpack
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.server import build_app
-
-SELECT = {"alpha": 1.0, "beta": 0.5, "gamma": 2.0, "ipc": 3, "temperature": 1.5}
 
 
 @pytest.fixture
@@ -27,22 +25,8 @@ def screen(studio) -> Iterator[Screen]:
 
 @pytest.fixture
 def client(screen) -> Iterator[TestClient]:
-    with TestClient(build_app(screen), headers={"X-PSR-Token": screen.token}) as found:
+    with client_of(screen) as found:
         yield found
-
-
-def select(client, **changes):
-    return answer(client.post("/psr/curate/select", json={**SELECT, **changes}))
-
-
-def answer(response):
-    assert response.status_code == 200, response.text
-    return unpack(response.content)
-
-
-def refusal(response):
-    assert 400 <= response.status_code < 500, response.status_code
-    return response.json()["problem"], response.json()["fix"]
 
 
 def test_pack_and_unpack_are_inverse_and_every_array_starts_on_four_bytes():

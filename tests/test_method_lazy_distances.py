@@ -74,8 +74,16 @@ def test_a_block_reads_like_an_array(pool):
             np.testing.assert_allclose(rows[key], whole[key], rtol=2e-7)
         np.testing.assert_allclose(np.asarray(rows), whole, rtol=2e-7)
         np.testing.assert_array_equal(np.diag(np.asarray(rows)), 0)
-        wanted = np.partition(whole, 1, axis=1)[:, 1]
-        np.testing.assert_allclose(rows.nearest_others(), wanted, rtol=2e-7)
+
+
+@pytest.mark.parametrize("block", [7, 64, 1024])
+def test_the_nearest_other_is_found_however_the_pairs_are_cut(pool, monkeypatch, block):
+    monkeypatch.setattr(_lazy_distances, "BLOCK", block)
+    embeddings, labels, _, _ = pool
+    blocks, lazy = both(embeddings, labels)
+    for class_id in range(len(SIZES)):
+        wanted = np.partition(blocks.block(class_id), 1, axis=1)[:, 1]
+        np.testing.assert_allclose(lazy.block(class_id).nearest_others(), wanted, rtol=1e-6, atol=1e-9)
 
 
 def test_equal_candidates_are_at_distance_zero(pool):

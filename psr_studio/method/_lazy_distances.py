@@ -24,6 +24,7 @@ from psr_studio.method._kernels import _Room
 MOST_BYTES = 1 << 28
 KEPT_BYTES = 1 << 28  # of the rows that were read last
 ROWS_AT_ONCE = 256  # of a whole block
+BLOCK = 1024  # rows and columns at once, when every pair is looked at
 ROWS_CHECKED = 4096
 
 
@@ -118,14 +119,25 @@ class LazyBlock:
         return out if dtype is None else out.astype(dtype, copy=False)
 
     def nearest_others(self) -> np.ndarray:
-        """(m,) float32 distance of each candidate to the nearest other one, without keeping the block."""
-        out = np.zeros(len(self), np.float32)
-        for start in range(0, len(self), ROWS_AT_ONCE):
-            places = np.arange(start, min(start + ROWS_AT_ONCE, len(self)))
-            rows = self._compute(places)
-            rows[np.arange(len(places)), places] = np.inf
-            out[places] = rows.min(axis=1)
-        return out
+        """(m,) float32 squared distance of each candidate to the nearest other one, at least two of them.
+
+        The nearest one is looked for in single precision around the mean, each pair once, and no block is kept;
+        the distance to it is then summed in float64.
+        """
+        raw = self._embeddings[self._members]
+        values = raw - raw.mean(axis=0, dtype=np.float64).astype(np.float32)
+        norms = np.einsum("md,md->m", values, values)
+        best, nearest = np.full(len(raw), np.inf, np.float32), np.zeros(len(raw), np.int64)
+        blocks = [slice(a, a + BLOCK) for a in range(0, len(raw), BLOCK)]
+        for i, first in enumerate(blocks):
+            for second in blocks[i:]:
+                found = norms[first, None] + norms[second] - 2 * (values[first] @ values[second].T)
+                if first is second:
+                    np.fill_diagonal(found, np.inf)
+                else:
+                    _keep_nearer(found.T, second, first.start, best, nearest)
+                _keep_nearer(found, first, second.start, best, nearest)
+        return ((raw.astype(np.float64) - raw[nearest]) ** 2).sum(axis=1).astype(np.float32)
 
     def _rows(self, places: Sequence[int] | np.ndarray) -> np.ndarray:
         """(k, m) float32."""
@@ -146,6 +158,15 @@ class LazyBlock:
         for i, j in zip(*np.nonzero(rows <= scale), strict=True):
             rows[i, j] = ((values[places[i]] - values[j]) ** 2).sum()
         return rows.astype(np.float32)
+
+
+def _keep_nearer(found: np.ndarray, rows: slice, offset: int, best: np.ndarray, nearest: np.ndarray) -> None:
+    """Lower `best` and `nearest` of some rows to the columns found, which begin at `offset`."""
+    at = found.argmin(axis=1)
+    values = found[np.arange(len(found)), at]
+    nearer = values < best[rows]
+    best[rows] = np.where(nearer, values, best[rows])
+    nearest[rows] = np.where(nearer, at + offset, nearest[rows])
 
 
 class _Kept:

@@ -99,7 +99,8 @@ class Curation:
     def duplicates(self) -> bytes:
         """How near the nearest other candidate of its class is to each."""
         with self.lock:
-            return self.view.duplicates(self.studio.live)
+            live = self.studio.live
+        return self.view.duplicates(live)  # takes minutes in a very large pool: sliders go on meanwhile
 
     def newer_map(self, have: str) -> bytes | None:
         """The map, None while it is still of the kind that the page has."""
@@ -181,13 +182,15 @@ class Curation:
         with self.lock:
             done = action() if action else None
             try:
-                result = self._run(self.studio.curate_rules(**changes))
+                rules = self.studio.curate_rules(**changes)
+                result = self._run(rules)
             except StudioError:
                 if done:
                     self.studio.undo()
                 raise
             if changes:
-                self.studio.set_curate_settings(**self._as_presets(changes))
+                alone = {"merge_within": 0.0} if "budgets" in changes else {}  # no drag: each is one undo
+                self.studio.set_curate_settings(**alone, **_as_presets(changes, rules))
             settings, ledger = self.studio.curate_settings(), self.studio.workspace.ledger
             return self.answers.pack(self.studio.live, result, settings, ledger, began)
 
@@ -225,14 +228,6 @@ class Curation:
         marked = [ledger.pinned(), ledger.vetoed(), sorted(ledger.locked().items())]
         return stable_hash([self.studio.pool.content_hash(), dict(settings), marked])[:12]
 
-    def _as_presets(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
-        wanted = {**self.studio.curate_settings(), **changes}
-        preset = resolve_weights(SelectRecipe(), wanted["ipc"])._asdict()
-        if set(WEIGHTS) & set(changes) and all(_same(wanted[name], preset[name]) for name in WEIGHTS):
-            return {**changes, **dict.fromkeys(WEIGHTS)}
-        return dict(changes)
-
 
 def ipc_presets() -> list[dict[str, Any]]:
     """The weight presets by images per class: the largest budget of each, None for the last one."""
@@ -247,5 +242,14 @@ def ipc_presets() -> list[dict[str, Any]]:
     return rows
 
 
-def _same(given: float | None, preset: float) -> bool:
-    return given is None or math.isclose(given, preset, abs_tol=1e-9)
+def _as_presets(changes: Mapping[str, Any], rules: SelectRecipe) -> dict[str, Any]:
+    """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
+    preset = resolve_weights(SelectRecipe(), rules.ipc)
+    moved = any(name in changes for name in WEIGHTS)
+    if moved and all(map(_same, resolve_weights(rules), preset)):
+        return {**changes, **dict.fromkeys(WEIGHTS)}
+    return dict(changes)
+
+
+def _same(given: float, preset: float) -> bool:
+    return math.isclose(given, preset, abs_tol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,13 +20,14 @@ N_NEIGHBOURS = 8
 
 
 class PoolView:
-    """The pool of one studio as packed arrays, PNG and JSON; its caller sees to it that requests take turns."""
+    """The pool of one studio as packed arrays, PNG and JSON; only `sheet` and `duplicates` may run side by side."""
 
     def __init__(self, studio: Studio, maps: MapService) -> None:
         self.studio = studio
         self.maps = maps
         self.sheets = SheetCache()
         self._near: tuple[LiveSelection, np.ndarray] | None = None
+        self._near_lock = threading.Lock()
 
     def points(self, live: LiveSelection, revision: int) -> bytes:
         """Coordinates, labels and signals of every candidate."""
@@ -47,9 +49,10 @@ class PoolView:
 
     def duplicates(self, live: LiveSelection) -> bytes:
         """How near the nearest other candidate of its class is to each; asked for when it is shown."""
-        if self._near is None or self._near[0] is not live:
-            self._near = (live, lab.near_duplicates(live))
-        return pack({"threshold": lab.NEAR_DUPLICATE}, {"near": ("f32", self._near[1])})
+        with self._near_lock:
+            if self._near is None or self._near[0] is not live:
+                self._near = (live, lab.near_duplicates(live))
+            return pack({"threshold": lab.NEAR_DUPLICATE}, {"near": ("f32", self._near[1])})
 
     def layout(self, live: LiveSelection) -> Layout:
         """The map as it is now."""
