@@ -23,6 +23,7 @@ import numpy as np
 from timing import alternate, conditions, write_results
 
 from psr_studio.method._threads import n_threads
+from psr_studio.method.difficulty import _search
 from psr_studio.method.registry import SELECTORS, ClassPool
 from psr_studio.method.selection import ClassDistances, class_distances, greedy_select_all, k_center
 
@@ -129,6 +130,7 @@ def selector_rows(case: Case) -> list[dict[str, Any]]:
         name: lambda s=selector: [s.choose(pool, case.ipc) for pool in pools]  # type: ignore[misc]
         for name, selector in SELECTORS.items()
     }
+    ways["dgs, first time"] = lambda: (_search.cache_clear(), ways["dgs"]())
     joined = {"within_bin": "psr"}
     ways["dgs, PSR within bins"] = lambda: [SELECTORS["dgs"].choose(p, case.ipc, joined) for p in pools]
     seconds = alternate(ways, max(3, ROUNDS // 3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,13 @@ def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lam is {lam}, but it must lie in [0, 1].")
-    difficulties = np.sort(check_difficulty(values))
+    return _search(np.sort(check_difficulty(values)).tobytes(), float(lam))
+
+
+@lru_cache(maxsize=4096)  # no budget, target, pin or veto changes them: a slider move searches nothing again
+def _search(ascending: bytes, lam: float) -> tuple[float, float]:
+    """Do the search of `choose_thresholds` over sorted float64 difficulties, given as bytes."""
+    difficulties = np.frombuffer(ascending)
     original = histogram(difficulties) + BIN_CONSTANT
     log_target = lam * np.log(original / original.sum()) - (1 - lam) * np.log(N_BINS)
     lows = _log(_quantiles(difficulties, np.array(THRESHOLD_GRID)))
