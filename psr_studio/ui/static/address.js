@@ -6,6 +6,7 @@ import { makeSelection } from './selection.js';
 
 const WRITE_MS = 300;
 const MAX_RANGES = 200; // a link must stay a link
+const EMPTY = [null, undefined, ''];
 const OWN = ['selection', 'focus', 'class', 'view', 'marked', 'compare'];
 
 export const readAddress = () => new URLSearchParams(location.hash.slice(1));
@@ -36,10 +37,8 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
       compare: sides && [sides.a, sides.b].map(encodeURIComponent).join(),
     };
     const params = readAddress();
-    for (const key of OWN) {
-      if (values[key] === null || values[key] === undefined || values[key] === '') params.delete(key);
-      else params.set(key, values[key]);
-    }
+    OWN.forEach((key) => params.delete(key)); // and set again, so that the same state has the same address
+    for (const key of OWN) if (!EMPTY.includes(values[key])) params.set(key, values[key]);
     // Commas and dashes are plain in the address, or it would be hard to read.
     const text = params.toString().replaceAll('%2C', ',');
     if (`#${text}` !== location.hash)

@@ -40,7 +40,7 @@ export function createOverlay(canvas) {
   }
 
   function focusRing(at, radius, colors, now) {
-    const age = (now - pulseStart) / PULSE_MS;
+    const age = Math.max(0, now - pulseStart) / PULSE_MS; // a late frame may carry an earlier time
     ring(...at, radius + 5, toCss(colors.background), 5);
     ring(...at, radius + 5, toCss(colors.accent), 2.5);
     if (age >= 1 || prefersStill()) return false;
