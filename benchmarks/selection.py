@@ -1,6 +1,6 @@
 """How fast a set is selected: our kernels against what one would write or install instead.
 
-    python benchmarks/selection.py            (about six minutes on two idle cores; --small: half a minute)
+    python benchmarks/selection.py            (about ten minutes on two idle cores; --small: half a minute)
 
 Ways take turns in one process, each run once before, uncounted; medians of the rounds. Candidates are random
 features, signals random numbers; `distances cached` means that they were computed before the clock, as they
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from timing import alternate, conditions, write_results
 
+from psr_studio.method._smoothing import _search
 from psr_studio.method._threads import n_threads
-from psr_studio.method.difficulty import _search
 from psr_studio.method.registry import SELECTORS, ClassPool
 from psr_studio.method.selection import ClassDistances, class_distances, greedy_select_all, k_center
 
@@ -99,28 +99,27 @@ def our_greedy(case: Case) -> np.ndarray:
 
 
 def greedy_row(case: Case) -> dict[str, Any]:
-    """Our greedy against both NumPy ones; the one that computes distances is slow and runs twice."""
-    ours = [statistics.median(alternate({"ours": lambda: our_greedy(case)}, 5 * ROUNDS)["ours"])]
-    turns = alternate({"ours": lambda: our_greedy(case), "NumPy": lambda: numpy_greedy(case, True)}, ROUNDS)
-    began = time.perf_counter()
-    uncached = numpy_greedy(case, cached=False)
-    uncached_seconds = time.perf_counter() - began
-    seconds = {name: statistics.median(times) for name, times in turns.items()}
-    picks = our_greedy(case)
-    return {
-        "case": case.name,
-        "ours_ms": seconds["ours"] * 1e3,
-        "ours_alone_ms": ours[0] * 1e3,
-        "ours_fastest_ms": min(turns["ours"]) * 1e3,
-        "numpy_incremental_ms": seconds["NumPy"] * 1e3,
-        "numpy_incremental_without_cache_ms": uncached_seconds * 1e3,
-        "ratio": seconds["NumPy"] / seconds["ours"],
-        "ratio_without_cache": uncached_seconds / seconds["ours"],
-        "ratio_first_time": uncached_seconds / (seconds["ours"] + case.distance_seconds),
-        "distances_ms": case.distance_seconds * 1e3,
-        "indices_equal": bool(np.array_equal(picks, numpy_greedy(case, True))),
-        "share_equal_to_numpy_without_cache": float((picks == uncached).mean()),
+    """Our greedy against both NumPy ones, by the clock and by CPU seconds, which other programs disturb less."""
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: our_greedy(case),
+        "numpy_cached": lambda: numpy_greedy(case, cached=True),
+        "numpy_incremental": lambda: numpy_greedy(case, cached=False),
     }
+    turns = alternate(ways, ROUNDS)
+    row: dict[str, Any] = {"case": case.name}
+    for name, seconds in turns.items():
+        row[f"{name}_ms"], row[f"{name}_fastest_ms"] = statistics.median(seconds) * 1e3, min(seconds) * 1e3
+    for name, seconds in alternate(ways, max(3, ROUNDS // 3), cpu=True).items():
+        row[f"{name}_cpu_ms"] = statistics.median(seconds) * 1e3
+    for peer in ("numpy_cached", "numpy_incremental"):
+        row[f"ratio_to_{peer}"] = row[f"{peer}_ms"] / row["ours_ms"]
+        row[f"cpu_ratio_to_{peer}"] = row[f"{peer}_cpu_ms"] / row["ours_cpu_ms"]
+    picks = our_greedy(case)
+    row["distances_ms"] = case.distance_seconds * 1e3
+    row["ratio_first_time"] = row["numpy_incremental_ms"] / (row["ours_ms"] + row["distances_ms"])
+    row["indices_equal"] = bool(np.array_equal(picks, numpy_greedy(case, cached=True)))
+    row["share_equal_to_numpy_incremental"] = float((picks == numpy_greedy(case, cached=False)).mean())
+    return row
 
 
 def selector_rows(case: Case) -> list[dict[str, Any]]:
