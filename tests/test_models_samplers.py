@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -224,6 +226,18 @@ def test_denoising_in_micro_batches_is_denoising_at_once(tiny, monkeypatch):
     whole = last(tiny, Sampling(steps=4, guidance=2.0))
     monkeypatch.setattr(tiny.memory, "size", 4)
     assert torch.allclose(last(tiny, Sampling(steps=4, guidance=2.0)), whole, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles for a CPU with g++")
+def test_the_compiled_block_is_the_block(tiny, monkeypatch):
+    """One compilation serves all blocks and all batches of a size."""
+    how = Sampling(steps=2, guidance=2.0)
+    eager = last(tiny, how)
+    monkeypatch.setattr(tiny, "compiled", True)
+    torch._dynamo.reset()
+    assert torch.allclose(last(tiny, how), eager, atol=1e-4 * float(eager.abs().max()))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
 def test_the_codec_decodes_as_the_autoencoder_does():

@@ -68,7 +68,7 @@ class Generator:
 
     Attributes:
         memory: halves what is denoised at once when the device runs out of memory.
-        compiled: compile the network's block before its first use, which pays on a GPU; set it before that.
+        compiled: compile the network's block, one for all, which takes a minute and pays on a GPU.
     """
 
     def __init__(
@@ -139,8 +139,9 @@ class Generator:
         return self._network
 
     def _weights(self) -> tuple[tuple[int, int], ...]:
-        """Where the weights lie and how often they were written to."""
-        return tuple((weight.data_ptr(), weight._version) for weight in self.transformer.parameters())
+        """Whether to compile, where the weights lie and how often they were written to."""
+        at = ((weight.data_ptr(), weight._version) for weight in self.transformer.parameters())
+        return ((int(self.compiled), 0), *at)
 
     def denoise(self, z_t: Tensor, t: Tensor, class_ids: Tensor) -> Tensor:
         """epsilon_theta(z_t, t, y): noisy latents (N, c, h, w), timesteps (N,), classes (N,) -> noise, float32.

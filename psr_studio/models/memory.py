@@ -22,10 +22,11 @@ class MicroBatches:
     Args:
         work: what is computed, in the words of a message, such as "denoising".
         size: rows at once to begin with; None for all that are given.
+        items: what a row is, in the plural.
     """
 
-    def __init__(self, work: str, size: int | None = None) -> None:
-        self.work, self.size = work, size
+    def __init__(self, work: str, size: int | None = None, items: str = "latents") -> None:
+        self.work, self.size, self.items = work, size, items
         self._unsaid = ""
 
     def map(self, function: Callable[..., tuple[Tensor, ...]], *rows: Tensor) -> tuple[Tensor, ...]:
@@ -64,13 +65,13 @@ class MicroBatches:
     def _halve(self, size: int, err: BaseException) -> None:
         if size <= 1:
             raise ModelError(
-                f"There is not enough memory for {self.work}, even for one latent at a time "
+                f"There is not enough memory for {self.work}, even for one of the {self.items} at a time "
                 f"({str(err).splitlines()[0][:160]}).",
                 'Close other programs that use this device, or set "Device" to another one.',
             ) from err
         self.size = size // 2
         self._unsaid = (
-            f"Not enough memory for {self.work} {size} latents at once: going on with {self.size}, "
+            f"Not enough memory for {self.work} {size} {self.items} at once: going on with {self.size}, "
             "same result, only slower."
         )
         LOG.warning("%s", self._unsaid)

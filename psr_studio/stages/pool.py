@@ -214,7 +214,7 @@ class _Sampler:
     """The networks, opened once, and the latents of the group at hand."""
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
-        from psr_studio.models.generator import Sampling
+        from psr_studio.models.generator import Generator, Sampling
 
         device = pick_device(recipe.device)
         dtype = pick_dtype(device)
@@ -222,6 +222,8 @@ class _Sampler:
         self.generator = bundle.generator(device, dtype)
         self.codec = bundle.codec(device)
         chosen = recipe.pool
+        if isinstance(self.generator, Generator):
+            self.generator.compiled = chosen.compiled
         self.how = Sampling(
             sampler=chosen.sampler,
             steps=chosen.steps,

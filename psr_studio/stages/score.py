@@ -17,6 +17,7 @@ from psr_studio.workspace import PartView, Pool, ScorePart, StageStatus, Workspa
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.models.memory import MicroBatches
     from psr_studio.models.teacher import Teacher
 
 STAGE = "score"
@@ -85,6 +86,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
         ModelError: the teacher's weights, or as many outputs as other classes need.
     """
+    from psr_studio.models.memory import MicroBatches
+
     clock = Stopwatch(started=False)
     pool = ws.pool()
     if not len(pool):
@@ -103,6 +106,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Opening the teacher.")
     teacher = bundle.teacher(pick_device(recipe.device))
+    memory = MicroBatches("scoring", items="pictures")
     clock.start()
     done = found
     for part in missing:
@@ -112,10 +116,11 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             continue
         logits, embeddings = [], []
         for rows in spans(len(images), recipe.score.batch_size):
-            batch = _predict(teacher, images[rows], bundle)
+            batch = _predict(teacher, images[rows], bundle, memory)
             logits.append(batch[0])
             embeddings.append(batch[1])
-            yield event(done + rows.stop, f'Scoring "{name}".', class_id=part.class_id)
+            words = " ".join(filter(None, (f'Scoring "{name}".', memory.said())))
+            yield event(done + rows.stop, words, class_id=part.class_id)
         columns = ScorePart(part.candidate_ids, np.concatenate(logits), np.concatenate(embeddings))
         ws.write_scores_part(
             bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=part_hash(bundle, part)
@@ -137,11 +142,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         )
 
 
-def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def _predict(
+    teacher: Teacher, images: np.ndarray, bundle: Bundle, memory: MicroBatches
+) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
     from psr_studio.models.codec import from_uint8
 
-    logits, embeddings = teacher.predict(from_uint8(images), batch_size=len(images))
+    logits, embeddings = memory.map(lambda x: teacher.predict(x, batch_size=len(x)), from_uint8(images))
     if logits.shape[1] != bundle.n_classes:
         raise ModelError(
             f'The teacher has {logits.shape[1]} outputs, but "{bundle.name}" has {bundle.n_classes} classes.',

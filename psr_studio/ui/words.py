@@ -23,6 +23,7 @@ LABELS = {
     "pool.guided_to": "Guided to",
     "pool.batch_size": "Batch size",
     "pool.part_size": "Part size",
+    "pool.compiled": "Compile the generator",
     "pool.classes": "Classes",
     "score.batch_size": "Scoring batch size",
     "select.ipc": "Images per class",

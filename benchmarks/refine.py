@@ -1,0 +1,142 @@
+"""Refinement: all latents in one batch against one latent at a time, as Algorithm 1 is written.
+
+    python benchmarks/refine.py [--latents 64] [--alone 3] [--rounds 5]
+
+The papers' L = 100, R = 4 on seeds of the demo pool, float32, taking turns; medians per latent. "alone" is our own
+code with one latent; "written out" is Algorithm 1 over diffusers' networks with one joint
+backward pass, as the field has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from timing import alternate, conditions, write_results
+
+from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.devices import candidate_generator, candidate_seed, forget_peak, peak_memory, pick_device
+from psr_studio.method.refinement import adaptive_weight, denoising_loss, label_loss, q_sample
+from psr_studio.recipe import RefineRecipe
+from psr_studio.stages.cost import refine_cost
+from psr_studio.stages.refinement import LABEL_ROWS, Networks, Seeds, refine_batch
+from psr_studio.workspace import Pool
+
+TEMPERATURE, TOLERANCE = 1.5, 1e-4
+
+
+def seeds_of(bundle: Bundle, nets: Networks, n: int) -> Seeds:
+    """Candidates of the demo pool, spread over the classes, with the teacher's labels."""
+    assert bundle.demo is not None
+    pool = Pool(sorted(bundle.demo.rglob("pool/*/*.parquet")))
+    at = np.linspace(0, len(pool) - 1, n).astype(int)
+    latents = torch.from_numpy(np.array(pool.latents_at(at)))
+    with torch.no_grad():
+        logits = nets.teacher(nets.codec.decode(latents.to(nets.generator.device)))[0].cpu()
+    soft = torch.softmax(logits / TEMPERATURE, dim=1)
+    labels = torch.from_numpy(np.array(pool.labels[at]))
+    return Seeds(latents, labels, soft, soft[torch.arange(n), labels], [int(s) for s in pool.seeds[at]])
+
+
+def last(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor:
+    """Our loop, to its end."""
+    *_, (_, latents, _) = refine_batch(nets, seeds, how, TEMPERATURE)
+    return latents
+
+
+def written_out(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor:
+    """Algorithm 1, lines 16 to 23, one latent at a time, over the networks as diffusers and timm have them."""
+    device, done = nets.generator.device, []
+    transformer, alphas = nets.generator.transformer, nets.generator.alphas_cumprod
+    for i, seed in enumerate(seeds.seeds):
+        one = seeds.take(slice(i, i + 1))
+        generator = candidate_generator(candidate_seed(how.seed, seed, 0))
+        z = one.latents.to(device).requires_grad_(True)
+        weight = adaptive_weight(one.confidence, how.lam, how.w_min, how.w_max).to(device)
+        optimizer = torch.optim.SGD([z], lr=how.lr)
+        for step in range(1, how.n_steps + 1):
+            t = torch.randint(nets.generator.n_train_steps, (1,), generator=generator)
+            noise = torch.randn(z.shape, generator=generator).to(device)
+            noisy = q_sample(z, noise, alphas[t].to(device))
+            predicted = transformer(noisy, timestep=t.to(device), class_labels=one.classes.to(device)).sample
+            loss = denoising_loss(noise, predicted[:, : z.shape[1]])
+            if step > how.n_steps - how.kl_steps:
+                logits, _ = nets.teacher(nets.codec.decode(z))
+                loss = loss + weight * label_loss(logits, one.soft_labels.to(device), TEMPERATURE)
+            optimizer.zero_grad()
+            loss.sum().backward()
+            optimizer.step()
+        done.append(z.detach())
+    return torch.cat(done)
+
+
+def memory_per_latent(nets: Networks, seeds: Seeds, kl_steps: int, few: int, many: int) -> float | None:
+    """MiB that one more latent in a batch takes, from the peaks of a small and of a large batch."""
+    peaks = []
+    for n in (few, many):
+        forget_peak(nets.generator.device)
+        last(nets, seeds.take(slice(0, n)), RefineRecipe(n_steps=1, kl_steps=kl_steps))
+        peaks.append(peak_memory(nets.generator.device))
+    if None in peaks:
+        return None
+    return round((peaks[1] - peaks[0]) / (many - few) / 2**20, 2)  # type: ignore[operator]
+
+
+def main() -> None:
+    """Print and keep the results."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--latents", type=int, default=64)
+    parser.add_argument("--alone", type=int, default=3, help="latents that are also refined alone")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    bundle, device = load_bundle("fashion-mnist"), pick_device()
+    nets = Networks(bundle.generator(device, torch.float32), bundle.codec(device), bundle.teacher(device))
+    seeds, how = seeds_of(bundle, nets, given.latents), RefineRecipe()
+    few = seeds.take(slice(0, given.alone))
+    memory = {
+        "denoising_mib_per_latent": memory_per_latent(nets, seeds, 0, 8, given.latents),
+        "label_mib_per_latent": memory_per_latent(nets, seeds, 1, 4, min(LABEL_ROWS, given.latents)),
+    }
+    runs: dict[str, Callable[[], Any]] = {
+        "one batch": lambda: last(nets, seeds, how),
+        "alone": lambda: [last(nets, few.take(slice(i, i + 1)), how) for i in range(given.alone)],
+        "written out": lambda: written_out(nets, few, how),
+    }
+    per = {"one batch": given.latents, "alone": given.alone, "written out": given.alone}
+    together = last(nets, seeds, how)[: given.alone]
+    alone = torch.cat([last(nets, few.take(slice(i, i + 1)), how) for i in range(given.alone)])
+    reference = written_out(nets, few, how)
+    gate = {
+        "alone": float((together - alone).abs().max()),
+        "written_out": float((together - reference).abs().max()),
+        "allowed": TOLERANCE,
+    }
+    print("gate", gate)
+    said = refine_cost(nets, seeds, how, TEMPERATURE)
+    times = alternate(runs, given.rounds)
+    each = {name: float(np.median(seconds)) / per[name] for name, seconds in times.items()}
+    found = {
+        "conditions": conditions(),
+        "latents": given.latents,
+        "alone": given.alone,
+        "rounds": given.rounds,
+        "gate_float32": gate,
+        "seconds_per_latent": {name: round(s, 4) for name, s in each.items()},
+        "batch_over_alone": round(each["alone"] / each["one batch"], 2),
+        "batch_over_written_out": round(each["written out"] / each["one batch"], 2),
+        "peak_memory": memory,
+        "estimate": {
+            "said_s": round(said.seconds, 2),
+            "took_s": round(float(np.median(times["one batch"])), 2),
+            "said_over_took": round(said.seconds / float(np.median(times["one batch"])), 3),
+        },
+    }
+    print(found)
+    write_results("refine", found)
+
+
+if __name__ == "__main__":
+    main()
