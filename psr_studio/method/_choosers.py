@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method import baselines
+from psr_studio.method import baselines, coresets
 from psr_studio.method._picks import Selection, check_marks
 from psr_studio.method.difficulty import bin_of, difficulty_select, sampling_plan, slots_per_bin
 from psr_studio.method.registry import ClassPool
@@ -105,19 +105,19 @@ def _lowest_entropy(
 def _k_center(
     pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
 ) -> Selection:
-    return baselines.k_center(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
+    return coresets.k_center(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
 
 
 def _k_medoids(
     pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
 ) -> Selection:
-    return baselines.k_medoids(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
+    return coresets.k_medoids(None, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
 
 
 def _herding(
     pool: ClassPool, ipc: int, params: Mapping[str, Any], seed: int, pinned: Any, vetoed: Any
 ) -> Selection:
-    return baselines.herding(pool.embeddings, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
+    return coresets.herding(pool.embeddings, ipc, pinned=pinned, vetoed=vetoed, distances=pool.distances())
 
 
 def _cao2(

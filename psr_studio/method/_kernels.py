@@ -12,13 +12,11 @@ minima and maxima are taken over the bits, and no value is changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from psr_studio.method._compile import bits_of, compiled, prefetch
 
 # How the diversity term is scaled at each step.
 RAW, POOL, REMAINING, FROZEN = 0, 1, 2, 3
@@ -47,40 +45,6 @@ class Rule(NamedTuple):
     normalize: bool
     scaling: int
     fill: bool
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call and keep the result on disk, where there is a folder that can be written."""
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba finds no folder to keep compiled code in
-        return njit(nogil=True, error_model="numpy")(function)
-
-
-@intrinsic
-def _bits(typing: Any, number: Any) -> Any:
-    """Return the bits of a float64 number as int64, inside compiled code."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], context.get_value_type(types.int64))
-
-    return types.int64(types.float64), generate
-
-
-@intrinsic
-def _prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of `array[index]`, inside compiled code, without waiting for it."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        ir, number = cgutils.ir, cgutils.int32_t
-        data = context.make_array(signature.args[0])(context, builder, values[0]).data
-        address = builder.bitcast(builder.gep(data, [values[1]]), cgutils.voidptr_t)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
-        builder.call(function, [address, number(0), number(2), number(1)])  # to read, into level 2, data
-        return context.get_dummy_value()
-
-    return types.none(array, index), generate
 
 
 class _Room(NamedTuple):
@@ -169,7 +133,7 @@ def _best(room: _Room, gamma: float, low: float, width: float) -> int:
         gamma, low, width = 0.0, 0.0, 1.0
     highest, n = LOWEST, static.size
     for i in range(n):
-        bits = _bits(static[i] + gamma * ((np.float64(nearest[i]) - low) / width))
+        bits = bits_of(static[i] + gamma * ((np.float64(nearest[i]) - low) / width))
         keys[i] = bits ^ ((bits >> 63) & FLIP)
         highest = max(highest, keys[i])
     first = n
@@ -233,7 +197,7 @@ def _greedy_class(
     stride = max(1, -(-(end - ahead) // picks.size))
     for step in range(picks.size):
         for i in range(ahead, min(ahead + stride, end), LINE):
-            _prefetch(distances, i)
+            prefetch(distances, i)
         ahead += stride
         if step < pins.size:
             pick = pins[step]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from psr_studio.method._kernels import compiled
+from psr_studio.method._compile import compiled
 
 
 @compiled

@@ -1,29 +1,19 @@
-"""The selectors that PSR is measured against. Each returns a `Selection` and honours pins and vetoes alike.
+"""The selectors that rank: each candidate has its place in an order, and the first K are taken.
 
 Unlike the greedy selection, a baseline takes every candidate as eligible unless it is told otherwise: the
-papers run them on the raw pool. Except for `k_medoids`, a smaller K gives a prefix.
+papers run them on the raw pool. A smaller K gives a prefix (`cao2` turns its order round at K = 50).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import finite, to_numpy
-from psr_studio.method._distances import pairwise_sq_distances
-from psr_studio.method._kernels_baselines import build_medoids, grow_centers, grow_herd, swap_medoids
-from psr_studio.method._picks import (
-    Selection,
-    as_mask,
-    check_ipc,
-    check_marks,
-    check_pin_count,
-    pick_in_order,
-)
+from psr_studio.method._arrays import finite
+from psr_studio.method._picks import Selection, as_mask, pick_in_order
 
-Grower = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+CAO2_ORDERS = ("by budget", "surest", "least sure")
 
 
 def random_select(
@@ -96,9 +86,6 @@ def lowest_entropy(
     return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage, values)
 
 
-CAO2_ORDERS = ("by budget", "surest", "least sure")
-
-
 def cao2(
     difficulty: Any,
     ipc: int,
@@ -129,152 +116,3 @@ def cao2(
     least_sure_first = order == "least sure" or (order == "by budget" and ipc >= 50)
     ranked = np.argsort(np.where(right & least_sure_first, -values, values), kind="stable")
     return pick_in_order(ranked, ipc, right, pinned, vetoed, on_shortage, 1 - values)
-
-
-def k_center(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-) -> Selection:
-    """Choose K centres by farthest-first traversal (Gonzalez 1985): at most twice the least covering radius.
-
-    Starts from the pins, or from the candidate of the least total squared distance to the others.
-
-    Args:
-        embeddings: (N, D) teacher features; not read, and may be None, when `distances` is given.
-        distances: (N, N) from `pairwise_sq_distances`, to spare their computation.
-
-    Raises:
-        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
-    """
-    sq = _distances(embeddings, distances)
-
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
-        picks = np.empty(count, np.int64)
-        nearest, n_first = sq[pins].min(axis=0, initial=np.inf), 0
-        if not len(pins) and count:
-            total = np.where(open_, sq[open_].sum(axis=0, dtype=np.float64), np.inf)
-            picks[0], n_first = total.argmin(), 1
-            nearest, open_[picks[0]] = sq[picks[0]].copy(), False
-        bits = np.where(open_, nearest.view(np.int32), np.int32(-1))
-        grow_centers(sq.view(np.int32), bits, picks[n_first:])
-        return picks
-
-    return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
-
-
-def k_medoids(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-    max_swaps: int = 200,
-) -> Selection:
-    """Choose the K candidates of least encoding error: summed squared distance to the nearest (PSR eq. 2).
-
-    Greedy building, then the best swap again and again while one helps (PAM): a local optimum. Pins are never
-    swapped out; the error counts the eligible candidates.
-
-    Args:
-        embeddings: (N, D) teacher features; not read, and may be None, when `distances` is given.
-        distances: (N, N) from `pairwise_sq_distances`, to spare their computation.
-        max_swaps: stop after this many swaps.
-
-    Raises:
-        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
-    """
-    sq = _distances(embeddings, distances)
-    counted = as_mask(eligible, len(sq))
-
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
-        medoids = np.concatenate([pins, np.empty(count, np.int64)])
-        build_medoids(sq, counted, open_, medoids, len(pins))
-        if count:
-            least = 1e-12 * float(sq[:, counted].max(initial=0.0))
-            swap_medoids(sq, counted, open_, medoids, len(pins), max_swaps, least)
-        return medoids[len(pins) :]
-
-    return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
-
-
-def herding(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-) -> Selection:
-    """Choose K candidates whose running mean stays nearest the mean of the class (herding: Welling 2009).
-
-    Each pick brings the mean of all picks so far closest to the mean of the eligible candidates, the form of
-    Rebuffi et al. (2017). Ties go to the lowest index.
-
-    Args:
-        embeddings: (N, D) teacher features, finite.
-        distances: (N, N) from `pairwise_sq_distances`; with them a step costs N instead of N * D. Then
-            `embeddings` may be None; without it, near ties are left to the rounding of the distances.
-
-    Raises:
-        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
-    """
-    if distances is None:
-        values = finite(embeddings, "embeddings")
-    else:  # distances of features that are not finite could not be computed
-        values = np.zeros((0, 0)) if embeddings is None else to_numpy(embeddings)
-    n = len(values) if distances is None else len(distances)
-    counted = as_mask(eligible, n)
-
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
-        if distances is None:
-            return _herd_by_features(values, counted, open_, pins, count)
-        members = np.concatenate([pins, np.empty(count, np.int64)])
-        grow_herd(_distances(None, distances), values, counted, open_, members, len(pins))
-        return members[len(pins) :]
-
-    return _grown(grow, n, ipc, eligible, pinned, vetoed, on_shortage)
-
-
-def _herd_by_features(
-    values: np.ndarray, counted: np.ndarray, open_: np.ndarray, pins: np.ndarray, count: int
-) -> np.ndarray:
-    """Herding as it is written down, every error from the features (N, D)."""
-    mean = values[counted].mean(axis=0) if counted.any() else 0.0  # with none eligible nothing is grown
-    total, grown = values[pins].sum(axis=0), np.empty(count, np.int64)
-    for step in range(count):
-        error = (((total + values) / (len(pins) + step + 1) - mean) ** 2).sum(axis=1)
-        pick = int(np.where(open_, error, np.inf).argmin())
-        total, open_[pick] = total + values[pick], False
-        grown[step] = pick
-    return grown
-
-
-def _distances(embeddings: Any, distances: Any) -> np.ndarray:
-    """Return float32 (N, N), those given or computed."""
-    found = pairwise_sq_distances(embeddings) if distances is None else distances
-    return np.ascontiguousarray(to_numpy(found), dtype=np.float32)
-
-
-def _grown(
-    grow: Grower, n: int, ipc: int, eligible: Any, pinned: Any, vetoed: Any, on_shortage: str
-) -> Selection:
-    """Let `grow` add to the pins as many eligible candidates as there are, then fill by lowest index."""
-    ipc = check_ipc(ipc, n)
-    pins, is_vetoed = check_marks(n, pinned, vetoed)
-    check_pin_count(len(pins), ipc)
-    open_ = as_mask(eligible, n) & ~is_vetoed
-    open_[pins] = False
-    grown = grow(open_, pins, min(ipc - len(pins), int(open_.sum())))
-    order = np.concatenate([grown, np.setdiff1d(np.arange(n), grown)])
-    return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage)

@@ -28,15 +28,8 @@ from psr_studio.method._picks import (
     check_shortage_rule,
 )
 from psr_studio.method._threads import over_classes
-from psr_studio.method.baselines import (
-    generate_and_use,
-    herding,
-    k_center,
-    k_medoids,
-    lowest_entropy,
-    random_select,
-    top_confidence,
-)
+from psr_studio.method.baselines import generate_and_use, lowest_entropy, random_select, top_confidence
+from psr_studio.method.coresets import herding, k_center, k_medoids
 
 __all__ = [
     "IPC_PRESETS",

@@ -1,4 +1,4 @@
-"""The compiled inner loops of the baselines that read distances: k-center, k-medoids, herding.
+"""The compiled inner loops of the selectors in `coresets`: k-center, k-medoids, herding.
 
 One class of n candidates at a time. As in `_kernels`, nothing is reordered or contracted, and maxima over
 distances are taken over their bits.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from psr_studio.method._kernels import compiled
+from psr_studio.method._compile import compiled
 
 
 @compiled
