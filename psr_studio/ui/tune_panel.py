@@ -119,10 +119,9 @@ class TunePanel:
         rows = "".join(self._row(trial, rank) for rank, trial in enumerate(trials[:SHOWN], 1))
         head = "<th>Rank</th><th class=psr-right>Trial</th><th class=psr-right>Proxy %</th><th>Settings</th><th></th>"
         more = note(f"{len(trials) - SHOWN} more, below these.") if len(trials) > SHOWN else ""
-        return (
-            f'{note(OLDER) if stale else ""}<div class="psr-scroll"><table class="psr-table"><thead><tr>{head}'
-            f"</tr></thead><tbody>{rows}</tbody></table></div>{more}"
-        )
+        opening = '<div class="psr-scroll" style="max-height:26rem"><table class="psr-table"><thead><tr>'
+        body = f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        return f"{note(OLDER) if stale else ''}{opening}{body}{more}"
 
     def _row(self, trial: TrialRecord, rank: int) -> str:
         words = escape(describe(trial.settings))

@@ -11,7 +11,9 @@ from psr_studio.ledger import TrialRecord
 from psr_studio.stages.tune import describe
 from psr_studio.ui.plots import COLORS, GRID, INK
 
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
+SYMBOLS = (  # those after the colours have begun anew are hollow
+    "circle", "diamond", "square", "triangle-up", "x", "cross", "star", "circle-open", "diamond-open", "square-open",
+)  # fmt: skip
 HEIGHT = 300
 
 
