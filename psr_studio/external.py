@@ -39,9 +39,14 @@ FILES = {
     "images": ("train", "val"),
 }
 STABLE_DIFFUSION_FILES = (
-    *(f"{part}/{name}" for part in ("unet", "text_encoder", "vae") for name in WEIGHTS),
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
     "scheduler/scheduler_config.json",
-    "tokenizer/tokenizer*.json",
+    "tokenizer/*",
 )
 IDENTITY_SECONDS = 5.0  # a status asks for it once for every part of a pool
 TRAIN_PER_CLASS = 200  # real images of a class that are kept for controls

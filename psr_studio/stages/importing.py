@@ -27,7 +27,14 @@ from psr_studio.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.import_classes import match_classes
 from psr_studio.stages.import_sources import ImageSource, Item, PoolImportError, open_source
-from psr_studio.workspace import PoolPart, StageStatus, Workspace, candidate_id, stable_hash
+from psr_studio.workspace import (
+    CANDIDATES_PER_CLASS,
+    PoolPart,
+    StageStatus,
+    Workspace,
+    candidate_id,
+    stable_hash,
+)
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
@@ -69,6 +76,8 @@ def run(
         WorkspaceError, ModelError: a pool that is there, the disk, the codec.
     """
     how, clock = Options(**options), Stopwatch()
+    if how.limit is not None and how.limit < 1:
+        raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
     recover(ws.root)
     if (n := len(ws.pool())) and not how.replace:
         raise WorkspaceError(
@@ -84,7 +93,13 @@ def run(
         how.skip_unknown,
         f'"{source.path.name}"',
     )
-    total = sum(min(n, how.limit or n) for label, n in source.labels.items() if label in classes)
+    counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
+    if max(counts) > CANDIDATES_PER_CLASS:
+        raise PoolImportError(
+            f'"{source.path.name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
+            "Take fewer with --limit.",
+        )
+    total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
     writer = _Writer(ws, recipe, bundle, source)
     clock.start()
