@@ -86,7 +86,10 @@ def stacked_noise(
     generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device | str = "cpu"
 ) -> Tensor:
     """Standard normal noise (len(generators), *shape), row i from generator i alone; float32."""
-    return torch.stack([torch.randn(tuple(shape), generator=g) for g in generators]).to(device)
+    noise = torch.stack([torch.randn(tuple(shape), generator=g) for g in generators])
+    if torch.device(device).type != "cuda":
+        return noise.to(device)
+    return noise.pin_memory().to(device, non_blocking=True)  # the GPU goes on with what it has meanwhile
 
 
 def wait(device: torch.device) -> None:

@@ -112,7 +112,7 @@ class Denoiser:
     def _attend(self, qkv: Tensor) -> Tensor:
         """(N, T, 3D) -> (N, T, D)."""
         n, tokens, _ = qkv.shape
-        split = qkv.view(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (3, N, heads, T, d)
+        split = qkv.reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (3, N, heads, T, d)
         if self.pack and tokens <= SHORT:
             q, k, v = split.flatten(1, 2).unbind(0)
             weights = (torch.bmm(q, k.transpose(1, 2)) * q.shape[-1] ** -0.5).softmax(dim=-1)
@@ -125,13 +125,13 @@ class Denoiser:
     def _tokens(self, z: Tensor) -> Tensor:
         n, c, height, width = z.shape
         p = self.patch
-        patches = z.view(n, c, height // p, p, width // p, p).permute(0, 2, 4, 1, 3, 5)
+        patches = z.reshape(n, c, height // p, p, width // p, p).permute(0, 2, 4, 1, 3, 5)
         return self.embed(patches.reshape(n, -1, c * p * p)) + self.positions
 
     def _latents(self, x: Tensor, shape: torch.Size) -> Tensor:
         n, _, height, width = shape
         p = self.patch
-        patches = x.view(n, height // p, width // p, p, p, -1).permute(0, 5, 1, 3, 2, 4)
+        patches = x.reshape(n, height // p, width // p, p, p, -1).permute(0, 5, 1, 3, 2, 4)
         return patches.reshape(n, -1, height, width)
 
     def _weights(self, block: Any) -> tuple[FrozenLinear, ...]:

@@ -125,7 +125,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             work.write(class_id, columns)
             written += len(columns.candidate_ids)
             now = units_done(done, new, 1, written)
-            words = f'Refined {len(columns.candidate_ids)} images of "{bundle.class_names[class_id]}".'
+            # The counter holds most of a group back until it is written, so the words give no other number.
+            words = f'Refined the images of "{bundle.class_names[class_id]}".'
+            words += f" All {total} are done." if now == total else ""
             yield event(
                 now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
@@ -225,13 +227,14 @@ class _Refiner:
 
 
 def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
-    """Generator, codec and teacher in float32: the gradients are small, and so is the batch."""
+    """Generator, codec and teacher; float32 on a CPU, where the batch is small, bfloat16 products on a GPU."""
     import torch
 
     from psr_studio.stages.refinement import Networks
 
     device = pick_device(recipe.device)
-    return Networks(bundle.generator(device, torch.float32), bundle.codec(device), bundle.teacher(device))
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return Networks(bundle.generator(device, dtype), bundle.codec(device), bundle.teacher(device))
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:

@@ -32,7 +32,7 @@ LABEL_ROWS = 32  # latents at once through decoder and teacher, which keep six t
 
 @dataclass(frozen=True)
 class Networks:
-    """Frozen, in eval mode, in float32, with what each of the two passes computes at once."""
+    """Frozen, in eval mode, with what each of the two passes computes at once."""
 
     generator: Generator
     codec: Codec
@@ -111,10 +111,12 @@ def _label_pass(
     nets: Networks, temperature: float, z: Tensor, labels: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher."""
+    reduced = torch.autocast(z.device.type, torch.bfloat16, enabled=z.device.type == "cuda")
     with torch.enable_grad():
         z = z.requires_grad_(True)
-        logits, _ = nets.teacher(nets.codec.decode(z))
-        losses = label_loss(logits, labels, temperature)
+        with reduced:
+            logits, _ = nets.teacher(nets.codec.decode(z))
+        losses = label_loss(logits.float(), labels, temperature)
         return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
 
 
