@@ -197,7 +197,7 @@ class ExternalBundle(Bundle):
         return images[own], labels[own]
 
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
-        from psr_studio.real_images import prepared
+        from psr_studio.own_images import prepared
 
         if "images" not in self.sources:
             raise ModelError(
@@ -216,7 +216,7 @@ class ExternalBundle(Bundle):
     @cached_property
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of the real training images that are kept, as in `Bundle`; computed once."""
-        from psr_studio.real_images import difficulty_of
+        from psr_studio.own_images import difficulty_of
 
         images, labels = self.train_subset
         kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"

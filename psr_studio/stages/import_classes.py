@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from psr_studio.errors import did_you_mean
-from psr_studio.stages.import_sources import PoolImportError
+from psr_studio.stages.import_items import PoolImportError
 
 SHOWN = 3  # unknown labels that are named in a message
 
