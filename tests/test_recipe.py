@@ -8,6 +8,7 @@ import pytest
 from psr_studio.errors import RecipeError
 from psr_studio.recipe import (
     SECTIONS,
+    WAYS,
     Recipe,
     describe,
     field_help,
@@ -259,3 +260,10 @@ def test_assignments_of_the_command_line():
 def test_what_is_written_is_plain_toml():
     tables = tomllib.loads(to_toml(Recipe()))
     assert list(tables)[3:] == list(SECTIONS)
+
+
+def test_the_draft_preset_is_the_draft_way():
+    """The button on the Pool tab and the preset name the same numbers, and exact is what a recipe starts with."""
+    draft = load_recipe("fashion-mnist-draft")
+    assert {key: draft.value(key) for key in WAYS["draft"]} == WAYS["draft"]
+    assert {key: Recipe().value(key) for key in WAYS["exact"]} == WAYS["exact"]

@@ -50,7 +50,9 @@ class PoolTab:
                 self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance")
                 with gr.Accordion("More settings", open=False):
                     self.settings.grid("pool.guided_from", "pool.guided_to")
-                    self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
+                    self.settings.grid(
+                        "pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels"
+                    )
                     self.settings.add("pool.classes")
                     self.scoring.add("score.batch_size")
                 self.cost = gr.HTML(elem_id="psr-pool-cost")
@@ -157,4 +159,4 @@ class PoolTab:
 def _in_words(way: Mapping[str, Any]) -> str:
     """A way of sampling in a few words."""
     whole = (way["pool.guided_from"], way["pool.guided_to"]) == (0.0, 1.0)
-    return f"{way['pool.sampler']}, {way['pool.steps']} steps" + ("" if whole else ", guided in the middle")
+    return f"{way['pool.sampler']}, {way['pool.steps']} steps" + ("" if whole else ", less guidance")
