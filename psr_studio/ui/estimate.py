@@ -9,7 +9,7 @@ from pathlib import Path
 from psr_studio.bundle import Bundle
 from psr_studio.jobs import JobState
 from psr_studio.recipe import Recipe
-from psr_studio.stages import pool
+from psr_studio.stages import importing, pool
 from psr_studio.ui.words import duration, plural
 from psr_studio.workspace import Workspace
 
@@ -56,6 +56,8 @@ def passes(recipe: Recipe, bundle: Bundle) -> float:
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
+    if (imported := importing.manifest(workspace)) is not None:
+        return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
     parts = pool.plan(recipe, bundle)
     total = sum(part.n for part in parts)
     missing = sum(
