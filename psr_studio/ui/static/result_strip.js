@@ -48,6 +48,7 @@ export class ResultStrip {
   refresh() {
     const { notice, news, phase } = this.store.data;
     this.node.classList.toggle('is-error', Boolean(notice));
+    this.node.classList.toggle('is-news', Boolean(news));
     this.command.hidden = phase !== 'ready';
     if (notice) return this.showNotice(notice);
     if (phase !== 'ready') return fill(this.text) && fill(this.thumbs) && fill(this.side);
