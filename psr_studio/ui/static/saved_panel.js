@@ -33,6 +33,9 @@ export function createSavedPanel(store, library, compareWith) {
         h('strong', { title: name }, name),
         current &&
           h('span', { class: 'psr-pillet', title: 'The screen shows just these picks' }, 'on screen'),
+        h('span', { class: 'psr-grow' }),
+        small('Edit the note', 'edit', `Edit the note of "${name}"`, () => library.editNote(record), true),
+        small('Delete', 'trash', `Delete "${name}"`, () => library.remove(record), true),
       ),
       h('div', { class: 'psr-fine' }, `${plural(images, 'image')} · ${selector} · ${day(created)}`),
       note && h('p', { class: 'psr-saved-note' }, note),
@@ -43,8 +46,6 @@ export function createSavedPanel(store, library, compareWith) {
           library.restore(name),
         ),
         small('Compare', 'compare', `Compare "${name}" with what is on screen`, () => compareWith(name)),
-        small('Edit the note', 'edit', `Edit the note of "${name}"`, () => library.editNote(record), true),
-        small('Delete', 'trash', `Delete "${name}"`, () => library.remove(record), true),
       ),
     );
   }
@@ -56,7 +57,13 @@ export function createSavedPanel(store, library, compareWith) {
 }
 
 function small(label, iconName, title, onClick, iconOnly = false) {
-  const item = button({ label, iconName, title, onClick, className: iconOnly ? 'psr-icon-only' : '' });
+  const item = button({
+    label,
+    iconName,
+    title,
+    onClick,
+    className: iconOnly ? 'psr-ghost psr-icon-only' : '',
+  });
   item.setAttribute('aria-label', title);
   return item;
 }
