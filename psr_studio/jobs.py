@@ -51,6 +51,7 @@ class JobState:
     seconds: float = 0.0  # since it began to run
     previews: tuple[np.ndarray, ...] = ()  # of the last batch, uint8 (H, W, channels)
     curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> (epoch, or units done; value)
+    cost: str = ""  # what the step said it would cost
 
     @property
     def active(self) -> bool:
@@ -73,6 +74,7 @@ class _Job:
         self.error = ("", "")
         self.event = Progress(stage, 0, 0)
         self.previews: tuple[np.ndarray, ...] = ()
+        self.cost = ""
         self.curves: dict[str, list[tuple[float, float]]] = {}
         self.started = 0.0
         self.finished = 0.0
@@ -82,6 +84,8 @@ class _Job:
     def take(self, event: Progress) -> None:
         """Keep what an event tells."""
         self.event = event
+        if event.lasting:
+            self.cost = event.message
         if event.previews:  # a batch at a time: pictures half made must not stand beside finished ones
             self.previews = event.previews[-KEPT_PREVIEWS:]
         x = float(event.metrics.get("epoch", event.done))
@@ -116,6 +120,7 @@ class _Job:
             seconds=max(0.0, until - self.started) if self.started else 0.0,
             previews=self.previews,
             curves={name: tuple(points) for name, points in self.curves.items()},
+            cost=self.cost,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,17 @@ def test_a_pool_costs_what_it_was_said_to(tmp_path, tiny_bundle):
     assert said.disk_bytes == pytest.approx(written, rel=0.25)
     assert 1 / FACTOR < said.seconds / events[-1].seconds < FACTOR
     assert any(event.lasting and event.message.startswith("Cost: 180 images") for event in events)
+
+
+def test_the_cost_stays_on_the_card_while_the_job_runs(studio):
+    """The line comes with one event; the card keeps it below the ones that follow."""
+    from psr_studio.jobs import JobState
+    from psr_studio.ui.markup import job_card
+
+    running = JobState(1, "pool", "running", done=3, total=6, message="Denoising.", cost="Cost: 6 images.")
+    assert "Cost: 6 images." in job_card(running, "") and "Denoising." in job_card(running, "")
+    assert "Cost" not in job_card(replace(running, state="cancelled"), "")
+    assert sum(event.lasting for event in studio.refine()) == 1
 
 
 def test_refinement_costs_what_it_was_said_to(studio):

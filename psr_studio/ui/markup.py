@@ -70,6 +70,8 @@ def job_card(job: JobState, again: str) -> str:
     rows = [f'<div class="psr-job-head">{head}</div>']
     rows.append(f'<div class="psr-job-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>')
     rows.append(f'<div class="psr-job-facts">{escape(_facts(job))}</div>')
+    if job.cost and job.active:
+        rows.append(f'<div class="psr-job-facts">{escape(job.cost)}</div>')
     if job.message and job.state != "queued":
         rows.append(f'<div class="psr-job-facts">{escape(job.message)}</div>')
     if job.state == "failed":
