@@ -122,6 +122,8 @@ def _read(
     taken: dict[int, int] = dict.fromkeys(classes.values(), 0)
     done = 0
     for item in source:
+        if how.limit is not None and min(taken.values()) >= how.limit:
+            break
         class_id = classes.get(item.label)
         if class_id is None or (how.limit is not None and taken[class_id] >= how.limit):
             continue
