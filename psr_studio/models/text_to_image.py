@@ -93,7 +93,8 @@ class TextToImage:
     def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, how: Sampling) -> Tensor:
         null = torch.full_like(classes, len(self.prompts) - 1)
         both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([classes, null]))
-        return classifier_free_guidance(*both.chunk(2), how.guidance, how.guided_channels or None)
+        conditional, unconditional = both.chunk(2)
+        return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels or None)
 
     @torch.no_grad()
     def sample(
