@@ -59,10 +59,12 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="candidates in the pool")
     parser.add_argument("--repeats", type=int, default=12, help="releases and lassos per size")
+    parser.add_argument("--workspaces", type=Path, help="keep the synthetic workspaces here, for another run")
     parser.add_argument("--no-peer", action="store_true", help="leave the gr.Plot out")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="psr-page-") as folder:
-        result = measure_all(Path(folder), args.sizes, args.repeats, not args.no_peer)
+        keep = args.workspaces or Path(folder)
+        result = measure_all(keep, args.sizes, args.repeats, not args.no_peer)
     write_results("page", result)
     print(markdown(result))
 
@@ -94,10 +96,11 @@ def measure_all(folder: Path, sizes: list[int], repeats: int, peer: bool) -> dic
 
 
 def make(folder: Path, n: int) -> Path:
-    """A workspace with a synthetic pool of n candidates."""
+    """A workspace with a synthetic pool of n candidates, made unless it is there."""
     from large_workspace import make_workspace  # torch comes with it
 
-    make_workspace(folder / str(n), n // N_CLASSES)
+    if not (folder / str(n) / "pool").exists():
+        make_workspace(folder / str(n), n // N_CLASSES)
     return folder / str(n)
 
 
