@@ -1,10 +1,10 @@
 """How well the proxies of tuning rank settings: Spearman's rho with the full evaluation, IPC 10, embedded bundle.
 
-    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 1 --workspace runs/tune
-    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 2 --workspace runs/tune   # at the same time
-    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --report --ship --workspace runs/tune
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 1 --part 0/2   # and 1/2 at the same time
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --seed 2 --part 0/2   # and 1/2
+    OMP_NUM_THREADS=1 python benchmarks/tune_correlation.py --report --ship
 
-The first two train one student per setting in full (protocol kd, no refinement, the preset's epochs, test split);
+The first ones train one student per setting in full (protocol kd, no refinement, the preset's epochs, test split);
 the report judges the same sets by both proxies (held-out images, their student begins from seed 0), correlates over
 the settings and writes benchmarks/results/tune-correlation.json; --ship also writes what the page says. All are
 resumable. Settings were fixed before anything was measured.
@@ -30,6 +30,8 @@ from psr_studio.stages.correlation import FILE, bootstrap_interval, identity, sp
 from psr_studio.stages.proxies import open_proxy
 
 PRESET, IPC = "fashion-mnist", 10
+FEWEST = 12  # settings; a seed with fewer is not reported
+Measured = dict[str, dict[str, float]]  # by setting: "top1" and "cpu_seconds"
 
 
 def weights(alpha: float, beta: float, gamma: float) -> dict[str, Any]:
@@ -64,13 +66,15 @@ def main() -> None:
     )
     parser.add_argument("--workspace", type=Path, default=Path("runs/tune"))
     parser.add_argument("--seed", type=int, help="train one student per setting from this seed; not 0")
+    parser.add_argument("--part", default="0/1", help="take every n-th setting from the i-th on: i/n")
     parser.add_argument("--report", action="store_true", help="judge by the proxies and correlate")
     parser.add_argument("--ship", action="store_true", help="also write the file that the page reads")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     if args.seed is not None:
         assert args.seed > 0, "seed 0 is the proxy's own: a shared start would flatter it"
-        train(args.workspace / f"seed-{args.seed}", args.seed)
+        first, step = map(int, args.part.split("/"))
+        train(args.workspace / f"seed-{args.seed}-{first}", args.seed, list(SETTINGS)[first::step])
     if args.report:
         result = report(args.workspace)
         out = args.results / "tune-correlation.json"
@@ -81,29 +85,27 @@ def main() -> None:
             (resource_dir("assets") / FILE).write_text(json.dumps([shipped], indent=2) + "\n")
 
 
-def train(workspace: Path, seed: int) -> None:
+def train(workspace: Path, seed: int, names: list[str]) -> None:
     """One full evaluation per setting that has none; the accuracies go to full.json in the workspace."""
     path = workspace / "full.json"
     with Studio(workspace, PRESET, demo=True, ipc=IPC) as studio:
         done = json.loads(path.read_text()) if path.is_file() else {}
-        for name, settings in SETTINGS.items():
-            if name in done:
-                continue
+        for name in [name for name in names if name not in done]:
             began = time.process_time()
-            follow(studio.select(**{**FREE, **settings}))
+            follow(studio.select(**{**FREE, **SETTINGS[name]}))
             follow(studio.evaluate(arms=["selected"], controls=False, n_seeds=1, seed=seed, n_checks=1))
             (row,) = studio.table()
             done[name] = {"top1": row.last_mean, "cpu_seconds": round(time.process_time() - began, 1)}
             path.write_text(json.dumps(done, indent=2))
 
 
-def judge(workspace: Path, proxy: str) -> dict[str, dict[str, float]]:
-    """Value and CPU seconds of every setting by one proxy, and the hash of nothing but the settings."""
+def judge(workspace: Path, proxy: str, names: list[str]) -> Measured:
+    """Value and CPU seconds of every setting by one proxy."""
     with Studio(workspace / "proxies", PRESET, demo=True, ipc=IPC) as studio:
         studio.set({"tune.proxy": proxy})
         measure, found = open_proxy(studio.recipe, studio.bundle), {}
-        for name, settings in SETTINGS.items():
-            picks = studio.live.select(rules=studio.curate_rules(**{**FREE, **settings})).positions
+        for name in names:
+            picks = studio.live.select(rules=studio.curate_rules(**{**FREE, **SETTINGS[name]})).positions
             began = time.process_time()
             *_, value = measure(studio.live, picks)
             found[name] = {"top1": value, "cpu_seconds": round(time.process_time() - began, 2)}
@@ -112,18 +114,19 @@ def judge(workspace: Path, proxy: str) -> dict[str, dict[str, float]]:
 
 def report(workspace: Path) -> dict[str, Any]:
     """Everything measured, with its conditions."""
-    seeds = {
-        int(path.parent.name.removeprefix("seed-")): json.loads(path.read_text())
-        for path in sorted(workspace.glob("seed-*/full.json"))
-    }
-    full = {seed: np.array([found[name]["top1"] for name in SETTINGS]) for seed, found in seeds.items()}
+    seeds: dict[int, Measured] = {}
+    for path in sorted(workspace.glob("seed-*/full.json")):
+        seeds.setdefault(int(path.parent.name.split("-")[1]), {}).update(json.loads(path.read_text()))
+    seeds = {seed: found for seed, found in seeds.items() if len(found) >= FEWEST}
+    names = [name for name in SETTINGS if all(name in found for found in seeds.values())]
+    full = {seed: np.array([found[name]["top1"] for name in names]) for seed, found in seeds.items()}
     mean = np.mean(list(full.values()), axis=0)
-    judged = {proxy: judge(workspace, proxy) for proxy in ("knn", "student")}
+    judged = {proxy: judge(workspace, proxy, names) for proxy in ("knn", "student")}
     with Studio(workspace / "proxies") as studio:
         recipe, bundle, m = studio.recipe, studio.bundle, int(studio.pool.counts.max())
         conditions = (
             f"{recipe.evaluate.student}, protocol {recipe.evaluate.protocol}, {recipe.evaluate.epochs} epochs, "
-            f"{IPC} images per class of {m} candidates, not refined, {len(seeds)} students per setting"
+            f"{IPC} images per class of {m} candidates, not refined, {many(len(seeds), 'student')} per setting"
         )
         stated = {"bundle": bundle.name, "identity": identity(bundle)}
     return {
@@ -140,16 +143,16 @@ def report(workspace: Path) -> dict[str, Any]:
                 "full": [round(float(accuracies[i]), 4) for accuracies in full.values()],
                 **{proxy: round(values[name]["top1"], 4) for proxy, values in judged.items()},
             }
-            for i, name in enumerate(SETTINGS)
+            for i, name in enumerate(names)
         },
     }
 
 
-def correlate(judged: dict[str, dict[str, float]], full: np.ndarray) -> dict[str, Any]:
+def correlate(judged: Measured, full: np.ndarray) -> dict[str, Any]:
     """Rho over all settings, with its interval and the cost of a value."""
-    values = np.array([judged[name]["top1"] for name in SETTINGS])
+    values = np.array([found["top1"] for found in judged.values()])
     low, high = bootstrap_interval(values, full)
-    seconds = np.mean([judged[name]["cpu_seconds"] for name in SETTINGS])
+    seconds = np.mean([found["cpu_seconds"] for found in judged.values()])
     return {
         "rho": round(spearman(values, full), 3),
         "low": round(low, 3),
@@ -159,7 +162,12 @@ def correlate(judged: dict[str, dict[str, float]], full: np.ndarray) -> dict[str
     }
 
 
-def ceiling(full: dict[int, np.ndarray], seeds: dict[int, dict]) -> dict[str, Any]:
+def many(n: int, noun: str) -> str:
+    """ "1 student", "2 students"."""
+    return f"{n} {noun}{'s' if n != 1 else ''}"
+
+
+def ceiling(full: dict[int, np.ndarray], seeds: dict[int, Measured]) -> dict[str, Any]:
     """How well the full evaluation ranks like itself: no proxy can be expected to do better."""
     a, b = (list(full.values()) * 2)[:2]
     seconds = np.mean([found["cpu_seconds"] for found in seeds[min(seeds)].values()])
