@@ -40,6 +40,7 @@ DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
 HELD_OUT_EVERY = 4  # of the real training images of a class, one is kept from all controls
 NEEDED = ("name", "class_names", "image_shape", "mean", "std", "files")
 TINY = "tiny-dit"  # built in memory, for tests
+CODEC = "generator/vae"  # the part of the generator's folder that encodes and decodes
 
 
 def bundles() -> dict[str, Path]:
