@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.bundle import HELD_OUT_EVERY, Bundle, rank_in_class
+from psr_studio.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
 from psr_studio.errors import ModelError
 from psr_studio.resources import resource_dir
 from psr_studio.sources import PartState, Source, fingerprint, home, locate, remember, size_words, state
@@ -135,7 +135,7 @@ class ExternalBundle(Bundle):
         return found
 
     def identity(self, part: str) -> str:
-        """A hash of the files of a part ("generator" with its codec, "teacher", "data") and of the task's classes."""
+        """A hash of the files of a part ("generator" with its codec, `CODEC`, "teacher", "data") and of the task's classes."""
         made, known = self._identities.get(part, (0.0, ""))
         if time.monotonic() - made < IDENTITY_SECONDS:
             return known
@@ -147,7 +147,11 @@ class ExternalBundle(Bundle):
         lines: list[Any] = [self.class_names, self.class_rows, self.image_shape]
         if part == "data" and "images" in self.sources:
             lines.append(self._listing(locate(self.sources["images"])))
-        for name in {"generator": ("generator", "codec"), "teacher": ("teacher",)}.get(part, ()):
+        if part == CODEC and "codec" not in self.sources:
+            folder = locate(self.sources["generator"])
+            lines.append("absent" if folder is None else fingerprint(folder, ("vae/*",)))
+        needed = {"generator": ("generator", "codec"), CODEC: ("codec",), "teacher": ("teacher",)}
+        for name in needed.get(part, ()):
             if (source := self.sources.get(name)) is not None:
                 folder = locate(source)
                 lines.append(

@@ -83,3 +83,18 @@ def test_weights_show_size_and_licence_and_wait_for_a_yes(opened, tmp_path):
     before = panel.version()
     assert str(tmp_path / "imagenet") in panel._use("images", str(tmp_path / "imagenet"))[0]
     assert panel.version() != before
+
+
+def test_the_page_opens_without_the_weights(opened):
+    """Whoever starts the papers' setting first sees what is missing, not an error."""
+    from psr_studio.ui.page import build_page
+    from psr_studio.ui.pool_tab import PoolTab
+
+    screen, _, _ = opened(bundle="imagewoof-dit")
+    assert build_page(screen) is not None
+    with gr.Blocks():
+        tab = PoolTab(screen)
+        tab.build()
+    assert "Pool: missing" in tab.values()[0]
+    job = screen.worker.wait(screen.submit("pool", {}), 60)
+    assert job.state == "failed" and "nothing is downloaded unasked" in job.problem

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.bundle import CODEC
 from psr_studio.devices import candidate_seed, pick_device
 from psr_studio.errors import ModelError
 from psr_studio.recipe import Recipe
@@ -42,8 +43,8 @@ class PoolWriter:
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
         self.recipe, self.bundle, self.source = recipe, bundle, source
         self.codec = bundle.codec(pick_device(recipe.device))
-        self.identity = bundle.identity("generator")
-        self.keeps_latents = source.settings.get("generator") == self.identity
+        self.identity = bundle.identity(CODEC)
+        self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
         shutil.rmtree(ws.root / STAGING, ignore_errors=True)
         self.staging = Workspace(ws.root / STAGING, ws.ledger, None)
         self.counts: dict[int, int] = {}

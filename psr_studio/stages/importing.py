@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.bundle import CODEC
 from psr_studio.errors import WorkspaceError
 from psr_studio.pictures import PictureError, read_picture
 from psr_studio.progress import Progress
@@ -182,7 +183,7 @@ def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
     )
-    if found.state == "fresh" and about["codec"] != bundle.identity("generator"):
+    if found.state == "fresh" and about["codec"] != bundle.identity(CODEC):
         return StageStatus(
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )
