@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 import tomllib
 from collections.abc import Mapping
@@ -135,8 +136,10 @@ class ExternalBundle(Bundle):
         return found
 
     def identity(self, part: str) -> str:
-        """A hash of the files of a part ("generator" with its codec, `CODEC`, "teacher", "data") and of the task's classes."""
-        made, known = self._identities.get(part, (0.0, ""))
+        """A hash of the task's classes and of the files of a part: "generator" (with its codec), `CODEC`,
+        "teacher" or "data". Looked at again after a few seconds.
+        """
+        made, known = self._identities.get(part, (-math.inf, ""))
         if time.monotonic() - made < IDENTITY_SECONDS:
             return known
         known = self._identify(part)
