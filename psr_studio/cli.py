@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio import __version__, cli_models
 from psr_studio.console import ProgressLine, error_text
-from psr_studio.errors import StudioError
-from psr_studio.recipe import describe, load_recipe, parse_assignment, presets, to_toml
+from psr_studio.errors import StudioError, did_you_mean
+from psr_studio.fields import toml_value
+from psr_studio.method.registry import SELECTORS
+from psr_studio.recipe import describe, field_help, load_recipe, parse_assignment, presets, to_toml
 from psr_studio.ui.launch import add_flags as add_app_flags
 from psr_studio.ui.launch import launch
 
@@ -67,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
             step.add_argument(
                 "--dry-run", action="store_true", help="say what would be written, write nothing"
             )
+        if name == "select":
+            step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
         if name == "evaluate":
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
     _tune_flags(
@@ -76,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _workspace_flags(_command(commands, "status", "Say which steps are fresh, stale or missing.", _status))
     _bench_flags(_command(commands, "bench", "Measure how fast this machine does each step.", _bench))
     _doctor_flags(_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor))
+    _selectors_flags(_command(commands, "selectors", "List the selectors with their parameters.", _selectors))
     _preset_flags(_command(commands, "presets", "List the presets, or show one with all settings.", _presets))
     _train_flags(_command(commands, "train-bundle", "Train an embedded bundle from its data.", _train_bundle))
     cli_models.add_commands(commands, _command, _workspace_flags, _open)
@@ -106,7 +111,9 @@ def _workspace_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.add_argument("--download", action="store_true", help="first fetch weights that are not on this machine")
+    parser.add_argument(
+        "--download", action="store_true", help="first fetch weights that are not on this machine"
+    )
 
 
 def _tune_flags(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +144,10 @@ def _bench_flags(parser: argparse.ArgumentParser) -> None:
         "--images", type=int, default=20, metavar="N", help="candidates per class (default: 20)"
     )
     parser.add_argument("--out", metavar="FILE", help="also write the figures and their conditions as JSON")
+
+
+def _selectors_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="the selector to explain; all when left out")
 
 
 def _preset_flags(parser: argparse.ArgumentParser) -> None:
@@ -299,6 +310,20 @@ def _presets(args: argparse.Namespace) -> int:
     else:
         for name, path in presets().items():
             print(f"{name}  {path}")
+    return DONE
+
+
+def _selectors(args: argparse.Namespace) -> int:
+    if args.name is not None and args.name not in SELECTORS:
+        fix = did_you_mean(args.name, SELECTORS) + "`psr-studio selectors` lists them all."
+        raise StudioError(f'There is no selector "{args.name}". Selectors: {", ".join(SELECTORS)}.', fix)
+    for name in [args.name] if args.name else SELECTORS:
+        selector = SELECTORS[name]
+        print(f"{name}: {selector.title} ({selector.source}). {selector.help}")
+        for parameter in selector.parameters:
+            facts = field_help("select", parameter.name)
+            shown = "none" if facts.value is None else toml_value(facts.value)
+            print(f"    select.{parameter.name} = {shown}  ({facts.range})  {facts.help}")
     return DONE
 
 

@@ -156,7 +156,10 @@ def describe(recipe: Recipe) -> list[FieldHelp]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Read "select.ipc=10" as from a command line: the right side is TOML, or plain text when it is not."""
+    """Read "select.ipc=10" as from a command line: the right side is TOML, or plain text when it is not.
+
+    The word none leaves a setting out that may be left out.
+    """
     key, equals, right = text.partition("=")
     if not equals:
         raise RecipeError(f'"{text}" sets nothing.', "Write it as key=value, such as select.ipc=10.")
@@ -164,6 +167,9 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         value = tomllib.loads(f"value = {right.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = right.strip()
+    section, name = split_key(key.strip())
+    if value == "none" and str(_fields(section)[name].type).endswith("None"):
+        value = None
     return key.strip(), check_value(key.strip(), value)
 
 

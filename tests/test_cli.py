@@ -16,6 +16,7 @@ from tiny import tiny_recipe
 from psr_studio import __version__
 from psr_studio.cli import build_parser, main
 from psr_studio.console import ProgressLine, duration, progress_text
+from psr_studio.method.registry import SELECTORS
 from psr_studio.progress import Progress
 from psr_studio.recipe import keys, presets, to_toml
 
@@ -31,6 +32,7 @@ COMMANDS = (
     "doctor",
     "train-bundle",
     "presets",
+    "selectors",
 )
 
 
@@ -147,12 +149,40 @@ def test_what_is_unforeseen_goes_to_the_log(call, tiny_bundle, tmp_path):
 
 def test_presets_and_settings_are_listed(capsys):
     assert main(["presets"]) == 0
-    assert capsys.readouterr().out.split()[0] == "fashion-mnist"
+    assert "fashion-mnist" in [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
     assert main(["presets", "--keys"]) == 0
     out = capsys.readouterr().out
     assert [line.split(" = ")[0] for line in out.splitlines()] == keys()
     assert main(["presets", "fashion-mnist"]) == 0
     assert "[select]" in capsys.readouterr().out
+
+
+def test_selectors_are_listed_with_parameters_and_ranges(capsys):
+    assert main(["selectors"]) == 0
+    out = capsys.readouterr().out
+    for name, selector in SELECTORS.items():
+        assert f"{name}: {selector.title} ({selector.source})" in out
+    assert "select.lam = 0.5  (0.0 to 1.0)" in out
+    assert 'select.target = "scale"  (scale, hill, ground, slope, cliff, drawn)' in out
+    assert main(["selectors", "herding"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert main(["selectors", "k-centre"]) == 2
+    assert problem_and_fix(capsys.readouterr().err)[1].startswith('Did you mean "k-center"?')
+
+
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_select_takes_every_selector(selector, capsys, scored):
+    assert main(["select", "-w", str(scored), "-q", "--set", f"select.selector={selector}"]) == 0
+    assert capsys.readouterr().out.startswith('Selected 6 images as "current".')
+
+
+def test_select_takes_targets_budgets_and_none(capsys, scored):
+    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,1,1,1,1,1,1]"]
+    flags = [flag for text in [*how, "select.budgets=[0,3,0]"] for flag in ("--set", text)]
+    assert main(["select", "-w", str(scored), "-q", *flags]) == 0
+    assert capsys.readouterr().out.startswith('Selected 7 images as "current".')
+    assert main(["select", "-w", str(scored), "-q", "--set", "select.budgets=none"]) == 0
+    assert capsys.readouterr().out.startswith('Selected 6 images as "current".')
 
 
 def test_every_command_has_help_and_stands_in_the_docs(capsys):

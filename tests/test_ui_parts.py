@@ -120,6 +120,8 @@ def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
         settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance": 1.5})
         settings.add("pool.guidance")
     assert settings.controls["pool.guidance"].value == 1.5 and settings.values() == [1.5]
+    assert settings.read([1.5]) == {"pool.guidance": None}, "what was only shown stays left out"
+    assert settings.read([2.0]) == {"pool.guidance": 2.0}
     assert settings.read([None]) == {"pool.guidance": None}, "an emptied field is the bundle's own again"
 
 

@@ -63,8 +63,16 @@ class Settings:
         return [self._value(key) for key in self.controls]
 
     def read(self, given: Sequence[Any]) -> dict[str, Any]:
-        """What an event was given, by dotted key, as the recipe takes it."""
-        return {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
+        """What an event was given, by dotted key, as the recipe takes it.
+
+        A value that was only shown, being the bundle's own, stays left out.
+        """
+        values = {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
+        return {key: None if self._is_bundles_own(key, value) else value for key, value in values.items()}
+
+    def _is_bundles_own(self, key: str, value: Any) -> bool:
+        left_out = self._owner.recipe.value(key) is None
+        return left_out and key in self._bundles_own and value == self._bundles_own[key]
 
     def _value(self, key: str) -> Any:
         value = self._owner.recipe.value(key)
