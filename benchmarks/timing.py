@@ -48,7 +48,7 @@ def conditions() -> dict[str, Any]:
     import torch
 
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *map(_without_folders, sys.argv)]),
         "when": datetime.now(UTC).isoformat(timespec="minutes"),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
         "threads": torch.get_num_threads(),
@@ -62,6 +62,11 @@ def write_results(name: str, results: Mapping[str, Any]) -> None:
     """Keep the results beside the benchmarks."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _without_folders(word: str) -> str:
+    """A word of the command, with absolute paths cut to their names."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def _cpu() -> str:

@@ -1,6 +1,6 @@
 """What a long step will cost, from a short measurement of the very functions it calls.
 
-A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or half a second is reached: on a slow
+A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or two seconds are reached: on a slow
 device a small batch must do, where time grows with the batch anyway.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psr_studio.models.generator import Sampling
     from psr_studio.stages.refinement import Networks, Seeds
 
-LONGEST = 0.5  # seconds of one timed call
+LONGEST = 2.0  # seconds of one timed call
 ROUNDS = 3
 DRAWN = 4  # pictures made for their size in bytes
 DRAWN_STEPS = 6
@@ -120,16 +120,19 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
 
 
 def per_row(work: Callable[[int], object], rows: int, device: torch.device) -> float:
-    """Seconds per row of `work(n)` at the largest batch, up to `rows`, that takes about `LONGEST`."""
+    """Seconds per row of `work(n)` at the largest batch, up to `rows`, that takes about `LONGEST`.
+
+    A batch counts as long only when it was so twice: something else may have run in between.
+    """
     n = 1
-    while True:
-        work(n)
+    work(n)
+    while n < rows:
         seconds = _timed(work, n, device)
-        if n >= rows or 4 * seconds > LONGEST:
+        if 4 * seconds > LONGEST and 4 * min(seconds, _timed(work, n, device)) > LONGEST:
             break
         n = min(rows, 4 * n)
-    more = [] if seconds > LONGEST else [_timed(work, n, device) for _ in range(ROUNDS - 1)]
-    return statistics.median([seconds, *more]) / n
+    found = [_timed(work, n, device) for _ in range(ROUNDS)]
+    return statistics.median(found) / n
 
 
 def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float:
