@@ -1,6 +1,7 @@
 // What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
 // newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
+import { gainCurve } from './gain_curve.js';
 import { labState, mergeBodies } from './lab_model.js';
 import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
 import { combine } from './selection.js';
@@ -78,6 +79,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
     const moved = diffPicks(before, picks);
     const diff = moved && {
       ...moved,
+      gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means ?? means(meanSignals(oldPoints, before), meanSignals(points, picks)),
     };
     store.set({

@@ -100,11 +100,11 @@ function overlapLine({ header, lists }) {
   );
 }
 
+const section = (title, ...children) => h('section', { class: 'psr-section' }, h('h4', {}, title), children);
+
 function table(title, head, rows, note) {
-  return h(
-    'section',
-    { class: 'psr-section' },
-    h('h4', {}, title),
+  return section(
+    title,
     h(
       'table',
       { class: 'psr-mini' },
@@ -146,43 +146,60 @@ function meansTable({ a, b }) {
   return table('Means of the signals', ['', 'A', 'B', 'B − A'], rows);
 }
 
-const condition = ({ arm, student, regime }) => [arm, student, regime].join(' · ');
+// What a student was trained with; only equal conditions share a row.
+const CONDITIONS = ['student', 'protocol', 'regime', 'ipc'];
+const conditions = (result) => CONDITIONS.map((key) => (key === 'ipc' ? `K ${result.ipc}` : result[key]));
+const sameTask = (x, y) => x.student === y.student && x.protocol === y.protocol && x.ipc === y.ipc;
 
-/** Accuracies stand with what they were measured under; only equal conditions share a row. */
-function accuracyTable({ a, b }) {
+/** An accuracy never stands alone: below those of A and B stand the controls of the same students and budget. */
+function accuracyTable({ a, b, controls = [] }) {
   const found = new Map();
-  for (const [side, { accuracy }] of Object.entries({ a, b }))
-    for (const result of accuracy ?? []) {
-      const name = condition(result);
-      found.set(name, { ...found.get(name), [side]: result });
+  for (const [side, { accuracy: results }] of Object.entries({ a, b }))
+    for (const result of results ?? []) {
+      const key = [result.arm, ...conditions(result)].join();
+      found.set(key, { ...found.get(key), [side]: result });
     }
   if (!found.size)
-    return h(
-      'section',
-      { class: 'psr-section' },
-      h('h4', {}, 'Accuracy'),
+    return section(
+      'Accuracy',
       h(
         'p',
         { class: 'psr-fine' },
         'Neither is evaluated. The Evaluate tab trains students on saved selections.',
       ),
     );
-  const rows = [...found].map(([name, sides]) => row(name, [accuracy(sides.a), accuracy(sides.b)]));
+  const rows = [...found.values()].map((sides) => {
+    const any = sides.a ?? sides.b;
+    return row([any.arm, conditionsLine(any)], [accuracy(sides.a), accuracy(sides.b)]);
+  });
+  const measured = [...found.values()].flatMap(Object.values);
+  const beside = controls.filter((control) => measured.some((result) => sameTask(control, result)));
+  const controlRows = beside.map((control) =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, control.arm, conditionsLine(control)),
+      h('td', { colspan: '2', title: 'A control: neither A nor B' }, accuracy(control)),
+    ),
+  );
   return table(
     'Accuracy, %',
-    ['Trained on · student · labels', 'A', 'B'],
-    rows,
-    'Last epoch, mean ± standard deviation over n students.',
+    ['Trained on', 'A', 'B'],
+    [...rows, ...controlRows],
+    'Last epoch, mean ± standard deviation over n students. Rows over both columns are controls.',
   );
 }
 
-const accuracy = (result) =>
-  result
-    ? [
-        h('span', {}, `${fixed(100 * result.mean, 1)} ± ${fixed(100 * result.std, 1)}`),
-        h('span', { class: 'psr-fine' }, ` n ${result.n}`),
-      ]
-    : '–';
+const conditionsLine = (result) => h('span', { class: 'psr-fine psr-block' }, conditions(result).join(' · '));
+
+function accuracy(result) {
+  if (!result) return '–';
+  const spread = Number.isFinite(result.std) ? ` ± ${fixed(100 * result.std, 1)}` : '';
+  return [
+    h('span', {}, `${fixed(100 * result.mean, 1)}${spread}`),
+    h('span', { class: 'psr-fine psr-block' }, `n = ${result.n}`),
+  ];
+}
 
 /** One bar per class: only A, both, only B; a click shows the class alone. */
 function classTable(store, { per_class: rows }) {

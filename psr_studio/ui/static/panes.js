@@ -45,6 +45,7 @@ export class Panes {
           type: 'button',
           class: 'psr-unfold',
           title: `Unfold the ${name}`,
+          'aria-label': `Unfold the ${name}`,
           on: { click: () => this.fold(key, false) },
         },
         h('span', {}, title),
@@ -114,7 +115,7 @@ export class Panes {
   refresh() {
     const { shares, folded } = this.state;
     for (const { key, node, fullButton } of this.panes) {
-      node.style.flexGrow = shares[key];
+      node.style.flexGrow = folded.includes(key) ? 0 : shares[key];
       node.hidden = this.full !== null && this.full !== key;
       node.classList.toggle('is-folded', folded.includes(key));
       fullButton?.setAttribute('aria-pressed', String(this.full === key));

@@ -2,6 +2,7 @@
 // is in the way, and how to mend it.
 
 import { button, count, fill, fixed, fitRow, h, plural } from './dom.js';
+import { gainPicture } from './gain_curve.js';
 import { makeSelection } from './selection.js';
 
 const THUMB = 28;
@@ -192,6 +193,7 @@ export class ResultStrip {
     fill(
       this.side,
       Boolean(words) && h('span', { class: 'psr-warn', tabindex: '0', title }, words),
+      diff && gainPicture(diff.gains),
       diff && meansLine(diff.means),
     );
   }
