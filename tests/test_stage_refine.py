@@ -13,6 +13,7 @@ from tiny import finish, full_studio, tiny_recipe
 from psr_studio.devices import candidate_generator, candidate_seed
 from psr_studio.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.refinement import adaptive_weight
+from psr_studio.models.memory import MicroBatches
 from psr_studio.recipe import Recipe
 from psr_studio.stages.refine import _Refiner, open_networks
 from psr_studio.stages.refinement import Seeds, refine_batch
@@ -84,6 +85,22 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
             step[index] = 0.02
             numeric = (loss(one.latents + step) - loss(one.latents - step)) / 0.04
             assert gradient[index] == pytest.approx(numeric, rel=0.02, abs=0.02)
+
+
+def test_each_pass_may_have_micro_batches_of_its_own(opened):
+    """The two gradients add, so cutting either into single latents changes rounding only."""
+    nets, seeds = opened
+    whole, _ = last(nets, seeds, HOW)
+    cut = replace(nets, denoising=MicroBatches("refining", 2), labels=MicroBatches("the label term of", 1))
+    assert torch.allclose(last(cut, seeds, HOW)[0], whole, atol=2e-5)
+
+
+def test_no_weight_asks_for_a_gradient(opened):
+    """Frozen before the graph is built, or a step would cost three passes for two."""
+    nets, seeds = opened
+    last(nets, seeds, HOW)
+    weights = [*nets.generator.transformer.parameters(), *nets.codec.parameters(), *nets.teacher.parameters()]
+    assert not any(weight.requires_grad or weight.grad is not None for weight in weights)
 
 
 def test_the_label_counts_in_the_last_steps_only(opened):
