@@ -55,7 +55,7 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     panel._import(str(tmp_path / "set"), None, "", None, False, False, False)
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "failed" and "already holds a pool" in job.problem
-    assert 'Press "Import" to begin again' in str(panel.jobs.values()[0].value)
+    assert "Replace the pool" in str(panel.jobs.values()[0].value)
 
 
 def test_weights_are_hidden_where_nothing_is_needed(opened):
