@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,8 @@ from psr_studio.method._kernels import _Room
 # Of all blocks together. Beyond it a page would wait for seconds for distances that no selection reads.
 MOST_BYTES = 1 << 28
 KEPT_BYTES = 1 << 28  # of the rows that were read last
-ROWS_AT_ONCE = 256  # of a whole block
+ROWS_AT_ONCE = 256  # of many
+MOST_KEPT_AT_ONCE = 2000  # picks of a class, which the next selection shares; more are all of a class
 BLOCK = 1024  # rows and columns at once, when every pair is looked at
 ROWS_CHECKED = 4096
 
@@ -105,18 +105,15 @@ class LazyBlock:
             return self.row(int(key)) if np.ndim(key) == 0 else self._rows(key)
         first, second = key
         if isinstance(first, slice):  # distances are symmetric
-            return self._rows(second)[:, first].T
+            return self._rows(second, first).T
         if np.ndim(first) == 0:
             return self.row(int(first))[second]
         assert np.ndim(first) == 2, "rows and columns together are asked for by np.ix_"
-        return self._rows(np.ravel(first))[:, np.ravel(second)]
+        return self._rows(np.ravel(first), np.ravel(second))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        out = np.empty(self.shape, np.float32)
-        for start in range(0, len(self), ROWS_AT_ONCE):
-            places = np.arange(start, min(start + ROWS_AT_ONCE, len(self)))
-            out[places] = self._compute(places)
-        return out if dtype is None else out.astype(dtype, copy=False)
+        whole = self._rows(np.arange(len(self)))
+        return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def nearest_others(self) -> np.ndarray:
         """(m,) float32 squared distance of each candidate to the nearest other one, at least two of them.
@@ -139,10 +136,19 @@ class LazyBlock:
                 _keep_nearer(found, first, second.start, best, nearest)
         return ((raw.astype(np.float64) - raw[nearest]) ** 2).sum(axis=1).astype(np.float32)
 
-    def _rows(self, places: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(k, m) float32."""
-        rows = [self.row(int(place)) for place in np.asarray(places)]
-        return np.stack(rows) if rows else np.zeros((0, len(self)), np.float32)
+    def _rows(self, places: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(k, n) float32; many rows at once are computed together, and not kept."""
+        places = np.asarray(places)
+        width = len(range(len(self))[columns]) if isinstance(columns, slice) else len(columns)
+        out = np.empty((len(places), width), np.float32)
+        if len(places) <= MOST_KEPT_AT_ONCE:
+            for i, place in enumerate(places):
+                out[i] = self.row(int(place))[columns]
+            return out
+        for start in range(0, len(places), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            out[some] = self._compute(places[some])[:, columns]
+        return out
 
     def _compute(self, places: np.ndarray) -> np.ndarray:
         """Rows (k, m) by the formula of `_distances`, summed in float64."""

@@ -34,8 +34,8 @@ class ScriptApi:
 
     def save(self, name: str) -> dict:
         """Save the selection under a name and make the next steps work on it; returns its settings."""
-        record = self.screen.studio.save_selection(name)
-        self.screen.forget_status()
+        self.screen.selections.save(name)
+        record = self.screen.studio.workspace.ledger.selection(name)
         return {"name": record.name, "images": len(record.candidate_ids), "settings": record.settings}
 
     def run(self, stage: str, settings: dict) -> int:

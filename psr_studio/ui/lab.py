@@ -27,9 +27,8 @@ class Lab:
             return self.studio.distributions(class_id)
 
     def sufficiency(self) -> list[dict[str, Any]]:
-        """Whether each class's pool is large enough for its budget."""
-        with self.screen.curation.lock:
-            return self.studio.sufficiency()
+        """Whether each class's pool is large enough for its budget; beside the sliders, for it may take long."""
+        return self.studio.sufficiency()
 
     def history(self, limit: int) -> list[dict[str, Any]]:
         """What was done, the newest first."""

@@ -57,7 +57,7 @@ class SelectionPicker:
         """
         studio = self.screen.studio
         if name == LIVE:
-            studio.save_selection(CURRENT)
+            self.screen.selections.save(CURRENT)
             return {"select.name": CURRENT}
         if not name:
             raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
