@@ -99,7 +99,10 @@ class Curating(OpenWorkspace):
         budgets = {**self.own_budgets(), **changes}
         self._check_classes(budgets)
         listed = [budgets.get(c) or 0 for c in range(self.bundle.n_classes)]
-        return self.set_curate_settings(0.0, budgets=listed if any(listed) else None)
+        check_value("select.budgets", listed)
+        names = self.bundle.class_names
+        words = ", ".join(f'budget of "{names[c]}" {n or "as allocated"}' for c, n in changes.items())
+        return self.workspace.ledger.change({}, {"budgets": listed if any(listed) else None}, words)
 
     def locked(self) -> list[int]:
         """Classes that keep their picks whatever the sliders do."""

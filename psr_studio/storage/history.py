@@ -18,6 +18,8 @@ from psr_studio.storage.database import Database
 Mark = Literal["pin", "veto"]
 MARKS = ("pin", "veto")
 APPLIED, UNDONE, DROPPED = 0, 1, 2
+CHANGED = "changed"
+WEIGHTS = ("alpha", "beta", "gamma")  # left out, they follow the preset of the budget
 LOCKED = "locked"  # among the settings: {class id: [candidate ids in pick order]}
 HISTORY_SCHEMA = """
 CREATE TABLE IF NOT EXISTS marks (
@@ -231,19 +233,19 @@ class History(Database):
 
 
 def _settings_text(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What changed, in words: "alpha 3 to 2.5, ipc 10"."""
-
-    def word(row: list | None) -> str:
-        return (
-            ""
-            if row is None or row[0] is None
-            else f"{row[0]:g}"
-            if isinstance(row[0], float)
-            else str(row[0])
-        )
-
+    """What changed, in words: "alpha 3 to 2.5, ipc 10"; of a list only that it changed."""
     parts = []
     for key, row in after.items():
-        old, new = word(before.get(key)), word(row) or "preset"
-        parts.append(f"{key} {old} to {new}" if old else f"{key} {new}")
+        old, new = _word(before.get(key)), _word(row) or ("preset" if key in WEIGHTS else "none")
+        parts.append(f"{key} {old} to {new}" if old and new != CHANGED else f"{key} {new}")
     return ", ".join(parts)
+
+
+def _word(row: list | None) -> str:
+    """One value in words; "" when it was absent or left out."""
+    value = None if row is None else row[0]
+    if value is None:
+        return ""
+    if isinstance(value, (list, dict)):
+        return CHANGED
+    return f"{value:g}" if isinstance(value, float) else str(value)
