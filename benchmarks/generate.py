@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline
-from timing import alternate, conditions, write_results
+from timing import conditions, medians, write_results
 
 from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.devices import candidate_generator, candidate_seed, pick_device, pick_dtype, stacked_noise
@@ -162,13 +162,16 @@ def main() -> None:
                 for name, h in how.items()
             },
         }
-        times = {name: float(np.median(s)) for name, s in alternate(runs, given.rounds).items()}
+        times = medians(runs, given.rounds)
         peer, ours, draft = times.values()
         row = {
-            "seconds_per_batch": {name: round(s, 3) for name, s in times.items()},
-            "images_per_s": {name: round(given.batch / s, 2) for name, s in times.items()},
-            "exact_over_pipeline": round(peer / ours, 2),
-            "draft_over_exact": round(ours / draft, 2),
+            "seconds_per_batch": {name: round(s.wall, 3) for name, s in times.items()},
+            "cpu_seconds_per_batch": {name: round(s.cpu, 3) for name, s in times.items()},
+            "images_per_s": {name: round(given.batch / s.wall, 2) for name, s in times.items()},
+            "exact_over_pipeline": round(peer.wall / ours.wall, 2),
+            "exact_over_pipeline_by_cpu_time": round(peer.cpu / ours.cpu, 2),
+            "draft_over_exact": round(ours.wall / draft.wall, 2),
+            "draft_over_exact_by_cpu_time": round(ours.cpu / draft.cpu, 2),
             "warm_up_s": round(warm_up, 2),
             "estimate": estimate(bundle, generator, how["exact"], given.batch),
         }

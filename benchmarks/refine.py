@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import alternate, conditions, write_results
+from timing import conditions, medians, write_results
 
 from psr_studio.bundle import Bundle, load_bundle
-from psr_studio.devices import candidate_generator, candidate_seed, forget_peak, peak_memory, pick_device
+from psr_studio.devices import candidate_generator, candidate_seed, pick_device
 from psr_studio.method.refinement import adaptive_weight, denoising_loss, label_loss, q_sample
 from psr_studio.recipe import RefineRecipe
 from psr_studio.stages.cost import refine_cost
@@ -73,16 +73,22 @@ def written_out(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor
     return torch.cat(done)
 
 
-def memory_per_latent(nets: Networks, seeds: Seeds, kl_steps: int, few: int, many: int) -> float | None:
-    """MiB that one more latent in a batch takes, from the peaks of a small and of a large batch."""
-    peaks = []
-    for n in (few, many):
-        forget_peak(nets.generator.device)
+def memory_per_latent(nets: Networks, seeds: Seeds, kl_steps: int) -> float:
+    """MiB that one latent's graph keeps for the way back in a step: what bounds the micro-batch."""
+    weights = [*nets.generator.transformer.parameters(), *nets.codec.parameters(), *nets.teacher.parameters()]
+    known = {weight.untyped_storage().data_ptr() for weight in weights}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    n = min(len(seeds.seeds), LABEL_ROWS)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         last(nets, seeds.take(slice(0, n)), RefineRecipe(n_steps=1, kl_steps=kl_steps))
-        peaks.append(peak_memory(nets.generator.device))
-    if None in peaks:
-        return None
-    return round((peaks[1] - peaks[0]) / (many - few) / 2**20, 2)  # type: ignore[operator]
+    return sum(kept.values()) / n / 2**20
 
 
 def main() -> None:
@@ -96,9 +102,10 @@ def main() -> None:
     nets = Networks(bundle.generator(device, torch.float32), bundle.codec(device), bundle.teacher(device))
     seeds, how = seeds_of(bundle, nets, given.latents), RefineRecipe()
     few = seeds.take(slice(0, given.alone))
+    denoising = memory_per_latent(nets, seeds, 0)
     memory = {
-        "denoising_mib_per_latent": memory_per_latent(nets, seeds, 0, 8, given.latents),
-        "label_mib_per_latent": memory_per_latent(nets, seeds, 1, 4, min(LABEL_ROWS, given.latents)),
+        "denoising_mib_per_latent": round(denoising, 2),
+        "label_mib_per_latent": round(memory_per_latent(nets, seeds, 1) - denoising, 2),
     }
     runs: dict[str, Callable[[], Any]] = {
         "one batch": lambda: last(nets, seeds, how),
@@ -116,8 +123,12 @@ def main() -> None:
     }
     print("gate", gate)
     said = refine_cost(nets, seeds, how, TEMPERATURE)
-    times = alternate(runs, given.rounds)
-    each = {name: float(np.median(seconds)) / per[name] for name, seconds in times.items()}
+    times = medians(runs, given.rounds)
+    each = {name: seconds.wall / per[name] for name, seconds in times.items()}
+    cpu = {name: seconds.cpu / per[name] for name, seconds in times.items()}
+    took = times["one batch"].wall
+    memory["peak_gib"] = round((said.memory_bytes or 0) / 2**30, 2)
+    print(memory)
     found = {
         "conditions": conditions(),
         "latents": given.latents,
@@ -125,13 +136,16 @@ def main() -> None:
         "rounds": given.rounds,
         "gate_float32": gate,
         "seconds_per_latent": {name: round(s, 4) for name, s in each.items()},
+        "cpu_seconds_per_latent": {name: round(s, 4) for name, s in cpu.items()},
+        "batch_over_alone_by_cpu_time": round(cpu["alone"] / cpu["one batch"], 2),
+        "batch_over_written_out_by_cpu_time": round(cpu["written out"] / cpu["one batch"], 2),
         "batch_over_alone": round(each["alone"] / each["one batch"], 2),
         "batch_over_written_out": round(each["written out"] / each["one batch"], 2),
-        "peak_memory": memory,
+        "memory": memory,
         "estimate": {
             "said_s": round(said.seconds, 2),
-            "took_s": round(float(np.median(times["one batch"])), 2),
-            "said_over_took": round(said.seconds / float(np.median(times["one batch"])), 3),
+            "took_s": round(took, 2),
+            "said_over_took": round(said.seconds / took, 3),
         },
     }
     print(found)

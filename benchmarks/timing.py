@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,29 +19,30 @@ RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "isal")
 
 
-def medians(ways: Mapping[str, Callable[[], Any]], rounds: int, cpu: bool = False) -> dict[str, float]:
+@dataclass(frozen=True)
+class Seconds:
+    """Median seconds of a way: by the clock, and of this process's CPU time, which a busy machine disturbs less."""
+
+    wall: float
+    cpu: float
+
+
+def medians(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Seconds]:
     """Median seconds of each way, taking turns, so that a busy moment hits all of them alike.
 
     Args:
-        ways: by name; each is run once before, uncounted.
-        cpu: count this process's CPU seconds instead of the clock's, for work of one thread.
+        ways: by name; each is run once before, uncounted, to warm up.
     """
-    return {name: statistics.median(seconds) for name, seconds in alternate(ways, rounds, cpu).items()}
-
-
-def alternate(
-    ways: Mapping[str, Callable[[], Any]], rounds: int, cpu: bool = False
-) -> dict[str, list[float]]:
-    """Seconds of each round of each way, taking turns; the first, uncounted round warms up."""
-    clock = time.process_time if cpu else time.perf_counter
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    walls: dict[str, list[float]] = {name: [] for name in ways}
+    cpus: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, run in ways.items():
-            began = clock()
+            began = time.perf_counter(), time.process_time()
             run()
             if number:
-                found[name].append(clock() - began)
-    return found
+                walls[name].append(time.perf_counter() - began[0])
+                cpus[name].append(time.process_time() - began[1])
+    return {name: Seconds(statistics.median(walls[name]), statistics.median(cpus[name])) for name in ways}
 
 
 def conditions() -> dict[str, Any]:
