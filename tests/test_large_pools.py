@@ -44,9 +44,8 @@ def everything(screen: Screen) -> list:
             header, arrays = answer(client.post(f"{LAB}/select", json=body))
             chosen = int(arrays["picks"][1])
             other = int(np.setdiff1d(np.arange(6), arrays["picks"])[0])
-            kept = {
-                k: header[k] for k in ("counts", "budgets", "shortfall", "substituted", "means", "message")
-            }
+            kept = {k: header[k] for k in ("counts", "budgets", "shortfall", "substituted", "message")}
+            kept["means"] = {name: after for name, (_, after) in header["means"].items()}
             said += [kept, arrays["picks"].tolist(), arrays["terms"], arrays["diversity"]]
             for position in (chosen, other):
                 known = told(client.get(f"{LAB}/candidate/{position}"))
