@@ -22,7 +22,7 @@ from psr_studio.errors import StudioError, WorkspaceError
 from psr_studio.pictures import PictureError, read_picture
 from psr_studio.stages import importing
 from psr_studio.stages.import_classes import match_classes
-from psr_studio.stages.import_sources import PoolImportError, open_source
+from psr_studio.stages.import_sources import open_source
 from psr_studio.studio import Studio
 
 FOLDERS = ("boot", "t_shirt TOP", "02_dress")  # names as people write them
