@@ -4,7 +4,7 @@ import { clamp, prefersStill } from './dom.js';
 
 const MOVE_MS = 260;
 const LEGEND_PX = 206;
-const LEAST_SHARE = 0.8; // of the scale that fills the pane: the most that is given up for the legend
+const LEAST_SHARE = 0.6; // of the scale that fills the pane: the most that is given up for the legend
 
 export class Camera {
   constructor() {
