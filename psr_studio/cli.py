@@ -249,7 +249,9 @@ def _table_text(studio: Studio, everything: bool) -> str:
 def _selection_text(studio: Studio) -> str:
     chosen = studio.selection()
     names = studio.bundle.class_names
-    short = [f'"{names[c]}": {n} of {chosen.settings["ipc"]}' for c, n in chosen.shortfall.items() if n]
+    even = not {"allocation", "budgets"} & chosen.settings.keys()
+    of = f" of {chosen.settings['ipc']}" if even else ""
+    short = [f'"{names[c]}": {n}{of}' for c, n in chosen.shortfall.items() if n]
     lines = [f'Selected {len(chosen)} images as "{chosen.name}".']
     if short:
         lines.append(f"Slots without an eligible candidate: {', '.join(short)}.")

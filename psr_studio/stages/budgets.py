@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ def own_budgets(rules: SelectRecipe, n_classes: int) -> dict[int, int]:
 
 
 def fixed_budgets(
-    rules: SelectRecipe, counts: np.ndarray, locked: Mapping[int, Sequence[int]]
+    rules: SelectRecipe, counts: np.ndarray, locked: Mapping[int, Sized]
 ) -> tuple[np.ndarray, Free]:
     """Budgets (C,) of locked classes and of those set by hand, and the classes that share the rest.
 

@@ -186,7 +186,7 @@ def _difficulty_guided(
     if rules.within_bin == "psr":
         plain = replace(request, rules=replace(rules, normalize=True, on_shortage="fill"))
         orders = _greedy(live, plain, live.counts)
-    found = {}
+    found: dict[int, Selection] = {}
     for class_id in class_ids:
         own, known = live.members(class_id), live.smoothed(class_id, rules.lam)
         vetoes, size = request.vetoes_of(own), own.stop - own.start

@@ -60,11 +60,10 @@ def restored_settings(record: SelectionRecord, keys: Iterable[str]) -> dict[str,
 
 def as_presets(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same settings, weights that are just those of the preset left to it, so that they follow K."""
-    given = {name: settings.get(name) for name in WEIGHTS}
-    if None in given.values():
+    if any(settings.get(name) is None for name in WEIGHTS):
         return dict(settings)
     preset = resolve_weights(SelectRecipe(), settings["ipc"])._asdict()
-    same = all(math.isclose(given[name], preset[name], abs_tol=1e-9) for name in WEIGHTS)
+    same = all(math.isclose(settings[name], preset[name], abs_tol=1e-9) for name in WEIGHTS)
     return {**settings, **dict.fromkeys(WEIGHTS)} if same else dict(settings)
 
 
