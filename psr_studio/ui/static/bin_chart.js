@@ -4,7 +4,7 @@ import { count, h } from './dom.js';
 import { N_BINS, binName } from './lab_model.js';
 
 const SVG_NS = 'http://www.w3.org/2000/svg';
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [264, 132, 26, 16, 6];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [264, 132, 31, 16, 6];
 const PLOT = { width: WIDTH - LEFT - 4, height: HEIGHT - BOTTOM - TOP };
 
 export const SERIES = [

@@ -199,7 +199,8 @@ export class ClassList {
     const short = picks?.shortfall[c] || 0;
     counts.textContent = `${count(picks ? picks.byClass[c].length : 0)} / ${count(info.counts[c])} picked`;
     counts.classList.toggle('psr-warn-text', short > 0);
-    counts.title = short ? `${plural(short, 'eligible candidate')} too few` : '';
+    const why = settings?.selector === 'dgs' ? 'from a neighbouring bin' : 'short: too few eligible candidates';
+    counts.title = short ? `${plural(short, 'pick')} ${why}` : '';
     const row = sufficiency?.rows.get(c);
     const look = row && VERDICTS[row.verdict];
     verdict.textContent = look ? `${look.mark} ${look.short}` : '';

@@ -50,13 +50,8 @@ export function createSufficiency(store, api) {
   const node = h(
     'div',
     { class: 'psr-sufficiency', role: 'group', 'aria-label': 'Pool sufficiency' },
-    h(
-      'div',
-      { class: 'psr-lab-line' },
-      h('h4', { class: 'psr-grow' }, 'Is the pool large enough?'),
-      check,
-      more,
-    ),
+    h('h4', {}, 'Is the pool large enough?'),
+    h('div', { class: 'psr-lab-line' }, check, more),
     words,
     form,
   );
