@@ -57,7 +57,7 @@ export function styleTile(node, position, data, added) {
 }
 
 /** [kind, letter, words, already said by `describe`] */
-function badgesOf(position, { pinned, vetoed, picks, near, info, compare }, at, added) {
+function badgesOf(position, { pinned, vetoed, picks, near, compare }, at, added) {
   const side = sideOf(compare, position);
   return [
     pinned.has(position) && ['pin', 'P', 'Pinned', true],
@@ -65,7 +65,6 @@ function badgesOf(position, { pinned, vetoed, picks, near, info, compare }, at, 
     at >= 0 && picks.filled[at] && ['filled', '!', "Filled: not the teacher's choice", true],
     at >= 0 && added.has(position) && ['added', '+', 'Added in the last change'],
     near && near.values[position] < near.threshold && ['near', '≈', 'Near-duplicate of another candidate'],
-    info.refined?.includes(position) && ['refined', 'R', 'Refined'],
     side && ['side', '', SIDES[side].label],
   ].filter((badge) => badge && (badge[1] || badge[0] === 'side'));
 }
