@@ -9,7 +9,7 @@ import numpy as np
 
 from psr_studio.errors import SelectionError
 from psr_studio.progress import Progress
-from psr_studio.recipe import Recipe, SelectRecipe
+from psr_studio.recipe import Recipe
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import pool as pool_stage
 from psr_studio.stages import score
@@ -104,8 +104,7 @@ def run(
     clock = Stopwatch()
     yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
     live = live or LiveSelection(ws, recipe, bundle)
-    for class_id in pool_stage.classes_of(recipe, bundle):
-        _check_class(ws, bundle, class_id, int(live.counts[class_id]), recipe.select)
+    _check_classes(ws, recipe, bundle, live.counts)
     result = live.select(rules=recipe.select)
     record = to_record(ws, recipe, bundle, live, result, note)
     ws.ledger.save_selection(record)
@@ -122,25 +121,27 @@ def run(
     )
 
 
-def _check_class(
-    ws: Workspace, bundle: Bundle, class_id: int, n_candidates: int, rules: SelectRecipe
-) -> None:
+def _check_classes(ws: Workspace, recipe: Recipe, bundle: Bundle, counts: np.ndarray) -> None:
     """Raise SelectionError for a class with too few candidates, naming a damaged part where that is why.
 
     Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
     """
-    own = own_budgets(rules, bundle.n_classes).get(class_id)
-    least = own or (rules.ipc if rules.allocation == "even" else rules.floor)
-    name = bundle.class_names[class_id]
-    damaged = [b for b in ws.pool().broken if b.path.parent == ws.pool_part_path(class_id, 0).parent]
-    if damaged and n_candidates < least:
-        raise SelectionError(
-            f'Class "{name}" has {n_candidates} usable candidates, but {least} images per class are '
-            f"asked for. {damaged[0].reason}",
-            "Run the generate and the score step again: only the damaged part is made anew.",
-        )
-    if class_id not in ws.ledger.locked():
-        check_budget(name, n_candidates, least)
+    rules, locked = recipe.select, ws.ledger.locked()
+    own = own_budgets(rules, bundle.n_classes)
+    usual = rules.ipc if rules.allocation == "even" else rules.floor
+    for class_id in pool_stage.classes_of(recipe, bundle):
+        name, n, least = bundle.class_names[class_id], int(counts[class_id]), own.get(class_id, usual)
+        if n >= least or (class_id in locked and n):
+            continue
+        folder = ws.pool_part_path(class_id, 0).parent
+        for broken in ws.pool().broken:
+            if broken.path.parent == folder:
+                raise SelectionError(
+                    f'Class "{name}" has {n} usable candidates, but {least} images per class are asked for. '
+                    f"{broken.reason}",
+                    "Run the generate and the score step again: only the damaged part is made anew.",
+                )
+        check_budget(name, n, least)
 
 
 def notes(ws: Workspace, result: LiveResult) -> list[str]:
