@@ -88,8 +88,9 @@ def measure_all(folder: Path, sizes: list[int], repeats: int, peer: bool) -> dic
         for n in sorted({*sizes, GRID_SIZE}):
             with running([str(ROOT / "app.py"), "--workspace", str(make(folder, n)), "--no-browser"]) as url:
                 result["pages"].append(measure_page(browser, url, n, repeats))
+            write_results("page", result)  # what is there so far, should the rest be cut short
         if peer:
-            result["peer"] = [measure_peer(browser, n, repeats) for n in PEER_SIZES]
+            result["peer"] = [measure_peer(browser, n, repeats) for n in PEER_SIZES if n in sizes]
         browser.close()
     result["conditions"]["load_after"] = [round(x, 2) for x in os.getloadavg()]
     return result
