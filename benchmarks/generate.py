@@ -1,6 +1,6 @@
 """Generation against diffusers' DiTPipeline: exact first, then fast; then the draft way beside the exact one.
 
-    python benchmarks/generate.py [--batch 64] [--rounds 5] [--images 30]
+    python benchmarks/generate.py [--batch 64] [--rounds 5] [--images 30] [--float32]
 
 From class labels to PNG bytes, same weights, batch, steps, guidance, thread count and number type (bfloat16 where the
 CPU multiplies it, as in use), taking turns; medians. The peer's pictures are saved as its users do, by Pillow.
@@ -140,6 +140,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=30, help="per class, for the quality of the ways")
+    parser.add_argument("--float32", action="store_true", help="time float32 too, where bfloat16 is in use")
     given = parser.parse_args()
     bundle, device = load_bundle("fashion-mnist"), pick_device()
     found: dict[str, Any] = {"conditions": conditions(), "batch": given.batch, "rounds": given.rounds}
@@ -149,7 +150,8 @@ def main() -> None:
     assert found["gate_float32"]["difference"] <= TOLERANCE
     classes = [i % bundle.n_classes for i in range(given.batch)]
     how = ways(bundle)
-    for dtype in dict.fromkeys((pick_dtype(device), torch.float32)):
+    wanted = [pick_dtype(device)] + [torch.float32] * given.float32
+    for dtype in dict.fromkeys(wanted):
         generator = bundle.generator(device, dtype)
         began = time.perf_counter()
         by_us(bundle, generator, classes[:2], how["draft"])
