@@ -22,7 +22,14 @@ from psr_studio.devices import candidate_generator, candidate_seed, pick_device
 from psr_studio.method.refinement import adaptive_weight, denoising_loss, label_loss, q_sample
 from psr_studio.recipe import RefineRecipe
 from psr_studio.stages.cost import refine_cost
-from psr_studio.stages.refinement import LABEL_ROWS, Networks, Seeds, refine_batch
+from psr_studio.stages.refinement import (
+    LABEL_ROWS,
+    Networks,
+    Seeds,
+    _denoising_pass,
+    _label_pass,
+    refine_batch,
+)
 from psr_studio.workspace import Pool
 
 TEMPERATURE, TOLERANCE = 1.5, 1e-4
@@ -73,8 +80,8 @@ def written_out(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor
     return torch.cat(done)
 
 
-def memory_per_latent(nets: Networks, seeds: Seeds, kl_steps: int) -> float:
-    """MiB that one latent's graph keeps for the way back in a step: what bounds the micro-batch."""
+def memory_per_latent(nets: Networks, run: Callable[[], object], n: int) -> float:
+    """MiB that one of n latents' graph keeps for the way back in a pass: what bounds the micro-batch."""
     weights = [*nets.generator.transformer.parameters(), *nets.codec.parameters(), *nets.teacher.parameters()]
     known = {weight.untyped_storage().data_ptr() for weight in weights}
     kept: dict[int, int] = {}
@@ -85,9 +92,8 @@ def memory_per_latent(nets: Networks, seeds: Seeds, kl_steps: int) -> float:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    n = min(len(seeds.seeds), LABEL_ROWS)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        last(nets, seeds.take(slice(0, n)), RefineRecipe(n_steps=1, kl_steps=kl_steps))
+        run()
     return sum(kept.values()) / n / 2**20
 
 
@@ -102,11 +108,16 @@ def main() -> None:
     nets = Networks(bundle.generator(device, torch.float32), bundle.codec(device), bundle.teacher(device))
     seeds, how = seeds_of(bundle, nets, given.latents), RefineRecipe()
     few = seeds.take(slice(0, given.alone))
-    denoising = memory_per_latent(nets, seeds, 0)
-    memory = {
-        "denoising_mib_per_latent": round(denoising, 2),
-        "label_mib_per_latent": round(memory_per_latent(nets, seeds, 1) - denoising, 2),
+    n = min(LABEL_ROWS, given.latents)
+    part = seeds.take(slice(0, n))
+    z, t = part.latents.to(device), torch.full((n,), 500, device=device)
+    classes, labels = part.classes.to(device), part.soft_labels.to(device)
+    half, ones = torch.full((n,), 0.5, device=device), torch.ones(n, device=device)
+    passes = {
+        "denoising_mib_per_latent": lambda: _denoising_pass(nets, z.clone(), z, half, t, classes),
+        "label_mib_per_latent": lambda: _label_pass(nets, TEMPERATURE, z.clone(), labels, ones),
     }
+    memory = {name: round(memory_per_latent(nets, run, n), 2) for name, run in passes.items()}
     runs: dict[str, Callable[[], Any]] = {
         "one batch": lambda: last(nets, seeds, how),
         "alone": lambda: [last(nets, few.take(slice(i, i + 1)), how) for i in range(given.alone)],
