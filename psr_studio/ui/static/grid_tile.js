@@ -35,13 +35,12 @@ export function styleTile(node, position, data, added) {
   node.classList.toggle('is-vetoed', vetoed.has(position));
   const badges = badgesOf(position, data, at, added);
   const label = points.label[position];
-  const said = badges.filter(([, , , quiet]) => !quiet).map(([, , words]) => words.toLowerCase());
-  const words = [`${info.class_names[label]} · ${describe(data, position, picks, label)}`, ...said].join(
-    ' · ',
-  );
-  node.title = words;
-  node.setAttribute('aria-label', words);
   const side = sideOf(compare, position);
+  const said = badges.filter(([, , , quiet]) => !quiet).map(([, , what]) => what.toLowerCase());
+  const state = describe(data, position, picks, label);
+  const words = [`${info.class_names[label]} · ${state}`, ...said, side && SIDES[side].label];
+  node.title = words.filter(Boolean).join(' · ');
+  node.setAttribute('aria-label', node.title);
   fill(
     node,
     node.firstChild,
@@ -57,14 +56,12 @@ export function styleTile(node, position, data, added) {
 }
 
 /** [kind, letter, words, already said by `describe`] */
-function badgesOf(position, { pinned, vetoed, picks, near, compare }, at, added) {
-  const side = sideOf(compare, position);
+function badgesOf(position, { pinned, vetoed, picks, near }, at, added) {
   return [
     pinned.has(position) && ['pin', 'P', 'Pinned', true],
     vetoed.has(position) && ['veto', '×', 'Vetoed', true],
     at >= 0 && picks.filled[at] && ['filled', '!', "Filled: not the teacher's choice", true],
     at >= 0 && added.has(position) && ['added', '+', 'Added in the last change'],
     near && near.values[position] < near.threshold && ['near', '≈', 'Near-duplicate of another candidate'],
-    side && ['side', '', SIDES[side].label],
-  ].filter((badge) => badge && (badge[1] || badge[0] === 'side'));
+  ].filter(Boolean);
 }
