@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,8 @@ def compare(pictures: list[np.ndarray]) -> list[dict[str, object]]:
             or "Open" in name
         )
         sizes[name] = sum(map(len, coded)) / len(coded)
-    seconds = medians(
-        {name: lambda encode=encode: [encode(image) for image in pictures] for name, encode in ways.items()},
-        ROUNDS,
-    )
+    runs = {name: partial(_encode_all, encode, pictures) for name, encode in ways.items()}
+    seconds = medians(runs, ROUNDS)
     base, small = seconds["Pillow, default"].cpu, sizes["Pillow, default"]
     return [
         {
@@ -88,6 +87,10 @@ def compare(pictures: list[np.ndarray]) -> list[dict[str, object]]:
         }
         for name in ways
     ]
+
+
+def _encode_all(encode: Callable[[np.ndarray], bytes], pictures: list[np.ndarray]) -> list[bytes]:
+    return [encode(image) for image in pictures]
 
 
 def main() -> None:

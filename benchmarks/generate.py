@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def gate(bundle: Bundle, generator: Generator) -> float:
     classes = [0, 3, 5, 9]
     seeds = seeds_of(classes)
     noise = [candidate_generator(seed) for seed in seeds]
-    own, kept = ddpm.randn_tensor, {}
+    own = ddpm.randn_tensor
+    kept: dict[str, torch.Tensor] = {}
     decode = pipe.vae.decode
     ddpm.randn_tensor = lambda shape, **_: torch.cat([stacked_noise(noise, shape[1:], generator.device)] * 2)
     pipe.vae.decode = lambda z: kept.update(z=z) or decode(z)
@@ -157,13 +159,8 @@ def main() -> None:
         by_us(bundle, generator, classes[:2], how["draft"])
         warm_up = time.perf_counter() - began
         pipe = pipeline(bundle, generator)
-        runs = {
-            "DiTPipeline": lambda pipe=pipe: by_pipeline(pipe, classes, bundle.guidance),
-            **{
-                f"ours, {name}": lambda g=generator, h=h: by_us(bundle, g, classes, h)
-                for name, h in how.items()
-            },
-        }
+        runs = {"DiTPipeline": partial(by_pipeline, pipe, classes, bundle.guidance)}
+        runs |= {f"ours, {name}": partial(by_us, bundle, generator, classes, h) for name, h in how.items()}
         times = medians(runs, given.rounds)
         peer, ours, draft = times.values()
         row = {
