@@ -187,7 +187,8 @@ def test_a_pickle_given_as_weights(refused, tiny_bundle, tmp_path):
     weights.unlink()
     problem, fix = refused("generate", "--set", f"bundle={bundle}")
     assert "diffusion_pytorch_model.bin, a pickle, which can run code when opened" in problem
-    assert fix == "Put diffusion_pytorch_model.safetensors into the folder."
+    assert fix.startswith("Put diffusion_pytorch_model.safetensors into the folder, or make it of the pickle with")
+    assert "`psr-studio convert-weights`" in fix
 
 
 def test_a_full_disk_while_a_part_is_written(tmp_path, tiny_bundle):
