@@ -187,7 +187,9 @@ def test_a_pickle_given_as_weights(refused, tiny_bundle, tmp_path):
     weights.unlink()
     problem, fix = refused("generate", "--set", f"bundle={bundle}")
     assert "diffusion_pytorch_model.bin, a pickle, which can run code when opened" in problem
-    assert fix.startswith("Put diffusion_pytorch_model.safetensors into the folder, or make it of the pickle with")
+    assert fix.startswith(
+        "Put diffusion_pytorch_model.safetensors into the folder, or make it of the pickle with"
+    )
     assert "`psr-studio convert-weights`" in fix
 
 
