@@ -90,8 +90,8 @@ def write(
         note = f"- This run: {notes[folder]}\n" if notes and folder in notes else ""
         body = (
             f"# {title} of the Fashion-MNIST bundle\n\n{text}\n\n- Data: Fashion-MNIST, train split (MIT, Zalando SE)\n"
-            f"- Command: `{COMMAND}`, seed {seed}\n- Training: {spent:.0f} s on {device}\n{note}- Licence: Apache-2.0\n\n"
-            f"{gate_table(_gate_rows(gates, folder))}\n"
+            f"- Command: `{COMMAND}`, seed {seed}\n- Training: {spent:.0f} s on {device}\n"
+            f"{note}- Licence: Apache-2.0\n\n{gate_table(_gate_rows(gates, folder))}\n"
         )
         (made / folder / "README.md").write_text(body, encoding="utf-8")
     (made / "data" / "README.md").write_text(
