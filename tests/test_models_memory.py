@@ -64,7 +64,10 @@ def test_one_row_that_does_not_fit_is_an_error_with_a_way_out():
 
     with pytest.raises(ModelError) as err:
         MicroBatches("decoding").map(never, torch.zeros(4))
-    assert "even for one of the latents at a time (CUDA out of memory. Tried to allocate 9 GiB.)" in err.value.problem
+    assert (
+        "even for one of the latents at a time (CUDA out of memory. Tried to allocate 9 GiB.)"
+        in err.value.problem
+    )
     assert 'set "Device" to another one' in err.value.fix
 
 
