@@ -62,7 +62,14 @@ def build_page(screen: Screen) -> gr.Blocks:
         tune.connect(curate.island)
         panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
         panes += [tune, tune.settings, *(tab.jobs for tab in (pool, tune, refine, evaluate, export))]
-        panes += [pool.weights, pool.settings, pool.scoring, refine.settings, evaluate.settings, export.settings]
+        panes += [
+            pool.weights,
+            pool.settings,
+            pool.scoring,
+            refine.settings,
+            evaluate.settings,
+            export.settings,
+        ]
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()
     return page
