@@ -77,11 +77,16 @@ function keepTab() {
   history.replaceState(history.state, '', `#tab=${open}${rest.join('').replaceAll('%2C', ',')}`);
 }
 
-function watchTabs(tries = 40) {
+function watchTabs(wanted, tries = 40) {
   const list = tabButton('curate')?.closest('[role="tablist"]');
-  if (!list) return tries && setTimeout(watchTabs, 250, tries - 1); // the tabs are drawn after this bar
-  const named = TABS.includes(namedTab()) && tabButton(namedTab());
-  if (named && named.getAttribute('aria-selected') !== 'true') named.click();
+  const named = TABS.includes(wanted) && tabButton(wanted);
+  const there = list && (!named || named.getAttribute('aria-selected') === 'true');
+  // The tabs are drawn after this bar, and answer to clicks later still.
+  if (!there && tries) {
+    named?.click?.();
+    return setTimeout(watchTabs, 250, wanted, tries - 1);
+  }
+  if (!list) return undefined;
   new MutationObserver(keepTab).observe(list, { subtree: true, attributeFilter: ['aria-selected'] });
   window.addEventListener('hashchange', () => tabButton(namedTab())?.click());
   return keepTab();
@@ -111,6 +116,6 @@ function draw() {
 
 restoreTheme();
 draw();
-watchTabs();
+watchTabs(namedTab());
 setTimeout(draw, 300); // the tab buttons may be drawn after this bar
 watch('value', draw);
