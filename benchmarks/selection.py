@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from timing import alternate, conditions, write_results
+from timing import alternate, conditions, medians, write_results
 
 from psr_studio.method._smoothing import _search
 from psr_studio.method._threads import n_threads
@@ -105,12 +105,11 @@ def greedy_row(case: Case) -> dict[str, Any]:
         "numpy_cached": lambda: numpy_greedy(case, cached=True),
         "numpy_incremental": lambda: numpy_greedy(case, cached=False),
     }
-    turns = alternate(ways, ROUNDS)
     row: dict[str, Any] = {"case": case.name}
-    for name, seconds in turns.items():
-        row[f"{name}_ms"], row[f"{name}_fastest_ms"] = statistics.median(seconds) * 1e3, min(seconds) * 1e3
-    for name, seconds in alternate(ways, max(3, ROUNDS // 3), cpu=True).items():
-        row[f"{name}_cpu_ms"] = statistics.median(seconds) * 1e3
+    for name, times in alternate(ways, ROUNDS).items():
+        row[f"{name}_ms"] = statistics.median(t.wall for t in times) * 1e3
+        row[f"{name}_fastest_ms"] = min(t.wall for t in times) * 1e3
+        row[f"{name}_cpu_ms"] = statistics.median(t.cpu for t in times) * 1e3
     for peer in ("numpy_cached", "numpy_incremental"):
         row[f"ratio_to_{peer}"] = row[f"{peer}_ms"] / row["ours_ms"]
         row[f"cpu_ratio_to_{peer}"] = row[f"{peer}_cpu_ms"] / row["ours_cpu_ms"]
@@ -129,13 +128,17 @@ def selector_rows(case: Case) -> list[dict[str, Any]]:
         name: lambda s=selector: [s.choose(pool, case.ipc) for pool in pools]  # type: ignore[misc]
         for name, selector in SELECTORS.items()
     }
-    ways["dgs, first time"] = lambda: (_search.cache_clear(), ways["dgs"]())
+
+    def dgs_anew() -> Any:
+        _search.cache_clear()
+        return ways["dgs"]()
+
+    ways["dgs, first time"] = dgs_anew
     joined = {"within_bin": "psr"}
     ways["dgs, PSR within bins"] = lambda: [SELECTORS["dgs"].choose(p, case.ipc, joined) for p in pools]
-    seconds = alternate(ways, max(3, ROUNDS // 3))
     return [
-        {"selector": name, "case": case.name, "ms": statistics.median(times) * 1e3}
-        for name, times in seconds.items()
+        {"selector": name, "case": case.name, "ms": seconds.wall * 1e3}
+        for name, seconds in medians(ways, max(3, ROUNDS // 3)).items()
     ]
 
 
@@ -175,7 +178,8 @@ def herding_row(case: Case) -> dict[str, Any]:
 def plain_herding(features: np.ndarray, ipc: int) -> np.ndarray:
     """Rebuffi et al. 2017, Algorithm 4, in float64."""
     values = features.astype(np.float64)
-    mean, total, picks = values.mean(axis=0), np.zeros(values.shape[1]), []
+    mean, total = values.mean(axis=0), np.zeros(values.shape[1])
+    picks: list[int] = []
     for size in range(1, ipc + 1):
         error = np.linalg.norm(mean - (total + values) / size, axis=1)
         error[picks] = np.inf
@@ -190,8 +194,8 @@ def _against(case: Case, ways: dict[str, Callable[[], list[np.ndarray]]], peer: 
     def keep(name: str) -> None:
         answers[name] = ways[name]()
 
-    turns = alternate({name: lambda n=name: keep(n) for name in ways}, 3)  # type: ignore[misc]
-    seconds = {name: statistics.median(times) for name, times in turns.items()}
+    turns = medians({name: lambda n=name: keep(n) for name in ways}, 3)  # type: ignore[misc]
+    seconds = {name: median.wall for name, median in turns.items()}
     ours = "ours, distances cached"
     same = np.concatenate(answers[ours]) == np.concatenate([np.asarray(a, np.int64) for a in answers[peer]])
     return {

@@ -21,28 +21,34 @@ LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "isal")
 
 @dataclass(frozen=True)
 class Seconds:
-    """Median seconds of a way: by the clock, and of this process's CPU time, which a busy machine disturbs less."""
+    """Seconds of a way: by the clock, and of this process's CPU time, which a busy machine disturbs less."""
 
     wall: float
     cpu: float
 
 
-def medians(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Seconds]:
-    """Median seconds of each way, taking turns, so that a busy moment hits all of them alike.
+def alternate(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
+    """Times of each way, taking turns, so that a busy moment hits all of them alike.
 
     Args:
         ways: by name; each is run once before, uncounted, to warm up.
     """
-    walls: dict[str, list[float]] = {name: [] for name in ways}
-    cpus: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[Seconds]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, run in ways.items():
             began = time.perf_counter(), time.process_time()
             run()
             if number:
-                walls[name].append(time.perf_counter() - began[0])
-                cpus[name].append(time.process_time() - began[1])
-    return {name: Seconds(statistics.median(walls[name]), statistics.median(cpus[name])) for name in ways}
+                times[name].append(Seconds(time.perf_counter() - began[0], time.process_time() - began[1]))
+    return times
+
+
+def medians(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Seconds]:
+    """Median times of each way, taking turns as in `alternate`."""
+    return {
+        name: Seconds(statistics.median(t.wall for t in times), statistics.median(t.cpu for t in times))
+        for name, times in alternate(ways, rounds).items()
+    }
 
 
 def conditions() -> dict[str, Any]:
