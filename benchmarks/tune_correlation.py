@@ -118,6 +118,8 @@ def report(workspace: Path) -> dict[str, Any]:
     for path in sorted(workspace.glob("seed-*/full.json")):
         seeds.setdefault(int(path.parent.name.split("-")[1]), {}).update(json.loads(path.read_text()))
     seeds = {seed: found for seed, found in seeds.items() if len(found) >= FEWEST}
+    if not seeds:
+        raise SystemExit(f"No seed has {FEWEST} settings yet: train more of them, then report.")
     names = [name for name in SETTINGS if all(name in found for found in seeds.values())]
     full = {seed: np.array([found[name]["top1"] for name in names]) for seed, found in seeds.items()}
     mean = np.mean(list(full.values()), axis=0)
