@@ -148,6 +148,7 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
         page.goto(url)
         open_tab(page, "pool")
         page.click("#psr-generate")
+        page.wait_for_selector("#psr-job-pool .psr-job")
         page.reload()  # a closed or reloaded tab loses nothing: the job is found again
         open_tab(page, "pool")
         finished(page, "score", "pool")
