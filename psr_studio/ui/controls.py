@@ -76,7 +76,7 @@ class Settings:
 
     def _value(self, key: str) -> Any:
         value = self._owner.recipe.value(key)
-        return _shown(self._bundles_own.get(key) if value is None else value)
+        return _shown(key, self._bundles_own.get(key) if value is None else value)
 
 
 def _field(key: str) -> Field:
@@ -96,15 +96,17 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
         return gr.Dropdown(list(listed), value=value, multiselect=True, **words)
     if listed:
         return gr.Dropdown(list(listed), value=value, **words)
-    if kind == "int":
+    if kind.startswith("int"):
         return gr.Number(value, precision=0, **words)
     if kind.startswith("float"):
         return gr.Number(value, **words)
     return gr.Textbox(value, max_lines=1, **words)
 
 
-def _shown(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else [] if value is None else value
+def _shown(key: str, value: Any) -> Any:
+    if str(_field(key).type).startswith("tuple"):
+        return list(value or ())
+    return value
 
 
 def _read(key: str, value: Any) -> Any:
