@@ -4,7 +4,8 @@
 
 Chromium draws in software (SwiftShader), so the numbers are a worst case. Times are medians in milliseconds:
 
-- release: from letting go of a slider until the graphics device has finished the new picture. In between lie
+- release, once the map has settled: from letting go of a slider until the graphics device has finished the new
+  picture. In between lie
   the request, the selection over the whole pool and the answer.
 - lasso: from letting go of the mouse until the counts on the page have changed.
 - drag: frames a second while a slider moves, and the requests that this makes (none).
@@ -145,6 +146,7 @@ def measure_page(browser: Any, url: str, n: int, repeats: int) -> dict[str, Any]
     page = browser.new_page(viewport=VIEWPORT)
     first_paint = open_page(page, url)
     found: dict[str, Any] = {"n": n, "first_paint_ms": round(first_paint)}
+    page.wait_for_function("window.psrCurate.state.mapSettled")  # UMAP takes a core while it is made
     found["release"] = summary(releases(page, repeats))
     found["drag"] = drag(page)
     found["lasso"] = summary(lassos(page, repeats))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.errors import ModelError, did_you_mean
+from psr_studio.files import sha256
 from psr_studio.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Bundle:
         """The codec on ``device``, in float32."""
         from psr_studio.models.codec import Codec
 
-        folder = self.path / "generator" / "vae"
+        folder = self.path / CODEC
         return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
 
     def teacher(self, device: torch.device) -> Teacher:
@@ -266,12 +267,6 @@ def rank_in_class(labels: np.ndarray) -> np.ndarray:
     rank = np.empty(len(labels), np.int64)
     rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
     return rank
-
-
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def current_sha256(path: Path) -> str:

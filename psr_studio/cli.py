@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio import __version__, cli_models
-from psr_studio.console import ProgressLine, error_text
+from psr_studio.console import ProgressLine, consume, error_text
 from psr_studio.errors import StudioError, did_you_mean
 from psr_studio.fields import toml_value
 from psr_studio.method.registry import SELECTORS
@@ -105,6 +105,9 @@ def _workspace_flags(parser: argparse.ArgumentParser) -> None:
         help="preset by name, or a TOML file (default: the recipe of the workspace, else fashion-mnist)",
     )  # fmt: skip
     parser.add_argument(
+        "--replace-recipe", action="store_true", help="take the preset although parts would be made anew"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="change a setting, such as select.gamma=2; may be given again and again",
     )  # fmt: skip
@@ -171,7 +174,7 @@ def _open(args: argparse.Namespace) -> Studio:
     values = dict(parse_assignment(text) for text in args.assignments)
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
-    studio = Studio(args.workspace, args.preset, **values)
+    studio = Studio(args.workspace, args.preset, replace_recipe=args.replace_recipe, **values)
     if args.download:
         try:
             cli_models.download(studio, args.quiet)
@@ -179,17 +182,6 @@ def _open(args: argparse.Namespace) -> Studio:
             studio.close()
             raise
     return studio
-
-
-def _consume(studio: Studio, stage: str, line: ProgressLine) -> None:
-    """Run one step to its end; on Ctrl-C its generator is closed, which keeps whole parts."""
-    events = studio.runs[stage]()
-    try:
-        for event in events:
-            line.show(event)
-    finally:
-        events.close()  # type: ignore[attr-defined]
-        line.close()
 
 
 def _app(args: argparse.Namespace) -> int:
@@ -203,7 +195,7 @@ def _run_step(args: argparse.Namespace) -> int:
             print(_summary_text(studio))
             return DONE
         if not getattr(args, "all", False):
-            _consume(studio, args.stage, ProgressLine(sys.stderr, args.quiet))
+            consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
         if args.stage == "evaluate":
             print(_table_text(studio, args.all))
         if args.stage == "select":
@@ -217,7 +209,7 @@ def _tune(args: argparse.Namespace) -> int:
     given = {"tune.trials": args.trials, "tune.proxy": args.proxy}
     with _open(args) as studio:
         studio.set({key: value for key, value in given.items() if value is not None})
-        _consume(studio, "tune", ProgressLine(sys.stderr, args.quiet))
+        consume(studio.runs["tune"](), ProgressLine(sys.stderr, args.quiet))
         print(format_table(studio.trials()))
         print(f"\n{studio.tune_trust()}")
     return DONE
@@ -227,7 +219,7 @@ def _run_all(args: argparse.Namespace) -> int:
     with _open(args) as studio:
         line = ProgressLine(sys.stderr, args.quiet)
         for stage, _ in STEPS.values():
-            _consume(studio, stage, line)
+            consume(studio.runs[stage](), line)
         print(_table_text(studio, everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.console import ProgressLine
+from psr_studio.console import ProgressLine, consume
 from psr_studio.errors import ModelError, did_you_mean
-from psr_studio.progress import Progress
 
 if TYPE_CHECKING:
     from psr_studio.external import ExternalBundle
@@ -56,16 +55,6 @@ def add_commands(
     imported.add_argument("--replace", action="store_true", help="give up the pool that is there")
     imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
     imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
-
-
-def consume(events: Iterator[Progress], line: ProgressLine) -> None:
-    """Show events to the end; on Ctrl-C the generator is closed, which leaves nothing half done."""
-    try:
-        for event in events:
-            line.show(event)
-    finally:
-        events.close()  # type: ignore[attr-defined]
-        line.close()
 
 
 def download(studio: Studio, quiet: bool) -> None:
@@ -143,15 +132,6 @@ def _import(args: argparse.Namespace) -> int:
         options = {
             key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
         }
-        line = ProgressLine(sys.stderr, args.quiet)
-        last = ""
-
-        def told() -> Iterator[Progress]:
-            nonlocal last
-            for event in studio.import_pool(args.path, **options):
-                last = event.message
-                yield event
-
-        consume(told(), line)
-        print(last)
+        events = iter(studio.import_pool(args.path, **options))
+        print(consume(events, ProgressLine(sys.stderr, args.quiet)))
     return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 from psr_studio.errors import StudioError
@@ -61,6 +62,22 @@ class ProgressLine:
             self.stream.write("\n")
             self.stream.flush()
             self._open = False
+
+
+def consume(events: Iterator[Progress], line: ProgressLine) -> str:
+    """Show events to the end and return what the last one said.
+
+    On Ctrl-C the generator is closed, which keeps whole parts and leaves nothing half done.
+    """
+    said = ""
+    try:
+        for event in events:
+            line.show(event)
+            said = event.message
+    finally:
+        events.close()  # type: ignore[attr-defined]
+        line.close()
+    return said
 
 
 def progress_text(event: Progress, bar: bool = False) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, Self
 from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.devices import in_words, pick_device
 from psr_studio.errors import RecipeError, did_you_mean
+from psr_studio.files import whole_file
 from psr_studio.recipe import SECTIONS, Recipe, keys, load_recipe
 from psr_studio.stages.importing import recover as recover_import
 from psr_studio.workspace import Workspace
@@ -104,9 +104,8 @@ def copy_demo(demo: Path, root: Path) -> None:
     """Copy the pre-generated pool into a new workspace, each file whole or not at all."""
 
     def copy_whole(source: str, target: str) -> str:
-        temp = Path(target).with_name(f".tmp-{os.getpid()}-demo-{Path(target).name}")
-        shutil.copyfile(source, temp)
-        os.replace(temp, target)
+        with whole_file(Path(target)) as temp:
+            shutil.copyfile(source, temp)
         return target
 
     shutil.copytree(demo, root, dirs_exist_ok=True, copy_function=copy_whole)

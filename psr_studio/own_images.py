@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psr_studio.errors import ModelError
+from psr_studio.files import whole_file
 from psr_studio.pictures import PictureError, is_picture, read_picture
 
 if TYPE_CHECKING:
@@ -55,21 +55,17 @@ def _chosen(folder: Path, per_class: int | None) -> list[Path]:
 
 
 def _prepare(files: Sequence[Path], shape: tuple[int, int, int], kept: Path) -> None:
-    temp = kept.with_name(f".{kept.stem}-{os.getpid()}.npy")
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        images = np.lib.format.open_memmap(temp, "w+", np.uint8, (len(files), *shape))
-        for row, path in enumerate(files):
-            images[row] = _picture(path, shape)
-        images.flush()
-        os.replace(temp, kept)
+        with whole_file(kept) as temp:
+            images = np.lib.format.open_memmap(temp, "w+", np.uint8, (len(files), *shape))
+            for row, path in enumerate(files):
+                images[row] = _picture(path, shape)
+            images.flush()
     except OSError as err:
         raise ModelError(
             f'The real images could not be prepared in "{kept.parent}": {err.strerror or err}.',
             f"Free {len(files) * np.prod(shape) / 2**30:.1f} GiB there, or set PSR_STUDIO_HOME to another folder.",
         ) from err
-    finally:
-        temp.unlink(missing_ok=True)
 
 
 def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -96,6 +92,6 @@ def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: 
         logits, _ = teacher.predict(from_uint8(np.array(images[rows])))
         found.append(difficulty(logits, torch.from_numpy(labels[rows])).float().numpy())
     values = np.concatenate(found)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    np.save(kept, values)
+    with whole_file(kept) as temp:
+        np.save(temp, values)
     return values

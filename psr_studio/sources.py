@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.errors import ModelError
+from psr_studio.files import sha256, whole_file
 from psr_studio.progress import Progress
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
@@ -135,8 +136,7 @@ def _digest(path: Path) -> str:
     """SHA-256; the hub's cache names its large files by it."""
     if re.fullmatch(r"[0-9a-f]{64}", path.resolve().name):
         return path.resolve().name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(path)
 
 
 def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator[Progress]:
@@ -247,11 +247,9 @@ def _read(name: str) -> dict[str, Any]:
 
 def _write(name: str, values: dict[str, Any]) -> None:
     """Whole or not at all; a home that cannot be written to only costs the memory of it."""
-    temp = home() / f".{name}-{os.getpid()}"
     try:
-        home().mkdir(parents=True, exist_ok=True)
-        temp.write_text(json.dumps(values, indent=1), encoding="utf-8")
-        os.replace(temp, home() / name)
+        with whole_file(home() / name) as temp:
+            temp.write_text(json.dumps(values, indent=1), encoding="utf-8")
     except OSError as err:
         if name == LOCATIONS:  # that one was asked for
             raise ModelError(

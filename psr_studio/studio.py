@@ -28,6 +28,7 @@ from psr_studio.records import SelectionRecord
 from psr_studio.stages import correlation, evaluate, export, importing, pool, refine, score, select, tune
 from psr_studio.stages.evaluate import Row
 from psr_studio.stages.export import Summary
+from psr_studio.stages.labels import soften_task
 from psr_studio.stages.saved import as_presets
 from psr_studio.workspace import Pool, Refined, Scores, StageStatus
 
@@ -234,7 +235,7 @@ class Studio(Curating):
             scores=np.array(flat["scores"], np.float64),
             terms=np.array(flat["terms"], np.float64).reshape(-1, 3),
             filled=np.array(flat["filled"], bool),
-            soft_labels=select.soften_task(logits, record.settings["temperature"], classes),
+            soft_labels=soften_task(logits, record.settings["temperature"], classes),
             shortfall=dict(record.shortfall),
             settings={k: v for k, v in record.settings.items() if k != select.POOL_HASH},
         )

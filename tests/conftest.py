@@ -109,3 +109,22 @@ def studio(tmp_path: Path, scored_workspace: Path, tiny_bundle: Path) -> Iterato
     shutil.copytree(scored_workspace, tmp_path / "run")
     with Studio(tmp_path / "run", tiny_recipe(tiny_bundle)) as opened:
         yield opened
+
+
+@pytest.fixture
+def screen(studio: Any) -> Iterator[Any]:
+    """The page's own side of `studio`, with its job worker."""
+    from psr_studio.ui.screen import Screen
+
+    found = Screen(studio)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(screen: Any) -> Iterator[Any]:
+    """Asks the routes of `screen` as the page does, without a browser."""
+    from serving import client_of
+
+    with client_of(screen) as found:
+        yield found

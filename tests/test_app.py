@@ -17,17 +17,9 @@ from psr_studio.cli import main as command_line
 from psr_studio.errors import StudioError
 from psr_studio.recipe import to_toml
 from psr_studio.ui.listen import address, bind, read_login
-from psr_studio.ui.screen import Screen
 from psr_studio.ui.server import build_app
 
 ROUTES = ("/psr/curate/state", "/psr/curate/points.bin", "/psr/image/0.png", "/psr/sheet/0.png")
-
-
-@pytest.fixture
-def screen(studio) -> Iterator[Screen]:
-    found = Screen(studio)
-    yield found
-    found.close()
 
 
 @pytest.fixture

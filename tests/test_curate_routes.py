@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
-import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
-from serving import SELECT, answer, client_of, refusal, select
+from serving import SELECT, answer, refusal, select
 from tiny import CLASS_NAMES, SIZE
 
 from psr_studio.ui.pack import pack, unpack
 from psr_studio.ui.screen import Screen
-
-
-@pytest.fixture
-def screen(studio) -> Iterator[Screen]:
-    found = Screen(studio)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def client(screen) -> Iterator[TestClient]:
-    with client_of(screen) as found:
-        yield found
 
 
 def test_pack_and_unpack_are_inverse_and_every_array_starts_on_four_bytes():

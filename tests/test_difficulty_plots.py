@@ -13,13 +13,6 @@ from psr_studio.ui.screen import Screen
 KINDS = ("original", "pool", "picked")
 
 
-@pytest.fixture
-def screen(studio):
-    found = Screen(studio)
-    yield found
-    found.close()
-
-
 @pytest.mark.parametrize("values", [[0.0], [1.0, 1.0], np.linspace(0, 1, 50), [0.02, 0.5, 0.97]])
 def test_a_density_integrates_to_one(values):
     """Reflection at 0 and 1 keeps all mass inside: the mean over the points is the integral over [0, 1]."""

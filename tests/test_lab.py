@@ -40,6 +40,8 @@ def lab(page, url) -> Iterator[Any]:
     page.goto(f"{url}#tab=curate")
     idle(page)
     yield page
+    page.click("#psr-tab-curate-button")
+    idle(page)  # a test may end right after a reload
     if page.locator("dialog[open]").count():
         page.keyboard.press("Escape")
     page.evaluate("window.psrCurate.set({dock: null})")

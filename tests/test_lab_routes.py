@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from serving import answer, client_of, refusal, select, told
 
 from psr_studio.cli import main as command_line
-from psr_studio.ui.screen import Screen
 
 LAB = "/psr/curate"
-
-
-@pytest.fixture
-def screen(studio) -> Iterator[Screen]:
-    found = Screen(studio)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def client(screen) -> Iterator[TestClient]:
-    with client_of(screen) as found:
-        yield found
 
 
 def post(client, path, **body):

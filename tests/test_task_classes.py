@@ -15,7 +15,7 @@ from psr_studio.method.signals import is_consistent, predictive_entropy, reliabi
 from psr_studio.stages import select
 from psr_studio.stages.arms import counts_of, plan_arms, random_real
 from psr_studio.stages.evaluate import inputs
-from psr_studio.stages.select import soften
+from psr_studio.stages.labels import soften
 from psr_studio.stages.training import Trainer
 
 TASK = [0, 2]

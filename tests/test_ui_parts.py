@@ -56,8 +56,7 @@ def test_axes_keep_angles_and_fill_the_square():
 def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
     data = clusters()
     maps = MapService(tmp_path)
-    maps.start()
-    first = maps.layout(data)
+    first = maps.layout(data, improve=True)
     assert first.kind == "pca" and not first.final
     maps._worker.kill()
     deadline = time.monotonic() + 10

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import unescape
 
 import gradio as gr
-import pytest
 from tiny import finish, tiny_recipe
 
 from psr_studio.studio import Studio
@@ -18,13 +16,6 @@ from psr_studio.ui.pool_tab import PoolTab
 from psr_studio.ui.refine_tab import RefineTab
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.topbar import TopBar
-
-
-@pytest.fixture
-def screen(studio) -> Iterator[Screen]:
-    found = Screen(studio)
-    yield found
-    found.close()
 
 
 def drawn(screen: Screen) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import gradio as gr
@@ -10,18 +9,10 @@ import pytest
 from tiny import finish
 
 from psr_studio.stages.tune import describe
-from psr_studio.ui.screen import Screen
 from psr_studio.ui.tune_panel import EMPTY, OLDER, TunePanel
 from psr_studio.ui.tune_plot import trials_figure
 
 SEARCH = {"selectors": ["psr", "random", "herding"], "trials": 6}
-
-
-@pytest.fixture
-def screen(studio) -> Iterator[Screen]:
-    found = Screen(studio)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import browser_page, picks
 from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
@@ -22,14 +22,8 @@ from psr_studio.bundle import bundles
 from psr_studio.recipe import load_recipe, to_toml
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-]  # fmt: skip
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = ((1366, 768), (1920, 1080))
 TABS = ("pool", "curate", "refine", "evaluate", "export")
-PATIENCE_MS = 180_000  # a machine that does much else; an idle one needs a twentieth of it
 JOB_PATIENCE_MS = 900_000
 SMALL = {
     "pool.pool_size": 8, "pool.part_size": 8, "pool.steps": 8, "pool.batch_size": 40, "select.ipc": 3,
@@ -39,18 +33,9 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A page of a headless browser that records every request; skipped where there is no browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    program = os.environ.get("PSR_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed, and PSR_CHROMIUM is not set")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        page = browser.new_page(viewport={"width": SIZES[0][0], "height": SIZES[0][1]}, accept_downloads=True)
-        page.set_default_timeout(PATIENCE_MS)
-        yield page
-        browser.close()
+def page() -> Iterator[Any]:
+    with browser_page(*SIZES[0]) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +68,6 @@ def finished(page: Any, stage: str, card: str) -> None:
     page.wait_for_selector(f"{job}[data-state='done'], {job}[data-state='failed']", timeout=JOB_PATIENCE_MS)
     text = page.locator(job).inner_text()
     assert page.locator(job).get_attribute("data-state") == "done", text
-
-
-def idle(page: Any) -> None:
-    """Wait until the workbench has drawn what it asked for; say what it shows when it does not."""
-    known = "window.psrCurate && window.psrCurate.state"
-    try:
-        page.wait_for_function(
-            f"{known} && {known}.phase === 'ready' && {known}.picks && window.psrCurate.idle"
-        )
-    except Exception as err:
-        shown = page.evaluate(f"JSON.stringify({known} && [{known}.phase, {known}.message, {known}.notice])")
-        raise AssertionError(f"the workbench shows {shown}") from err
-
-
-def picks(page: Any) -> list[int]:
-    idle(page)
-    return page.evaluate("Array.from(window.psrCurate.state.picks.order)")
 
 
 def curate(page: Any) -> None:
@@ -141,9 +109,7 @@ def download(page: Any) -> zipfile.ZipFile:
 
 def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
     outside: list[str] = []
-    errors: list[str] = []
     page.on("request", lambda r: None if local(r.url) else outside.append(r.url))
-    page.on("pageerror", lambda err: errors.append(str(err)))
     with running_app(tmp_path / "ws", "--preset", preset) as url:
         page.goto(url)
         open_tab(page, "pool")
@@ -179,7 +145,7 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
             }
         screenshots(page, url, Path(os.environ.get("PSR_WALK_SHOTS") or tmp_path / "shots"))
     assert not outside, f"requests left this machine: {outside}"
-    assert not errors, errors
+    assert not page.complaints, page.complaints
 
 
 def local(url: str) -> bool:

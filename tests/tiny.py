@@ -20,8 +20,9 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiTTransformer2DModel
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from psr_studio.bundle import INDEX, load_bundle, sha256, write_idx
+from psr_studio.bundle import INDEX, load_bundle, write_idx
 from psr_studio.devices import candidate_seed
+from psr_studio.files import sha256
 from psr_studio.models.codec import Codec, from_uint8
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.teacher import TeacherConfig, create_backbone

@@ -93,7 +93,6 @@ class Selector:
         parameters: those with a control. rules: those without one, read when given.
         on_real: makes sense on real training images too, which a control uses.
         needs_original: reads `ClassPool.original_difficulty` with its default parameters.
-        uses_distances: calls `ClassPool.distances` (with its default parameters).
     """
 
     name: str
@@ -104,7 +103,6 @@ class Selector:
     rules: tuple[Parameter, ...] = ()
     on_real: bool = True
     needs_original: bool = False
-    uses_distances: bool = False
 
     def choose(
         self,
@@ -183,7 +181,6 @@ _ALL = (
         "PSR eq. 8",
         (*WEIGHTS, SCALING),
         (NORMALIZE, ON_SHORTAGE),
-        uses_distances=True,
     ),
     Selector(
         "dgs",
@@ -229,21 +226,18 @@ _ALL = (
         "k-center",
         "Adds the candidate farthest from all chosen ones, so that every candidate is near a chosen one.",
         "core-set, Sener & Savarese 2018",
-        uses_distances=True,
     ),
     Selector(
         "k-medoids",
         "k-medoids",
         "Looks for the candidates with the least summed squared distance of all others to the nearest.",
         "PSR eq. 2",
-        uses_distances=True,
     ),
     Selector(
         "herding",
         "Herding",
         "Keeps the mean of the chosen nearest to the mean of the class.",
         "Welling 2009, Rebuffi et al. 2017",
-        uses_distances=True,
     ),
     Selector(
         "cao2",

@@ -90,14 +90,9 @@ class Codec(nn.Module):
 
 
 def _levels(images: Tensor) -> Tensor:
-    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch) on their device."""
+    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch) on their device, rounded to the nearest level."""
     levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous()
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch), rounded to the nearest level."""
-    return _levels(images).cpu().numpy()
 
 
 def from_uint8(images: np.ndarray) -> Tensor:

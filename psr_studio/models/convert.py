@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from psr_studio.errors import ModelError
+from psr_studio.files import whole_file
 from psr_studio.models.weights import ORIGIN
 
 State = dict[str, Tensor]
@@ -268,14 +269,11 @@ def _write(model: DiTTransformer2DModel, config: dict[str, Any], out: Path, orig
     (transformer / "config.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
     if original:
         (transformer / ORIGIN).write_text(json.dumps(ORIGINAL_TIMESTEPS) + "\n", encoding="utf-8")
-    temp = transformer / f".{WEIGHTS}.tmp"
     try:
-        save_file(dict(model.state_dict()), temp, metadata={"format": "pt"})
-        temp.replace(transformer / WEIGHTS)
+        with whole_file(transformer / WEIGHTS) as temp:
+            save_file(dict(model.state_dict()), temp, metadata={"format": "pt"})
     except OSError as err:
         raise ModelError(
             f'"{transformer / WEIGHTS}" could not be written: {err.strerror or err}.',
             "Free some space there, about 3 GiB for DiT-XL/2.",
         ) from err
-    finally:
-        temp.unlink(missing_ok=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio import __version__
-from psr_studio.bundle import sha256
 from psr_studio.errors import ExportError, SelectionError, StudioError
+from psr_studio.files import sha256
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe, to_toml
@@ -22,6 +22,7 @@ from psr_studio.stages import evaluate, refine, score, select
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.card import write_card
 from psr_studio.stages.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
+from psr_studio.stages.labels import soften
 from psr_studio.stages.target import (
     MANIFEST,
     check_target,
@@ -185,7 +186,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         candidate_ids=np.array(ids, np.int64),
         seeds=np.array(pool.seeds[at], np.int64),
         logits=np.array(logits, np.float32),
-        soft_labels=select.soften(logits, tau),
+        soft_labels=soften(logits, tau),
         temperature=tau,
         signals={
             "reliability": reliability(logits, labels, tau),

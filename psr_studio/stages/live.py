@@ -20,6 +20,7 @@ from psr_studio.method.signals import difficulty, is_consistent, min_max, predic
 from psr_studio.recipe import Recipe, SelectRecipe
 from psr_studio.stages import score
 from psr_studio.stages.choosing import Packed, Request, choose
+from psr_studio.stages.labels import soften_task
 from psr_studio.stages.live_result import (
     LiveResult,
     PickInfo,
@@ -328,11 +329,7 @@ class LiveSelection:
             own = self.members(int(class_id))
             for raw, out in ((rel, rel_n), (ent, ent_n)):
                 out[own] = min_max(raw[own], over=self.eligible[own])
-        shifted = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature
-        soft = np.exp(shifted)
-        labels = np.zeros(self.logits.shape, np.float32)  # 0 for classes outside the task
-        labels[:, self.classes] = soft / soft.sum(axis=1, keepdims=True)
-        return Signals(rel, ent, rel_n, ent_n, labels)
+        return Signals(rel, ent, rel_n, ent_n, soften_task(self.logits, temperature, self.classes))
 
     def _marked(self, candidate_ids: Sequence[int]) -> np.ndarray:
         """Positions of marked candidates, in their order; marks from another pool are left out."""

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from psr_studio.devices import pick_device, pick_dtype
-from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.codec import from_uint8
-from psr_studio.models.students import Training, build_student, train_student
+from psr_studio.models.students import train_student
 from psr_studio.recipe import Recipe
 from psr_studio.stages.live import LiveSelection
+from psr_studio.stages.training import new_student, normalised, protocol, training_of
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
@@ -86,36 +86,20 @@ class _ShortStudent:
         self._recipe, self._bundle = recipe, bundle
         self._device = pick_device(recipe.device)
         images, labels = bundle.held_out
-        self._images = self._normalised(images)
+        self._images = normalised(images, bundle, self._device)
         self._labels = torch.from_numpy(labels).to(self._device)
 
     def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
         chosen, seed = self._recipe.evaluate, self._recipe.evaluate.seed
-        height, _, channels = self._bundle.image_shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            student = build_student(chosen.student, self._bundle.n_classes, channels, height)
-        how = Training(
-            epochs=self._recipe.tune.student_epochs, batch_size=chosen.batch_size, lr=chosen.lr,
-            momentum=chosen.momentum, weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=1,
-        )  # fmt: skip
-        targets, loss = self._targets(live, positions)
-        pictures = self._normalised(live.ws.pool().images_at(positions))
+        student = new_student(chosen, self._bundle, self._bundle.n_classes, seed)
+        how = training_of(chosen, self._recipe.tune.student_epochs, n_checks=1)
+        soft = None if chosen.protocol == "hard" else live.soft_labels(positions)
+        targets, loss = protocol(live.labels[positions], soft, live.temperature)
+        pictures = normalised(live.ws.pool().images_at(positions), self._bundle, self._device)
         checks = train_student(
             student.to(self._device), pictures, targets.to(self._device), loss,
             self._images, self._labels, how, seed, every_epoch=True,
         )  # fmt: skip
         for check in checks:
             yield check.top1 if check.epoch == how.epochs else None
-
-    def _targets(self, live: LiveSelection, positions: np.ndarray) -> tuple[torch.Tensor, Callable]:
-        if self._recipe.evaluate.protocol == "hard":
-            return torch.from_numpy(live.labels[positions]), hard_label_loss
-        temperature = live.temperature
-        soft = torch.from_numpy(live.soft_labels(positions))
-        return soft, lambda logits, q: kd_loss(logits, q, temperature)
-
-    def _normalised(self, images: np.ndarray) -> torch.Tensor:
-        mean, std = self._bundle.normalisation
-        return (((from_uint8(np.array(images)) + 1) / 2 - mean) / std).to(self._device)

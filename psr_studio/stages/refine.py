@@ -23,6 +23,7 @@ from psr_studio.stages.batches import (
     spans,
     units_done,
 )
+from psr_studio.stages.labels import soften
 from psr_studio.workspace import RefinedPart, StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class _Refiner:
 
         at = self.pool.positions(candidate_ids)
         labels = self.pool.labels[at]
-        soft = select.soften(self.scores.logits[at], self.temperature)
+        soft = soften(self.scores.logits[at], self.temperature)
         return Seeds(
             latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
             classes=torch.from_numpy(np.array(labels)),

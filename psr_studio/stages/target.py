@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from psr_studio.bundle import sha256
 from psr_studio.errors import ExportError
+from psr_studio.files import sha256
 
 MANIFEST = "manifest.json"
 TEMP, OLD = ".tmp-export-", ".old-export-"

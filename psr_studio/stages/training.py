@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from psr_studio.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.codec import from_uint8
 from psr_studio.models.students import Check, Training, build_student, train_student
-from psr_studio.recipe import Recipe
+from psr_studio.recipe import EvaluateRecipe, Recipe
 from psr_studio.stages.arms import (
     GENERATE_AND_USE,
     HARD,
@@ -23,8 +23,9 @@ from psr_studio.stages.arms import (
     random_real,
     real_params,
 )
+from psr_studio.stages.labels import soften
 from psr_studio.stages.real_images import RealImages
-from psr_studio.stages.select import require, soften
+from psr_studio.stages.select import require
 from psr_studio.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,29 +50,17 @@ class Trainer:
         labels, logits = self._in_task(arm, labels, logits)
         test_images, test_labels = self._test_split(arm)
         self.n_images = len(images)
-        height, _, channels = self.bundle.image_shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            student = build_student(self.recipe.evaluate.student, len(arm.classes), channels, height)
-        targets, loss_fn = self._targets(arm, labels, logits)
         chosen = self.recipe.evaluate
-        how = Training(
-            epochs=chosen.epochs,
-            batch_size=chosen.batch_size,
-            lr=chosen.lr,
-            momentum=chosen.momentum,
-            weight_decay=chosen.weight_decay,
-            augment=chosen.augment,
-            n_checks=min(chosen.n_checks, chosen.epochs),
-        )
+        soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
+        targets, loss_fn = protocol(labels, soft, arm.temperature)
         yield from train_student(
-            student.to(self.device),
+            new_student(chosen, self.bundle, len(arm.classes), seed).to(self.device),
             self._normalised(images),
             targets.to(self.device),
             loss_fn,
             test_images,
             test_labels,
-            how,
+            training_of(chosen, chosen.epochs, chosen.n_checks),
             seed,
             every_epoch=True,
         )
@@ -125,18 +114,37 @@ class Trainer:
         kept = torch.isin(self.test_labels, own)
         return self.test_images[kept], torch.searchsorted(own, self.test_labels[kept])
 
-    def _targets(
-        self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
-    ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-        """Labels and the loss of the protocol: eq. 11, or cross-entropy."""
-        if arm.label_regime == HARD or logits is None:
-            return torch.from_numpy(np.array(labels)), hard_label_loss
-        temperature = arm.temperature
-        soft = torch.from_numpy(soften(logits, temperature))
-        return soft, lambda student_logits, q: kd_loss(student_logits, q, temperature)
-
     def _normalised(self, images: np.ndarray) -> Tensor:
-        """uint8 (n, H, W, ch) to float32 (n, ch, H, W) as the students see it, on the device."""
-        mean, std = (torch.as_tensor(value) for value in self.bundle.normalisation)
-        writable = np.array(images)  # torch warns of views into read-only files
-        return (((from_uint8(writable) + 1) / 2 - mean) / std).to(self.device)
+        return normalised(images, self.bundle, self.device)
+
+
+def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> Tensor:
+    """uint8 (n, H, W, ch) to float32 (n, ch, H, W) as the students of a bundle see it, on the device."""
+    mean, std = (torch.as_tensor(value) for value in bundle.normalisation)
+    writable = np.array(images)  # torch warns of views into read-only files
+    return (((from_uint8(writable) + 1) / 2 - mean) / std).to(device)
+
+
+def new_student(chosen: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
+    """The student of the recipe with its first weights from `seed`, whatever was drawn before."""
+    height, _, channels = bundle.image_shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_student(chosen.student, n_classes, channels, height)
+
+
+def training_of(chosen: EvaluateRecipe, epochs: int, n_checks: int) -> Training:
+    """The training of the recipe over so many epochs."""
+    return Training(
+        epochs=epochs, batch_size=chosen.batch_size, lr=chosen.lr, momentum=chosen.momentum,
+        weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=min(n_checks, epochs),
+    )  # fmt: skip
+
+
+def protocol(
+    labels: np.ndarray, soft: np.ndarray | None, temperature: float
+) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+    """What is learned and the loss: soft labels (n, C) by PSR eq. 11, or the labels (n,) by cross-entropy."""
+    if soft is None:
+        return torch.from_numpy(np.array(labels)), hard_label_loss
+    return torch.from_numpy(soft), lambda logits, q: kd_loss(logits, q, temperature)

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from safetensors.numpy import save_file
 
-from psr_studio.bundle import INDEX, load_bundle, sha256, write_idx
+from psr_studio.bundle import INDEX, load_bundle, write_idx
 from psr_studio.errors import StudioError, did_you_mean
+from psr_studio.files import sha256
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, data, gates, generator, teacher
 

@@ -103,9 +103,9 @@ class Curation:
         return self.view.duplicates(live)  # takes minutes in a very large pool: sliders go on meanwhile
 
     def newer_map(self, have: str) -> bytes | None:
-        """The map, None while it is still of the kind that the page has."""
+        """The map, None while it is still of the kind that the page has; has a better one made."""
         with self.lock:
-            layout = self.view.layout(self.studio.live)
+            layout = self.view.layout(self.studio.live, improve=True)
         if layout.kind == have:
             return None
         return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})

@@ -9,12 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from psr_studio.ui.plots import COLORS, GRID, INK
+from psr_studio.ui.plots import COLORS, styled
 from psr_studio.ui.words import plural
 
 FINE_BINS = 200  # of a density curve
 BANDWIDTH = 0.02  # in difficulty; narrow enough to show the peak of easy images
 NAMED_CLASSES = 3
+MARGIN = {"l": 56, "r": 12, "t": 40, "b": 64}
 COLOR = {"original": COLORS[0], "pool": COLORS[4], "target": COLORS[3], "picked": COLORS[2]}
 TITLE = {"original": "real images", "pool": "pool", "target": "target", "picked": "picked"}
 ROWS = {"raw": "as the teacher gives it", "smoothed": "after smoothing"}
@@ -42,7 +43,7 @@ def densities(
             )  # fmt: skip
     figure.update_xaxes(title_text="difficulty", range=[0, 1])
     figure.update_yaxes(title_text="density", rangemode="tozero")
-    return _styled(figure, 320)
+    return styled(figure, 320, margin=MARGIN, bargap=0)
 
 
 def density(values: np.ndarray) -> np.ndarray:
@@ -78,7 +79,7 @@ def steps(found: Mapping[str, Any]) -> go.Figure:
     for row, words in enumerate(ROWS.values(), 1):
         figure.update_yaxes(title_text=f"images, {words}", row=row, col=1)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    return _styled(figure, 440)
+    return styled(figure, 440, margin=MARGIN, bargap=0)
 
 
 def substitution_text(substituted: Sequence[Mapping[str, int]], class_names: Sequence[str]) -> str:
@@ -113,20 +114,3 @@ def _cell_title(kind: str, bars: Sequence[float] | None, row: str) -> str:
         return f"{TITLE[kind]}: none"
     mean = float(np.dot(bars, np.arange(len(bars)) + 0.5)) / len(bars) / total
     return f"{TITLE[kind]} ({int(total):,}), mean {mean:.2f}"
-
-
-def _styled(figure: go.Figure, height: int) -> go.Figure:
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
-    figure.update_xaxes(**axis, title_font={"color": INK})
-    figure.update_yaxes(**axis, title_font={"color": INK})
-    figure.update_annotations(font={"size": 13, "color": INK})
-    return figure.update_layout(
-        template="none",
-        legend={"orientation": "h", "y": -0.28, "font": {"color": INK}},
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 56, "r": 12, "t": 40, "b": 64},
-        height=height,
-        bargap=0,
-    )

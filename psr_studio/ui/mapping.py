@@ -48,7 +48,7 @@ class MapService:
         self._dead = False
         self._named: tuple[np.ndarray, str] | None = None
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Start the process, which needs some 15 s to warm up; without it the map stays PCA."""
         env = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         try:
@@ -80,8 +80,13 @@ class MapService:
             worker.kill()
             worker.wait()
 
-    def layout(self, embeddings: np.ndarray) -> Layout:
-        """The best map there is now; asks for a better one when there is none on disk."""
+    def layout(self, embeddings: np.ndarray, improve: bool = False) -> Layout:
+        """The best map there is now.
+
+        Args:
+            improve: have a better one made when there is none on disk. That takes a core for a while, so a page
+                asks for it when it has drawn the first one.
+        """
         with self._lock:
             key = self._key(embeddings)
             known = self._kept.get(key)
@@ -93,7 +98,7 @@ class MapService:
             xy = known.xy if known else pca(embeddings)
             hopeless = self._dead or key in self._failed or len(embeddings) < SMALLEST_UMAP
             self._kept = {key: Layout("pca", xy, hopeless)}
-            if not hopeless:
+            if improve and not hopeless:
                 self._ask(key, embeddings)
             return self._kept[key]
 
@@ -115,6 +120,8 @@ class MapService:
 
     def _ask(self, key: str, embeddings: np.ndarray) -> None:
         """The process reads its input from a file: a pipe would block while it warms up."""
+        if self._worker is None:
+            self._start()
         worker = self._worker
         if key in self._asked or worker is None or worker.stdin is None:
             return

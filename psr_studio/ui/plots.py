@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -65,7 +66,7 @@ def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
             annotation_text="label",
             annotation_position="top left",
         )
-    return _styled(figure, title, "step", "loss")
+    return _titled(figure, title, "step", "loss")
 
 
 def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
@@ -87,7 +88,7 @@ def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
             hovertemplate="%{y:.1f} % at epoch %{x}",
         )
         named.add(curve.arm)
-    return _styled(figure, title, "epoch", "top-1 on the test set, %")
+    return _titled(figure, title, "epoch", "top-1 on the test set, %")
 
 
 def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
@@ -107,18 +108,27 @@ def _running_mean(values: np.ndarray, n: int) -> np.ndarray:
     return total / np.minimum(np.arange(1, len(values) + 1), n)
 
 
-def _styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    figure.update_layout(title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"})
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y)
+    return styled(figure, HEIGHT)
+
+
+def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+    """The look that all figures share; `layout` changes what one of them needs otherwise."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
-    return figure.update_layout(
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_annotations(font={"size": 13, "color": INK})
+    figure.update_layout(
         template="none",
-        title={"text": title, "font": {"size": 14, "color": INK}, "x": 0, "xanchor": "left"},
-        xaxis={**axis, "title": {"text": x, "font": {"color": INK}}},
-        yaxis={**axis, "title": {"text": y, "font": {"color": INK}}},
-        legend={"orientation": "h", "y": -0.28, "font": {"color": INK}},
+        legend={"orientation": "h", "y": -0.28},
         font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 56, "r": 12, "t": 40, "b": 84},
-        height=HEIGHT,
+        height=height,
         hovermode="closest",
     )
+    return figure.update_layout(**layout)

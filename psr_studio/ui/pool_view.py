@@ -54,9 +54,9 @@ class PoolView:
                 self._near = (live, lab.near_duplicates(live))
             return pack({"threshold": lab.NEAR_DUPLICATE}, {"near": ("f32", self._near[1])})
 
-    def layout(self, live: LiveSelection) -> Layout:
-        """The map as it is now."""
-        return self.maps.layout(live.embeddings)
+    def layout(self, live: LiveSelection, improve: bool = False) -> Layout:
+        """The map as it is now; `improve` has a better one made."""
+        return self.maps.layout(live.embeddings, improve)
 
     def sprite(self) -> dict[str, Any]:
         """How the sheets are laid out, and a version for their addresses."""

@@ -50,14 +50,13 @@ class Screen:
         self._status_lock = threading.Lock()
 
     def warm_up(self) -> None:
-        """In the background: read the scores and draw the first map, then start the map's process."""
+        """In the background: read the scores, lay out the first map, select once."""
 
         def work() -> None:
             try:
                 self.curation.warm_up()
             except StudioError as err:  # no pool yet: the page says so itself
                 LOG.info("nothing to warm up: %s", err.problem)
-            self.maps.start()
 
         threading.Thread(target=work, name="psr-warm-up", daemon=True).start()
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from psr_studio.ledger import TrialRecord
 from psr_studio.stages.tune import describe
-from psr_studio.ui.plots import COLORS, GRID, INK
+from psr_studio.ui.plots import COLORS, INK, styled
 
 SYMBOLS = (  # those after the colours have begun anew are hollow
     "circle", "diamond", "square", "triangle-up", "x", "cross", "star", "circle-open", "diamond-open", "square-open",
@@ -42,20 +42,6 @@ def trials_figure(trials: Sequence[TrialRecord], total: int) -> go.Figure:
             marker={"size": 9, "color": COLORS[place % len(COLORS)], "symbol": SYMBOLS[place % len(SYMBOLS)]},
             hovertemplate="trial %{x}: %{y:.2f} %<br>%{text}<extra></extra>",
         )  # fmt: skip
-    return _styled(figure, total, ordered[0].proxy)
-
-
-def _styled(figure: go.Figure, total: int, proxy: str) -> go.Figure:
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
-    return figure.update_layout(
-        template="none",
-        xaxis={**axis, "title": {"text": "trial"}, "range": [0.5, total + 0.5]},
-        yaxis={**axis, "title": {"text": f"proxy {proxy}: held-out top-1, %"}},
-        legend={"orientation": "h", "y": -0.25, "font": {"color": INK}},
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 12, "t": 12, "b": 72},
-        height=HEIGHT,
-        hovermode="closest",
-    )
+    figure.update_xaxes(title_text="trial", range=[0.5, total + 0.5])
+    figure.update_yaxes(title_text=f"proxy {ordered[0].proxy}: held-out top-1, %")
+    return styled(figure, HEIGHT, margin={"l": 60, "r": 12, "t": 12, "b": 72})

@@ -18,6 +18,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from psr_studio.files import whole_file
+
 NICE = 10  # below everything the user waits for
 N_NEIGHBORS = 15
 MIN_DIST = 0.1
@@ -50,14 +52,10 @@ def fit(embeddings: np.ndarray) -> np.ndarray:
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Fit one map; the output appears under its name only when it is whole."""
-    output = Path(request["output"])
-    unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
     try:
-        with unfinished.open("wb") as file:
-            np.save(file, fit(np.load(request["input"], allow_pickle=False)))
-        os.replace(unfinished, output)
+        with whole_file(Path(request["output"])) as unfinished:
+            np.save(unfinished, fit(np.load(request["input"], allow_pickle=False)))
     except Exception as err:  # whatever it is, the map on screen stays; the studio logs the reason
-        unfinished.unlink(missing_ok=True)
         return {"failed": request["key"], "reason": f"{type(err).__name__}: {err}"}
     return {"done": request["key"]}
 

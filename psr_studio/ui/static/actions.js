@@ -6,6 +6,7 @@ import { labState, mergeBodies } from './lab_model.js';
 import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
 import { combine } from './selection.js';
 
+const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
 /** @param {{store, api, drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
@@ -97,9 +98,11 @@ export function createActions({ store, api, drawn, onAnswer }) {
       ...labState(header, store.data),
     });
     if (diff) store.set({ said: inWords(diff, job.path) });
-    measure(job, header);
+    const drawing = measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
-    onAnswer(header);
+    // What the rest of the page makes of it takes as long as the drawing itself, so that comes after it; a map
+    // that is not on screen is never drawn.
+    Promise.race([drawing, new Promise((over) => setTimeout(over, UNDRAWN_MS))]).then(() => onAnswer(header));
   }
 
   /** Undo, redo and restore bring settings; other answers leave the sliders where the user has put them. */

@@ -1,6 +1,6 @@
 // Waits for the better map: PCA paints at once, UMAP arrives from a worker process some seconds later.
 
-const FIRST_MS = 1000;
+const FIRST_MS = 2000; // the first question starts the work: not while the page is still drawing itself
 const SLOWEST_MS = 6000;
 const GIVE_UP_MS = 15 * 60 * 1000;
 
