@@ -88,7 +88,7 @@ def main() -> None:
 def train(workspace: Path, seed: int, names: list[str]) -> None:
     """One full evaluation per setting that has none; the accuracies go to full.json in the workspace."""
     path = workspace / "full.json"
-    with Studio(workspace, PRESET, demo=True, ipc=IPC) as studio:
+    with Studio(workspace, PRESET, demo=True, replace_recipe=True, ipc=IPC) as studio:
         done = json.loads(path.read_text()) if path.is_file() else {}
         for name in [name for name in names if name not in done]:
             began = time.process_time()

@@ -13,6 +13,7 @@ from psr_studio.devices import in_words, pick_device
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.files import whole_file
 from psr_studio.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.replacing import check_preset
 from psr_studio.stages.importing import recover as recover_import
 from psr_studio.workspace import Workspace
 
@@ -20,11 +21,15 @@ DEFAULT_PRESET = "fashion-mnist"
 
 
 class OpenWorkspace:
-    """See `Studio`, whose arguments these are."""
+    """See `Studio`, whose arguments these are.
+
+    A preset that would have the steps make anew what the workspace holds is refused (`replacing`), unless
+    `replace_recipe` says that this is meant.
+    """
 
     def __init__(
         self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
-        **overrides: Any,
+        replace_recipe: bool = False, **overrides: Any,
     ) -> None:  # fmt: skip
         values = {full_key(key): value for key, value in overrides.items()}
         root = Path(workspace).expanduser().absolute()
@@ -38,6 +43,8 @@ class OpenWorkspace:
         self.workspace = Workspace.open(root)
         try:
             recover_import(root)
+            if given is not None and not replace_recipe:
+                check_preset(self.workspace, given, values)
             saved = self.workspace.recipe if given is None else None
             self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
             self._bundle: tuple[str, Bundle] | None = None

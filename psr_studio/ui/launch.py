@@ -33,6 +33,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--preset",
         help="shipped preset by name, or a TOML file; the workspace's own recipe when left out",
     )
+    add("--replace-recipe", action="store_true", help="take the preset although parts would be made anew")
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     add("--port", type=int, default=7860, help="port to listen on (%(default)s)")
     add("--auth", metavar="USER:PASSWORD", help="ask for this login")
@@ -66,7 +67,8 @@ def launch(arguments: argparse.Namespace) -> None:
     from psr_studio.studio import Studio
 
     overrides = {"device": arguments.device} if arguments.device else {}
-    with sock, Studio(arguments.workspace, arguments.preset, demo=True, **overrides) as studio:
+    taken = {"demo": True, "replace_recipe": arguments.replace_recipe}
+    with sock, Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio:
         device = studio.device_words
         logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
         from psr_studio.ui.screen import Screen
