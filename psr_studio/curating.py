@@ -77,6 +77,8 @@ class Curating(OpenWorkspace):
     def set_curate_settings(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
         """Move sliders, as one undoable action; a weight of None follows the preset of the budget.
 
+        What is told to stand where the recipe has it anyway is no move.
+
         Returns:
             What changed in words, or None when nothing did.
         """
@@ -84,9 +86,15 @@ class Curating(OpenWorkspace):
             if key not in CURATE_KEYS:
                 raise RecipeError(f'"{key}" has no slider.', f"Set one of {', '.join(CURATE_KEYS)}.", key)
             check_value(f"select.{key}", value)
-        self.curate_rules(**settings)
-        plain = {key: _plain(value) for key, value in settings.items()}
-        return self.workspace.ledger.set_settings(plain, merge_within=merge_within)
+        now, after, recipe = self.curate_rules(), self.curate_rules(**settings), self.recipe.select
+        weights = resolve_weights(recipe, now.ipc)._asdict()
+        stand = {key: _plain(getattr(recipe, key)) for key in CURATE_KEYS}
+        if resolve_weights(now) == resolve_weights(after):  # then "the preset" changes nothing either
+            stand |= {key: None for key in weights if settings.get(key, 0.0) is None}
+        kept, plain = self.workspace.ledger.settings(), {k: _plain(v) for k, v in settings.items()}
+        moved = {key: value for key, value in plain.items() if key in kept or value != stand[key]}
+        absent = {**stand, **weights}
+        return self.workspace.ledger.set_settings(moved, merge_within=merge_within, absent=absent)
 
     # Budgets and locks by class
 

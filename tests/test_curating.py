@@ -230,13 +230,28 @@ def test_what_does_not_go_together_is_refused_and_changes_nothing(studio):
     assert studio.workspace.ledger.settings() == {}
 
 
+def test_what_stands_already_is_no_action(studio):
+    """The page sends all its sliders when it opens: on a fresh workspace there is nothing to undo."""
+    shown = studio.curate_settings()
+    sliders = {key: shown[key] for key in ("ipc", "temperature", "selector", "drawn")}
+    assert studio.set_curate_settings(0.0, **sliders, alpha=None, beta=None, gamma=None) is None
+    assert studio.history() == [] and studio.workspace.ledger.settings() == {}
+
+
+def test_an_action_says_from_what_to_what(studio):
+    assert studio.set_curate_settings(0.0, alpha=3.0, beta=1.0, gamma=2.0) == "gamma 0.5 to 2"
+    assert studio.set_curate_settings(0.0, gamma=None) == "gamma 2 to preset"
+    assert studio.set_curate_settings(0.0, selector="dgs", lam=0.25) == "selector psr to dgs, lambda 0.5 to 0.25"
+    assert studio.set_curate_settings(0.0, drawn=[1.0] * 9 + [2.0]) == "drawn target changed"
+
+
 def test_history_tells_what_was_done_newest_first(studio):
     studio.mark([4], "pin")
     studio.set_curate_settings(0.0, ipc=3)
     studio.undo()
     rows = studio.history()
     assert [(row["description"], row["undone"]) for row in rows] == [
-        ("ipc 3", True),
+        ("K 2 to 3", True),
         ("pin candidate 4", False),
     ]
     assert rows[0]["id"] > rows[1]["id"] and len(studio.history(1)) == 1

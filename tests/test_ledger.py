@@ -99,7 +99,7 @@ def test_an_action_that_changes_nothing_is_no_action(ledger):
     assert ledger.set_marks([1, 1], "pin", "sharp") is None
     assert ledger.set_marks([5], None) is None
     assert ledger.set_settings({"ipc": 10}) is None
-    assert (ledger.undo(), ledger.undo(), ledger.undo()) == ("ipc 10", "pin candidate 1", None)
+    assert (ledger.undo(), ledger.undo(), ledger.undo()) == ("K 10", "pin candidate 1", None)
 
 
 def test_one_drag_of_a_slider_is_one_undo(ledger):

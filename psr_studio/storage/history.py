@@ -20,6 +20,7 @@ MARKS = ("pin", "veto")
 APPLIED, UNDONE, DROPPED = 0, 1, 2
 CHANGED = "changed"
 WEIGHTS = ("alpha", "beta", "gamma")  # left out, they follow the preset of the budget
+NAMES = {"ipc": "K", "lam": "lambda", "within_bin": "within bin", "drawn": "drawn target"}  # as on screen
 LOCKED = "locked"  # among the settings: {class id: [candidate ids in pick order]}
 HISTORY_SCHEMA = """
 CREATE TABLE IF NOT EXISTS marks (
@@ -81,13 +82,16 @@ class History(Database):
 
     # Settings
 
-    def set_settings(self, values: Mapping[str, Any], merge_within: float = 0.0) -> str | None:
+    def set_settings(
+        self, values: Mapping[str, Any], merge_within: float = 0.0, absent: Mapping[str, Any] | None = None
+    ) -> str | None:
         """Change current settings (weights, ipc, temperature ...) as one undoable action.
 
         Args:
             values: plain JSON values; keys that are not named stay.
             merge_within: a change of the same keys at most so many seconds after the last one joins it, so
                 that one drag of a slider is one undo.
+            absent: what counts for settings that were never set, for the words alone.
 
         Returns:
             Its description, or None when nothing changed.
@@ -103,7 +107,9 @@ class History(Database):
                 before = json.loads(last[0]["before"])
                 self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (DROPPED, last[0]["id"]))
             after = {k: [v] for k, v in changed.items()}
-            return self._act("settings", _settings_text(before, after), before, after)
+            known = {k: [v] for k, v in (absent or {}).items()}
+            words = _settings_text({**known, **_present(before)}, after)
+            return self._act("settings", words, before, after)
 
     def settings(self) -> dict[str, Any]:
         """The current settings; {} before the first change."""
@@ -232,13 +238,21 @@ class History(Database):
         return rows[0]["description"] if rows else None
 
 
-def _settings_text(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What changed, in words: "alpha 3 to 2.5, ipc 10"; of a list only that it changed."""
+def _present(state: Mapping[str, list | None]) -> dict[str, list]:
+    return {key: row for key, row in state.items() if row is not None}
+
+
+def _settings_text(before: Mapping[str, list], after: Mapping[str, list]) -> str:
+    """What changed, in words: "alpha 3 to 2.5, K 10"; of a list only that it changed."""
     parts = []
     for key, row in after.items():
-        old, new = _word(before.get(key)), _word(row) or ("preset" if key in WEIGHTS else "none")
-        parts.append(f"{key} {old} to {new}" if old and new != CHANGED else f"{key} {new}")
-    return ", ".join(parts)
+        name = NAMES.get(key, key)
+        left_out = "preset" if key in WEIGHTS else "none"
+        old = (_word(before[key]) or left_out) if key in before else ""
+        new = _word(row) or left_out
+        if old != new or new == CHANGED:  # a weight is set with the two others, though they stay
+            parts.append(f"{name} {old} to {new}" if old and CHANGED not in (old, new) else f"{name} {new}")
+    return ", ".join(parts) or "settings as they were"
 
 
 def _word(row: list | None) -> str:
