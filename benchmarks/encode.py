@@ -8,8 +8,8 @@ One thread, CPU time, encoders taking turns over the same pictures; the median o
 
 from __future__ import annotations
 
+import argparse
 import io
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -95,9 +95,16 @@ def _encode_all(encode: Callable[[np.ndarray], bytes], pictures: list[np.ndarray
 
 def main() -> None:
     """Print both tables and keep them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "photographs", type=Path, nargs="?", help="a folder of photographs, for the large case"
+    )
+    args = parser.parse_args()
     results = {"28 px grey, demo pool": compare(small_pictures())}
-    if len(sys.argv) > 1:
-        results["256 px colour, photographs"] = compare(photographs(Path(sys.argv[1])))
+    if args.photographs:
+        results["256 px colour, photographs"] = compare(photographs(args.photographs))
     for name, rows in results.items():
         print(name)
         for row in rows:

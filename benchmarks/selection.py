@@ -13,6 +13,7 @@ when it is not installed: pip install fpsample); the plain loop of iCaRL for her
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import time
@@ -209,6 +210,7 @@ def _against(case: Case, ways: dict[str, Callable[[], list[np.ndarray]]], peer: 
 
 def main() -> None:
     """Run everything and write the results."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     about = {**conditions(), "selection_threads": n_threads()}
     if about["load_before"][0] > 0.5:
         about["note"] = (
