@@ -40,7 +40,7 @@ def check_preset(ws: Workspace, given: Recipe, values: Mapping[str, Any]) -> Non
     more = f" and {len(guilty) - SHOWN} more settings differ" if len(guilty) > SHOWN else ""
     raise RecipeError(
         f'The preset "{given.name}" is not the recipe of the workspace "{ws.root}": '
-        f"{', '.join(listed)}{more}. It would make {' and '.join(lost.values())} anew.",
+        f"{', '.join(listed)}{more}. It would make {' and '.join(dict.fromkeys(lost.values()))} anew.",
         WAYS_OUT,
         guilty[0],
     )
@@ -64,14 +64,18 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
     if tables & {"bundle", "pool"} and _pool_is_lost(ws, saved, given):
         yield "pool", f"the pool of {len(ws.pool()):,} candidates"
     name = given.select.name
+    refined = f'the refined pictures of "{name}"'
+    is_refined = any(ws.refined_path(name, 0).parent.glob("*.parquet"))
     records = {record.name: record for record in ws.ledger.selections()}
     if "select" in tables and name in records:
         kept, wanted = records[name].settings, select.settings(given)
         own = {key: value for key, value in kept.items() if key not in (select.POOL_HASH, select.LOCKED)}
-        if kept["selector"] == BY_HAND or own != wanted:
+        if kept["selector"] == BY_HAND:
             yield "select", f'the selection "{name}"'
-    if "refine" in tables and any(ws.refined_path(name, 0).parent.glob("*.parquet")):
-        yield "refine", f'the refined pictures of "{name}"'
+        elif own != wanted and is_refined:  # a rule alone selects again in no time
+            yield "select", refined
+    if "refine" in tables and is_refined:
+        yield "refine", refined
     if "export" in tables and ws.export_path(given.export.name).is_dir():
         yield "export", f'the export "{given.export.name}"'
 

@@ -77,7 +77,7 @@ def test_a_setting_named_by_itself_is_meant(with_preset):
         {"evaluate__epochs": 9, "pool__batch_size": 2, "device": "auto", "name": "other"},
         {"pool__pool_size": 9},  # three parts more, the others stay
         {"refine__n_steps": 9, "export__zip": False},  # nothing is refined or exported yet
-        {"select__name": "second", "select__gamma": 9.0},
+        {"select__gamma": 9.0},  # and selecting again takes no time
     ],
 )
 def test_what_makes_nothing_anew_is_taken_over(with_preset, changes):
@@ -94,15 +94,27 @@ def test_parts_that_would_go_count_too(with_preset, changes):
         with_preset(**changes)
 
 
-def test_a_saved_selection_its_refined_pictures_and_its_export_are_named(with_preset, root):
+def test_refined_pictures_and_an_export_are_named(with_preset, root):
     with with_preset() as studio:
         finish(studio.refine())
         finish(studio.export())
     with pytest.raises(RecipeError) as caught:
         with_preset(select__gamma=9.0, refine__n_steps=9, export__zip=False)
     assert "select.gamma is 9.0 instead of none, refine.n_steps is 9 instead of 4" in caught.value.problem
-    lost = 'the selection "current" and the refined pictures of "current" and the export "set"'
+    lost = 'the refined pictures of "current" and the export "set"'
     assert caught.value.problem.endswith(f"It would make {lost} anew.")
+
+
+def test_refined_pictures_go_with_their_selection_and_one_by_hand_is_not_made_again(with_preset):
+    with with_preset() as studio:
+        finish(studio.refine())
+        studio.save_candidates("mine", studio.live.candidate_ids[:2].tolist())
+    with pytest.raises(RecipeError, match='make the refined pictures of "current" anew'):
+        with_preset(select__gamma=9.0)
+    with with_preset(select__gamma=9.0, select__name="second") as studio:
+        assert studio.recipe.select.name == "second"
+    with pytest.raises(RecipeError, match='make the selection "mine" anew'):
+        with_preset(select__name="mine")
 
 
 def test_a_damaged_recipe_is_mended_by_naming_a_preset(with_preset, root):
