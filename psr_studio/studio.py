@@ -122,12 +122,12 @@ class Studio(Curating):
         return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
 
     def estimate(self, stage: str) -> Cost:
-        """What "pool" or "refine" would cost with the present recipe; opens the networks, measures for seconds.
+        """What "pool", "refine" or "evaluate" would cost with this recipe; opens the networks, measures for seconds.
 
         Raises:
             ValueError: another stage.
         """
-        known = {"pool": pool.cost, "refine": refine.cost}
+        known = {"pool": pool.cost, "refine": refine.cost, "evaluate": evaluate.cost}
         if stage not in known:
             raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
         return known[stage](self.workspace, self.recipe, self.bundle)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Before anything imports them: tests must behave as on a machine without a network.
+# Before anything imports them: tests must behave as on a machine without a network, and leave each other room.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run side by side, on two cores
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

@@ -40,10 +40,10 @@ def lab(page, url) -> Iterator[Any]:
     page.goto(f"{url}#tab=curate")
     idle(page)
     yield page
-    page.click("#psr-tab-curate-button")
-    idle(page)  # a test may end right after a reload
     if page.locator("dialog[open]").count():
         page.keyboard.press("Escape")
+    page.click("#psr-tab-curate-button")
+    idle(page)  # a test may end right after a reload
     page.evaluate("window.psrCurate.set({dock: null})")
     while page.evaluate(f"{STATE}.undo"):
         undo(page)

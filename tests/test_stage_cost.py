@@ -72,8 +72,17 @@ def test_refinement_costs_what_it_was_said_to(studio):
     assert refine.cost(studio.workspace, studio.recipe, studio.bundle).images == 6
 
 
+def test_an_evaluation_costs_what_it_was_said_to(studio):
+    studio.set({"evaluate.epochs": 20, "evaluate.arms": ["selected"]})
+    said = studio.estimate("evaluate")
+    events = finish(studio.evaluate())
+    assert said.text.startswith(f"Cost: {events[-1].total // 20} students, about ") and said.disk_bytes == 0
+    assert 1 / FACTOR < said.seconds / events[-1].seconds < FACTOR
+    assert [event.message for event in events if event.lasting][0].startswith("Cost: ")
+
+
 def test_a_step_without_a_cost_is_named(studio):
-    with pytest.raises(ValueError, match="pool, refine"):
+    with pytest.raises(ValueError, match="pool, refine, evaluate"):
         studio.estimate("select")
 
 

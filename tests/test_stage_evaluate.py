@@ -15,7 +15,8 @@ from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.records import EvaluationRecord
 from psr_studio.stages.arms import plan_arms, random_real
 from psr_studio.stages.evaluate import Row, _row, format_table, history, plan
-from psr_studio.stages.training import Trainer
+from psr_studio.stages.labels import soften
+from psr_studio.stages.training import Trainer, normalised, protocol
 
 SELECTED_ONLY = {"arms": ["selected"]}
 
@@ -102,9 +103,9 @@ def test_the_losses_are_those_of_the_protocols(studio):
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     _, labels, cached = trainer._data(found['selected "current"'], 0)
-    soft, kd = trainer._targets(found['selected "current"'], labels, cached)
+    soft, kd = protocol(labels, soften(cached, 1.5), 1.5)
     assert kd(logits, soft) == kd_loss(logits, soft, 1.5)
-    hard, cross_entropy = trainer._targets(found["random real, hard labels"], labels, None)
+    hard, cross_entropy = protocol(labels, None, 1.5)
     assert cross_entropy(logits, hard) == hard_label_loss(logits, hard)
 
 
@@ -112,7 +113,7 @@ def test_students_see_normalised_pixels(studio):
     """The bundle's mean is 0.5 and its deviation 0.25: black becomes -2 and white 2."""
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     pixels = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
-    assert trainer._normalised(pixels).flatten().tolist() == [-2.0, 2.0]
+    assert normalised(pixels, studio.bundle, trainer.device).flatten().tolist() == [-2.0, 2.0]
     assert trainer.test_images.shape == (18, 1, 12, 12)
 
 

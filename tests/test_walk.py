@@ -161,7 +161,7 @@ def screenshots(page: Any, url: str, folder: Path) -> None:
             page.goto(f"{url}?__theme={theme}")
             for tab in TABS:
                 open_tab(page, tab)
-                page.wait_for_timeout(1500)
+                page.wait_for_timeout(500)
                 page.screenshot(path=folder / f"{tab}-{theme}-{width}.png")
                 assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
                     tab,

@@ -39,7 +39,8 @@ class Cost:
     """What a step costs.
 
     Attributes:
-        images: how many it makes. seconds: how long, networks opened. disk_bytes: what it writes.
+        images: how many it makes, or what else `unit` says. seconds: how long, networks opened.
+        disk_bytes: what it writes, 0 where that is next to nothing.
         memory_bytes: most memory in use on the device, None where that is not known.
     """
 
@@ -48,17 +49,17 @@ class Cost:
     disk_bytes: int
     memory_bytes: int | None
     device: str
+    unit: str = "images"
 
     @property
     def text(self) -> str:
         """One line: images, seconds, GiB on disk and on the device."""
-        memory = (
-            "" if self.memory_bytes is None else f", {_size(self.memory_bytes)} of {_memory(self.device)}"
+        parts = [f"Cost: {self.images:,} {self.unit}", f"about {_time(self.seconds)}"]
+        parts += [f"{_size(self.disk_bytes)} on disk"] if self.disk_bytes else []
+        parts += (
+            [] if self.memory_bytes is None else [f"{_size(self.memory_bytes)} of {_memory(self.device)}"]
         )
-        return (
-            f"Cost: {self.images:,} images, about {_time(self.seconds)}, "
-            f"{_size(self.disk_bytes)} on disk{memory}."
-        )
+        return ", ".join(parts) + "."
 
 
 def pool_cost(
@@ -117,6 +118,22 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
         peak_memory(device),
         device.type,
     )
+
+
+def evaluate_cost(
+    n_students: int, n_images: int, n_checks: int, train: Callable[[int], object],
+    check: Callable[[int], object], rows: tuple[int, int], device: torch.device,
+) -> Cost:  # fmt: skip
+    """The cost of training students.
+
+    Args:
+        n_images: that pass through a student in training, epochs and students counted.
+        n_checks: test images that pass through one, likewise.
+        train, check: do it with n images. rows: the largest n of each.
+    """
+    forget_peak(device)
+    seconds = n_images * per_row(train, rows[0], device) + n_checks * per_row(check, rows[1], device)
+    return Cost(n_students, seconds, 0, peak_memory(device), device.type, "students")
 
 
 def per_row(work: Callable[[int], object], rows: int, device: torch.device) -> float:

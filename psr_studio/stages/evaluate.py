@@ -23,6 +23,7 @@ from psr_studio.workspace import StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.stages.cost import Cost
 
 STAGE = "evaluate"
 
@@ -144,6 +145,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
+    yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
     clock.start()
     done = found
     for job in missing:
@@ -161,6 +163,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         ws.ledger.add_evaluation(record)
         done += epochs
         yield event(done, f"{where}: top-1 {record.last:.1%}.", part_done=True, metrics=metrics)
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What training all students of the recipe costs on this device; measures for a second."""
+    from psr_studio.stages.training import Trainer
+
+    return Trainer(ws, recipe, bundle).cost([job.arm for job in plan(ws, recipe, bundle)])
 
 
 def _record(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from psr_studio.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.codec import from_uint8
-from psr_studio.models.students import Check, Training, build_student, train_student
+from psr_studio.models.students import Check, Training, build_student, top1, train_student
 from psr_studio.recipe import EvaluateRecipe, Recipe
 from psr_studio.stages.arms import (
     GENERATE_AND_USE,
@@ -30,6 +31,9 @@ from psr_studio.workspace import Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.stages.cost import Cost
+
+CHECKED = 1000  # test images that are enough to time a check by
 
 
 class Trainer:
@@ -39,7 +43,7 @@ class Trainer:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
         images, labels = bundle.test_set
-        self.test_images = self._normalised(images)
+        self.test_images = normalised(images, bundle, self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
         self._real_images: RealImages | None = None
@@ -55,7 +59,7 @@ class Trainer:
         targets, loss_fn = protocol(labels, soft, arm.temperature)
         yield from train_student(
             new_student(chosen, self.bundle, len(arm.classes), seed).to(self.device),
-            self._normalised(images),
+            normalised(images, self.bundle, self.device),
             targets.to(self.device),
             loss_fn,
             test_images,
@@ -64,6 +68,37 @@ class Trainer:
             seed,
             every_epoch=True,
         )
+
+    def cost(self, arms: Sequence[Arm]) -> Cost:
+        """What training a student on each of these arms costs here, from a short measurement."""
+        from psr_studio.stages.cost import evaluate_cost
+
+        chosen, arm = self.recipe.evaluate, arms[0]
+        test_images, test_labels = self._test_split(arm)
+        student = new_student(chosen, self.bundle, len(arm.classes), chosen.seed).to(self.device)
+        labels = test_labels.cpu().numpy()
+        soft = None if arm.label_regime == HARD else np.eye(len(arm.classes), dtype=np.float32)[labels]
+        targets, loss_fn = protocol(labels, soft, arm.temperature)
+        targets = targets.to(self.device)
+
+        def train(n: int) -> None:
+            once = replace(training_of(chosen, 1, 1), batch_size=n)
+            given = test_images[:n], targets[:n], loss_fn, test_images[:1], test_labels[:1]
+            next(train_student(student, *given, once, chosen.seed))
+
+        sizes = [self._n_images(arm) for arm in arms]
+        shown = min(chosen.n_checks, chosen.epochs) * len(test_images)
+        return evaluate_cost(
+            len(arms), chosen.epochs * sum(sizes), shown * len(arms), train,
+            lambda n: top1(student, test_images[:n], test_labels[:n]),
+            (min(chosen.batch_size, *sizes, len(test_images)), min(CHECKED, len(test_images))), self.device,
+        )  # fmt: skip
+
+    def _n_images(self, arm: Arm) -> int:
+        """How many images an arm trains on; a control has the counts, a selection has its picks."""
+        if arm.counts:
+            return sum(arm.counts)
+        return len(require(self.ws, arm.selection or self.recipe.select.name, self.bundle).candidate_ids)
 
     def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
@@ -113,9 +148,6 @@ class Trainer:
         own = torch.tensor(arm.classes, device=self.device)
         kept = torch.isin(self.test_labels, own)
         return self.test_images[kept], torch.searchsorted(own, self.test_labels[kept])
-
-    def _normalised(self, images: np.ndarray) -> Tensor:
-        return normalised(images, self.bundle, self.device)
 
 
 def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> Tensor:
