@@ -79,6 +79,17 @@ def test_a_candidate_depends_on_its_seed_and_its_class_alone(folder, sampler):
     assert not torch.allclose(both[1:], last(generator, [0], [6], how), atol=1e-3)
 
 
+def test_little_memory_halves_the_rows_and_changes_no_candidate(folder):
+    from test_models_memory import MOST, SmallMemory
+
+    generator = opened(folder)
+    wanted = last(generator, [0, 1, 0], [3, 4, 5])
+    small = generator.unet.conv_in = SmallMemory(generator.unet.conv_in)
+    found = last(generator, [0, 1, 0], [3, 4, 5])
+    assert small.refused and generator.memory.size <= MOST and "going on with" in generator.memory.said()
+    assert torch.allclose(found, wanted, atol=1e-3)  # values up to 30
+
+
 def test_the_prompt_is_the_class_in_the_template(folder):
     plain, other = opened(folder), opened(folder, prompt="a drawing of a {}")
     assert plain.prompts.shape == (3, 24, 16)  # two classes and the empty prompt

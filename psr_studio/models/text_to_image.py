@@ -16,6 +16,7 @@ from psr_studio.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Guide, Sampling
+from psr_studio.models.memory import MicroBatches
 from psr_studio.models.samplers import Trajectory
 from psr_studio.models.weights import open_pretrained
 
@@ -29,6 +30,9 @@ class TextToImage:
         unet: diffusers UNet2DConditionModel that predicts noise or velocity.
         prompts: (C + 1, L, D) embedded prompts, the empty one last.
         scheduler_config: the diffusers scheduler configuration it was trained under.
+
+    Attributes:
+        memory: halves what is denoised at once when the device runs out of memory.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class TextToImage:
         schedule = DDPMScheduler.from_config(self.scheduler_config)
         self.alphas_cumprod: Tensor = schedule.alphas_cumprod
         self.predicts_velocity = schedule.config.prediction_type == "v_prediction"
+        self.memory = MicroBatches("denoising")
         size = unet.config.sample_size
         self.latent_shape: tuple[int, int, int] = (unet.config.in_channels, size, size)
 
@@ -88,11 +93,15 @@ class TextToImage:
         return self.unet(z_t.to(self.unet.dtype), t, encoder_hidden_states=prompts).sample.float()
 
     def _at(self, z_t: Tensor, t: Tensor, classes: Tensor) -> Tensor:
-        return self._predict(z_t, t.expand(len(z_t)), classes)
+        """The prediction of one timestep for all, in as many rows at once as fit into memory."""
+        (predicted,) = self.memory.map(
+            lambda *rows: (self._predict(*rows),), z_t, t.expand(len(z_t)), classes
+        )
+        return predicted
 
     def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, how: Sampling) -> Tensor:
         null = torch.full_like(classes, len(self.prompts) - 1)
-        both = self._predict(torch.cat([z_t, z_t]), t.expand(2 * len(z_t)), torch.cat([classes, null]))
+        both = self._at(torch.cat([z_t, z_t]), t, torch.cat([classes, null]))
         conditional, unconditional = both.chunk(2)
         return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels or None)
 
