@@ -20,13 +20,14 @@ from psr_studio.fields import toml_value
 from psr_studio.method.registry import SELECTORS
 from psr_studio.recipe import describe, field_help, load_recipe, parse_assignment, presets, to_toml
 from psr_studio.ui.launch import add_flags as add_app_flags
-from psr_studio.ui.launch import launch
+from psr_studio.ui.launch import add_worker_flags, launch
 
 if TYPE_CHECKING:
     from psr_studio.studio import Studio
 
 DONE, UNFORESEEN, REFUSED, STOPPED = 0, 1, 2, 130
 DEFAULT_WORKSPACE = "workspace"
+SHARED = ("generate", "score", "refine")  # steps that workers can share
 STEPS = {
     "generate": ("pool", "Generate the missing parts of the pool."),
     "score": ("score", "Score the pool with the teacher."),
@@ -65,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (stage, text) in STEPS.items():
         step = _command(commands, name, text, _run_step, stage=stage)
         _workspace_flags(step)
+        if name in SHARED:
+            add_worker_flags(step)
         if name == "export":
             step.add_argument(
                 "--dry-run", action="store_true", help="say what would be written, write nothing"
@@ -76,7 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     _tune_flags(
         _command(commands, "tune", "Search selector and weights by a proxy, print the trials.", _tune)
     )
-    _workspace_flags(_command(commands, "run", "Do all steps and print the table.", _run_all))
+    all_steps = _command(commands, "run", "Do all steps and print the table.", _run_all)
+    _workspace_flags(all_steps)
+    add_worker_flags(all_steps)
     _workspace_flags(_command(commands, "status", "Say which steps are fresh, stale or missing.", _status))
     _bench_flags(_command(commands, "bench", "Measure how fast this machine does each step.", _bench))
     _doctor_flags(_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor))
@@ -174,7 +179,8 @@ def _open(args: argparse.Namespace) -> Studio:
     values = dict(parse_assignment(text) for text in args.assignments)
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
-    studio = Studio(args.workspace, args.preset, replace_recipe=args.replace_recipe, **values)
+    staff: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
+    studio = Studio(args.workspace, args.preset, replace_recipe=args.replace_recipe, **staff, **values)
     if args.download:
         try:
             cli_models.download(studio, args.quiet)

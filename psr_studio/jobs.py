@@ -20,6 +20,7 @@ from psr_studio.errors import JobError, StudioError
 from psr_studio.ledger import Ledger
 from psr_studio.progress import Progress
 from psr_studio.records import JobRecord
+from psr_studio.stages.batches import FinishParts
 
 LOG = logging.getLogger(__name__)
 STOP_NOW, STOP_AFTER_PART = "now", "after part"
@@ -256,6 +257,7 @@ class JobWorker:
                     job.take(event)
                     stop = job.stops_here()
                 if stop:
+                    self._finish_parts(job, events)
                     return "cancelled"
                 if event.part_done or time.monotonic() - job.noted > LEDGER_SECONDS:
                     self._note(job)
@@ -263,6 +265,19 @@ class JobWorker:
             if isinstance(events, Generator):
                 events.close()
         return "done"
+
+    def _finish_parts(self, job: _Job, events: Iterator[Progress]) -> None:
+        """After "stop after this part": let the other workers of the step, if it has some, write theirs."""
+        if job.stopping != STOP_AFTER_PART or not isinstance(events, Generator):
+            return
+        try:
+            event = events.throw(FinishParts())
+            while job.stopping == STOP_AFTER_PART:
+                with self._lock:
+                    job.take(event)
+                event = next(events)
+        except (FinishParts, StopIteration):
+            return
 
     def _finish(self, job: _Job, status: str) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.crew.staff import staff_of
 from psr_studio.devices import in_words, pick_device
 from psr_studio.errors import RecipeError, did_you_mean
 from psr_studio.files import whole_file
@@ -29,8 +30,10 @@ class OpenWorkspace:
 
     def __init__(
         self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
-        replace_recipe: bool = False, **overrides: Any,
+        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
+        **overrides: Any,
     ) -> None:  # fmt: skip
+        self.staff = staff_of(workers, ray)
         values = {full_key(key): value for key, value in overrides.items()}
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)

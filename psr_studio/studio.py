@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Studio(Curating):
         preset: name of a shipped preset, path of a TOML file, or a Recipe. None takes the recipe that the
             workspace was last used with, or "fashion-mnist" in a new one.
         demo: fill a new workspace with the pre-generated pool of the bundle.
+        workers: generate, score and refine by so many processes on this machine, one per GPU.
+        ray: or by the Ray cluster at this address ("auto", "local").
         overrides: settings by dotted key (`**{"select.ipc": 5}`) or by bare name where only one table has it
             (`ipc=5`).
 
@@ -81,11 +84,11 @@ class Studio(Curating):
 
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
         """Generate the missing parts of the pool; with `only`, those of some classes."""
-        return self._run("pool", partial(pool.run, only=only), settings)
+        return self._run("pool", self._shared(pool, only=only), settings)
 
     def score(self, **settings: Any) -> Iterator[Progress]:
         """Score the candidates that have no scores of this teacher."""
-        return self._run("score", score.run, settings)
+        return self._run("score", self._shared(score), settings)
 
     def select(self, **settings: Any) -> Iterator[Progress]:
         """Select and save under `select.name`."""
@@ -98,7 +101,7 @@ class Studio(Curating):
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
-        return self._run("refine", refine.run, settings)
+        return self._run("refine", self._shared(refine), settings)
 
     def evaluate(self, **settings: Any) -> Iterator[Progress]:
         """Train students on the selection and on its controls."""
@@ -114,6 +117,14 @@ class Studio(Curating):
         """Check the settings now, work when the first event is asked for."""
         self.set({key if "." in key else f"{section}.{key}": value for key, value in settings.items()})
         return run(self.workspace, self.recipe, self.bundle)
+
+    def _shared(self, stage: ModuleType, **options: Any) -> Callable[..., Iterator[Progress]]:
+        """A step as this process does it, or as its workers do."""
+        if self.staff is None:
+            return partial(stage.run, **options)
+        from psr_studio.crew import driver
+
+        return partial(driver.run, self.staff, stage, **options)
 
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:

@@ -8,8 +8,9 @@ was, and only the missing units are written.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,42 @@ T = TypeVar("T")
 N_PREVIEWS = 8
 PREVIEWS_PER_BATCH = 5  # pictures half made, shown while a batch is computed
 COMPUTED = 0.95  # the share of a group's work that is done when its first member can be written
+
+
+class FinishParts(BaseException):
+    """Thrown into a running step where a part was just written: write what else is in flight, begin nothing, end.
+
+    Where one process does the step nothing else is, and it ends as when it is closed.
+    """
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units that are computed together; the smallest piece of work that one process takes.
+
+    Attributes:
+        number: its place among the groups of the step, also among those that are done.
+        units: all of them. missing: those to be written. new: items in the missing ones.
+        name: in words, such as '24 candidates of "boot"'.
+    """
+
+    number: int
+    units: tuple[int, ...]
+    missing: tuple[int, ...]
+    new: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step has to do: `found` of `total` items are on the disk, the missing ones are in `groups`.
+
+    A process that shares the work with others pulls its groups one by one, from an iterator that asks for them.
+    """
+
+    total: int
+    found: int
+    groups: Iterable[Group]
 
 
 def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -39,6 +76,25 @@ def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
         groups[-1].append(unit)
         room -= size
     return groups
+
+
+def plan_work(
+    units: Mapping[int, int], missing: Collection[int], batch_size: int, words: Callable[[Sequence[int]], str]
+) -> Work:
+    """The groups that lack a unit.
+
+    Args:
+        units: every unit of the step, in order, with its items.
+        missing: units that are not on the disk. words: names the units of a group.
+    """
+    numbers, groups = list(units), []
+    for number, rows in enumerate(plan_groups(list(units.values()), batch_size)):
+        together = tuple(numbers[row] for row in rows)
+        if lacking := tuple(unit for unit in together if unit in missing):
+            new = sum(units[unit] for unit in lacking)
+            groups.append(Group(number, together, lacking, new, words(together)))
+    total = sum(units.values())
+    return Work(total, total - sum(group.new for group in groups), tuple(groups))
 
 
 def spans(n_items: int, batch_size: int) -> list[slice]:

@@ -20,7 +20,8 @@ from psr_studio.stages.batches import (
     PREVIEWS_PER_BATCH,
     Beside,
     Stopwatch,
-    plan_groups,
+    Work,
+    plan_work,
     spans,
     units_done,
 )
@@ -136,8 +137,41 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return found
 
 
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """What is missing of the pool, or of the classes `only`; parts beyond a smaller pool are removed.
+
+    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
+    """
+    if (imported := importing.manifest(ws)) is not None:
+        n = sum(imported["counts"].values())
+        return Work(n, n, ())
+    parts = dict(enumerate(plan(recipe, bundle)))
+    if only is not None:
+        parts = {i: part for i, part in parts.items() if part.class_id in only}
+    damaged = {broken.path for broken in ws.pool().broken}
+    missing = {
+        i
+        for i, p in parts.items()
+        if ws.pool_part_path(p.class_id, p.part) in damaged
+        or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
+    }
+    for class_id, n_parts in Counter(part.class_id for part in parts.values()).items():
+        ws.discard_pool_parts(class_id, n_parts)
+    return plan_work(
+        {i: part.n for i, part in parts.items()},
+        missing,
+        recipe.pool.batch_size,
+        lambda group: _words(bundle, [parts[i] for i in group]),
+    )
+
+
 def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    only: Sequence[int] | None = None,
+    *,
+    share: Work | None = None,
 ) -> Iterator[Progress]:
     """Generate the missing parts, whole ones at a time; a killed run goes on to the same bytes.
 
@@ -146,6 +180,7 @@ def run(
 
     Args:
         only: touch these classes and no other.
+        share: what to do, when that was found out already: the share of one process among several.
 
     Raises:
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
@@ -154,28 +189,21 @@ def run(
         yield importing.nothing_to_generate(imported)
         return
     clock = Stopwatch(started=False)
-    parts = [part for part in plan(recipe, bundle) if only is None or part.class_id in only]
-    damaged = {broken.path for broken in ws.pool().broken}
-    missing = {
-        p
-        for p in parts
-        if ws.pool_part_path(p.class_id, p.part) in damaged
-        or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
-    }
-    total = sum(p.n for p in parts)
-    found = total - sum(p.n for p in missing)
-    for class_id, n_parts in Counter(part.class_id for part in parts).items():
-        ws.discard_pool_parts(class_id, n_parts)
+    work = left(ws, recipe, bundle, only) if share is None else share
+    parts = plan(recipe, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
 
-    if not missing:
-        yield event(total, "The pool is complete.", part_done=True)
+    if not work.groups:
+        yield event(work.total, "The pool is complete.", part_done=True)
         return
-    yield event(found, "Opening the generator.")
+    yield event(work.found, "Opening the generator.")
     sampler = _Sampler(ws, recipe, bundle)
-    yield event(found, sampler.cost(total - found, len(missing)).text, lasting=True)
+    if share is None:
+        n_parts = sum(len(group.missing) for group in work.groups)
+        cost = sampler.cost(work.total - work.found, n_parts)
+        yield event(work.found, cost.text, lasting=True)
     clock.start()
 
     def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
@@ -183,24 +211,21 @@ def run(
         shown = tuple(columns.images[:N_PREVIEWS])
         return event(now, words, class_id=part.class_id, part_done=True, previews=shown)
 
-    done = found
+    done = work.found
     with Beside[tuple[PartPlan, PoolPart]](sampler.overlaps) as beside:
-        for group in plan_groups([p.n for p in parts], recipe.pool.batch_size):
-            wanted = [parts[i] for i in group]
-            if not missing.intersection(wanted):
-                continue
-            new = sum(p.n for p in wanted if p in missing)
-            words = _words(bundle, wanted)
+        for group in work.groups:
+            wanted = [parts[i] for i in group.units]
+            missing = {parts[i] for i in group.missing}
             first = wanted[0].class_id
-            for share, previews in sampler.denoise(wanted):
-                message = " ".join(filter(None, (f"Denoising {words}.", sampler.said())))
-                yield event(units_done(done, new, share), message, class_id=first, previews=previews)
+            for computed, previews in sampler.denoise(wanted):
+                message = " ".join(filter(None, (f"Denoising {group.name}.", sampler.said())))
+                yield event(units_done(done, group.new, computed), message, class_id=first, previews=previews)
             written = 0
             for part, columns in beside.run(sampler.store(wanted, missing)):
                 written += part.n
-                now = units_done(done, new, 1, 0 if sampler.overlaps else written)
+                now = units_done(done, group.new, 1, 0 if sampler.overlaps else written)
                 yield wrote(part, columns, now)
-            done += new
+            done += group.new
         for part, columns in beside.rest():
             yield wrote(part, columns, done)
 

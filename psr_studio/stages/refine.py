@@ -19,7 +19,8 @@ from psr_studio.stages.batches import (
     N_PREVIEWS,
     PREVIEWS_PER_BATCH,
     Stopwatch,
-    plan_groups,
+    Work,
+    plan_work,
     spans,
     units_done,
 )
@@ -80,59 +81,77 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
+    """The classes of the selection that are not refined yet; those it no longer has are removed.
+
+    Units are classes.
+
+    Raises:
+        SelectionError: no selection of the recipe's name, or one of another pool.
+    """
+    record = select.require(ws, recipe.select.name, bundle)
+    missing = {
+        c
+        for c in record.picks
+        if not ws.has_refined(record.name, c, class_hash(ws, recipe, bundle, record, c))
+    }
+    _discard_other_classes(ws, record)
+    return plan_work(
+        {c: len(record.picks[c]) for c in sorted(record.picks)},
+        missing,
+        recipe.refine.batch_size,
+        lambda group: f'the picks from "{bundle.class_names[group[0]]}" on',
+    )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = None) -> Iterator[Progress]:
     """Refine the classes of the selection that are not refined yet; a killed run goes on to the same bytes.
+
+    Args:
+        share: what to do, when that was found out already: the share of one process among several.
 
     Raises:
         SelectionError: no selection of the recipe's name, or one of another pool.
         WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
     """
     clock = Stopwatch(started=False)
+    work = left(ws, recipe, bundle) if share is None else share
     record = select.require(ws, recipe.select.name, bundle)
-    classes = sorted(record.picks)
-    sizes = [len(record.picks[c]) for c in classes]
-    missing = {
-        c for c in classes if not ws.has_refined(record.name, c, class_hash(ws, recipe, bundle, record, c))
-    }
-    total = sum(sizes)
-    found = total - sum(len(record.picks[c]) for c in missing)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
 
-    _discard_other_classes(ws, record)
-    if not missing:
-        yield event(total, f'"{record.name}" is refined.', part_done=True)
+    if not work.groups:
+        yield event(work.total, f'"{record.name}" is refined.', part_done=True)
         return
-    yield event(found, "Opening generator, codec and teacher.")
-    work = _Refiner(ws, recipe, bundle, record)
-    yield event(found, work.cost(sorted(missing)).text, lasting=True)
+    yield event(work.found, "Opening generator, codec and teacher.")
+    refiner = _Refiner(ws, recipe, bundle, record)
+    if share is None:
+        missing = sorted(c for group in work.groups for c in group.missing)
+        yield event(work.found, refiner.cost(missing).text, lasting=True)
     clock.start()
-    done = found
-    for group in plan_groups(sizes, recipe.refine.batch_size):
-        wanted = [classes[i] for i in group]
-        if not missing.intersection(wanted):
-            continue
-        new = sum(len(record.picks[c]) for c in wanted if c in missing)
-        for share, loss, step, previews in work.refine(wanted):
-            words = f"Step {step} of {recipe.refine.n_steps}, {new} latents, mean loss {loss:.4g}."
-            words = " ".join(filter(None, (words, work.nets.said())))
-            now = units_done(done, new, share)
+    done = work.found
+    for group in work.groups:
+        wanted = list(group.units)
+        for computed, loss, step, previews in refiner.refine(wanted):
+            words = f"Step {step} of {recipe.refine.n_steps}, {group.new} latents, mean loss {loss:.4g}."
+            words = " ".join(filter(None, (words, refiner.nets.said())))
+            now = units_done(done, group.new, computed)
             yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
         written = 0
-        for class_id, columns in work.columns(wanted):
-            if class_id not in missing:
+        for class_id, columns in refiner.columns(wanted):
+            if class_id not in group.missing:
                 continue
-            work.write(class_id, columns)
+            refiner.write(class_id, columns)
             written += len(columns.candidate_ids)
-            now = units_done(done, new, 1, written)
+            now = units_done(done, group.new, 1, written)
             # The counter holds most of a group back until it is written, so the words give no other number.
             words = f'Refined the images of "{bundle.class_names[class_id]}".'
-            words += f" All {total} are done." if now == total else ""
+            words += f" All {work.total} are done." if now == work.total else ""
             yield event(
                 now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
-        done += new
+        done += group.new
 
 
 class _Refiner:

@@ -12,8 +12,16 @@ from psr_studio.devices import pick_device
 from psr_studio.errors import ModelError, WorkspaceError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
-from psr_studio.stages.batches import Stopwatch, spans
-from psr_studio.workspace import PartView, Pool, ScorePart, StageStatus, Workspace, stable_hash
+from psr_studio.stages.batches import Stopwatch, Work, plan_work, spans
+from psr_studio.workspace import (
+    PartView,
+    Pool,
+    ScorePart,
+    StageStatus,
+    Workspace,
+    candidate_id,
+    stable_hash,
+)
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
@@ -77,10 +85,36 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
+    """The parts of the pool that have no scores of this teacher; WorkspaceError when there is no pool.
+
+    Units are parts of the pool by `_number`. A part is scored alone; groups only make handing out worth it.
+    """
+    pool = ws.pool()
+    if not len(pool):
+        raise _no_pool(ws)
+    parts = {_number(part): part for part in pool.parts()}
+    known = bundle.teacher_id
+    missing = {
+        number
+        for number, p in parts.items()
+        if not ws.has_scores_part(known, p.class_id, p.part, part_hash(bundle, p))
+    }
+    return plan_work(
+        {number: len(part.candidate_ids) for number, part in parts.items()},
+        missing,
+        recipe.score.batch_size,
+        lambda group: f'the scores from "{bundle.class_names[parts[group[0]].class_id]}" on',
+    )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = None) -> Iterator[Progress]:
     """Score the parts of the pool that have no scores of this teacher.
 
     Parts of the pool that are damaged do not keep the others from being scored; they are named at the end.
+
+    Args:
+        share: what to do, when that was found out already: the share of one process among several.
 
     Raises:
         WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
@@ -89,27 +123,22 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     from psr_studio.models.memory import MicroBatches
 
     clock = Stopwatch(started=False)
+    work = left(ws, recipe, bundle) if share is None else share
     pool = ws.pool()
-    if not len(pool):
-        raise _no_pool(ws)
-    parts = pool.parts()
-    known = bundle.teacher_id
-    missing = [p for p in parts if not ws.has_scores_part(known, p.class_id, p.part, part_hash(bundle, p))]
-    total = len(pool)
-    found = total - sum(len(p.candidate_ids) for p in missing)
+    parts = {_number(part): part for part in pool.parts()}
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
 
-    if not missing and not pool.broken:
-        yield event(total, "Every candidate is scored.", part_done=True)
+    if not work.groups and not pool.broken:
+        yield event(work.total, "Every candidate is scored.", part_done=True)
         return
-    yield event(found, "Opening the teacher.")
+    yield event(work.found, "Opening the teacher.")
     teacher = bundle.teacher(pick_device(recipe.device))
     memory = MicroBatches("scoring", items="pictures")
     clock.start()
-    done = found
-    for part in missing:
+    done = work.found
+    for part in (parts[unit] for group in work.groups for unit in group.missing):
         name = bundle.class_names[part.class_id]
         images = pool.images_at(pool.positions(part.candidate_ids), strict=False)
         if any(broken.path == part.path for broken in pool.broken):
@@ -140,6 +169,11 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             f"{pool.broken[0].reason}",
             "Delete that file, then generate and score again: only this part is made anew.",
         )
+
+
+def _number(part: PartView) -> int:
+    """A number for a part of the pool, unique in it."""
+    return candidate_id(part.class_id, part.part)
 
 
 def _predict(

@@ -39,6 +39,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--auth", metavar="USER:PASSWORD", help="ask for this login")
     add("--no-browser", action="store_true", help="do not open a browser window")
     add("--device", help="where the networks run: auto, cpu, cuda or mps; as in the recipe when left out")
+    add_worker_flags(parser)
+
+
+def add_worker_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of steps that several processes can share."""
+    parser.add_argument(
+        "--workers", type=int, metavar="N",
+        help="generate, score and refine by N processes, one per GPU; by this one when left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="or by the Ray cluster there; auto: the one on this machine, local: start one",
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,6 +81,7 @@ def launch(arguments: argparse.Namespace) -> None:
 
     overrides = {"device": arguments.device} if arguments.device else {}
     taken = {"demo": True, "replace_recipe": arguments.replace_recipe}
+    taken |= {"workers": arguments.workers, "ray": arguments.ray}
     with sock, Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio:
         device = studio.device_words
         logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
