@@ -121,6 +121,17 @@ def test_a_script_selects_pins_and_runs_steps_over_the_network(tmp_path, preset)
     assert (tmp_path / "ws" / "exports" / "set.zip").is_file()
 
 
+def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
+    """In the page as it is sent, packed or not; other answers pass as they are."""
+    with TestClient(build_app(screen)) as client:
+        for packed in ("br, gzip", "identity"):
+            page = client.get("/", headers={"Accept-Encoding": packed})
+            assert page.status_code == 200 and int(page.headers["content-length"]) == len(page.content)
+            head = page.text.partition("</head>")[0]
+            assert "PSR Studio is opening" in head and "prefers-color-scheme: dark" in head
+        assert "is opening" not in client.get("/config").text
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_our_routes_ask_for_the_token(screen, route):
     with TestClient(build_app(screen)) as client:

@@ -26,6 +26,7 @@ from psr_studio.ui.file_routes import file_router
 from psr_studio.ui.lab_routes import lab_router
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.splash import Splash
 from psr_studio.ui.theme import static_text, studio_theme
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
         enable_monitoring=False,
         show_error=True,
     )
+    app.add_middleware(Splash)
     app.state.page = app.routes[-1].app  # type: ignore[attr-defined]
     return app
 
