@@ -5,8 +5,10 @@ from __future__ import annotations
 from html import unescape
 
 import gradio as gr
+import pytest
 from tiny import finish, tiny_recipe
 
+from psr_studio.errors import SelectionError
 from psr_studio.studio import Studio
 from psr_studio.ui.curate_tab import CuratePool, CurateTab, saved_status
 from psr_studio.ui.evaluate_tab import EvaluateTab
@@ -73,17 +75,65 @@ def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
     screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
     found = saved_status(screen)
-    assert found.state == "stale" and found.reason == '"current" holds another selection than the screen.'
+    assert found.state == "stale" and found.reason == '"current" differs from the screen.'
     screen.studio.save_selection("mine")
     screen.forget_status()
     assert saved_status(screen).state == "fresh"
+
+
+def proposed(pane) -> str:
+    """The words of a dropdown on the choice that it proposes."""
+    (dropdown,) = pane.values()
+    return next(words for words, value in dropdown.choices if value == dropdown.value)
+
+
+def test_every_tab_proposes_the_same_selection_and_says_what_it_is(screen):
+    with gr.Blocks():
+        tabs = [tab(screen) for tab in (RefineTab, EvaluateTab, ExportTab)]
+        for tab in tabs:
+            tab.build()
+    assert {proposed(tab.picker) for tab in tabs} == {"current: 6 images, not refined"}
+    screen.curation.select({"ipc": 1})
+    assert 'shows another selection than "current"' in tabs[0].picker.values()[0].info
+    screen.selections.save("small")
+    assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, not refined"}
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, refined"}
+
+
+def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_not(screen):
+    with gr.Blocks():
+        evaluate, export = EvaluateTab(screen), ExportTab(screen)
+        for tab in (evaluate, export):
+            tab.build()
+
+    def defaults() -> tuple[list[str], bool]:
+        return (
+            dict(zip(evaluate.settings.controls, evaluate.settings.values(), strict=True))["evaluate.arms"],
+            dict(zip(export.settings.controls, export.settings.values(), strict=True))["export.refined"],
+        )
+
+    assert defaults() == (["selected"], False)
+    given = {
+        **dict(zip(export.settings.controls, export.settings.values(), strict=True)),
+        "export.refined": True,
+    }
+    assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values()))
+    with pytest.raises(SelectionError) as caught:
+        export._run("current", *given.values())
+    assert caught.value.fix == 'Untick "Refined pictures", or press "Refine" on its tab first.'
+    assert screen.worker.newest() is None, "no job begins, so it is said once"
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert defaults() == (["refined", "selected"], True)
 
 
 def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
     screen.curation.select({"ipc": 4, "gamma": 9.0})
     screen.studio.save_selection("wide")
     screen.curation.select({"ipc": 1})
-    picker = SelectionPicker(screen, live=True)
+    picker = SelectionPicker(screen)
     screen.studio.set(picker.use(LIVE))
     assert screen.studio.recipe.select.ipc == 1 and screen.studio.recipe.select.name == "current"
     screen.studio.set(picker.use("wide"))

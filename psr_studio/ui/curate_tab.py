@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,8 +12,9 @@ from psr_studio.errors import StudioError
 from psr_studio.ui.curate_island import curate_island
 from psr_studio.ui.difficulty_panel import DifficultyPanel
 from psr_studio.ui.markup import note, status_line
-from psr_studio.ui.picker import CURRENT
+from psr_studio.ui.picker import CURRENT, LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.selections import NAME_RULE, check_name
 from psr_studio.ui.words import PRESSED, QUIET, plural, said
 from psr_studio.workspace import StageStatus
 
@@ -33,27 +35,36 @@ class CurateTab:
             self.name = gr.Textbox(
                 CURRENT,
                 placeholder="name",
+                label="Name of the selection",
                 show_label=False,
                 container=False,
                 max_lines=1,
                 min_width=130,
                 scale=0,
+                elem_id="psr-save-name",
             )
-            self.save = gr.Button("Save selection as", size="sm", min_width=140, scale=0, elem_id="psr-save")
-            self.to_refine = gr.Button("Refine selection", size="sm", min_width=130, scale=0)
+            self.save = gr.Button("Save selection as", size="sm", min_width=60, scale=0, elem_id="psr-save")
+            self.to_refine = gr.Button(
+                "Refine selection", size="sm", min_width=60, scale=0, elem_id="psr-to-refine"
+            )
             self.to_export = gr.Button(
-                "Export selection", size="sm", min_width=130, scale=0, elem_id="psr-to-export"
+                "Export selection", size="sm", min_width=60, scale=0, elem_id="psr-to-export"
             )
         self.island = curate_island(self.screen.token)
         self.difficulty.build()
 
-    def connect(self, tabs: gr.Tabs) -> None:
-        """Events."""
-        self.save.click(said(self._save), self.name, self.status, **PRESSED)
-        self.to_refine.click(lambda: gr.Tabs(selected="refine"), None, tabs, **QUIET)
-        self.to_export.click(said(self._save), self.name, self.status, **PRESSED).success(
-            lambda: gr.Tabs(selected="export"), None, tabs, **QUIET
-        )
+    def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
+        """Events; `pickers` propose on the other tabs what is saved here."""
+        chosen = [tabs, *(picker.dropdown for picker in pickers)]
+
+        def propose(tab: str | None) -> list[Any]:
+            return [gr.Tabs(selected=tab) if tab else gr.skip(), *(picker.update() for picker in pickers)]
+
+        for button, tab in ((self.save, None), (self.to_refine, "refine"), (self.to_export, "export")):
+            saved = button.click(said(self._save), self.name, self.status, **PRESSED)
+            saved.success(partial(propose, tab), None, chosen, **QUIET)
+            saved.success(None, js=LOOK_AGAIN, **QUIET)
+        self.name.input(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
         self.difficulty.connect(self.island)
 
@@ -73,7 +84,15 @@ class CurateTab:
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
         saved = self.screen.selections.save(name)
-        gr.Info(f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".', duration=4)
+        gr.Info(f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".', duration=2.5)
+        return self._status()
+
+    def _named(self, name: str) -> str:
+        """While a name is typed that cannot be used, what it may hold is said; later it would be an alarm."""
+        try:
+            check_name((name or "").strip() or CURRENT)
+        except StudioError:
+            return status_line(StageStatus("stale", NAME_RULE), words={"stale": "Name"})
         return self._status()
 
     def _status(self) -> str:
@@ -116,7 +135,7 @@ def saved_status(screen: Screen) -> StageStatus:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
     if set(record.candidate_ids) != set(live):
-        return StageStatus("stale", f'"{record.name}" holds another selection than the screen.')
+        return StageStatus("stale", f'"{record.name}" differs from the screen.')
     if found.state == "stale":
         return found
     return StageStatus("fresh", f'"{record.name}", {plural(len(live), "image")}.')

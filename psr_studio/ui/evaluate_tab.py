@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -13,10 +13,10 @@ from psr_studio.stages import evaluate
 from psr_studio.ui.controls import Settings
 from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import note, status_line, table
-from psr_studio.ui.picker import SelectionPicker
+from psr_studio.ui.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, said
+from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
 from psr_studio.workspace import stable_hash
 
 STUDENTS = [
@@ -25,6 +25,7 @@ STUDENTS = [
     "resnetap-10",
     "resnet-18",
 ]  # any name of the recipe's help can be typed
+FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
 HEAD = "Trained on|Labels|Protocol|Student|IPC|Images|n|Last %|Best %|Seconds|Set".split("|")
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
@@ -39,9 +40,11 @@ class EvaluateTab:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.jobs = JobPanel(screen, ("evaluate",))
-        self.picker = SelectionPicker(screen, live=False)
+        self.picker = SelectionPicker(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
-        self.settings = Settings(screen.studio, {"evaluate.student": STUDENTS, "evaluate.compare": saved})
+        self.settings = _EvaluateSettings(
+            self.picker, {"evaluate.student": STUDENTS, "evaluate.compare": saved}
+        )
 
     def build(self) -> None:
         """Draw it here."""
@@ -71,12 +74,12 @@ class EvaluateTab:
         """Events."""
         self.run.click(
             said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
-        )
+        ).then(None, js=LOOK_AGAIN, **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.picker.dropdown, self.table, self.plot, self.history]
+        return [self.status, self.table, self.plot, self.history]
 
     def version(self) -> Hashable:
         """Changes with every trained student and with every new point of a live curve."""
@@ -84,13 +87,14 @@ class EvaluateTab:
         live = sum(map(len, live_curves(job.curves).values())) if job and job.active else 0
         return (
             self.screen.status()["evaluate"],
-            self.picker.version(),
+            [record.name for record in self.screen.studio.workspace.ledger.selections()],
+            self.screen.studio.recipe.select.name,
             live,
             self.screen.studio.recipe.evaluate,
         )
 
     def values(self) -> list[Any]:
-        """The state, the selections, the results and the curves."""
+        """The state, the results and the curves."""
         studio = self.screen.studio
         state = status_line(self.screen.status()["evaluate"])
         try:
@@ -103,7 +107,6 @@ class EvaluateTab:
         history = evaluate.history(studio.workspace)
         return [
             state,
-            self.picker.update(),
             self._results(rows) + note(ABOUT) if rows else note(EMPTY),
             figure,
             self._results(history) if history else note("None yet."),
@@ -112,6 +115,8 @@ class EvaluateTab:
     def _run(self, name: str | None, *given: Any) -> list[Any]:
         values = self.settings.read(given)
         self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        if REFINED in values[FORMS]:
+            self.picker.require_refined(name, f'Take "refined" out of "{LABELS[FORMS]}"')
         self.screen.submit("evaluate", {**self.picker.use(name), **values})
         return self.jobs.values()
 
@@ -144,6 +149,23 @@ class EvaluateTab:
             for arm, points in live_curves(job.curves).items()
             if (arm, tuple(points)) not in finished
         ]
+
+
+class _EvaluateSettings(Settings):
+    """Proposes the refined form exactly where there is one; other forms are as the recipe has them."""
+
+    def __init__(self, picker: SelectionPicker, choices: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__(picker.screen.studio, choices)
+        self._picker = picker
+
+    def _value(self, key: str) -> Any:
+        value = super()._value(key)
+        if key != FORMS or not {REFINED, SELECTED} & set(value):
+            return value
+        if self._picker.is_refined(self._picker.proposed()):
+            return value if REFINED in value else [REFINED, *value]
+        plain = [form for form in value if form != REFINED]
+        return plain if SELECTED in plain else [SELECTED, *plain]
 
 
 def _cells(row: evaluate.Row, set_hash: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,11 +14,12 @@ from psr_studio.stages.export import Summary
 from psr_studio.ui.controls import Settings
 from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import card, download, error, note, status_line, tree
-from psr_studio.ui.picker import SelectionPicker
+from psr_studio.ui.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, plural, said
+from psr_studio.ui.words import LABELS, PRESSED, QUIET, plural, said
 
 SHOWN_FILES = 3  # of each folder
+REFINED = "export.refined"
 
 
 class ExportTab:
@@ -27,8 +28,8 @@ class ExportTab:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.jobs = JobPanel(screen, ("export",))
-        self.picker = SelectionPicker(screen, live=False)
-        self.settings = Settings(screen.studio)
+        self.picker = SelectionPicker(screen)
+        self.settings = _ExportSettings(self.picker)
 
     def build(self) -> None:
         """Draw it here."""
@@ -50,39 +51,50 @@ class ExportTab:
     def connect(self) -> None:
         """Events."""
         inputs = [self.picker.dropdown, *self.settings.outputs]
-        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED)
+        refined = self.settings.controls[REFINED]
+        self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
+        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED).then(
+            None, js=LOOK_AGAIN, **QUIET
+        )
         self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.picker.dropdown, self.written]
+        return [self.status, self.written]
 
     def version(self) -> Hashable:
-        """Changes whenever the selections or the export do."""
+        """Changes whenever the export does, or the selection it should hold."""
         folder = self._folder()
         stamp = folder.stat().st_mtime_ns if folder.is_dir() else 0
-        return self.screen.status()["export"], self.picker.version(), stamp
+        return self.screen.status()["export"], self._folder(), stamp
 
     def values(self) -> list[Any]:
-        """The state, the selections, and the folder with its download."""
-        return [status_line(self.screen.status()["export"]), self.picker.update(), self._written()]
+        """The state, and the folder with its download."""
+        return [status_line(self.screen.status()["export"]), self._written()]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
-        values = self.settings.read(given)
-        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        values = self._checked(name, given)
         self.screen.submit("export", {**self.picker.use(name), **values})
         return self.jobs.values()
 
     def _dry_run(self, name: str | None, *given: Any) -> str:
         studio = self.screen.studio
         try:
+            values = self._checked(name, given)
             studio.set(self.picker.use(name))
-            values = self.settings.read(given)
             found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
         except StudioError as err:
             return error(err.problem, err.fix)
         return card(_sentences(found, studio.workspace.root), tree(found.folder.name, _planned(found)))
+
+    def _checked(self, name: str | None, given: Sequence[Any]) -> dict[str, Any]:
+        """What the controls say; refused values, and refined pictures that are not there, change nothing."""
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(values)
+        if values[REFINED] and name:
+            self.picker.require_refined(name, f'Untick "{LABELS[REFINED]}"')
+        return values
 
     def _folder(self) -> Path:
         return self.screen.studio.workspace.export_path(self.screen.studio.recipe.export.name)
@@ -103,6 +115,17 @@ class ExportTab:
             note(f"{plural(len(files), 'file')}, {size}, in {folder}") + tree(folder.name, _shortened(files)),
             link,
         )
+
+
+class _ExportSettings(Settings):
+    """Proposes refined pictures exactly where there are some."""
+
+    def __init__(self, picker: SelectionPicker) -> None:
+        super().__init__(picker.screen.studio)
+        self._picker = picker
+
+    def _value(self, key: str) -> Any:
+        return self._picker.is_refined(self._picker.proposed()) if key == REFINED else super()._value(key)
 
 
 def _sentences(found: Summary, root: Path) -> str:

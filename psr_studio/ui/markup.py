@@ -39,7 +39,8 @@ def status_line(status: StageStatus, title: str = "", words: Mapping[str, str] |
     state = (words or {}).get(status.state, status.state)
     name = f"{title}: {state}" if title else state
     return (
-        f'<div class="psr-status" data-state="{status.state}"><b>{escape(name)}</b>'
+        f'<div class="psr-status" data-state="{status.state}" title="{escape(on_screen(status.reason))}">'
+        f"<b>{escape(name)}</b>"
         f'<span class="psr-note">{escape(on_screen(status.reason))}</span></div>'
     )
 

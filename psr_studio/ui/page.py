@@ -58,7 +58,8 @@ def build_page(screen: Screen) -> gr.Blocks:
                         tune.build()
         for tab in (pool, refine, evaluate, export):
             tab.connect()
-        curate.connect(tabs)
+        pickers = [tab.picker for tab in (refine, evaluate, export)]
+        curate.connect(tabs, pickers)
         tune.connect(curate.island)
         panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
         panes += [tune, tune.settings, *(tab.jobs for tab in (pool, tune, refine, evaluate, export))]
@@ -70,6 +71,7 @@ def build_page(screen: Screen) -> gr.Blocks:
             evaluate.settings,
             export.settings,
         ]
+        panes += pickers
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()
     return page

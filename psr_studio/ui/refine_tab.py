@@ -13,7 +13,7 @@ from psr_studio.errors import StudioError
 from psr_studio.ui.controls import Settings
 from psr_studio.ui.jobs_panel import JobPanel
 from psr_studio.ui.markup import error, note, pair, pairs, status_line
-from psr_studio.ui.picker import SelectionPicker
+from psr_studio.ui.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots import loss_figure
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
@@ -33,7 +33,7 @@ class RefineTab:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.jobs = JobPanel(screen, ("refine",))
-        self.picker = SelectionPicker(screen, live=True)
+        self.picker = SelectionPicker(screen)
         self.settings = Settings(screen.studio)
         self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]
 
@@ -59,22 +59,23 @@ class RefineTab:
         """Events."""
         self.run.click(
             said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
-        )
+        ).then(None, js=LOOK_AGAIN, **QUIET)
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.picker.dropdown, self.pairs, self.plot]
+        return [self.status, self.pairs, self.plot]
 
     def version(self) -> Hashable:
-        """Changes whenever the selections or the refined pictures do."""
-        return self.screen.status()["refine"], self.picker.version(), self.screen.refined_state()
+        """Changes whenever the selection worked on or its refined pictures do."""
+        name = self.screen.studio.recipe.select.name
+        return self.screen.status()["refine"], name, self.screen.refined_state()
 
     def values(self, class_id: int = 0) -> list[Any]:
-        """The state, the selections, and the pairs of one class."""
+        """The state, and the pairs of one class."""
         state = status_line(self.screen.status()["refine"])
-        return [state, self.picker.update(), *self._class(class_id)]
+        return [state, *self._class(class_id)]
 
     def _run(self, name: str | None, *given: Any) -> list[Any]:
         values = self.settings.read(given)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.errors import SelectionError
 from psr_studio.ledger import Ledger
+from psr_studio.recipe import check_value
 from psr_studio.records import SelectionRecord
 from psr_studio.ui.pack import pack
 
 if TYPE_CHECKING:
     from psr_studio.ui.curation import Curation
 
+NAME_RULE = 'Letters, digits, spaces and . @ + - _, begun with a letter or digit; 80 at most, and not "live".'
 LIVE = "live"  # in `compare`, the selection on screen; a saved one cannot have this name
 
 
@@ -99,6 +101,7 @@ def row(record: SelectionRecord, on_screen: Sequence[int] | None) -> dict[str, A
 
 
 def check_name(name: str) -> None:
-    """Raise SelectionError for the name that stands for the screen; others are checked as recipe values."""
+    """Raise StudioError unless a selection can have this name; LIVE stands for the screen."""
     if name == LIVE:
         raise SelectionError(f'"{LIVE}" stands for the selection on screen.', "Save it under another name.")
+    check_value("select.name", name)

@@ -4,7 +4,7 @@ import { makeSelection } from './selection.js';
 
 /** @param {object} workbench see curate.js */
 export function exposeHandle(workbench) {
-  const { store, actions, scatter, compare } = workbench;
+  const { store, actions, scatter, compare, library } = workbench;
   window.psrCurate = {
     get state() {
       return store.data;
@@ -29,6 +29,7 @@ export function exposeHandle(workbench) {
     set: (patch) => store.set(patch),
     drawn: () => scatter.drawn(),
     sync: () => workbench.sync(),
+    refreshSaved: () => store.data.phase === 'ready' && library.refresh(),
     compare: (sides) => compare.open(sides),
     screenOf: (position) => scatter.camera.toScreen(...scatter.data.at(position)),
     renderer: scatter.renderer.kind,
