@@ -9,6 +9,7 @@ import pytest
 from serving import answer, client_of, refusal, select, told
 
 from psr_studio.cli import main as command_line
+from psr_studio.errors import JobError
 
 LAB = "/psr/curate"
 
@@ -276,6 +277,25 @@ def test_more_candidates_for_a_class_are_generated_and_scored(client, screen):
     problem, fix = refusal(post(client, "generate_more", classes=[1], pool_size=9))
     assert problem == "9 candidates per class are asked for, but these classes have 9 or more."
     assert fix == "Ask for more than 9."
+
+
+def test_a_refused_generate_more_leaves_the_recipe_as_it_was(client, screen):
+    """The step runs already, held up here by a lock of ours."""
+    before = screen.studio.recipe
+    for busy in ("pool", "score"):
+        with screen.worker._lock:  # no job begins while it is held
+            held = screen.worker.submit(busy)
+            problem, _ = refusal_of(screen, classes=[1], pool_size=9)
+            assert problem == f'The step "{busy}" is already running.'
+            assert screen.studio.recipe == before == screen.studio.workspace.recipe
+            screen.worker.stop_now(held)
+        assert [job.stage for job in screen.worker.active()] == []
+
+
+def refusal_of(screen, **asked):
+    with pytest.raises(JobError) as caught:
+        screen.lab.generate_more(**asked)
+    return caught.value.problem, caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,21 @@ def test_settings_read_back_what_they_show():
     assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
 
 
+def test_an_emptied_field_is_named_as_on_screen():
+    import gradio as gr
+
+    with gr.Blocks():
+        settings = Settings(SimpleNamespace(recipe=Recipe()))
+        settings.add("pool.steps", "pool.sampler", "export.name", "pool.guidance")
+    with pytest.raises(RecipeError) as caught:
+        settings.read([None, "ddpm", "set", None])
+    assert caught.value.problem == '"Steps" is empty.'
+    assert caught.value.fix == 'Enter a number from 1 to 1000 in "Steps".'
+    with pytest.raises(RecipeError, match='Enter a name in "Folder name"'):
+        settings.read([5, "ddpm", "", None])
+    assert settings.read([5, "ddpm", "set", None])["pool.guidance"] is None, "this one may be left out"
+
+
 def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
     import gradio as gr
 

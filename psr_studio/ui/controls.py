@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import gradio as gr
 
+from psr_studio.errors import RecipeError
+from psr_studio.fields import range_text
 from psr_studio.recipe import SECTIONS, Recipe, split_key
 from psr_studio.ui.words import LABELS
 
@@ -66,6 +68,9 @@ class Settings:
         """What an event was given, by dotted key, as the recipe takes it.
 
         A value that was only shown, being the bundle's own, stays left out.
+
+        Raises:
+            RecipeError: a field that was emptied and must hold something.
         """
         values = {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
         return {key: None if self._is_bundles_own(key, value) else value for key, value in values.items()}
@@ -110,8 +115,20 @@ def _shown(key: str, value: Any) -> Any:
 
 
 def _read(key: str, value: Any) -> Any:
-    """An empty list is "all" where the setting may be left out."""
+    """An empty list is "all" where the setting may be left out; nothing at all is only taken there."""
     kind = str(_field(key).type)
     if kind.startswith("tuple") and not value:
         return None if kind.endswith("None") else ()
+    if value in (None, "") and not kind.endswith("None"):
+        raise _emptied(key, kind)
     return value
+
+
+def _emptied(key: str, kind: str) -> RecipeError:
+    facts = _field(key).metadata
+    wanted = "a name" if kind == "str" else "a number"
+    if facts["choices"]:
+        wanted = f"one of {range_text(facts)}"
+    elif text := range_text(facts):
+        wanted += f" from {text}"
+    return RecipeError(f'"{LABELS[key]}" is empty.', f'Enter {wanted} in "{LABELS[key]}".', key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.errors import RecipeError, SelectionError
+from psr_studio.errors import JobError, RecipeError, SelectionError
 
 if TYPE_CHECKING:
     from psr_studio.ui.screen import Screen
@@ -44,6 +44,7 @@ class Lab:
         Raises:
             SelectionError: no class, or one that is not there.
             RecipeError: a size that no class would grow to.
+            JobError: one of the steps already runs; the recipe stays as it was.
         """
         self._check_classes(classes)
         counts = self.studio.live.counts
@@ -57,8 +58,14 @@ class Lab:
         sizes = list(self.studio.recipe.pool.sizes or [0] * len(counts))
         for class_id in grown:
             sizes[class_id] = pool_size
+        before = self.studio.recipe.pool.sizes
         job = self.screen.submit("pool", {"pool.sizes": sizes}, only=grown)
-        self.screen.submit("score", {}, after=job)
+        try:
+            self.screen.submit("score", {}, after=job)
+        except JobError:  # candidates without scores are of no use here
+            self.screen.worker.stop_now(job)
+            self.studio.set({"pool.sizes": before})
+            raise
         return {"job": job}
 
     def _check_classes(self, classes: Sequence[int]) -> None:

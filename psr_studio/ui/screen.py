@@ -74,15 +74,19 @@ class Screen:
             params: what the step takes beside settings.
 
         Raises:
-            RecipeError: a setting is refused; nothing has changed then.
-            JobError: there is no such step, or it already runs.
+            RecipeError, JobError: a setting is refused; no such step, or it already runs. Nothing has changed then.
         """
         if stage not in self.studio.runs:
             fix = f"{did_you_mean(stage, self.studio.runs)}Name one of them."
             raise JobError(f'There is no step "{stage}". Steps: {", ".join(self.studio.runs)}.', fix)
+        before = self.studio.recipe
         self.studio.set(values)
         self.forget_status()
-        return self.worker.submit(stage, after=after, **values, **params)
+        try:
+            return self.worker.submit(stage, after=after, **values, **params)
+        except JobError:
+            self.studio.set({key: before.value(key) for key in values})
+            raise
 
     def _job_ended(self, job: JobState) -> None:
         self.speeds.note(job, self.studio.recipe, self.studio.bundle)
