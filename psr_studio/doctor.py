@@ -115,10 +115,18 @@ def _presets() -> list[Finding]:
 
 
 def _preset(name: str) -> Finding:
+    """A preset with its bundle, and whether the networks it needs are here; without them it is "absent"."""
+    label = f'Preset "{name}"'
     try:
-        return Finding(f'Preset "{name}"', f"bundle {load_recipe(name).bundle}")
+        bundle = load_bundle(load_recipe(name).bundle)
+        lacking = [source.part for source in bundle.missing_parts() if source.part != "images"]
     except StudioError as err:
-        return Finding(f'Preset "{name}"', err.problem, err.fix)
+        return Finding(label, err.problem, err.fix)
+    if not lacking:
+        return Finding(label, f"bundle {bundle.name}")
+    found = f"bundle {bundle.name}, weights missing: {', '.join(lacking)}"
+    fix = f"To fetch them: `psr-studio weights {bundle.name} --download`."
+    return Finding(label, found, fix, needed=False)
 
 
 def _bundles() -> list[Finding]:

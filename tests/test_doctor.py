@@ -6,7 +6,7 @@ import shutil
 
 from psr_studio import __version__
 from psr_studio.cli import main
-from psr_studio.doctor import NEEDED, SCREEN, Finding, _bundle, _package, examine, report
+from psr_studio.doctor import NEEDED, SCREEN, Finding, _bundle, _package, _preset, examine, report
 
 
 def test_versions_device_presets_and_disk_are_told(tmp_path):
@@ -19,6 +19,15 @@ def test_versions_device_presets_and_disk_are_told(tmp_path):
     assert found['Preset "fashion-mnist"'].found == "bundle fashion-mnist"
     assert found["Free disk"].found.endswith(f"GiB at {tmp_path}")
     assert not (tmp_path / "not").exists(), "it reads, it never writes"
+
+
+def test_a_preset_whose_weights_are_elsewhere_says_so_and_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    found = _preset("imagewoof-dit")
+    assert found.found == "bundle imagewoof-dit, weights missing: generator, codec, teacher"
+    assert found.fix == "To fetch them: `psr-studio weights imagewoof-dit --download`."
+    assert not found.needed_is_missing, "nothing here depends on it"
+    assert not _preset("fashion-mnist").fix and not _preset("tiny-dit").fix
 
 
 def test_a_whole_bundle(tiny_bundle):
