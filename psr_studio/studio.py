@@ -133,12 +133,12 @@ class Studio(Curating):
         return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
 
     def estimate(self, stage: str) -> Cost:
-        """What "pool", "refine" or "evaluate" would cost with this recipe; opens the networks, measures for seconds.
+        """What a step would cost with this recipe, all but "select" and "export"; opens the networks, measures.
 
         Raises:
             ValueError: another stage.
         """
-        known = {"pool": pool.cost, "refine": refine.cost, "evaluate": evaluate.cost}
+        known = {"pool": pool.cost, "score": score.cost, "refine": refine.cost, "evaluate": evaluate.cost}
         if stage not in known:
             raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
         return known[stage](self.workspace, self.recipe, self.bundle)

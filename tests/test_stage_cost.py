@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -72,6 +73,16 @@ def test_refinement_costs_what_it_was_said_to(studio):
     assert refine.cost(studio.workspace, studio.recipe, studio.bundle).images == 6
 
 
+def test_scoring_costs_what_it_was_said_to(studio):
+    shutil.rmtree(studio.workspace.root / "scores")
+    said = studio.estimate("score")
+    events = finish(studio.score())
+    written = sum(path.stat().st_size for path in (studio.workspace.root / "scores").rglob("*.parquet"))
+    assert said.images == events[-1].done == len(studio.pool)
+    assert said.disk_bytes == pytest.approx(written, rel=0.25)
+    assert any(event.lasting and event.message.startswith("Cost: ") for event in events)
+
+
 def test_an_evaluation_costs_what_it_was_said_to(studio):
     studio.set({"evaluate.epochs": 20, "evaluate.arms": ["selected"]})
     said = studio.estimate("evaluate")
@@ -82,7 +93,7 @@ def test_an_evaluation_costs_what_it_was_said_to(studio):
 
 
 def test_a_step_without_a_cost_is_named(studio):
-    with pytest.raises(ValueError, match="pool, refine, evaluate"):
+    with pytest.raises(ValueError, match="pool, score, refine, evaluate"):
         studio.estimate("select")
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from psr_studio.models.adapters import PoolGenerator
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Sampling
+    from psr_studio.models.teacher import Teacher
     from psr_studio.stages.refinement import Networks, Seeds
 
 LONGEST = 2.0  # seconds of one timed call
@@ -32,6 +33,7 @@ DRAWN = 4  # pictures made for their size in bytes
 DRAWN_STEPS = 6
 DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
 FILE_BYTES = 6000  # of a part beside its pictures and latents: schema, checksums, settings
+SCORES_FILE_BYTES = 2700  # the same of scores
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,19 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
         peak_memory(device),
         device.type,
     )
+
+
+def score_cost(teacher: Teacher, pictures: np.ndarray, n_images: int, n_parts: int) -> Cost:
+    """The cost of scoring `n_images` in `n_parts` files, from `pictures` like them: uint8 (n, H, W, ch), a batch."""
+    from psr_studio.models.codec import from_uint8
+
+    device = teacher.mean.device
+    forget_peak(device)
+    given = from_uint8(pictures)
+    seconds = per_row(lambda n: teacher.predict(given[:n], batch_size=n), len(given), device)
+    logits, embeddings = teacher.predict(given[:1])
+    disk = n_images * (logits.nbytes + embeddings.nbytes) + n_parts * SCORES_FILE_BYTES
+    return Cost(n_images, n_images * seconds, disk, peak_memory(device), device.type)
 
 
 def evaluate_cost(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
     from psr_studio.models.memory import MicroBatches
     from psr_studio.models.teacher import Teacher
+    from psr_studio.stages.cost import Cost
 
 STAGE = "score"
 
@@ -136,6 +137,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     yield event(work.found, "Opening the teacher.")
     teacher = bundle.teacher(pick_device(recipe.device))
     memory = MicroBatches("scoring", items="pictures")
+    if share is None and work.groups:
+        yield event(work.found, _cost(pool, recipe, teacher, work).text, lasting=True)
     clock.start()
     done = work.found
     for part in (parts[unit] for group in work.groups for unit in group.missing):
@@ -169,6 +172,19 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             f"{pool.broken[0].reason}",
             "Delete that file, then generate and score again: only this part is made anew.",
         )
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What scoring the parts that have no scores costs on this device; opens the teacher, measures for a second."""
+    return _cost(ws.pool(), recipe, bundle.teacher(pick_device(recipe.device)), left(ws, recipe, bundle))
+
+
+def _cost(pool: Pool, recipe: Recipe, teacher: Teacher, work: Work) -> Cost:
+    from psr_studio.stages.cost import score_cost
+
+    pictures = pool.images_at(np.arange(min(recipe.score.batch_size, len(pool))), strict=False)
+    n_parts = sum(len(group.missing) for group in work.groups)
+    return score_cost(teacher, pictures, work.total - work.found, n_parts)
 
 
 def _number(part: PartView) -> int:
