@@ -104,7 +104,7 @@ def test_a_lasso_marks_candidates_out_on_the_map_and_in_the_grid(lab):
     lasso(lab, wanted)
     marked = selected(lab)
     assert wanted in marked
-    lab.get_by_role("button", name="Selected", exact=True).click()
+    lab.get_by_role("button", name="Lassoed", exact=True).click()
     tiles = lab.locator(".psr-tile")
     assert sorted(int(t.get_attribute("data-position")) for t in tiles.all()) == marked
     assert tiles.first.get_attribute("aria-selected") == "true"
@@ -117,7 +117,7 @@ def test_pin_and_veto_act_on_the_lasso_and_undo_takes_them_back(lab):
     before = picks(lab)
     wanted = outsider(lab)
     lab.evaluate("p => window.psrCurate.select([p])", wanted)
-    lab.get_by_role("button", name="Pin the 1 selected candidates").click()
+    lab.get_by_role("button", name="Pin the 1 lassoed candidates").click()
     lab.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=wanted)
     pinned = picks(lab)
     assert wanted in pinned and len(pinned) == len(before), "a pin counts against the budget"
@@ -126,6 +126,8 @@ def test_pin_and_veto_act_on_the_lasso_and_undo_takes_them_back(lab):
     assert wanted not in picks(lab)
     strip = lab.locator(".psr-result")
     assert "+1 added / −1 dropped" in strip.inner_text()
+    listed = lab.locator(".psr-grid .psr-bar.is-second .psr-num").text_content()
+    assert listed == f"{len(before)} picked, 1 vetoed", "a vetoed picture stands with the picks but is none"
     assert lab.locator(".psr-live").inner_text().startswith("Marked. +1 / −1")
     strip.get_by_role("button", name=re.compile("^Revert: veto candidate")).click()
     lab.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=wanted)
@@ -190,6 +192,12 @@ def test_compare_shows_what_only_one_of_two_took(lab):
     panel = lab.locator("#psr-dock-compare")
     assert f"{len(lists['both'])} of {len(first)} in common" in panel.inner_text()
     assert "Reliability" in panel.inner_text() and "Neither is evaluated" in panel.inner_text()
+    panel.get_by_label("Selection A").select_option("live")
+    panel.get_by_text("A and B are the same").wait_for()
+    panel.get_by_label("Selection A").select_option("first")
+    panel.get_by_role("button", name=re.compile("^only B")).wait_for()
+    titles = "document.querySelector('.psr-compare-titles').innerText"
+    lab.wait_for_function(f"{titles}.split(/\\s+/).join(' ') === 'A first B live'")
     panel.get_by_role("button", name=re.compile("^only B")).click()
     assert lab.locator(".psr-tile").count() == 1
     assert int(lab.locator(".psr-tile").get_attribute("data-position")) == wanted
@@ -273,6 +281,13 @@ def test_a_link_that_names_a_saved_selection_shows_it(lab, url):
 
 
 def test_a_saved_selection_keeps_its_note_and_is_deleted_only_when_asked_for(lab):
+    open_panel(lab, "saved")
+    name = lab.locator("#psr-save-name").get_by_label("Name of the selection")
+    name.fill("a/b")
+    lab.get_by_text("Letters, digits, spaces").wait_for()
+    name.fill("from the bar")
+    lab.click("#psr-save")
+    lab.locator("#psr-dock-saved [data-name='from the bar']").wait_for()
     save(lab, "short-lived", "try <b>bold</b>")
     card = lab.locator("[data-name='short-lived']")
     assert "try <b>bold</b>" in card.inner_text(), "a note is text, never markup"

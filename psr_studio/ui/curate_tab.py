@@ -64,7 +64,7 @@ class CurateTab:
             saved = button.click(said(self._save), self.name, self.status, **PRESSED)
             saved.success(partial(propose, tab), None, chosen, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
-        self.name.input(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
+        self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
         self.difficulty.connect(self.island)
 

@@ -27,7 +27,9 @@ export function createCompare(store, api) {
     } catch (error) {
       if (mine !== asked) return;
       store.set({ notice: { problem: error.problem || String(error), fix: error.fix || '' } });
-      if (!store.data.compare?.inA) leave();
+      const now = store.data.compare;
+      if (!now?.inA) leave();
+      else store.set({ compare: { ...now, a: now.header.a.name, b: now.header.b.name } }); // what is still shown
     }
   }
 
@@ -88,6 +90,9 @@ export function createCompare(store, api) {
 
 const gone = (names, saved) =>
   names.some((name) => name && name !== LIVE && !saved.some((s) => s.name === name));
+
+/** Whether the answer for these two sides is still on its way. */
+export const isPending = ({ a, b, header }) => !header || header.a.name !== a || header.b.name !== b;
 
 const firstFull = (lists) => LISTS.find((key) => lists[key].length) ?? 'both';
 

@@ -1,7 +1,7 @@
 // The map while two selections are compared: the pool as a pale cloud, the picks of both in two colours and three
 // shapes. It lies over the usual map and moves with the same camera.
 
-import { SIDES, sideOf } from './compare.js';
+import { SIDES, isPending, sideOf } from './compare.js';
 import { parseHex, toCss } from './color.js';
 import { h } from './dom.js';
 import { nearest } from './hit.js';
@@ -47,9 +47,10 @@ export class CompareMap {
   }
 
   writeTitles() {
-    const { view, header } = this.store.data.compare;
+    const { view, ...now } = this.store.data.compare;
+    const more = isPending(now) ? ' …' : ''; // the points are still those of before
     const title = (side) =>
-      h('span', {}, h('b', { class: `psr-side is-${side}` }, side.toUpperCase()), ` ${header[side].name}`);
+      h('span', {}, h('b', { class: `psr-side is-${side}` }, side.toUpperCase()), ` ${now[side]}${more}`);
     this.titles.classList.toggle('is-split', view === 'split');
     this.titles.replaceChildren(title('a'), title('b'));
   }

@@ -1,6 +1,6 @@
 // The panel of A|B compare: which two, how they overlap, their signals and accuracies side by side.
 
-import { LIVE, SIDES } from './compare.js';
+import { LIVE, SIDES, isPending } from './compare.js';
 import { button, count, fill, fixed, h, segmented } from './dom.js';
 import { shapeIcon } from './shapes.js';
 
@@ -50,9 +50,10 @@ export function createComparePanel(store, compare) {
       select.value = k ? now.b : now.a;
     });
     view.show(now.view);
-    if (!now.header) return fill(numbers, h('p', { class: 'psr-note' }, 'Comparing …'));
+    if (isPending(now)) return fill(numbers, h('p', { class: 'psr-note' }, 'Comparing …'));
     return fill(
       numbers,
+      now.a === now.b && sameHint(store.data.saved.length),
       sideRows(store, now),
       overlapLine(now),
       meansTable(now.header),
@@ -64,6 +65,13 @@ export function createComparePanel(store, compare) {
   store.on(['compare', 'saved', 'gridMode', 'solo'], refresh);
   const head = { id: 'compare', label: 'Compare', title: 'Compare A and B', iconName: 'compare', key: 'C' };
   return { ...head, node, passing: true };
+}
+
+function sameHint(nSaved) {
+  const how = nSaved
+    ? 'Choose another selection for A or B.'
+    : 'Save a selection in the panel "Saved", then compare it with what is on screen.';
+  return h('p', { class: 'psr-note', role: 'status' }, `A and B are the same. ${how}`);
 }
 
 /** The legend of the map and the switch of the grid at once. */

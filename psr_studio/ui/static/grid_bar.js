@@ -8,7 +8,7 @@ export const TILES = { S: 40, M: 56, L: 84 };
 const USUAL = [
   { value: 'picks', label: 'Picks', title: 'The current selection' },
   { value: 'pool', label: 'All', title: 'All candidates' },
-  { value: 'selection', label: 'Selected', title: 'What you marked out on the map or here' },
+  { value: 'selection', label: 'Lassoed', title: 'What you lassoed, boxed or Ctrl-clicked, on the map or here' },
 ];
 const COMPARED = Object.entries(SIDES).map(([value, { label }]) => ({
   value,
@@ -79,8 +79,16 @@ export function createGridBar(store, onSize) {
     top,
     node: h('div', {}, top, second),
     setCount(n) {
-      listed.textContent = `${count(n)} listed`;
+      const out = vetoedAmongPicks(store.data);
+      listed.textContent = out ? `${count(n - out)} picked, ${count(out)} vetoed` : `${count(n)} listed`;
       fitRow(second);
     },
   };
+}
+
+/** Vetoed candidates stand with the picks, to be taken back there, but are none. */
+function vetoedAmongPicks({ gridMode, vetoed, picks, points, solo }) {
+  if (gridMode !== 'picks' || !points) return 0;
+  const listed = (p) => !(picks?.index[p] >= 0) && (solo === null || points.label[p] === solo);
+  return [...vetoed].filter(listed).length;
 }

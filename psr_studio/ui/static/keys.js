@@ -34,10 +34,10 @@ const ctrl = (name, label, run, shift = false) => ({
 });
 
 const markKeys = ({ actions }) => [
-  key('P', 'Pin the selected, or the focused candidate', () => actions.mark('pin')),
+  key('P', 'Pin the lassoed, or the focused candidate', () => actions.mark('pin')),
   key('X', 'Veto it', () => actions.mark('veto')),
   key('U', 'Clear its mark', () => actions.mark('clear')),
-  key('E', 'Export the selected: save them under a name', () => actions.exportSelection()),
+  key('E', 'Export the lassoed: save them under a name', () => actions.exportSelection()),
 ];
 
 const mapKeys = ({ store, scatter }) => [

@@ -40,7 +40,7 @@ export function createMapStatus(store, rendererKind) {
     fill(
       counts,
       `${count(info.n)} candidates · ${count(picks ? picks.total : 0)} picked`,
-      selection.count > 0 && h('b', {}, ` · ${count(selection.count)} selected`),
+      selection.count > 0 && h('b', {}, ` · ${count(selection.count)} lassoed`),
     );
     clear.hidden = !selection.count;
     solo.hidden = store.data.solo === null;

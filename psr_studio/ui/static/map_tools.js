@@ -36,7 +36,7 @@ export function createMapTools(store, commands) {
       label: 'Zoom to selection',
       iconName: 'zoom',
       className: 'psr-shy',
-      title: 'Zoom to the selection, or to the picks when nothing is selected (Z)',
+      title: 'Zoom to the lassoed, or to the picks when there are none (Z)',
       onClick: commands.zoomToSelection,
     }),
     button({

@@ -86,7 +86,14 @@ function saveForm(store, library) {
   });
   const submit = button({ label: 'Save what is on screen', iconName: 'saved', className: 'psr-primary' });
   submit.type = 'submit';
-  const form = h('form', { class: 'psr-form', 'aria-label': 'Save the selection' }, name, note, submit);
+  const rule = h('p', { class: 'psr-fine psr-warn-text', role: 'status', id: 'psr-name-rule' });
+  name.setAttribute('aria-describedby', rule.id);
+  name.addEventListener('input', () => {
+    const given = name.value.trim();
+    rule.textContent = !given || canBeName(given) ? '' : NAME_RULE;
+    name.setAttribute('aria-invalid', String(Boolean(rule.textContent)));
+  });
+  const form = h('form', { class: 'psr-form', 'aria-label': 'Save the selection' }, name, rule, note, submit);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (!name.value.trim()) return name.focus();
@@ -97,6 +104,11 @@ function saveForm(store, library) {
   });
   return form;
 }
+
+// The server's rule (fields.check_folder_name), said before it has to refuse.
+const NAME_RULE =
+  'A name holds letters, digits, spaces and . @ + - _, begins with a letter or digit and ends without a dot.';
+const canBeName = (text) => /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ .@+-]*[\p{L}\p{N}_@+-])?$/u.test(text) && text !== 'live';
 
 /** "12 Nov, 14:02"; the year where it is another one. */
 export function day(seconds) {

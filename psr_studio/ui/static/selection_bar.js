@@ -9,10 +9,10 @@ export function createSelectionBar(store, actions) {
   const act = (label, iconName, title, onClick) =>
     button({ label, iconName, title, className: `psr-shy psr-mark is-${iconName}`, onClick });
   const buttons = [
-    act('Pin', 'pin', 'Pin the selected: always in, they count against K (P)', () => actions.mark('pin')),
-    act('Veto', 'veto', 'Veto the selected: never in (X)', () => actions.mark('veto')),
-    act('Unmark', 'clear', 'Take pins and vetoes of the selected away (U)', () => actions.mark('clear')),
-    act('Export', 'export', 'Save the selected as a selection of its own, to export it (E)', () =>
+    act('Pin', 'pin', 'Pin the lassoed: always in, they count against K (P)', () => actions.mark('pin')),
+    act('Veto', 'veto', 'Veto the lassoed: never in (X)', () => actions.mark('veto')),
+    act('Unmark', 'clear', 'Take pins and vetoes of the lassoed away (U)', () => actions.mark('clear')),
+    act('Export', 'export', 'Save the lassoed as a selection of its own, to export it (E)', () =>
       actions.exportSelection(),
     ),
   ];
@@ -24,7 +24,7 @@ export function createSelectionBar(store, actions) {
   });
   const node = h(
     'div',
-    { class: 'psr-bar psr-selbar', role: 'group', 'aria-label': 'Selected candidates' },
+    { class: 'psr-bar psr-selbar', role: 'group', 'aria-label': 'Lassoed candidates' },
     number,
     drop,
     h('span', { class: 'psr-grow' }),
@@ -33,14 +33,14 @@ export function createSelectionBar(store, actions) {
 
   function refresh() {
     const n = store.data.selection?.count ?? 0;
-    const words = n ? h('span', { class: 'psr-shy-text' }, ' selected') : 'None selected';
+    const words = n ? h('span', { class: 'psr-shy-text' }, ' lassoed') : 'None lassoed';
     number.replaceChildren(n ? h('b', {}, count(n)) : '', words);
     for (const item of buttons) {
       item.disabled = !n;
       const name = item.querySelector('.psr-btn-text').textContent;
       item.setAttribute(
         'aria-label',
-        n ? `${name} the ${count(n)} selected candidates` : `${name} the selected`,
+        n ? `${name} the ${count(n)} lassoed candidates` : `${name} the lassoed`,
       );
     }
     drop.hidden = !n;
