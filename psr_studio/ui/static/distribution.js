@@ -128,17 +128,18 @@ export function createDistribution(store, api) {
 }
 
 function thresholds(found) {
+  const share = (value) => `${Math.round(100 * value)} %`;
   const part = (label, pair) =>
-    pair && `${label} b ${Math.round(100 * pair[0])} %, t ${Math.round(100 * pair[1])} %`;
-  const parts = [part('pool', found?.pool), part('original', found?.original)].filter(Boolean);
+    pair && `the easiest ${share(pair[0])} and the hardest ${share(pair[1])} of the ${label}`;
+  const parts = [part('pool', found?.pool), part('real images', found?.original)].filter(Boolean);
   if (!parts.length) return null;
   return h(
     'p',
     {
       title:
-        'Shares of the easiest (b) and hardest (t) that smoothing moves to their quantile (DGS eq. 8 and 9)',
+        'They count as difficult as the first one that stays: the thresholds b and t of DGS eq. 8 and 9',
     },
-    `Smoothing moved: ${parts.join('; ')}.`,
+    `Smoothing moved ${parts.join(', and ')}.`,
   );
 }
 

@@ -3,6 +3,7 @@
 import { copyText } from './clipboard.js';
 import { classColors, toCss } from './color.js';
 import { button, fill, fixed, h } from './dom.js';
+import { readsWeights, selectorOf } from './lab_model.js';
 import { termsNow } from './model.js';
 import { createNeighbours } from './neighbours.js';
 
@@ -52,7 +53,7 @@ export class Inspector {
       this.actionsNode,
     );
     store.on(['candidate', 'focus', 'phase'], () => this.refresh());
-    store.on(['weights', 'points', 'picks'], () => this.refreshTerms());
+    store.on(['weights', 'points', 'picks', 'settings'], () => this.refreshTerms());
     store.on(['focus', 'pinned', 'vetoed', 'phase'], () => this.refreshMarks());
     this.refresh();
     this.refreshMarks();
@@ -93,8 +94,8 @@ export class Inspector {
       this.body,
       this.head(focus),
       this.facts(focus, known),
-      section('Score', (this.terms = h('div', { class: 'psr-terms' }))),
       known && h('p', { class: 'psr-why' }, known.why),
+      section('Score', (this.terms = h('div', { class: 'psr-terms' }))),
       known && section('Soft label', this.softLabels(known)),
       known && section('Nearest neighbours', this.neighbours(known)),
     );
@@ -157,6 +158,7 @@ export class Inspector {
     const { focus, picks, points, weights } = data;
     if (focus === null || !this.terms || !points || data.phase !== 'ready') return;
     const at = picks ? picks.index[focus] : -1;
+    if (!readsWeights(data)) return void fill(this.terms, this.unscored(at));
     const terms =
       at >= 0 ? Array.from(picks.terms.slice(3 * at, 3 * at + 3)) : termsNow(points, weights, focus);
     const total = at >= 0 ? picks.scores[at] : terms.reduce((sum, term) => sum + term, 0);
@@ -173,6 +175,14 @@ export class Inspector {
           : 'Not picked: score with the present sliders.',
       ),
     );
+  }
+
+  /** A selector that reads no weights has no score to show. */
+  unscored(at) {
+    const { picks } = this.store.data;
+    const { title } = selectorOf(this.store.data);
+    const taken = at >= 0 ? `Taken as pick ${picks.rank[at] + 1} of its class` : 'Not picked';
+    return h('p', { class: 'psr-fine' }, `${taken}. "${title}" reads no weights, so there is no score.`);
   }
 
   softLabels({ soft_labels: q, class_id: own }) {

@@ -5,11 +5,13 @@ import { h } from './dom.js';
 import { createSlider } from './slider.js';
 
 const SYMBOLS = { alpha: 'α', beta: 'β', gamma: 'γ', lam: 'λ' };
+const TITLES = { lam: 'Keep to the original' };
 // Where a description names no range.
 const OPEN_RANGE = { float: [0, 5], int: [1, 100] };
 
 /** "within_bin" as "Within bin". */
 export const titleOf = (name) => {
+  if (TITLES[name]) return TITLES[name];
   const words = name.replaceAll('_', ' ');
   return words[0].toUpperCase() + words.slice(1);
 };

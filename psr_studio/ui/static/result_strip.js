@@ -39,11 +39,11 @@ export class ResultStrip {
       this.revert,
       this.command,
     );
-    this.ms = h('span', { class: 'psr-muted psr-shy-text' });
     store.on(['diff', 'notice', 'news', 'picks', 'phase'], () => this.refresh());
     store.on(['undo', 'diff', 'busy'], () => this.showRevert());
     store.on(['busy'], () => this.node.classList.toggle('is-busy', store.data.busy));
     store.on(['timing'], () => this.showTiming());
+    this.showRevert();
   }
 
   refresh() {
@@ -59,7 +59,7 @@ export class ResultStrip {
     return this.fit();
   }
 
-  /** As many thumbnails as there is room for; the timing goes first, it is only for the curious. */
+  /** As many thumbnails as there is room for. */
   fit() {
     fitRow(this.node);
     if (!this.store.data.notice && !this.store.data.news) this.showThumbs();
@@ -118,7 +118,7 @@ export class ResultStrip {
       ' / ',
       this.change(dropped, 'minus', '−', 'dropped'),
     ];
-    fill(this.text, same ? 'Same picks as before' : changes, this.ms);
+    fill(this.text, same ? 'Same picks as before' : changes);
   }
 
   showThumbs() {
@@ -151,10 +151,13 @@ export class ResultStrip {
     );
   }
 
+  /** For the curious, in the tooltip alone. */
   showTiming() {
     const { timing } = this.store.data;
-    this.ms.textContent = timing ? ` · ${Math.round(timing.drawn)} ms` : '';
-    this.ms.title = timing ? `Release to drawn. On the server: ${fixed(timing.server, 1)} ms.` : '';
+    const words =
+      timing &&
+      `${Math.round(timing.drawn)} ms from release to drawn, ${fixed(timing.server, 1)} on the server`;
+    this.text.title = words || '';
     this.fit();
   }
 
@@ -182,14 +185,20 @@ export class ResultStrip {
   }
 
   showSide() {
-    const { picks, diff, info } = this.store.data;
+    const { picks, diff, info, settings } = this.store.data;
     const short = (picks?.shortfall || []).map((n, c) => [n, info.class_names[c]]).filter(([n]) => n > 0);
     const list = short.map(([n, name]) => `${name} ${n}`).join(', ');
-    const words = short.length
-      ? `${plural(short.length, 'class', 'classes')} short: ${list}`
-      : picks?.message;
-    const title =
-      picks?.message || `Too few eligible candidates: ${list}. Generate more for these classes, or lower K.`;
+    // What DGS lacks in a bin it takes from the next one: its classes are full.
+    const substituted = settings?.selector === 'dgs';
+    const sum = short.reduce((all, [n]) => all + n, 0);
+    const lacking = substituted
+      ? `${plural(sum, 'pick')} from a neighbouring bin: ${list}`
+      : `${plural(short.length, 'class', 'classes')} short: ${list}`;
+    const words = short.length ? lacking : picks?.message;
+    const title = substituted
+      ? `Their own difficulty bin had run out, so the nearest one served: ${list}. Not a shortage.`
+      : picks?.message ||
+        `Too few eligible candidates: ${list}. Generate more for these classes, or lower K.`;
     fill(
       this.side,
       Boolean(words) && h('span', { class: 'psr-warn', tabindex: '0', title }, words),
@@ -204,11 +213,21 @@ function meansLine(means) {
   const part = ([key, [before, after]]) =>
     h(
       'span',
-      { title: `Mean ${key} of the picks, before and after` },
+      { title: `Mean ${key} of the picks: ${beforeAfter(before, after, 4).join(' → ')}` },
       h('span', { class: 'psr-muted' }, `${SIGNALS[key]} `),
-      Number.isFinite(before) ? `${fixed(before, 2)} → ` : '',
-      h('b', {}, fixed(after, 2)),
+      beforeAfter(before, after)
+        .slice(0, -1)
+        .map((text) => `${text} → `),
+      h('b', {}, beforeAfter(before, after).pop()),
     );
   const shown = Object.entries(means).filter(([key, [, after]]) => key in SIGNALS && Number.isFinite(after));
   return h('span', { class: 'psr-means' }, shown.map(part));
+}
+
+/** Both values as texts, with a third decimal where two show no difference; one where three show none. */
+export function beforeAfter(before, after, digits = 2) {
+  if (!Number.isFinite(before)) return [fixed(after, digits)];
+  const texts = [before, after].map((value) => fixed(value, digits));
+  if (texts[0] !== texts[1]) return texts;
+  return digits < 3 ? beforeAfter(before, after, digits + 1) : [fixed(after, 2)];
 }
