@@ -1,10 +1,16 @@
 // The dock: a rail of panels at the left edge of the workbench. One panel is open at a time, or none.
 
-import { button, clamp, h, icon } from './dom.js';
+import { button, clamp, h, icon, prefersStill } from './dom.js';
 import { recall, remember } from './kept.js';
 import { createSplitter } from './splitter.js';
 
 const WIDTHS_PX = [220, 520];
+// Accordions of the page that stand below the window's edge.
+const BELOW = [
+  { id: 'psr-difficulty', label: 'Figures', title: 'Difficulty figures, below', iconName: 'bars' },
+  { id: 'psr-tune-panel', label: 'Tune', title: 'Tune: search selector and weights, below', iconName: 'gauge' },
+];
+const UNFOLD_MS = 200; // an accordion has no height before
 const WIDE_PX = 1700; // from this width on the first panel is open when the page is new to the browser
 
 /**
@@ -78,12 +84,31 @@ export function createDock(store, panels) {
     if (!panels.find(({ id, passing }) => passing && id === dock)) remember('dock', dock);
   }
 
+  rail.append(h('span', { class: 'psr-grow' }), ...BELOW.map(belowButton));
   setWidth(recall('dock-width'));
   parts.forEach(({ section }) => (section.hidden = true));
   store.on(['dock'], refresh);
   open(recall('dock', window.innerWidth >= WIDE_PX ? ids[0] : null));
   refresh();
   return { node, open, toggle: (id) => open(store.data.dock === id ? null : id) };
+}
+
+/** Opens an accordion of the page below the workbench and brings it into view. */
+function belowButton({ id, label, title, iconName }) {
+  const onClick = () => {
+    const section = document.getElementById(id);
+    const head = section?.querySelector('button');
+    if (head && !head.classList.contains('open')) head.click();
+    head?.focus({ preventScroll: true });
+    const show = () => section?.scrollIntoView({ behavior: prefersStill() ? 'auto' : 'smooth', block: 'start' });
+    setTimeout(show, UNFOLD_MS);
+  };
+  return h(
+    'button',
+    { type: 'button', class: 'psr-rail-button', title, on: { click: onClick } },
+    icon(iconName),
+    h('span', {}, label),
+  );
 }
 
 function railButton({ id, label, title, iconName, key }, onClick) {
