@@ -23,7 +23,7 @@ from psr_studio.crew.worker import Hand, perform
 from psr_studio.errors import JobError, StudioError, WorkspaceError
 from psr_studio.jobs import JobWorker
 from psr_studio.stages import pool, refine, score
-from psr_studio.stages.batches import FinishParts, Group, plan_work
+from psr_studio.stages.batches import FinishParts, Group, Work, plan_work
 from psr_studio.studio import Studio
 
 SECONDS = 60.0  # far beyond what any of these needs
@@ -342,3 +342,12 @@ def test_nobody_is_asked_for_by_default():
 def test_the_command_line_refuses_a_wrong_number(tmp_path, capsys):
     assert main(["generate", "--workspace", str(tmp_path / "ws"), "--workers", "0"]) == 2
     assert capsys.readouterr().err.startswith("Problem: 0 workers are asked for")
+
+
+def test_a_bundle_given_by_a_relative_path_is_found_elsewhere(tmp_path, tiny_bundle, monkeypatch):
+    """Workers stand in folders of their own, so the order names the bundle in full."""
+    monkeypatch.chdir(tiny_bundle.parent)
+    recipe = tiny_recipe(Path(f"./{tiny_bundle.name}")).with_values({"bundle": f"./{tiny_bundle.name}"})
+    with Studio(tmp_path / "ws", recipe) as studio:
+        order = driver._order("pool", studio.workspace, "t", recipe, Work(1, 0, ()))
+    assert Path(order.recipe.bundle).is_absolute() and Path(order.recipe.bundle).samefile(tiny_bundle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from psr_studio.errors import StudioError
 from psr_studio.stages.batches import Group
 
 LOCAL = "local"
+KNOCK_SECONDS = 10.0
 
 
 class RayCrew:
@@ -116,9 +118,17 @@ def _connect(ray: ModuleType, address: str) -> None:
         if address == LOCAL:
             ray.init(address=LOCAL, include_dashboard=False, **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as err:
         raise StudioError(
             f'No Ray cluster answers at "{address}" ({last_words(str(err)) or type(err).__name__}).',
             'Start one with `ray start --head --disable-usage-stats`, correct the address, or use "--ray local".',
         ) from err
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()

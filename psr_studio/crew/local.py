@@ -16,6 +16,7 @@ from typing import IO
 import psr_studio
 from psr_studio.crew.orders import Gone, Order, Said, Sign
 from psr_studio.crew.worker import last_words
+from psr_studio.errors import StudioError
 from psr_studio.stages.batches import Group
 
 COMMAND = [sys.executable, "-m", "psr_studio.crew.process"]
@@ -113,10 +114,13 @@ class LocalCrew:
                 while True:
                     said = pickle.load(stream)
                     self._said.put((number, said))
-            except (EOFError, pickle.UnpicklingError):
-                status = worker.process.wait()
-                if said is not Sign.OVER and not isinstance(said, Exception):
-                    self._said.put((number, Gone(_end(status, worker.errors))))
+            except EOFError:
+                pass
+            except Exception:  # half a word, of whatever kind: what follows cannot be understood either
+                worker.process.kill()
+            status = worker.process.wait()
+            if said is not Sign.OVER and not isinstance(said, StudioError):
+                self._said.put((number, Gone(_end(status, worker.errors))))
 
     def _environment(self, slot: int) -> dict[str, str]:
         """One GPU for each, in turn. Threads that wait must not spin where workers share the cores."""

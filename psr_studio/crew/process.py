@@ -36,7 +36,7 @@ def _listen(hear: BinaryIO, inbox: queue.SimpleQueue) -> None:
     try:
         while True:
             inbox.put(pickle.load(hear))
-    except EOFError:  # the driver has gone, perhaps without a word; a half-written part is under no name yet
+    finally:  # the driver has gone, perhaps in the middle of a word; a half-written part is under no name yet
         os._exit(1)
 
 

@@ -25,7 +25,7 @@ from psr_studio.stages.batches import (
     units_done,
 )
 from psr_studio.stages.labels import soften
-from psr_studio.workspace import RefinedPart, StageStatus, Workspace, stable_hash
+from psr_studio.workspace import Pool, RefinedPart, StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
@@ -36,7 +36,7 @@ STAGE = "refine"
 
 
 def inputs(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
+    pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
 ) -> dict[str, Any]:
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
     settings = asdict(recipe.refine)
@@ -44,22 +44,23 @@ def inputs(
     return {
         "stage": STAGE,
         "picks": record.picks[class_id],
-        "pool": score.picked_hash(ws.pool(), bundle, record.picks[class_id]),
+        "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
         "generator": bundle.identity("generator"),
         "temperature": record.settings["temperature"],
         "settings": settings,
     }
 
 
-def class_hash(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int) -> str:
+def class_hash(pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int) -> str:
     """The inputs hash of the refined picks of one class."""
-    return stable_hash(inputs(ws, recipe, bundle, record, class_id))
+    return stable_hash(inputs(pool, recipe, bundle, record, class_id))
 
 
 def expected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[Path, str]:
     """Every file of the refined selection and its inputs hash."""
     classes = sorted(record.picks)
-    return {ws.refined_path(record.name, c): class_hash(ws, recipe, bundle, record, c) for c in classes}
+    pool = ws.pool()  # asked for once: it looks at every file
+    return {ws.refined_path(record.name, c): class_hash(pool, recipe, bundle, record, c) for c in classes}
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
@@ -90,10 +91,11 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
         SelectionError: no selection of the recipe's name, or one of another pool.
     """
     record = select.require(ws, recipe.select.name, bundle)
+    pool = ws.pool()
     missing = {
         c
         for c in record.picks
-        if not ws.has_refined(record.name, c, class_hash(ws, recipe, bundle, record, c))
+        if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
     }
     _discard_other_classes(ws, record)
     return plan_work(
@@ -214,7 +216,7 @@ class _Refiner:
             self.record.name,
             class_id,
             columns=columns,
-            inputs_hash=class_hash(self.ws, self.recipe, self.bundle, self.record, class_id),
+            inputs_hash=class_hash(self.pool, self.recipe, self.bundle, self.record, class_id),
             settings={**asdict(self.recipe.refine), "temperature": self.temperature},
             class_names=self.bundle.class_names,
         )

@@ -14,6 +14,7 @@ from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch, Work, plan_work, spans
 from psr_studio.workspace import (
+    CANDIDATES_PER_CLASS,
     PartView,
     Pool,
     ScorePart,
@@ -55,7 +56,9 @@ def picked_hash(pool: Pool, bundle: Bundle, candidate_ids: Sequence[int]) -> str
 
     It stays when the pool grows by further parts, so a selection outlives a larger pool.
     """
-    parts = [part for part in pool.parts() if np.isin(part.candidate_ids, candidate_ids).any()]
+    classes = set(np.unique(np.asarray(candidate_ids, np.int64) // CANDIDATES_PER_CLASS).tolist())
+    near = (part for part in pool.parts() if part.class_id in classes)
+    parts = [part for part in near if np.isin(part.candidate_ids, candidate_ids).any()]
     return stable_hash([part_hash(bundle, part) for part in parts])
 
 
