@@ -1,0 +1,62 @@
+"""Workers as Ray actors on a cluster of two nodes, of which one leaves in the middle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from test_crew import SIZES
+from test_stage_pool import bytes_of
+from tiny import finish, tiny_recipe
+
+from psr_studio.errors import StudioError
+from psr_studio.studio import Studio
+
+
+@pytest.fixture(scope="module")
+def ray() -> Any:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before it is imported: nothing is sent anywhere
+    return pytest.importorskip("ray", reason="Ray is not installed")
+
+
+@pytest.fixture(scope="module")
+def cluster(ray: Any) -> Iterator[Any]:
+    """A head and a second node on this machine, a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=node)
+    made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    made.wait_for_nodes()
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray):
+    """One of two nodes goes when the first part is written: the other makes the rest."""
+    left = False
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **SIZES), ray=cluster.address) as studio:
+        events = []
+        for event in studio.generate():
+            events.append(event)
+            if event.part_done and not left:
+                left = True
+                cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+        assert not ray.is_initialized(), "what was connected for the step is left again"
+    with Studio(tmp_path / "plain", tiny_recipe(tiny_bundle, **SIZES)) as studio:
+        finish(studio.generate())
+    assert events[0].message == f'Starting 2 workers in the Ray cluster "{cluster.address}".'
+    assert any(e.message.startswith("A worker was lost") for e in events)
+    assert events[-1].done == 18
+    assert bytes_of(tmp_path / "ws") == bytes_of(tmp_path / "plain")
+
+
+def test_an_address_where_nobody_answers(tmp_path, tiny_bundle, ray):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle), ray="127.0.0.1:9") as studio:
+        with pytest.raises(StudioError) as refused:
+            finish(studio.generate())
+    assert refused.value.problem.startswith('No Ray cluster answers at "127.0.0.1:9"')
+    assert "ray start --head --disable-usage-stats" in refused.value.fix
