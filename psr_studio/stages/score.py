@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,8 @@ def picked_hash(pool: Pool, bundle: Bundle, candidate_ids: Sequence[int]) -> str
 
     It stays when the pool grows by further parts, so a selection outlives a larger pool.
     """
-    classes = set(np.unique(np.asarray(candidate_ids, np.int64) // CANDIDATES_PER_CLASS).tolist())
-    near = (part for part in pool.parts() if part.class_id in classes)
+    classes = np.unique(np.asarray(candidate_ids, np.int64) // CANDIDATES_PER_CLASS).tolist()
+    near = (part for class_id in classes for part in _parts_by_class(pool).get(class_id, ()))
     parts = [part for part in near if np.isin(part.candidate_ids, candidate_ids).any()]
     return stable_hash([part_hash(bundle, part) for part in parts])
 
@@ -188,6 +189,15 @@ def _cost(pool: Pool, recipe: Recipe, teacher: Teacher, work: Work) -> Cost:
     pictures = pool.images_at(np.arange(min(recipe.score.batch_size, len(pool))), strict=False)
     n_parts = sum(len(group.missing) for group in work.groups)
     return score_cost(teacher, pictures, work.total - work.found, n_parts)
+
+
+@lru_cache(maxsize=1)
+def _parts_by_class(pool: Pool) -> dict[int, list[PartView]]:
+    """Kept for the pool that was asked for last: a thousand classes ask one after the other."""
+    found: dict[int, list[PartView]] = {}
+    for part in pool.parts():
+        found.setdefault(part.class_id, []).append(part)
+    return found
 
 
 def _number(part: PartView) -> int:
