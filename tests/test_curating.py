@@ -241,7 +241,9 @@ def test_what_stands_already_is_no_action(studio):
 def test_an_action_says_from_what_to_what(studio):
     assert studio.set_curate_settings(0.0, alpha=3.0, beta=1.0, gamma=2.0) == "gamma 0.5 to 2"
     assert studio.set_curate_settings(0.0, gamma=None) == "gamma 2 to preset"
-    assert studio.set_curate_settings(0.0, selector="dgs", lam=0.25) == "selector psr to dgs, lambda 0.5 to 0.25"
+    assert (
+        studio.set_curate_settings(0.0, selector="dgs", lam=0.25) == "selector psr to dgs, lambda 0.5 to 0.25"
+    )
     assert studio.set_curate_settings(0.0, drawn=[1.0] * 9 + [2.0]) == "drawn target changed"
 
 
