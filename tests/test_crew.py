@@ -113,7 +113,17 @@ def shared(crew: HandCrew, stage: Any, studio: Studio, **options: Any) -> Iterat
 
 
 def our_workers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "psr_studio.crew.process" in p.cmdline()]
+    return [
+        p for p in psutil.Process().children() if not gone(p) and "psr_studio.crew.process" in p.cmdline()
+    ]
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether it has ended, waited for or not."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def until(true: Callable[[], object]) -> None:
@@ -165,7 +175,7 @@ def test_a_killed_driver_and_then_a_full_disk_lose_no_part(tmp_path, tiny_bundle
     process.kill()
     process.wait()
     process.stdout.close()
-    until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: gone(orphan))
     first = bytes_of(root / "pool")
     assert 1 <= len(first) < 5
 
