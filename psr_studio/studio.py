@@ -71,6 +71,7 @@ class Studio(Curating):
         preset: name of a shipped preset, path of a TOML file, or a Recipe. None takes the recipe that the
             workspace was last used with, or "fashion-mnist" in a new one.
         demo: fill a new workspace with the pre-generated pool of the bundle.
+        replace_recipe: take the preset although steps would make anew what the workspace holds.
         workers: generate, score and refine by so many processes on this machine, one per GPU.
         ray: or by the Ray cluster at this address ("auto", "local").
         overrides: settings by dotted key (`**{"select.ipc": 5}`) or by bare name where only one table has it

@@ -135,8 +135,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     done = work.found
     for group in work.groups:
         wanted = list(group.units)
+        whose = " to ".join(dict.fromkeys(f'"{bundle.class_names[c]}"' for c in (wanted[0], wanted[-1])))
         for computed, loss, step, previews in refiner.refine(wanted):
-            words = f"Step {step} of {recipe.refine.n_steps}, {group.new} latents, mean loss {loss:.4g}."
+            words = f"{whose}: {step}, {group.new} latents, mean loss {loss:.4g}."
             words = " ".join(filter(None, (words, refiner.nets.said())))
             now = units_done(done, group.new, computed)
             yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
@@ -169,8 +170,8 @@ class _Refiner:
         self.latents = np.zeros(0, np.float32)
         self.traces = np.zeros((0, 0), np.float32)
 
-    def refine(self, classes: list[int]) -> Iterator[tuple[float, float, int, tuple[np.ndarray, ...]]]:
-        """Refine the picks of some classes together; yields (share done, mean loss, step, pictures)."""
+    def refine(self, classes: list[int]) -> Iterator[tuple[float, float, str, tuple[np.ndarray, ...]]]:
+        """Refine the picks of some classes together; yields (share done, mean loss, step in words, pictures)."""
         from psr_studio.stages.refinement import refine_batch
 
         seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
@@ -180,13 +181,14 @@ class _Refiner:
         kept, traces = [], []
         for number, rows in enumerate(batches):
             trace = []
+            which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
             for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
                 trace.append(losses.cpu().numpy())
                 self._check(classes, trace[-1], bool(latents.isfinite().all()), step)
                 shown = latents[:N_PREVIEWS] if step % show_every == 0 else latents[:0]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)
-                yield share, float(trace[-1].mean()), step, previews
+                yield share, float(trace[-1].mean()), f"step {step} of {how.n_steps}{which}", previews
             kept.append(latents.cpu().numpy())
             traces.append(np.stack(trace, axis=1))
         self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)

@@ -145,6 +145,7 @@ export class Grid {
   buildHeader({ classId, picked, positions }) {
     const { info, picks } = this.store.data;
     const short = picks?.shortfall[classId] || 0;
+    const borrowed = this.store.data.settings?.selector === 'dgs'; // a bin that ran short took from the next
     const name = info.class_names[classId];
     return h(
       'div',
@@ -154,8 +155,13 @@ export class Grid {
       short > 0 &&
         h(
           'span',
-          { class: 'psr-badge-note', title: 'Candidates that the teacher assigns to this class are too few' },
-          `${plural(short, 'candidate')} short`,
+          {
+            class: 'psr-badge-note',
+            title: borrowed
+              ? 'Their own difficulty bin had run out, so the nearest one served'
+              : 'Candidates that the teacher assigns to this class are too few',
+          },
+          borrowed ? `${short} from a neighbouring bin` : `${plural(short, 'candidate')} short`,
         ),
       h('span', { class: 'psr-grow' }),
       h(
@@ -282,7 +288,7 @@ export class Grid {
 
 const EMPTY = {
   picks: 'No picks yet. Move a slider to select.',
-  selection: 'Nothing is selected. Draw a box or a lasso on the map, or Ctrl-click pictures here.',
+  selection: 'Nothing is lassoed. Draw a box or a lasso on the map, or Ctrl-click pictures here.',
   a: 'All that A has, B has too.',
   b: 'All that B has, A has too.',
   both: 'The two have nothing in common.',
