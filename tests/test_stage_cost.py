@@ -81,6 +81,12 @@ def test_scoring_costs_what_it_was_said_to(studio):
     assert said.images == events[-1].done == len(studio.pool)
     assert said.disk_bytes == pytest.approx(written, rel=0.25)
     assert any(event.lasting and event.message.startswith("Cost: ") for event in events)
+    assert 1 / FACTOR < said.seconds / events[-1].seconds < FACTOR
+
+
+def test_a_student_with_batch_norm_has_a_cost_too(studio):
+    studio.set({"evaluate.student": "timm:resnet18", "evaluate.epochs": 1, "evaluate.arms": ["selected"]})
+    assert studio.estimate("evaluate").seconds > 0
 
 
 def test_an_evaluation_costs_what_it_was_said_to(studio):

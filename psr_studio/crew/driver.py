@@ -14,6 +14,8 @@ from psr_studio.crew.orders import Order
 from psr_studio.crew.staff import Staff
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
+from psr_studio.records import SelectionRecord
+from psr_studio.stages import refine, select
 from psr_studio.stages.batches import Work
 from psr_studio.workspace import Workspace, sweep_temps
 
@@ -39,30 +41,35 @@ def run(
         WorkspaceError: what workers wrote is not seen here.
         StudioError: no Ray; and what the step itself raises.
     """
-    work = stage.left(ws, recipe, bundle, **options)
+    selection = select.require(ws, recipe.select.name, bundle) if stage is refine else None
+    seen = options if selection is None else {**options, "record": selection}
+
+    def left() -> Work:
+        """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
+        return stage.left(ws, recipe, bundle, **seen)
+
+    work = left()
     if not work.groups:
         yield from stage.run(ws, recipe, bundle, **options)
         return
 
-    def left() -> Work:
-        return stage.left(ws, recipe, bundle, **options)
-
     with _token(ws.root) as token:
         crew = staff.gather(recipe.device)
         try:
-            order = _order(stage.STAGE, ws, token, recipe, work)
+            order = _order(stage.STAGE, ws, token, recipe, work, selection)
             yield from Foreman(crew, order, work, left).events()
         finally:
             crew.close()
             sweep_temps(ws.root)
 
 
-def _order(stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work) -> Order:
+def _order(
+    stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work, selection: SelectionRecord | None
+) -> Order:
     import torch
 
     if os.sep in recipe.bundle:  # a worker may stand in another folder
         recipe = recipe.with_values({"bundle": str(Path(recipe.bundle).expanduser().absolute())})
-    selection = ws.ledger.selection(recipe.select.name) if stage == "refine" else None
     threads = torch.get_num_threads()
     return Order(stage, ws.root, token, recipe, work.total, work.found, threads, selection)
 

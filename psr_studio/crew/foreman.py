@@ -182,13 +182,15 @@ class Foreman:
     def _cost_text(self, cost: Cost) -> str:
         """What a worker says of its own work, for all of them together."""
         share = self.new / max(1, cost.images)
+        together = 1 if cost.device == "cpu" and self.crew.shares_cores else self.n
         whole = replace(
             cost,
             images=self.new,
-            seconds=cost.seconds * share / self.n,
+            seconds=cost.seconds * share / together,
             disk_bytes=round(cost.disk_bytes * share),
         )
-        return f"{whole.text.removesuffix('.')} each, by {_workers(self.n)}."
+        each = "" if cost.memory_bytes is None else " each"
+        return f"{whole.text.removesuffix('.')}{each}, by {_workers(self.n)}."
 
 
 def _workers(n: int) -> str:

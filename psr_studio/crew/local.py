@@ -41,6 +41,7 @@ class LocalCrew:
     def __init__(self, size: int, device: str = "auto") -> None:
         self.size = size
         self.place = "on this machine"
+        self.shares_cores = True
         self._device = device
         self._workers: dict[int, _Process] = {}
         self._said: queue.SimpleQueue[tuple[int, Said]] = queue.SimpleQueue()

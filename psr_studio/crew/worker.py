@@ -104,9 +104,8 @@ def _see_folder(order: Order) -> None:
 
 
 def _measure(order: Order, ws: Workspace, bundle: Bundle, say: Callable[[Said], None]) -> None:
-    stage = STAGES[order.stage]
-    if order.measure and hasattr(stage, "cost"):
-        say(stage.cost(ws, order.recipe, bundle))
+    if order.measure and (cost := STAGES[order.stage].cost(ws, order.recipe, bundle)).images:
+        say(cost)
 
 
 def _worth_saying(events: Iterator[Progress]) -> Iterator[Progress]:

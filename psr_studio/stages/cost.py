@@ -34,6 +34,7 @@ DRAWN_STEPS = 6
 DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
 FILE_BYTES = 6000  # of a part beside its pictures and latents: schema, checksums, settings
 SCORES_FILE_BYTES = 2700  # the same of scores
+WRITE_SECONDS = 0.01  # to write a part of scores and flush it, on a local disk
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,23 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
     )
 
 
-def score_cost(teacher: Teacher, pictures: np.ndarray, n_images: int, n_parts: int) -> Cost:
-    """The cost of scoring `n_images` in `n_parts` files, from `pictures` like them: uint8 (n, H, W, ch), a batch."""
+def score_cost(
+    teacher: Teacher, read: Callable[[int], np.ndarray], rows: int, n_images: int, n_parts: int
+) -> Cost:
+    """The cost of scoring `n_images` in `n_parts` files, `rows` at once.
+
+    Args:
+        read: the first n pictures, from the disk: uint8 (n, H, W, ch).
+    """
     from psr_studio.models.codec import from_uint8
 
     device = teacher.mean.device
     forget_peak(device)
-    given = from_uint8(pictures)
-    seconds = per_row(lambda n: teacher.predict(given[:n], batch_size=n), len(given), device)
-    logits, embeddings = teacher.predict(given[:1])
+    seconds = per_row(lambda n: teacher.predict(from_uint8(read(n)), batch_size=n), rows, device)
+    logits, embeddings = teacher.predict(from_uint8(read(1)))
     disk = n_images * (logits.nbytes + embeddings.nbytes) + n_parts * SCORES_FILE_BYTES
-    return Cost(n_images, n_images * seconds, disk, peak_memory(device), device.type)
+    seconds = n_images * seconds + n_parts * WRITE_SECONDS
+    return Cost(n_images, seconds, disk, peak_memory(device), device.type)
 
 
 def evaluate_cost(
@@ -147,16 +154,17 @@ def evaluate_cost(
         train, check: do it with n images. rows: the largest n of each.
     """
     forget_peak(device)
-    seconds = n_images * per_row(train, rows[0], device) + n_checks * per_row(check, rows[1], device)
+    # Batch norm cannot train on one picture.
+    seconds = n_images * per_row(train, rows[0], device, least=2) + n_checks * per_row(check, rows[1], device)
     return Cost(n_students, seconds, 0, peak_memory(device), device.type, "students")
 
 
-def per_row(work: Callable[[int], object], rows: int, device: torch.device) -> float:
-    """Seconds per row of `work(n)` at the largest batch, up to `rows`, that takes about `LONGEST`.
+def per_row(work: Callable[[int], object], rows: int, device: torch.device, least: int = 1) -> float:
+    """Seconds per row of `work(n)` at the largest batch, from `least` to `rows`, that takes about `LONGEST`.
 
     A batch counts as long only when it was so twice: something else may have run in between.
     """
-    n = 1
+    n = min(least, rows)
     work(n)
     while n < rows:
         seconds = _timed(work, n, device)

@@ -166,10 +166,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
-    """What training all students of the recipe costs on this device; measures for a second."""
+    """What training the missing students costs on this device; measures for a second."""
     from psr_studio.stages.training import Trainer
 
-    return Trainer(ws, recipe, bundle).cost([job.arm for job in plan(ws, recipe, bundle)])
+    known = {record.inputs_hash for record in ws.ledger.evaluations()}
+    jobs = plan(ws, recipe, bundle)
+    missing = [job for job in jobs if job.inputs_hash not in known]
+    return Trainer(ws, recipe, bundle).cost([job.arm for job in missing or jobs])
 
 
 def _record(

@@ -82,15 +82,18 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
-def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
     """The classes of the selection that are not refined yet; those it no longer has are removed.
 
     Units are classes.
 
+    Args:
+        record: the selection as it was when the step began, where one of its name may have been saved since.
+
     Raises:
         SelectionError: no selection of the recipe's name, or one of another pool.
     """
-    record = select.require(ws, recipe.select.name, bundle)
+    record = record or select.require(ws, recipe.select.name, bundle)
     pool = ws.pool()
     missing = {
         c
@@ -263,12 +266,14 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     """Remove refined classes that an older selection of this name had and this one has not."""
+    wanted = {ws.refined_path(record.name, c) for c in record.picks}
     for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
-        if path not in {ws.refined_path(record.name, c) for c in record.picks}:
+        if path not in wanted:
             path.unlink()
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
-    """What refining the selection costs on this device; opens the networks and measures for a second."""
+    """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    return _Refiner(ws, recipe, bundle, record).cost(sorted(record.picks))
+    missing = [c for group in left(ws, recipe, bundle, record).groups for c in group.missing]
+    return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

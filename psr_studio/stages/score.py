@@ -186,9 +186,9 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 def _cost(pool: Pool, recipe: Recipe, teacher: Teacher, work: Work) -> Cost:
     from psr_studio.stages.cost import score_cost
 
-    pictures = pool.images_at(np.arange(min(recipe.score.batch_size, len(pool))), strict=False)
-    n_parts = sum(len(group.missing) for group in work.groups)
-    return score_cost(teacher, pictures, work.total - work.found, n_parts)
+    n_parts, new = sum(len(group.missing) for group in work.groups), work.total - work.found
+    rows = max(1, min(recipe.score.batch_size, new // max(1, n_parts)))  # a batch ends with its part
+    return score_cost(teacher, lambda n: pool.images_at(np.arange(n), strict=False), rows, new, n_parts)
 
 
 @lru_cache(maxsize=1)

@@ -18,10 +18,15 @@ SHORTEST_RUN = 2.0  # seconds; below that a speed is mostly the opening of the n
 
 
 class Speeds:
-    """Denoising steps per second by device, kept in `<workspace>/cache/speeds.json`."""
+    """Denoising steps per second by device, kept in `<workspace>/cache/speeds.json`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        staff: who does the work, in words, where it is not this process alone.
+    """
+
+    def __init__(self, folder: Path, staff: str = "") -> None:
         self._path = folder / "speeds.json"
+        self._staff = staff
 
     def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
@@ -30,15 +35,18 @@ class Speeds:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text(
-                json.dumps({**self._all(), recipe.device: job.rate * passes(recipe, bundle)})
+                json.dumps({**self._all(), self._who(recipe): job.rate * passes(recipe, bundle)})
             )
         except OSError as err:
             LOG.warning("the speed is not kept: %s", err)
 
     def seconds(self, recipe: Recipe, bundle: Bundle, n_images: int) -> float | None:
         """Seconds to generate so many images, None while no speed is known on this device."""
-        speed = self._all().get(recipe.device)
+        speed = self._all().get(self._who(recipe))
         return n_images * passes(recipe, bundle) / speed if speed else None
+
+    def _who(self, recipe: Recipe) -> str:
+        return " by ".join(filter(None, (recipe.device, self._staff)))
 
     def _all(self) -> dict[str, float]:
         try:

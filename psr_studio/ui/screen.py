@@ -39,7 +39,7 @@ class Screen:
         cache = studio.workspace.root / "cache"
         self.worker = JobWorker(studio.workspace.ledger, {**studio.runs, **studio.chores}, self._job_ended)
         self.maps = MapService(cache)
-        self.speeds = Speeds(cache)
+        self.speeds = Speeds(cache, str(studio.staff or ""))
         self.curation = Curation(studio, self.maps)
         self.selections = Selections(self.curation, self.forget_status)
         self.lab = Lab(self)
@@ -86,6 +86,7 @@ class Screen:
             return self.worker.submit(stage, after=after, **values, **params)
         except JobError:
             self.studio.set({key: before.value(key) for key in values})
+            self.forget_status()
             raise
 
     def _job_ended(self, job: JobState) -> None:
