@@ -61,8 +61,8 @@ def _saved(ws: Workspace, values: Mapping[str, Any]) -> Recipe | None:
 def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> Iterator[tuple[str, str]]:
     """Table of the recipe and, in words, what stands on the disk that its changed settings would replace."""
     tables = {key.partition(".")[0] for key in changed}
-    if tables & {"bundle", "pool"} and _pool_is_lost(ws, saved, given):
-        yield "pool", f"the pool of {len(ws.pool()):,} candidates"
+    if tables & {"bundle", "pool"} and (n := _lost_candidates(ws, saved, given)):
+        yield "pool", f"{n:,} of {len(ws.pool()):,} candidates of the pool"
     name = given.select.name
     refined = f'the refined pictures of "{name}"'
     is_refined = any(ws.refined_path(name, 0).parent.glob("*.parquet"))
@@ -80,16 +80,18 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
         yield "export", f'the export "{given.export.name}"'
 
 
-def _pool_is_lost(ws: Workspace, saved: Recipe, given: Recipe) -> bool:
-    """Whether a part that the workspace's recipe made is another, or none, under the preset."""
-    found = ws.pool().inputs_hashes()
-    if not found or importing.manifest(ws) is not None:  # an imported pool is left alone
-        return False
+def _lost_candidates(ws: Workspace, saved: Recipe, given: Recipe) -> int:
+    """How many candidates are in parts that the workspace's recipe made and the preset makes otherwise, or not."""
+    found = ws.pool()
+    if not len(found) or importing.manifest(ws) is not None:  # an imported pool is left alone
+        return 0
     if saved.bundle != given.bundle:
-        return True
+        return len(found)
     bundle = load_bundle(given.bundle)
     before, after = (pool.expected(ws, recipe, bundle) for recipe in (saved, given))
-    return any(before.get(path) == made_from != after.get(path) for path, made_from in found.items())
+    made_from = found.inputs_hashes()
+    lost = {path for path, known in made_from.items() if before.get(path) == known != after.get(path)}
+    return sum(len(part.candidate_ids) for part in found.parts() if part.path in lost)
 
 
 def _shown(recipe: Recipe, key: str) -> str:

@@ -52,7 +52,7 @@ def test_a_preset_of_another_pool_is_refused_and_changes_nothing(with_preset, ro
         with_preset(pool__steps=4, pool__seed=9)
     assert caught.value.problem == (
         f'The preset "recipe" is not the recipe of the workspace "{root}": pool.seed is 9 instead of 0, '
-        "pool.steps is 4 instead of 3. It would make the pool of 18 candidates anew."
+        "pool.steps is 4 instead of 3. It would make 18 of 18 candidates of the pool anew."
     )
     for way in ("Leave out the preset", "another folder", "--replace-recipe", "replace_recipe=True"):
         assert way in caught.value.fix
@@ -87,10 +87,11 @@ def test_what_makes_nothing_anew_is_taken_over(with_preset, changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"pool__pool_size": 5}, {"pool__classes": [0, 1]}, {"bundle": "tiny-dit"}]
+    ("changes", "n"),
+    [({"pool__pool_size": 5}, 9), ({"pool__classes": [0, 1]}, 6), ({"bundle": "tiny-dit"}, 18)],
 )
-def test_parts_that_would_go_count_too(with_preset, changes):
-    with pytest.raises(RecipeError, match="the pool of 18 candidates anew"):
+def test_parts_that_would_go_count_too(with_preset, changes, n):
+    with pytest.raises(RecipeError, match=f"make {n} of 18 candidates of the pool anew"):
         with_preset(**changes)
 
 
