@@ -245,16 +245,15 @@ def _table_text(studio: Studio, everything: bool) -> str:
 
 
 def _selection_text(studio: Studio) -> str:
+    from psr_studio.stages.reasons import shortage_text
+
     chosen = studio.selection()
-    names = studio.bundle.class_names
-    even = not {"allocation", "budgets"} & chosen.settings.keys()
-    of = f" of {chosen.settings['ipc']}" if even else ""
-    short = [f'"{names[c]}": {n}{of}' for c, n in chosen.shortfall.items() if n]
-    lines = [f'Selected {len(chosen)} images as "{chosen.name}".']
-    if short:
-        lines.append(f"Slots without an eligible candidate: {', '.join(short)}.")
-    lines += [f"Left out: {broken.reason}" for broken in studio.pool.broken]
-    return "\n".join(lines)
+    filled = {c: chosen.filled[chosen.labels == c] for c in chosen.shortfall}
+    names, selector = studio.bundle.class_names, chosen.settings["selector"]
+    short = shortage_text(names, selector, chosen.shortfall, filled)
+    left_out = [f"Left out: {broken.reason}" for broken in studio.pool.broken]
+    told = [f'Selected {len(chosen)} images as "{chosen.name}".', short, *left_out]
+    return "\n".join(text for text in told if text)
 
 
 def _summary_text(studio: Studio) -> str:

@@ -19,6 +19,7 @@ from psr_studio.console import ProgressLine, duration, progress_text
 from psr_studio.method.registry import SELECTORS
 from psr_studio.progress import Progress
 from psr_studio.recipe import keys, presets, to_toml
+from psr_studio.studio import Studio
 
 COMMANDS = (
     "generate",
@@ -183,6 +184,16 @@ def test_select_takes_targets_budgets_and_none(capsys, scored):
     assert capsys.readouterr().out.startswith('Selected 7 images as "current".')
     assert main(["select", "-w", str(scored), "-q", "--set", "select.budgets=none"]) == 0
     assert capsys.readouterr().out.startswith('Selected 6 images as "current".')
+
+
+def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, scored):
+    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,0,0,0,0,0,1]", "select.ipc=6"]
+    assert main(["select", "-w", str(scored), "-q", *(flag for text in how for flag in ("--set", text))]) == 0
+    first, told = capsys.readouterr().out.splitlines()
+    with Studio(scored) as studio:
+        studio.live.select(rules=studio.recipe.select)
+        assert told == studio.live.result.message
+    assert first.startswith("Selected 18 images") and "filled from the nearest bins" in told
 
 
 def test_every_command_has_help_and_stands_in_the_docs(capsys):

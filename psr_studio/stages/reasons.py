@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,21 +180,31 @@ def _distance(live: LiveSelection, position: int, others: np.ndarray) -> float:
 
 def shortage_message(live: LiveSelection, result: LiveResult) -> str:
     """Which classes came short and what was done about it; "" when none did."""
-    short = [c for c, missing in enumerate(result.shortfall) if missing]
+    return shortage_text(live.class_names, result.selector, dict(enumerate(result.shortfall)), result.filled)
+
+
+def shortage_text(
+    class_names: Sequence[str],
+    selector: str,
+    shortfall: Mapping[int, int],
+    filled: Mapping[int, Sequence[bool]] | Sequence[Sequence[bool] | np.ndarray],
+) -> str:
+    """The same of any selection, from what each class lacks and which of its picks fill up."""
+    short = [c for c, missing in shortfall.items() if missing]
     if not short:
         return ""
-    listed = ", ".join(_one_class(live, result, c) for c in short[:NAMED_CLASSES])
+    others = "from the nearest bins" if selector == "dgs" else "with the most reliable others"
+    named = short[:NAMED_CLASSES]
+    listed = ", ".join(_one_class(class_names[c], shortfall[c], filled[c], others) for c in named)
     more = f" and {len(short) - NAMED_CLASSES} more classes" if len(short) > NAMED_CLASSES else ""
-    what = "Too few candidates in some bins" if result.selector == "dgs" else "Too few eligible candidates"
+    what = "Too few candidates in some bins" if selector == "dgs" else "Too few eligible candidates"
     return f"{what}: {listed}{more}."
 
 
-def _one_class(live: LiveSelection, result: LiveResult, class_id: int) -> str:
+def _one_class(name: str, missing: int, filled: Sequence[bool] | np.ndarray, others: str) -> str:
     """'"coat" has 3 of 10 (7 filled with others)' with what was found, asked for and done."""
-    missing, filled = result.shortfall[class_id], int(np.sum(result.filled[class_id]))
-    budget = int(result.budgets[class_id])
-    empty = budget - len(result.picks[class_id])
-    others = "from the nearest bins" if result.selector == "dgs" else "with the most reliable others"
-    done = [f"{filled} filled {others}"] if filled else []
+    n_filled = int(np.sum(filled))
+    found, empty = len(filled) - n_filled, missing - n_filled
+    done = [f"{n_filled} filled {others}"] if n_filled else []
     done += [f"{empty} left empty"] if empty else []
-    return f'"{live.class_names[class_id]}" has {budget - missing} of {budget} ({", ".join(done)})'
+    return f'"{name}" has {found} of {found + missing} ({", ".join(done)})'
