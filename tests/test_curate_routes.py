@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 from PIL import Image
@@ -132,6 +133,16 @@ def test_positions_that_are_not_there_are_refused(client):
 def test_a_malformed_request_is_said_in_two_sentences(client):
     problem, fix = refusal(client.post("/psr/curate/select", json={"ipc": "many"}))
     assert '"body.ipc"' in problem and fix.startswith("Reload the page")
+
+
+def test_the_sliders_do_not_wait_for_a_map(client, screen):
+    asking = threading.Thread(target=screen.curation.newer_map, args=("none",))
+    with screen.maps._lock:  # as while a map of a large pool is begun
+        asking.start()
+        asking.join(0.3)
+        assert asking.is_alive() and screen.curation.lock.acquire(timeout=2)
+        screen.curation.lock.release()
+    asking.join()
 
 
 def test_the_map_is_sent_only_when_it_is_newer(client):

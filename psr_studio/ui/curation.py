@@ -105,7 +105,8 @@ class Curation:
     def newer_map(self, have: str) -> bytes | None:
         """The map, None while it is still of the kind that the page has; has a better one made."""
         with self.lock:
-            layout = self.view.layout(self.studio.live, improve=True)
+            live = self.studio.live
+        layout = self.view.layout(live, improve=True)  # reads every embedding: sliders go on meanwhile
         if layout.kind == have:
             return None
         return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
