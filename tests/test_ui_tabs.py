@@ -81,6 +81,26 @@ def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
 
 
+def test_order_and_temperature_belong_to_what_is_refined(screen):
+    screen.curation.select({"ipc": 6})
+    screen.selections.save("current")
+    finish(screen.studio.refine())
+    screen.forget_status()
+    picker = SelectionPicker(screen)
+    assert picker.is_refined(LIVE)
+    whole = set(screen.curation.candidate_ids())
+    for other, back in (
+        ({"selector": "herding"}, {"selector": "psr"}),
+        ({"temperature": 4.0}, {"temperature": 1.5}),
+    ):
+        screen.curation.select(other)
+        assert set(screen.curation.candidate_ids()) == whole
+        assert not picker.is_refined(LIVE)
+        assert saved_status(screen).reason == '"current" differs from the screen.'
+        screen.curation.select(back)
+        assert picker.is_refined(LIVE)
+
+
 def proposed(pane) -> str:
     """The words of a dropdown on the choice that it proposes."""
     (dropdown,) = pane.values()

@@ -134,7 +134,7 @@ def saved_status(screen: Screen) -> StageStatus:
     if live is None:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
-    if set(record.candidate_ids) != set(live):
+    if not screen.curation.shows(record):
         return StageStatus("stale", f'"{record.name}" differs from the screen.')
     if found.state == "stale":
         return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from psr_studio.errors import SelectionError, StudioError
 from psr_studio.recipe import SelectRecipe, check_value
+from psr_studio.records import SelectionRecord
 from psr_studio.stages.live import LiveResult, resolve_weights
 from psr_studio.studio import Studio
 from psr_studio.ui.answer import WEIGHTS, Answers, asked_for, marks
@@ -88,6 +89,11 @@ class Curation:
     def candidate_ids(self) -> list[int] | None:
         """The selection on screen, None before the first one; never waits."""
         return self._on_screen
+
+    def shows(self, record: SelectionRecord) -> bool:
+        """Whether a saved selection is what is on screen: the same images in the same order, labels as soft."""
+        same = self._on_screen == record.candidate_ids
+        return same and self.studio.curate_settings()["temperature"] == record.settings["temperature"]
 
     def points(self) -> bytes:
         """Coordinates, labels and signals of every candidate."""

@@ -83,7 +83,7 @@ class SelectionPicker:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
         if name == LIVE:
             record = next((r for r in self._saved() if r.name == CURRENT), None)
-            name = CURRENT if record is not None and self._is_on_screen(record) else None
+            name = CURRENT if record is not None and self.screen.curation.shows(record) else None
         return bool(name) and self._refined_state(str(name)) == "fresh"
 
     def require_refined(self, name: str | None, otherwise: str) -> None:
@@ -115,13 +115,9 @@ class SelectionPicker:
         proposed = next((r for r in self._saved() if r.name == self.proposed()), None)
         if proposed is None:
             return f'Saved as "{CURRENT}" when it is used; other names are given on the Curate tab.'
-        if self._is_on_screen(proposed) or self.screen.curation.candidate_ids() is None:
+        if self.screen.curation.shows(proposed) or self.screen.curation.candidate_ids() is None:
             return "The same on every tab. Others are saved on the Curate tab."
         return f'The Curate tab shows another selection than "{proposed.name}": save it there to use it here.'
-
-    def _is_on_screen(self, record: SelectionRecord) -> bool:
-        live = self.screen.curation.candidate_ids()
-        return live is not None and set(live) == set(record.candidate_ids)
 
     def _refined_state(self, name: str) -> str:
         if name == self.screen.studio.recipe.select.name:
