@@ -156,10 +156,7 @@ class JobWorker:
         """
         assert stage in self._runs, f"stage {stage} is none of {sorted(self._runs)}"
         with self._lock:
-            if any(job.stage == stage and job.status in ACTIVE for job in self._jobs.values()):
-                raise JobError(
-                    f'The step "{stage}" is already running.', "Wait until it is done, or stop it."
-                )
+            self.check_free(stage)
             job = _Job(self._ledger.create_job(stage, params), stage, params, after)
             self._jobs[job.id] = job
             self._queue.put(job)
@@ -167,6 +164,11 @@ class JobWorker:
                 self._thread = threading.Thread(target=self._work, name="psr-jobs", daemon=True)
                 self._thread.start()
         return job.id
+
+    def check_free(self, stage: str) -> None:
+        """Raise JobError while that step waits or runs."""
+        if any(job.stage == stage for job in self.active()):
+            raise JobError(f'The step "{stage}" is already running.', "Wait until it is done, or stop it.")
 
     def stop_after_part(self, job_id: int) -> None:
         """Stop where the next part is written: nothing that was computed is lost."""

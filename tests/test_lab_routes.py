@@ -288,6 +288,7 @@ def test_a_refused_generate_more_leaves_the_recipe_as_it_was(client, screen):
             problem, _ = refusal_of(screen, classes=[1], pool_size=9)
             assert problem == f'The step "{busy}" is already running.'
             assert screen.studio.recipe == before == screen.studio.workspace.recipe
+            assert screen.worker.newest().id == held, "nothing was queued that could still change it"
             screen.worker.stop_now(held)
         assert [job.stage for job in screen.worker.active()] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.errors import JobError, RecipeError, SelectionError
+from psr_studio.errors import RecipeError, SelectionError
 
 if TYPE_CHECKING:
     from psr_studio.ui.screen import Screen
@@ -58,14 +58,9 @@ class Lab:
         sizes = list(self.studio.recipe.pool.sizes or [0] * len(counts))
         for class_id in grown:
             sizes[class_id] = pool_size
-        before = self.studio.recipe.pool.sizes
+        self.screen.worker.check_free("score")  # candidates without scores are of no use here
         job = self.screen.submit("pool", {"pool.sizes": sizes}, only=grown)
-        try:
-            self.screen.submit("score", {}, after=job)
-        except JobError:  # candidates without scores are of no use here
-            self.screen.worker.stop_now(job)
-            self.studio.set({"pool.sizes": before})
-            raise
+        self.screen.submit("score", {}, after=job)
         return {"job": job}
 
     def _check_classes(self, classes: Sequence[int]) -> None:
