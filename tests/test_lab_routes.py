@@ -87,6 +87,16 @@ def test_means_compare_a_selection_with_the_one_before(client, screen):
             assert after == pytest.approx(wanted, abs=1e-6)
 
 
+def test_what_dgs_lacks_beside_its_substitutes_is_an_empty_slot(client):
+    bars = [0.0] * 9 + [1.0]
+    answer(post(client, "mark", positions=[0], mark="veto"))
+    header, _ = select(client, selector="dgs", target="drawn", drawn=bars, ipc=6)
+    moved = [sum(r["count"] for r in header["substituted"] if r["class_id"] == c) for c in range(3)]
+    empty = [short - n for short, n in zip(header["shortfall"], moved, strict=True)]
+    assert empty == [6 - n for n in header["counts"]] == [1, 0, 0] and sum(moved) > 0
+    assert "1 left empty" in header["message"] and header["selector"] == "dgs"
+
+
 # Budgets and locks
 
 

@@ -2,6 +2,7 @@
 // view are elements, so that a thousand classes scroll like ten.
 
 import { button, clamp, count, h, plural } from './dom.js';
+import { shortReason } from './model.js';
 import { VERDICTS } from './sufficiency.js';
 
 const ROW_PX = 44;
@@ -199,8 +200,12 @@ export class ClassList {
     const short = picks?.shortfall[c] || 0;
     counts.textContent = `${count(picks ? picks.byClass[c].length : 0)} / ${count(info.counts[c])} picked`;
     counts.classList.toggle('psr-warn-text', short > 0);
-    const why = settings?.selector === 'dgs' ? 'from a neighbouring bin' : 'short: too few eligible candidates';
-    counts.title = short ? `${plural(short, 'pick')} ${why}` : '';
+    const moved = picks?.substitutes[c] || 0;
+    const reasons = [
+      short > 0 && `${plural(short, 'pick')} short: ${shortReason(picks)}`,
+      moved > 0 && `${plural(moved, 'pick')} from a neighbouring bin`,
+    ];
+    counts.title = reasons.filter(Boolean).join('; ');
     const row = sufficiency?.rows.get(c);
     const look = row && VERDICTS[row.verdict];
     verdict.textContent = look ? `${look.mark} ${look.short}` : '';

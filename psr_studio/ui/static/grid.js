@@ -5,6 +5,7 @@ import { TILES, createGridBar } from './grid_bar.js';
 import { HEADER_PX, findTile, firstVisible, layoutRows, sections, step } from './grid_layout.js';
 import { sorter } from './grid_sort.js';
 import { buildTile, styleTile } from './grid_tile.js';
+import { shortReason } from './model.js';
 import { combine, makeSelection } from './selection.js';
 import { createSelectionBar } from './selection_bar.js';
 
@@ -145,7 +146,7 @@ export class Grid {
   buildHeader({ classId, picked, positions }) {
     const { info, picks } = this.store.data;
     const short = picks?.shortfall[classId] || 0;
-    const borrowed = this.store.data.settings?.selector === 'dgs'; // a bin that ran short took from the next
+    const moved = picks?.substitutes[classId] || 0;
     const name = info.class_names[classId];
     return h(
       'div',
@@ -155,13 +156,17 @@ export class Grid {
       short > 0 &&
         h(
           'span',
+          { class: 'psr-badge-note', title: `Short: ${shortReason(picks)}` },
+          `${plural(short, 'candidate')} short`,
+        ),
+      moved > 0 &&
+        h(
+          'span',
           {
             class: 'psr-badge-note',
-            title: borrowed
-              ? 'Their own difficulty bin had run out, so the nearest one served'
-              : 'Candidates that the teacher assigns to this class are too few',
+            title: 'Their own difficulty bin had run out, so the nearest one served',
           },
-          borrowed ? `${short} from a neighbouring bin` : `${plural(short, 'candidate')} short`,
+          `${moved} from a neighbouring bin`,
         ),
       h('span', { class: 'psr-grow' }),
       h(

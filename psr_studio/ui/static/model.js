@@ -62,6 +62,8 @@ export function buildPicks(header, arrays, n, nClasses) {
     rank[i] = own.length;
     own.push(position);
   });
+  const substitutes = new Array(nClasses).fill(0);
+  for (const { class_id: c, count } of header.substituted || []) substitutes[c] += count;
   return {
     order: arrays.picks,
     index,
@@ -70,11 +72,17 @@ export function buildPicks(header, arrays, n, nClasses) {
     scores: arrays.scores,
     terms: arrays.terms,
     filled: arrays.filled,
-    shortfall: header.shortfall || [],
+    selector: header.selector,
+    substitutes, // by class: what DGS took from a neighbouring bin
+    shortfall: (header.shortfall || []).map((n, c) => n - substitutes[c]), // and what is short beside that
     message: header.message || '',
     total: arrays.picks.length,
   };
 }
+
+/** Why a class is short, in words: DGS takes whoever is not vetoed. */
+export const shortReason = (picks) =>
+  picks.selector === 'dgs' ? 'too few candidates are left' : 'too few eligible candidates';
 
 /** What the screen gained and lost; counted here, because an answer that came too late was never shown. */
 export function diffPicks(before, after) {

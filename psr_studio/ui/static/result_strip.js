@@ -185,20 +185,20 @@ export class ResultStrip {
   }
 
   showSide() {
-    const { picks, diff, info, settings } = this.store.data;
-    const short = (picks?.shortfall || []).map((n, c) => [n, info.class_names[c]]).filter(([n]) => n > 0);
-    const list = short.map(([n, name]) => `${name} ${n}`).join(', ');
-    // What DGS lacks in a bin it takes from the next one: its classes are full.
-    const substituted = settings?.selector === 'dgs';
-    const sum = short.reduce((all, [n]) => all + n, 0);
-    const lacking = substituted
-      ? `${plural(sum, 'pick')} from a neighbouring bin: ${list}`
-      : `${plural(short.length, 'class', 'classes')} short: ${list}`;
-    const words = short.length ? lacking : picks?.message;
-    const title = substituted
-      ? `Their own difficulty bin had run out, so the nearest one served: ${list}. Not a shortage.`
-      : picks?.message ||
-        `Too few eligible candidates: ${list}. Generate more for these classes, or lower K.`;
+    const { picks, diff, info } = this.store.data;
+    const named = (counts = []) => counts.map((n, c) => [n, info.class_names[c]]).filter(([n]) => n > 0);
+    const list = (rows) => rows.map(([n, name]) => `${name} ${n}`).join(', ');
+    const [short, moved] = [named(picks?.shortfall), named(picks?.substitutes)];
+    const sum = moved.reduce((all, [n]) => all + n, 0);
+    const words = [
+      short.length > 0 && `${plural(short.length, 'class', 'classes')} short: ${list(short)}`,
+      moved.length > 0 && `${plural(sum, 'pick')} from a neighbouring bin: ${list(moved)}`,
+    ]
+      .filter(Boolean)
+      .join('; ');
+    const title = short.length
+      ? picks.message
+      : `Their own difficulty bin had run out, so the nearest one served: ${list(moved)}. Not a shortage.`;
     fill(
       this.side,
       Boolean(words) && h('span', { class: 'psr-warn', tabindex: '0', title }, words),
