@@ -47,6 +47,16 @@ def idle(page: Any) -> None:
         raise AssertionError(f"the workbench shows {shown}; {page.complaints}") from err
 
 
+@contextmanager
+def answered(page: Any) -> Iterator[None]:
+    """Wait, after what is done in the block, until the studio has answered it with a selection."""
+    idle(page)
+    page.evaluate("window.shownBefore = window.psrCurate.state.picks")
+    yield
+    page.wait_for_function("window.psrCurate.state.picks !== window.shownBefore")
+    idle(page)
+
+
 def picks(page: Any) -> list[int]:
     """Positions of the picks, class by class in pick order."""
     idle(page)

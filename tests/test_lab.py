@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser_page, idle, picks, selected
+from browsing import answered, browser_page, idle, picks, selected
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -50,11 +50,9 @@ def lab(page, url) -> Iterator[Any]:
 
 
 def undo(page: Any) -> None:
-    revision = page.evaluate(f"{STATE}.picks.total + '|' + {STATE}.undo")
     page.evaluate("document.activeElement?.blur()")
-    page.keyboard.press("Control+z")
-    page.wait_for_function(f"before => {STATE}.picks.total + '|' + {STATE}.undo !== before", arg=revision)
-    idle(page)
+    with answered(page):
+        page.keyboard.press("Control+z")
 
 
 def outsider(page: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser_page, idle, picks
+from browsing import answered, browser_page, idle, picks
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -55,9 +55,8 @@ def undo_until(page: Any, expression: str) -> None:
     for _ in range(12):
         if state(page, expression):
             return
-        before = state(page, "s.undo")
-        page.get_by_role("button", name="Undo", exact=True).click()
-        until(page, f"s.undo !== {before!r} || {expression}")
+        with answered(page):
+            page.get_by_role("button", name="Undo", exact=True).click()
     raise AssertionError(f"undo did not bring back {expression}")
 
 

@@ -25,7 +25,8 @@ from pathlib import Path
 from tiny import tiny_recipe
 from psr_studio.studio import Studio
 root, bundle, stage, steps = sys.argv[1:5]
-with Studio(root, tiny_recipe(Path(bundle), pool__steps=int(steps), refine__n_steps=int(steps))) as studio:
+recipe = tiny_recipe(Path(bundle), pool__steps=int(steps), refine__n_steps=int(steps))
+with Studio(root, recipe, replace_recipe=True) as studio:
     for event in studio.runs[stage]():
         print(event.done, int(event.part_done), flush=True)
 """
@@ -55,7 +56,7 @@ def kill_after_part(root: Path, bundle: Path, stage: str, steps: int, n_parts: i
 
 def generated(root: Path, bundle: Path, **changes) -> Workspace:
     """A closed workspace with a pool."""
-    with Studio(root, tiny_recipe(bundle, **changes)) as studio:
+    with Studio(root, tiny_recipe(bundle, **changes), replace_recipe=True) as studio:
         finish(studio.generate())
     return studio.workspace
 

@@ -147,7 +147,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, scored_workspace, tiny
     kill_after_part(tmp_path / "killed", tiny_bundle, "refine", steps=4)
     assert 1 <= len(bytes_of(tmp_path / "killed" / "refined")) < 3
     for name in ("killed", "whole"):
-        with Studio(tmp_path / name, tiny_recipe(tiny_bundle, pool__steps=4)) as studio:
+        recipe = tiny_recipe(tiny_bundle, pool__steps=4)
+        with Studio(tmp_path / name, recipe, replace_recipe=True) as studio:
             finish(studio.refine())
     assert bytes_of(tmp_path / "killed" / "refined") == bytes_of(tmp_path / "whole" / "refined")
 
@@ -191,7 +192,7 @@ def test_losses_that_are_not_finite_are_named(tmp_path, scored_workspace, tiny_b
     weights["proj_out_2.bias"][:] = float("nan")
     save_file(weights, path, {"format": "pt"})
     shutil.copytree(scored_workspace, tmp_path / "ws")
-    with Studio(tmp_path / "ws", tiny_recipe(broken)) as studio:
+    with Studio(tmp_path / "ws", tiny_recipe(broken), replace_recipe=True) as studio:
         with pytest.raises(ModelError) as err:
             finish(studio.refine())
         assert studio.status()["refine"].state == "missing"
