@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "storage": {"storage", *GROUND},
     "ui": {"ui", "studio", "stages", "jobs", "workspace", "ledger", "records", "recipe", "bundle", *GROUND},
 }
-NEVER_IMPORTS = {"stages": {"ui", "cli", "studio"}, "ui": {"method", "models", "cli"}, "models": {"stages"}}
+NEVER_IMPORTS = {
+    "stages": {"ui", "cli", "studio", "crew"}, "ui": {"method", "models", "cli"}, "models": {"stages"},
+    "crew": {"ui", "cli", "studio"},
+}  # fmt: skip
 METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
 SILENT = {"method", "models", "stages", "storage"}
