@@ -36,19 +36,19 @@ def cluster(ray: Any) -> Iterator[Any]:
 
 
 def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray):
-    """One of two nodes goes when the first part is written: the other makes the rest."""
-    left = False
-    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **SIZES), ray=cluster.address) as studio:
+    """One of two nodes goes while both are at work: the other makes the rest."""
+    left, recipe = False, tiny_recipe(tiny_bundle, **{**SIZES, "pool__steps": 600})
+    with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:
         events = []
         for event in studio.generate():
             events.append(event)
-            if event.part_done and not left:
+            if event.part_done and event.message.startswith("2 workers") and not left:
                 left = True
                 cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
         assert not ray.is_initialized(), "what was connected for the step is left again"
-    with Studio(tmp_path / "plain", tiny_recipe(tiny_bundle, **SIZES)) as studio:
+    with Studio(tmp_path / "plain", recipe) as studio:
         finish(studio.generate())
-    assert events[0].message == f'Starting 2 workers in the Ray cluster "{cluster.address}".'
+    assert left and events[0].message == f'Starting 2 workers in the Ray cluster "{cluster.address}".'
     assert any(e.message.startswith("A worker was lost") for e in events)
     assert events[-1].done == 18
     assert bytes_of(tmp_path / "ws") == bytes_of(tmp_path / "plain")

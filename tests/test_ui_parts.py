@@ -106,7 +106,7 @@ def test_settings_read_back_what_they_show():
         owner = SimpleNamespace(recipe=recipe)
         settings = Settings(owner, {"pool.classes": names, "evaluate.compare": ["a"]})
         settings.add(*shown)
-    values = settings.read(settings.values())
+    values = settings.read(list(settings.shown().values()))
     assert Recipe().with_values(values) == recipe
     emptied = [[] if key == "pool.classes" else value for key, value in values.items()]
     assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
@@ -133,7 +133,7 @@ def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
     with gr.Blocks():
         settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance": 1.5})
         settings.add("pool.guidance")
-    assert settings.controls["pool.guidance"].value == 1.5 and settings.values() == [1.5]
+    assert settings.controls["pool.guidance"].value == 1.5 and settings.shown() == {"pool.guidance": 1.5}
     assert settings.read([1.5]) == {"pool.guidance": None}, "what was only shown stays left out"
     assert settings.read([2.0]) == {"pool.guidance": 2.0}
     assert settings.read([None]) == {"pool.guidance": None}, "an emptied field is the bundle's own again"

@@ -28,7 +28,11 @@ def drawn(screen: Screen) -> dict[str, str]:
             tab.build()
     panes = {**tabs, "CuratePool": CuratePool(tabs["CurateTab"])}
     for name in ("PoolTab", "RefineTab", "EvaluateTab", "ExportTab"):
-        panes |= {f"{name}.jobs": tabs[name].jobs, f"{name}.settings": tabs[name].settings}
+        panes[f"{name}.jobs"] = tabs[name].jobs
+        panes |= {
+            f"{name} {key}": part
+            for key, part in zip(tabs[name].settings.controls, tabs[name].settings.parts(), strict=True)
+        }
     texts = {}
     for name, pane in panes.items():
         values = pane.values()
@@ -130,13 +134,13 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
 
     def defaults() -> tuple[list[str], bool]:
         return (
-            dict(zip(evaluate.settings.controls, evaluate.settings.values(), strict=True))["evaluate.arms"],
-            dict(zip(export.settings.controls, export.settings.values(), strict=True))["export.refined"],
+            evaluate.settings.shown()["evaluate.arms"],
+            export.settings.shown()["export.refined"],
         )
 
     assert defaults() == (["selected"], False)
     given = {
-        **dict(zip(export.settings.controls, export.settings.values(), strict=True)),
+        **export.settings.shown(),
         "export.refined": True,
     }
     assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import Field, fields
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
@@ -56,13 +57,13 @@ class Settings:
         """The controls, in the order in which they were added; also the inputs of events."""
         return list(self.controls.values())
 
-    def version(self) -> Hashable:
-        """Changes with the settings shown: a page that is opened again shows what was used last."""
-        return repr(self.values())
+    def shown(self) -> dict[str, Any]:
+        """Values for the controls by dotted key, as the recipe is now."""
+        return {key: self._value(key) for key in self.controls}
 
-    def values(self) -> list[Any]:
-        """Values for the controls, as the recipe is now."""
-        return [self._value(key) for key in self.controls]
+    def parts(self) -> list[Setting]:
+        """Each control by itself: one that changes leaves alone what is being typed into another."""
+        return [Setting(control, partial(self._value, key)) for key, control in self.controls.items()]
 
     def read(self, given: Sequence[Any]) -> dict[str, Any]:
         """What an event was given, by dotted key, as the recipe takes it.
@@ -82,6 +83,27 @@ class Settings:
     def _value(self, key: str) -> Any:
         value = self._owner.recipe.value(key)
         return _shown(key, self._bundles_own.get(key) if value is None else value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A control, and the value it shows as the recipe is now: what was used last, on a page opened again."""
+
+    control: gr.components.Component
+    value: Callable[[], Any]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The control alone."""
+        return [self.control]
+
+    def version(self) -> Hashable:
+        """Changes with the value."""
+        return repr(self.value())
+
+    def values(self) -> list[Any]:
+        """The value alone."""
+        return [self.value()]
 
 
 def _field(key: str) -> Field:

@@ -62,16 +62,9 @@ def build_page(screen: Screen) -> gr.Blocks:
         curate.connect(tabs, pickers)
         tune.connect(curate.island)
         panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
-        panes += [tune, tune.settings, *(tab.jobs for tab in (pool, tune, refine, evaluate, export))]
-        panes += [
-            pool.weights,
-            pool.settings,
-            pool.scoring,
-            refine.settings,
-            evaluate.settings,
-            export.settings,
-        ]
-        panes += pickers
+        panes += [tune, *(tab.jobs for tab in (pool, tune, refine, evaluate, export)), pool.weights, *pickers]
+        shown = [tab.settings for tab in (pool, tune, refine, evaluate, export)]
+        panes += [part for settings in (*shown, pool.scoring) for part in settings.parts()]
         _keep_drawn(page, screen, panes)
         ScriptApi(screen).build()
     return page
