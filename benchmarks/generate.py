@@ -21,8 +21,8 @@ from timing import conditions, medians, write_results
 
 from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.devices import candidate_generator, candidate_seed, pick_device, pick_dtype, stacked_noise
-from psr_studio.models.codec import from_uint8
 from psr_studio.models.generator import Generator, Sampling
+from psr_studio.models.levels import from_uint8
 from psr_studio.recipe import WAYS
 from psr_studio.stages.cost import pool_cost
 from psr_studio.storage.png import encode_png

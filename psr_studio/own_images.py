@@ -83,7 +83,7 @@ def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: 
 
     from psr_studio.devices import pick_device
     from psr_studio.method.signals import difficulty
-    from psr_studio.models.codec import from_uint8
+    from psr_studio.models.levels import from_uint8
 
     teacher = bundle.teacher(pick_device("auto"))
     found = []

@@ -10,8 +10,8 @@ import torch
 
 from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.devices import candidate_seed
-from psr_studio.models.codec import from_uint8
 from psr_studio.models.generator import Generator, Sampling
+from psr_studio.models.levels import from_uint8
 
 MIB = 2**20
 

@@ -105,12 +105,22 @@ def test_modules_hold_only_definitions_and_constants(path):
     assert statements_that_work(ast.parse(path.read_text(encoding="utf-8"))) == []
 
 
+def imported_of(libraries: set[str], modules: str) -> str:
+    """Which of these libraries a new process has after importing our modules, as a printed list."""
+    code = f"import sys, {modules}; print(sorted({libraries} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def test_the_package_and_the_recipe_import_no_network_library():
     """`psr-studio --help` must answer at once, so the ground stays free of torch and gradio."""
-    code = f"""import sys, psr_studio, psr_studio.recipe, psr_studio.workspace
-print([name for name in {HEAVY} if name in sys.modules])"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert imported_of(set(HEAVY), "psr_studio, psr_studio.recipe, psr_studio.workspace") == "[]"
+
+
+def test_the_page_opens_before_diffusers_and_timm_are_imported():
+    """They take seconds, and looking at a scored pool needs neither."""
+    modules = "psr_studio.studio, psr_studio.ui.screen, psr_studio.ui.server"
+    assert imported_of({"diffusers", "timm", "transformers", "torch"}, modules) == "['torch']"
 
 
 def test_the_rules_see_what_they_forbid(tmp_path):

@@ -88,7 +88,7 @@ def test_a_folder_becomes_the_pool_pixel_by_pixel(empty, folder):
 def test_latents_are_those_of_the_encoder(empty, folder):
     import torch
 
-    from psr_studio.models.codec import from_uint8
+    from psr_studio.models.levels import from_uint8
 
     finish(empty.import_pool(folder))
     codec = empty.bundle.codec(torch.device("cpu"))

@@ -17,7 +17,7 @@ from psr_studio.studio import Studio
 
 
 def test_scores_are_the_teachers_answers_on_the_stored_pictures(studio):
-    from psr_studio.models.codec import from_uint8
+    from psr_studio.models.levels import from_uint8
 
     teacher = studio.bundle.teacher(torch.device("cpu"))
     logits, embeddings = teacher.predict(from_uint8(studio.pool.images))

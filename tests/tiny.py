@@ -23,8 +23,9 @@ from safetensors.torch import save_file
 from psr_studio.bundle import INDEX, load_bundle, write_idx
 from psr_studio.devices import candidate_seed
 from psr_studio.files import sha256
-from psr_studio.models.codec import Codec, from_uint8
+from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
+from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import TeacherConfig, create_backbone
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe

@@ -1,4 +1,4 @@
-"""The codec: images <-> latents. Owns the latent scale, the value ranges and the padding.
+"""The codec: images <-> latents. Owns the latent scale and the padding.
 
 Shape letters: N candidates, H x W x ch the image at rest, c x h x w the latent.
 """
@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from psr_studio.models.levels import to_uint8
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.weights import open_pretrained
 
@@ -84,17 +85,6 @@ class Codec(nn.Module):
         device = next(self.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             (levels,) = self.memory.map(
-                lambda part: (_levels(self.decode(part)),), latents.to(device, non_blocking=True)
+                lambda part: (to_uint8(self.decode(part)),), latents.to(device, non_blocking=True)
             )
         return levels.cpu().numpy()
-
-
-def _levels(images: Tensor) -> Tensor:
-    """Images (N, ch, H, W) in [-1, 1] -> uint8 (N, H, W, ch) on their device, rounded to the nearest level."""
-    levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous()
-
-
-def from_uint8(images: np.ndarray) -> Tensor:
-    """uint8 (N, H, W, ch) -> float32 (N, ch, H, W) in [-1, 1]."""
-    return torch.tensor(images).permute(0, 3, 1, 2).float() / 127.5 - 1  # a copy: the source may be read-only

@@ -131,7 +131,7 @@ def score_cost(
     Args:
         read: the first n pictures, from the disk: uint8 (n, H, W, ch).
     """
-    from psr_studio.models.codec import from_uint8
+    from psr_studio.models.levels import from_uint8
 
     device = teacher.mean.device
     forget_peak(device)

@@ -126,7 +126,7 @@ class PoolWriter:
         """Encoded, or those of a workspace whose pool the same generator and codec made."""
         import torch
 
-        from psr_studio.models.codec import from_uint8
+        from psr_studio.models.levels import from_uint8
 
         if self.keeps_latents:
             return np.stack([item.latent for item in waiting.items if item.latent is not None])

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from psr_studio.devices import pick_device, pick_dtype
-from psr_studio.models.codec import from_uint8
+from psr_studio.models.levels import from_uint8
 from psr_studio.models.students import train_student
 from psr_studio.recipe import Recipe
 from psr_studio.stages.live import LiveSelection

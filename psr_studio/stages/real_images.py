@@ -12,7 +12,7 @@ from psr_studio.devices import candidate_seed
 from psr_studio.method.registry import SELECTORS, ClassPool
 from psr_studio.method.selection import pairwise_sq_distances
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
-from psr_studio.models.codec import from_uint8
+from psr_studio.models.levels import from_uint8
 from psr_studio.stages.arms import Arm, real_rows
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,11 +22,13 @@ from psr_studio.method.refinement import (
     q_sample,
     refinement_loss,
 )
-from psr_studio.models.codec import Codec
-from psr_studio.models.generator import Generator
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
 from psr_studio.recipe import RefineRecipe
+
+if TYPE_CHECKING:
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.generator import Generator
 
 LABEL_ROWS = 32  # latents at once through decoder and teacher, which keep six times what the denoiser keeps
 

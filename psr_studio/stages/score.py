@@ -209,7 +209,7 @@ def _predict(
     teacher: Teacher, images: np.ndarray, bundle: Bundle, memory: MicroBatches
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
-    from psr_studio.models.codec import from_uint8
+    from psr_studio.models.levels import from_uint8
 
     logits, embeddings = memory.map(lambda x: teacher.predict(x, batch_size=len(x)), from_uint8(images))
     if logits.shape[1] != bundle.n_classes:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from psr_studio.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
-from psr_studio.models.codec import from_uint8
+from psr_studio.models.levels import from_uint8
 from psr_studio.models.students import Check, Training, build_student, top1, train_student
 from psr_studio.recipe import EvaluateRecipe, Recipe
 from psr_studio.stages.arms import (

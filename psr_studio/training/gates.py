@@ -14,8 +14,8 @@ from psr_studio.bundle import Bundle
 from psr_studio.devices import candidate_seed, pick_device, pick_dtype
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.method.metrics import expected_calibration_error, mean_pairwise_distance
-from psr_studio.models.codec import from_uint8
 from psr_studio.models.generator import Sampling
+from psr_studio.models.levels import from_uint8
 from psr_studio.models.students import Training, build_student, train_student
 
 TEMPERATURE = 1.5
