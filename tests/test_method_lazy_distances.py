@@ -13,7 +13,10 @@ from psr_studio.method.selection import (
     ClassDistances,
     LazyDistances,
     class_distances,
+    greedy_select,
     greedy_select_all,
+    herding,
+    k_center,
 )
 
 SIZES = (70, 40, 131)  # one below, one above a multiple of what the compiled loop is padded to
@@ -61,6 +64,63 @@ def test_uneven_budgets_are_kept(pool):
         for cache in both(embeddings, labels)
     ]
     np.testing.assert_array_equal(*found)
+
+
+def test_groups_give_no_more_than_their_quotas(pool):
+    """Alike for blocks and rows; a limit that nobody reaches changes nothing."""
+    embeddings, labels, (reliability, entropy), eligible = pool
+    groups, rules = np.arange(len(labels)) % 4, {"eligible": eligible, "pinned": [2, 75]}
+    quotas = np.array([[9, 0, 3, 7], [40, 40, 40, 40], [1, 2, 3, 4]])
+    found, free = [], []
+    for cache in both(embeddings, labels):
+        found.append(greedy_select_all(
+            reliability, entropy, cache, [20, 38, 10], **rules, groups=groups, quotas=quotas
+        ))  # fmt: skip
+        free.append(greedy_select_all(reliability, entropy, cache, [20, 38, 10], **rules))
+    np.testing.assert_array_equal(found[0].indices, found[1].indices)
+    for class_id in range(3):
+        picks = np.setdiff1d(found[0].of_class(class_id).indices, rules["pinned"])
+        assert (np.bincount(groups[picks], minlength=4) <= quotas[class_id]).all()
+    np.testing.assert_array_equal(found[0].of_class(1).indices, free[0].of_class(1).indices)
+    assert found[0].shortfall[2] >= 0 and len(found[0].of_class(2).indices) == 10
+    assert not np.array_equal(found[0].of_class(0).indices, free[0].of_class(0).indices)
+
+
+def test_one_class_of_rows_is_selected_without_its_block(pool, monkeypatch):
+    embeddings, labels, (reliability, entropy), eligible = pool
+    blocks, lazy = both(embeddings, labels)
+    own = labels == 2
+    wanted = greedy_select(
+        reliability[own], entropy[own], None, 20, eligible=eligible[own], distances=blocks.block(2)
+    )
+    monkeypatch.setattr(_lazy_distances.LazyBlock, "__array__", None)
+    found = greedy_select(
+        reliability[own], entropy[own], None, 20, eligible=eligible[own], distances=lazy.block(2)
+    )
+    np.testing.assert_array_equal(found.indices, wanted.indices)
+
+
+@pytest.mark.parametrize("selector", [k_center, herding])
+@pytest.mark.parametrize("marks", [{}, {"pinned": [9, 4], "vetoed": [0, 70]}])
+def test_core_sets_read_the_rows_of_their_picks_only(pool, monkeypatch, selector, marks):
+    embeddings, labels, _, eligible = pool
+    blocks, lazy = both(embeddings, labels)
+    own = labels == 2
+    rules = {"ipc": 30, "eligible": eligible[own], **marks}
+    wanted = selector(embeddings[own], distances=blocks.block(2), **rules)
+    monkeypatch.setattr(_lazy_distances.LazyBlock, "__array__", None)
+    found = selector(embeddings[own], distances=lazy.block(2), **rules)
+    np.testing.assert_array_equal(found.indices, wanted.indices)
+    assert len(lazy.kept._rows) <= 30
+
+
+@pytest.mark.parametrize(
+    ("groups", "quotas", "wrong"),
+    [([0, 1], [1], "in 0..0"), ([0, 0, 0], [1], "shape"), ([0, 0], [-1], "at least 0")],
+)
+def test_wrong_groups_are_refused(groups, quotas, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        greedy_select([1, 2], [0, 0], [[0.0], [1.0]], 1, groups=groups, quotas=quotas)
 
 
 def test_a_block_reads_like_an_array(pool):

@@ -121,6 +121,37 @@ def test_the_oracle_agrees_on_a_pool_of_real_size():
     assert greedy_select(rel, ent, embeddings, 120, 1, 1, 1, **rules).indices.tolist() == picks
 
 
+@pytest.mark.parametrize("scaling", ["pool", "remaining", "frozen"])
+@pytest.mark.parametrize(
+    ("scale", "offset", "width", "weights"),
+    [
+        (1e-12, 0.5, 1.0, (1, 1, 1)),  # signals apart by less than float32 can tell
+        (1e-9, 1e9, 1.0, (1, 0, 1)),  # and by less than float64 can, beside large ones
+        (1.0, 0.0, 1e-6, (0, 0, 3)),  # distances near zero
+        (1.0, 0.0, 1e6, (1e-12, 0, 1)),
+        (1.0, 0.0, 1.0, (1e35, 1, 1e35)),  # weights beyond float32's squares
+        (1.0, 0.0, 1.0, (0, 0, 0)),
+    ],
+)
+def test_near_ties_are_decided_as_plain_float64_decides_them(scaling, scale, offset, width, weights):
+    """The search looks at float32 scores first: nothing that they cannot tell apart may be lost by it."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(2, 80))
+        rel, ent = offset + scale * rng.integers(0, 9, n), offset + scale * rng.random(n)
+        embeddings = width * (rng.integers(0, 3, (n, 2)) + 1e-7 * rng.random((n, 2)))
+        rules = {"eligible": rng.random(n) < 0.9, "pinned": [], "vetoed": [], "on_shortage": "fill"}
+        for normalize in (True, False):
+            picks, _, _ = brute_force(
+                rel, ent, pairwise_sq_distances(embeddings), n, weights, scaling=scaling,
+                normalize=normalize, **rules,
+            )  # fmt: skip
+            found = greedy_select(
+                rel, ent, embeddings, n, *weights, scaling=scaling, normalize=normalize, **rules
+            )
+            assert found.indices.tolist() == picks, (seed, normalize)
+
+
 def test_a_smaller_budget_with_the_same_weights_is_a_prefix():
     for seed in range(60):
         rel, ent, embeddings, _, weights, case = random_case(seed)

@@ -54,25 +54,18 @@ def _greedy_within_bins(
     pinned: Any,
     vetoed: Any,
 ) -> np.ndarray:
-    """Return (n,) scores that fall from 1 along the greedy order (PSR eq. 8) when a full bin is closed.
+    """Return (n,) scores that fall from 1 along the greedy order (PSR eq. 8), where a full bin is closed.
 
-    The greedy selection runs until it would overfill a bin, then goes on from there with that bin vetoed: a
-    veto moves nobody else's score, and picks made so far are pins. Weights left to the budget are those of K.
+    Weights left to the budget are those of K.
     """
     named = zip(("alpha", "beta", "gamma"), ipc_preset(ipc), strict=True)
     alpha, beta, gamma = (preset if params[name] is None else params[name] for name, preset in named)
-    pins, closed = check_marks(len(bins), pinned, vetoed)
-    picks, left, total = pins, quotas.copy(), len(pins) + int(quotas.sum())
-    while len(picks) < total:
-        closed = closed | (left == 0)[bins]
-        closed[picks] = False
-        order = greedy_select(
-            pool.reliability, pool.entropy, None, total, alpha, beta, gamma, pool.eligible, picks, closed,
-            distances=pool.distances(), scaling=params["scaling"],
-        ).indices[len(picks) :]  # fmt: skip
-        taken = (bins[order][:, None] == np.arange(len(left))).cumsum(axis=0)
-        fits = int((taken <= left).all(axis=1).sum())
-        picks, left = np.concatenate([picks, order[:fits]]), left - taken[fits - 1]
+    pins, _ = check_marks(len(bins), pinned, vetoed)
+    picks = greedy_select(
+        pool.reliability, pool.entropy, None, len(pins) + int(quotas.sum()), alpha, beta, gamma,
+        pool.eligible, pins, vetoed, distances=pool.distances(), scaling=params["scaling"],
+        groups=bins, quotas=quotas,
+    ).indices  # fmt: skip
     scores = np.zeros(len(bins))
     scores[picks] = 1 - np.arange(len(picks)) / len(bins)
     return scores

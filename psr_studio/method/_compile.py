@@ -1,4 +1,4 @@
-"""How the inner loops are compiled, and two instructions that the compiler does not offer by itself."""
+"""How the inner loops are compiled, and three instructions that the compiler does not offer by itself."""
 
 from __future__ import annotations
 
@@ -20,12 +20,21 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @intrinsic
 def bits_of(typing: Any, number: Any) -> Any:
-    """Return the bits of a float64 number as int64, inside compiled code."""
+    """Return the bits of a float32 number as int32, inside compiled code."""
+    return types.int32(types.float32), _bitcast(types.int32)
 
+
+@intrinsic
+def number_of(typing: Any, bits: Any) -> Any:
+    """Return the float32 number of these int32 bits, inside compiled code."""
+    return types.float32(types.int32), _bitcast(types.float32)
+
+
+def _bitcast(kind: Any) -> Callable[..., Any]:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], context.get_value_type(types.int64))
+        return builder.bitcast(values[0], context.get_value_type(kind))
 
-    return types.int64(types.float64), generate
+    return generate
 
 
 @intrinsic

@@ -4,10 +4,12 @@ Shape letters: N candidates grouped by class, m candidates of one class, C class
 anywhere, and no fused multiply-add: the picks equal those of plain float64 arithmetic that reads the same
 float32 distances.
 
-What makes it fast is that every loop over candidates turns into vector instructions. A compiler may not
-reorder a maximum of floats, because of NaN and the sign of zero, but it may reorder one of whole numbers; and
-the bits of floats, read as whole numbers, are in the order of the floats (negative ones after a flip). So
-minima and maxima are taken over the bits, and no value is changed by it.
+What makes it fast: every loop over candidates turns into vector instructions, and the exact score, with its
+division in float64, is worked out for few. A compiler may not reorder a maximum of floats, because of NaN and
+the sign of zero, but it may reorder one of whole numbers; and the bits of floats of at least 0, read as whole
+numbers, are in the order of the floats. So minima and maxima are taken over the bits. The best score is looked
+for with rough scores in float32 first, whose error is bounded: who is further below the highest rough score
+than the errors of two cannot be the best, and the others are compared exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from psr_studio.method._compile import bits_of, compiled, prefetch
+from psr_studio.method._compile import bits_of, compiled, number_of, prefetch
 
 # How the diversity term is scaled at each step.
 RAW, POOL, REMAINING, FROZEN = 0, 1, 2, 3
@@ -34,6 +36,10 @@ class Candidates(NamedTuple):
     pin_starts: np.ndarray  # (C + 1,) int64, borders of the classes in `pins`
     distances: np.ndarray  # float32, one flattened (m, m) block per class
     distance_starts: np.ndarray  # (C + 1,) int64, borders of the classes in `distances`
+    groups: (
+        np.ndarray
+    )  # (N,) int64, which part of its class a candidate is of; empty when no part has a limit
+    quotas: np.ndarray  # (C, G) int64, how many each part of a class may give beside the pins
 
 
 class Rule(NamedTuple):
@@ -55,19 +61,22 @@ class _Room(NamedTuple):
     """
 
     static: np.ndarray  # (m + padding,) float64, the part of eq. 8 that no pick changes; -inf where closed
-    keys: np.ndarray  # (m + padding,) int64, the scores as whole numbers in the same order
+    raised: np.ndarray  # (m + padding,) float32, the same moved up so that no open one is below 0
+    rough: np.ndarray  # (m + padding,) int32, the bits of the rough scores
     nearest: np.ndarray  # (m + padding,) float32, squared distance to the nearest chosen one (PSR eq. 7)
     counted: np.ndarray  # (m + padding,) int32, all bits set for who sets the scale of diversity, else 0
     open_: np.ndarray  # (m,) bool, right ones still to be had
     spare: np.ndarray  # (m,) bool, the others still to be had
-    ends: np.ndarray  # (2,) float32, smallest and largest counted distance
 
 
 PADDING = 64  # four vectors of sixteen float32 numbers
-FLIP = np.int64(0x7FFFFFFFFFFFFFFF)  # turns the order of negative numbers round
+ROUGHNESS = (
+    2.0**-20
+)  # error of a rough score, as a share of the largest it can be: eight units of the last bit
+HUGE = 1e30  # beyond it float32 numbers come near their end, and all are compared exactly
 LINE = 16  # float32 numbers in a line of the cache
 FETCHED = 65536  # float32 numbers of a block that is fetched ahead
-LOWEST = np.int64(-0x8000000000000000)
+CLOSED = np.int32(-0x800000)  # the bits of -inf, the rough score of a closed candidate
 INF_BITS = np.int32(0x7F800000)  # of float32 infinity
 
 
@@ -89,57 +98,85 @@ def _term(value: float, weight: float, low: float, width: float) -> float:
 
 
 @compiled
-def _fill_static(room: _Room, reliability: np.ndarray, entropy: np.ndarray, rule: Rule, scales: Any) -> None:
-    """Write alpha * reliability - beta * entropy, normalised, and -inf for candidates that are not open."""
+def _fill_static(room: _Room, reliability: np.ndarray, entropy: np.ndarray, rule: Rule, scales: Any) -> float:
+    """Write alpha * reliability - beta * entropy, normalised, and -inf for candidates that are not open.
+
+    Returns how far the highest of the open ones is above the lowest, and as much more as rounding can move
+    sums of float64 numbers of that size, in units of `ROUGHNESS`.
+    """
     low, width, entropy_low, entropy_width = scales
     alpha, beta = rule.alpha if width > 0.0 else 0.0, rule.beta if entropy_width > 0.0 else 0.0
     width, entropy_width = width if width > 0.0 else 1.0, entropy_width if entropy_width > 0.0 else 1.0
+    lowest, highest = np.inf, -np.inf
     for i in range(reliability.size):
         first = alpha * ((reliability[i] - low) / width)
         second = beta * ((entropy[i] - entropy_low) / entropy_width)
         room.static[i] = (first - second) + 0.0 if room.open_[i] else -np.inf  # + 0.0: no negative zero
+        if room.open_[i]:
+            lowest, highest = min(lowest, room.static[i]), max(highest, room.static[i])
+    room.static[reliability.size :] = -np.inf
+    for i in range(room.static.size):
+        room.raised[i] = room.static[i] - lowest if room.static[i] > -np.inf else -np.inf
+    if not highest >= lowest:
+        return 0.0
+    return highest - lowest + 2.0**-30 * max(abs(lowest), abs(highest))
 
 
 @compiled
-def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> np.int32:
+def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> float:
     """Lower `nearest` to the distances of the new member (PSR eq. 7); return the largest of the counted.
 
-    All are bits of float32 numbers of at least 0, which are in the order of the numbers.
+    The distances are given as bits of float32 numbers of at least 0, which are in the order of the numbers.
     """
     high = np.int32(0)
     for i in range(row.size):
         nearest[i] = min(nearest[i], row[i])
         high = max(high, nearest[i] & counted[i])
-    return high
+    return np.float64(number_of(high))
 
 
 @compiled
-def _range_of_remaining(nearest: np.ndarray, counted: np.ndarray, ends: np.ndarray) -> tuple[float, float]:
-    """Return minimum and width of the distances, given as bits, over the counted candidates."""
-    low, high = INF_BITS, np.int32(0)
+def _smallest(nearest: np.ndarray, counted: np.ndarray) -> float:
+    """Return the smallest of the counted distances, given as bits; infinity when nothing counts."""
+    low = INF_BITS
     for i in range(nearest.size):
         low = min(low, nearest[i] if counted[i] else INF_BITS)
-        high = max(high, nearest[i] & counted[i])
-    ends.view(np.int32)[0], ends.view(np.int32)[1] = low, high
-    smallest, largest = np.float64(ends[0]), np.float64(ends[1])
-    return (smallest, largest - smallest) if largest > smallest else (0.0, 0.0)
+    return np.float64(number_of(low))
 
 
 @compiled
-def _best(room: _Room, gamma: float, low: float, width: float) -> int:
-    """Return the candidate of the highest score (PSR eq. 8); on a tie the lowest index, -1 if all are closed."""
-    static, keys, nearest = room.static, room.keys, room.nearest
+def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, farthest: float) -> int:
+    """Return the candidate of the highest score (PSR eq. 8); on a tie the lowest index, -1 if all are closed.
+
+    Args:
+        scale: (low, width); diversity is gamma * (nearest - low) / width.
+        spread: from `_fill_static`. farthest: `nearest` of no open candidate is larger.
+    """
+    static, raised, nearest, rough, (low, width) = room.static, room.raised, room.nearest, room.rough, scale
     if not width > 0.0:
         gamma, low, width = 0.0, 0.0, 1.0
-    highest, n = LOWEST, static.size
-    for i in range(n):
-        bits = bits_of(static[i] + gamma * ((np.float64(nearest[i]) - low) / width))
-        keys[i] = bits ^ ((bits >> 63) & FLIP)
-        highest = max(highest, keys[i])
-    first = n
-    for i in range(n):
-        first = min(first, i if keys[i] == highest else n)
-    return first if static[first] > -np.inf else -1
+    n, highest = np.int32(rough.size), CLOSED
+    factor, base = np.float32(gamma / width), np.float32(low)
+    for i in range(rough.size):
+        rough[i] = bits_of(raised[i] + factor * (nearest[i] - base))
+        highest = max(highest, rough[i])
+    largest = spread + gamma / width * (farthest - low)
+    least, first, last = np.int32(0), n, np.int32(-1)
+    if largest < HUGE and gamma / width < HUGE:
+        lowered = np.float64(number_of(highest)) - 2.0 * ROUGHNESS * largest
+        least = bits_of(np.float32(max(lowered, 0.0)))
+    else:  # rough scores say nothing
+        rough[:] = 0
+    for i in range(rough.size):
+        first = min(first, np.int32(i) if rough[i] >= least else n)
+        last = max(last, np.int32(i) if rough[i] >= least else np.int32(-1))
+    best, best_score = -1, -np.inf
+    for i in range(first, last + 1):
+        if rough[i] >= least:
+            score = static[i] + gamma * ((np.float64(nearest[i]) - low) / width)
+            if score > best_score:
+                best, best_score = i, score
+    return best
 
 
 @compiled
@@ -150,6 +187,21 @@ def _most_reliable(reliability: np.ndarray, allowed: np.ndarray) -> int:
         if allowed[i] and reliability[i] > best_value:
             best, best_value = i, reliability[i]
     return best
+
+
+@compiled
+def _close(room: _Room, pick: int) -> None:
+    """Take one candidate out of those still to be had."""
+    room.open_[pick], room.spare[pick] = False, False
+    room.static[pick], room.raised[pick] = -np.inf, -np.inf
+
+
+@compiled
+def _close_group(room: _Room, groups: np.ndarray, group: int) -> None:
+    """Take out all candidates of one part of the class."""
+    for i in range(groups.size):
+        if groups[i] == group:
+            _close(room, i)
 
 
 @compiled
@@ -181,6 +233,7 @@ def _greedy_class(
     eligible, pins = pool.eligible[a:b], pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
     distances, start = pool.distances.view(np.int32), pool.distance_starts[c]
     m, padded = b - a, room.static.size
+    left, groups = pool.quotas[c].copy(), pool.groups[a:b] if pool.groups.size else pool.groups
     for i in range(m):
         room.open_[i] = eligible[i] and not pool.vetoed[a + i]
         room.spare[i] = not eligible[i] and not pool.vetoed[a + i]
@@ -189,10 +242,13 @@ def _greedy_class(
     if rule.normalize:
         rel_low, rel_width = _range(reliability, eligible)
         ent_low, ent_width = _range(entropy, eligible)
-    _fill_static(room, reliability, entropy, rule, (rel_low, rel_width, ent_low, ent_width))
-    room.nearest[:m], room.nearest[m:], room.counted[m:], room.static[m:] = np.inf, 0.0, 0, -np.inf
+    for group in range(left.size):
+        if left[group] == 0:
+            _close_group(room, groups, group)
+    spread = _fill_static(room, reliability, entropy, rule, (rel_low, rel_width, ent_low, ent_width))
+    room.nearest[:m], room.nearest[m:], room.counted[m:] = np.inf, 0.0, 0
     nearest = room.nearest.view(np.int32)
-    low = width = 0.0  # no distance yet
+    low = width = high = 0.0  # no distance yet
     ahead, end = _next_block(pool, c)
     stride = max(1, -(-(end - ahead) // picks.size))
     for step in range(picks.size):
@@ -204,7 +260,7 @@ def _greedy_class(
         elif step == 0:
             pick = _most_reliable(reliability, room.open_)
         else:
-            pick = _best(room, rule.gamma, low, width)
+            pick = _best(room, rule.gamma, (low, width), spread, high)
         if pick < 0 and rule.fill:
             pick = _most_reliable(reliability, room.spare)
             filled[step] = True
@@ -214,18 +270,22 @@ def _greedy_class(
         terms[step, 0] = _term(reliability[pick], rule.alpha, rel_low, rel_width)
         terms[step, 1] = 0.0 - _term(entropy[pick], rule.beta, ent_low, ent_width)
         terms[step, 2] = _term(np.float64(room.nearest[pick]), rule.gamma, low, width)
-        room.open_[pick], room.spare[pick], room.static[pick] = False, False, -np.inf
+        _close(room, pick)
+        if left.size and step >= pins.size:
+            left[groups[pick]] -= 1
+            if left[groups[pick]] == 0:
+                _close_group(room, groups, groups[pick])
         row = start + pick * m
-        room.ends.view(np.int32)[1] = _absorb(nearest, distances[row : row + padded], room.counted)
+        if rule.scaling == REMAINING:
+            room.counted[pick] = 0
+        high = _absorb(nearest, distances[row : row + padded], room.counted)
         if rule.scaling == RAW:
             width = 1.0
-        elif rule.scaling == POOL:  # a chosen candidate's own distance is 0, so min-max is d / max d
-            width = np.float64(room.ends[1])
+        elif rule.scaling == POOL or (rule.scaling == FROZEN and step == 0):
+            width = high  # a chosen candidate's own distance is 0, so min-max is d / max d
         elif rule.scaling == REMAINING:
-            room.counted[pick] = 0
-            low, width = _range_of_remaining(nearest, room.counted, room.ends)
-        elif step == 0:  # FROZEN
-            width = np.float64(room.ends[1])
+            low = _smallest(nearest, room.counted)
+            low, width = (low, high - low) if high > low else (0.0, 0.0)
     return picks.size
 
 
@@ -252,11 +312,11 @@ def greedy_classes(
     for c in range(first, last):
         largest = max(largest, pool.starts[c + 1] - pool.starts[c])
     largest += PADDING
-    static, keys, nearest = np.empty(largest), np.empty(largest, np.int64), np.empty(largest, np.float32)
-    counted, ends = np.empty(largest, np.int32), np.empty(2, np.float32)
+    static, raised, nearest = np.empty(largest), np.empty(largest, np.float32), np.empty(largest, np.float32)
+    rough, counted = np.empty(largest, np.int32), np.empty(largest, np.int32)
     open_, spare = np.empty(largest, np.bool_), np.empty(largest, np.bool_)
     for c in range(first, last):
         n = (pool.starts[c + 1] - pool.starts[c] + PADDING - 1) // PADDING * PADDING
-        room = _Room(static[:n], keys[:n], nearest[:n], counted[:n], open_[:n], spare[:n], ends)
+        room = _Room(static[:n], raised[:n], rough[:n], nearest[:n], counted[:n], open_, spare)
         a, b = slots[c], slots[c + 1]
         counts[c] = _greedy_class(pool, c, rule, room, picks[a:b], terms[a:b], filled[a:b])

@@ -67,7 +67,7 @@ def grow_herd(
     to_all /= max(n_counted, 1)
     for step in range(members.size):
         if step >= n_pins:
-            members[step] = _next_of_herd(to_all, to_picks, open_, values, counted, members[:step])
+            members[step] = next_of_herd(to_all, to_picks, open_, values, counted, members[:step])
         row = distances[members[step]]
         for i in range(n):
             to_picks[i] += np.float64(row[i])
@@ -75,7 +75,7 @@ def grow_herd(
 
 
 @compiled
-def _next_of_herd(
+def next_of_herd(
     to_all: np.ndarray,
     to_picks: np.ndarray,
     open_: np.ndarray,

@@ -91,6 +91,14 @@ class LazyBlock:
     def __len__(self) -> int:
         return len(self._members)
 
+    def alone(self) -> LazyDistances:
+        """The distances of a pool that has this class only."""
+        n = len(self)
+        return _OneClass(
+            np.arange(n), np.array([0, n]), np.zeros(0, np.float32), np.zeros(2, np.int64), self._embeddings,
+            self._kept, self,
+        )  # fmt: skip
+
     def row(self, place: int) -> np.ndarray:
         """(m,) float32 distances of all candidates to the one at `place`; not to be written to."""
         key = int(self._members[place])
@@ -114,6 +122,16 @@ class LazyBlock:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         whole = self._rows(np.arange(len(self)))
         return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def totals(self, counted: np.ndarray) -> np.ndarray:
+        """(m,) float64 summed squared distance of each candidate to the counted ones; `counted` is (m,) bool.
+
+        By their mean and their norms, so that no distance is computed.
+        """
+        raw, n = self._embeddings[self._members].astype(np.float64), int(counted.sum())
+        values = raw - (raw[counted].mean(axis=0) if n else 0.0)  # around the mean the mixed term vanishes
+        norms = (values**2).sum(axis=1)
+        return n * norms + norms[counted].sum()
 
     def nearest_others(self) -> np.ndarray:
         """(m,) float32 squared distance of each candidate to the nearest other one, at least two of them.
@@ -164,6 +182,16 @@ class LazyBlock:
         for i, j in zip(*np.nonzero(rows <= scale), strict=True):
             rows[i, j] = ((values[places[i]] - values[j]) ** 2).sum()
         return rows.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _OneClass(LazyDistances):
+    """The class of a block, by itself."""
+
+    only: LazyBlock
+
+    def block(self, class_id: int) -> LazyBlock:  # type: ignore[override]
+        return self.only
 
 
 def _keep_nearer(found: np.ndarray, rows: slice, offset: int, best: np.ndarray, nearest: np.ndarray) -> None:
@@ -230,20 +258,23 @@ def _greedy_class(
     a, b = pool.starts[c], pool.starts[c + 1]
     reliability, entropy, eligible = pool.reliability[a:b], pool.entropy[a:b], pool.eligible[a:b]
     pins = pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
+    groups, left = pool.groups[a:b] if pool.groups.size else pool.groups, pool.quotas[c].copy()
     room = _room(eligible, pool.vetoed[a:b])
+    for group in np.flatnonzero(left == 0):
+        _kernels._close_group(room, groups, group)
     scales = (0.0, 1.0, 0.0, 1.0)
     if rule.normalize:
         scales = (*_kernels._range(reliability, eligible), *_kernels._range(entropy, eligible))
-    _kernels._fill_static(room, reliability, entropy, rule, scales)
+    spread = _kernels._fill_static(room, reliability, entropy, rule, scales)
     nearest = room.nearest.view(np.int32)
-    low = width = 0.0  # no distance yet
+    low = width = high = 0.0  # no distance yet
     for step in range(picks.size):
         if step < pins.size:
             pick = int(pins[step])
         elif step == 0:
             pick = _kernels._most_reliable(reliability, room.open_)
         else:
-            pick = _best(*room, rule.gamma, low, width)
+            pick = _best(*room, rule.gamma, low, width, spread, high)
         if pick < 0 and rule.fill:
             pick = _kernels._most_reliable(reliability, room.spare)
             filled[step] = True
@@ -253,34 +284,34 @@ def _greedy_class(
         terms[step, 0] = _kernels._term(reliability[pick], rule.alpha, *scales[:2])
         terms[step, 1] = 0.0 - _kernels._term(entropy[pick], rule.beta, *scales[2:])
         terms[step, 2] = _kernels._term(float(room.nearest[pick]), rule.gamma, low, width)
-        room.open_[pick], room.spare[pick], room.static[pick] = False, False, -np.inf
-        low, width = _absorb(room, nearest, block.row(pick), pick, rule.scaling, step, width)
+        _kernels._close(room, pick)
+        if left.size and step >= pins.size:
+            left[groups[pick]] -= 1
+            if left[groups[pick]] == 0:
+                _kernels._close_group(room, groups, groups[pick])
+        if rule.scaling == _kernels.REMAINING:
+            room.counted[pick] = 0
+        row = block.row(pick)
+        np.minimum(room.nearest[: len(row)], row, out=room.nearest[: len(row)])
+        high = float(room.nearest.max(where=room.counted != 0, initial=0.0))
+        if rule.scaling == _kernels.RAW:
+            width = 1.0
+        elif rule.scaling == _kernels.POOL or (rule.scaling == _kernels.FROZEN and step == 0):
+            width = high
+        elif rule.scaling == _kernels.REMAINING:
+            low = _kernels._smallest(nearest, room.counted)
+            low, width = (low, high - low) if high > low else (0.0, 0.0)
     return picks.size
 
 
 @_kernels.compiled
 def _best(
-    static: Any, keys: Any, nearest: Any, counted: Any, open_: Any, spare: Any, ends: Any,
-    gamma: float, low: float, width: float,
+    static: Any, raised: Any, rough: Any, nearest: Any, counted: Any, open_: Any, spare: Any,
+    gamma: float, low: float, width: float, spread: float, farthest: float,
 ) -> int:  # fmt: skip
     """The compiled step of the same name; arrays one by one are passed to compiled code ten times faster."""
-    return _best_of(_Room(static, keys, nearest, counted, open_, spare, ends), gamma, low, width)
-
-
-def _absorb(
-    room: Any, nearest: np.ndarray, row: np.ndarray, pick: int, scaling: int, step: int, width: float
-) -> tuple[float, float]:
-    """Take the new member in; what to subtract from a distance at the next step, and what to divide it by."""
-    np.minimum(room.nearest[: len(row)], row, out=room.nearest[: len(row)])
-    if scaling == _kernels.RAW:
-        return 0.0, 1.0
-    if scaling == _kernels.REMAINING:
-        room.counted[pick] = 0
-        return _kernels._range_of_remaining(nearest, room.counted, room.ends)
-    if scaling == _kernels.POOL or step == 0:
-        counted = room.nearest[room.counted != 0]
-        return 0.0, float(counted.max(initial=0.0))
-    return 0.0, width  # FROZEN
+    room = _Room(static, raised, rough, nearest, counted, open_, spare)
+    return _best_of(room, gamma, (low, width), spread, farthest)
 
 
 def _room(eligible: np.ndarray, vetoed: np.ndarray) -> Any:
@@ -289,12 +320,12 @@ def _room(eligible: np.ndarray, vetoed: np.ndarray) -> Any:
     n = (m + _kernels.PADDING - 1) // _kernels.PADDING * _kernels.PADDING
     room = _Room(
         static=np.full(n, -np.inf),
-        keys=np.empty(n, np.int64),
+        raised=np.empty(n, np.float32),
+        rough=np.empty(n, np.int32),
         nearest=np.zeros(n, np.float32),
         counted=np.zeros(n, np.int32),
         open_=eligible & ~vetoed,
         spare=~eligible & ~vetoed,
-        ends=np.empty(2, np.float32),
     )
     room.nearest[:m] = np.inf
     room.counted[:m] = np.where(eligible, -1, 0)

@@ -7,13 +7,21 @@ told otherwise, as the papers run them on the raw pool. Except for `k_medoids`, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from psr_studio.method._arrays import finite, to_numpy
 from psr_studio.method._distances import pairwise_sq_distances
-from psr_studio.method._kernels_coresets import build_medoids, grow_centers, grow_herd, swap_medoids
+from psr_studio.method._kernels_coresets import (
+    build_medoids,
+    grow_centers,
+    grow_herd,
+    next_of_herd,
+    swap_medoids,
+)
+from psr_studio.method._lazy_distances import LazyBlock
 from psr_studio.method._picks import (
     Selection,
     as_mask,
@@ -47,6 +55,9 @@ def k_center(
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
     """
+    if isinstance(distances, LazyBlock):
+        by_rows = partial(_centers_by_rows, distances)
+        return _grown(by_rows, len(distances), ipc, eligible, pinned, vetoed, on_shortage)
     sq = _distances(embeddings, distances)
 
     def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
@@ -61,6 +72,19 @@ def k_center(
         return picks
 
     return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
+
+
+def _centers_by_rows(block: LazyBlock, open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+    """The same traversal where only the rows of the picks are computed."""
+    picks, nearest = np.empty(count, np.int64), np.full(len(block), np.inf)
+    for pin in pins:
+        nearest = np.minimum(nearest, block.row(int(pin)))
+    for step in range(count):
+        far = nearest if step or len(pins) else -block.totals(open_)
+        picks[step] = np.where(open_, far, -np.inf).argmax()
+        open_[picks[step]] = False
+        nearest = np.minimum(nearest, block.row(int(picks[step])))
+    return picks
 
 
 def k_medoids(
@@ -135,10 +159,30 @@ def herding(
         if distances is None:
             return _herd_by_features(values, counted, open_, pins, count)
         members = np.concatenate([pins, np.empty(count, np.int64)])
-        grow_herd(_distances(None, distances), values, counted, open_, members, len(pins))
+        if isinstance(distances, LazyBlock):
+            _herd_by_rows(distances, values, counted, open_, members, len(pins))
+        else:
+            grow_herd(_distances(None, distances), values, counted, open_, members, len(pins))
         return members[len(pins) :]
 
     return _grown(grow, n, ipc, eligible, pinned, vetoed, on_shortage)
+
+
+def _herd_by_rows(
+    block: LazyBlock,
+    values: np.ndarray,
+    counted: np.ndarray,
+    open_: np.ndarray,
+    members: np.ndarray,
+    n_pins: int,
+) -> None:
+    """What `grow_herd` does, where only the rows of the picks are computed; the same arguments, written alike."""
+    to_all, to_picks = block.totals(counted) / max(int(counted.sum()), 1), np.zeros(len(block))
+    for step in range(len(members)):
+        if step >= n_pins:
+            members[step] = next_of_herd(to_all, to_picks, open_, values, counted, members[:step])
+        to_picks += block.row(int(members[step]))
+        open_[members[step]] = False
 
 
 def _herd_by_features(

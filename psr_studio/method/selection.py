@@ -107,6 +107,8 @@ def greedy_select(
     *,
     distances: Any = None,
     scaling: str = "pool",
+    groups: Any = None,
+    quotas: Any = None,
 ) -> Selection:
     """Choose K candidates of one class by the score alpha * rel - beta * ent + gamma * div (PSR eq. 8).
 
@@ -132,23 +134,29 @@ def greedy_select(
         on_shortage: "fill" continues with ineligible candidates by descending reliability and marks them,
             "short" leaves the class short; `Selection.shortfall` counts the missing eligible ones either way.
             With too few candidates left after vetoes, the class stays short under both.
-        distances: (N, N) float32 from `pairwise_sq_distances`, to spare their computation.
+        distances: (N, N) float32 from `pairwise_sq_distances`, to spare their computation, or a `LazyBlock`.
         scaling: how diversity is normalised: "pool" (as the paper), "remaining" or "frozen".
+        groups, quotas: (N,) the group of each candidate and (G,) how many each group may give beside the
+            pins; a full group is closed as by vetoes. None means no limits.
 
     Raises:
         ValueError: K below 1 or over the pool, NaN signals, arrays of different length, marks outside the
-            pool, a candidate both pinned and vetoed, more pins than K, a negative weight, an unknown word.
+            pool, a candidate both pinned and vetoed, more pins than K, a negative weight, an unknown word,
+            groups outside the quotas.
     """
     n = len(to_numpy(reliability))
     if distances is None:
         distances = pairwise_sq_distances(embeddings)
     if tuple(distances.shape) != (n, n):
         raise ValueError(f"Distances are given for {distances.shape[0]} candidates, but there are {n}.")
-    flat = np.ascontiguousarray(to_numpy(distances), dtype=np.float32).ravel()
-    one_class = ClassDistances(np.arange(n), np.array([0, n]), flat, np.array([0, n * n]))
+    if isinstance(distances, LazyBlock):
+        one_class: ClassDistances = distances.alone()
+    else:
+        flat = np.ascontiguousarray(to_numpy(distances), dtype=np.float32).ravel()
+        one_class = ClassDistances(np.arange(n), np.array([0, n]), flat, np.array([0, n * n]))
     return greedy_select_all(
         reliability, entropy, one_class, ipc, alpha, beta, gamma, eligible, pinned, vetoed, normalize,
-        on_shortage, scaling=scaling,
+        on_shortage, scaling=scaling, groups=groups, quotas=None if quotas is None else [quotas],
     ).of_class(0)  # fmt: skip
 
 
@@ -167,6 +175,8 @@ def greedy_select_all(
     on_shortage: str = "fill",
     *,
     scaling: str = "pool",
+    groups: Any = None,
+    quotas: Any = None,
 ) -> PoolSelection:
     """Run `greedy_select` on every class of a pool in one call; equal to one call per class, and much faster.
 
@@ -174,6 +184,7 @@ def greedy_select_all(
         distances: from `class_distances(embeddings, labels)`; it also says which candidate is of which class.
         ipc: images per class, K, or one budget for each class (C,), each at most the size of its class.
             Weights that are None come from the preset of the mean budget, the same for all classes.
+        quotas: (C, G), of the groups of each class.
 
     All other arguments are those of `greedy_select`, over the N candidates of the pool, marks as positions in
     the pool.
@@ -192,6 +203,7 @@ def greedy_select_all(
     )
     pins, is_vetoed = check_marks(n, pinned, vetoed)
     budgets, local_pins, pin_starts = _check_classes(distances, ipc, pins)
+    limits = _check_limits(groups, quotas, n, n_classes)
     in_order = bool((order[1:] > order[:-1]).all())  # the pool is grouped by class already: nothing to gather
     grouped = slice(None) if in_order else order
     pool = _kernels.Candidates(
@@ -204,6 +216,8 @@ def greedy_select_all(
         pin_starts=pin_starts,
         distances=distances.flat,
         distance_starts=distances.flat_starts,
+        groups=limits[0][grouped] if len(limits[0]) else limits[0],
+        quotas=limits[1],
     )
     slots = np.concatenate([[0], np.cumsum(budgets)])
     picks, terms = np.zeros(slots[-1], np.int64), np.zeros((slots[-1], 3))
@@ -259,6 +273,20 @@ def _check_scaling(scaling: str) -> int:
     if scaling not in SCALINGS:
         raise ValueError(f'The scaling is "{scaling}", but it must be one of: {", ".join(SCALINGS)}.')
     return SCALINGS[scaling]
+
+
+def _check_limits(groups: Any, quotas: Any, n: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return groups (N,) and quotas (C, G) as int64, both empty when there are no limits."""
+    if groups is None and quotas is None:
+        return np.zeros(0, np.int64), np.zeros((n_classes, 0), np.int64)
+    of, most = np.asarray(groups, np.int64), np.asarray(quotas, np.int64)
+    if of.shape != (n,) or most.ndim != 2 or len(most) != n_classes:
+        raise ValueError(
+            f"Groups have shape {of.shape} and quotas {most.shape}, but ({n},) and ({n_classes}, G) are needed."
+        )
+    if not 0 <= of.min() <= of.max() < most.shape[1] or (most < 0).any():
+        raise ValueError(f"Groups must lie in 0..{most.shape[1] - 1}, and quotas must be at least 0.")
+    return of, most
 
 
 def _check_classes(
