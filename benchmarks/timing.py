@@ -18,6 +18,8 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("torch", "diffusers", "numpy", "pillow", "isal")
 
+REST_SECONDS = 0.3
+
 
 @dataclass(frozen=True)
 class Seconds:
@@ -30,12 +32,16 @@ class Seconds:
 def alternate(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
     """Times of each way, taking turns, so that a busy moment hits all of them alike.
 
+    Between two ways everything rests for a moment: the threads of a BLAS library go on spinning for a tenth of a
+    second after their last product, and would take the cores of whoever comes next.
+
     Args:
         ways: by name; each is run once before, uncounted, to warm up.
     """
     times: dict[str, list[Seconds]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, run in ways.items():
+            time.sleep(REST_SECONDS)
             began = time.perf_counter(), time.process_time()
             run()
             if number:

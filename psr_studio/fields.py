@@ -17,6 +17,9 @@ from psr_studio.errors import RecipeError, did_you_mean
 
 TYPE_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text in quotes"}
 
+# What a name that becomes a folder may hold, in words; the page says it too, before it has to refuse.
+NAME_RULE = "Up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end."
+
 
 def documented(
     default: Any,
@@ -65,8 +68,8 @@ def check_folder_name(what: str, name: str) -> str:
     """Return a name that becomes a folder; RecipeError when it could leave its place or upset a disk."""
     if not re.fullmatch(r"\w(?:[\w .@+-]{0,78}[\w@+-])?", name):
         raise RecipeError(
-            f"The name of {what} is {_shown(name)}, but it must be 1 to 80 letters, digits or . @ + - _",
-            "Start it with a letter or digit, and leave out slashes and a final dot.",
+            f"The name of {what} is {_shown(name)}, which cannot be the name of a folder on every disk.",
+            NAME_RULE,
         )
     return name
 

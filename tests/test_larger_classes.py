@@ -9,6 +9,7 @@ from tiny import finish, tiny_recipe
 from psr_studio.bundle import load_bundle
 from psr_studio.errors import RecipeError
 from psr_studio.stages import pool
+from psr_studio.studio import Studio
 
 
 def test_only_the_named_classes_are_touched_and_they_stay(studio):
@@ -23,6 +24,16 @@ def test_only_the_named_classes_are_touched_and_they_stay(studio):
     assert studio.status()["pool"].state == "fresh" and studio.status()["score"].state == "partial"
     finish(studio.generate(sizes=None))
     assert bytes_of(root) == before, "without it the pool is what it was"
+
+
+def test_one_class_after_another_gives_the_bytes_of_all_at_once(studio, tiny_bundle, tmp_path):
+    """Groups span classes here, and who is computed beside whom decides the last bit of a product."""
+    finish(studio.generate(sizes=[0, 10, 0], batch_size=16))
+    with Studio(tmp_path / "other", tiny_recipe(tiny_bundle)) as other:
+        for class_id in (2, 1, 0):
+            events = finish(other.generate(sizes=[0, 10, 0], batch_size=16, only=[class_id]))
+            assert "and" in events[2].message, "the group holds more than this class"
+        assert bytes_of(other.workspace.root / "pool") == bytes_of(studio.workspace.root / "pool")
 
 
 def test_a_class_is_never_smaller_than_the_pool_size(tiny_bundle):

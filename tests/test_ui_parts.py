@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import psr_studio.ui
 from psr_studio.errors import RecipeError, StudioError
+from psr_studio.fields import NAME_RULE
 from psr_studio.jobs import JobState
 from psr_studio.recipe import Recipe, keys
 from psr_studio.ui.controls import Settings
@@ -203,3 +205,9 @@ def test_a_step_that_does_not_exist_is_refused(studio):
         assert caught.value.fix == 'Did you mean "score"? Name one of them.'
     finally:
         screen.close()
+
+
+def test_the_page_says_the_servers_rule_for_names():
+    """Written twice, in two languages: whoever changes one must change the other."""
+    panel = (Path(psr_studio.ui.__file__).parent / "static" / "saved_panel.js").read_text(encoding="utf-8")
+    assert NAME_RULE in panel

@@ -55,6 +55,11 @@ class Work:
     found: int
     groups: Iterable[Group]
 
+    @property
+    def missing(self) -> list[int]:
+        """The units to be written."""
+        return [unit for group in self.groups for unit in group.missing]
+
 
 def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
     """Pack neighbouring units, whole, into groups of at most `batch_size` items.

@@ -99,6 +99,12 @@ def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
     ]
 
 
+def _untrained(ws: Workspace, jobs: Sequence[Job]) -> list[Job]:
+    """The students that no result is known of."""
+    known = {record.inputs_hash for record in ws.ledger.evaluations()}
+    return [job for job in jobs if job.inputs_hash not in known]
+
+
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     """Whether every student of the recipe is trained."""
     from psr_studio.errors import StudioError
@@ -107,8 +113,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         jobs = plan(ws, recipe, bundle)
     except StudioError as err:
         return StageStatus("missing", err.problem)
-    known = {record.inputs_hash for record in ws.ledger.evaluations()}
-    done = sum(job.inputs_hash in known for job in jobs)
+    done = len(jobs) - len(_untrained(ws, jobs))
     if done == len(jobs):
         return StageStatus("fresh", f"All {done} students are trained.")
     if done:
@@ -132,8 +137,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
-    known = {record.inputs_hash for record in ws.ledger.evaluations()}
-    missing = [job for job in jobs if job.inputs_hash not in known]
+    missing = _untrained(ws, jobs)
     epochs = recipe.evaluate.epochs
     total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
 
@@ -169,10 +173,8 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What training the missing students costs on this device; measures for a second."""
     from psr_studio.stages.training import Trainer
 
-    known = {record.inputs_hash for record in ws.ledger.evaluations()}
     jobs = plan(ws, recipe, bundle)
-    missing = [job for job in jobs if job.inputs_hash not in known]
-    return Trainer(ws, recipe, bundle).cost([job.arm for job in missing or jobs])
+    return Trainer(ws, recipe, bundle).cost([job.arm for job in _untrained(ws, jobs) or jobs])
 
 
 def _record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,23 +146,25 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
         n = sum(imported["counts"].values())
         return Work(n, n, ())
     parts = dict(enumerate(plan(recipe, bundle)))
-    if only is not None:
-        parts = {i: part for i, part in parts.items() if part.class_id in only}
+    touched = {i: part for i, part in parts.items() if only is None or part.class_id in only}
     damaged = {broken.path for broken in ws.pool().broken}
     missing = {
         i
-        for i, p in parts.items()
+        for i, p in touched.items()
         if ws.pool_part_path(p.class_id, p.part) in damaged
         or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
     }
-    for class_id, n_parts in Counter(part.class_id for part in parts.values()).items():
+    for class_id, n_parts in Counter(part.class_id for part in touched.values()).items():
         ws.discard_pool_parts(class_id, n_parts)
-    return plan_work(
+    # Groups are those of the whole pool, so that a class alone comes out as it would among the others.
+    work = plan_work(
         {i: part.n for i, part in parts.items()},
         missing,
         recipe.pool.batch_size,
         lambda group: _words(bundle, [parts[i] for i in group]),
     )
+    elsewhere = sum(part.n for part in parts.values()) - sum(part.n for part in touched.values())
+    return replace(work, total=work.total - elsewhere, found=work.found - elsewhere)
 
 
 def run(
@@ -201,8 +203,7 @@ def run(
     yield event(work.found, "Opening the generator.")
     sampler = _Sampler(ws, recipe, bundle)
     if share is None:
-        n_parts = sum(len(group.missing) for group in work.groups)
-        cost = sampler.cost(work.total - work.found, n_parts)
+        cost = sampler.cost(work.total - work.found, len(work.missing))
         yield event(work.found, cost.text, lasting=True)
     clock.start()
 
@@ -354,6 +355,5 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    parts = plan(recipe, bundle)
-    missing = [p for p in parts if not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))]
-    return _Sampler(ws, recipe, bundle).cost(sum(p.n for p in missing), len(missing))
+    work = left(ws, recipe, bundle)
+    return _Sampler(ws, recipe, bundle).cost(work.total - work.found, len(work.missing))

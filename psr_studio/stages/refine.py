@@ -132,8 +132,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     yield event(work.found, "Opening generator, codec and teacher.")
     refiner = _Refiner(ws, recipe, bundle, record)
     if share is None:
-        missing = sorted(c for group in work.groups for c in group.missing)
-        yield event(work.found, refiner.cost(missing).text, lasting=True)
+        yield event(work.found, refiner.cost(work.missing).text, lasting=True)
     clock.start()
     done = work.found
     for group in work.groups:
@@ -275,5 +274,5 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    missing = [c for group in left(ws, recipe, bundle, record).groups for c in group.missing]
+    missing = left(ws, recipe, bundle, record).missing
     return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

@@ -46,10 +46,8 @@ def part_hash(bundle: Bundle, part: PartView) -> str:
 
 def class_hashes(pool: Pool, bundle: Bundle) -> dict[int, str]:
     """By class, a hash of pool and scores together: what everything after this step stands on."""
-    found: dict[int, list[str]] = {}
-    for part in pool.parts():
-        found.setdefault(part.class_id, []).append(part_hash(bundle, part))
-    return {class_id: stable_hash(hashes) for class_id, hashes in found.items()}
+    found = _parts_by_class(pool)
+    return {c: stable_hash([part_hash(bundle, part) for part in parts]) for c, parts in found.items()}
 
 
 def picked_hash(pool: Pool, bundle: Bundle, candidate_ids: Sequence[int]) -> str:
@@ -186,7 +184,7 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 def _cost(pool: Pool, recipe: Recipe, teacher: Teacher, work: Work) -> Cost:
     from psr_studio.stages.cost import score_cost
 
-    n_parts, new = sum(len(group.missing) for group in work.groups), work.total - work.found
+    n_parts, new = len(work.missing), work.total - work.found
     rows = max(1, min(recipe.score.batch_size, new // max(1, n_parts)))  # a batch ends with its part
     return score_cost(teacher, lambda n: pool.images_at(np.arange(n), strict=False), rows, new, n_parts)
 

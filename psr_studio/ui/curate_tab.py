@@ -9,12 +9,13 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.errors import StudioError
+from psr_studio.fields import NAME_RULE
 from psr_studio.ui.curate_island import curate_island
 from psr_studio.ui.difficulty_panel import DifficultyPanel
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.picker import CURRENT, LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.selections import NAME_RULE, check_name
+from psr_studio.ui.selections import check_name
 from psr_studio.ui.words import PRESSED, QUIET, plural, said
 from psr_studio.workspace import StageStatus
 

@@ -14,7 +14,6 @@ from psr_studio.ui.pack import pack
 if TYPE_CHECKING:
     from psr_studio.ui.curation import Curation
 
-NAME_RULE = "Letters, digits, spaces and . @ + - _; a letter or digit first."
 LIVE = "live"  # in `compare`, the selection on screen; a saved one cannot have this name
 
 

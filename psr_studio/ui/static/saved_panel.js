@@ -105,10 +105,10 @@ function saveForm(store, library) {
   return form;
 }
 
-// The server's rule (fields.check_folder_name), said before it has to refuse.
-const NAME_RULE =
-  'A name holds letters, digits, spaces and . @ + - _, begins with a letter or digit and ends without a dot.';
-const canBeName = (text) => /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ .@+-]*[\p{L}\p{N}_@+-])?$/u.test(text) && text !== 'live';
+// The server's rule (fields.NAME_RULE), said before it has to refuse.
+const NAME_RULE = 'Up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end.';
+const canBeName = (text) =>
+  /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ .@+-]{0,78}[\p{L}\p{N}_@+-])?$/u.test(text) && text !== 'live';
 
 /** "12 Nov, 14:02"; the year where it is another one. */
 export function day(seconds) {
