@@ -139,7 +139,8 @@ class Studio(Curating):
         Raises:
             ValueError: another stage.
         """
-        known = {"pool": pool.cost, "score": score.cost, "refine": refine.cost, "evaluate": evaluate.cost}
+        modules = (pool, score, refine, evaluate, tune)
+        known = {module.STAGE: module.cost for module in modules}
         if stage not in known:
             raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
         return known[stage](self.workspace, self.recipe, self.bundle)

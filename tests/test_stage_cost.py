@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny import finish, tiny_recipe
 
 from psr_studio.errors import WorkspaceError
@@ -98,8 +101,34 @@ def test_an_evaluation_costs_what_it_was_said_to(studio):
     assert [event.message for event in events if event.lasting][0].startswith("Cost: ")
 
 
+@pytest.mark.parametrize("proxy", ["knn", "student"])
+def test_a_search_costs_what_it_was_said_to(studio, proxy):
+    """At most: a setting that picks like an earlier one is not judged again."""
+    studio.set({"tune.proxy": proxy, "tune.trials": 8, "tune.student_epochs": 20})
+    said = studio.estimate("tune")
+    events = finish(studio.tune())
+    assert said.text.startswith("Cost: 8 settings, about ")
+    assert events[-1].seconds / said.seconds < FACTOR
+    assert [event.message for event in events if event.lasting][0].startswith("Cost: 8 settings")
+
+
+def test_an_import_costs_what_it_was_said_to(tmp_path, tiny_bundle):
+    for name in ("boot", "dress"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(20):
+            noise = np.random.default_rng(i).integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "set" / name / f"{i}.png")
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+        events = list(studio.import_pool(tmp_path / "set"))
+        written = sum(path.stat().st_size for path in (studio.workspace.root / "pool").rglob("*.parquet"))
+    told = [event.message for event in events if event.lasting]
+    assert len(told) == 1 and told[0].startswith("Cost: 40 images, about ")
+    said = float(re.search(r"([\d.]+) MiB on disk", told[0])[1]) * 2**20
+    assert said == pytest.approx(written, rel=0.25)
+
+
 def test_a_step_without_a_cost_is_named(studio):
-    with pytest.raises(ValueError, match="pool, score, refine, evaluate"):
+    with pytest.raises(ValueError, match="pool, score, refine, evaluate, tune"):
         studio.estimate("select")
 
 

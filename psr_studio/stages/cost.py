@@ -34,7 +34,7 @@ DRAWN_STEPS = 6
 DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
 FILE_BYTES = 6000  # of a part beside its pictures and latents: schema, checksums, settings
 SCORES_FILE_BYTES = 2700  # the same of scores
-WRITE_SECONDS = 0.01  # to write a part of scores and flush it, on a local disk
+WRITE_SECONDS = 0.01  # to write something small, such as a part of scores, and flush it, on a local disk
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,33 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
         n * (size + seeds.latents[0].nbytes + 4 * how.n_steps),
         peak_memory(device),
         device.type,
+    )
+
+
+def import_cost(
+    read: Callable[[int], np.ndarray], codec: Codec | None, rows: int, n_images: int, n_parts: int
+) -> Cost:
+    """The cost of taking in `n_images` in `n_parts` files, encoded `rows` at once.
+
+    Args:
+        read: n pictures from their source: uint8 (n, H, W, ch).
+        codec: None where the pictures bring their latents.
+    """
+    from psr_studio.models.levels import from_uint8
+
+    device = torch.device("cpu") if codec is None else next(codec.parameters()).device
+    forget_peak(device)
+    pictures = read(DRAWN)
+    seconds, size = _encoding(pictures)
+    seconds += per_row(read, len(pictures), torch.device("cpu"), least=len(pictures))
+    if codec is not None:
+        batch = from_uint8(np.resize(pictures, (min(rows, n_images), *pictures.shape[1:])))
+        with torch.no_grad():
+            size += codec.encode(batch[:1]).nbytes
+            seconds += per_row(lambda n: codec.encode(batch[:n].to(device)), len(batch), device)
+    disk = n_images * size + n_parts * FILE_BYTES
+    return Cost(
+        n_images, n_images * seconds + n_parts * WRITE_SECONDS, disk, peak_memory(device), device.type
     )
 
 

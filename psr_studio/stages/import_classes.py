@@ -82,8 +82,8 @@ def _unknown(
     hint = did_you_mean(_simple(unknown[0]), plain)
     for low, name in plain.items():
         hint = hint.replace(f'"{low}"', f'"{name}"')
-    some = ", ".join(class_names[:SHOWN])
+    some = ", ".join(class_names[:SHOWN]) + (" and so on" if len(class_names) > SHOWN else "")
     return PoolImportError(
-        f"{shown}{more} in {where} {verb} of the task, which has {len(class_names)}: {some} and so on.",
+        f"{shown}{more} in {where} {verb} of the task, which has {len(class_names)}: {some}.",
         f"{hint}Rename the folder, or leave out what is no class with --skip-unknown.",
     )

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from psr_studio.workspace import CANDIDATES_PER_CLASS, StageStatus, Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
+    from psr_studio.stages.cost import Cost
 
 __all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
 ASIDE = ".import-old"
@@ -91,6 +93,8 @@ def run(
     total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
     writer = PoolWriter(ws, recipe, bundle, source)
+    if cost := _cost(source, classes, bundle, writer, counts):
+        yield Progress(STAGE, 0, total, cost.text, lasting=True)
     clock.start()
     try:
         for done, message, previews in _read(source, classes, bundle, how, writer):
@@ -148,6 +152,26 @@ def _read(
             yield done, f"Read {done:,} pictures.", ()
     for class_id in writer.waiting():
         yield done, f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.write(class_id)
+
+
+def _cost(
+    source: ImageSource, classes: dict[str, int], bundle: Bundle, writer: PoolWriter, counts: list[int]
+) -> Cost | None:
+    """What the import costs, from its first pictures; None when none of them can be read."""
+    from psr_studio.stages.cost import DRAWN, import_cost
+
+    first = list(islice((item.data for item in source if item.label in classes), DRAWN))
+
+    def read(n: int) -> np.ndarray:
+        return np.stack([read_picture(data, bundle.image_shape) for data in first[:n]])
+
+    size = writer.recipe.pool.part_size
+    n_parts = sum(-(-n // size) for n in counts)
+    codec = None if writer.keeps_latents else writer.codec
+    try:
+        return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
+    except PictureError:  # the import itself says which and why
+        return None
 
 
 def _put_in_place(root: Path) -> None:

@@ -8,24 +8,35 @@ accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from psr_studio.devices import pick_device, pick_dtype
 from psr_studio.models.levels import from_uint8
-from psr_studio.models.students import train_student
+from psr_studio.models.students import Training, train_student
 from psr_studio.recipe import Recipe
+from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.live import LiveSelection
-from psr_studio.stages.training import new_student, normalised, protocol, training_of
+from psr_studio.stages.training import new_student, normalised, protocol, students_cost, training_of
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
 
-Proxy = Callable[[LiveSelection, np.ndarray], Iterator[float | None]]
 STUDENT_TRAINING = ("student", "protocol", "batch_size", "lr", "momentum", "weight_decay", "augment", "seed")
+
+
+class Proxy(Protocol):
+    """Judges a selection, and says what that takes."""
+
+    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
+        """Yield None while at work, and last the value of these picks."""
+
+    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+        """What judging `n` selections such as this one costs here, from a short measurement."""
 
 
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
@@ -64,6 +75,11 @@ class _Neighbours:
         votes = vote(self._embeddings, live.embeddings[positions], live.soft_labels(positions), self._k)
         yield float((votes.argmax(axis=1) == self._labels).mean())
 
+    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+        """By doing it a few times."""
+        cpu = torch.device("cpu")  # whatever the teacher runs on
+        return Cost(n, n * per_row(lambda _: list(self(live, positions)), 1, cpu), 0, None, cpu.type)
+
 
 def vote(queries: np.ndarray, references: np.ndarray, soft_labels: np.ndarray, k: int) -> np.ndarray:
     """Mean soft label of the k nearest references: (m, D), (n, D), (n, C) to (m, C); all n when there are fewer."""
@@ -92,14 +108,28 @@ class _ShortStudent:
     def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
         chosen, seed = self._recipe.evaluate, self._recipe.evaluate.seed
-        student = new_student(chosen, self._bundle, self._bundle.n_classes, seed)
-        how = training_of(chosen, self._recipe.tune.student_epochs, n_checks=1)
+        student, how = self._student()
         soft = None if chosen.protocol == "hard" else live.soft_labels(positions)
         targets, loss = protocol(live.labels[positions], soft, live.temperature)
         pictures = normalised(live.ws.pool().images_at(positions), self._bundle, self._device)
         checks = train_student(
-            student.to(self._device), pictures, targets.to(self._device), loss,
+            student, pictures, targets.to(self._device), loss,
             self._images, self._labels, how, seed, every_epoch=True,
         )  # fmt: skip
         for check in checks:
             yield check.top1 if check.epoch == how.epochs else None
+
+    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+        """As of the students of an evaluation."""
+        student, how = self._student()
+        hard = self._recipe.evaluate.protocol == "hard"
+        return students_cost(
+            student, how, (self._images, self._labels), self._bundle.n_classes, None if hard else live.temperature,
+            [len(positions)] * n,
+        )  # fmt: skip
+
+    def _student(self) -> tuple[nn.Module, Training]:
+        """A new student and how it is trained."""
+        chosen = self._recipe.evaluate
+        student = new_student(chosen, self._bundle, self._bundle.n_classes, chosen.seed).to(self._device)
+        return student, training_of(chosen, self._recipe.tune.student_epochs, n_checks=1)

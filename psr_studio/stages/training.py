@@ -71,27 +71,11 @@ class Trainer:
 
     def cost(self, arms: Sequence[Arm]) -> Cost:
         """What training a student on each of these arms costs here, from a short measurement."""
-        from psr_studio.stages.cost import evaluate_cost
-
         chosen, arm = self.recipe.evaluate, arms[0]
-        test_images, test_labels = self._test_split(arm)
         student = new_student(chosen, self.bundle, len(arm.classes), chosen.seed).to(self.device)
-        labels = test_labels.cpu().numpy()
-        soft = None if arm.label_regime == HARD else np.eye(len(arm.classes), dtype=np.float32)[labels]
-        targets, loss_fn = protocol(labels, soft, arm.temperature)
-        targets = targets.to(self.device)
-
-        def train(n: int) -> None:
-            once = replace(training_of(chosen, 1, 1), batch_size=n)
-            given = test_images[:n], targets[:n], loss_fn, test_images[:1], test_labels[:1]
-            next(train_student(student, *given, once, chosen.seed))
-
-        sizes = [self._n_images(arm) for arm in arms]
-        shown = min(chosen.n_checks, chosen.epochs) * len(test_images)
-        return evaluate_cost(
-            len(arms), chosen.epochs * sum(sizes), shown * len(arms), train,
-            lambda n: top1(student, test_images[:n], test_labels[:n]),
-            (min(chosen.batch_size, *sizes, len(test_images)), min(CHECKED, len(test_images))), self.device,
+        return students_cost(
+            student, training_of(chosen, chosen.epochs, chosen.n_checks), self._test_split(arm), len(arm.classes),
+            None if arm.label_regime == HARD else arm.temperature, [self._n_images(arm) for arm in arms],
         )  # fmt: skip
 
     def _n_images(self, arm: Arm) -> int:
@@ -148,6 +132,40 @@ class Trainer:
         own = torch.tensor(arm.classes, device=self.device)
         kept = torch.isin(self.test_labels, own)
         return self.test_images[kept], torch.searchsorted(own, self.test_labels[kept])
+
+
+def students_cost(
+    student: nn.Module,
+    how: Training,
+    tested: tuple[Tensor, Tensor],
+    n_classes: int,
+    temperature: float | None,
+    sizes: Sequence[int],
+) -> Cost:
+    """What training students such as this one costs on its device, from a short measurement on the test images.
+
+    Args:
+        student: on its device; it is trained a little.
+        tested: images and labels that every student is checked on. temperature: None for hard labels.
+        sizes: images that each student is trained on.
+    """
+    from psr_studio.stages.cost import evaluate_cost
+
+    images, labels = tested
+    known = labels.cpu().numpy()
+    soft = None if temperature is None else np.eye(n_classes, dtype=np.float32)[known]
+    targets, loss_fn = protocol(known, soft, temperature or 1.0)
+    targets = targets.to(images.device)
+
+    def train(n: int) -> None:
+        once = replace(how, epochs=1, n_checks=1, batch_size=n)
+        next(train_student(student, images[:n], targets[:n], loss_fn, images[:1], labels[:1], once, 0))
+
+    n_checks = min(how.n_checks, how.epochs) * len(images) * len(sizes)
+    return evaluate_cost(
+        len(sizes), how.epochs * sum(sizes), n_checks, train, lambda n: top1(student, images[:n], labels[:n]),
+        (min(how.batch_size, *sizes, len(images)), min(CHECKED, len(images))), images.device,
+    )  # fmt: skip
 
 
 def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> Tensor:

@@ -7,9 +7,11 @@ ledger, so a search that was stopped goes on, and tries what it would have tried
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from psr_studio.errors import SelectionError
 from psr_studio.ledger import TrialRecord
@@ -17,6 +19,7 @@ from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.stages import proxies, score, tune_space
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
 from psr_studio.stages.live import LiveSelection
 from psr_studio.workspace import StageStatus, Workspace, stable_hash
 
@@ -85,6 +88,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the scores and the held-out images.")
     search = _Search(ws, recipe, bundle)
+    yield event(found, search.cost(known, wanted - found).text, lasting=True)
     clock.start()
     while len(known) < wanted:
         watch = Stopwatch()
@@ -103,6 +107,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             part_done=True, previews=search.previews(picked),
             metrics={"trial": len(known), "proxy": value, "best": best},
         )  # fmt: skip
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What the trials that are missing cost on this device; opens the proxy and measures for a second."""
+    known = _own(ws, recipe, bundle)
+    return _Search(ws, recipe, bundle).cost(known, _wanted(recipe) - len(known) or _wanted(recipe))
 
 
 class _Search:
@@ -132,6 +142,18 @@ class _Search:
         rules = tune_space.rules_of(params, self.recipe.select)
         self.settings = tune_space.settings_of(rules)
         return self.live.select(rules=rules).positions
+
+    def cost(self, known: list[TrialRecord], n: int) -> Cost:
+        """What `n` more trials cost here, from a short measurement; one that picks like another costs less."""
+
+        def choose(_: int) -> np.ndarray:
+            picked = self.pick(tune_space.propose(known, self.recipe.tune, self.recipe.select))
+            self.previews(picked)
+            return picked
+
+        judging = self.proxy.cost(self.live, choose(1), n)
+        around = per_row(choose, 1, torch.device("cpu")) + WRITE_SECONDS
+        return replace(judging, seconds=judging.seconds + n * around, unit="settings")
 
     def known_value(self, positions: np.ndarray) -> float | None:
         """The value of the same images, from any trial: settings often pick alike."""
