@@ -225,7 +225,7 @@ WATCH_LASSO = """() => {
 def lassos(page: Any, repeats: int) -> list[float]:
     """Draw around about a quarter of the map, each time at another place."""
     page.evaluate(WATCH_LASSO)
-    page.get_by_role("button", name="Lasso").click()
+    page.get_by_role("button", name="Lasso", exact=True).click()
     box = page.locator(".psr-overlay").first.bounding_box()
     times = []
     for k in range(repeats):

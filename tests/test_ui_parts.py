@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from psr_studio.ui.controls import Settings
 from psr_studio.ui.estimate import Speeds, cost_text, passes
 from psr_studio.ui.mapping import MapService, map_key
 from psr_studio.ui.markup import error, job_card, table, tree
+from psr_studio.ui.one_file import one_script
 from psr_studio.ui.plots import _running_mean, accuracy_figure, live_curves, loss_figure
 from psr_studio.ui.projection import pca, to_axes
 from psr_studio.ui.sprites import SheetCache, sheet_columns, tile_size
@@ -211,3 +213,42 @@ def test_the_page_says_the_servers_rule_for_names():
     """Written twice, in two languages: whoever changes one must change the other."""
     panel = (Path(psr_studio.ui.__file__).parent / "static" / "saved_panel.js").read_text(encoding="utf-8")
     assert NAME_RULE in panel
+
+
+def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):
+    (tmp_path / "top.js").write_text(
+        "import { low as deep } from './low.js';\nimport { both } from './both.js';\n"
+        "export async function mount() {\n  return deep + both;\n}\n"
+    )
+    (tmp_path / "both.js").write_text("import { low } from './low.js';\nexport const both = low;\n")
+    (tmp_path / "low.js").write_text("// export is a word here\nexport class low {}\nconst inside = 1;\n")
+    joined = one_script(tmp_path, "top")
+    assert [line for line in joined.splitlines() if line.startswith("const $")] == [
+        "const $low = (() => {", "const $both = (() => {", "const $top = (() => {",
+    ]  # fmt: skip
+    assert (
+        "const { low: deep } = $low;" in joined and "return { low };" in joined and "inside }" not in joined
+    )
+    assert joined.endswith("export const { mount } = $top;\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("import { a } from './a.js';\n", "import each other: a > a"),
+        ("export default 1;\n", "export default 1;"),
+        ("import {\n  b,\n} from './b.js';\n", "import {"),
+    ],
+)
+def test_a_module_that_cannot_be_joined_is_named(tmp_path, text, wrong):
+    (tmp_path / "a.js").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(wrong)):
+        one_script(tmp_path, "a")
+
+
+def test_the_joined_workbench_holds_each_module_once():
+    folder = Path(psr_studio.ui.__file__).parent / "static"
+    joined = one_script(folder, "curate")
+    held = re.findall(r"^const \$(\w+) = \(\(\) => {$", joined, re.MULTILINE)
+    assert sorted(held) == sorted(path.stem for path in folder.glob("*.js") if path.stem != "topbar")
+    assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1

@@ -13,8 +13,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
+from psr_studio.ui.one_file import one_script, one_sheet
+
 STATIC_DIR = Path(__file__).parent / "static"
 STATIC_ROUTE = "psr/static"
+SCRIPT, SHEET = "workbench.js", "workbench.css"
+SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
+# In the head of the page, so that they come while Gradio's own scripts do.
+PRELOAD = (
+    f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'
+    f'<link rel="preload" as="style" href="{STATIC_ROUTE}/{SHEET}">'
+)
 
 _TEMPLATE = "<div class='psr-mount' style='min-height:560px'></div>"
 
@@ -24,7 +33,7 @@ _LOADER = """
 const value = props.value || {};
 const root = new URL(value.base || '.', document.baseURI);
 const mountPoint = element.querySelector('.psr-mount');
-import(new URL('psr/static/curate.js', root).href)
+import(new URL('psr/static/workbench.js', root).href)
   .then((module) => module.mount(mountPoint, value, { onAnswer: (header) =>
     trigger('curated', { revision: header.revision, picked: header.picked }) }))
   .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
@@ -33,10 +42,22 @@ watch('value', () => { if (window.psrCurate) window.psrCurate.sync(); });
 
 
 class _FreshStaticFiles(StaticFiles):
-    """Files the browser checks on every load, so that an upgrade never mixes old and new scripts."""
+    """Files the browser checks on every load, so that an upgrade never mixes old and new scripts.
+
+    Two more are made of them: the scripts of the workbench as one, and its style sheets.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC_DIR)
+        script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR, SHEETS)
+        self._joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        if path in self._joined:
+            text, kind = self._joined[path]
+            response = Response(text, media_type=kind)
+        else:
+            response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
@@ -46,7 +67,7 @@ def static_files() -> StaticFiles:
 
     They hold no data of the workspace, so they need no token.
     """
-    return _FreshStaticFiles(directory=STATIC_DIR)
+    return _FreshStaticFiles()
 
 
 def curate_island(token: str, base: str = "") -> gr.HTML:

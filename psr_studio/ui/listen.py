@@ -9,7 +9,9 @@ from psr_studio.errors import StudioError
 
 def bind(host: str, port: int) -> socket.socket:
     """Take the port; StudioError when it is in use or not ours to take."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sends small packets at once only where a socket says that it is TCP; else each answer waits 40 ms.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

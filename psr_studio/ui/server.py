@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from psr_studio.errors import StudioError
-from psr_studio.ui.curate_island import STATIC_ROUTE, static_files
+from psr_studio.ui.curate_island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate_routes import curate_router
 from psr_studio.ui.file_routes import file_router
 from psr_studio.ui.lab_routes import lab_router
@@ -69,7 +69,7 @@ def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
         enable_monitoring=False,
         show_error=True,
     )
-    app.add_middleware(Splash)
+    app.add_middleware(Splash, links=PRELOAD)
     app.state.page = app.routes[-1].app  # type: ignore[attr-defined]
     return app
 

@@ -1,7 +1,8 @@
 """Words on the page from its first byte on: Gradio draws nothing before its scripts have run.
 
 Gradio's own `head` is added by these scripts, too late for this. So a style sheet goes into the page as it
-is sent: no script, nothing fetched, and its text is gone as soon as there is a control to press or type into.
+is sent, and its text is gone as soon as there is a control to press or type into; beside it, links to what the
+page will ask for anyway.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ body::before {{ content: 'PSR Studio is opening \\2026'; position: fixed; inset:
 
 
 class Splash:
-    """Passes everything on as it is, but for the page at the root, which gets the style sheet into its head."""
+    """Passes everything on as it is, but for the page at the root, which gets the style sheet into its head.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        links: what else belongs there.
+    """
+
+    def __init__(self, app: ASGIApp, links: str = "") -> None:
         self.app = app
+        self._head = STYLE + links.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,7 +51,7 @@ class Splash:
                 return
             body.extend(message.get("body", b""))
             if not message.get("more_body"):
-                whole = bytes(body).replace(END_OF_HEAD, STYLE + END_OF_HEAD, 1)
+                whole = bytes(body).replace(END_OF_HEAD, self._head + END_OF_HEAD, 1)
                 await send(_with_length(start, len(whole)))
                 await send({**message, "body": whole})
 

@@ -9,8 +9,8 @@ import { combine } from './selection.js';
 const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
-/** @param {{store, api, drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
-export function createActions({ store, api, drawn, onAnswer }) {
+/** @param {{store, api, hold: function(), drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
+export function createActions({ store, api, hold, drawn, onAnswer }) {
   const queue = [];
   let running = false;
   let stamp = 0;
@@ -35,6 +35,7 @@ export function createActions({ store, api, drawn, onAnswer }) {
     const late = setTimeout(() => store.set({ busy: true }), BUSY_AFTER_MS);
     while (queue.length) {
       const job = queue.shift();
+      hold();
       try {
         const answer = await api.post(job.path, job.body);
         const points = await pointsFor(answer.header, answer.arrays);

@@ -28,16 +28,6 @@ import { makeSelection } from './selection.js';
 import { createSprites } from './sprites.js';
 import { INITIAL, createStore } from './store.js';
 import { loadStyles } from './styles.js';
-
-const STYLES = [
-  'curate.css',
-  'curate_controls.css',
-  'curate_map.css',
-  'curate_panes.css',
-  'lab.css',
-  'compare.css',
-  'lab_panels.css',
-];
 let current = null; // Gradio may build the island again: the old one must stop listening
 
 /**
@@ -47,7 +37,7 @@ let current = null; // Gradio may build the island again: the old one must stop 
  */
 export async function mount(element, value, hooks = {}) {
   current?.destroy();
-  await loadStyles(STYLES);
+  await loadStyles('workbench.css');
   current = new Workbench(element, value, hooks);
   await current.load();
   return current;
@@ -62,7 +52,8 @@ class Workbench {
     this.actions = createActions({
       store: this.store,
       api: this.api,
-      drawn: () => this.scatter.drawn(),
+      hold: () => this.scatter.hold(),
+      drawn: () => this.scatter.settled(),
       onAnswer,
     });
     const { store, api, actions } = this;

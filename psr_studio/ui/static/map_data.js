@@ -75,7 +75,7 @@ export class MapData {
     if (!points) return;
     this.totals = totalScores(points, weights, this.totals);
     if (!this.isRaw) this.domain = this.totalRange();
-    this.invalidate();
+    if (this.store.data.colorBy === 'total') this.invalidate(); // no other colour hangs on the weights
   }
 
   /** Terms are scaled over the eligible candidates of a class: others may lie far outside and are clipped. */

@@ -21,6 +21,7 @@ const MORPH_MS = 600;
 const STATUS_RGB = STATUS.map((status) => parseHex(status.color));
 const HIT_PX = 10;
 const KEY_PAN_PX = 40;
+const HOLD_MS = 80;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const THEME = {
   background: '--psr-map-bg',
@@ -37,6 +38,8 @@ export class Scatter {
     this.colors = {};
     this.timing = { lastDrawMs: 0, lastHitMs: 0, lastShape: null };
     this.frame = 0;
+    this.held = 0; // the timer of `hold`
+    this.missed = false;
     this.waiters = [];
     this.sketch = null;
     this.buildDom();
@@ -128,6 +131,8 @@ export class Scatter {
       this.invalidate();
     });
     store.on(['hover'], () => this.invalidate());
+    // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map.
+    store.on(['picks'], () => this.drawNow());
     store.on(['tool'], () => {
       this.surface.dataset.tool = store.data.tool;
     });
@@ -154,8 +159,34 @@ export class Scatter {
     };
   }
 
+  /** An answer is about to change the picture: one drawn now would keep the device busy when it arrives. */
+  hold() {
+    this.missed = Boolean(this.frame); // it is drawn if the answer takes longer
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.held ||= setTimeout(() => this.letGo(), HOLD_MS);
+  }
+
+  letGo() {
+    clearTimeout(this.held);
+    this.held = 0;
+    if (this.missed) this.invalidate();
+  }
+
   invalidate() {
+    if (this.held) {
+      this.missed = true;
+      return;
+    }
+    this.missed = false;
     this.frame ||= requestAnimationFrame((now) => this.draw(now));
+  }
+
+  drawNow() {
+    clearTimeout(this.held);
+    cancelAnimationFrame(this.frame);
+    Object.assign(this, { held: 0, missed: false });
+    this.draw(performance.now());
   }
 
   draw(now) {
@@ -197,8 +228,14 @@ export class Scatter {
   drawn() {
     return new Promise((resolve) => {
       this.waiters.push(resolve);
-      this.invalidate();
+      this.missed = true;
+      this.letGo();
     });
+  }
+
+  /** The same for what has been drawn already, when nothing waits to be drawn. */
+  settled() {
+    return this.frame ? this.drawn() : this.renderer.finished().then(() => performance.now());
   }
 
   // --- what the renderer holds ------------------------------------------------------------------
@@ -220,8 +257,7 @@ export class Scatter {
     [this.tools, this.status].forEach(fitRow);
     this.camera.resize(width, height, this.data.box);
     this.overlay.forget();
-    cancelAnimationFrame(this.frame);
-    this.draw(performance.now()); // at once: a resized canvas is blank until drawn
+    this.drawNow(); // a resized canvas is blank until drawn
   }
 
   // --- commands ------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""The workbench's scripts and style sheets, each as one file: a browser that asks for seventy waits for seventy.
+
+The scripts stay plain modules that a browser can also load one by one; here they are put one after the other,
+each in a function of its own that returns what the module exports. Our own modules are written so that two
+patterns are enough: imports by name in one line, and exports in front of a declaration.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+IMPORT = re.compile(r"^import \{ (.+) \} from '\./(\w+)\.js';$", re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
+LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+
+
+def one_script(folder: Path, entry: str) -> str:
+    """Return the module `entry` and all it needs as one module that exports the same.
+
+    Raises:
+        ValueError: modules that import each other in a circle, or an import or export of another form.
+    """
+    done: dict[str, str] = {}
+    _take(folder, entry, done, ())
+    exported = ", ".join(EXPORT.findall((folder / f"{entry}.js").read_text(encoding="utf-8")))
+    return "\n".join([*done.values(), f"export const {{ {exported} }} = ${entry};\n"])
+
+
+def one_sheet(folder: Path, names: tuple[str, ...]) -> str:
+    """Return style sheets as one, in this order."""
+    return "\n".join((folder / f"{name}.css").read_text(encoding="utf-8") for name in names)
+
+
+def _take(folder: Path, name: str, done: dict[str, str], above: tuple[str, ...]) -> None:
+    """Add a module to `done`, after those it imports."""
+    if name in above:
+        raise ValueError(f"Modules import each other: {' > '.join([*above, name])}.")
+    if name in done:
+        return
+    text = (folder / f"{name}.js").read_text(encoding="utf-8")
+    for _, needed in IMPORT.findall(text):
+        _take(folder, needed, done, (*above, name))
+    exported = ", ".join(EXPORT.findall(text))
+    body = IMPORT.sub(lambda found: f"const {{ {found[1].replace(' as ', ': ')} }} = ${found[2]};", text)
+    body = EXPORT.sub("", body)
+    if left := LEFT_OVER.search(body):
+        raise ValueError(f'{name}.js: "{left[0]}" is no import or export that can be joined.')
+    done[name] = f"const ${name} = (() => {{\n{body}return {{ {exported} }};\n}})();"
