@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from test_crew import SIZES
 from test_stage_pool import bytes_of
 from tiny import finish, tiny_recipe
 
 from psr_studio.errors import StudioError
+from psr_studio.recipe import load_recipe
 from psr_studio.studio import Studio
 
 
@@ -33,6 +35,36 @@ def cluster(ray: Any) -> Iterator[Any]:
     yield made
     ray.shutdown()
     made.shutdown()
+
+
+def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_path, cluster):
+    """Pool, scores and refined latents by two nodes; one actor dies by SIGKILL in the middle of the pool."""
+    values = {"pool_size": 6, "part_size": 6, "batch_size": 6, "steps": 12, "classes": [0, 1, 2, 3]}
+    recipe = load_recipe("fashion-mnist").with_values(
+        {**{f"pool.{key}": value for key, value in values.items()}, "score.batch_size": 6, "select.ipc": 2}
+        | {"refine.batch_size": 4, "refine.n_steps": 3, "refine.kl_steps": 2, "device": "cpu"}
+    )
+    killed, told = [], []
+    with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:
+        for event in studio.generate():
+            told.append(event)
+            if not killed and event.message.startswith("2 workers"):
+                killed = [
+                    p
+                    for p in psutil.process_iter(["cmdline"])
+                    if "ray::Hand" in (p.info["cmdline"] or [""])[0]
+                ]
+                killed[0].kill()
+        for step in (studio.score, studio.select, studio.refine):
+            told += step()
+    with Studio(tmp_path / "plain", recipe) as studio:
+        for step in (studio.generate, studio.score, studio.select, studio.refine):
+            finish(step())
+    assert len(killed) == 2 and any(event.message.startswith("A worker was lost") for event in told)
+    started = {event.stage for event in told if event.message.startswith("Starting 2 workers in the Ray")}
+    assert started == {"pool", "score", "refine"}
+    for part in ("pool", "scores", "refined"):
+        assert bytes_of(tmp_path / "ws" / part) == bytes_of(tmp_path / "plain" / part) != {}, part
 
 
 def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray):
