@@ -43,9 +43,9 @@ class ExportTab:
                 with gr.Row():
                     self.run = gr.Button("Export", variant="primary", elem_id="psr-export")
                     self.dry = gr.Button("Show what will be written", elem_id="psr-dry-run")
-                self.summary = gr.HTML(elem_id="psr-summary")
             with gr.Column(scale=7, min_width=420):
                 self.jobs.build()
+                self.summary = gr.HTML(elem_id="psr-summary")
                 self.written = gr.HTML(elem_id="psr-tree")
 
     def connect(self) -> None:
