@@ -44,7 +44,7 @@ class HandCrew:
     """Workers in threads of this process, spoken to as Ray actors are; number `dies` dies over its first group."""
 
     place = "in this process"
-    shares_cores = True
+    n_devices = 1
 
     def __init__(self, size: int = 2, dies: frozenset[int] = frozenset()) -> None:
         self.size, self.dies = size, dies

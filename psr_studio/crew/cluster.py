@@ -44,7 +44,7 @@ class RayCrew:
         n_gpus = 0 if device == "cpu" else int(found.get("GPU", 0))
         self.size = n_gpus or int(found.get("CPU", 0))
         self.place = f'in the Ray cluster "{address}"'
-        self.shares_cores = False
+        self.n_devices = self.size
         self._needs = {"num_gpus": 1} if n_gpus else {"num_cpus": 1}
         self._actors: dict[int, Any] = {}
         self._asked: dict[Any, int] = {}  # the call in flight -> worker

@@ -182,11 +182,10 @@ class Foreman:
     def _cost_text(self, cost: Cost) -> str:
         """What a worker says of its own work, for all of them together."""
         share = self.new / max(1, cost.images)
-        together = 1 if cost.device == "cpu" and self.crew.shares_cores else self.n
         whole = replace(
             cost,
             images=self.new,
-            seconds=cost.seconds * share / together,
+            seconds=cost.seconds * share / min(self.n, self.crew.n_devices),
             disk_bytes=round(cost.disk_bytes * share),
         )
         each = "" if cost.memory_bytes is None else " each"

@@ -41,8 +41,8 @@ class LocalCrew:
     def __init__(self, size: int, device: str = "auto") -> None:
         self.size = size
         self.place = "on this machine"
-        self.shares_cores = True
         self._device = device
+        self.n_devices = len(self._gpus()) or 1
         self._workers: dict[int, _Process] = {}
         self._said: queue.SimpleQueue[tuple[int, Said]] = queue.SimpleQueue()
         self._hired = 0

@@ -62,12 +62,12 @@ class Crew(Protocol):
 
     Attributes:
         size: how many work at once. place: where, in words.
-        shares_cores: they stand on one machine, so that on a CPU more of them are no faster.
+        n_devices: GPUs, or machines' CPUs: where more workers than that share them, they are no faster.
     """
 
     size: int
     place: str
-    shares_cores: bool
+    n_devices: int
 
     def hire(self, order: Order) -> int:
         """Start a worker and return its number; it says READY when it is up."""
