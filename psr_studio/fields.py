@@ -18,7 +18,7 @@ from psr_studio.errors import RecipeError, did_you_mean
 TYPE_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text in quotes"}
 
 # What a name that becomes a folder may hold, in words; the page says it too, before it has to refuse.
-NAME_RULE = "Up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end."
+NAME_RULE = "Take up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end."
 
 
 def documented(

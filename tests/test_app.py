@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,14 @@ def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
             assert page.status_code == 200 and int(page.headers["content-length"]) == len(page.content)
             head = page.text.partition("</head>")[0]
             assert "PSR Studio is opening" in head and "prefers-color-scheme: dark" in head
+            for link in re.findall(r'<link rel="(?:modulepreload|preload)"[^>]* href="(psr/[^"]+)"', head):
+                first = client.get(link)
+                again = client.get(link, headers={"If-None-Match": first.headers["ETag"]})
+                assert (first.status_code, again.status_code) == (200, 304) and not again.content
+            assert {"modulepreload", "preload"} <= set(
+                re.findall(r'rel="(\w+)"[^>]* href="psr/static/workbench', head)
+            )
+            assert client.post("/psr/static/workbench.js").status_code == 405
         assert "is opening" not in client.get("/config").text
 
 
@@ -168,3 +177,11 @@ def test_addresses_shown_can_be_opened_on_this_machine():
     assert caught.value.problem.startswith("Port 99999 on 127.0.0.1 cannot be used")
     with pytest.raises(StudioError):
         bind("no such host", 0)
+
+
+def test_small_packets_are_sent_at_once():
+    """asyncio switches the waiting off only for sockets that say that they are TCP, and accepted ones inherit it."""
+    with bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP

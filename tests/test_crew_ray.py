@@ -49,11 +49,8 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_p
         for event in studio.generate():
             told.append(event)
             if not killed and event.message.startswith("2 workers"):
-                killed = [
-                    p
-                    for p in psutil.process_iter(["cmdline"])
-                    if "ray::Hand" in (p.info["cmdline"] or [""])[0]
-                ]
+                own = psutil.Process().children(recursive=True)
+                killed = [p for p in own if "ray::Hand" in "".join(p.cmdline())]
                 killed[0].kill()
         for step in (studio.score, studio.select, studio.refine):
             told += step()

@@ -178,3 +178,17 @@ def test_an_unscored_pool_says_what_to_do(tmp_path, tiny_bundle):
         assert state["n"] == 0 and 'Press "Generate" on the Pool tab' in state["message"]
     finally:
         screen.close()
+
+
+def test_marks_on_candidates_that_are_gone_do_not_close_the_page(client, screen):
+    """A smaller or imported pool may lack what was pinned: the pin is left out, and everything else goes on."""
+    select(client)
+    answer(client.post("/psr/curate/mark", json={"positions": [2, 16], "mark": "pin"}))
+    answer(client.post("/psr/curate/mark", json={"positions": [17], "mark": "veto"}))
+    for step in (screen.studio.generate(pool_size=4), screen.studio.score()):
+        for _ in step:
+            pass
+    state = client.get("/psr/curate/state").json()
+    assert (state["n"], state["pinned"], state["vetoed"]) == (12, [2], [])
+    header, arrays = select(client)
+    assert header["pinned"] == [2] and 2 in arrays["picks"]

@@ -232,7 +232,7 @@ def test_the_table_shows_all_conditions():
     text = format_table([_row([record(0.80, 0.85), record(0.84, 0.85, seed=1)], "s")])
     head, _, line = text.splitlines()
     assert head.split() == [
-        "arm", "labels", "protocol", "student", "IPC", "images", "n", "last", "%", "best", "%", "seconds"
+        "arm", "labels", "protocol", "student", "epochs", "IPC", "images", "n", "last", "%", "best", "%", "seconds"
     ]  # fmt: skip
     for part in ('selected "s"', "teacher, tau 1.5", "kd", "convnet-3", "82.0 ± 2.8", "85.0 ± 0.0", "10"):
         assert part in line

@@ -12,7 +12,9 @@ from psr_studio.errors import StudioError
 from psr_studio.studio import Studio
 from psr_studio.ui.import_panel import ImportPanel
 from psr_studio.ui.jobs_panel import JobPanel
+from psr_studio.ui.markup import TITLES
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.topbar import TAB_OF, TopBar
 from psr_studio.ui.weights_panel import WeightsPanel
 
 STAGES = ("pool", "import", "weights")
@@ -46,15 +48,17 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     with pytest.raises(StudioError, match="Nothing to import is named"):
-        panel._import("  ", None, "", None, False, False, False)
+        panel._import("  ", None, "", 0, False, False, False)
     panel._import(str(tmp_path / "set"), None, "", 1, False, False, False)
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Imported 3 pictures" in job.message
     assert len(screen.studio.pool) == 3 and panel.jobs.job().stage == "import"
     assert "Importing: done" in str(panel.jobs.values()[0].value)
-    panel._import(str(tmp_path / "set"), None, "", None, False, False, False)
+    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False)
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "failed" and "already holds a pool" in job.problem
+    bar = TopBar(screen)._value()["job"]
+    assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
 
 
@@ -98,3 +102,10 @@ def test_the_page_opens_without_the_weights(opened):
     assert "Pool: missing" in tab.values()[0]
     job = screen.worker.wait(screen.submit("pool", {}), 60)
     assert job.state == "failed" and "nothing is downloaded unasked" in job.problem
+
+
+def test_every_job_has_a_tab_and_a_title(opened):
+    """The line at the top names what runs or has failed, whatever it is."""
+    screen, *_ = opened()
+    jobs = {*screen.studio.runs, *screen.studio.chores}
+    assert jobs <= TAB_OF.keys() and jobs <= TITLES.keys()

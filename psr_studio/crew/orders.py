@@ -62,7 +62,7 @@ class Crew(Protocol):
 
     Attributes:
         size: how many work at once. place: where, in words.
-        n_devices: GPUs, or machines' CPUs: where more workers than that share them, they are no faster.
+        n_devices: how many workers can be at full speed at once; more of them share.
     """
 
     size: int

@@ -36,9 +36,7 @@ class Candidates(NamedTuple):
     pin_starts: np.ndarray  # (C + 1,) int64, borders of the classes in `pins`
     distances: np.ndarray  # float32, one flattened (m, m) block per class
     distance_starts: np.ndarray  # (C + 1,) int64, borders of the classes in `distances`
-    groups: (
-        np.ndarray
-    )  # (N,) int64, which part of its class a candidate is of; empty when no part has a limit
+    groups: np.ndarray  # (N,) int64, the part of its class that a candidate is of; empty without limits
     quotas: np.ndarray  # (C, G) int64, how many each part of a class may give beside the pins
 
 
@@ -70,10 +68,8 @@ class _Room(NamedTuple):
 
 
 PADDING = 64  # four vectors of sixteen float32 numbers
-ROUGHNESS = (
-    2.0**-20
-)  # error of a rough score, as a share of the largest it can be: eight units of the last bit
-HUGE = 1e30  # beyond it float32 numbers come near their end, and all are compared exactly
+ROUGHNESS = 2.0**-20  # error of a rough score, as a share of the largest it can be: 16 times half a last bit
+HUGE = 1e30  # beyond it, or below its inverse, float32 comes near its end, and all are compared exactly
 LINE = 16  # float32 numbers in a line of the cache
 FETCHED = 65536  # float32 numbers of a block that is fetched ahead
 CLOSED = np.int32(-0x800000)  # the bits of -inf, the rough score of a closed candidate
@@ -162,7 +158,7 @@ def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, 
         highest = max(highest, rough[i])
     largest = spread + gamma / width * (farthest - low)
     least, first, last = np.int32(0), n, np.int32(-1)
-    if largest < HUGE and gamma / width < HUGE:
+    if 1.0 / HUGE < largest < HUGE and gamma / width < HUGE:
         lowered = np.float64(number_of(highest)) - 2.0 * ROUGHNESS * largest
         least = bits_of(np.float32(max(lowered, 0.0)))
     else:  # rough scores say nothing

@@ -134,7 +134,8 @@ def greedy_select(
         on_shortage: "fill" continues with ineligible candidates by descending reliability and marks them,
             "short" leaves the class short; `Selection.shortfall` counts the missing eligible ones either way.
             With too few candidates left after vetoes, the class stays short under both.
-        distances: (N, N) float32 from `pairwise_sq_distances`, to spare their computation, or a `LazyBlock`.
+        distances: (N, N) float32 from `pairwise_sq_distances`, at least 0, to spare their computation; or a
+            `LazyBlock`.
         scaling: how diversity is normalised: "pool" (as the paper), "remaining" or "frozen".
         groups, quotas: (N,) the group of each candidate and (G,) how many each group may give beside the
             pins; a full group is closed as by vetoes. None means no limits.
@@ -279,6 +280,8 @@ def _check_limits(groups: Any, quotas: Any, n: int, n_classes: int) -> tuple[np.
     """Return groups (N,) and quotas (C, G) as int64, both empty when there are no limits."""
     if groups is None and quotas is None:
         return np.zeros(0, np.int64), np.zeros((n_classes, 0), np.int64)
+    if groups is None or quotas is None:
+        raise ValueError("Groups and quotas go together: give both or none.")
     of, most = np.asarray(groups, np.int64), np.asarray(quotas, np.int64)
     if of.shape != (n,) or most.ndim != 2 or len(most) != n_classes:
         raise ValueError(

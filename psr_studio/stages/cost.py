@@ -66,9 +66,14 @@ class Cost:
 
 
 def pool_cost(
-    generator: PoolGenerator, codec: Codec, how: Sampling, batch_size: int, n_images: int, n_parts: int
-) -> Cost:
-    """The cost of generating `n_images` in `n_parts` files."""
+    generator: PoolGenerator, codec: Codec, how: Sampling, batch_size: int, n_images: int, n_parts: int,
+    n_denoised: int | None = None,
+) -> Cost:  # fmt: skip
+    """The cost of generating `n_images` in `n_parts` files.
+
+    Args:
+        n_denoised: with those of the same groups that are there already; None for no more than `n_images`.
+    """
     device = generator.device
     rows = max(1, min(batch_size, n_images))
     forget_peak(device)
@@ -87,7 +92,7 @@ def pool_cost(
     shown = min(1.0, N_PREVIEWS / rows) * (PREVIEWS_PER_BATCH + 1)
     return Cost(
         n_images,
-        n_images * (denoising + decoding * (1 + shown) + encoding),
+        (n_denoised or n_images) * denoising + n_images * (decoding * (1 + shown) + encoding),
         n_images * (size + latents[0].nbytes) + n_parts * FILE_BYTES,
         peak_memory(device),
         device.type,
@@ -142,7 +147,7 @@ def import_cost(
     if codec is not None:
         batch = from_uint8(np.resize(pictures, (min(rows, n_images), *pictures.shape[1:])))
         with torch.no_grad():
-            size += codec.encode(batch[:1]).nbytes
+            size += codec.encode(batch[:1].to(device)).nbytes
             seconds += per_row(lambda n: codec.encode(batch[:n].to(device)), len(batch), device)
     disk = n_images * size + n_parts * FILE_BYTES
     return Cost(
@@ -192,7 +197,8 @@ def per_row(work: Callable[[int], object], rows: int, device: torch.device, leas
     A batch counts as long only when it was so twice: something else may have run in between.
     """
     n = min(least, rows)
-    work(n)
+    if (first := _timed(work, n, device)) > LONGEST:  # the warm-up alone was enough
+        return first / n
     while n < rows:
         seconds = _timed(work, n, device)
         if 4 * seconds > LONGEST and 4 * min(seconds, _timed(work, n, device)) > LONGEST:

@@ -37,6 +37,7 @@ class Row:
     label_regime: str
     protocol: str
     student: str
+    epochs: int
     ipc: int
     n: int  # students
     n_images: int
@@ -248,6 +249,7 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         label_regime=first.label_regime,
         protocol=first.protocol,
         student=first.student,
+        epochs=first.curve[-1][0],
         ipc=first.ipc,
         n=len(records),
         n_images=first.n_images,
@@ -267,7 +269,19 @@ def format_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
-    head = ("arm", "labels", "protocol", "student", "IPC", "images", "n", "last %", "best %", "seconds")
+    head = (
+        "arm",
+        "labels",
+        "protocol",
+        "student",
+        "epochs",
+        "IPC",
+        "images",
+        "n",
+        "last %",
+        "best %",
+        "seconds",
+    )
     lines = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -276,7 +290,8 @@ def format_table(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        row.name, row.label_regime, row.protocol, row.student, str(row.ipc), str(row.n_images), str(row.n),
+        row.name, row.label_regime, row.protocol, row.student,
+        str(row.epochs), str(row.ipc), str(row.n_images), str(row.n),
         spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), f"{row.seconds:.0f}",
     )  # fmt: skip
 

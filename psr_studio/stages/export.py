@@ -245,6 +245,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),
         "selection": {k: v for k, v in record.settings.items() if k != select.POOL_HASH},
+        "marks by hand": {mark: ids for mark, ids in record.marks.items() if ids} or "none",
         "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
     }
     if recipe.export.refined:

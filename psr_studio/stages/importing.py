@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
 ASIDE = ".import-old"
 EVENT_EVERY = 32  # pictures
+LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,10 @@ def run(
     total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
     writer = PoolWriter(ws, recipe, bundle, source)
-    if cost := _cost(source, classes, bundle, writer, counts):
-        yield Progress(STAGE, 0, total, cost.text, lasting=True)
-    clock.start()
     try:
+        if cost := _cost(source, classes, bundle, writer, counts):
+            yield Progress(STAGE, 0, total, cost.text, lasting=True)
+        clock.start()
         for done, message, previews in _read(source, classes, bundle, how, writer):
             yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
         writer.finish(how.split)
@@ -160,7 +162,15 @@ def _cost(
     """What the import costs, from its first pictures; None when none of them can be read."""
     from psr_studio.stages.cost import DRAWN, import_cost
 
-    first = list(islice((item.data for item in source if item.label in classes), DRAWN))
+    first = []
+    for item in islice((item for item in source if item.label in classes), LOOKED_AT):
+        with suppress(PictureError):  # the import itself says which and why
+            read_picture(item.data, bundle.image_shape)
+            first.append(item.data)
+        if len(first) == DRAWN:
+            break
+    if not first:
+        return None
 
     def read(n: int) -> np.ndarray:
         return np.stack([read_picture(data, bundle.image_shape) for data in first[:n]])
@@ -168,10 +178,7 @@ def _cost(
     size = writer.recipe.pool.part_size
     n_parts = sum(-(-n // size) for n in counts)
     codec = None if writer.keeps_latents else writer.codec
-    try:
-        return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
-    except PictureError:  # the import itself says which and why
-        return None
+    return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
 
 
 def _put_in_place(root: Path) -> None:

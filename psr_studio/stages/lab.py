@@ -34,21 +34,24 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
 
     Returns:
         "edges" (11); "raw" and "smoothed", each with counts (10) of "original" (None when the bundle has
-        none), "pool" and "picked"; "target" (10) what DGS aims at with this budget; "thresholds" of "pool"
-        and "original" [bottom, top] (of all classes: their mean); "substituted", see `LiveResult`; "n" of
-        each kind.
+        none), "pool" and "picked"; "means" of the same; "target" (10) what DGS aims at with this budget;
+        "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
+        `LiveResult`; "n" of each kind.
     """
     classes = [class_id] if class_id is not None else np.flatnonzero(live.counts).tolist()
     found = [live.smoothed(c, result.rules.lam) for c in classes if live.counts[c]]
     picks = [result.picks[c] - live.members(c).start for c in classes if live.counts[c]]
     has_original = bool(found) and all(s.original is not None for s in found)
-    raw, smooth = _bars_of(live, found, picks, has_original)
+    values = _values_of(live, found, picks, has_original)
+    raw, smooth = ({k: v and bars(v) for k, v in row.items()} for row in values)
+    means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
     targets = [wanted_counts(s, result.rules, int(result.budgets[s.class_id])) for s in found]
     known = [t for t in targets if t is not None]
     return {
         "edges": list(EDGES),
         "raw": raw,
         "smoothed": smooth,
+        "means": {"raw": means[0], "smoothed": means[1]},
         "target": np.sum(known, axis=0).tolist() if known and len(known) == len(targets) else None,
         "thresholds": {
             "pool": _mean([s.pool_thresholds for s in found]),
@@ -59,21 +62,20 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
     }
 
 
-def _bars_of(
+def _values_of(
     live: LiveSelection, found: Sequence[Smoothed], picks: Sequence[np.ndarray], has_original: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Counts by bin before and after smoothing."""
+    """Difficulties class by class, before and after smoothing."""
     own = [live.difficulty[live.members(s.class_id)] for s in found]
-    real = [live.original_difficulty(s.class_id) for s in found] if has_original else None
     raw = {
-        "original": bars(real) if real else None,
-        "pool": bars(own),
-        "picked": bars([values[at] for values, at in zip(own, picks, strict=True)]),
+        "original": [live.original_difficulty(s.class_id) for s in found] if has_original else None,
+        "pool": own,
+        "picked": [values[at] for values, at in zip(own, picks, strict=True)],
     }
     smooth = {
-        "original": bars([s.original for s in found]) if has_original else None,
-        "pool": bars([s.pool for s in found]),
-        "picked": bars([s.pool[at] for s, at in zip(found, picks, strict=True)]),
+        "original": [s.original for s in found] if has_original else None,
+        "pool": [s.pool for s in found],
+        "picked": [s.pool[at] for s, at in zip(found, picks, strict=True)],
     }
     return raw, smooth
 

@@ -270,7 +270,10 @@ class LiveSelection:
     ) -> Request:
         """The marks of the ledger as positions; a locked class has its picks as pins and no vetoes."""
         ledger = self.ws.ledger
-        held = {c: self._marked(ids) for c, ids in (ledger.locked() if locked is None else locked).items()}
+        held = {
+            c: self.positions_of_marks(ids)
+            for c, ids in (ledger.locked() if locked is None else locked).items()
+        }
         held = {c: found for c, found in held.items() if len(found) and self.counts[c]}
         pins, vetoes = self._open(ledger.pinned(), held), self._open(ledger.vetoed(), held)
         return Request(
@@ -284,7 +287,7 @@ class LiveSelection:
 
     def _open(self, candidate_ids: Sequence[int], held: Mapping[int, np.ndarray]) -> np.ndarray:
         """Positions of marks that count: of the task, and not of a locked class."""
-        found = self._marked(candidate_ids)
+        found = self.positions_of_marks(candidate_ids)
         return found[self._in_task[found] & ~np.isin(self.labels[found], list(held))]
 
     def _result(
@@ -331,7 +334,7 @@ class LiveSelection:
                 out[own] = min_max(raw[own], over=self.eligible[own])
         return Signals(rel, ent, rel_n, ent_n, soften_task(self.logits, temperature, self.classes))
 
-    def _marked(self, candidate_ids: Sequence[int]) -> np.ndarray:
+    def positions_of_marks(self, candidate_ids: Sequence[int]) -> np.ndarray:
         """Positions of marked candidates, in their order; marks from another pool are left out."""
         wanted = np.asarray(candidate_ids, np.int64)
         found = np.minimum(np.searchsorted(self.candidate_ids, wanted), self.n - 1)

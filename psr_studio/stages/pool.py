@@ -142,6 +142,15 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
 
     Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
     """
+    if importing.manifest(ws) is None:
+        touched = [part.class_id for part in plan(recipe, bundle) if only is None or part.class_id in only]
+        for class_id, n_parts in Counter(touched).items():
+            ws.discard_pool_parts(class_id, n_parts)
+    return _missing(ws, recipe, bundle, only)
+
+
+def _missing(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """The same without removing anything."""
     if (imported := importing.manifest(ws)) is not None:
         n = sum(imported["counts"].values())
         return Work(n, n, ())
@@ -154,8 +163,6 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
         if ws.pool_part_path(p.class_id, p.part) in damaged
         or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
     }
-    for class_id, n_parts in Counter(part.class_id for part in touched.values()).items():
-        ws.discard_pool_parts(class_id, n_parts)
     # Groups are those of the whole pool, so that a class alone comes out as it would among the others.
     work = plan_work(
         {i: part.n for i, part in parts.items()},
@@ -203,8 +210,7 @@ def run(
     yield event(work.found, "Opening the generator.")
     sampler = _Sampler(ws, recipe, bundle)
     if share is None:
-        cost = sampler.cost(work.total - work.found, len(work.missing))
-        yield event(work.found, cost.text, lasting=True)
+        yield event(work.found, sampler.cost(work, parts).text, lasting=True)
     clock.start()
 
     def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
@@ -314,11 +320,12 @@ class _Sampler:
         of_generator = getattr(self.generator, "memory", None)  # not every adapter has one
         return " ".join(m.said() for m in (of_generator, self.codec.memory) if m is not None).strip()
 
-    def cost(self, n_images: int, n_parts: int) -> Cost:
-        """What generating so many images costs here, from a short measurement."""
+    def cost(self, work: Work, parts: Sequence[PartPlan]) -> Cost:
+        """What the missing parts cost here, from a short measurement."""
         from psr_studio.stages.cost import pool_cost
 
-        sizes = (self.recipe.pool.batch_size, n_images, n_parts)
+        denoised = sum(parts[i].n for group in work.groups for i in group.units)
+        sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
         return pool_cost(self.generator, self.codec, self.how, *sizes)
 
     def write(self, part: PartPlan, columns: PoolPart) -> None:
@@ -355,5 +362,4 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    work = left(ws, recipe, bundle)
-    return _Sampler(ws, recipe, bundle).cost(work.total - work.found, len(work.missing))
+    return _Sampler(ws, recipe, bundle).cost(_missing(ws, recipe, bundle), plan(recipe, bundle))

@@ -94,13 +94,18 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
         SelectionError: no selection of the recipe's name, or one of another pool.
     """
     record = record or select.require(ws, recipe.select.name, bundle)
+    _discard_other_classes(ws, record)
+    return _missing(ws, recipe, bundle, record)
+
+
+def _missing(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
+    """The same without removing anything."""
     pool = ws.pool()
     missing = {
         c
         for c in record.picks
         if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
     }
-    _discard_other_classes(ws, record)
     return plan_work(
         {c: len(record.picks[c]) for c in sorted(record.picks)},
         missing,
@@ -274,5 +279,5 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    missing = left(ws, recipe, bundle, record).missing
+    missing = _missing(ws, recipe, bundle, record).missing
     return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

@@ -111,8 +111,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What the trials that are missing cost on this device; opens the proxy and measures for a second."""
-    known = _own(ws, recipe, bundle)
-    return _Search(ws, recipe, bundle).cost(known, _wanted(recipe) - len(known) or _wanted(recipe))
+    known, wanted = _own(ws, recipe, bundle), _wanted(recipe)
+    return _Search(ws, recipe, bundle).cost(known, max(0, wanted - len(known)) or wanted)
 
 
 class _Search:

@@ -96,5 +96,5 @@ def marks(live: LiveSelection, ledger: Ledger) -> dict[str, Any]:
 
 
 def positions_of(live: LiveSelection, candidate_ids: Sequence[int]) -> list[int]:
-    """Positions of candidates, in their order; those of another pool are left out."""
-    return live.positions_of(candidate_ids).tolist()
+    """Positions of marked candidates, in their order; those of another pool are left out."""
+    return live.positions_of_marks(candidate_ids).tolist()

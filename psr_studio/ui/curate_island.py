@@ -10,10 +10,12 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
 from psr_studio.ui.one_file import one_script, one_sheet
+from psr_studio.workspace import stable_hash
 
 STATIC_DIR = Path(__file__).parent / "static"
 STATIC_ROUTE = "psr/static"
@@ -53,9 +55,12 @@ class _FreshStaticFiles(StaticFiles):
         self._joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        if path in self._joined:
+        if path in self._joined and scope["method"] in ("GET", "HEAD"):
             text, kind = self._joined[path]
-            response = Response(text, media_type=kind)
+            tag = f'"{stable_hash(text)}"'
+            known = tag in Headers(scope=scope).get("if-none-match", "")
+            response = Response(status_code=304) if known else Response(text, media_type=kind)
+            response.headers["ETag"] = tag
         else:
             response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"

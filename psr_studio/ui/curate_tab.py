@@ -84,8 +84,12 @@ class CurateTab:
 
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
+        earlier = next((row for row in self.screen.selections.listed() if row["name"] == name), None)
         saved = self.screen.selections.save(name)
-        gr.Info(f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".', duration=2.5)
+        words = f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".'
+        if earlier and not earlier["current"]:
+            words += f" They replace the {plural(earlier['images'], 'image')} that had this name."
+        gr.Info(words, duration=2.5 if len(words) < 60 else 6)
         return self._status()
 
     def _named(self, name: str) -> str:

@@ -64,7 +64,10 @@ def steps(found: Mapping[str, Any]) -> go.Figure:
     kinds = [kind for kind in TITLE if kind == "target" or found["raw"][kind] is not None]
     cells = [(row, kind) for row in ROWS for kind in kinds]
     counts = [_counts(found, row, kind) for row, kind in cells]
-    titles = [_cell_title(kind, bars, row) for (row, kind), bars in zip(cells, counts, strict=True)]
+    titles = [
+        _cell_title(kind, bars, row, found["means"][row].get(kind))
+        for (row, kind), bars in zip(cells, counts, strict=True)
+    ]
     figure = make_subplots(2, len(kinds), subplot_titles=titles, vertical_spacing=0.22)
     edges = np.array(found["edges"])
     for i, ((_, kind), bars) in enumerate(zip(cells, counts, strict=True)):
@@ -105,12 +108,13 @@ def _counts(found: Mapping[str, Any], row: str, kind: str) -> Sequence[float] | 
     return found[row][kind]
 
 
-def _cell_title(kind: str, bars: Sequence[float] | None, row: str) -> str:
-    """The kind with the mean of its bins, as DGS prints it; bins know it to a tenth or so."""
+def _cell_title(kind: str, bars: Sequence[float] | None, row: str, mean: float | None) -> str:
+    """The kind with its mean, as DGS prints it; a target is known by its bins alone."""
     if bars is None:
         return "" if row == "raw" else f"{TITLE[kind]}: none"
     total = float(np.sum(bars))
     if not total:
         return f"{TITLE[kind]}: none"
-    mean = float(np.dot(bars, np.arange(len(bars)) + 0.5)) / len(bars) / total
+    if mean is None:
+        mean = float(np.dot(bars, np.arange(len(bars)) + 0.5)) / len(bars) / total
     return f"{TITLE[kind]} ({int(total):,}), mean {mean:.2f}"

@@ -26,7 +26,7 @@ STUDENTS = [
     "resnet-18",
 ]  # any name of the recipe's help can be typed
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
-HEAD = "Trained on|Labels|Protocol|Student|IPC|Images|n|Last %|Best %|Seconds|Set".split("|")
+HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set".split("|")
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
     "the test set and only shows the spread. Controls get the same student, seeds and number of images."
@@ -174,6 +174,7 @@ def _cells(row: evaluate.Row, set_hash: str) -> list[str]:
         row.label_regime,
         row.protocol,
         row.student,
+        str(row.epochs),
         str(row.ipc),
         str(row.n_images),
         str(row.n),

@@ -38,7 +38,14 @@ class ImportPanel:
                 split = gr.Textbox(
                     label="Split", info="Of a source that has several.", max_lines=1, min_width=120
                 )
-                limit = gr.Number(None, label="At most per class", precision=0, minimum=1, min_width=120)
+                limit = gr.Number(
+                    0,
+                    label="At most per class",
+                    info="0: all of them.",
+                    precision=0,
+                    minimum=0,
+                    min_width=120,
+                )
             replace = gr.Checkbox(False, label="Replace the pool that is here", container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
@@ -51,7 +58,7 @@ class ImportPanel:
         path: str,
         upload: str | None,
         split: str,
-        limit: float | None,
+        limit: float,
         replace: bool,
         skip_unknown: bool,
         skip_broken: bool,
@@ -67,7 +74,7 @@ class ImportPanel:
             "import",
             path=source,
             split=split.strip() or None,
-            limit=int(limit) if limit else None,
+            limit=int(limit or 0) or None,
             replace=replace,
             skip_unknown=skip_unknown,
             skip_broken=skip_broken,

@@ -122,6 +122,8 @@ def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> No
     """Serve until Ctrl+C or a request to end; `on_ready` is called once, when requests can be answered."""
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECONDS)
     server = uvicorn.Server(config)
+    # Pages hold a connection each, which is cut off at the end: nothing that the user should read about.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
 
     def watch() -> None:
         while not server.started and not server.should_exit:

@@ -17,6 +17,8 @@ from psr_studio.ui.words import duration, on_screen
 from psr_studio.workspace import StageStatus
 
 TAB_OF = {
+    "import": "pool",
+    "weights": "pool",
     "pool": "pool",
     "score": "pool",
     "select": "curate",

@@ -101,8 +101,8 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     if (diff) store.set({ said: inWords(diff, job.path) });
     const drawing = measure(job, header);
     if (store.data.focus !== null) inspect(store.data.focus);
-    // What the rest of the page makes of it takes as long as the drawing itself, so that comes after it; a map
-    // that is not on screen is never drawn.
+    // What the rest of the page makes of it takes as long as the drawing itself, so that comes after it; in a
+    // hidden browser tab nothing is ever drawn.
     Promise.race([drawing, new Promise((over) => setTimeout(over, UNDRAWN_MS))]).then(() => onAnswer(header));
   }
 

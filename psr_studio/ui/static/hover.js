@@ -2,8 +2,6 @@
 
 import { fill, fixed, h, plural } from './dom.js';
 
-const CARD = { width: 190, height: 112 };
-
 export function createHoverCard(store, getSprites, getTotals) {
   const picture = h('div', { class: 'psr-card-picture' });
   const text = h('div', { class: 'psr-card-text' });
@@ -29,8 +27,9 @@ export function createHoverCard(store, getSprites, getTotals) {
     );
     node.hidden = false;
     // The card keeps to the side of the pointer that has room.
-    const left = x + CARD.width + 28 > pane.width ? x - CARD.width - 18 : x + 18;
-    const top = Math.max(4, Math.min(y - 30, pane.height - CARD.height - 8));
+    const { offsetWidth: width, offsetHeight: height } = node;
+    const left = x + width + 28 > pane.width ? x - width - 18 : x + 18;
+    const top = Math.max(4, Math.min(y - 30, pane.height - height - 8));
     Object.assign(node.style, { left: `${Math.max(4, left)}px`, top: `${top}px` });
   }
 

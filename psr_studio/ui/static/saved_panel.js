@@ -106,7 +106,7 @@ function saveForm(store, library) {
 }
 
 // The server's rule (fields.NAME_RULE), said before it has to refuse.
-const NAME_RULE = 'Up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end.';
+const NAME_RULE = 'Take up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end.';
 const canBeName = (text) =>
   /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ .@+-]{0,78}[\p{L}\p{N}_@+-])?$/u.test(text) && text !== 'live';
 

@@ -133,6 +133,7 @@ export class Scatter {
     store.on(['hover'], () => this.invalidate());
     // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map.
     store.on(['picks'], () => this.drawNow());
+    store.on(['picks', 'pinned', 'vetoed'], () => this.hoverAt && this.hover(this.hoverAt));
     store.on(['tool'], () => {
       this.surface.dataset.tool = store.data.tool;
     });
@@ -161,7 +162,7 @@ export class Scatter {
 
   /** An answer is about to change the picture: one drawn now would keep the device busy when it arrives. */
   hold() {
-    this.missed = Boolean(this.frame); // it is drawn if the answer takes longer
+    this.missed ||= Boolean(this.frame); // it is drawn if the answer takes longer
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     this.held ||= setTimeout(() => this.letGo(), HOLD_MS);
@@ -321,6 +322,7 @@ export class Scatter {
   }
 
   hover(at) {
+    this.hoverAt = at;
     const position = at ? this.pointAt(at) : -1;
     this.store.set({ hover: position < 0 ? null : position });
     this.topCanvas.classList.toggle('is-over', position >= 0);

@@ -51,7 +51,7 @@ export function createSlider(spec) {
 
   function take(source, then) {
     const typed = source.value === '' ? NaN : Number(source.value);
-    if (!Number.isFinite(typed)) return; // an emptied box keeps the last value until something is typed
+    if (!Number.isFinite(typed)) return void (shown !== null && show(shown, true)); // emptied, or no number
     // The slider moves in steps; a typed number is taken as it is, to the digits shown.
     const step = source === box ? 10 ** -spec.digits : spec.step;
     const stepped = Math.round(clamp(typed, spec.min, max) / step) * step;
