@@ -147,7 +147,8 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
     speeds, bundle = Speeds(tmp_path), studio.bundle
     recipe = studio.recipe.with_values({"pool.seed": 9})
     text = cost_text(studio.workspace, recipe, studio.bundle, speeds)
-    assert text == "Makes 18 candidates. How long it takes is known after the first run here."
+    unknown = "How long it takes is known after the first run here."
+    assert text == f"Makes 18 candidates, in the place of 18 that are here. {unknown}"
     speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe, bundle)
     assert "about 6 s" in cost_text(studio.workspace, recipe, studio.bundle, speeds)
     doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
@@ -155,6 +156,9 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
     assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
     unguided = recipe.with_values({"pool.guidance": 1.0})
     assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
+    anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})
+    words = cost_text(studio.workspace, anew, studio.bundle, speeds)
+    assert words.startswith("Makes 12 candidates, in the place of 18 that are here")
     known = cost_text(studio.workspace, studio.recipe, studio.bundle, speeds)
     assert known == "All 18 candidates of these settings are there."
 

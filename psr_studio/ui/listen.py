@@ -19,7 +19,7 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as err:
         sock.close()
         raise StudioError(
-            f"Port {port} on {host} cannot be used: {getattr(err, 'strerror', None) or err}.",
+            f"Port {port} on {host} cannot be used: {str(getattr(err, 'strerror', None) or err).rstrip('.')}.",
             f"Close the program that uses it, or choose another port with --port, such as {_other(port)}.",
         ) from err
     return sock

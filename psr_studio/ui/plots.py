@@ -109,7 +109,9 @@ def _running_mean(values: np.ndarray, n: int) -> np.ndarray:
 
 
 def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
-    figure.update_layout(title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"})
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "pad": {"l": 12}}
+    )
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
     return styled(figure, HEIGHT)
