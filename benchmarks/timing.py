@@ -29,7 +29,9 @@ class Seconds:
     cpu: float
 
 
-def alternate(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
+def alternate(
+    ways: Mapping[str, Callable[[], Any]], rounds: int, twice: bool = False
+) -> dict[str, list[Seconds]]:
     """Times of each way, taking turns, so that a busy moment hits all of them alike.
 
     Between two ways everything rests for a moment: the threads of a BLAS library go on spinning for a tenth of a
@@ -37,11 +39,14 @@ def alternate(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, l
 
     Args:
         ways: by name; each is run once before, uncounted, to warm up.
+        twice: run each one more time right before it counts, for what is done again and again.
     """
     times: dict[str, list[Seconds]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, run in ways.items():
             time.sleep(REST_SECONDS)
+            if twice:
+                run()
             began = time.perf_counter(), time.process_time()
             run()
             if number:
