@@ -1,6 +1,6 @@
 """What every long step says that it will cost, and what it then takes, on the embedded models.
 
-    python benchmarks/cost.py            (about five minutes on two cores)
+    OMP_NUM_THREADS=1 python benchmarks/cost.py
 
 Each step is asked in a workspace of its own data, then run; "took" counts from when its networks are open, as
 the line does. Writes benchmarks/results/cost.json.
@@ -35,11 +35,11 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     results: dict[str, Any] = {"conditions": conditions(), "settings": SETTINGS, "steps": []}
     rows = [row for _ in range(rounds) for row in one_round()]
-    for step in dict.fromkeys(row["step"] for row in rows):
-        own = [row for row in rows if row["step"] == step]
+    for work in dict.fromkeys(row["work"] for row in rows):
+        own = [row for row in rows if row["work"] == work]
         ratios = [row["said_s"] / row["took_s"] for row in own]
         results["steps"].append(
-            {"step": step, "work": own[0]["work"], "ratio": statistics.median(ratios), "ratios": ratios}
+            {"work": work, "ratio": statistics.median(ratios), "ratios": ratios}
             | {key: statistics.median(row[key] for row in own) for key in ("said_s", "took_s")}
         )
     write_results("cost", results)
@@ -69,14 +69,14 @@ def one_round() -> Iterator[dict[str, Any]]:
                 pass
         with Studio(Path(folder) / "other", "fashion-mnist") as other:
             events = list(other.import_pool(Path(folder) / "ws" / "exports" / "set"))
-            yield row("import", f"import {events[-1].total} pictures", said_in(events), events[-1].seconds)
+            yield row(f"import {events[-1].total} pictures", said_in(events), events[-1].seconds)
 
 
 def asked(studio: Studio, stage: str, words: str, run: Callable[[], Iterator[Progress]]) -> dict[str, Any]:
     """What it says, and what it takes."""
     said = studio.estimate(stage)
     *_, last = run()
-    return row(words, f"{words} {said.images} {said.unit}", said.seconds, last.seconds)
+    return row(f"{words} {said.images} {said.unit}", said.seconds, last.seconds)
 
 
 def said_in(events: list[Progress]) -> float:
@@ -85,10 +85,10 @@ def said_in(events: list[Progress]) -> float:
     return float(words.partition("about ")[2].partition(" s")[0])
 
 
-def row(step: str, work: str, said: float, took: float) -> dict[str, Any]:
+def row(work: str, said: float, took: float) -> dict[str, Any]:
     """A line of the table, also said at once."""
     print(f"{work}: said {said:.2f} s, took {took:.2f} s", flush=True)
-    return {"step": step, "work": work, "said_s": said, "took_s": took}
+    return {"work": work, "said_s": said, "took_s": took}
 
 
 if __name__ == "__main__":

@@ -201,6 +201,14 @@ def _close_group(room: _Room, groups: np.ndarray, group: int) -> None:
 
 
 @compiled
+def _count_against(room: _Room, groups: np.ndarray, left: np.ndarray, group: int) -> None:
+    """One of a group was picked: its quota falls, and when nothing is left of it the group closes."""
+    left[group] -= 1
+    if left[group] == 0:
+        _close_group(room, groups, group)
+
+
+@compiled
 def _next_block(pool: Candidates, c: int) -> tuple[int, int]:
     """Return the borders of the distances of the class after `c`, to be fetched while c is worked on.
 
@@ -268,9 +276,7 @@ def _greedy_class(
         terms[step, 2] = _term(np.float64(room.nearest[pick]), rule.gamma, low, width)
         _close(room, pick)
         if left.size and step >= pins.size:
-            left[groups[pick]] -= 1
-            if left[groups[pick]] == 0:
-                _close_group(room, groups, groups[pick])
+            _count_against(room, groups, left, groups[pick])
         row = start + pick * m
         if rule.scaling == REMAINING:
             room.counted[pick] = 0

@@ -286,9 +286,7 @@ def _greedy_class(
         terms[step, 2] = _kernels._term(float(room.nearest[pick]), rule.gamma, low, width)
         _kernels._close(room, pick)
         if left.size and step >= pins.size:
-            left[groups[pick]] -= 1
-            if left[groups[pick]] == 0:
-                _kernels._close_group(room, groups, groups[pick])
+            _kernels._count_against(room, groups, left, groups[pick])
         if rule.scaling == _kernels.REMAINING:
             room.counted[pick] = 0
         row = block.row(pick)

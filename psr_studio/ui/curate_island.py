@@ -52,12 +52,12 @@ class _FreshStaticFiles(StaticFiles):
     def __init__(self) -> None:
         super().__init__(directory=STATIC_DIR)
         script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR, SHEETS)
-        self._joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
+        joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
+        self._joined = {name: (*file, f'"{stable_hash(file[0])}"') for name, file in joined.items()}
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if path in self._joined and scope["method"] in ("GET", "HEAD"):
-            text, kind = self._joined[path]
-            tag = f'"{stable_hash(text)}"'
+            text, kind, tag = self._joined[path]
             known = tag in Headers(scope=scope).get("if-none-match", "")
             response = Response(status_code=304) if known else Response(text, media_type=kind)
             response.headers["ETag"] = tag

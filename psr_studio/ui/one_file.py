@@ -22,8 +22,7 @@ def one_script(folder: Path, entry: str) -> str:
         ValueError: modules that import each other in a circle, or an import or export of another form.
     """
     done: dict[str, str] = {}
-    _take(folder, entry, done, ())
-    exported = ", ".join(EXPORT.findall((folder / f"{entry}.js").read_text(encoding="utf-8")))
+    exported = _take(folder, entry, done, ())
     return "\n".join([*done.values(), f"export const {{ {exported} }} = ${entry};\n"])
 
 
@@ -32,18 +31,18 @@ def one_sheet(folder: Path, names: tuple[str, ...]) -> str:
     return "\n".join((folder / f"{name}.css").read_text(encoding="utf-8") for name in names)
 
 
-def _take(folder: Path, name: str, done: dict[str, str], above: tuple[str, ...]) -> None:
-    """Add a module to `done`, after those it imports."""
+def _take(folder: Path, name: str, done: dict[str, str], above: tuple[str, ...]) -> str:
+    """Add a module to `done`, after those it imports; return the names that it exports."""
     if name in above:
         raise ValueError(f"Modules import each other: {' > '.join([*above, name])}.")
-    if name in done:
-        return
     text = (folder / f"{name}.js").read_text(encoding="utf-8")
     for _, needed in IMPORT.findall(text):
-        _take(folder, needed, done, (*above, name))
+        if needed not in done:
+            _take(folder, needed, done, (*above, name))
     exported = ", ".join(EXPORT.findall(text))
     body = IMPORT.sub(lambda found: f"const {{ {found[1].replace(' as ', ': ')} }} = ${found[2]};", text)
     body = EXPORT.sub("", body)
     if left := LEFT_OVER.search(body):
         raise ValueError(f'{name}.js: "{left[0]}" is no import or export that can be joined.')
     done[name] = f"const ${name} = (() => {{\n{body}return {{ {exported} }};\n}})();"
+    return exported
