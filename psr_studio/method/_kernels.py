@@ -10,6 +10,11 @@ the sign of zero, but it may reorder one of whole numbers; and the bits of float
 numbers, are in the order of the floats. So minima and maxima are taken over the bits. The best score is looked
 for with rough scores in float32 first, whose error is bounded: who is further below the highest rough score
 than the errors of two cannot be the best, and the others are compared exactly.
+
+Candidates are gone through in blocks of 64, with whole numbers without a sign as indices: one with a sign may
+count from the end, and asking whether it does keeps a loop from turning into vector instructions. The highest
+rough score of each block tells where the best can be, and who comes next: as a rule that is the next pick, so its
+row of distances is fetched while the row of this one is worked on.
 """
 
 from __future__ import annotations
@@ -54,26 +59,33 @@ class Rule(NamedTuple):
 class _Room(NamedTuple):
     """What one class is worked out in; allocated once for many classes, at the size of the largest.
 
-    The padding after the m candidates is closed and not counted; a row of distances is read as long, into
-    the row after it, so that no loop ends in a slow remainder.
+    The padding after the m candidates, up to whole blocks, is closed and not counted; a row of distances is read
+    as long, into the row after it, so that no loop ends in a slow remainder.
     """
 
     static: np.ndarray  # (m + padding,) float64, the part of eq. 8 that no pick changes; -inf where closed
     raised: np.ndarray  # (m + padding,) float32, the same moved up so that no open one is below 0
     rough: np.ndarray  # (m + padding,) int32, the bits of the rough scores
+    tops: np.ndarray  # int32, the highest of each block of them
     nearest: np.ndarray  # (m + padding,) float32, squared distance to the nearest chosen one (PSR eq. 7)
     counted: np.ndarray  # (m + padding,) int32, all bits set for who sets the scale of diversity, else 0
     open_: np.ndarray  # (m,) bool, right ones still to be had
     spare: np.ndarray  # (m,) bool, the others still to be had
 
 
-PADDING = 64  # four vectors of sixteen float32 numbers
+BLOCK = np.uint64(64)  # candidates gone through together: four vectors of sixteen float32 numbers
 ROUGHNESS = 2.0**-20  # error of a rough score, as a share of the largest it can be: 16 times half a last bit
 HUGE = 1e30  # beyond it, or below its inverse, float32 comes near its end, and all are compared exactly
 LINE = 16  # float32 numbers in a line of the cache
-FETCHED = 65536  # float32 numbers of a block that is fetched ahead
+FETCHED = 65536  # float32 numbers of the distances of a class that are fetched all before its turn
 CLOSED = np.int32(-0x800000)  # the bits of -inf, the rough score of a closed candidate
 INF_BITS = np.int32(0x7F800000)  # of float32 infinity
+
+
+@compiled
+def padded(m: int) -> int:
+    """Return m rounded up to whole blocks."""
+    return int(-(-m // BLOCK) * BLOCK)
 
 
 @compiled
@@ -119,13 +131,23 @@ def _fill_static(room: _Room, reliability: np.ndarray, entropy: np.ndarray, rule
 
 
 @compiled
-def _absorb(nearest: np.ndarray, row: np.ndarray, counted: np.ndarray) -> float:
+def _absorb(
+    nearest: np.ndarray, row: np.ndarray, counted: np.ndarray, distances: np.ndarray, ahead: int, share: int
+) -> float:
     """Lower `nearest` to the distances of the new member (PSR eq. 7); return the largest of the counted.
 
     The distances are given as bits of float32 numbers of at least 0, which are in the order of the numbers.
+    Meanwhile `share` numbers a block are fetched of `distances`, from `ahead` on.
     """
-    high = np.int32(0)
-    for i in range(row.size):
+    high, blocks = np.int32(0), np.uint64(row.size) // BLOCK
+    for b in range(blocks):
+        for i in range(ahead, ahead + share, LINE):
+            prefetch(distances, i)
+        ahead += share
+        for i in range(b * BLOCK, b * BLOCK + BLOCK):
+            nearest[i] = min(nearest[i], row[i])
+            high = max(high, nearest[i] & counted[i])
+    for i in range(blocks * BLOCK, np.uint64(row.size)):  # the last row of all has no row after it
         nearest[i] = min(nearest[i], row[i])
         high = max(high, nearest[i] & counted[i])
     return np.float64(number_of(high))
@@ -148,31 +170,59 @@ def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, 
         scale: (low, width); diversity is gamma * (nearest - low) / width.
         spread: from `_fill_static`. farthest: `nearest` of no open candidate is larger.
     """
-    static, raised, nearest, rough, (low, width) = room.static, room.raised, room.nearest, room.rough, scale
+    static, raised, nearest, (low, width) = room.static, room.raised, room.nearest, scale
+    rough, tops = room.rough, room.tops
     if not width > 0.0:
         gamma, low, width = 0.0, 0.0, 1.0
-    n, highest = np.int32(rough.size), CLOSED
+    highest = CLOSED
     factor, base = np.float32(gamma / width), np.float32(low)
-    for i in range(rough.size):
-        rough[i] = bits_of(raised[i] + factor * (nearest[i] - base))
-        highest = max(highest, rough[i])
+    for b in range(np.uint64(tops.size)):
+        top = CLOSED
+        for i in range(b * BLOCK, b * BLOCK + BLOCK):
+            rough[i] = bits_of(raised[i] + factor * (nearest[i] - base))
+            top = max(top, rough[i])
+        tops[b] = top
+        highest = max(highest, top)
     largest = spread + gamma / width * (farthest - low)
-    least, first, last = np.int32(0), n, np.int32(-1)
+    least = np.int32(0)
     if 1.0 / HUGE < largest < HUGE and gamma / width < HUGE:
         lowered = np.float64(number_of(highest)) - 2.0 * ROUGHNESS * largest
         least = bits_of(np.float32(max(lowered, 0.0)))
     else:  # rough scores say nothing
-        rough[:] = 0
-    for i in range(rough.size):
+        rough[:], tops[:] = 0, 0
+    best, best_score = -1, -np.inf
+    for b in range(np.uint64(tops.size)):
+        if tops[b] >= least:
+            first, last = _span(rough, b, least)
+            for i in range(first, last + 1):
+                if rough[i] >= least:
+                    score = static[i] + gamma * ((np.float64(nearest[i]) - low) / width)
+                    if score > best_score:
+                        best, best_score = i, score
+    return best
+
+
+@compiled
+def _span(rough: np.ndarray, block: int, least: int) -> tuple[int, int]:
+    """Return the first and the last of a block whose rough score is at least `least`."""
+    n = np.int32(rough.size)
+    first, last = n, np.int32(-1)
+    for i in range(block * BLOCK, block * BLOCK + BLOCK):
         first = min(first, np.int32(i) if rough[i] >= least else n)
         last = max(last, np.int32(i) if rough[i] >= least else np.int32(-1))
-    best, best_score = -1, -np.inf
-    for i in range(first, last + 1):
-        if rough[i] >= least:
-            score = static[i] + gamma * ((np.float64(nearest[i]) - low) / width)
-            if score > best_score:
-                best, best_score = i, score
-    return best
+    return int(first), int(last)
+
+
+@compiled
+def _runner_up(room: _Room, best: int) -> int:
+    """Return who has the highest rough score after the best one; the best one loses its own."""
+    rough, tops = room.rough, room.tops
+    rough[best], own, top = CLOSED, np.uint64(best) // BLOCK, CLOSED
+    for i in range(own * BLOCK, own * BLOCK + BLOCK):
+        top = max(top, rough[i])
+    tops[own] = top
+    block = np.uint64(tops.argmax())
+    return _span(rough, block, tops[block])[0]
 
 
 @compiled
@@ -236,7 +286,7 @@ def _greedy_class(
     reliability, entropy = pool.reliability[a:b], pool.entropy[a:b]
     eligible, pins = pool.eligible[a:b], pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
     distances, start = pool.distances.view(np.int32), pool.distance_starts[c]
-    m, padded = b - a, room.static.size
+    m, n = b - a, room.static.size
     left, groups = pool.quotas[c].copy(), pool.groups[a:b] if pool.groups.size else pool.groups
     for i in range(m):
         room.open_[i] = eligible[i] and not pool.vetoed[a + i]
@@ -254,11 +304,8 @@ def _greedy_class(
     nearest = room.nearest.view(np.int32)
     low = width = high = 0.0  # no distance yet
     ahead, end = _next_block(pool, c)
-    stride = max(1, -(-(end - ahead) // picks.size))
+    share = -(-(end - ahead) // (picks.size * room.tops.size * LINE)) * LINE
     for step in range(picks.size):
-        for i in range(ahead, min(ahead + stride, end), LINE):
-            prefetch(distances, i)
-        ahead += stride
         if step < pins.size:
             pick = pins[step]
         elif step == 0:
@@ -280,7 +327,10 @@ def _greedy_class(
         row = start + pick * m
         if rule.scaling == REMAINING:
             room.counted[pick] = 0
-        high = _absorb(nearest, distances[row : row + padded], room.counted)
+        if m * m > FETCHED and step > pins.size:
+            ahead, share = start + _runner_up(room, pick) * m, np.int64(BLOCK)
+        high = _absorb(nearest, distances[row : row + n], room.counted, distances, ahead, share)
+        ahead += share * room.tops.size
         if rule.scaling == RAW:
             width = 1.0
         elif rule.scaling == POOL or (rule.scaling == FROZEN and step == 0):
@@ -312,13 +362,15 @@ def greedy_classes(
     """
     largest = 0
     for c in range(first, last):
-        largest = max(largest, pool.starts[c + 1] - pool.starts[c])
-    largest += PADDING
+        largest = max(largest, padded(pool.starts[c + 1] - pool.starts[c]))
     static, raised, nearest = np.empty(largest), np.empty(largest, np.float32), np.empty(largest, np.float32)
     rough, counted = np.empty(largest, np.int32), np.empty(largest, np.int32)
     open_, spare = np.empty(largest, np.bool_), np.empty(largest, np.bool_)
+    tops = np.empty(largest // BLOCK, np.int32)
     for c in range(first, last):
-        n = (pool.starts[c + 1] - pool.starts[c] + PADDING - 1) // PADDING * PADDING
-        room = _Room(static[:n], raised[:n], rough[:n], nearest[:n], counted[:n], open_, spare)
+        n = padded(pool.starts[c + 1] - pool.starts[c])
+        room = _Room(
+            static[:n], raised[:n], rough[:n], tops[: n // BLOCK], nearest[:n], counted[:n], open_, spare
+        )
         a, b = slots[c], slots[c + 1]
         counts[c] = _greedy_class(pool, c, rule, room, picks[a:b], terms[a:b], filled[a:b])

@@ -304,22 +304,23 @@ def _greedy_class(
 
 @_kernels.compiled
 def _best(
-    static: Any, raised: Any, rough: Any, nearest: Any, counted: Any, open_: Any, spare: Any,
+    static: Any, raised: Any, rough: Any, tops: Any, nearest: Any, counted: Any, open_: Any, spare: Any,
     gamma: float, low: float, width: float, spread: float, farthest: float,
 ) -> int:  # fmt: skip
     """The compiled step of the same name; arrays one by one are passed to compiled code ten times faster."""
-    room = _Room(static, raised, rough, nearest, counted, open_, spare)
+    room = _Room(static, raised, rough, tops, nearest, counted, open_, spare)
     return _best_of(room, gamma, (low, width), spread, farthest)
 
 
 def _room(eligible: np.ndarray, vetoed: np.ndarray) -> Any:
     """What `_kernels` works one class out in, at its first step."""
     m = len(eligible)
-    n = (m + _kernels.PADDING - 1) // _kernels.PADDING * _kernels.PADDING
+    n = _kernels.padded(m)
     room = _Room(
         static=np.full(n, -np.inf),
         raised=np.empty(n, np.float32),
         rough=np.empty(n, np.int32),
+        tops=np.empty(n // int(_kernels.BLOCK), np.int32),
         nearest=np.zeros(n, np.float32),
         counted=np.zeros(n, np.int32),
         open_=eligible & ~vetoed,
