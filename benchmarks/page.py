@@ -50,6 +50,7 @@ PEER_SIZES = (2_000, 10_000)
 GRID_SIZE = 5_000
 TARGETS = {"release_ms": {2_000: 120, 10_000: 150, 50_000: 200}, "lasso_ms": 250, "first_paint_ms": 3_000}
 START_SECONDS, PATIENCE_MS = 180.0, 180_000
+VISITS = 3
 READY = "window.psrCurate && window.psrCurate.state.picks && window.psrCurate.idle"
 
 
@@ -140,13 +141,21 @@ def running(command: list[str]) -> Iterator[str]:
 
 def measure_page(browser: Any, url: str, n: int, repeats: int) -> dict[str, Any]:
     """All numbers of one pool size."""
-    warm = browser.new_page(viewport=VIEWPORT)
-    open_page(warm, url)  # the first visitor pays for the caches of the server
-    warm.close()
-    page = browser.new_page(viewport=VIEWPORT)
-    first_paint = open_page(page, url)
-    found: dict[str, Any] = {"n": n, "first_paint_ms": round(first_paint)}
-    page.wait_for_function("window.psrCurate.state.mapSettled")  # UMAP takes a core while it is made
+    visits: list[float] = []
+    for visit in range(VISITS + 2):  # the first one pays for the caches of the server, and has the map made
+        page = browser.new_page(viewport=VIEWPORT)
+        visits.append(open_page(page, url))
+        if visit:
+            page.wait_for_function("window.psrCurate.state.mapSettled")
+        else:  # it asks for the map now; the second visit comes while UMAP takes a core
+            page.wait_for_timeout(1_000)
+        if visit <= VISITS:
+            page.close()
+    found: dict[str, Any] = {
+        "n": n,
+        "first_paint_ms": round(statistics.median(visits[2:])),
+        "first_paint_beside_umap_ms": round(visits[1]),
+    }
     found["release"] = summary(releases(page, repeats))
     found["drag"] = drag(page)
     found["lasso"] = summary(lassos(page, repeats))
@@ -352,7 +361,8 @@ def markdown(result: dict[str, Any]) -> str:
         cells = [
             f"{n:,}", f"{row['release']['median_ms']:.0f} ms ({goal or '-'})",
             f"{peers[n]:.0f} ms" if n in peers else "-", f"{row['lasso']['median_ms']:.0f} ms",
-            f"{row['first_paint_ms']} ms", f"{row['drag']['frames_per_second']}", f"{row['drag']['requests']}",
+            f"{row['first_paint_ms']} ms ({row['first_paint_beside_umap_ms']} beside UMAP)",
+            f"{row['drag']['frames_per_second']}", f"{row['drag']['requests']}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     grids = [row["grid"] for row in result["pages"] if "grid" in row]

@@ -19,6 +19,9 @@ BIN_CONSTANT = 1e-3
 
 # Ours, the paper names no grid: shares in steps of 0.02, all pairs whose sum stays below 1.
 THRESHOLD_GRID = tuple(round(0.02 * step, 2) for step in range(50))
+_AT_BOTH_ENDS = np.concatenate([np.array(THRESHOLD_GRID), 1 - np.array(THRESHOLD_GRID)])
+_BOTTOM, _TOP = np.indices((len(THRESHOLD_GRID),) * 2).reshape(2, -1)
+_BY_SUM = np.lexsort((_BOTTOM, _BOTTOM + _TOP))  # all pairs, the smaller sum first, then the smaller bottom share
 
 
 def smooth(values: Array, bottom: float = 0.0, top: float = 0.0) -> Array:
@@ -74,8 +77,7 @@ def _search(ascending: bytes, lam: float) -> tuple[float, float]:
     difficulties = np.frombuffer(ascending)
     original = histogram(difficulties) + BIN_CONSTANT
     log_target = lam * np.log(original / original.sum()) - (1 - lam) * np.log(N_BINS)
-    lows = _log(_quantiles(difficulties, np.array(THRESHOLD_GRID)))
-    highs = _log(_quantiles(difficulties, 1 - np.array(THRESHOLD_GRID)))
+    lows, highs = np.split(_log(_quantiles(difficulties, _AT_BOTH_ENDS)), 2)
     costs = np.full((len(lows), len(lows)), np.inf)
     threshold_costs(_log(difficulties), lows, highs, log_target, BIN_CONSTANT, costs)  # eq. 9
     return _first_lowest(costs)
@@ -83,9 +85,9 @@ def _search(ascending: bytes, lam: float) -> tuple[float, float]:
 
 def _first_lowest(costs: np.ndarray) -> tuple[float, float]:
     """Return the shares of the lowest cost (S, S): on a tie the smaller sum, then the smaller bottom share."""
-    bottom, top = np.nonzero(costs <= costs.min() + 1e-12)
-    first = np.lexsort((bottom, bottom + top))[0]
-    return THRESHOLD_GRID[bottom[first]], THRESHOLD_GRID[top[first]]
+    ordered = costs.ravel()[_BY_SUM]
+    pair = _BY_SUM[(ordered <= ordered.min() + 1e-12).argmax()]
+    return THRESHOLD_GRID[_BOTTOM[pair]], THRESHOLD_GRID[_TOP[pair]]
 
 
 def _quantiles(ascending: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -175,10 +175,10 @@ export class Grid {
           type: 'button',
           class: 'psr-btn psr-ghost psr-header-select',
           tabindex: '-1', // the key A does the same, and every tile names its class
-          title: `Select the ${plural(positions.length, 'candidate')} listed of ${name} (A)`,
+          title: `Lasso the ${plural(positions.length, 'candidate')} listed of ${name} (A)`,
           on: { click: () => this.selectAll(positions) },
         },
-        'Select',
+        'Lasso',
       ),
     );
   }

@@ -4,6 +4,7 @@
 import { STATUS, classColors, toCss } from './color.js';
 import { button, count, fill, h, oncePerFrame } from './dom.js';
 import { statusOf } from './flags.js';
+import { readsWeights, selectorOf } from './lab_model.js';
 import { createRampLegend } from './legend_ramp.js';
 import { COLOR_MODES, SIZE_MODES } from './model.js';
 import { combine, modeOf } from './selection.js';
@@ -86,7 +87,7 @@ export function createLegend(store, source) {
       clipped: source.clipped(),
       shown: source.values(),
       ink: source.ink(),
-      hint: mode.key === 'near' && nearHint(store.data.near),
+      hint: hintOf(mode.key, store.data),
     });
   }
 
@@ -202,6 +203,7 @@ export function createLegend(store, source) {
       'pinned',
       'vetoed',
       'weights',
+      'settings',
       'ramp',
       'solo',
       'near',
@@ -219,5 +221,10 @@ function keepFocus(list, rebuild) {
   if (id !== undefined) list.querySelector(`[data-id='${id}']`)?.focus();
 }
 
-const nearHint = (near) =>
-  near ? `Below ${near.threshold}: a near-duplicate` : 'Distances are on their way …';
+/** What the colours cannot say themselves, in one line. */
+function hintOf(key, data) {
+  if (key === 'near')
+    return data.near ? `Below ${data.near.threshold}: a near-duplicate` : 'Distances are on their way …';
+  if (key === 'total' && !readsWeights(data)) return `By the weights of PSR; ${selectorOf(data).title} does not read them`;
+  return '';
+}
