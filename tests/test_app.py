@@ -130,7 +130,9 @@ def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
             assert page.status_code == 200 and int(page.headers["content-length"]) == len(page.content)
             head = page.text.partition("</head>")[0]
             assert "PSR Studio is opening" in head and "prefers-color-scheme: dark" in head
-            links = re.findall(r'<(?:script type="module" src|link rel="preload"[^>]* href)="(psr/[^"]+)"', head)
+            links = re.findall(
+                r'<(?:script type="module" src|link rel="preload"[^>]* href)="(psr/[^"]+)"', head
+            )
             assert links == ["psr/static/workbench.js", "psr/static/workbench.css"]
             for link in links:
                 first = client.get(link)

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from psr_studio.method._bins import spread_counts
 from psr_studio.method._choosers import CHOOSERS
-from psr_studio.method.difficulty import bin_of, sampling_plan, slots_per_bin
+from psr_studio.method.difficulty import bin_of, sampling_plan
 from psr_studio.method.registry import SELECTORS, ClassPool, warm_up
 from psr_studio.method.selection import greedy_select, pairwise_sq_distances
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
@@ -83,7 +84,8 @@ def test_every_target_of_dgs_gives_its_counts_and_a_drawn_one_what_was_drawn():
 def one_bin_at_a_time(pool, found, weights):
     """The joined rule step by step: among candidates of bins with slots left, the highest score of eq. 8."""
     smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, len(found.indices))
-    bins, left = bin_of(smoothed), slots_per_bin(smoothed, counts)
+    bins = bin_of(smoothed)
+    left, _ = spread_counts(counts, np.bincount(bins, minlength=10))
     picks: list[int] = []
     while left.sum():
         closed = np.flatnonzero((left == 0)[bins])

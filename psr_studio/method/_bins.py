@@ -72,8 +72,8 @@ def check_difficulty(values: Any) -> np.ndarray:
         raise ValueError(
             f"Difficulties have shape {difficulties.shape}, but (N,) with one or more is needed."
         )
+    if difficulties.min() >= 0 and difficulties.max() <= 1:  # false of NaN
+        return difficulties
     outside = np.flatnonzero(~((difficulties >= 0) & (difficulties <= 1)))
-    if len(outside):
-        which = f"{len(outside)} of {len(difficulties)} difficulties"
-        raise ValueError(f"{which} are outside [0, 1], at {name_some(outside)}.")
-    return difficulties
+    which = f"{len(outside)} of {len(difficulties)} difficulties"
+    raise ValueError(f"{which} are outside [0, 1], at {name_some(outside)}.")

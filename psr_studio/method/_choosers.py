@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from psr_studio.method import baselines, coresets
 from psr_studio.method._picks import Selection, check_marks
-from psr_studio.method.difficulty import bin_of, difficulty_select, sampling_plan, slots_per_bin
+from psr_studio.method.difficulty import difficulty_select, sampling_plan
 from psr_studio.method.registry import ClassPool
 from psr_studio.method.selection import greedy_select, ipc_preset
 
@@ -35,10 +36,8 @@ def _dgs(
     smoothed, counts = sampling_plan(
         pool.difficulty, pool.original_difficulty, left, params["target"], params["lam"], params["drawn"]
     )
-    scores = None
-    if params["within_bin"] == "psr":
-        quotas = slots_per_bin(smoothed, counts, pinned, vetoed)
-        scores = _greedy_within_bins(pool, ipc, params, bin_of(smoothed), quotas, pinned, vetoed)
+    by_psr = partial(_greedy_within_bins, pool, ipc, params, pinned, vetoed)
+    scores = by_psr if params["within_bin"] == "psr" else None
     found = difficulty_select(
         smoothed, counts, seed, pinned, vetoed, within_bin=params["within_bin"], scores=scores
     )
@@ -49,10 +48,10 @@ def _greedy_within_bins(
     pool: ClassPool,
     ipc: int,
     params: Mapping[str, Any],
-    bins: np.ndarray,
-    quotas: np.ndarray,
     pinned: Any,
     vetoed: Any,
+    bins: np.ndarray,
+    quotas: np.ndarray,
 ) -> np.ndarray:
     """Return (n,) scores that fall from 1 along the greedy order (PSR eq. 8), where a full bin is closed.
 

@@ -39,7 +39,6 @@ __all__ = [
     "difficulty_select",
     "histogram",
     "sampling_plan",
-    "slots_per_bin",
     "smooth",
     "target_counts",
     "target_histogram",
@@ -162,7 +161,8 @@ def difficulty_select(
         within_bin: "random" as in the paper, or "psr" (ours): by descending `scores`, the lowest index on a
             tie.
         scores: (N,) a score of each candidate, larger is better; reported as the score of each pick when
-            given.
+            given. Or a function that makes them of the bin of each candidate (N,) and of how many (10,) each
+            bin gives beside the pins, substitutes included.
 
     Raises:
         ValueError: K over the pool or below 1, fewer candidates than K left after vetoes, counts that are not
@@ -171,7 +171,8 @@ def difficulty_select(
     """
     plan = _plan(pool_difficulty, counts, pinned, vetoed)
     bins, pins = plan.bins, plan.pins
-    values = np.zeros(len(bins)) if scores is None else _check_scores(scores, len(bins))
+    made = scores(bins, plan.taken) if callable(scores) else scores
+    values = np.zeros(len(bins)) if made is None else _check_scores(made, len(bins))
     queue = _order_within(within_bin, scores is not None, values, seed)
     queue = queue[plan.open_[queue]]
     queues = [queue[bins[queue] == k] for k in range(N_BINS)]
@@ -187,15 +188,6 @@ def difficulty_select(
         shortfall=n_filled,
         substitutions=plan.moves,
     )
-
-
-def slots_per_bin(pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any = ()) -> np.ndarray:
-    """Return how many (10,) each bin gives beside the pins in `difficulty_select`, substitutes included.
-
-    Raises:
-        ValueError: as `difficulty_select` about counts, difficulties and marks.
-    """
-    return _plan(pool_difficulty, counts, pinned, vetoed).taken
 
 
 class _Plan(NamedTuple):
