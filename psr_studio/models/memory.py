@@ -40,7 +40,7 @@ class MicroBatches:
             size = min(self.size or n, n - start)
             found = self._try(function, [part[start : start + size] for part in rows], size)
             if found is None:  # what the failed try held is let go by now
-                _give_back(rows[0].device)
+                _give_back()
                 continue
             done.append(found)
             start += size
@@ -84,6 +84,6 @@ def is_out_of_memory(err: BaseException) -> bool:
     return isinstance(err, RuntimeError) and any(words in str(err) for words in CPU_REFUSALS)
 
 
-def _give_back(device: torch.device) -> None:
-    if device.type == "cuda":
+def _give_back() -> None:
+    if torch.cuda.is_initialized():  # the rows may come from the host
         torch.cuda.empty_cache()

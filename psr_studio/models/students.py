@@ -206,7 +206,7 @@ def train_student(
     student.train()
     optimizer = _sgd(student, how.lr, how)
     check_at = {max(1, round(how.epochs * (i + 1) / how.n_checks)) for i in range(how.n_checks)}
-    total, n_batches = 0.0, 0
+    losses: list[Tensor] = []  # left on the device: a look at each would have it wait
     for epoch in range(1, how.epochs + 1):
         if epoch == how.epochs // 2 + 1 and how.epochs > 1:
             optimizer = _sgd(student, how.lr * 0.1, how)
@@ -220,13 +220,17 @@ def train_student(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total, n_batches = total + loss.detach().item(), n_batches + 1
+            losses.append(loss.detach())
         if epoch in check_at:
-            yield Check(epoch, total / n_batches, top1(student, test_images, test_labels))
+            yield Check(epoch, _mean(losses), top1(student, test_images, test_labels))
             student.train()
-            total, n_batches = 0.0, 0
+            losses = []
         elif every_epoch:
-            yield Check(epoch, total / n_batches, math.nan)
+            yield Check(epoch, _mean(losses), math.nan)
+
+
+def _mean(losses: list[Tensor]) -> float:
+    return float(torch.stack(losses).mean())
 
 
 def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:
