@@ -146,11 +146,11 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
         touched = [part.class_id for part in plan(recipe, bundle) if only is None or part.class_id in only]
         for class_id, n_parts in Counter(touched).items():
             ws.discard_pool_parts(class_id, n_parts)
-    return _missing(ws, recipe, bundle, only)
+    return missing_work(ws, recipe, bundle, only)
 
 
-def _missing(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
-    """The same without removing anything."""
+def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """What `left` says, without removing anything."""
     if (imported := importing.manifest(ws)) is not None:
         n = sum(imported["counts"].values())
         return Work(n, n, ())
@@ -362,4 +362,4 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    return _Sampler(ws, recipe, bundle).cost(_missing(ws, recipe, bundle), plan(recipe, bundle))
+    return _Sampler(ws, recipe, bundle).cost(missing_work(ws, recipe, bundle), plan(recipe, bundle))

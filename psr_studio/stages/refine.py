@@ -95,10 +95,10 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
     """
     record = record or select.require(ws, recipe.select.name, bundle)
     _discard_other_classes(ws, record)
-    return _missing(ws, recipe, bundle, record)
+    return missing_work(ws, recipe, bundle, record)
 
 
-def _missing(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
+def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
     """The same without removing anything."""
     pool = ws.pool()
     missing = {
@@ -279,5 +279,5 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    missing = _missing(ws, recipe, bundle, record).missing
+    missing = missing_work(ws, recipe, bundle, record).missing
     return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

@@ -66,13 +66,8 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     if (imported := importing.manifest(workspace)) is not None:
         return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
-    parts = pool.plan(recipe, bundle)
-    total = sum(part.n for part in parts)
-    missing = sum(
-        part.n
-        for part in parts
-        if not workspace.has_part(part.class_id, part.part, pool.part_hash(recipe, bundle, part))
-    )
+    work = pool.missing_work(workspace, recipe, bundle)
+    total, missing = work.total, work.total - work.found
     if not missing:
         return f"All {total:,} candidates of these settings are there."
     what = (
