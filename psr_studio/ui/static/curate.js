@@ -8,7 +8,7 @@ import { CompareMap } from './compare_map.js';
 import { createComparePanel } from './compare_panel.js';
 import { Controls } from './controls.js';
 import { createDock } from './dock.js';
-import { button, fill, h } from './dom.js';
+import { button, fill, h, said } from './dom.js';
 import { Grid } from './grid.js';
 import { exposeHandle } from './handle.js';
 import { createHistoryPanel } from './history_panel.js';
@@ -208,7 +208,7 @@ class Workbench {
       h(
         'div',
         { class: 'psr-empty-card' },
-        h('p', {}, message),
+        h('p', {}, said(message)),
         button({ label: 'Look again', onClick: () => this.load() }),
       ),
     );

@@ -16,10 +16,6 @@ const ICONS = {
   clear: 'M4 4l8 8M12 4l-8 8',
   revert: 'M13 8a5 5 0 1 1-1.6-3.7M13 2v3h-3',
   chevron: 'M4 6l4 4 4-4',
-  fold: 'M9 4L5 8l4 4M12 4v8',
-  selector:
-    'M2 4.5h5M11 4.5h3M2 11.5h3M9 11.5h5M7 4.5a2 2 0 1 0 4 0 2 2 0 1 0-4 0M5 11.5a2 2 0 1 0 4 0 2 2 0 1 0-4 0',
-  bars: 'M3 13.5V8M6.3 13.5v-11M9.7 13.5V5.5M13 13.5V10',
   list: 'M2.5 4h1M2.5 8h1M2.5 12h1M6 4h7.5M6 8h7.5M6 12h7.5',
   lock: 'M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5',
   unlock: 'M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 4.8-1',
@@ -61,6 +57,12 @@ function append(node, children) {
     node.append(child instanceof Node ? child : document.createTextNode(String(child)));
   }
 }
+
+/** A message as the server writes it: what stands between backticks is something to type. */
+export const said = (text) =>
+  String(text ?? '')
+    .split('`')
+    .map((part, k) => (k % 2 ? h('code', {}, part) : part));
 
 /** Replace all children of `node`. */
 export function fill(node, ...children) {

@@ -1,6 +1,6 @@
 // The history: every pin, veto and setting of this workspace, and what undo and redo would do, in words.
 
-import { button, fill, h } from './dom.js';
+import { button, fill, h, said } from './dom.js';
 import { day } from './saved_panel.js';
 
 const SHOWN = 100;
@@ -35,7 +35,7 @@ export function createHistoryPanel(store, api, actions) {
       const rows = await api.history(SHOWN);
       if (mine === asked) show([...rows].sort((a, b) => b.id - a.id));
     } catch (error) {
-      if (mine === asked) fill(list, h('li', { class: 'psr-note' }, `${error.problem} ${error.fix}`));
+      if (mine === asked) fill(list, h('li', { class: 'psr-note' }, said(`${error.problem} ${error.fix}`)));
     }
   }
 

@@ -1,7 +1,7 @@
 // The diff strip: what the last change took in and put out, what it did to the means, and the way back. Or what
 // is in the way, and how to mend it.
 
-import { button, count, fill, fixed, fitRow, h, plural } from './dom.js';
+import { button, count, fill, fitRow, fixed, h, plural, said } from './dom.js';
 import { gainPicture } from './gain_curve.js';
 import { makeSelection } from './selection.js';
 
@@ -73,7 +73,7 @@ export class ResultStrip {
   }
 
   showNotice({ problem, fix, retry }) {
-    fill(this.text, h('strong', {}, problem), ' ', fix);
+    fill(this.text, h('strong', {}, said(problem)), ' ', said(fix));
     this.text.setAttribute('role', 'alert');
     fill(this.thumbs);
     fill(this.side, retry && button({ label: 'Try again', onClick: retry }), this.dismiss('notice'));
