@@ -110,7 +110,7 @@ class RefineTab:
                 f"psr/image/{positions[i]}.png?{query}",
                 f"psr/refined/{quote(name)}/{rows[i]}.png?{query}",
                 f"{i + 1}",
-                f"moved {moved[i]:.3f}",
+                _in_words(moved[i]),
             )
             for i in range(min(len(rows), MOST_PAIRS))
         ]
@@ -125,3 +125,7 @@ class RefineTab:
 def _moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Root mean square change of each latent (n, c, h, w): (n,)."""
     return np.sqrt(((after - before) ** 2).reshape(len(after), -1).mean(axis=1))
+
+
+def _in_words(moved: float) -> str:
+    return "moved under 0.001" if 0 < moved < 0.001 else f"moved {moved:.3f}"
