@@ -23,6 +23,7 @@ CURATE_KEYS = (
 )  # fmt: skip
 LOCKED = "locked"
 SLIDER_SECONDS = 1.0  # one drag of a slider is one undo
+COMMANDED = "from-command"  # what the copied command saves: it must not replace what somebody has named
 
 
 class Curating(OpenWorkspace):
@@ -212,9 +213,11 @@ class Curating(OpenWorkspace):
         return ledger.change(marks, settings, f'restore "{name}"')
 
     def command(self) -> str:
-        """The shell line that makes the selection on screen; marks and locks are in the workspace."""
+        """The shell line that makes the selection on screen, under a name of its own; marks and locks are in
+        the workspace.
+        """
         words = ["psr-studio", "select", "--workspace", str(self.workspace.root)]
-        for text in shell_assignments(self.curate_rules(), self.recipe.select):
+        for text in (*shell_assignments(self.curate_rules(), self.recipe.select), f"select.name={COMMANDED}"):
             words += ["--set", text]
         return shlex.join(words)
 

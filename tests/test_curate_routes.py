@@ -81,6 +81,7 @@ def test_a_pin_is_taken_counts_against_the_budget_and_can_be_undone(client):
     body = {"positions": [outsider], "mark": "pin", "reason": "clear shape"}
     header, after = answer(client.post("/psr/curate/mark", json=body))
     assert header["pinned"] == [outsider] and after["picks"][0] == outsider and len(after["picks"]) == 9
+    assert client.get(f"/psr/curate/candidate/{outsider}").json()["reason"] == "clear shape"
     header, back = answer(client.post("/psr/curate/undo"))
     assert header["pinned"] == [] and header["redo"]
     np.testing.assert_array_equal(back["picks"], before["picks"])

@@ -218,7 +218,7 @@ def test_the_command_makes_the_same_selection(studio, capsys):
     from psr_studio.studio import Studio
 
     with Studio(root) as again:
-        record = again.workspace.ledger.selection("current")
+        record = again.workspace.ledger.selection("from-command")
         assert [record.picks[c] for c in range(3)] == wanted
 
 

@@ -251,6 +251,8 @@ def test_distributions_count_every_candidate_and_every_pick(client):
     parts = [told(client.get(f"{LAB}/distributions?class_id={c}")) for c in range(3)]
     for kind in ("original", "pool", "picked"):
         assert np.sum([p["raw"][kind] for p in parts], axis=0).tolist() == whole["raw"][kind]
+    select(client, selector="psr")
+    assert told(client.get(f"{LAB}/distributions"))["target"] is None, "only DGS aims at one"
 
 
 def test_sufficiency_speaks_of_every_class(client):

@@ -120,6 +120,18 @@ def test_the_data_card_says_where_it_came_from_and_what_it_reached(studio):
     assert "random real" in card and "teacher, tau 1.5" in card and "mean and standard deviation" in card
 
 
+def test_the_card_of_a_part_says_how_its_labels_count(studio):
+    assert "as a task of its own" not in (exported(studio) / "README.md").read_text(encoding="utf-8")
+    live = studio.live
+    studio.save_candidates(
+        "part", [int(live.candidate_ids[p]) for p in range(live.n) if live.labels[p] > 0][:8]
+    )
+    studio.set({"select.name": "part"})
+    card = (exported(studio) / "README.md").read_text(encoding="utf-8")
+    n = len(studio.workspace.ledger.selection("part").picks)
+    assert n < 3 and f"It holds {n} of the 3 classes" in card
+
+
 def test_webdataset_shards_hold_picture_label_and_the_rest(studio):
     folder = exported(studio, formats=["webdataset"])
     with tarfile.open(folder / "webdataset" / "shard-000000.tar") as tar:

@@ -85,6 +85,25 @@ def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
 
 
+def test_what_was_saved_under_another_name_counts_as_saved(screen):
+    screen.studio.save_selection("mine")
+    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    screen.studio.save_selection("other")
+    screen.forget_status()
+    screen.selections.restore("mine")
+    found = saved_status(screen)
+    assert found.state == "fresh" and found.reason == '"mine", 6 images; the steps have "other".'
+
+
+def test_a_lasso_is_proposed_until_a_step_works_on_something_else(screen):
+    picker = SelectionPicker(screen)
+    before = picker.version()
+    screen.selections.save_positions([1, 7, 9], "lassoed")
+    assert picker.proposed() == "lassoed" and picker.version() != before
+    screen.studio.set(picker.use("current"))
+    assert picker.proposed() == "current"
+
+
 def test_order_and_temperature_belong_to_what_is_refined(screen):
     screen.curation.select({"ipc": 6})
     screen.selections.save("current")

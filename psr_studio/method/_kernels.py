@@ -185,7 +185,8 @@ def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, 
         highest = max(highest, top)
     largest = spread + gamma / width * (farthest - low)
     least = np.int32(0)
-    if 1.0 / HUGE < largest < HUGE and gamma / width < HUGE:
+    slope = gamma / width
+    if 1.0 / HUGE < largest < HUGE and slope < HUGE and (slope == 0.0 or slope > 1.0 / HUGE):
         lowered = np.float64(number_of(highest)) - 2.0 * ROUGHNESS * largest
         least = bits_of(np.float32(max(lowered, 0.0)))
     else:  # rough scores say nothing
@@ -215,7 +216,10 @@ def _span(rough: np.ndarray, block: int, least: int) -> tuple[int, int]:
 
 @compiled
 def _runner_up(room: _Room, best: int) -> int:
-    """Return who has the highest rough score after the best one; the best one loses its own."""
+    """Return who had the highest rough score after the best one, which loses its own: a guess at the next pick.
+
+    Groups may have closed since, and rough scores may say nothing, so use it for nothing but fetching ahead.
+    """
     rough, tops = room.rough, room.tops
     rough[best], own, top = CLOSED, np.uint64(best) // BLOCK, CLOSED
     for i in range(own * BLOCK, own * BLOCK + BLOCK):
@@ -327,7 +331,7 @@ def _greedy_class(
         row = start + pick * m
         if rule.scaling == REMAINING:
             room.counted[pick] = 0
-        if m * m > FETCHED and step > pins.size:
+        if m * m > FETCHED and pins.size < step < picks.size - 1:
             ahead, share = start + _runner_up(room, pick) * m, np.int64(BLOCK)
         high = _absorb(nearest, distances[row : row + n], room.counted, distances, ahead, share)
         ahead += share * room.tops.size

@@ -21,9 +21,8 @@ BIN_CONSTANT = 1e-3
 THRESHOLD_GRID = tuple(round(0.02 * step, 2) for step in range(50))
 _AT_BOTH_ENDS = np.concatenate([np.array(THRESHOLD_GRID), 1 - np.array(THRESHOLD_GRID)])
 _BOTTOM, _TOP = np.indices((len(THRESHOLD_GRID),) * 2).reshape(2, -1)
-_BY_SUM = np.lexsort(
-    (_BOTTOM, _BOTTOM + _TOP)
-)  # all pairs, the smaller sum first, then the smaller bottom share
+# All pairs, the smaller sum first, then the smaller bottom share.
+_BY_SUM = np.lexsort((_BOTTOM, _BOTTOM + _TOP))
 
 
 def smooth(values: Array, bottom: float = 0.0, top: float = 0.0) -> Array:

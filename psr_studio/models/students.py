@@ -230,7 +230,7 @@ def train_student(
 
 
 def _mean(losses: list[Tensor]) -> float:
-    return float(torch.stack(losses).mean())
+    return float(torch.stack(losses).cpu().double().mean())
 
 
 def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:

@@ -34,7 +34,7 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
 
     Returns:
         "edges" (11); "raw" and "smoothed", each with counts (10) of "original" (None when the bundle has
-        none), "pool" and "picked"; "means" of the same; "target" (10) what DGS aims at with this budget;
+        none), "pool" and "picked"; "means" of the same; "target" (10) what DGS aims at, None of other selectors;
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
         `LiveResult`; "n" of each kind.
     """
@@ -45,7 +45,10 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
     values = _values_of(live, found, picks, has_original)
     raw, smooth = ({k: v and bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
-    targets = [wanted_counts(s, result.rules, int(result.budgets[s.class_id])) for s in found]
+    aims = result.rules.selector == "dgs"
+    targets = [
+        wanted_counts(s, result.rules, int(result.budgets[s.class_id])) if aims else None for s in found
+    ]
     known = [t for t in targets if t is not None]
     return {
         "edges": list(EDGES),

@@ -21,9 +21,9 @@ STATIC_DIR = Path(__file__).parent / "static"
 STATIC_ROUTE = "psr/static"
 SCRIPT, SHEET = "workbench.js", "workbench.css"
 SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
-# In the head of the page, so that they come while Gradio's own scripts do; the script asks for the pool at once.
+# In the head of the page, so that they come while Gradio's own scripts do.
 PRELOAD = (
-    f'<script type="module" src="{STATIC_ROUTE}/{SCRIPT}"></script>'
+    f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'
     f'<link rel="preload" as="style" href="{STATIC_ROUTE}/{SHEET}">'
 )
 

@@ -140,7 +140,13 @@ def saved_status(screen: Screen) -> StageStatus:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
     if not screen.curation.shows(record):
-        return StageStatus("stale", f'"{record.name}" differs from the screen.')
+        newest_first = reversed(screen.studio.workspace.ledger.selections())
+        kept = next(filter(screen.curation.shows, newest_first), None)
+        if kept is None:
+            return StageStatus("stale", f'"{record.name}" differs from the screen.')
+        return StageStatus(
+            "fresh", f'"{kept.name}", {plural(len(live), "image")}; the steps have "{record.name}".'
+        )
     if found.state == "stale":
         return found
     return StageStatus("fresh", f'"{record.name}", {plural(len(live), "image")}.')

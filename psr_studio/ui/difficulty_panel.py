@@ -17,7 +17,7 @@ ALL_CLASSES = -1
 ABOUT = (
     "Difficulty is what the teacher's probability of the class lacks to 1. Above: its density over the real "
     "training images, the pool and the picks. Below: counts by bin, before and after the smoothing by which "
-    "difficulty-guided sampling makes pool and real images comparable, with the target that it aims at."
+    "difficulty-guided sampling makes pool and real images comparable, with the target where that selector is at work."
 )
 NO_ORIGINAL = " This bundle holds no difficulties of real images."
 

@@ -59,9 +59,10 @@ def steps(found: Mapping[str, Any]) -> go.Figure:
     """Real images, pool, target and picks by bin: above before smoothing, below after it (DGS Fig. 7).
 
     Args:
-        found: an answer of `stages.lab.distributions`; the target is of smoothed difficulties only.
+        found: an answer of `stages.lab.distributions`; the target is of smoothed difficulties only, and a
+            selector that aims at none has no column for it.
     """
-    kinds = [kind for kind in TITLE if kind == "target" or found["raw"][kind] is not None]
+    kinds = [kind for kind in TITLE if _counts(found, "smoothed", kind) is not None]
     cells = [(row, kind) for row in ROWS for kind in kinds]
     counts = [_counts(found, row, kind) for row, kind in cells]
     titles = [

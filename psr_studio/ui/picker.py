@@ -27,8 +27,8 @@ LOOK_AGAIN = "() => { window.psrCurate?.refreshSaved(); }"
 class SelectionPicker:
     """A dropdown of selections that says of each how many images it holds, and whether it is refined.
 
-    Proposed is the one saved last, the same on every tab; the sliders as they stand while none is saved. Used,
-    these are saved as "current".
+    Proposed is the one saved last, from a lasso too, the same on every tab; the sliders as they stand while none is
+    saved. Used, these are saved as "current".
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -53,7 +53,7 @@ class SelectionPicker:
         """Changes whenever the dropdown should."""
         saved = [(r.name, r.created) for r in self._saved()]
         seen = self.screen.curation.revision, self.screen.refined_state(), self.screen.status()["refine"]
-        return saved, self.screen.studio.recipe.select.name, *seen
+        return saved, self.proposed(), *seen
 
     def values(self) -> list[Any]:
         """The dropdown."""
@@ -66,6 +66,7 @@ class SelectionPicker:
             SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
         """
         studio = self.screen.studio
+        self.screen.selections.lassoed = None
         if name == LIVE:
             self.screen.selections.save(CURRENT)
             return {"select.name": CURRENT}
@@ -74,9 +75,9 @@ class SelectionPicker:
         return settings_of(studio.workspace.ledger.selection(name), studio.recipe)
 
     def proposed(self) -> str:
-        """What the dropdown shows until the user chooses: the selection that the steps worked on last."""
+        """What the dropdown shows until the user chooses: a new lasso, or the selection worked on last."""
         saved = [record.name for record in self._saved()]
-        wanted = self.screen.studio.recipe.select.name
+        wanted = self.screen.selections.lassoed or self.screen.studio.recipe.select.name
         return wanted if wanted in saved else saved[-1] if saved else LIVE
 
     def is_refined(self, name: str | None) -> bool:

@@ -96,6 +96,7 @@ class PoolView:
             "difficulty": float(live.difficulty[position]),
             "eligible": bool(live.eligible[position]),
             "mark": self.studio.workspace.ledger.marks().get(candidate_id),
+            "reason": self.studio.workspace.ledger.mark_reasons().get(candidate_id, ""),
             "pick": pick and pick._asdict(),
             "why": live.why(position),
             "neighbours": live.neighbours(position, N_NEIGHBOURS),

@@ -25,6 +25,7 @@ class Selections:
         self.curation = curation
         self.studio = curation.studio
         self._changed = changed
+        self.lassoed: str | None = None  # saved from a lasso, and not worked on yet
 
     def listed(self) -> list[dict[str, Any]]:
         """All of them, the newest first."""
@@ -39,6 +40,7 @@ class Selections:
         check_name(name)
         with self.curation.lock:
             record = self.studio.save_selection(name, self._note(name) if note is None else note)
+        self.lassoed = None
         return self._row(record)
 
     def save_positions(self, positions: Sequence[int], name: str) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class Selections:
         check_name(name)
         with self.curation.lock:
             record = self.studio.save_candidates(name, self.curation.candidate_ids_at(positions))
+        self.lassoed = name
         return self._row(record)
 
     def restore(self, name: str) -> bytes:

@@ -13,6 +13,7 @@ const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 export function createActions({ store, api, hold, drawn, onAnswer }) {
   const queue = [];
   let running = false;
+  let revision = null; // of the last answer; another page may have selected since
   let stamp = 0;
   let wantedCandidate = 0;
   const timing = { lastReleaseToDrawMs: null };
@@ -38,6 +39,8 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
       hold();
       try {
         const answer = await api.post(job.path, job.body);
+        job.alone = revision === null || answer.header.revision === revision + 1;
+        revision = answer.header.revision;
         const points = await pointsFor(answer.header, answer.arrays);
         if (job.stamp === stamp) apply(answer, points, job);
       } catch (error) {
@@ -81,6 +84,7 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     const moved = diffPicks(before, picks);
     const diff = moved && {
       ...moved,
+      path: job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means ?? means(meanSignals(oldPoints, before), meanSignals(points, picks)),
     };
@@ -108,7 +112,7 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
 
   /** Undo, redo and restore bring settings; other answers leave the sliders where the user has put them. */
   function settings(header, job) {
-    if (job.path === 'select' || job.path === 'mark') return {};
+    if (job.path === 'select' || (job.path === 'mark' && job.alone)) return {};
     const weights = header.weights || store.data.weights;
     const ipc = header.ipc ?? store.data.ipc;
     const follow = followsPreset({ ...store.data.info, weights, ipc });
@@ -139,6 +143,9 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     timing,
     get idle() {
       return !running && !queue.length;
+    },
+    get revision() {
+      return revision;
     },
     /** @param {object} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {

@@ -1,6 +1,5 @@
 // All traffic with the server. Every URL is relative to the page: the studio may stand behind a proxy path.
 
-import { earlyAnswer } from './early.js';
 import { decodePack } from './pack.js';
 
 /** A server's refusal in the two sentences that the screen shows. */
@@ -33,8 +32,7 @@ export function createApi({ token, base }) {
   const root = new URL(base || '.', document.baseURI);
 
   async function request(path, options = {}) {
-    let response = await earlyAnswer(path);
-    if (response) return response;
+    let response;
     try {
       response = await fetch(new URL(path, root), {
         credentials: 'same-origin',

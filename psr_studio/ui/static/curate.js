@@ -57,7 +57,7 @@ class Workbench {
       onAnswer,
     });
     const { store, api, actions } = this;
-    this.library = createLibrary({ store, api, actions });
+    this.library = createLibrary({ store, api, actions, signal: this.stop.signal });
     actions.exportSelection = this.library.exportSelection;
     actions.copyCommand = this.library.copyCommand;
     this.compare = createCompare(store, api);
@@ -217,21 +217,24 @@ class Workbench {
   /**
    * Something outside may have changed: the tab is shown again, or the page says so. Another pool or other
    * scores are loaded afresh, other settings are taken over; nothing new leaves focus and selection alone.
+   * `quick`: the window was elsewhere, where at most another page has selected.
    */
-  async sync() {
+  async sync(quick = false) {
     const { store, actions, api } = this;
     if (store.data.phase === 'loading' || !actions.idle || this.syncing) return;
     this.syncing = true;
     try {
       const info = await api.state();
+      if (quick && info.revision === actions.revision) return;
       const samePool = store.data.phase === 'ready' && poolKey(info) === this.poolKey;
       const samePoints = samePool && sameSignals(await loadPoints(api, info.temperature), store.data.points);
       if (!samePoints) await this.load();
       else if (actions.idle) this.takeSettings(info);
     } catch {
       // The next action will say what is wrong; a look at the state alone should not raise an alarm.
+    } finally {
+      this.syncing = false;
     }
-    this.syncing = false;
   }
 
   takeSettings(info) {
@@ -271,6 +274,7 @@ class Workbench {
     this.paneSizes = new ResizeObserver(() => this.resize());
     for (const node of [this.scatter.surface, this.grid.scroller]) this.paneSizes.observe(node);
     window.addEventListener('resize', () => this.resize(), { signal: this.stop.signal });
+    window.addEventListener('focus', () => this.seen && this.sync(true), { signal: this.stop.signal });
   }
 
   /** The workbench fills the window below what the page puts above it. */

@@ -23,6 +23,9 @@ function stateBytes({ points, picks, pinned, vetoed, selection }) {
   return flags;
 }
 
+/** False for the candidates of other classes while one class is shown alone. */
+export const inSolo = ({ solo, points }, position) => solo === null || points.label[position] === solo;
+
 /**
  * With a selection, the selected points are strong; without one, the picks are. "filter" leaves the others
  * out, "all" dims nothing, a solo class leaves the other classes out.
@@ -30,14 +33,14 @@ function stateBytes({ points, picks, pinned, vetoed, selection }) {
  */
 export function buildFlags(data) {
   const flags = stateBytes(data);
-  const { show, solo, points, selection } = data;
+  const { show, selection } = data;
   const strongBit = selection.count ? SELECTED : PICKED;
   const layer = new Uint8Array(flags.length);
   const sizes = [0, 0, 0, 0];
   for (let i = 0; i < flags.length; i += 1) {
     const strong = show === 'all' || (flags[i] & strongBit) !== 0;
     if (strong) flags[i] |= STRONG;
-    const hidden = (solo !== null && points.label[i] !== solo) || (show === 'filter' && !strong);
+    const hidden = !inSolo(data, i) || (show === 'filter' && !strong);
     const marked = (flags[i] & (PINNED | VETOED)) !== 0;
     // 0 hidden, 1 background, 2 strong, 3 marked
     layer[i] = hidden ? 0 : marked ? 3 : strong ? 2 : 1;

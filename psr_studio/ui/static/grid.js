@@ -143,8 +143,9 @@ export class Grid {
     return h('div', { class: 'psr-grid-row', role: 'presentation', style: { gap: `${GAP}px` } }, tiles);
   }
 
-  buildHeader({ classId, picked, positions }) {
-    const { info, picks } = this.store.data;
+  buildHeader({ classId, told, positions }) {
+    const { info, picks, gridMode } = this.store.data;
+    const what = gridMode === 'picks' || gridMode === 'pool' ? 'picked' : 'listed';
     const short = picks?.shortfall[classId] || 0;
     const moved = picks?.substitutes[classId] || 0;
     const name = info.class_names[classId];
@@ -152,23 +153,21 @@ export class Grid {
       'div',
       { class: 'psr-grid-header', 'aria-hidden': 'true', style: { height: `${HEADER_PX}px` } },
       h('strong', { title: name }, name),
-      h('span', { class: 'psr-num' }, `${count(picked)}/${count(info.counts[classId])}`),
-      short > 0 &&
-        h(
-          'span',
-          { class: 'psr-badge-note', title: `Short: ${shortReason(picks)}` },
-          `${plural(short, 'candidate')} short`,
-        ),
-      moved > 0 &&
-        h(
-          'span',
-          {
-            class: 'psr-badge-note',
-            title: 'Their own difficulty bin had run out, so the nearest one served',
-          },
-          `${moved} from a neighbouring bin`,
-        ),
-      h('span', { class: 'psr-grow' }),
+      h(
+        'span',
+        { class: 'psr-num', title: `${count(told)} ${what} of ${count(info.counts[classId])}` },
+        `${count(told)}/${count(info.counts[classId])}`,
+      ),
+      h(
+        'span',
+        { class: 'psr-header-notes' },
+        short > 0 && badge(`${plural(short, 'candidate')} short`, shortReason(picks)),
+        moved > 0 &&
+          badge(
+            `${moved} from a neighbouring bin`,
+            'their own difficulty bin had run out, so the nearest one served',
+          ),
+      ),
       h(
         'button',
         {
@@ -290,6 +289,9 @@ export class Grid {
     if (target) this.scroller.scrollTop = target.top;
   }
 }
+
+/** The title repeats the words: a narrow pane cuts them. */
+const badge = (text, reason) => h('span', { class: 'psr-badge-note', title: `${text}: ${reason}` }, text);
 
 const EMPTY = {
   picks: 'No picks yet. Move a slider to select.',

@@ -2,13 +2,13 @@
 
 export const HEADER_PX = 30;
 
-/** What the grid lists, by class: {classId, positions, picked}. `order` sorts the positions of one class. */
+/** What the grid lists, by class: {classId, positions, told}. `told` is the number of its header: the picks of
+ * the class, or what is listed of it. `order` sorts the positions of one class. */
 export function sections(data, starts, order) {
   const { info, picks, points, gridMode, solo } = data;
   const byClass = info.class_names.map((_, classId) => ({
     classId,
     positions: [],
-    picked: picks ? picks.byClass[classId].length : 0,
   }));
   const add = (position) => byClass[points.label[position]].positions.push(position);
   if (gridMode === 'pool') for (let p = starts[0]; p < starts[starts.length - 1]; p += 1) add(p);
@@ -19,6 +19,7 @@ export function sections(data, starts, order) {
   );
   shown.forEach((s) => {
     s.positions = order(s.positions);
+    s.told = partial ? s.positions.length : (picks?.byClass[s.classId].length ?? 0);
   });
   return shown;
 }

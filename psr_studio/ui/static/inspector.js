@@ -135,6 +135,7 @@ export class Inspector {
       ['Entropy', fixed(points.entropy[focus])],
       ['Difficulty', fixed(points.difficulty[focus])],
     ];
+    if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
     if (known) {
       rows.push([
         'Teacher says',

@@ -57,7 +57,7 @@ const gridKeys = ({ grid, escape }) => [
   key('[', 'Previous class in the grid', () => grid.jumpClass(-1)),
   key(']', 'Next class in the grid', () => grid.jumpClass(1)),
   key('A', 'Select the listed candidates of the class', () => grid.selectClass()),
-  ctrl('A', 'Select all candidates the grid lists', () => grid.selectAll()),
+  ctrl('A', 'Lasso all candidates the grid lists', () => grid.selectAll()),
   key('Escape', 'Leave: full view, selection, compare, focus', escape),
 ];
 

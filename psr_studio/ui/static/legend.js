@@ -3,7 +3,7 @@
 
 import { STATUS, classColors, toCss } from './color.js';
 import { button, count, fill, h, oncePerFrame } from './dom.js';
-import { statusOf } from './flags.js';
+import { inSolo, statusOf } from './flags.js';
 import { readsWeights, selectorOf } from './lab_model.js';
 import { createRampLegend } from './legend_ramp.js';
 import { COLOR_MODES, SIZE_MODES } from './model.js';
@@ -47,8 +47,11 @@ export function createLegend(store, source) {
     },
   });
   toggle.setAttribute('aria-expanded', 'true');
-  const select = (positions, event) =>
-    store.set({ selection: combine(store.data.selection, positions, modeOf(event)) });
+  /** As with box and lasso, what a class shown alone leaves out is not taken. */
+  const select = (positions, event) => {
+    const shown = positions.filter((position) => inSolo(store.data, position));
+    store.set({ selection: combine(store.data.selection, shown, modeOf(event)) });
+  };
   const range = createRampLegend(store, select);
   const foot = h(
     'div',
@@ -153,6 +156,7 @@ export function createLegend(store, source) {
     const groups = STATUS.map((status, id) => ({ ...status, id, total: 0, chosen: 0 }));
     const { flags } = source.flags();
     flags.forEach((flag, i) => {
+      if (!inSolo(store.data, i)) return;
       const group = groups[statusOf(flag)];
       group.total += 1;
       group.chosen += store.data.selection.mask[i];

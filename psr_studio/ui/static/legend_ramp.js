@@ -2,6 +2,7 @@
 
 import { rampBytes, toCss } from './color.js';
 import { count, fixed, h } from './dom.js';
+import { inSolo } from './flags.js';
 
 const BINS = 44;
 const ROWS = 5;
@@ -68,6 +69,7 @@ export function createRampLegend(store, onPick) {
     const { selection, picks } = store.data;
     ranges = domain;
     values = shown;
+    const counted = (i) => inSolo(store.data, i);
     const [low, high] = domain;
     ramp.value = store.data.ramp;
     canvas.setAttribute('aria-label', `${label} from ${fixed(low, 2)} to ${fixed(high, 2)}`);
@@ -77,11 +79,13 @@ export function createRampLegend(store, onPick) {
       domain,
       store.data.ramp,
       selection.count ? selection.list : (picks?.order ?? []),
+      counted,
       ink,
     );
     const all = new Uint32Array(ROWS);
     const chosen = new Uint32Array(ROWS);
     for (let i = 0; i < shown.length; i += 1) {
+      if (!counted(i)) continue;
       const k = rowOf(shown[i], domain);
       all[k] += 1;
       chosen[k] += selection.mask[i];
@@ -105,8 +109,8 @@ export function createRampLegend(store, onPick) {
   return { node, ramp, show };
 }
 
-/** Grey bars: all candidates. Dark bars: the selection, or the picks. Below them the ramp itself. */
-function drawHistogram(canvas, values, [low, high], ramp, chosen, ink) {
+/** Grey bars: all candidates. Dark bars: the selection, or the picks. Of both those `counted`. Below: the ramp. */
+function drawHistogram(canvas, values, [low, high], ramp, chosen, counted, ink) {
   const scale = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(WIDTH * scale))
     Object.assign(canvas, { width: Math.round(WIDTH * scale), height: Math.round(HEIGHT * scale) });
@@ -116,10 +120,10 @@ function drawHistogram(canvas, values, [low, high], ramp, chosen, ink) {
   const binOf = (value) =>
     Math.max(0, Math.min(BINS - 1, Math.floor(((value - low) / (high - low || 1)) * BINS)));
   const all = new Uint32Array(BINS);
-  for (let i = 0; i < values.length; i += 1) all[binOf(values[i])] += 1;
+  for (let i = 0; i < values.length; i += 1) if (counted(i)) all[binOf(values[i])] += 1;
   const some = new Uint32Array(BINS);
   chosen.forEach((position) => {
-    some[binOf(values[position])] += 1;
+    if (counted(position)) some[binOf(values[position])] += 1;
   });
   const room = HEIGHT - RAMP_PX - 2;
   const step = WIDTH / BINS;

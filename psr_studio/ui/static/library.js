@@ -5,9 +5,11 @@ import { ask } from './dialogs.js';
 import { count, plural } from './dom.js';
 
 const AFTER_MS = 400;
+const SAVING = '#psr-save, #psr-to-refine, #psr-to-export';
+const WORKING_NAME = 'current'; // replaced without a question: it is there for what nobody has named
 
-/** @param {{store, api, actions}} parts */
-export function createLibrary({ store, api, actions }) {
+/** @param {{store, api, actions, signal: AbortSignal}} parts */
+export function createLibrary({ store, api, actions, signal }) {
   let timer = 0;
   const say = (said) => store.set({ said });
 
@@ -40,20 +42,37 @@ export function createLibrary({ store, api, actions }) {
   }
 
   async function save(name, note) {
-    if (store.data.saved.some((s) => s.name === name) && !(await replaceIt(name))) return false;
+    if (isTaken(name) && !(await replaceIt(name, 'what is on screen'))) return false;
     const done = await tried(() => api.saveSelection(name, note));
     if (done) say(`Saved as ${name}.`);
     await refresh();
     return Boolean(done);
   }
 
-  const replaceIt = (name) =>
+  const isTaken = (name) => store.data.saved.some((s) => s.name === name);
+  const replaceIt = (name, by) =>
     ask({
       title: 'Replace the saved selection?',
-      text: `"${name}" is saved already. It is replaced by what is on screen; this cannot be undone.`,
+      text: `"${name}" is saved already. It is replaced by ${by}; this cannot be undone.`,
       confirmLabel: 'Replace',
       danger: true,
     });
+
+  /** The page's own buttons save too: a name that holds other picks is asked about before Gradio hears the click. */
+  async function askBeforeSaving(event) {
+    const pressed = event.target.closest?.(SAVING);
+    const name = document.querySelector('#psr-save-name :is(input, textarea)')?.value.trim();
+    const earlier = store.data.saved.find((s) => s.name === name);
+    if (!pressed || !earlier || earlier.current || name === WORKING_NAME || sure) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!(await replaceIt(name, 'what is on screen'))) return;
+    sure = true;
+    pressed.click();
+    sure = false;
+  }
+  let sure = false;
+  document.addEventListener('click', askBeforeSaving, { capture: true, signal });
 
   async function remove({ name, images }) {
     const sure = await ask({
@@ -78,17 +97,18 @@ export function createLibrary({ store, api, actions }) {
     await refresh();
   }
 
-  /** The candidates marked out become a selection of their own, which the Export tab can write out. */
+  /** The lassoed become a selection of their own, which the Export tab can write out. */
   async function exportSelection() {
     const { selection } = store.data;
     if (!selection?.count) return;
     const given = await ask({
       title: `Export ${plural(selection.count, 'candidate')}`,
-      text: 'They are saved as a selection under this name. The Export tab writes it out.',
+      text: `They are saved as a selection under this name. The Export tab writes it out.${labelsNote(selection)}`,
       confirmLabel: 'Save for export',
-      fields: [{ name: 'name', label: 'Name', value: freeName('marked'), maxlength: 60, required: true }],
+      fields: [{ name: 'name', label: 'Name', value: freeName('lassoed'), maxlength: 60, required: true }],
     });
     if (!given?.name) return;
+    if (isTaken(given.name) && !(await replaceIt(given.name, 'the lassoed'))) return;
     const made = await tried(() => api.exportPositions(Array.from(selection.list), given.name));
     if (!made) return;
     await refresh();
@@ -96,7 +116,15 @@ export function createLibrary({ store, api, actions }) {
     store.set({ said: words, news: { text: words, tab: 'export', label: 'Open Export' } });
   }
 
-  /** "marked", or the first of "marked-2", "marked-3" that is not taken. */
+  /** A set without some of the classes is a task of its own. */
+  function labelsNote({ list }) {
+    const { points, info } = store.data;
+    const held = new Set(Array.from(list, (position) => points.label[position])).size;
+    if (held === info.n_classes) return '';
+    return ` It holds ${held} of ${plural(info.n_classes, 'class', 'classes')}: its labels count from 0 among them, and soft labels have ${plural(held, 'number')} each.`;
+  }
+
+  /** "lassoed", or the first of "lassoed-2", "lassoed-3" that is not taken. */
   function freeName(stem) {
     const taken = new Set(store.data.saved.map((s) => s.name));
     let name = stem;
@@ -108,7 +136,10 @@ export function createLibrary({ store, api, actions }) {
     const answer = await tried(() => api.command());
     if (!answer) return;
     if (await copyText(answer.command, 'Command that makes this selection'))
-      store.set({ said: 'The command is copied.', news: { text: `Copied: ${answer.command}` } });
+      store.set({
+        said: 'The command is copied.',
+        news: { text: `Copied, to be run when this program has ended: ${answer.command}` },
+      });
   }
 
   return {

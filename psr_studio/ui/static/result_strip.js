@@ -21,7 +21,7 @@ export class ResultStrip {
       label: 'Revert',
       iconName: 'undo',
       className: 'psr-revert',
-      onClick: () => actions.undo(),
+      onClick: () => this.takeBack(),
     });
     this.command = button({
       label: 'Copy as command',
@@ -40,7 +40,7 @@ export class ResultStrip {
       this.command,
     );
     store.on(['diff', 'notice', 'news', 'picks', 'phase'], () => this.refresh());
-    store.on(['undo', 'diff', 'busy'], () => this.showRevert());
+    store.on(['undo', 'redo', 'diff', 'busy'], () => this.showRevert());
     store.on(['busy'], () => this.node.classList.toggle('is-busy', store.data.busy));
     store.on(['timing'], () => this.showTiming());
     this.showRevert();
@@ -66,10 +66,21 @@ export class ResultStrip {
   }
 
   showRevert() {
-    const { undo, diff, notice, news } = this.store.data;
-    this.revert.hidden = !undo || !diff || Boolean(notice) || Boolean(news);
-    this.revert.title = `Revert: ${undo} (Ctrl+Z)`;
-    this.revert.setAttribute('aria-label', `Revert: ${undo}`);
+    const { undo, redo, diff, notice, news } = this.store.data;
+    const [what, keys] = this.isUndone ? [redo, 'Ctrl+Shift+Z'] : [undo, 'Ctrl+Z'];
+    const words = this.isUndone ? `Revert: do again: ${what}` : `Revert: ${what}`;
+    this.revert.hidden = !what || !diff || Boolean(notice) || Boolean(news);
+    this.revert.title = `${words} (${keys})`;
+    this.revert.setAttribute('aria-label', words);
+  }
+
+  /** The change shown was itself an undo: its way back is forward. */
+  get isUndone() {
+    return this.store.data.diff?.path === 'undo';
+  }
+
+  takeBack() {
+    return this.isUndone ? this.actions.redo() : this.actions.undo();
   }
 
   showNotice({ problem, fix, retry }) {

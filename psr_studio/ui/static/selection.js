@@ -1,4 +1,4 @@
-// The candidates the user has marked out on the map or in the grid. Immutable: every change is a new object.
+// The candidates the user has lassoed on the map or in the grid. Immutable: every change is a new object.
 
 /** @returns {{mask: Uint8Array, list: Uint32Array, count: number}} `list` ascending */
 export function makeSelection(n, positions) {

@@ -1,4 +1,4 @@
-// What can be done to the candidates marked out on the map or in the grid, with their number beside it.
+// What can be done to the lassoed, with their number beside it.
 
 import { button, count, fitRow, h } from './dom.js';
 import { makeSelection } from './selection.js';
