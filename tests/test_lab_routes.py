@@ -277,7 +277,7 @@ def test_the_command_makes_the_selection_on_screen(client, screen, tiny_bundle):
     from psr_studio.studio import Studio
 
     with Studio(screen.studio.workspace.root) as again:
-        assert again.workspace.ledger.selection("current").candidate_ids == wanted
+        assert again.workspace.ledger.selection("from-command").candidate_ids == wanted
 
 
 def test_more_candidates_for_a_class_are_generated_and_scored(client, screen):
