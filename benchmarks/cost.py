@@ -1,6 +1,6 @@
 """What every long step says that it will cost, and what it then takes, on the embedded models.
 
-    OMP_NUM_THREADS=1 python benchmarks/cost.py
+    python benchmarks/cost.py
 
 Each step is asked in a workspace of its own data, then run; "took" counts from when its networks are open, as
 the line does. Writes benchmarks/results/cost.json.
@@ -21,7 +21,7 @@ from psr_studio.progress import Progress
 from psr_studio.studio import Studio
 
 SETTINGS = {
-    "pool.pool_size": 24, "select.ipc": 8, "evaluate.epochs": 15, "evaluate.n_seeds": 1,
+    "pool.pool_size": 24, "select.ipc": 8, "evaluate.epochs": 15, "evaluate.n_seeds": 1, "evaluate.n_checks": 2,
     "tune.trials": 6, "tune.student_epochs": 5,
 }  # fmt: skip
 
