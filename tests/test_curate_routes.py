@@ -72,6 +72,9 @@ def test_more_images_than_candidates_are_refused_and_change_nothing(client):
     problem, fix = refusal(client.post("/psr/curate/select", json={**SELECT, "ipc": 7}))
     assert problem == 'Class "boot" has 6 candidates, but 7 images per class are asked for.'
     assert fix.startswith('Lower "Images per class" to 6 or less, or raise "Pool size"')
+    problem, fix = refusal(client.post("/psr/curate/select", json={**SELECT, "own_budgets": {0: 7}}))
+    assert problem == 'Class "boot" has 6 candidates, but 7 images of it are asked for.'
+    assert fix.startswith('Lower the budget of "boot" to 6 or less, or raise "Pool size"')
     assert client.get("/psr/curate/state").json() == before
 
 

@@ -81,7 +81,7 @@ def test_more_by_hand_than_there_is(studio):
     studio.set_own_budgets({1: 9})
     with pytest.raises(SelectionError) as err:
         on_screen(studio)
-    assert err.value.problem == 'Class "T-shirt/top" has 6 candidates, but 9 images per class are asked for.'
+    assert err.value.problem == 'Class "T-shirt/top" has 6 candidates, but 9 images of it are asked for.'
     with pytest.raises(SelectionError, match="There is no class 7"):
         studio.set_own_budgets({7: 1})
 

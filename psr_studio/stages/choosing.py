@@ -216,7 +216,7 @@ def _check(live: LiveSelection, request: Request, budgets: np.ndarray) -> None:
     pinned = np.bincount(live.labels[request.pins], minlength=len(budgets))
     for class_id in np.flatnonzero((budgets > live.counts) | (pinned > budgets)):
         name, budget = live.class_names[class_id], int(budgets[class_id])
-        check_budget(name, int(live.counts[class_id]), budget)
+        check_budget(name, int(live.counts[class_id]), budget, own=budget != request.rules.ipc)
         raise SelectionError(
             f'Class "{name}" has {pinned[class_id]} pinned candidates, '
             f"but {budget} images per class are asked for.",

@@ -155,12 +155,14 @@ def check_ipc(ipc: int) -> None:
         )
 
 
-def check_budget(class_name: str, n_candidates: int, ipc: int) -> None:
-    """Raise SelectionError when a class has fewer candidates than images are asked for."""
+def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False) -> None:
+    """Raise SelectionError when a class has fewer candidates than images are asked for; `own` is its own budget."""
     if ipc > n_candidates:
-        lower = f'Lower "Images per class" to {n_candidates} or less, or raise' if n_candidates else "Raise"
+        what = f'the budget of "{class_name}"' if own else '"Images per class"'
+        lower = f"Lower {what} to {n_candidates} or less, or raise" if n_candidates else "Raise"
+        asked = f"{ipc} images of it" if own else f"{ipc} images per class"
         raise SelectionError(
-            f'Class "{class_name}" has {n_candidates} candidates, but {ipc} images per class are asked for.',
+            f'Class "{class_name}" has {n_candidates} candidates, but {asked} are asked for.',
             f'{lower} "Pool size" on the Pool tab to at least {ipc}.',
         )
 
