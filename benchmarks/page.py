@@ -376,7 +376,7 @@ def markdown(result: dict[str, Any]) -> str:
         cells = [
             f"{n:,}", f"{row['release']['median_ms']:.0f} ms ({goal or '-'})",
             f"{peers[n]:.0f} ms" if n in peers else "-", f"{row['lasso']['median_ms']:.0f} ms",
-*(f"{row[f'{which}_ms']} ms" for which in ("first_visit", "visit_beside_umap", "later_visit")),
+            *(f"{row[f'{which}_ms']} ms" for which in ("first_visit", "visit_beside_umap", "later_visit")),
             f"{row['drag']['frames_per_second']}", f"{row['drag']['requests']}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")

@@ -175,7 +175,8 @@ def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, 
     if not width > 0.0:
         gamma, low, width = 0.0, 0.0, 1.0
     highest = CLOSED
-    factor, base = np.float32(gamma / width), np.float32(low)
+    slope = gamma / width
+    factor, base = np.float32(slope), np.float32(low)
     for b in range(np.uint64(tops.size)):
         top = CLOSED
         for i in range(b * BLOCK, b * BLOCK + BLOCK):
@@ -183,9 +184,8 @@ def _best(room: _Room, gamma: float, scale: tuple[float, float], spread: float, 
             top = max(top, rough[i])
         tops[b] = top
         highest = max(highest, top)
-    largest = spread + gamma / width * (farthest - low)
+    largest = spread + slope * (farthest - low)
     least = np.int32(0)
-    slope = gamma / width
     if 1.0 / HUGE < largest < HUGE and slope < HUGE and (slope == 0.0 or slope > 1.0 / HUGE):
         lowered = np.float64(number_of(highest)) - 2.0 * ROUGHNESS * largest
         least = bits_of(np.float32(max(lowered, 0.0)))

@@ -99,7 +99,7 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
 
 
 def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
-    """The same without removing anything."""
+    """What `left` says, without removing anything."""
     pool = ws.pool()
     missing = {
         c

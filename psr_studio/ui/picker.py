@@ -53,7 +53,7 @@ class SelectionPicker:
         """Changes whenever the dropdown should."""
         saved = [(r.name, r.created) for r in self._saved()]
         seen = self.screen.curation.revision, self.screen.refined_state(), self.screen.status()["refine"]
-        return saved, self.proposed(), *seen
+        return saved, self.screen.selections.lassoed, self.screen.studio.recipe.select.name, *seen
 
     def values(self) -> list[Any]:
         """The dropdown."""

@@ -8,7 +8,7 @@ import { CompareMap } from './compare_map.js';
 import { createComparePanel } from './compare_panel.js';
 import { Controls } from './controls.js';
 import { createDock } from './dock.js';
-import { button, fill, h, said } from './dom.js';
+import { button, fill, h, messageOf, said } from './dom.js';
 import { Grid } from './grid.js';
 import { exposeHandle } from './handle.js';
 import { createHistoryPanel } from './history_panel.js';
@@ -131,7 +131,7 @@ class Workbench {
       const points = await loadPoints(this.api, info.temperature);
       this.start(info, points);
     } catch (error) {
-      this.showEmpty([error.problem || String(error), error.fix].filter(Boolean).join(' '));
+      this.showEmpty(messageOf(error));
     }
     return undefined;
   }

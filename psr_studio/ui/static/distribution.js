@@ -1,7 +1,7 @@
 // Original, pool, target and picks over the ten difficulty bins, and in words what a bin could not give.
 
 import { SERIES, drawBinChart, swatchOf } from './bin_chart.js';
-import { fill, h, plural, said, segmented } from './dom.js';
+import { fill, h, messageOf, plural, said, segmented } from './dom.js';
 import { binName } from './lab_model.js';
 
 const MAX_SENTENCES = 4;
@@ -58,7 +58,7 @@ export function createDistribution(store, api) {
       answer = { ...found, solo };
       draw();
     } catch (error) {
-      if (mine === stamp) fill(words, said([error.problem || String(error), error.fix].filter(Boolean).join(' ')));
+      if (mine === stamp) fill(words, said(messageOf(error)));
     }
   }
 

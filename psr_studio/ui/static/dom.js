@@ -58,6 +58,9 @@ function append(node, children) {
   }
 }
 
+/** A refusal, or what else went wrong, as one message. */
+export const messageOf = (error) => [error.problem || String(error), error.fix].filter(Boolean).join(' ');
+
 /** A message as the server writes it: what stands between backticks is something to type. */
 export const said = (text) =>
   String(text ?? '')

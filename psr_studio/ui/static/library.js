@@ -59,19 +59,20 @@ export function createLibrary({ store, api, actions, signal }) {
     });
 
   /** The page's own buttons save too: a name that holds other picks is asked about before Gradio hears the click. */
+  let agreed = false;
   async function askBeforeSaving(event) {
     const pressed = event.target.closest?.(SAVING);
+    if (!pressed || agreed) return;
     const name = document.querySelector('#psr-save-name :is(input, textarea)')?.value.trim();
     const earlier = store.data.saved.find((s) => s.name === name);
-    if (!pressed || !earlier || earlier.current || name === WORKING_NAME || sure) return;
+    if (!earlier || earlier.current || name === WORKING_NAME) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (!(await replaceIt(name, 'what is on screen'))) return;
-    sure = true;
+    agreed = true;
     pressed.click();
-    sure = false;
+    agreed = false;
   }
-  let sure = false;
   document.addEventListener('click', askBeforeSaving, { capture: true, signal });
 
   async function remove({ name, images }) {
@@ -126,9 +127,8 @@ export function createLibrary({ store, api, actions, signal }) {
 
   /** "lassoed", or the first of "lassoed-2", "lassoed-3" that is not taken. */
   function freeName(stem) {
-    const taken = new Set(store.data.saved.map((s) => s.name));
     let name = stem;
-    for (let k = 2; taken.has(name); k += 1) name = `${stem}-${k}`;
+    for (let k = 2; isTaken(name); k += 1) name = `${stem}-${k}`;
     return name;
   }
 

@@ -1,6 +1,6 @@
 // Is the pool large enough? A verdict per class, and more candidates for the classes where they would pay.
 
-import { button, fill, h, plural, said } from './dom.js';
+import { button, fill, h, messageOf, plural, said } from './dom.js';
 
 /** How each verdict looks; "short" is for the narrow rows of the class list. */
 export const VERDICTS = {
@@ -65,7 +65,7 @@ export function createSufficiency(store, api) {
         sufficiency: { rows: new Map(rows.map((row) => [row.class_id, row])), picks: store.data.picks },
       });
     } catch (error) {
-      fill(words, said([error.problem || String(error), error.fix].filter(Boolean).join(' ')));
+      fill(words, said(messageOf(error)));
     }
     check.disabled = false;
   }
@@ -108,7 +108,7 @@ export function createSufficiency(store, api) {
         `Job ${job} generates more for ${plural(classes.length, 'class', 'classes')}; the Pool tab shows how far it is.`,
       );
     } catch (error) {
-      fill(words, said([error.problem || String(error), error.fix].filter(Boolean).join(' ')));
+      fill(words, said(messageOf(error)));
     }
     start.disabled = false;
   }
