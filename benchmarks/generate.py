@@ -1,25 +1,33 @@
 """Generation against diffusers' DiTPipeline: exact first, then fast; then the draft way beside the exact one.
 
-    python benchmarks/generate.py [--batch 64] [--rounds 5] [--images 30] [--float32]
+    python benchmarks/generate.py [--batch 64] [--rounds 5] [--images 30] [--float32] [--alone 2]
+                                  [--full-size] [--steps 50]
 
 From class labels to PNG bytes, same weights, batch, steps, guidance, thread count and number type (bfloat16 where the
-CPU multiplies it, as in use), taking turns; medians. The peer's pictures are saved as its users do, by Pillow.
+device multiplies it, as in use), taking turns; medians. The peer's pictures are saved as its users do, by Pillow. "One
+at a time" is the pipeline with one label, in float32 (TF32 on a GPU), as the field's code makes its pools. Shares are
+of the fastest matrix product measured in the same run. `--full-size` takes DiT-XL/2 and sd-vae with random weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline
-from timing import conditions, medians, write_results
+from arithmetic import flop_per_pass, flop_per_picture, product_peak
+from diffusers import DDPMScheduler, DiTPipeline
+from full_size import FullSize, open_bundle
+from timing import Seconds, conditions, medians, write_results
 
-from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.bundle import Bundle
 from psr_studio.devices import candidate_generator, candidate_seed, pick_device, pick_dtype, stacked_noise
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
@@ -28,13 +36,15 @@ from psr_studio.stages.cost import pool_cost
 from psr_studio.storage.png import encode_png
 
 STEPS, GATE_STEPS, TOLERANCE = 50, 10, 1e-4
+Models = Bundle | FullSize
 
 
-def pipeline(bundle: Bundle, generator: Generator) -> DiTPipeline:
+def pipeline(bundle: Models, generator: Generator) -> DiTPipeline:
     """diffusers' own pipeline over the same weights, its autoencoder in the same number type."""
-    vae = AutoencoderKL.from_pretrained(bundle.path / "generator" / "vae").to(generator.device)
+    vae = copy.deepcopy(bundle.codec(generator.device).vae).to(memory_format=torch.contiguous_format)
     scheduler = DDPMScheduler.from_config(generator.scheduler_config, timestep_spacing="linspace")
-    pipe = DiTPipeline(generator.transformer, vae.to(generator.transformer.dtype), scheduler)
+    torch.nn.Module.to(vae, dtype=generator.transformer.dtype)  # its own `to` warns of layers that it has not
+    pipe = DiTPipeline(generator.transformer, vae, scheduler)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -44,8 +54,11 @@ def seeds_of(classes: list[int]) -> list[int]:
     return [candidate_seed(0, c, i) for i, c in enumerate(classes)]
 
 
-def gate(bundle: Bundle, generator: Generator) -> float:
-    """The largest difference of latents to the pipeline's, float32, same noise."""
+def gate(bundle: Models, generator: Generator, steps: int) -> float:
+    """The largest difference of latents to the pipeline's, float32, same noise.
+
+    In units of their spread where that is above one, as it is of random networks.
+    """
     import diffusers.schedulers.scheduling_ddpm as ddpm
 
     pipe = pipeline(bundle, generator)
@@ -58,23 +71,18 @@ def gate(bundle: Bundle, generator: Generator) -> float:
     ddpm.randn_tensor = lambda shape, **_: torch.cat([stacked_noise(noise, shape[1:], generator.device)] * 2)
     pipe.vae.decode = lambda z: kept.update(z=z) or decode(z)
     try:
-        pipe(
-            classes,
-            bundle.guidance,
-            noise,
-            GATE_STEPS,
-            output_type="pt",
-        )
+        pipe(classes, bundle.guidance, noise, steps, output_type="pt")
     finally:
         ddpm.randn_tensor = own
-    how = Sampling("ddpm", GATE_STEPS, bundle.guidance)
+    how = Sampling("ddpm", steps, bundle.guidance)
     *_, (_, latents) = generator.sample(classes, seeds, how)
-    return float((latents - kept["z"] * pipe.vae.config.scaling_factor).abs().max())
+    theirs = kept["z"] * pipe.vae.config.scaling_factor
+    return float((latents - theirs).abs().max() / theirs.std().clamp(min=1))
 
 
-def by_pipeline(pipe: DiTPipeline, classes: list[int], guidance: float) -> list[bytes]:
+def by_pipeline(pipe: DiTPipeline, classes: list[int], guidance: float, steps: int) -> list[bytes]:
     """Labels to PNG, as the pipeline's users do it."""
-    pictures = pipe(classes, guidance, num_inference_steps=STEPS).images
+    pictures = pipe(classes, guidance, num_inference_steps=steps).images
     coded = []
     for picture in pictures:
         stream = io.BytesIO()
@@ -83,7 +91,23 @@ def by_pipeline(pipe: DiTPipeline, classes: list[int], guidance: float) -> list[
     return coded
 
 
-def by_us(bundle: Bundle, generator: Generator, classes: list[int], how: Sampling) -> list[bytes]:
+def one_at_a_time(pipe: DiTPipeline, classes: list[int], guidance: float, steps: int) -> None:
+    """The same with one label at a time, in float32."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    try:
+        for c in classes:
+            by_pipeline(pipe, [c], guidance, steps)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def denoised(generator: Generator, classes: list[int], how: Sampling) -> torch.Tensor:
+    """Labels to latents."""
+    *_, (_, latents) = generator.sample(classes, seeds_of(classes), how)
+    return latents.cpu()
+
+
+def by_us(bundle: Models, generator: Generator, classes: list[int], how: Sampling) -> list[bytes]:
     """Labels to PNG, as the pool step does it."""
     *_, (_, latents) = generator.sample(classes, seeds_of(classes), how)
     return [encode_png(image) for image in bundle.codec(generator.device).decode_uint8(latents)]
@@ -106,12 +130,12 @@ def quality(bundle: Bundle, generator: Generator, how: Sampling, n: int) -> dict
     }
 
 
-def ways(bundle: Bundle) -> dict[str, Sampling]:
-    """The named ways of sampling."""
+def ways(bundle: Models, steps: int) -> dict[str, Sampling]:
+    """The named ways of sampling, fewer steps for all where `steps` is below 50."""
     return {
         name: Sampling(
             way["pool.sampler"],
-            way["pool.steps"],
+            max(1, way["pool.steps"] * steps // STEPS),
             bundle.guidance,
             interval=(way["pool.guided_from"], way["pool.guided_to"]),
         )
@@ -119,7 +143,7 @@ def ways(bundle: Bundle) -> dict[str, Sampling]:
     }
 
 
-def estimate(bundle: Bundle, generator: Generator, how: Sampling, batch: int) -> dict[str, float]:
+def estimate(bundle: Models, generator: Generator, how: Sampling, batch: int) -> dict[str, float]:
     """The cost line against the time that two batches take."""
     codec = bundle.codec(generator.device)
     said = pool_cost(generator, codec, how, batch, 2 * batch, 1)
@@ -136,6 +160,68 @@ def estimate(bundle: Bundle, generator: Generator, how: Sampling, batch: int) ->
     }
 
 
+def measure(bundle: Models, dtype: torch.dtype, given: argparse.Namespace) -> dict[str, Any]:
+    """All ways in one number type."""
+    device = pick_device()
+    classes = [i % bundle.n_classes for i in range(given.batch)]
+    how = ways(bundle, given.steps)
+    generator = bundle.generator(device, dtype)
+    warm_up = {"ours": _seconds(lambda: by_us(bundle, generator, classes[:2], how["draft"]))}
+    pipe, asked = pipeline(bundle, generator), (bundle.guidance, given.steps)
+    runs: dict[str, Callable[[], Any]] = {"DiTPipeline": partial(by_pipeline, pipe, classes, *asked)}
+    runs |= {f"ours, {name}": partial(by_us, bundle, generator, classes, h) for name, h in how.items()}
+    runs["ours, latents only"] = partial(denoised, generator, classes, how["exact"])
+    if device.type == "cuda":
+        compiled = open_bundle(given.full_size).generator(device, dtype)
+        compiled.learns_variance, compiled.compiled = generator.learns_variance, True
+        quick = replace(how["exact"], steps=2)
+        warm_up["ours, compiled"] = _seconds(lambda: by_us(bundle, compiled, classes, quick))
+        runs["ours, compiled"] = partial(by_us, bundle, compiled, classes, how["exact"])
+        runs["ours, compiled, latents only"] = partial(denoised, compiled, classes, how["exact"])
+    if given.alone:
+        slow = pipeline(bundle, open_bundle(given.full_size).generator(device, torch.float32))
+        runs["one at a time"] = partial(one_at_a_time, slow, classes[: given.alone], *asked)
+    times = medians(runs, given.rounds)
+    each = {name: Seconds(t.wall / given.batch, t.cpu / given.batch) for name, t in times.items()}
+    if given.alone:
+        t = times["one at a time"]
+        each["one at a time"] = Seconds(t.wall / given.alone, t.cpu / given.alone)
+    peak = product_peak(device, dtype)
+    passes = given.steps + how["exact"].n_guided
+    denoising, decoding = passes * flop_per_pass(generator), flop_per_picture(bundle.codec(device))
+    shares = {
+        name: round((denoising + decoding * ("latents" not in name)) / each[name].wall / peak, 3)
+        for name in each
+        if "draft" not in name
+    }
+    ours = [name for name in each if name.startswith("ours") and "only" not in name]
+    return {
+        "seconds_per_batch": {n: round(t.wall, 3) for n, t in times.items() if n != "one at a time"},
+        "cpu_seconds_per_batch": {n: round(t.cpu, 3) for n, t in times.items() if n != "one at a time"},
+        "images_per_s": {name: round(1 / t.wall, 4) for name, t in each.items()},
+        "over_pipeline": {name: round(each["DiTPipeline"].wall / each[name].wall, 2) for name in ours},
+        "over_pipeline_by_cpu_time": {
+            name: round(each["DiTPipeline"].cpu / each[name].cpu, 2) for name in ours
+        },
+        "over_one_at_a_time": {
+            name: round(each["one at a time"].wall / each[name].wall, 2) for name in ours if given.alone
+        },
+        "draft_over_exact": round(each["ours, exact"].wall / each["ours, draft"].wall, 2),
+        "draft_over_exact_by_cpu_time": round(each["ours, exact"].cpu / each["ours, draft"].cpu, 2),
+        "product_peak_tflops": round(peak / 1e12, 3),
+        "gflop_per_image": {"denoising": round(denoising / 1e9, 2), "decoding": round(decoding / 1e9, 2)},
+        "share_of_peak": shares,
+        "warm_up_s": {name: round(s, 2) for name, s in warm_up.items()},
+        "estimate": estimate(bundle, generator, how["exact"], given.batch),
+    }
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Print and keep the results."""
     parser = argparse.ArgumentParser()
@@ -143,43 +229,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=30, help="per class, for the quality of the ways")
     parser.add_argument("--float32", action="store_true", help="time float32 too, where bfloat16 is in use")
+    parser.add_argument("--alone", type=int, default=2, help="pictures that are also made one at a time")
+    parser.add_argument("--full-size", action="store_true", help="DiT-XL/2 with random weights")
+    parser.add_argument("--steps", type=int, default=STEPS, help="fewer for a first look at a slow device")
     given = parser.parse_args()
-    bundle, device = load_bundle("fashion-mnist"), pick_device()
-    found: dict[str, Any] = {"conditions": conditions(), "batch": given.batch, "rounds": given.rounds}
+    bundle, device = open_bundle(given.full_size), pick_device()
+    found: dict[str, Any] = {"conditions": conditions(), **vars(given)}
     exact = bundle.generator(device, torch.float32)
-    found["gate_float32"] = {"difference": gate(bundle, exact), "allowed": TOLERANCE}
-    print("gate", found["gate_float32"])
+    found["gate_float32"] = {
+        "difference": gate(bundle, exact, min(GATE_STEPS, given.steps)),
+        "allowed": TOLERANCE,
+    }
+    del exact
+    print("gate", found["gate_float32"], flush=True)
     assert found["gate_float32"]["difference"] <= TOLERANCE
-    classes = [i % bundle.n_classes for i in range(given.batch)]
-    how = ways(bundle)
     wanted = [pick_dtype(device)] + [torch.float32] * given.float32
     for dtype in dict.fromkeys(wanted):
-        generator = bundle.generator(device, dtype)
-        began = time.perf_counter()
-        by_us(bundle, generator, classes[:2], how["draft"])
-        warm_up = time.perf_counter() - began
-        pipe = pipeline(bundle, generator)
-        runs = {"DiTPipeline": partial(by_pipeline, pipe, classes, bundle.guidance)}
-        runs |= {f"ours, {name}": partial(by_us, bundle, generator, classes, h) for name, h in how.items()}
-        times = medians(runs, given.rounds)
-        peer, ours, draft = times.values()
-        row = {
-            "seconds_per_batch": {name: round(s.wall, 3) for name, s in times.items()},
-            "cpu_seconds_per_batch": {name: round(s.cpu, 3) for name, s in times.items()},
-            "images_per_s": {name: round(given.batch / s.wall, 2) for name, s in times.items()},
-            "exact_over_pipeline": round(peer.wall / ours.wall, 2),
-            "exact_over_pipeline_by_cpu_time": round(peer.cpu / ours.cpu, 2),
-            "draft_over_exact": round(ours.wall / draft.wall, 2),
-            "draft_over_exact_by_cpu_time": round(ours.cpu / draft.cpu, 2),
-            "warm_up_s": round(warm_up, 2),
-            "estimate": estimate(bundle, generator, how["exact"], given.batch),
-        }
-        found[str(dtype).removeprefix("torch.")] = row
-        print(dtype, row)
-    generator = bundle.generator(device, pick_dtype(device))
-    found["quality"] = {name: quality(bundle, generator, h, given.images) for name, h in how.items()}
-    print(found["quality"])
-    write_results("generate", found)
+        found[str(dtype).removeprefix("torch.")] = row = measure(bundle, dtype, given)
+        print(dtype, row, flush=True)
+    if isinstance(bundle, Bundle):  # random weights have no quality
+        generator = bundle.generator(device, pick_dtype(device))
+        how = ways(bundle, given.steps)
+        found["quality"] = {name: quality(bundle, generator, h, given.images) for name, h in how.items()}
+        print(found["quality"])
+    write_results("generate-full-size" if given.full_size else "generate", found)
 
 
 if __name__ == "__main__":

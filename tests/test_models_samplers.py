@@ -240,6 +240,17 @@ def test_the_compiled_block_is_the_block(tiny, monkeypatch):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+def test_without_a_compiler_the_block_is_not_compiled_and_one_line_says_so(tiny, monkeypatch):
+    how = Sampling(steps=2, guidance=2.0)
+    eager = last(tiny, how)
+    monkeypatch.setattr(tiny, "compiled", True)
+    torch._dynamo.reset()
+    broken = {"cpp.cxx": (None, "/nowhere/g++"), "force_disable_caches": True}
+    with torch._inductor.config.patch(broken):
+        assert torch.allclose(last(tiny, how), eager, atol=1e-5 * float(eager.abs().max()))
+    assert "cannot be compiled here" in tiny.said() and tiny.said() == ""
+
+
 def test_the_codec_decodes_as_the_autoencoder_does():
     bundle = load_bundle("fashion-mnist")
     codec: Codec = bundle.codec(torch.device("cpu"))

@@ -6,6 +6,7 @@ Shape letters: N candidates, H x W x ch the image at rest, c x h x w the latent.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -49,12 +50,14 @@ class Codec(nn.Module):
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name.
         """
-        codec = cls(open_pretrained(AutoencoderKL, folder), image_shape).to(device)
-        if next(
-            codec.parameters()
-        ).is_cuda:  # convolutions are faster so there; on a CPU it makes no difference
-            codec.vae.to(memory_format=torch.channels_last)
-        return codec
+        return cls(open_pretrained(AutoencoderKL, folder), image_shape).placed(device)
+
+    def placed(self, device: torch.device | str) -> Self:
+        """This codec, moved; channels last on a GPU, where convolutions are faster so (not on a CPU)."""
+        self.to(device)
+        if next(self.parameters()).is_cuda:
+            self.vae.to(memory_format=torch.channels_last)
+        return self
 
     @property
     def scale(self) -> float:

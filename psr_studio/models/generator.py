@@ -5,6 +5,7 @@ Shape letters: N candidates, c x h x w the latent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from psr_studio.models.weights import open_pretrained
 
 __all__ = ["SAMPLERS", "Generator", "Guide", "Sampling"]
 
+LOG = logging.getLogger(__name__)
 TABLE_BYTES = 2**28  # of the conditioning kept ahead; a long run with many classes makes it piece by piece
 
 Guide = Callable[[Tensor, Tensor, int], Tensor]  # (next z, predicted noise, step index) -> next z
@@ -91,6 +93,7 @@ class Generator:
         self.learns_variance: bool = out_channels == 2 * transformer.config.in_channels
         self.memory = MicroBatches("denoising")
         self.compiled = False
+        self._unsaid = ""
         self._network: Denoiser | PlainDenoiser | None = None
         self._network_of: tuple[tuple[int, int], ...] = ()
 
@@ -155,8 +158,24 @@ class Generator:
     def _predict(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
         """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
         network, given = self.network, z.to(self.transformer.dtype)
-        (output,) = self.memory.map(lambda part, rows: (network(part, table[rows]),), given, which)
+        try:
+            (output,) = self.memory.map(lambda part, rows: (network(part, table[rows]),), given, which)
+        except RuntimeError as err:
+            if not (self.compiled and _is_of_the_compiler(err)):
+                raise
+            self.compiled = False
+            self._unsaid = (
+                f"The generator cannot be compiled here ({str(err).splitlines()[0][:160]}): going on without, "
+                "same result, only slower."
+            )
+            LOG.warning("%s", self._unsaid)
+            return self._predict(z, table, which)
         return output.float()
+
+    def said(self) -> str:
+        """What there is to say about memory and compilation, once."""
+        words, self._unsaid = (self._unsaid, self.memory.said()), ""
+        return " ".join(filter(None, words))
 
     def _guided(self, z: Tensor, table: Tensor, which: Tensor, how: Sampling) -> Tensor:
         """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""
@@ -209,3 +228,8 @@ class Generator:
             following, noise = run.follow(index, latents, output, fresh)
             latents = guide(following, noise, index) if guide is not None else following
             yield index + 1, latents
+
+
+def _is_of_the_compiler(err: BaseException) -> bool:
+    """Whether PyTorch's compiler gave up; named by its place, since importing it takes a second."""
+    return type(err).__module__.startswith(("torch._dynamo", "torch._inductor"))

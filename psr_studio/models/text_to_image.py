@@ -105,6 +105,10 @@ class TextToImage:
         conditional, unconditional = both.chunk(2)
         return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels or None)
 
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return self.memory.said()
+
     @torch.no_grad()
     def sample(
         self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None

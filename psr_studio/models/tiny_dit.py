@@ -30,6 +30,16 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TEST_PER_CLASS, TRAIN_PER_CLASS, FITTED_PER_CLASS, FITTED_STEPS = 6, 40, 6, 8
 PIXEL_SPREAD = 0.5  # of decoded random latents, so that pictures are neither flat nor black and white
 HEAD_GAIN = 6.0
+STRUCTURE = {  # of every DiT that was published
+    "in_channels": LATENT_CHANNELS,
+    "out_channels": 2 * LATENT_CHANNELS,
+    "patch_size": 2,
+    "num_embeds_ada_norm": 1000,
+    "activation_fn": "gelu-approximate",
+    "norm_type": "ada_norm_zero",
+    "norm_elementwise_affine": False,
+    "attention_bias": True,
+}
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_start": 0.0001,
@@ -83,7 +93,7 @@ class TinyDit(Bundle):
     def codec(self, device: torch.device) -> Codec:
         """The codec on ``device``, in float32."""
         return self._keep(
-            ("codec", str(device)), lambda: Codec(build_autoencoder(), self.image_shape).to(device)
+            ("codec", str(device)), lambda: Codec(build_autoencoder(), self.image_shape).placed(device)
         )
 
     def teacher(self, device: torch.device) -> Teacher:
@@ -138,18 +148,7 @@ def build_transformer(seed: int = 0) -> DiTTransformer2DModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = DiTTransformer2DModel(
-            num_attention_heads=2,
-            attention_head_dim=16,
-            in_channels=LATENT_CHANNELS,
-            out_channels=2 * LATENT_CHANNELS,
-            num_layers=2,
-            sample_size=SIZE // 8,
-            patch_size=2,
-            num_embeds_ada_norm=1000,
-            activation_fn="gelu-approximate",
-            norm_type="ada_norm_zero",
-            norm_elementwise_affine=False,
-            attention_bias=True,
+            **STRUCTURE, num_attention_heads=2, attention_head_dim=16, num_layers=2, sample_size=SIZE // 8
         )
         return overwrite_zeros(made)
 

@@ -107,6 +107,12 @@ def spans(n_items: int, batch_size: int) -> list[slice]:
     return [slice(start, min(start + batch_size, n_items)) for start in range(0, n_items, batch_size)]
 
 
+def preview_steps(n_steps: int) -> range:
+    """The steps of a batch, from 1, after which pictures half made are shown."""
+    every = max(1, n_steps // PREVIEWS_PER_BATCH)
+    return range(every, n_steps + 1, every)
+
+
 def units_done(before: int, new: int, share: float, written: int = 0) -> int:
     """Units done in the middle of a group: most of it while it is computed, the rest as members are written.
 

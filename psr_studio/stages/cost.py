@@ -17,7 +17,7 @@ import torch
 
 from psr_studio.devices import forget_peak, peak_memory, wait
 from psr_studio.recipe import RefineRecipe
-from psr_studio.stages.batches import N_PREVIEWS, PREVIEWS_PER_BATCH, spans
+from psr_studio.stages.batches import N_PREVIEWS, preview_steps, spans
 from psr_studio.workspace import encode_png
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def pool_cost(
     denoising = guided * full + (how.steps - guided) * plain
     pictures = _draw(generator, codec, how, (full + plain) * DRAWN * DRAWN_STEPS)
     encoding, size = _encoding(pictures)
-    shown = min(1.0, N_PREVIEWS / rows) * (PREVIEWS_PER_BATCH + 1)
+    shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(how.steps)})
     return Cost(
         n_images,
         (n_denoised or n_images) * denoising + n_images * (decoding * (1 + shown) + encoding),
@@ -129,7 +129,8 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
     pulled = min(how.kl_steps, how.n_steps)
     seconds = (how.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
     decoding = per_row(lambda k: nets.codec.decode_uint8(seeds.latents[:k]), rows, device)
-    shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows)) * PREVIEWS_PER_BATCH / n
+    shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows))
+    shown *= len(preview_steps(how.n_steps)) / n
     encoding, size = _encoding(nets.codec.decode_uint8(seeds.latents[:DRAWN]))
     return Cost(
         n,
@@ -208,11 +209,12 @@ def per_row(
 ) -> float:
     """Seconds per row of `work(n)` at the largest batch, from `least` to `rows`, that takes about `LONGEST`.
 
-    A batch counts as long only when it was so twice: something else may have run in between.
+    A batch counts as long only when it was so twice: something else may have run in between, and what is done for
+    the first time takes longer.
     """
     n = min(least, rows)
-    if (first := _timed(work, n, device)) > LONGEST:  # the warm-up alone was enough
-        return first / n
+    if (first := _timed(work, n, device)) > LONGEST and (second := _timed(work, n, device)) > LONGEST:
+        return min(first, second) / n
     while n < rows:
         seconds = _timed(work, n, device)
         if 4 * seconds > LONGEST and 4 * min(seconds, _timed(work, n, device)) > LONGEST:

@@ -17,11 +17,11 @@ from psr_studio.recipe import Recipe
 from psr_studio.stages import importing
 from psr_studio.stages.batches import (
     N_PREVIEWS,
-    PREVIEWS_PER_BATCH,
     Beside,
     Stopwatch,
     Work,
     plan_work,
+    preview_steps,
     spans,
     units_done,
 )
@@ -279,11 +279,11 @@ class _Sampler:
         seeds = [seed for p in parts for seed in self._seeds(p)]
         batches = spans(len(seeds), self.recipe.pool.batch_size)
         steps = self.how.steps
-        show_every = max(1, steps // PREVIEWS_PER_BATCH)
+        shown_after = {1, *preview_steps(steps)}
         kept = []
         for number, rows in enumerate(batches):
             for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how):
-                shown = latents[:N_PREVIEWS] if step % show_every == 0 or step == 1 else latents[:0]
+                shown = latents[: N_PREVIEWS * (step in shown_after)]
                 share = (number + step / steps) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
             kept.append(latents.cpu().numpy())
@@ -316,9 +316,9 @@ class _Sampler:
             yield part, columns
 
     def said(self) -> str:
-        """What there is to say about memory, once."""
-        of_generator = getattr(self.generator, "memory", None)  # not every adapter has one
-        return " ".join(m.said() for m in (of_generator, self.codec.memory) if m is not None).strip()
+        """What there is to say about memory and compilation, once."""
+        of_generator = getattr(self.generator, "said", str)  # not every adapter has it
+        return " ".join(filter(None, (of_generator(), self.codec.memory.said())))
 
     def cost(self, work: Work, parts: Sequence[PartPlan]) -> Cost:
         """What the missing parts cost here, from a short measurement."""

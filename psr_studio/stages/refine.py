@@ -17,10 +17,10 @@ from psr_studio.records import SelectionRecord
 from psr_studio.stages import score, select
 from psr_studio.stages.batches import (
     N_PREVIEWS,
-    PREVIEWS_PER_BATCH,
     Stopwatch,
     Work,
     plan_work,
+    preview_steps,
     spans,
     units_done,
 )
@@ -184,7 +184,7 @@ class _Refiner:
         seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
         how = self.recipe.refine
         batches = spans(len(seeds.seeds), how.batch_size)
-        show_every = max(1, how.n_steps // PREVIEWS_PER_BATCH)
+        shown_after = preview_steps(how.n_steps)
         kept, traces = [], []
         for number, rows in enumerate(batches):
             trace = []
@@ -192,7 +192,7 @@ class _Refiner:
             for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
                 trace.append(losses.cpu().numpy())
                 self._check(classes, trace[-1], bool(latents.isfinite().all()), step)
-                shown = latents[:N_PREVIEWS] if step % show_every == 0 else latents[:0]
+                shown = latents[: N_PREVIEWS * (step in shown_after)]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)
                 yield share, float(trace[-1].mean()), f"step {step} of {how.n_steps}{which}", previews
@@ -265,7 +265,8 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
 
     device = pick_device(recipe.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return Networks(bundle.generator(device, dtype), bundle.codec(device), bundle.teacher(device))
+    networks = bundle.generator(device, dtype), bundle.codec(device), bundle.teacher(device)
+    return Networks(*networks, reduced=dtype is torch.bfloat16)
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:

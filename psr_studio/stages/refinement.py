@@ -35,11 +35,16 @@ LABEL_ROWS = 32  # latents at once through decoder and teacher, which keep six t
 
 @dataclass(frozen=True)
 class Networks:
-    """Frozen, in eval mode, with what each of the two passes computes at once."""
+    """Frozen, in eval mode, with what each of the two passes computes at once.
+
+    Attributes:
+        reduced: codec and teacher multiply in bfloat16, as the generator of a GPU does.
+    """
 
     generator: Generator
     codec: Codec
     teacher: Teacher
+    reduced: bool = False
     denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
     labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
 
@@ -114,10 +119,9 @@ def _label_pass(
     nets: Networks, temperature: float, z: Tensor, labels: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher."""
-    reduced = torch.autocast(z.device.type, torch.bfloat16, enabled=z.device.type == "cuda")
     with torch.enable_grad():
         z = z.requires_grad_(True)
-        with reduced:
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=nets.reduced):
             logits, _ = nets.teacher(nets.codec.decode(z))
         losses = label_loss(logits.float(), labels, temperature)
         return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
