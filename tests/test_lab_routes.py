@@ -62,9 +62,16 @@ def test_settings_of_every_kind_are_kept_and_undone_one_by_one(client):
 
 def test_a_value_outside_its_range_is_refused_and_changes_nothing(client):
     before = state(client)
-    for body in ({"selector": "dgz"}, {"lam": 2.0}, {"drawn": [1, 2]}, {"allocation": "odd"}, {"floor": 0}):
+    refused = {
+        "Selector": {"selector": "dgz"},
+        "Keep to the original": {"lam": 2.0},
+        "Drawn": {"drawn": [1, 2]},
+        "Allocation": {"allocation": "odd"},
+        "At least": {"floor": 0},
+    }
+    for label, body in refused.items():
         problem, fix = refusal(post(client, "select", **body))
-        assert '"select.' in problem and fix
+        assert f'"{label}"' in problem and fix
     assert state(client) == before
 
 

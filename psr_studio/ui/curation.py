@@ -21,6 +21,7 @@ from psr_studio.ui.mapping import MapService
 from psr_studio.ui.pack import pack
 from psr_studio.ui.pool_view import PoolView, check_positions
 from psr_studio.ui.selections import listed
+from psr_studio.ui.words import on_screen
 from psr_studio.workspace import stable_hash
 
 MARKS = {"pin": "pin", "veto": "veto", "clear": None}
@@ -52,7 +53,7 @@ class Curation:
             try:
                 live = self.studio.live
             except StudioError as err:
-                return {"revision": self.revision, "n": 0, "message": f"{err.problem} {err.fix}"}
+                return {"revision": self.revision, "n": 0, "message": on_screen(f"{err.problem} {err.fix}")}
             settings = self.studio.curate_settings()
             height, width, channels = self.studio.pool.image_shape
             kind = self.view.layout(live).kind

@@ -28,6 +28,7 @@ from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.splash import Splash
 from psr_studio.ui.theme import static_text, studio_theme
+from psr_studio.ui.words import on_screen
 
 LOG = logging.getLogger(__name__)
 TOKEN_HEADER = "X-PSR-Token"
@@ -99,7 +100,7 @@ def _guard(token: str, login: bool) -> Callable[[Request], None]:
 def _say(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, StudioError)
     status = 401 if isinstance(err, Refused) else 400
-    return JSONResponse({"problem": err.problem, "fix": err.fix}, status)
+    return JSONResponse({"problem": on_screen(err.problem), "fix": on_screen(err.fix)}, status)
 
 
 def _say_malformed(request: Request, err: Exception) -> JSONResponse:
