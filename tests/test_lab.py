@@ -278,6 +278,14 @@ def test_a_link_that_names_a_saved_selection_shows_it(lab, url):
     assert picks(lab) == kept
 
 
+def test_a_link_that_names_what_is_not_there_says_so(lab, url):
+    lab.goto("about:blank")
+    lab.goto(f"{url}#tab=curate&selection=gone&class=99&focus=0")
+    idle(lab)
+    lab.get_by_text('Not in this workspace: class 99, the selection "gone".').wait_for()
+    assert lab.evaluate(f"{STATE}.focus") == 0
+
+
 def test_a_saved_selection_keeps_its_note_and_is_deleted_only_when_asked_for(lab):
     open_panel(lab, "saved")
     name = lab.locator("#psr-save-name").get_by_label("Name of the selection")

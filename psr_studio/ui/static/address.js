@@ -7,6 +7,7 @@ import { makeSelection } from './selection.js';
 const WRITE_MS = 300;
 const MAX_RANGES = 200; // a link must stay a link
 const EMPTY = [null, undefined, ''];
+const WORDS = { class: 'class', focus: 'candidate' };
 const OWN = ['selection', 'focus', 'class', 'view', 'marked', 'compare'];
 
 export const readAddress = () => new URLSearchParams(location.hash.slice(1));
@@ -56,9 +57,13 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
   function restore() {
     const params = readAddress();
     const { info } = store.data;
+    const lost = []; // what a link from elsewhere, or from before, names in vain
     const whole = (key, below) => {
-      const value = Number(params.get(key) ?? NaN);
-      return Number.isInteger(value) && value >= 0 && value < below ? value : null;
+      if (!params.has(key)) return null;
+      const value = Number(params.get(key));
+      if (Number.isInteger(value) && value >= 0 && value < below) return value;
+      lost.push(`${WORDS[key]} ${params.get(key)}`);
+      return null;
     };
     const marked = fromRanges(params.get('marked'));
     store.set({ solo: whole('class', info.n_classes), selection: makeSelection(info.n, marked) });
@@ -66,10 +71,24 @@ export function createAddress({ store, scatter, actions, compare, root, signal }
     if (focus !== null) actions.focus(focus);
     const view = (params.get('view') ?? '').split(',').map(Number);
     if (view.length === 3 && view.every(Number.isFinite) && view[2] > 0) setView(view);
-    const sides = (params.get('compare') ?? '').split(',').map(decoded);
+    const sides = params.has('compare') ? params.get('compare').split(',').map(decoded) : [];
     if (sides.length === 2 && sides.every(isSide)) compare.open({ a: sides[0], b: sides[1] });
+    const names = [...new Set([params.get('selection') ?? LIVE, ...sides])].filter((name) => !isSide(name));
+    lost.push(...names.map((name) => `the selection "${name}"`));
     ready = true;
     later();
+    const text = `Not in this workspace: ${lost.join(', ')}.`;
+    if (lost.length) whenSelected(() => store.set({ news: { text } }));
+  }
+
+  /** Now, or when the answer under way is there, which would take words away again. */
+  function whenSelected(then) {
+    if (store.data.picks && actions.idle) return then();
+    const stop = store.on(['picks'], () => {
+      stop();
+      then();
+    });
+    return stop;
   }
 
   const isSide = (name) => name === LIVE || store.data.saved.some((record) => record.name === name);
