@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio import __version__, cli_models
+from psr_studio.allocator import keep_freed_memory
 from psr_studio.console import ProgressLine, consume, error_text
 from psr_studio.errors import StudioError, did_you_mean
 from psr_studio.fields import toml_value
@@ -41,6 +42,7 @@ KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    keep_freed_memory()
     args = build_parser().parse_args(argv)
     try:
         return args.run(args)

@@ -18,7 +18,19 @@ MAY_IMPORT = {
     "method": {"method"},
     "models": {"models", "method", "devices", "bundle", *GROUND},
     "storage": {"storage", *GROUND},
-    "ui": {"ui", "studio", "stages", "jobs", "workspace", "ledger", "records", "recipe", "bundle", *GROUND},
+    "ui": {
+        "ui",
+        "allocator",
+        "studio",
+        "stages",
+        "jobs",
+        "workspace",
+        "ledger",
+        "records",
+        "recipe",
+        "bundle",
+        *GROUND,
+    },
 }
 NEVER_IMPORTS = {
     "stages": {"ui", "cli", "studio", "crew"}, "ui": {"method", "models", "cli"}, "models": {"stages"},

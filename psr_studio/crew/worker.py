@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from psr_studio.allocator import keep_freed_memory
 from psr_studio.bundle import Bundle, load_bundle
 from psr_studio.crew.orders import Gone, Order, Said, Sign
 from psr_studio.errors import StudioError, WorkspaceError
@@ -28,6 +29,7 @@ Inbox = queue.SimpleQueue[Group | None]
 
 def perform(order: Order, inbox: Inbox, say: Callable[[Said], None]) -> None:
     """Do what is put into `inbox`, until None comes; say READY before each, and OVER or the error at the end."""
+    keep_freed_memory()
     import torch
 
     torch.set_num_threads(order.threads)  # holds for the thread that calls it, which is the one that computes

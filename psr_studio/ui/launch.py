@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+from psr_studio.allocator import keep_freed_memory
 from psr_studio.errors import StudioError
 
 BEGAN = time.perf_counter()
@@ -56,6 +57,7 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """`python app.py`: run the studio until Ctrl+C; 0, or 2 after an error that the user can mend."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(prog="app.py", description="PSR Studio in the browser.")
     add_flags(parser)
     try:

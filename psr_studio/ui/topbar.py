@@ -107,7 +107,8 @@ def _failure(job: JobState | None) -> dict[str, Any] | None:
     if job is None or job.state != "failed":
         return None
     text = f"{TITLES[job.stage]} {STATES[job.state]}"
-    return {"tab": TAB_OF[job.stage], "state": job.state, "fraction": 0.0, "text": text, "title": on_screen(job.problem)}
+    why = on_screen(job.problem)
+    return {"tab": TAB_OF[job.stage], "state": job.state, "fraction": 0.0, "text": text, "title": why}
 
 
 def _pill(job: JobState, waiting: int) -> dict[str, Any]:
