@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -86,10 +86,14 @@ def stacked_noise(
     generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device | str = "cpu"
 ) -> Tensor:
     """Standard normal noise (len(generators), *shape), row i from generator i alone; float32."""
-    noise = torch.stack([torch.randn(tuple(shape), generator=g) for g in generators])
+    return sent(torch.stack([torch.randn(tuple(shape), generator=g) for g in generators]), device)
+
+
+def sent(rows: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor of the host on its way to a device, which goes on meanwhile with what it has."""
     if torch.device(device).type != "cuda":
-        return noise.to(device)
-    return noise.pin_memory().to(device, non_blocking=True)  # the GPU goes on with what it has meanwhile
+        return rows.to(device)
+    return rows.pin_memory().to(device, non_blocking=True)
 
 
 def wait(device: torch.device) -> None:
@@ -98,11 +102,33 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def own_stream(device: torch.device) -> AbstractContextManager:
-    """A stream beside the one that others use, for work that waits for none of theirs; nothing on a CPU."""
+def own_stream(device: torch.device) -> Callable[[], AbstractContextManager]:
+    """Opens one stream beside that of others, for work that waits for none of theirs; nothing on a CPU.
+
+    Make it once for all such work: a GPU's memory is kept by stream.
+    """
     if device.type != "cuda":
-        return nullcontext()
-    return torch.cuda.stream(torch.cuda.Stream(device))
+        return nullcontext
+    stream = torch.cuda.Stream(device)
+    return lambda: torch.cuda.stream(stream)
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Gradients summed in the same order each time, where a GPU offers a choice; a CPU offers none."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = torch.are_deterministic_algorithms_enabled(), cudnn.deterministic
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may choose anew each time
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        cudnn.deterministic = before[1]
 
 
 def forget_peak(device: torch.device) -> None:

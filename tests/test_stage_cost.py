@@ -16,8 +16,8 @@ from tiny import finish, tiny_recipe
 
 from psr_studio.bundle import load_bundle
 from psr_studio.errors import StudioError, WorkspaceError
-from psr_studio.models.generator import Sampling
-from psr_studio.stages import pool, refine
+from psr_studio.models.generator import Generator, Sampling
+from psr_studio.stages import cost, pool, refine
 from psr_studio.stages.batches import Beside
 from psr_studio.stages.cost import Cost, import_cost, per_row
 from psr_studio.studio import Studio
@@ -41,6 +41,36 @@ def test_time_per_row_stops_growing_the_batch_when_it_takes_long():
 
     assert per_row(work, 1000, torch.device("cpu")) == pytest.approx(0.05, rel=0.5)
     assert max(sizes) == 16, "64 rows would take 3.2 s"
+
+
+def test_a_first_call_that_takes_long_is_not_what_the_others_take(monkeypatch):
+    """It packs weights, compiles, or wakes a device."""
+    monkeypatch.setattr(cost, "LONGEST", 0.2)
+    calls: list[int] = []
+
+    def work(n: int) -> None:
+        calls.append(n)
+        time.sleep(0.4 if len(calls) == 1 else 0.001 * n)
+
+    assert per_row(work, 8, torch.device("cpu")) < 0.01
+    assert max(calls) == 8
+
+
+def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, tiny_bundle, monkeypatch):
+    """Another batch would be compiled anew, which takes a minute."""
+    recipe = tiny_recipe(tiny_bundle, pool__pool_size=8, pool__steps=4, pool__classes=(0,))
+    seen: set[int] = set()
+    own = Generator._predict
+
+    def counted(self: Generator, z: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        seen.add(len(z))
+        return own(self, z, *rest)
+
+    monkeypatch.setattr(Generator, "_predict", counted)
+    monkeypatch.setattr(torch, "compile", lambda block: block)
+    with Studio(tmp_path / "ws", recipe.with_values({"pool.compiled": True})) as studio:
+        assert studio.estimate("pool").images == 8
+    assert len(seen) == 1
 
 
 def test_a_pool_costs_what_it_was_said_to(tmp_path, tiny_bundle):

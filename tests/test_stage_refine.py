@@ -10,7 +10,7 @@ import torch
 from test_stage_pool import bytes_of, kill_after_part
 from tiny import finish, full_studio, tiny_recipe
 
-from psr_studio.devices import candidate_generator, candidate_seed
+from psr_studio.devices import candidate_generator, candidate_seed, reproducible
 from psr_studio.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.refinement import adaptive_weight
 from psr_studio.models.memory import MicroBatches
@@ -85,6 +85,15 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
             step[index] = 0.02
             numeric = (loss(one.latents + step) - loss(one.latents - step)) / 0.04
             assert gradient[index] == pytest.approx(numeric, rel=0.02, abs=0.02)
+
+
+def test_a_gpu_is_asked_for_the_same_sums_each_time_and_only_meanwhile():
+    flags = torch.are_deterministic_algorithms_enabled, lambda: torch.backends.cudnn.deterministic
+    with reproducible(torch.device("cuda")):  # it only sets what a GPU would look at
+        assert [flag() for flag in flags] == [True, True]
+    assert [flag() for flag in flags] == [False, False]
+    with reproducible(torch.device("cpu")):
+        assert [flag() for flag in flags] == [False, False]
 
 
 def test_each_pass_may_have_micro_batches_of_its_own(opened):

@@ -57,6 +57,8 @@ class Denoiser:
         self.positions = transformer.pos_embed.pos_embed.to(transformer.dtype)
         self.blocks = [self._weights(block) for block in transformer.transformer_blocks]
         self.out = self._linear(transformer.proj_out_2.weight, transformer.proj_out_2.bias)
+        scales = [6 * i + k for i in range(len(self.blocks)) for k in (1, 4)] + [6 * len(self.blocks) + 1]
+        self.scales = torch.tensor(scales, device=transformer.device)
         self._block = torch.compile(self._plain_block) if compiled else self._plain_block
 
     @staticmethod
@@ -85,8 +87,7 @@ class Denoiser:
         first = self.transformer.transformer_blocks[0].norm1.emb(t, rows, hidden_dtype=dtype)
         parts.append(self.transformer.proj_out_1(F.silu(first)))
         table = torch.cat(parts, dim=1).unflatten(1, (6 * len(self.blocks) + 2, -1))
-        scales = [6 * i + k for i in range(len(self.blocks)) for k in (1, 4)] + [6 * len(self.blocks) + 1]
-        table[:, scales] += 1
+        table[:, self.scales] += 1
         return table
 
     def __call__(self, z: Tensor, condition: Tensor) -> Tensor:

@@ -157,7 +157,8 @@ class Generator:
 
     def _predict(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
         """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
-        network, given = self.network, z.to(self.transformer.dtype)
+        network, given = self._network, z.to(self.transformer.dtype)
+        assert network is not None  # made by `sample`, once a run: a look at all weights takes a millisecond
         try:
             (output,) = self.memory.map(lambda part, rows: (network(part, table[rows]),), given, which)
         except RuntimeError as err:
@@ -169,6 +170,7 @@ class Generator:
                 "same result, only slower."
             )
             LOG.warning("%s", self._unsaid)
+            self._network = self.network
             return self._predict(z, table, which)
         return output.float()
 
@@ -185,14 +187,16 @@ class Generator:
         guided = how.guided_channels or self.latent_shape[0]
         return classifier_free_guidance(conditional, unconditional, how.guidance, guided)
 
-    def _tables(self, times: Sequence[int], rows: Sequence[int]) -> Iterator[Tensor]:
+    def _tables(
+        self, network: Denoiser | PlainDenoiser, times: Sequence[int], rows: Sequence[int]
+    ) -> Iterator[Tensor]:
         """For each timestep the conditions (U, ...) of some rows of the class table, a few steps ahead."""
         classes = torch.tensor(rows, device=self.device)
         ahead = 1
         start = 0
         while start < len(times):
             t = torch.tensor(times[start : start + ahead], device=self.device)
-            made = self.network.condition(t.repeat_interleave(len(rows)), classes.repeat(len(t)))
+            made = network.condition(t.repeat_interleave(len(rows)), classes.repeat(len(t)))
             yield from made.unflatten(0, (len(t), len(rows)))
             start += len(t)
             ahead = max(1, TABLE_BYTES * len(t) // made.nbytes)
@@ -218,7 +222,7 @@ class Generator:
         present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
         rows = [int(self._rows[c]) for c in (*present, self.null_class)]
         of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
-        tables = self._tables([step.t for step in run.steps], rows)
+        tables = self._tables(self.network, [step.t for step in run.steps], rows)
         for index, (step, table) in enumerate(zip(run.steps, tables, strict=True)):
             guided = how.is_guided(step.t / self.n_train_steps)
             output = (

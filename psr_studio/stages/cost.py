@@ -6,6 +6,7 @@ device a small batch must do, where time grows with the batch anyway.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -77,6 +78,7 @@ def pool_cost(
     """
     device = generator.device
     rows = max(1, min(batch_size, n_images))
+    compiled = getattr(generator, "compiled", False)  # then another batch size is another compilation
     forget_peak(device)
 
     # First, as previews are decoded first in a run: glibc keeps the memory of so large a piece of work, and every
@@ -93,13 +95,14 @@ def pool_cost(
                 running[n] = generator.sample([0] * n, range(n), way)
                 next(running[n])
 
-        return per_row(take, rows, device, rounds=STEP_ROUNDS)
+        return per_row(take, rows, device, least=rows if compiled else 1, rounds=STEP_ROUNDS)
 
     guided = how.n_guided
     plain = step(replace(how, guidance=1.0)) if guided < how.steps else 0.0
     full = step(replace(how, interval=(0.0, 1.0))) if guided else 0.0
     denoising = guided * full + (how.steps - guided) * plain
-    pictures = _draw(generator, codec, how, (full + plain) * DRAWN * DRAWN_STEPS)
+    drawing = math.inf if compiled else (full + plain) * DRAWN * DRAWN_STEPS
+    pictures = _draw(generator, codec, how, drawing)
     encoding, size = _encoding(pictures)
     shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(how.steps)})
     return Cost(

@@ -263,7 +263,7 @@ class _Sampler:
             guided_channels=guided_channels(recipe, bundle),
             interval=interval(recipe),
         )
-        self.device = device
+        self.beside = own_stream(device)
         self.overlaps = overlaps(device.type)
         self.settings = {
             **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
@@ -307,7 +307,7 @@ class _Sampler:
             if part not in missing:
                 continue
             self._check(part, own)
-            with own_stream(self.device):
+            with self.beside():
                 images = self.codec.decode_uint8(torch.from_numpy(own))
             ids = [candidate_id(part.class_id, part.start + i) for i in range(part.n)]
             seeds = np.array(self._seeds(part), np.int64)

@@ -28,11 +28,14 @@ from psr_studio.stages.labels import soften
 from psr_studio.workspace import Pool, RefinedPart, StageStatus, Workspace, stable_hash
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from psr_studio.bundle import Bundle
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.refinement import Networks, Seeds
 
 STAGE = "refine"
+LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 
 
 def inputs(
@@ -179,25 +182,32 @@ class _Refiner:
 
     def refine(self, classes: list[int]) -> Iterator[tuple[float, float, str, tuple[np.ndarray, ...]]]:
         """Refine the picks of some classes together; yields (share done, mean loss, step in words, pictures)."""
+        import torch
+
         from psr_studio.stages.refinement import refine_batch
 
+        device = self.nets.generator.device
         seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
         how = self.recipe.refine
         batches = spans(len(seeds.seeds), how.batch_size)
         shown_after = preview_steps(how.n_steps)
+        every = 1 if device.type == "cpu" else LOOK_EVERY
+        looked_at = {*range(every, how.n_steps, every), *shown_after, how.n_steps}
         kept, traces = [], []
         for number, rows in enumerate(batches):
-            trace = []
+            trace: list[Tensor] = []
             which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
             for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
-                trace.append(losses.cpu().numpy())
-                self._check(classes, trace[-1], bool(latents.isfinite().all()), step)
+                trace.append(losses)
+                if step not in looked_at:
+                    continue
+                self._check(classes, torch.stack(trace, dim=1), bool(latents.isfinite().all()))
                 shown = latents[: N_PREVIEWS * (step in shown_after)]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)
-                yield share, float(trace[-1].mean()), f"step {step} of {how.n_steps}{which}", previews
+                yield share, float(losses.mean()), f"step {step} of {how.n_steps}{which}", previews
             kept.append(latents.cpu().numpy())
-            traces.append(np.stack(trace, axis=1))
+            traces.append(torch.stack(trace, dim=1).cpu().numpy())
         self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)
 
     def cost(self, classes: list[int]) -> Cost:
@@ -246,13 +256,15 @@ class _Refiner:
             seeds=[int(s) for s in self.pool.seeds[at]],
         )
 
-    def _check(self, classes: list[int], losses: np.ndarray, latents_finite: bool, step: int) -> None:
-        broken = int((~np.isfinite(losses)).sum())
-        if broken or not latents_finite:
+    def _check(self, classes: list[int], losses: Tensor, latents_finite: bool) -> None:
+        """Losses (n, steps so far)."""
+        broken = (~losses.isfinite()).sum(dim=0).tolist()
+        if broken[-1] or not latents_finite:
             name = self.bundle.class_names[classes[0]]
+            step = next((i for i, n in enumerate(broken) if n), len(broken) - 1)
             raise ModelError(
-                f'Refining from class "{name}" on left the finite numbers in step {step} '
-                f"({broken} of {len(losses)} losses).",
+                f'Refining from class "{name}" on left the finite numbers in step {step + 1} '
+                f"({broken[step]} of {len(losses)} losses).",
                 f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
             )
 
@@ -261,12 +273,15 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
     """Generator, codec and teacher; float32 on a CPU, where the batch is small, bfloat16 products on a GPU."""
     import torch
 
+    from psr_studio.models.generator import Generator
     from psr_studio.stages.refinement import Networks
 
     device = pick_device(recipe.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    networks = bundle.generator(device, dtype), bundle.codec(device), bundle.teacher(device)
-    return Networks(*networks, reduced=dtype is torch.bfloat16)
+    generator = bundle.generator(device, dtype)
+    if isinstance(generator, Generator):
+        generator.compiled = False  # it may be the one that a pool was sampled with
+    return Networks(generator, bundle.codec(device), bundle.teacher(device), reduced=dtype is torch.bfloat16)
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from psr_studio.devices import candidate_generator, candidate_seed
+from psr_studio.devices import candidate_generator, candidate_seed, reproducible, sent, stacked_noise
 from psr_studio.method.refinement import (
     adaptive_weight,
     denoising_loss,
@@ -85,21 +85,23 @@ def refine_batch(
     generator, drawn on the CPU, in the order of the steps.
     """
     device = nets.generator.device
-    alphas = nets.generator.alphas_cumprod
+    alphas = nets.generator.alphas_cumprod.to(device)
     generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in seeds.seeds]
     classes, labels = seeds.classes.to(device), seeds.soft_labels.to(device)
     weights = adaptive_weight(seeds.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
     latents = seeds.latents.to(device).clone().requires_grad_(True)
     optimizer = _optimizer(how, latents)
     for step in range(1, how.n_steps + 1):
-        t, noise = _draw(generators, nets.generator.n_train_steps, tuple(latents.shape[1:]))
+        # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
+        t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps) for g in generators]), device)
+        noise = stacked_noise(generators, tuple(latents.shape[1:]), device)
         z = latents.detach()
-        kept = alphas[t].to(device)
-        given = z, noise.to(device, non_blocking=True), kept, t.to(device), classes
-        losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
-        if kl_is_active(step, how.n_steps, how.kl_steps):
-            label, pull = nets.labels.map(partial(_label_pass, nets, temperature), z, labels, weights)
-            losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
+        given = z, noise, alphas[t], t, classes
+        with reproducible(device):
+            losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
+            if kl_is_active(step, how.n_steps, how.kl_steps):
+                label, pull = nets.labels.map(partial(_label_pass, nets, temperature), z, labels, weights)
+                losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
         latents.grad = gradient
         optimizer.step()
         yield step, latents.detach(), losses
@@ -134,10 +136,6 @@ def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
     return torch.optim.SGD([latents], lr=how.lr)
 
 
-def _draw(
-    generators: Sequence[torch.Generator], n_train_steps: int, shape: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
-    """A uniform timestep (n,) and standard normal noise (n, c, h, w), each row from its own generator."""
-    steps = [int(torch.randint(n_train_steps, (1,), generator=g)) for g in generators]
-    noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
-    return torch.tensor(steps), noise
+def _timestep(generator: torch.Generator, n_train_steps: int) -> int:
+    """A uniform one."""
+    return int(torch.randint(n_train_steps, (1,), generator=generator))
