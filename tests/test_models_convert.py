@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import resource
 import subprocess
 import sys
 
@@ -154,6 +155,47 @@ def test_the_generator_opens_what_was_written(tmp_path, original):
     assert torch.allclose(noise, original(z, t, torch.tensor([182, 1000]))[:, :CHANNELS], atol=1e-5)
 
 
+def averaged(table, n_updates=5000, decay=0.9999):
+    """A fixed table as the average of a training moves it, in float32 and in place."""
+    ema = table.clone()
+    for _ in range(n_updates):
+        ema.mul_(decay).add_(table, alpha=1 - decay)
+    return ema
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("how", ["averaged", "half", "bfloat16"])
+def test_positions_that_were_averaged_or_rounded_are_taken_and_computed_exactly(tmp_path, how, given):
+    """Averaging moves them by 1.5e-4, half precision by up to 2.4e-4; none of it gets into what is written."""
+    torch.manual_seed(2)
+    tuned = OriginalDiT(scaled_blocks=2).eval()
+    exact = tuned.pos_embed.clone()
+    state = dict(tuned.state_dict())
+    if how == "averaged":
+        state["pos_embed"] = averaged(exact)
+    else:
+        state = {key: getattr(value, how)() for key, value in state.items()}
+    assert 1e-4 < (state["pos_embed"].float() - exact).abs().max() < 4e-3
+    torch.save({"model": tuned.state_dict(), "ema": state}, tmp_path / "tuned.pt")
+    assert convert(tmp_path / "tuned.pt", tmp_path / "out", heads=HEADS)["weights"] == "ema"
+    written = opened(tmp_path / "out")
+    assert torch.equal(written.pos_embed.pos_embed, exact)
+    tuned.load_state_dict({**{key: value.float() for key, value in state.items()}, "pos_embed": exact})
+    z, t, y = given
+    assert torch.allclose(written(z, timestep=t, class_labels=y).sample, tuned(z, t, y), atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_what_wrappers_put_before_the_names_is_left_out(tmp_path, original, prefix):
+    state = original.state_dict()
+    torch.save({"ema": {prefix + key: value for key, value in state.items()}}, tmp_path / "wrapped.pt")
+    assert convert(tmp_path / "wrapped.pt", tmp_path / "out", heads=HEADS)["blocks"] == DEPTH
+    compiled = {key.replace("blocks.1.", "blocks.1._orig_mod."): value for key, value in state.items()}
+    assert unpack(compiled, tmp_path / "blocks.pt")[0].keys() == state.keys()
+    with pytest.raises(ModelError, match="holds 2 tensors, but 1 names without"):
+        unpack({"a": torch.zeros(1), f"{prefix}a": torch.zeros(1)}, tmp_path / "twice.pt")
+
+
 def test_a_pickled_diffusers_state_becomes_safetensors(tmp_path, original):
     torch.save(original.state_dict(), tmp_path / "DiT.pt")
     convert(tmp_path / "DiT.pt", tmp_path / "first", heads=HEADS)
@@ -221,3 +263,98 @@ def test_a_folder_in_use_is_left_alone(tmp_path, original):
 def test_weights_by_name_must_be_there(tmp_path):
     with pytest.raises(ModelError, match=r'holds no weights "ema"; it holds model'):
         unpack({"model": {"a": torch.zeros(1)}}, tmp_path / "x.pt", "ema")
+
+
+def refused(tmp_path, state, **options):
+    """What is said of a checkpoint that cannot be converted; nothing may have been written."""
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(ModelError) as err:
+        convert(tmp_path / "x.pt", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists() and err.value.fix.endswith(".")
+    return err.value.problem.removeprefix(f"{tmp_path / 'x.pt'}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("blocks.0.attn.qkv.weight", torch.tensor(1.0), "has the shape (), but (72, 24) is needed."),
+        ("blocks.1.attn.qkv.bias", torch.ones(3), "has the shape (3,), but (72,) is needed."),
+        ("blocks.1.adaLN_modulation.1.bias", torch.tensor(1.0), "has the shape (), but (144,) is needed."),
+        ("blocks.0.attn.gamma1", torch.ones(24), "has the shape (24,), but (72,) is needed."),
+        ("blocks.0.attn.gamma2", torch.ones(24, 1), "has the shape (24, 1), but (24,) is needed."),
+        ("blocks.0.gamma1", torch.ones(1), "has the shape (1,), but (24,) is needed."),
+        ("blocks.0.gamma2", torch.tensor(1.0), "has the shape (), but (24,) is needed."),
+        ("x_embedder.proj.weight", torch.ones(24), "has the shape (24,), but (any, any, any, any) is needed."),
+        ("pos_embed", torch.ones(16, 24), "has the shape (16, 24), but (1, any, 24) is needed."),
+        ("y_embedder.embedding_table.weight", torch.tensor(1.0), "has the shape (), but (any, 24) is needed."),
+        ("final_layer.linear.weight", torch.tensor(1.0), "has the shape (), but (any, 24) is needed."),
+        ("y_embedder.embedding_table.weight", torch.ones(1001, 24).long(), "holds int64 values;"),
+        ("blocks.2.mlp.fc1.bias", torch.full((96,), math.nan), "holds 96 of 96 values that are not finite;"),
+        ("final_layer.linear.bias", torch.tensor([math.inf] + 31 * [0.0]), "holds 1 of 32 values that are not finite;"),
+        ("blocks.2.mlp.fc1.bias", torch.ones(0), "holds nothing: its shape is (0,);"),
+    ],
+)  # fmt: skip
+def test_a_tensor_of_another_shape_or_kind_is_named(tmp_path, original, name, value, said):
+    assert refused(tmp_path, {**original.state_dict(), name: value}).startswith(f"{name} {said}")
+
+
+def test_positions_that_are_no_square_are_named(tmp_path, original):
+    problem = refused(tmp_path, {**original.state_dict(), "pos_embed": torch.ones(1, 15, WIDTH)})
+    assert "has 15 positions of width 24" in problem
+
+
+@pytest.mark.parametrize("heads", [0, -2, 5])
+def test_heads_that_cannot_be_are_refused(tmp_path, original, heads):
+    problem = refused(tmp_path, original.state_dict(), heads=heads)
+    assert problem in (
+        f"{heads} attention heads are asked for; a DiT has 1 or more.",
+        "A width of 24 cannot be split among 5 heads.",
+    )
+
+
+def test_blocks_that_are_missing_or_malformed_are_named(tmp_path, original):
+    torch.save(original.state_dict(), tmp_path / "DiT.pt")
+    convert(tmp_path / "DiT.pt", tmp_path / "made", heads=HEADS)
+    state = opened(tmp_path / "made").state_dict()
+    without = lambda start: {k: v for k, v in state.items() if not k.startswith(start)}  # noqa: E731
+    assert "lacks transformer_blocks.0.norm1.emb" in refused(tmp_path, without("transformer_blocks"))
+    assert "lacks block 1 of 3." in refused(tmp_path, without("transformer_blocks.1."))
+    assert "lacks proj_out_2.weight." in refused(tmp_path, without("proj_out_2"))
+    for odd in ("transformer_blocks.x.bias", "transformer_blocks", f"transformer_blocks.{'9' * 5000}.bias"):
+        assert f"{odd} and 0 more tensors" in refused(tmp_path, {**state, odd: torch.ones(1)})
+    flat = {**state, "pos_embed.proj.weight": torch.ones(WIDTH)}
+    assert "pos_embed.proj.weight has the shape (24,)" in refused(tmp_path, flat)
+    none = {k: v for k, v in original.state_dict().items() if not k.startswith("blocks.")}
+    assert "lacks transformer_blocks.0" in refused(tmp_path, none)
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.safetensors"])
+def test_an_empty_file_is_no_checkpoint(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ModelError, match="is empty: it has 0 bytes"):
+        convert(tmp_path / name, tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, original):
+    torch.save(original.state_dict(), tmp_path / "DiT.pt")
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file" / "out", tmp_path / ("x" * 300)):
+        with pytest.raises(
+            ModelError, match="could not be written: (Not a directory|File name too long)"
+        ) as err:
+            convert(tmp_path / "DiT.pt", out, heads=HEADS)
+        assert err.value.fix.startswith("Name a folder that you may write to")
+
+
+def test_what_a_full_disk_leaves_is_cleared(tmp_path, original):
+    """A limit on the size of a file stands for the full disk; the weights do not fit, the settings do."""
+    torch.save(original.state_dict(), tmp_path / "DiT.pt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(ModelError, match="could not be written: .*File too large"):
+            convert(tmp_path / "DiT.pt", tmp_path / "out", heads=HEADS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not any((tmp_path / "out").iterdir())
+    convert(tmp_path / "DiT.pt", tmp_path / "out", heads=HEADS)

@@ -3,7 +3,8 @@
 A pickle is opened with ``weights_only=True`` and nothing else: it may hold tensors, containers and the
 `argparse.Namespace` that Minimax saves beside them, and can run no code.
 
-Shape letters: D the width of the network, R the rows of its class table.
+Shape letters: D the width of the network, R the classes of its table, which has one row more for none, T positions,
+c channels of a latent, p side of a patch.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import argparse
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiTTransformer2DModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,10 +30,14 @@ from psr_studio.models.weights import ORIGIN
 
 State = dict[str, Tensor]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-PATCH = "x_embedder.proj.weight"
+PATCH, DIFFUSERS_PATCH = "x_embedder.proj.weight", "pos_embed.proj.weight"  # (D, c, p, p)
+TABLE = "transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight"  # (R + 1, D)
 NESTED = ("ema", "model", "state_dict")  # where checkpoints keep their weights, the best first
 HEAD_DIM = 72  # of DiT-XL; S, B and L have 64
-POSITION_TOLERANCE = 1e-4
+# Minimax averages the fixed positions with its weights: thousands of steps in float32 move them by 2e-4. float16 rounds
+# them by 2e-4 and bfloat16 by 2e-3. Any other table differs by about 1.
+POSITION_TOLERANCE = 1e-2
+WHOLE = "Get the whole checkpoint; one file must hold all blocks."
 SCHEDULE = {  # of DiT: create_diffusion's defaults
     "_class_name": "DDPMScheduler",
     "num_train_timesteps": 1000,
@@ -58,21 +65,24 @@ def convert(
         What was found: layout, weights, blocks, width, classes, parameters, file.
 
     Raises:
-        ModelError: not such a checkpoint, a pickle that holds more than tensors, or a target that is in use.
+        ModelError: not such a checkpoint, a pickle that holds more than tensors, weights that are not finite, heads
+            that do not divide D, or a target that is in use or cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
+    if heads is not None and heads < 1:
+        raise ModelError(f"{heads} attention heads are asked for; a DiT has 1 or more.", "Correct --heads.")
+    _check_target(out)
     state, used = unpack(_open(checkpoint), checkpoint, weights)
     original = PATCH in state
-    if not original and "pos_embed.proj.weight" not in state:
+    if not original and DIFFUSERS_PATCH not in state:
         raise ModelError(
-            f"{checkpoint} holds no DiT: neither x_embedder.proj.weight nor pos_embed.proj.weight is in it.",
+            f"{checkpoint} holds no DiT: neither {PATCH} nor {DIFFUSERS_PATCH} is in it.",
             "Name a checkpoint of DiT, of Minimax, or of a diffusers DiTTransformer2DModel.",
         )
+    check_values(state, checkpoint)
+    diffusers = to_diffusers(state, checkpoint) if original else state
     side = _latent_side(state) if original else 32
-    state = to_diffusers(state, checkpoint) if original else state
-    config = infer_config(state, side, heads, original)
-    model = _fill(config, state, checkpoint)
+    config = infer_config(diffusers, side, heads, original, checkpoint)
+    model = _fill(config, diffusers, checkpoint)
     _write(model, config, out, original)
     return {
         "layout": "original" if original else "diffusers",
@@ -85,9 +95,20 @@ def convert(
     }
 
 
+def _check_target(out: Path) -> None:
+    try:
+        in_use = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    except OSError as err:
+        raise _unwritable(out, err) from err
+    if in_use:
+        raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
+
+
 def _open(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"The checkpoint {path} does not exist.", "Check the path.")
+    if not path.stat().st_size:
+        raise ModelError(f"The checkpoint {path} is empty: it has 0 bytes.", "Get that file again.")
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
@@ -98,7 +119,8 @@ def _open(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except Exception as err:  # pickle raises whatever the file makes it raise
         named = re.search(r"GLOBAL ([\w.]+)", str(err))
-        what = f"it wants to run {named[1]}" if named else str(err).splitlines()[0][:160]
+        said = (str(err) or type(err).__name__).splitlines()[0][:160]
+        what = f"it wants to run {named[1]}" if named else said
         raise ModelError(
             f"{path} is no plain checkpoint of tensors: {what}. It was not opened.",
             "Get the checkpoint from its authors again, or save its state_dict() alone on a machine you trust.",
@@ -113,8 +135,10 @@ def _is_zip(path: Path) -> bool:
 def unpack(raw: Any, path: Path, weights: str | None = None) -> tuple[State, str]:
     """The tensors of a checkpoint, and the name they were under ("" when they lie on top).
 
+    What torch.compile and DistributedDataParallel put before the names is left out.
+
     Raises:
-        ModelError: no tensors, or not under that name.
+        ModelError: no tensors, not under that name, or two of one name.
     """
     raw = dict(raw) if isinstance(raw, Mapping) else {}
     found = [name for name in NESTED if isinstance(raw.get(name), Mapping)]
@@ -125,40 +149,80 @@ def unpack(raw: Any, path: Path, weights: str | None = None) -> tuple[State, str
         )
     used = weights or (found[0] if found else "")
     state = dict(raw[used]) if used else raw
-    tensors = {str(key).removeprefix("module."): value for key, value in state.items()}
+    tensors = {_plain_name(str(key)): value for key, value in state.items()}
     if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise ModelError(
             f"{path} holds no plain table of tensors.", "Name a checkpoint of DiT or of Minimax."
         )
+    if len(tensors) < len(state):
+        raise ModelError(
+            f'{path} holds {len(state)} tensors, but {len(tensors)} names without "module." and "_orig_mod.".',
+            "Name a checkpoint that holds each tensor once.",
+        )
     return tensors, used
+
+
+def _plain_name(key: str) -> str:
+    return re.sub(r"^(module\.)+", "", key.replace("_orig_mod.", ""))  # a block alone may be compiled, too
+
+
+def check_values(state: State, path: Path) -> None:
+    """Raise ModelError, with the name, when a tensor is not of finite floating-point numbers."""
+    for name, value in state.items():
+        if not value.is_floating_point() or value.layout is not torch.strided:
+            what = f"{value.layout} {value.dtype} values".replace("torch.", "").removeprefix("strided ")
+        elif not value.numel():
+            what = f"nothing: its shape is {tuple(value.shape)}"
+        elif n_wrong := int((~value.float().isfinite()).sum()):
+            what = f"{n_wrong:,} of {value.numel():,} values that are not finite"
+        else:
+            continue
+        raise ModelError(
+            f"{path}: {name} holds {what}; weights are finite floating-point numbers.",
+            "Get that file again, or name a checkpoint from before the training broke down.",
+        )
+
+
+def _check_shape(name: str, tensor: Tensor, needed: tuple[int | None, ...], path: Path) -> None:
+    """Of `needed`, None stands for any size."""
+    shape = tuple(tensor.shape)
+    if len(shape) != len(needed) or any(n not in (None, m) for n, m in zip(needed, shape, strict=True)):
+        words = str(tuple(n or "any" for n in needed)).replace("'", "")
+        raise ModelError(
+            f"{path}: {name} has the shape {shape}, but {words} is needed.",
+            "Name a checkpoint as DiT, Minimax or diffusers saves it.",
+        )
 
 
 def to_diffusers(original: State, path: Path) -> State:
     """Rename and split the tensors of DiT's own layout; Minimax's scales are multiplied into them.
 
     Raises:
-        ModelError: a tensor that is missing, or one that has no place, by name.
+        ModelError: a tensor that is missing, of another shape, or one that has no place, by name.
     """
     left = dict(original)
 
-    def take(name: str) -> Tensor:
+    def take(name: str, *shape: int | None) -> Tensor:
         if name not in left:
-            raise ModelError(
-                f"{path} lacks {name}.", "Get the whole checkpoint; one file must hold all blocks."
-            )
+            raise ModelError(f"{path} lacks {name}.", WHOLE)
+        if shape:
+            _check_shape(name, left[name], shape, path)
         return left.pop(name)
 
-    made = {f"pos_embed.proj.{kind}": take(f"x_embedder.proj.{kind}") for kind in ("weight", "bias")}
-    embedders = dict(_embedders(take))
-    n_blocks = 1 + max((int(m[1]) for key in left if (m := re.match(r"blocks\.(\d+)\.", key))), default=-1)
-    for index in range(n_blocks):
+    patch = take(PATCH, None, None, None, None)
+    width = patch.shape[0]
+    made = {DIFFUSERS_PATCH: patch, "pos_embed.proj.bias": take("x_embedder.proj.bias")}
+    embedders = dict(_embedders(take, width))
+    for index in range(1 + max(_block_numbers(left, "blocks"), default=-1)):
         block = f"transformer_blocks.{index}"
         # Every block of diffusers carries the embedders of its own.
         made |= {f"{block}.norm1.emb.{name}": value.clone() for name, value in embedders.items()}
-        made |= {f"{block}.{name}": value for name, value in _block(f"blocks.{index}.", left, take)}
+        made |= {f"{block}.{name}": value for name, value in _block(f"blocks.{index}.", left, take, width)}
     for theirs, ours in (("adaLN_modulation.1", "proj_out_1"), ("linear", "proj_out_2")):
-        made |= {f"{ours}.{kind}": take(f"final_layer.{theirs}.{kind}") for kind in ("weight", "bias")}
-    _check_positions(left.pop("pos_embed", None), path)
+        made[f"{ours}.weight"] = take(f"final_layer.{theirs}.weight", None, width)
+        made[f"{ours}.bias"] = take(f"final_layer.{theirs}.bias")
+    if "pos_embed" in left:
+        _check_positions(take("pos_embed", 1, None, width), path)
     if left:
         raise ModelError(
             f"{path} holds {len(left)} tensors that a DiT has no place for, such as {sorted(left)[0]}.",
@@ -167,43 +231,64 @@ def to_diffusers(original: State, path: Path) -> State:
     return made
 
 
-def _embedders(take: Any) -> Iterator[tuple[str, Tensor]]:
+def _block_numbers(state: State, prefix: str) -> set[int]:
+    matches = (re.match(rf"{prefix}\.([0-9]{{1,6}})\.", key) for key in state)
+    return {int(m[1]) for m in matches if m}
+
+
+def _embedders(take: Callable[..., Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
     for theirs, ours in (("0", "linear_1"), ("2", "linear_2")):
         for kind in ("weight", "bias"):
             yield f"timestep_embedder.{ours}.{kind}", take(f"t_embedder.mlp.{theirs}.{kind}")
-    yield "class_embedder.embedding_table.weight", take("y_embedder.embedding_table.weight")
+    yield "class_embedder.embedding_table.weight", take("y_embedder.embedding_table.weight", None, width)
 
 
-def _block(prefix: str, left: State, take: Any) -> Iterator[tuple[str, Tensor]]:
+def _block(prefix: str, left: State, take: Callable[..., Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
     """One block. A scale on the output of a layer is a scale on its rows; one on a branch is one on its gate."""
-    on_qkv, on_proj = left.pop(f"{prefix}attn.gamma1", None), left.pop(f"{prefix}attn.gamma2", None)
-    on_attention, on_mlp = left.pop(f"{prefix}gamma1", None), left.pop(f"{prefix}gamma2", None)
-    for kind in ("weight", "bias"):
-        qkv = _scaled(take(f"{prefix}attn.qkv.{kind}"), on_qkv)
+
+    def scale(name: str, n: int) -> Tensor | None:
+        return take(f"{prefix}{name}", n * width) if f"{prefix}{name}" in left else None
+
+    on_qkv, on_proj = scale("attn.gamma1", 3), scale("attn.gamma2", 1)
+    on_attention, on_mlp = scale("gamma1", 1), scale("gamma2", 1)
+    for kind, columns in (("weight", (width,)), ("bias", ())):
+        qkv = _scaled(take(f"{prefix}attn.qkv.{kind}", 3 * width, *columns), on_qkv)
         for name, part in zip(("to_q", "to_k", "to_v"), qkv.chunk(3), strict=True):
             yield f"attn1.{name}.{kind}", part.clone()
-        yield f"attn1.to_out.0.{kind}", _scaled(take(f"{prefix}attn.proj.{kind}"), on_proj)
+        projection = take(f"{prefix}attn.proj.{kind}", width, *columns)
+        yield f"attn1.to_out.0.{kind}", _scaled(projection, on_proj)
         yield f"ff.net.0.proj.{kind}", take(f"{prefix}mlp.fc1.{kind}")
         yield f"ff.net.2.{kind}", take(f"{prefix}mlp.fc2.{kind}")
-        chunks = list(take(f"{prefix}adaLN_modulation.1.{kind}").chunk(6))  # shift, scale, gate; twice
+        modulation = take(f"{prefix}adaLN_modulation.1.{kind}", 6 * width, *columns)
+        chunks = list(modulation.chunk(6))  # shift, scale, gate; twice
         chunks[2], chunks[5] = _scaled(chunks[2], on_attention), _scaled(chunks[5], on_mlp)
         yield f"norm1.linear.{kind}", torch.cat(chunks)
 
 
 def _scaled(rows: Tensor, scale: Tensor | None) -> Tensor:
-    return rows if scale is None else (rows * scale.view(-1, *[1] * (rows.ndim - 1))).contiguous()
+    """In float32, so that half precision is not rounded a second time."""
+    if scale is None:
+        return rows
+    return (rows.float() * scale.float().view(-1, *[1] * (rows.ndim - 1))).contiguous()
 
 
-def _check_positions(stored: Tensor | None, path: Path) -> None:
-    """Positions are fixed sines; a checkpoint with others is another network."""
-    if stored is None:
-        return
+def _check_positions(stored: Tensor, path: Path) -> None:
+    """Positions (1, T, D) are fixed sines; a checkpoint with others is another network.
+
+    They are compared only: diffusers computes its own when weights are opened, so none are written.
+    """
     from diffusers.models.embeddings import get_2d_sincos_pos_embed
 
-    side = math.isqrt(stored.shape[1])
-    expected = get_2d_sincos_pos_embed(stored.shape[2], side, base_size=side, output_type="pt")
+    _, n_positions, width = stored.shape
+    side = math.isqrt(n_positions)
+    if side * side != n_positions or width % 4:  # sine and cosine in two directions
+        raise ModelError(
+            f"{path} has {n_positions} positions of width {width}; DiT's are a square of a multiple of 4.",
+            "Name a checkpoint of DiT or of Minimax on square pictures.",
+        )
+    expected = get_2d_sincos_pos_embed(width, side, base_size=side, output_type="pt")
     difference = (stored[0].double() - expected.double()).abs().max().item()
-    if side * side != stored.shape[1] or difference > POSITION_TOLERANCE:
+    if difference > POSITION_TOLERANCE:
         raise ModelError(
             f"{path} has other position embeddings than DiT's sines (they differ by {difference:.3g}).",
             "Name a checkpoint whose positions were not trained.",
@@ -216,16 +301,31 @@ def _latent_side(original: State) -> int:
     return 32 if positions is None else math.isqrt(positions.shape[1]) * original[PATCH].shape[-1]
 
 
-def infer_config(state: State, side: int, heads: int | None, original: bool) -> dict[str, Any]:
-    """The settings of the DiTTransformer2DModel that these tensors of the diffusers layout are."""
-    patch = state["pos_embed.proj.weight"]  # (D, c, p, p)
+def infer_config(state: State, side: int, heads: int | None, original: bool, path: Path) -> dict[str, Any]:
+    """The settings of the DiTTransformer2DModel that these tensors of the diffusers layout are.
+
+    Raises:
+        ModelError: a tensor that sizes are read from is missing or of another shape, a block is missing, or D
+            cannot be split.
+    """
+    for name, rank in ((DIFFUSERS_PATCH, 4), (TABLE, 2), ("proj_out_2.weight", 2)):
+        if name not in state:
+            raise ModelError(f"{path} lacks {name}.", WHOLE)
+        _check_shape(name, state[name], (None,) * rank, path)
+    patch = state[DIFFUSERS_PATCH]
     width, channels, size = patch.shape[0], patch.shape[1], patch.shape[-1]
-    n_blocks = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("transformer_blocks."))
-    table = state["transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight"]  # (R + 1, D)
+    numbers = _block_numbers(state, "transformer_blocks")
+    n_blocks = 1 + max(numbers)  # TABLE is in block 0
+    if len(numbers) < n_blocks:
+        gap = min(set(range(n_blocks)) - numbers)
+        raise ModelError(f"{path} lacks block {gap} of {n_blocks}.", WHOLE)
     if heads is None:
         heads = width // HEAD_DIM if width % HEAD_DIM == 0 else max(1, width // 64)
-    if width % heads:
-        raise ModelError(f"A width of {width} cannot be split among {heads} heads.", "Correct --heads.")
+    if width % heads or width % 4:
+        what = f"split among {heads} heads" if width % heads else "divided by 4, as DiT's positions are"
+        raise ModelError(
+            f"A width of {width} cannot be {what}.", "Correct --heads, or name another checkpoint."
+        )
     return {
         "num_attention_heads": heads,
         "attention_head_dim": width // heads,
@@ -234,7 +334,7 @@ def infer_config(state: State, side: int, heads: int | None, original: bool) -> 
         "num_layers": n_blocks,
         "sample_size": side,
         "patch_size": size,
-        "num_embeds_ada_norm": table.shape[0] - 1,
+        "num_embeds_ada_norm": state[TABLE].shape[0] - 1,
         "activation_fn": "gelu-approximate",
         "attention_bias": True,
         "norm_type": "ada_norm_zero",
@@ -260,20 +360,31 @@ def _fill(config: dict[str, Any], state: State, path: Path) -> DiTTransformer2DM
 
 
 def _write(model: DiTTransformer2DModel, config: dict[str, Any], out: Path, original: bool) -> None:
-    """The folder; the weights come last, so a folder that has them is whole."""
+    """The folder; the weights come last, so a folder that has them is whole. What fails leaves nothing in it."""
     transformer, scheduler = out / "transformer", out / "scheduler"
-    for folder in (transformer, scheduler):
-        folder.mkdir(parents=True, exist_ok=True)
-    (scheduler / "scheduler_config.json").write_text(json.dumps(SCHEDULE, indent=2) + "\n", encoding="utf-8")
     named = {"_class_name": "DiTTransformer2DModel", **config}
-    (transformer / "config.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
-    if original:
-        (transformer / ORIGIN).write_text(json.dumps(ORIGINAL_TIMESTEPS) + "\n", encoding="utf-8")
     try:
+        _write_json(scheduler / "scheduler_config.json", SCHEDULE)
+        _write_json(transformer / "config.json", named)
+        if original:
+            _write_json(transformer / ORIGIN, ORIGINAL_TIMESTEPS)
         with whole_file(transformer / WEIGHTS) as temp:
             save_file(dict(model.state_dict()), temp, metadata={"format": "pt"})
-    except OSError as err:
-        raise ModelError(
-            f'"{transformer / WEIGHTS}" could not be written: {err.strerror or err}.',
-            "Free some space there, about 3 GiB for DiT-XL/2.",
-        ) from err
+    except BaseException as err:  # stopped or refused: half a folder would be in the way of the next try
+        for folder in (transformer, scheduler):
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(err, (OSError, SafetensorError)):
+            raise _unwritable(out, err) from err
+        raise
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _unwritable(out: Path, err: Exception) -> ModelError:
+    return ModelError(
+        f'"{out}" could not be written: {getattr(err, "strerror", None) or err}.',
+        "Name a folder that you may write to, with space for the weights: about 3 GiB for DiT-XL/2.",
+    )
