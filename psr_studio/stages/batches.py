@@ -108,9 +108,9 @@ def spans(n_items: int, batch_size: int) -> list[slice]:
 
 
 def preview_steps(n_steps: int) -> range:
-    """The steps of a batch, from 1, after which pictures half made are shown."""
+    """The steps of a batch, from 1, after which pictures half made are shown; after the last one they are whole."""
     every = max(1, n_steps // PREVIEWS_PER_BATCH)
-    return range(every, n_steps + 1, every)
+    return range(every, n_steps, every)
 
 
 def units_done(before: int, new: int, share: float, written: int = 0) -> int:
