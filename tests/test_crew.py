@@ -148,11 +148,13 @@ def test_a_killed_worker_costs_its_group_and_no_byte(tmp_path, tiny_bundle, whol
             events.append(event)
             if event.part_done and not killed:
                 killed = True
-                our_workers()[-1].kill()  # the first may still be measuring what it costs
+                our_workers()[-1].kill()
         assert not our_workers() and not list(tmp_path.rglob(".tmp-*"))
     assert any("A worker was ended by signal 9" in e.message for e in events)
     assert any(e.message.startswith(("1 worker: Wrote 3", "2 workers: Wrote 3")) for e in events)
     costs = [e.message for e in events if e.lasting]
+    at_work = [bool(e.part_done or e.previews) for e in events]
+    assert not any(at_work[: [e.lasting for e in events].index(True)]), "the cost comes before the work"
     assert len(costs) == 1 and costs[0].startswith("Cost: 18 images") and costs[0].endswith("by 2 workers.")
     assert [e.done for e in events] == sorted(e.done for e in events) and events[-1].done == 18
     assert bytes_of(tmp_path / "ws" / "pool") == bytes_of(whole / "pool")

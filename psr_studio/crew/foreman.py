@@ -20,6 +20,7 @@ from psr_studio.stages.cost import Cost
 
 MOST_DEATHS = 3  # of workers over the same group, or before they were ready
 WAIT_SECONDS = 1.0
+MEASURE_SECONDS = 60.0  # groups are held back at most so long for the cost of the step
 
 
 @dataclass
@@ -57,11 +58,15 @@ class Foreman:
         self.stopped = False
         self.message = ""
         self.clock = Stopwatch(started=False)
+        self.since_hired = Stopwatch(started=False)
+        self.measuring: int | None = None  # the worker that finds out the cost, which comes before the work
 
     def events(self) -> Iterator[Progress]:
         """Work to the end; an event at least every second, at which the step can be stopped."""
+        self.since_hired.start()
         for number in range(self.n):
             self._hire(measure=number == 0)
+        self.measuring = next(iter(self.workers), None)
         yield self._event(f"Starting {_workers(self.n)} {self.crew.place}.")
         while self.workers:
             self._hand_out()
@@ -82,6 +87,8 @@ class Foreman:
 
     def _hand_out(self) -> None:
         """Give ready workers a group each; when none is left and none is being made, let all end."""
+        if self.todo and self._still_measures():
+            return
         ready = [(number, worker) for number, worker in self.workers.items() if worker.ready]
         for number, worker in ready:
             if self.todo:
@@ -99,6 +106,13 @@ class Foreman:
             elif not worker.ending:  # still starting, and for nothing
                 self.crew.dismiss(number)
                 del self.workers[number]
+
+    def _still_measures(self) -> bool:
+        """Whether the cost is being found out; a worker that has died or waits for a place holds nobody up."""
+        worker = self.workers.get(-1 if self.measuring is None else self.measuring)
+        if worker is None or worker.ready or self.since_hired.seconds > MEASURE_SECONDS:
+            self.measuring = None
+        return self.measuring is not None
 
     def _told(self, heard: Iterable[tuple[int, Said]]) -> Iterator[Progress]:
         for number, said in heard:
