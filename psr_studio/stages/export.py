@@ -18,9 +18,9 @@ from psr_studio.method.signals import difficulty, predictive_entropy, reliabilit
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe, to_toml
 from psr_studio.records import SelectionRecord
-from psr_studio.stages import evaluate, refine, score, select
+from psr_studio.stages import evaluate, importing, refine, score, select
 from psr_studio.stages.batches import Stopwatch
-from psr_studio.stages.card import write_card
+from psr_studio.stages.card import origin_text, write_card
 from psr_studio.stages.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
 from psr_studio.stages.labels import soften
 from psr_studio.stages.target import (
@@ -217,7 +217,7 @@ def _write_about(
     (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
     card = write_card(
         recipe.export.name, data, bundle, recipe.export.formats, recipe.export.refined,
-        provenance(ws, recipe, bundle, record), _rows(ws, recipe, bundle),
+        provenance(ws, recipe, bundle, record), _rows(ws, recipe, bundle), _imported(ws),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
     files = {
@@ -238,9 +238,16 @@ def _write_about(
 
 def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[str, Any]:
     """Where the set came from, for the card and the manifest."""
+    imported, generator = _imported(ws), f"{bundle.identity('generator')} (hash of its files)"
+    if imported is None:
+        origin = {"generator": generator}
+    else:
+        origin = {"pictures": f"{origin_text(imported)}, made elsewhere"}
+        if recipe.export.refined:
+            origin["moved by the generator"] = generator
     found = {
         "bundle": bundle.name,
-        "generator": f"{bundle.identity('generator')} (hash of its files)",
+        **origin,
         "teacher": f"{bundle.identity('teacher')} (hash of its files)",
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),
@@ -251,6 +258,15 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
     if recipe.export.refined:
         found["refinement"] = asdict(recipe.refine)
     return found
+
+
+def _imported(ws: Workspace) -> dict[str, Any] | None:
+    """What is known of pictures that another generator, or none, made; None where the bundle's did.
+
+    A workspace that the same generator filled keeps its latents when it is imported.
+    """
+    about = importing.manifest(ws)
+    return None if about is None or about.get("latents") == "generated" else about
 
 
 def _rows(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[evaluate.Row]:
