@@ -32,6 +32,8 @@ def test_convert_weights_says_what_it_found_and_what_comes_next(tmp_path, capsys
     assert f"here    generator  facebook/DiT-XL-2-256  in {out}" in capsys.readouterr().out
     assert main(command) == 2
     assert "is not an empty folder" in capsys.readouterr().err
+    assert main([*command[:3], str(tmp_path / "other"), "--heads", "0"]) == 2
+    assert "0 attention heads are asked for; a DiT has 1 or more.\n" in capsys.readouterr().err
 
 
 def test_import_from_the_command_line(tmp_path, tiny_bundle, capsys):
@@ -50,6 +52,11 @@ def test_import_from_the_command_line(tmp_path, tiny_bundle, capsys):
     assert 'fresh    Imported from "set".' in capsys.readouterr().out
     with Workspace.open(tmp_path / "ws") as ws:
         assert list(ws.pool().counts) == [2, 2, 2] and ws.recipe.pool.pool_size == 2
+        ws.ledger.set_marks([0], "pin")
+    assert main(["import", str(tmp_path / "set"), "-w", str(tmp_path / "ws"), "--replace", "--quiet"]) == 0
+    assert 'from "set". Gone with the pool before: 1 pin.' in capsys.readouterr().out
+    with Workspace.open(tmp_path / "ws") as ws:
+        assert ws.ledger.marks() == {}
 
 
 def test_a_step_never_downloads_unasked(tmp_path, capsys):

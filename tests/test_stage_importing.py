@@ -6,8 +6,11 @@ import io
 import json
 import os
 import shutil
+import signal
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from psr_studio.errors import StudioError, WorkspaceError
 from psr_studio.pictures import PictureError, read_picture
 from psr_studio.stages import importing
 from psr_studio.stages.import_classes import match_classes
+from psr_studio.stages.import_folders import FolderSource
 from psr_studio.stages.import_sources import open_source
 from psr_studio.studio import Studio
 
@@ -69,6 +73,22 @@ def refused(studio, path, **options) -> StudioError:
     root = studio.workspace.root
     assert not (root / importing.STAGING).exists() and not (root / importing.ASIDE).exists()
     return err.value
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Fail instead of waiting forever."""
+
+    def late(*_: object) -> None:
+        raise AssertionError(f"still waiting after {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_folder_becomes_the_pool_pixel_by_pixel(empty, folder):
@@ -141,6 +161,71 @@ def test_an_existing_pool_is_given_up_only_when_asked(tmp_path, tiny_bundle, fol
         assert len(studio.pool) == 12 and studio.status()["score"].state != "fresh"
 
 
+def by_hand(studio):
+    """Everything that names candidates or classes of a pool."""
+    return studio.workspace.ledger.marks(), studio.locked(), studio.own_budgets()
+
+
+@pytest.fixture
+def marked(studio):
+    """A scored pool with two pins, a veto, a lock, an own budget, and a slider that was moved."""
+    studio.mark([0, 1], "pin")
+    studio.mark([2], "veto", "blurred")
+    studio.set_own_budgets({1: 1})
+    studio.set_curate_settings(merge_within=0.0, selector="random")
+    studio.set_locked([2])
+    assert [len(kept) for kept in by_hand(studio)] == [3, 1, 1]
+    return studio
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_was_marked_by_hand_goes_with_the_pool_it_was_made_on(marked, folder, saved):
+    if saved:  # then the recipe has the budgets, too
+        marked.save_selection("mine")
+        assert marked.recipe.select.budgets == (0, 1, 0)
+    said = finish(marked.import_pool(folder, replace=True))[-1].message
+    assert said.endswith(
+        'from "set". Gone with the pool before: 2 pins, 1 veto, 1 locked class, 1 own budget.'
+    )
+    assert by_hand(marked) == ({}, [], {}) and marked.recipe.select.budgets is None
+    assert marked.curate_rules().selector == "random", "sliders name no picture"
+
+
+def test_undo_does_not_reach_behind_an_import(marked, folder):
+    marked.undo()  # what could be done again is out of reach as well
+    finish(marked.import_pool(folder, replace=True))
+    assert [action["description"] for action in marked.history()] == ['new start with "set"']
+    assert marked.redo() is None and marked.undo() == 'new start with "set"' and marked.undo() is None
+    assert by_hand(marked) == ({}, [], {})
+    marked.redo()
+    assert by_hand(marked) == ({}, [], {}) and marked.curate_rules().selector == "random"
+
+
+def test_an_import_that_fails_leaves_marks_and_history(marked, folder):
+    before, history = by_hand(marked), marked.history()
+    in_the_way = marked.workspace.root / importing.ASIDE
+    in_the_way.touch()  # the old pool cannot step aside
+    with pytest.raises(WorkspaceError, match="could not be written"):
+        finish(marked.import_pool(folder, replace=True))
+    assert by_hand(marked) == before and marked.history() == history
+    in_the_way.unlink()
+    assert "Gone with the pool before" in finish(marked.import_pool(folder, replace=True))[-1].message
+
+
+def test_nothing_is_said_where_nothing_was_marked(studio, folder):
+    assert finish(studio.import_pool(folder, replace=True))[-1].message.endswith('from "set".')
+    assert studio.history() == []
+
+
+def test_budgets_of_the_recipe_are_cut_to_what_a_first_import_brings(tmp_path, tiny_bundle, folder):
+    shutil.rmtree(folder / "boot")
+    changes = {"select__budgets": (0, 6, 0), "select__allocation": "gain", "select__floor": 2}
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **changes)) as studio:
+        finish(studio.import_pool(folder, limit=1))
+        rules = studio.recipe.select
+        assert (rules.budgets, rules.ipc, rules.floor) == ((0, 1, 0), 1, 1)
+
+
 def test_stopping_in_the_middle_leaves_no_trace(empty, folder):
     events = empty.import_pool(folder)
     next(events), next(events)
@@ -191,6 +276,23 @@ def test_a_data_set_as_the_library_saves_it(empty, tmp_path):
     finish(empty.import_pool(tmp_path / "saved"))
     assert list(empty.pool.counts) == [2, 2, 2]
     assert np.array_equal(empty.pool.images_at([1])[0, ..., 0], picture(3))
+
+
+def test_what_the_library_keeps_of_earlier_calls_is_no_split(empty, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the package datasets is not installed")
+    rows = {"image": [Image.fromarray(picture(i)) for i in range(6)], "label": [0, 1, 2, 0, 1, 2]}
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(CLASS_NAMES))}
+    )
+    saved = tmp_path / "saved"
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(saved))
+    datasets.load_from_disk(str(saved)).map(lambda row: {"twice": 2 * row["label"]})
+    [cache] = saved.glob("cache-*.arrow")
+    finish(empty.import_pool(saved))
+    assert list(empty.pool.counts) == [2, 2, 2]
+    for path in saved.glob("data-*.arrow"):
+        path.unlink()
+    assert f'only caches or pipes such as "{cache.name}"' in refused(empty, saved, replace=True).problem
 
 
 def test_another_workspace_keeps_its_latents_and_seeds(empty, scored_workspace):
@@ -278,6 +380,72 @@ def test_links_are_refused(empty, folder, tmp_path):
     (folder / "boot" / "link.png").symlink_to(tmp_path / "secret.png")
     err = refused(empty, folder)
     assert "is a link" in err.problem and "cp -rL" in err.fix
+
+
+def test_pipes_and_folders_with_names_of_pictures_are_none(empty, folder, tmp_path, scored_workspace):
+    os.mkfifo(folder / "boot" / "p.png")
+    (folder / "boot" / "folder.png").mkdir()
+    rows = {"image": [{"bytes": png(picture(0)), "path": None}], "label": ["boot"]}
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.table(rows), tmp_path / "data" / "train-0.parquet")
+    os.mkfifo(tmp_path / "data" / "train-1.parquet")
+    shutil.copytree(scored_workspace / "pool", tmp_path / "other" / "pool")
+    os.mkfifo(tmp_path / "other" / "pool" / "class=0" / "part-00009.parquet")
+    with within(60):
+        finish(empty.import_pool(folder))
+        assert list(empty.pool.counts) == [4, 4, 4]
+        finish(empty.import_pool(tmp_path / "data", replace=True))
+        assert len(empty.pool) == 1
+        assert 'part-00009.parquet" is no file.' in refused(empty, tmp_path / "other", replace=True).problem
+
+
+def test_a_source_that_cannot_be_read_is_said_to_be_so(empty, folder, tmp_path):
+    """Gone between the look at the source and its reading: the system refuses it as it does without permission."""
+    rows = {"image": [{"bytes": png(picture(0)), "path": None}], "label": ["boot"]}
+    table = tmp_path / "set.parquet"
+    pq.write_table(pa.table(rows), table)
+    for source, gone in ((folder, folder / "boot" / "0.png"), (table, table)):
+        events = empty.import_pool(source)
+        next(events)
+        gone.unlink()
+        with pytest.raises(importing.PoolImportError) as err:
+            finish(events)
+        assert err.value.problem == f'"{gone}" cannot be read: No such file or directory.'
+        assert "The pool is as it was." in err.value.fix and len(empty.pool) == 0
+    with pytest.raises(FileNotFoundError):  # not passed over, as `os.walk` would
+        FolderSource.find(folder / "nothing", None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator reads anything")
+@pytest.mark.parametrize("name", ["boot/0.png", "boot", "."])
+def test_a_source_without_permission_is_said_to_be_so(empty, folder, name):
+    (folder / name).chmod(0)
+    try:
+        problem = refused(empty, folder).problem
+    finally:
+        (folder / name).chmod(0o700)
+    assert problem.startswith(f'"{folder}') and problem.endswith(" cannot be read: Permission denied.")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_of_kinds_that_are_not_read_are_counted(empty, folder, tmp_path, packed):
+    for name in ("boot/a.gif", "boot/b.GIF", "02_dress/c.tiff", "02_dress/.hidden.gif", "02_dress/notes.txt"):
+        (folder / name).write_bytes(b"a picture of another kind")
+    (folder / "boot" / "0.png").write_bytes(b"broken")
+    source = zipped(folder, tmp_path / "set.zip") if packed else folder
+    said = finish(empty.import_pool(source, skip_broken=True))[-1].message
+    assert said == (
+        f'Imported 11 pictures of 3 classes from "{source.name}"; 1 left out; '
+        "3 of kinds that are not read (2 .gif, 1 .tiff)."
+    )
+
+
+def test_pictures_of_other_kinds_alone_are_refused_with_their_kinds(empty, tmp_path):
+    (tmp_path / "set" / "boot").mkdir(parents=True)
+    (tmp_path / "set" / "boot" / "a.heic").touch()
+    err = refused(empty, tmp_path / "set")
+    assert err.problem.endswith("holds no pictures but 1 of kinds that are not read (1 .heic).")
+    assert "Convert them to PNG" in err.fix
 
 
 def test_broken_and_huge_pictures_are_named(empty, folder):

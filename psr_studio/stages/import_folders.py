@@ -6,9 +6,10 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NoReturn, Self
 
 from psr_studio.errors import did_you_mean
 from psr_studio.pictures import MAX_BYTES, is_picture
@@ -21,6 +22,10 @@ from psr_studio.stages.import_items import (
     too_large,
 )
 
+OTHER_KINDS = (  # pictures by their endings, too, but of kinds that are not read
+    ".gif", ".tif", ".tiff", ".jfif", ".jp2", ".jxl", ".avif", ".heic", ".heif", ".svg", ".ico", ".tga", ".psd",
+    ".exr", ".hdr", ".dng", ".cr2", ".nef", ".arw", ".pbm", ".pnm",
+)  # fmt: skip
 MAX_ENTRIES = 20_000_000
 MAX_TOTAL_BYTES = 2 * 2**40  # of all pictures in a zip, unpacked
 MAX_RATIO = 100  # unpacked to packed; pictures are packed already, a bomb is 1000 and more
@@ -58,28 +63,85 @@ def group_by_split(names: Sequence[str], split: str | None, where: str) -> list[
     return next(iter(groups.values()))
 
 
-def _counts(names: Sequence[str]) -> dict[str, int]:
-    return dict(Counter(PurePosixPath(name).parent.name for name in names))
+def unreadable(path: Path | str, err: OSError) -> PoolImportError:
+    """The error for a file or folder of a source that the system does not hand out."""
+    why = os.strerror(err.errno) if err.errno else str(err)
+    return PoolImportError(
+        f'"{path}" cannot be read: {why}.',
+        "Give yourself read permission there, or take it out of the source. The pool is as it was.",
+    )
 
 
 @dataclass
-class FolderSource(ImageSource):
-    """A folder per class."""
+class PictureFiles(ImageSource):
+    """Pictures by name, "…/<class>/<picture>"; `passed_over` counts those of other kinds by their ending."""
 
     names: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path, kind: str, names: Sequence[str], split: str | None, where: str) -> Self:
+        """The pictures of one split among all files that were found.
+
+        Raises:
+            PoolImportError: as `group_by_split`, or pictures of other kinds only.
+        """
+        pictures = [name for name in names if is_picture(name)]
+        others = [name for name in names if _is_of_other_kind(name)]
+        if others and not pictures:
+            raise PoolImportError(
+                f'"{where}" holds no pictures but {kinds_text(_kinds(others))}.',
+                "Convert them to PNG first, which loses nothing.",
+            )
+        chosen = group_by_split(pictures, split, where)
+        labels = Counter(PurePosixPath(name).parent.name for name in chosen)
+        group = PurePosixPath(chosen[0]).parent.parent
+        beside = [name for name in others if PurePosixPath(name).parent.parent == group]
+        return cls(path, kind, dict(labels), names=chosen, passed_over=_kinds(beside))
+
+
+def kinds_text(passed_over: Mapping[str, int]) -> str:
+    """In words: "5 of kinds that are not read (3 .gif, 2 .tiff)"."""
+    kinds = ", ".join(f"{n:,} {ending}" for ending, n in sorted(passed_over.items()))
+    return f"{sum(passed_over.values()):,} of kinds that are not read ({kinds})"
+
+
+def _kinds(names: Sequence[str]) -> dict[str, int]:
+    return dict(Counter(_ending(name) for name in names))
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _is_of_other_kind(name: str) -> bool:
+    return not PurePosixPath(name).name.startswith(".") and _ending(name) in OTHER_KINDS
+
+
+def _refuse(err: OSError) -> NoReturn:
+    """`os.walk` would pass over a folder that it cannot list."""
+    raise err
+
+
+@dataclass
+class FolderSource(PictureFiles):
+    """A folder per class."""
 
     @classmethod
     def find(cls, path: Path, split: str | None) -> FolderSource:
-        """Walk a folder; links are refused."""
+        """Walk a folder; links are refused. Pipes, sockets and devices are no pictures, whatever their names.
+
+        Raises:
+            OSError: a folder in it cannot be listed.
+        """
         names: list[str] = []
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in os.walk(path, onerror=_refuse):
             here = Path(folder)
             refuse_links([here / name for name in folders if not name.startswith(".")])
-            pictures = [here / name for name in files if is_picture(name)]
-            refuse_links(pictures)
-            names += [picture.relative_to(path).as_posix() for picture in pictures]
-        chosen = group_by_split(names, split, str(path))
-        return cls(path, "folder", _counts(chosen), names=chosen)
+            found = [here / name for name in files if is_picture(name) or _is_of_other_kind(name)]
+            refuse_links([file for file in found if is_picture(file)])
+            names += [file.relative_to(path).as_posix() for file in found if file.is_file()]
+        return cls.of(path, "folder", names, split, str(path))
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in name order."""
@@ -91,10 +153,8 @@ class FolderSource(ImageSource):
 
 
 @dataclass
-class ZipSource(ImageSource):
+class ZipSource(PictureFiles):
     """A zip with a folder per class; read in place, never unpacked to the disk."""
-
-    names: list[str] = field(default_factory=list)
 
     @classmethod
     def find(cls, path: Path, split: str | None) -> ZipSource:
@@ -107,9 +167,8 @@ class ZipSource(ImageSource):
                 f'"{path.name}" is a damaged zip ({err}).', "Get or make that zip again."
             ) from err
         check_entries(entries, path.name)
-        names = [e.filename for e in entries if is_picture(e.filename) and "__MACOSX" not in e.filename]
-        chosen = group_by_split(names, split, path.name)
-        return cls(path, "zip", _counts(chosen), names=chosen)
+        names = [e.filename for e in entries if "__MACOSX" not in e.filename]
+        return cls.of(path, "zip", names, split, path.name)
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in name order."""

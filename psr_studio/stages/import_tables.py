@@ -13,6 +13,7 @@ import numpy as np
 
 from psr_studio.errors import did_you_mean
 from psr_studio.pictures import MAX_BYTES
+from psr_studio.stages.import_folders import unreadable
 from psr_studio.stages.import_items import (
     SPLIT_FIX,
     ImageSource,
@@ -37,7 +38,7 @@ class TableSource(ImageSource):
     @classmethod
     def find(cls, files: Sequence[Path], path: Path, split: str | None) -> TableSource:
         """Choose the files of a split and the columns, and count the labels."""
-        chosen = _files_of_split(files, path, split)
+        chosen = _files_of_split(_files_with_data(files, path), path, split)
         image, label, names = _columns(chosen[0])
         labels: Counter[str] = Counter()
         for file in chosen:
@@ -60,6 +61,17 @@ class TableSource(ImageSource):
                         _words(value, self.names), f"{file.name}, row {row}", _bytes(picture, file, row)
                     )
                     row += 1
+
+
+def _files_with_data(files: Sequence[Path], path: Path) -> list[Path]:
+    """Without pipes and folders of such names, and without what `datasets` keeps of earlier calls beside a set."""
+    kept = [file for file in files if file.is_file() and (file == path or not file.match("cache-*.arrow"))]
+    if not kept:
+        raise PoolImportError(
+            f'"{path}" holds {len(files)} Parquet or Arrow files, but only caches or pipes such as "{files[0].name}".',
+            "Name a folder that `save_to_disk` wrote, or a Parquet file.",
+        )
+    return kept
 
 
 def _files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list[Path]:
@@ -111,6 +123,8 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
 
 
 def _damaged(file: Path, err: Exception) -> PoolImportError:
+    if isinstance(err, (PermissionError, FileNotFoundError)):
+        return unreadable(file, err)
     first = str(err).splitlines()[0][:160]
     return PoolImportError(f'"{file}" is damaged ({first}).', "Get that file again.")
 
@@ -168,6 +182,8 @@ class WorkspaceSource(ImageSource):
         """Open the parts that are whole; a damaged part is an error here, since the import is whole or not at all."""
         files = sorted(path.glob("pool/class=*/part-*.parquet"))
         refuse_links(files)
+        if odd := [file for file in files if not file.is_file()]:
+            raise PoolImportError(f'"{odd[0]}" is no file.', "Mend that workspace first, then import it.")
         pool = Pool(files)
         if pool.broken:
             raise PoolImportError(pool.broken[0].reason, "Mend that workspace first, then import it.")

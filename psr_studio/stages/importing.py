@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,8 @@ from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.import_classes import match_classes
-from psr_studio.stages.import_sources import ImageSource, PoolImportError, open_source
+from psr_studio.stages.import_folders import PictureFiles, kinds_text, unreadable
+from psr_studio.stages.import_sources import ImageSource, Item, PoolImportError, open_source
 from psr_studio.stages.import_writer import FILES, MANIFEST, STAGE, STAGING, PoolWriter
 from psr_studio.workspace import CANDIDATES_PER_CLASS, StageStatus, Workspace
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
 ASIDE = ".import-old"
+LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
 
@@ -47,7 +49,7 @@ class Options:
     Attributes:
         split: of a source that has several.
         limit: pictures per class, the first ones; None for all.
-        replace: give up the pool that is there.
+        replace: give up the pool that is there, and what was marked, locked or budgeted by hand on it.
         skip_unknown: leave out labels that are no class of the task.
         skip_broken: leave out pictures that cannot be read.
     """
@@ -77,7 +79,8 @@ def run(
             f"This workspace already holds a pool of {n:,} candidates.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
-    source = open_source(path, how.split)
+    with _reading(path):
+        source = open_source(path, how.split)
     classes = match_classes(
         list(source.labels),
         bundle.class_names,
@@ -102,7 +105,8 @@ def run(
         for done, message, previews in _read(source, classes, bundle, how, writer):
             yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
         writer.finish(how.split)
-        _put_in_place(ws.root)
+        with _new_start(ws, recipe, source.path.name, replaces=n > 0) as gone:
+            _put_in_place(ws.root)
     except OSError as err:
         raise WorkspaceError(
             f"The import could not be written: {err.strerror or err}.",
@@ -112,11 +116,13 @@ def run(
         shutil.rmtree(ws.root / STAGING, ignore_errors=True)
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     left_out = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
+    if isinstance(source, PictureFiles) and source.passed_over:
+        left_out += f"; {kinds_text(source.passed_over)}"
     yield Progress(
         STAGE,
         total,
         total,
-        f'{words} from "{source.path.name}"{left_out}.',
+        f'{words} from "{source.path.name}"{left_out}.{gone}',
         part_done=True,
         seconds=clock.seconds,
     )
@@ -128,7 +134,7 @@ def _read(
     """Decode picture by picture; yields (pictures read, what was done, previews)."""
     taken: dict[int, int] = dict.fromkeys(classes.values(), 0)
     done = 0
-    for item in source:
+    for item in _items(source):
         if how.limit is not None and min(taken.values()) >= how.limit:
             break
         class_id = classes.get(item.label)
@@ -163,7 +169,7 @@ def _cost(
     from psr_studio.stages.cost import DRAWN, import_cost
 
     first = []
-    for item in islice((item for item in source if item.label in classes), LOOKED_AT):
+    for item in islice((item for item in _items(source) if item.label in classes), LOOKED_AT):
         with suppress(PictureError):  # the import itself says which and why
             read_picture(item.data, bundle.image_shape)
             first.append(item.data)
@@ -179,6 +185,60 @@ def _cost(
     n_parts = sum(-(-n // size) for n in counts)
     codec = None if writer.keeps_latents else writer.codec
     return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """What the system says while a source is read is said of the source, not of the workspace."""
+    try:
+        yield
+    except OSError as err:
+        raise unreadable(err.filename or path, err) from err
+
+
+def _items(source: ImageSource) -> Iterator[Item]:
+    with _reading(source.path):
+        yield from source
+
+
+@contextmanager
+def _new_start(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> Iterator[str]:
+    """Forget marks, locks and budgets by hand while one pool replaces another, whose candidates have the same numbers.
+
+    Undo would bring them back upon other pictures. So the whole history is taken back first, and done again
+    should the pool not be replaced; the one action that follows puts it out of reach, with the sliders as they stood.
+
+    Yields:
+        What is forgotten, as a sentence behind a space; "" where there is nothing.
+    """
+    ledger = ws.ledger
+    if not ledger.actions(1) and not (replaces and recipe.select.budgets):
+        yield ""
+        return
+    gone = _by_hand(ws, recipe)
+    sliders = {key: value for key, value in ledger.settings().items() if key not in (LOCKED, BUDGETS)}
+    n_undone = 0
+    while ledger.undo() is not None:
+        n_undone += 1
+    try:
+        yield f" Gone with the pool before: {gone}." if gone else ""
+    except BaseException:
+        for _ in range(n_undone):
+            ledger.redo()
+        raise
+    ledger.change({}, {**sliders, LOCKED: {}, BUDGETS: None}, f'new start with "{name}"')
+
+
+def _by_hand(ws: Workspace, recipe: Recipe) -> str:
+    """What was marked, locked or budgeted on the pool that is there, in words."""
+    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets) or ()
+    found = {
+        ("pin", "pins"): len(ws.ledger.pinned()),
+        ("veto", "vetoes"): len(ws.ledger.vetoed()),
+        ("locked class", "locked classes"): len(ws.ledger.locked()),
+        ("own budget", "own budgets"): sum(n > 0 for n in budgets),
+    }
+    return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
 
 
 def _put_in_place(root: Path) -> None:
@@ -229,14 +289,21 @@ def nothing_to_generate(about: dict[str, Any]) -> Progress:
 
 
 def settings_after(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
-    """Settings that fit the imported pool: its size, its classes, and no more images per class than it has."""
+    """Settings that fit the imported pool: its size, its classes, and no more images per class than it has.
+
+    Budgets by hand stay those that the ledger has, none after another pool was replaced.
+    """
     about = manifest(ws)
     assert about is not None, "called after an import"
     counts = {int(class_id): n for class_id, n in about["counts"].items()}
     most = max(counts.values())
     everything = len(counts) == bundle.n_classes
+    ipc = min(recipe.select.ipc, most)
+    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets)
     return {
         "pool.pool_size": most,
         "pool.classes": None if everything else tuple(sorted(counts)),
-        "select.ipc": min(recipe.select.ipc, most),
+        "select.ipc": ipc,
+        "select.floor": min(recipe.select.floor, ipc),
+        "select.budgets": budgets and tuple(min(n, most) for n in budgets),
     }

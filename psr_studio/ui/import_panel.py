@@ -17,6 +17,7 @@ ABOUT = (
     "workspace. Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the "
     "bundle's size; their latents are made by the encoder and marked so."
 )
+REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budgets go with it"
 
 
 class ImportPanel:
@@ -46,7 +47,7 @@ class ImportPanel:
                     minimum=0,
                     min_width=120,
                 )
-            replace = gr.Checkbox(False, label="Replace the pool that is here", container=False)
+            replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
             button = gr.Button("Import", elem_id="psr-import-run")
