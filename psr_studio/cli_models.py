@@ -52,7 +52,11 @@ def add_commands(
     workspace_flags(imported)
     imported.add_argument("--split", metavar="S", help="of a source that has several, such as train")
     imported.add_argument("--limit", type=int, metavar="N", help="take the first N pictures of each class")
-    imported.add_argument("--replace", action="store_true", help="give up the pool that is there")
+    imported.add_argument(
+        "--replace",
+        action="store_true",
+        help="give up the pool that is there, with its pins, vetoes and locks",
+    )
     imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
     imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
 

@@ -15,7 +15,7 @@ from psr_studio.recipe_sections import SelectRecipe
 from psr_studio.records import SelectionRecord
 from psr_studio.stages import lab, select
 from psr_studio.stages.live import LiveSelection, resolve_weights
-from psr_studio.stages.saved import restored_settings, shell_assignments
+from psr_studio.stages.saved import BY_HAND, restored_settings, shell_assignments
 
 PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
 CURATE_KEYS = (
@@ -196,21 +196,28 @@ class Curating(OpenWorkspace):
     def restore_selection(self, name: str) -> str | None:
         """Bring back the settings, locks, pins and vetoes of a saved selection, as one undoable action.
 
-        Of a selection saved by an older version, which kept no marks, the present marks stay.
+        Of a selection saved by an older version, which kept no marks, the present marks stay. Of one that was made
+        from another pool only the settings come back: its marks and locks would name other pictures.
 
         Raises:
-            SelectionError: no such selection, or one that was put together by hand.
+            SelectionError: no such selection, or one that was put together by hand from another pool.
         """
         ledger = self.workspace.ledger
         record = ledger.selection(name)
+        same_pool = select.is_of_pool(self.workspace, record, self.bundle)
+        if not same_pool and record.settings["selector"] == BY_HAND:
+            select.require(self.workspace, name, self.bundle)
         settings = restored_settings(record, CURATE_KEYS)
+        if not same_pool:
+            del settings[LOCKED]
         marks: dict[int, Any] = {}
-        if record.marks:
+        if record.marks and same_pool:
             marks = dict.fromkeys(ledger.marks())
             marks |= dict.fromkeys(record.marks.get("pin", ()), "pin")
             marks |= dict.fromkeys(record.marks.get("veto", ()), "veto")
         self.curate_rules(**{k: v for k, v in settings.items() if k in CURATE_KEYS})
-        return ledger.change(marks, settings, f'restore "{name}"')
+        words = f'restore "{name}"' + ("" if same_pool else ", its settings only: it is of another pool")
+        return ledger.change(marks, settings, words)
 
     def command(self) -> str:
         """The shell line that makes the selection on screen, under a name of its own; marks and locks are in

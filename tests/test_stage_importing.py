@@ -21,7 +21,7 @@ from PIL import Image
 from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
 
 from psr_studio.bundle import load_bundle
-from psr_studio.errors import StudioError, WorkspaceError
+from psr_studio.errors import SelectionError, StudioError, WorkspaceError
 from psr_studio.pictures import PictureError, read_picture
 from psr_studio.stages import importing
 from psr_studio.stages.import_classes import match_classes
@@ -191,6 +191,19 @@ def test_what_was_marked_by_hand_goes_with_the_pool_it_was_made_on(marked, folde
     assert marked.curate_rules().selector == "random", "sliders name no picture"
 
 
+def test_a_selection_of_the_pool_before_brings_its_settings_back_and_no_marks(marked, folder):
+    marked.save_selection("mine")
+    marked.save_candidates("lasso", [0, 1])
+    finish(marked.import_pool(folder, replace=True))
+    finish(marked.score())
+    marked.set_curate_settings(merge_within=0.0, selector="herding")
+    assert "its settings only" in marked.restore_selection("mine")
+    assert marked.workspace.ledger.marks() == {} and marked.locked() == []
+    assert marked.curate_rules().selector == "random"
+    with pytest.raises(SelectionError, match="from another pool"):
+        marked.restore_selection("lasso")
+
+
 def test_undo_does_not_reach_behind_an_import(marked, folder):
     marked.undo()  # what could be done again is out of reach as well
     finish(marked.import_pool(folder, replace=True))
@@ -349,6 +362,11 @@ def test_classes_are_matched_as_people_write_them():
                    ["00_Shih-Tzu", "01_golden-retriever"], ["Shih-Tzu, dog", "golden retriever"]):  # fmt: skip
         assert list(match_classes(labels, names, ids, rows).values()) == [0, 1]
     assert match_classes(["1", "0"], names, ids, rows) == {"1": 1, "0": 0}
+
+
+def test_a_digit_that_is_no_number_is_no_class():
+    with pytest.raises(importing.PoolImportError, match="²"):
+        match_classes(["²"], ("a", "b"))
 
 
 def test_a_wrong_class_name_is_named_with_the_nearest(empty, folder):

@@ -29,7 +29,7 @@ def match_classes(
         PoolImportError: a label that is no class, with the nearest one; two labels for one class; or none at all.
     """
     table = _table(class_names, wordnet_ids)
-    if all(label.isdigit() for label in labels):
+    if all(label.isdecimal() for label in labels):
         found = _numbers(labels, len(class_names), class_rows)
     else:
         found = {label: table[key] for label in labels if (key := _key(label, table)) is not None}

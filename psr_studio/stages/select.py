@@ -235,12 +235,17 @@ def require(ws: Workspace, name: str, bundle: Bundle) -> SelectionRecord:
         SelectionError: no such selection, or it was made from another pool or by another teacher.
     """
     record = ws.ledger.selection(name)
-    if record.settings.get(POOL_HASH) != score.picked_hash(ws.pool(), bundle, record.candidate_ids):
+    if not is_of_pool(ws, record, bundle):
         raise SelectionError(
             f'The selection "{name}" was made from another pool or by another teacher.',
             f'Select again under the name "{name}", or restore the pool it was made from.',
         )
     return record
+
+
+def is_of_pool(ws: Workspace, record: SelectionRecord, bundle: Bundle) -> bool:
+    """Whether the pool still holds what a selection points at, scored by the same teacher."""
+    return record.settings.get(POOL_HASH) == score.picked_hash(ws.pool(), bundle, record.candidate_ids)
 
 
 def _pool_hash(ws: Workspace, bundle: Bundle, live: LiveSelection, result: LiveResult) -> str:
