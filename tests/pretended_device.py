@@ -27,6 +27,7 @@ from psr_studio.models import augment, generator, text_to_image
 from psr_studio.models.adapters import Opening
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
+from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.samplers import SAMPLERS
 from psr_studio.models.students import Training, build_student, train_student
 from psr_studio.models.text_to_image import TextToImage
@@ -116,6 +117,8 @@ def check_refinement(device: torch.device) -> Iterator[str]:
     there(codec.encode(torch.randn(2, 3, SIDE, SIDE, device=device)), device)
     for answer in teacher.predict(torch.randn(N, 3, SIDE, SIDE), batch_size=2):
         there(answer, torch.device("cpu"))
+    for answer in teacher.predict(torch.zeros(N, SIDE, SIDE, 3, dtype=torch.uint8), batch_size=2):
+        there(answer, torch.device("cpu"))
     yield "encoding and scoring"
 
 
@@ -127,6 +130,17 @@ def check_students(device: torch.device) -> Iterator[str]:
         there(operation(images, draws), device)
     yield "augmentation"
     how = Training(epochs=1, batch_size=2, n_checks=1, augment=False)
+    for place in (device, torch.device("cpu")):
+        levels = torch.zeros(N, SIDE, SIDE, 3, dtype=torch.uint8, device=place)
+        at_rest = NormalisedImages.of(levels, (0.5, torch.full((3, 1, 1), 0.25)), device)
+        with unset_fake_temporarily():
+            student = build_student("convnet-3", 10, 3, SIDE)
+        move(student, device)
+        labels = torch.zeros(N, dtype=torch.int64, device=device)
+        try:
+            next(train_student(student, at_rest, soft, loss, at_rest, labels, how, 0))
+        except DataDependentOutputException:
+            yield f"images at rest on the {'device' if place == device else 'host'}"
     for name in ("convnet-3", "resnetap-10", "resnet-18", "timm:resnet10t"):
         with unset_fake_temporarily():
             student = build_student(name, 10, 3, SIDE)

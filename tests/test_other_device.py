@@ -22,6 +22,8 @@ EXPECTED = [
     "refinement by adam",
     "encoding and scoring",
     "augmentation",
+    "images at rest on the device",
+    "images at rest on the host",
     *(f"training of {name}" for name in ("convnet-3", "resnetap-10", "resnet-18", "timm:resnet10t")),
 ]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tiny import TRAIN_PER_CLASS, finish
 
+from psr_studio.bundle import load_bundle
 from psr_studio.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.recipe import load_recipe, presets
 from psr_studio.records import EvaluationRecord
 from psr_studio.stages.arms import plan_arms, random_real
 from psr_studio.stages.evaluate import Row, _row, format_table, history, plan
@@ -113,8 +116,29 @@ def test_students_see_normalised_pixels(studio):
     """The bundle's mean is 0.5 and its deviation 0.25: black becomes -2 and white 2."""
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     pixels = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
-    assert normalised(pixels, studio.bundle, trainer.device).flatten().tolist() == [-2.0, 2.0]
-    assert trainer.test_images.shape == (18, 1, 12, 12)
+    assert normalised(pixels, studio.bundle, trainer.device)[:].flatten().tolist() == [-2.0, 2.0]
+
+
+def test_every_level_is_normalised_as_all_at_once_would_be():
+    """float32, bit for bit, in the same memory format: ((x / 127.5 - 1 + 1) / 2 - mean) / std, by channel."""
+    channels = [
+        np.array(v, np.float32).reshape(-1, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    ]
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(4, 8, 8, 3)
+    levels.setflags(write=False)
+    for mean, std in (channels, (0.286, 0.353)):
+        pixels = torch.tensor(levels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        wanted = ((pixels + 1) / 2 - torch.as_tensor(mean)) / torch.as_tensor(std)
+        kept = normalised(levels, SimpleNamespace(normalisation=(mean, std)), torch.device("cpu"))
+        for rows in (slice(1, 3), torch.tensor([3, 0, 0])):
+            assert torch.equal(kept[rows], wanted[rows]) and kept[rows].stride() == wanted[rows].stride()
+
+
+def test_the_test_split_is_kept_at_rest(studio):
+    """A quarter of what it would take as float32: 18 pictures of 12 x 12."""
+    trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
+    assert trainer.test_images.nbytes == 18 * 12 * 12
+    assert np.array_equal(trainer.test_images.numpy(), studio.bundle.test_set[0])
 
 
 def test_records_events_and_table(studio):
@@ -186,6 +210,28 @@ def test_the_same_seed_gives_the_same_student(studio):
     assert a == b != c
 
 
+def test_a_small_device_trains_the_same_students_and_says_so_once(studio, monkeypatch):
+    """PyTorch's convolution refuses more than two pictures: six are trained on, eighteen tested on."""
+    finish(studio.evaluate(n_seeds=2, controls=False, **SELECTED_ONLY))
+    whole = studio.workspace.ledger.evaluations()
+    convolve = torch.nn.Conv2d.forward
+
+    def refuse(layer: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 2:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+        return convolve(layer, x)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", refuse)
+    studio.set({"evaluate.n_checks": 3})  # so that they are trained again
+    messages = [event.message for event in studio.evaluate(n_seeds=2, controls=False, **SELECTED_ONLY)]
+    again = studio.workspace.ledger.evaluations()[len(whole) :]
+    assert len(again) == len(whole) == 2
+    for one, other in zip(whole, again, strict=True):  # 18 test images; one may tip over by rounding
+        assert abs(one.last - other.last) < 1.5 / 18
+    for work in ("training on", "testing on"):
+        assert sum(f"Not enough memory for {work} " in message for message in messages) == 1, messages
+
+
 def test_an_unrefined_selection_is_not_called_refined(studio):
     with pytest.raises(WorkspaceError) as err:
         finish(studio.evaluate())
@@ -203,6 +249,27 @@ def test_nothing_to_train_on(studio):
 def test_a_student_nobody_knows(studio):
     with pytest.raises(ModelError, match='There is no student "convnet3"'):
         finish(studio.evaluate(student="convnet3", **SELECTED_ONLY))
+
+
+MINIMAX_EPOCHS = {1: 3000, 10: 2000, 50: 1500, 200: 1000, 500: 500}  # the most images per class; 300 for more
+
+
+def the_papers() -> list[str]:
+    return [name for name in presets() if "-dit" in name and name != "tiny-dit"]
+
+
+@pytest.mark.parametrize("name", the_papers())
+def test_presets_of_the_papers_train_by_minimax_numbers_and_claim_no_more(name):
+    """MinimaxDiffusion, argument.py: other numbers for more than 100 classes; the schedule here is another one."""
+    text, chosen = presets()[name].read_text(encoding="utf-8"), load_recipe(name)
+    how = chosen.evaluate
+    large = load_bundle(name).n_classes > 100
+    assert (how.lr, how.weight_decay, how.batch_size) == ((0.1, 1e-4, 128) if large else (0.01, 5e-4, 64))
+    rule = next(epochs for most, epochs in MINIMAX_EPOCHS.items() if chosen.select.ipc <= most)
+    assert how.epochs == (300 if large else rule)
+    assert all(str(epochs) in text for epochs in (*MINIMAX_EPOCHS.values(), 300))
+    said = " ".join(line.removeprefix("# ") for line in text.splitlines())
+    assert "hard labels (Minimax protocol" not in said and "The rest is the DC protocol's" in said
 
 
 def test_more_real_images_than_the_bundle_holds(studio):

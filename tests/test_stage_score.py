@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from tiny import EMBEDDING, finish, tiny_recipe, write_index
 from psr_studio.bundle import load_bundle
 from psr_studio.errors import ModelError, WorkspaceError
 from psr_studio.stages import score
+from psr_studio.stages.batches import Work, plan_work
 from psr_studio.studio import Studio
+from psr_studio.workspace import Pool
 
 
 def test_scores_are_the_teachers_answers_on_the_stored_pictures(studio):
@@ -24,6 +27,55 @@ def test_scores_are_the_teachers_answers_on_the_stored_pictures(studio):
     assert studio.scores.logits.shape == (18, 3) and studio.scores.embeddings.shape == (18, EMBEDDING)
     assert np.allclose(studio.scores.logits, logits.numpy(), atol=1e-5)
     assert np.allclose(studio.scores.embeddings, embeddings.numpy(), atol=1e-5)
+
+
+def test_pictures_at_rest_are_scored_as_converted_ones(studio):
+    """The device converts them; on a CPU to the same bits."""
+    from psr_studio.models.levels import from_uint8
+
+    teacher = studio.bundle.teacher(torch.device("cpu"))
+    pictures = studio.pool.images
+    for one, other in zip(
+        teacher.predict(torch.from_numpy(pictures), 7), teacher.predict(from_uint8(pictures), 7), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_pictures_are_decoded_ahead_where_a_device_computes(studio):
+    """The next part's file is read while the first is in hand; alone they come group by group, one at a time."""
+    for beside in (False, True):
+        pool = Pool([part.path for part in studio.pool.parts()])
+        parts = dict(enumerate(pool.parts()))
+        work = plan_work(dict.fromkeys(parts, 3), [1, 2, 4, 5], batch_size=6, words=str)
+        found = score._decoded(pool, parts, work, alone=True, beside=beside)
+        first, pictures = next(found)
+        until = time.monotonic() + 20
+        while beside and len(pool._pngs) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(pool._pngs) == (2 if beside else 1)
+        rest = list(found)
+        assert [part.path for part in (first, *(part for part, _ in rest))] == [
+            parts[n].path for n in (1, 2, 4, 5)
+        ]
+        for part, images in ((first, pictures), *rest):
+            assert np.array_equal(images, pool.images_at(pool.positions(part.candidate_ids)))
+
+
+def test_one_of_several_processes_ends_its_group_before_it_asks_for_the_next(studio):
+    """What it decoded ahead it could not score while it waits, and others would wait for it."""
+    pool, asked = studio.pool, []
+    parts = dict(enumerate(pool.parts()))
+    whole = plan_work(dict.fromkeys(parts, 3), list(parts), batch_size=6, words=str)
+
+    def handed():
+        for group in whole.groups:
+            asked.append(group.number)
+            yield group
+
+    taken = []
+    for part, _ in score._decoded(pool, parts, Work(18, 0, handed()), alone=False, beside=True):
+        taken.append((part.part + 2 * part.class_id, len(asked)))
+    assert taken == [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (5, 3)]
 
 
 def test_each_part_is_a_safe_place_to_stop(tmp_path, tiny_bundle):

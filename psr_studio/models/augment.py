@@ -1,6 +1,7 @@
 """Differentiable Siamese augmentation as the DC line of work evaluates with it (Zhao & Bilen 2021).
 
-One operation is drawn per batch, its parameters per image. All draws come from one CPU generator.
+One operation is drawn per batch, its parameters per image. All draws come from one CPU generator, and are sent to a
+GPU without waiting for it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from psr_studio.models.levels import sent
+
 SCALE_RATIO, ROTATE_DEGREES, CROP_SHARE, CUTOUT_SHARE = 1.2, 15.0, 0.125, 0.5
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator, like: Tensor) -> Tensor:
-    return (torch.rand(n, generator=generator) * (high - low) + low).to(like)
+    return sent(torch.rand(n, generator=generator) * (high - low) + low, like.device).to(like)
+
+
+def _whole(high: int, shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+    """Whole numbers from 0 to high - 1."""
+    return sent(torch.randint(0, high, shape, generator=generator), like.device)
 
 
 def _affine(images: Tensor, matrices: Tensor) -> Tensor:
@@ -53,8 +61,8 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """Moved by up to an eighth of the side in x and y; the border becomes 0."""
     n, _, height, width = images.shape
     reach_y, reach_x = round(height * CROP_SHARE), round(width * CROP_SHARE)
-    dy = torch.randint(0, 2 * reach_y + 1, (n,), generator=generator).to(images.device)
-    dx = torch.randint(0, 2 * reach_x + 1, (n,), generator=generator).to(images.device)
+    dy = _whole(2 * reach_y + 1, (n,), generator, images)
+    dx = _whole(2 * reach_x + 1, (n,), generator, images)
     padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y))
     rows = (dy[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
     cols = (dx[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
@@ -67,8 +75,8 @@ def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     """A square of half the side set to 0 at a random place, cut off at the border."""
     n, _, height, width = images.shape
     side_y, side_x = round(height * CUTOUT_SHARE), round(width * CUTOUT_SHARE)
-    centre_y = torch.randint(0, height, (n, 1, 1), generator=generator).to(images.device)
-    centre_x = torch.randint(0, width, (n, 1, 1), generator=generator).to(images.device)
+    centre_y = _whole(height, (n, 1, 1), generator, images)
+    centre_x = _whole(width, (n, 1, 1), generator, images)
     y = torch.arange(height, device=images.device)[None, :, None]
     x = torch.arange(width, device=images.device)[None, None, :]
     inside = ((y - centre_y).abs() * 2 < side_y) & ((x - centre_x).abs() * 2 < side_x)

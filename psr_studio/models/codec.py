@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from psr_studio.models.levels import to_uint8
+from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.weights import open_pretrained
 
@@ -40,6 +40,7 @@ class Codec(nn.Module):
             self.size = vae.config.sample_size
         self.latent_shape = (vae.config.latent_channels, self.size // factor, self.size // factor)
         self.memory = MicroBatches("decoding", max(1, PIXELS_AT_ONCE // self.size**2))
+        self.encoding = MicroBatches("encoding", items="pictures")
 
     @classmethod
     def from_folder(
@@ -70,7 +71,16 @@ class Codec(nn.Module):
         return left, self.size - width - left, top, self.size - height - top
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, ch, H, W) in [-1, 1] -> latents (N, c, h, w): the posterior mean, scaled. Differentiable."""
+        """Images (N, ch, H, W) in [-1, 1] -> latents (N, c, h, w): the posterior mean, scaled.
+
+        Differentiable; where no gradient is asked for, in pieces that fit into memory.
+        """
+        if torch.is_grad_enabled():
+            return self._encode(images)
+        (latents,) = self.encoding.map(lambda part: (self._encode(part),), images)
+        return latents
+
+    def _encode(self, images: Tensor) -> Tensor:
         padded = torch.nn.functional.pad(images, self._padding(), value=-1.0)
         return self.vae.encode(padded).latent_dist.mean * self.scale
 
@@ -79,6 +89,12 @@ class Codec(nn.Module):
         left, right, top, bottom = self._padding()
         full = self.vae.decode(latents / self.scale).sample
         return full[..., top : full.shape[-2] - bottom, left : full.shape[-1] - right]
+
+    @torch.no_grad()
+    def encode_uint8(self, images: np.ndarray) -> np.ndarray:
+        """Images at rest, uint8 (N, H, W, ch), at least one -> latents float32 (N, c, h, w), in float32 everywhere."""
+        device = next(self.parameters()).device
+        return self.encode(from_uint8(torch.tensor(images).to(device))).cpu().numpy()
 
     @torch.no_grad()
     def decode_uint8(self, latents: Tensor) -> np.ndarray:

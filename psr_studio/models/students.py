@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +21,12 @@ from torch import Tensor, nn
 from psr_studio.devices import pick_dtype
 from psr_studio.errors import ModelError
 from psr_studio.models.augment import dsa
+from psr_studio.models.levels import NormalisedImages, sent
+from psr_studio.models.memory import SAME, MicroBatches
 
 NAMES = ("convnet-<depth>", "resnetap-10", "resnet-18", "timm:<architecture>")
+BATCH_NORM = "only slower; batch norm takes its statistics over that many, so accuracies may differ"
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class InstanceNorm(nn.GroupNorm):
@@ -178,30 +184,55 @@ class Check:
     top1: float
 
 
+@dataclass(frozen=True)
+class StudentMemory:
+    """What fits into memory at once, learned by one student and kept for those like it."""
+
+    training: MicroBatches
+    testing: MicroBatches
+
+    @classmethod
+    def of(cls, student: nn.Module) -> Self:
+        """For students of this kind: the field's networks normalise each picture alone, most of timm's do not."""
+        inexact = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in student.modules())
+        training = MicroBatches("training on", items="pictures", effect=BATCH_NORM if inexact else SAME)
+        return cls(training, MicroBatches("testing on", items="pictures"))
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return " ".join(filter(None, (self.training.said(), self.testing.said())))
+
+
 def train_student(
     student: nn.Module,
-    images: Tensor,
+    images: Tensor | NormalisedImages,
     targets: Tensor,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    test_images: Tensor,
+    loss_fn: Loss,
+    test_images: Tensor | NormalisedImages,
     test_labels: Tensor,
     how: Training,
     seed: int,
     every_epoch: bool = False,
+    memory: StudentMemory | None = None,
 ) -> Iterator[Check]:
     """Trains in place and yields a Check ``n_checks`` times, the last one after the last epoch.
 
     Args:
         student: the network, already on its device.
-        images: (N, ch, H, W) float32, normalised, on the student's device.
+        images: (N, ch, H, W) float32, normalised, on the student's device; or what gives them so, row by row.
         targets: (N, C) soft labels or (N,) class ids, whatever ``loss_fn(logits, targets)`` takes.
         loss_fn: mean loss of a batch.
         test_images: (n, ch, H, W), normalised alike.
-        test_labels: (n,) int64.
+        test_labels: (n,) int64, on the student's device.
         how: epochs, batch size and optimiser.
         seed: of the order and the augmentation; the initial weights are the caller's.
         every_epoch: also yield after the epochs between, with a top-1 of NaN, so that a caller can stop soon.
+        memory: of an earlier student like this one.
+
+    Raises:
+        ModelError: there is not enough memory for even one picture.
     """
+    memory = memory or StudentMemory.of(student)
     generator = torch.Generator("cpu").manual_seed(seed)
     student.train()
     optimizer = _sgd(student, how.lr, how)
@@ -210,23 +241,37 @@ def train_student(
     for epoch in range(1, how.epochs + 1):
         if epoch == how.epochs // 2 + 1 and how.epochs > 1:
             optimizer = _sgd(student, how.lr * 0.1, how)
-        for index in torch.randperm(len(images), generator=generator).split(how.batch_size):
-            batch = images[index.to(images.device)]
+        order = torch.randperm(len(images), generator=generator)
+        batches = (sent(order, kept.device).split(how.batch_size) for kept in (images, targets))
+        for rows, labelled in zip(*batches, strict=True):
+            batch = images[rows]
             if how.augment:
                 batch = dsa(batch, generator)
-            with _precision(batch.device):
-                logits = student(batch)
-            loss = loss_fn(logits.float(), targets[index.to(targets.device)])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            learn = partial(_set_gradients, student, batch, targets[labelled], loss_fn)
+            losses.append(memory.training.whole(learn, len(batch)))
             optimizer.step()
-            losses.append(loss.detach())
         if epoch in check_at:
-            yield Check(epoch, _mean(losses), top1(student, test_images, test_labels))
+            yield Check(epoch, _mean(losses), top1(student, test_images, test_labels, memory=memory))
             student.train()
             losses = []
         elif every_epoch:
             yield Check(epoch, _mean(losses), math.nan)
+
+
+def _set_gradients(
+    student: nn.Module, batch: Tensor, targets: Tensor, loss_fn: Loss, chunks: list[slice]
+) -> Tensor:
+    """Sets the gradients to those of the batch's mean loss, chunk by chunk; returns that loss."""
+    student.zero_grad(set_to_none=True)  # also what a try that did not fit has left
+    losses = []
+    for rows in chunks:
+        part = batch[rows]
+        with _precision(part.device):
+            logits = student(part)
+        loss = loss_fn(logits.float(), targets[rows]) * (len(part) / len(batch))  # times 1 for a whole batch
+        loss.backward()
+        losses.append(loss.detach())
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
 
 def _mean(losses: list[Tensor]) -> float:
@@ -243,12 +288,20 @@ def _precision(device: torch.device) -> torch.autocast:
 
 
 @torch.no_grad()
-def top1(student: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 100) -> float:
+def top1(
+    student: nn.Module,
+    images: Tensor | NormalisedImages,
+    labels: Tensor,
+    batch_size: int = 100,
+    memory: StudentMemory | None = None,
+) -> float:
     """Share of images (n, ch, H, W) whose arg-max is their label, in [0, 1]; leaves the student in eval mode."""
+    testing = (memory or StudentMemory.of(student)).testing
     student.eval()
-    with _precision(images.device):
-        hits = [
-            (student(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size]).sum()
-            for i in range(0, len(images), batch_size)
-        ]
+    hits = []
+    with _precision(labels.device):
+        for start in range(0, len(images), batch_size):
+            rows = slice(start, start + batch_size)
+            (predicted,) = testing.map(lambda part: (student(part).argmax(1),), images[rows])
+            hits.append((predicted == labels[rows]).sum())
     return float(torch.stack(hits).sum()) / len(images)

@@ -21,6 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from psr_studio.errors import ModelError
+from psr_studio.models.levels import from_uint8
+from psr_studio.models.memory import MicroBatches
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -145,6 +147,7 @@ class Teacher(nn.Module):
         self.backbone = backbone
         self.config = config
         self.identity = identity
+        self.memory = MicroBatches("scoring", items="pictures")
         self.register_buffer("mean", torch.tensor(config.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, -1, 1, 1), persistent=False)
         self.eval()
@@ -217,13 +220,23 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-        """``forward`` over any number of images in batches, on this teacher's device; results on the CPU."""
+        """``forward`` over any number of images on this teacher's device, in batches that fit; results on the CPU.
+
+        Args:
+            images: (N, ch, H, W) in [-1, 1], or as they are at rest, uint8 (N, H, W, ch): a quarter of the bytes to
+                move, and the device converts them.
+        """
         logits, embeddings = [], []
         for start in range(0, len(images), batch_size):
-            a, b = self(images[start : start + batch_size].to(self.mean.device))
-            logits.append(a.cpu())
-            embeddings.append(b.cpu())
+            a, b = self.memory.map(self._answer, images[start : start + batch_size])
+            logits.append(a)
+            embeddings.append(b)
         return torch.cat(logits), torch.cat(embeddings)
+
+    def _answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        there = images.to(self.mean.device)
+        logits, embeddings = self(from_uint8(there) if there.dtype == torch.uint8 else there)
+        return logits.cpu(), embeddings.cpu()
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -163,11 +163,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
                 metrics[f"top1/{job.arm.name}"] = check.top1
             if check.epoch < epochs:
                 words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
+                words = " ".join(filter(None, (words, trainer.said())))
                 yield event(done + check.epoch, words, metrics=metrics)
         record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
         ws.ledger.add_evaluation(record)
         done += epochs
-        yield event(done, f"{where}: top-1 {record.last:.1%}.", part_done=True, metrics=metrics)
+        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.said())))
+        yield event(done, words, part_done=True, metrics=metrics)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

@@ -15,6 +15,7 @@ from psr_studio.bundle import CODEC
 from psr_studio.devices import candidate_seed, pick_device
 from psr_studio.errors import ModelError
 from psr_studio.recipe import Recipe
+from psr_studio.stages.batches import spans
 from psr_studio.stages.import_items import ImageSource, Item, PoolImportError
 from psr_studio.workspace import PoolPart, Workspace, candidate_id, stable_hash
 
@@ -107,6 +108,10 @@ class PoolWriter:
         self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return self.codec.encoding.said()
+
     @property
     def settings(self) -> dict[str, Any]:
         """What each part says of its origin."""
@@ -124,19 +129,11 @@ class PoolWriter:
 
     def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray:
         """Encoded, or those of a workspace whose pool the same generator and codec made."""
-        import torch
-
-        from psr_studio.models.levels import from_uint8
-
         if self.keeps_latents:
             return np.stack([item.latent for item in waiting.items if item.latent is not None])
-        device = next(self.codec.parameters()).device
-        size = self.recipe.pool.batch_size
-        with torch.no_grad():
-            parts = [
-                self.codec.encode(from_uint8(images[i : i + size]).to(device)).cpu().numpy()
-                for i in range(0, len(images), size)
-            ]
+        parts = [
+            self.codec.encode_uint8(images[rows]) for rows in spans(len(images), self.recipe.pool.batch_size)
+        ]
         latents = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(latents).all():
             raise ModelError(

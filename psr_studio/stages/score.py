@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from psr_studio.devices import pick_device
 from psr_studio.errors import ModelError, WorkspaceError
 from psr_studio.progress import Progress
 from psr_studio.recipe import Recipe
-from psr_studio.stages.batches import Stopwatch, Work, plan_work, spans
+from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
+from psr_studio.stages.pool import overlaps
 from psr_studio.workspace import (
     CANDIDATES_PER_CLASS,
     PartView,
@@ -27,7 +28,6 @@ from psr_studio.workspace import (
 
 if TYPE_CHECKING:
     from psr_studio.bundle import Bundle
-    from psr_studio.models.memory import MicroBatches
     from psr_studio.models.teacher import Teacher
     from psr_studio.stages.cost import Cost
 
@@ -123,8 +123,6 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         WorkspaceError: no pool, a damaged part, outputs that are not finite numbers (with the candidates).
         ModelError: the teacher's weights, or as many outputs as other classes need.
     """
-    from psr_studio.models.memory import MicroBatches
-
     clock = Stopwatch(started=False)
     work = left(ws, recipe, bundle) if share is None else share
     pool = ws.pool()
@@ -137,23 +135,22 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         yield event(work.total, "Every candidate is scored.", part_done=True)
         return
     yield event(work.found, "Opening the teacher.")
-    teacher = bundle.teacher(pick_device(recipe.device))
-    memory = MicroBatches("scoring", items="pictures")
+    device = pick_device(recipe.device)
+    teacher = bundle.teacher(device)
     if share is None and work.groups:
         yield event(work.found, _cost(pool, recipe, teacher, work).text, lasting=True)
     clock.start()
     done = work.found
-    for part in (parts[unit] for group in work.groups for unit in group.missing):
+    for part, images in _decoded(pool, parts, work, alone=share is None, beside=overlaps(device.type)):
         name = bundle.class_names[part.class_id]
-        images = pool.images_at(pool.positions(part.candidate_ids), strict=False)
         if any(broken.path == part.path for broken in pool.broken):
             continue
         logits, embeddings = [], []
         for rows in spans(len(images), recipe.score.batch_size):
-            batch = _predict(teacher, images[rows], bundle, memory)
+            batch = _predict(teacher, images[rows], bundle)
             logits.append(batch[0])
             embeddings.append(batch[1])
-            words = " ".join(filter(None, (f'Scoring "{name}".', memory.said())))
+            words = " ".join(filter(None, (f'Scoring "{name}".', teacher.memory.said())))
             yield event(done + rows.stop, words, class_id=part.class_id)
         columns = ScorePart(part.candidate_ids, np.concatenate(logits), np.concatenate(embeddings))
         ws.write_scores_part(
@@ -203,13 +200,32 @@ def _number(part: PartView) -> int:
     return candidate_id(part.class_id, part.part)
 
 
-def _predict(
-    teacher: Teacher, images: np.ndarray, bundle: Bundle, memory: MicroBatches
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
-    from psr_studio.models.levels import from_uint8
+def _decoded(
+    pool: Pool, parts: Mapping[int, PartView], work: Work, *, alone: bool, beside: bool
+) -> Iterator[tuple[PartView, np.ndarray]]:
+    """The missing parts in order, with their pictures, uint8 (n, H, W, ch).
 
-    logits, embeddings = memory.map(lambda x: teacher.predict(x, batch_size=len(x)), from_uint8(images))
+    Args:
+        alone: no other process shares the work; one that does must end its group before it asks for the next.
+        beside: decode the pictures of the next part in a thread while the caller works on these.
+    """
+
+    def decode(part: PartView) -> Iterator[tuple[PartView, np.ndarray]]:
+        yield part, pool.images_at(pool.positions(part.candidate_ids), strict=False)
+
+    stretches = [work.missing] if alone else (group.missing for group in work.groups)
+    with Beside[tuple[PartView, np.ndarray]](beside) as ahead:
+        for units in stretches:
+            for unit in units:
+                yield from ahead.run(decode(parts[unit]))
+            yield from ahead.rest()
+
+
+def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
+    import torch
+
+    logits, embeddings = teacher.predict(torch.from_numpy(images), batch_size=len(images))
     if logits.shape[1] != bundle.n_classes:
         raise ModelError(
             f'The teacher has {logits.shape[1]} outputs, but "{bundle.name}" has {bundle.n_classes} classes.',

@@ -12,8 +12,15 @@ from torch import Tensor, nn
 
 from psr_studio.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
-from psr_studio.models.levels import from_uint8
-from psr_studio.models.students import Check, Training, build_student, top1, train_student
+from psr_studio.models.levels import NormalisedImages, at_rest
+from psr_studio.models.students import (
+    Check,
+    StudentMemory,
+    Training,
+    build_student,
+    top1,
+    train_student,
+)
 from psr_studio.recipe import EvaluateRecipe, Recipe
 from psr_studio.stages.arms import (
     GENERATE_AND_USE,
@@ -37,28 +44,35 @@ CHECKED = 1000  # test images that are enough to time a check by
 
 
 class Trainer:
-    """The test split on the device, and students trained against it."""
+    """The test split on the device, and students trained against it.
+
+    Attributes:
+        test_images: as they are at rest, uint8 (N, H, W, ch); on the host where the device has no room for them.
+    """
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
         images, labels = bundle.test_set
-        self.test_images = normalised(images, bundle, self.device)
+        self.test_images = at_rest(images, self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
         self._real_images: RealImages | None = None
+        self._memory: StudentMemory | None = None
+        self._unsaid = ""
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
         images, labels, logits = self._data(arm, seed)
         labels, logits = self._in_task(arm, labels, logits)
-        test_images, test_labels = self._test_split(arm)
+        test_images, test_labels = self._tested(arm)
         self.n_images = len(images)
         chosen = self.recipe.evaluate
         soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
         targets, loss_fn = protocol(labels, soft, arm.temperature)
+        student = self._student(arm, seed)
         yield from train_student(
-            new_student(chosen, self.bundle, len(arm.classes), seed).to(self.device),
+            student,
             normalised(images, self.bundle, self.device),
             targets.to(self.device),
             loss_fn,
@@ -67,16 +81,29 @@ class Trainer:
             training_of(chosen, chosen.epochs, chosen.n_checks),
             seed,
             every_epoch=True,
+            memory=self._memory,
         )
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        of_teacher, self._unsaid = self._unsaid, ""
+        return " ".join(filter(None, (of_teacher, self._memory.said() if self._memory else "")))
 
     def cost(self, arms: Sequence[Arm]) -> Cost:
         """What training a student on each of these arms costs here, from a short measurement."""
         chosen, arm = self.recipe.evaluate, arms[0]
-        student = new_student(chosen, self.bundle, len(arm.classes), chosen.seed).to(self.device)
+        student = self._student(arm, chosen.seed)
         return students_cost(
-            student, training_of(chosen, chosen.epochs, chosen.n_checks), self._test_split(arm), len(arm.classes),
+            student, training_of(chosen, chosen.epochs, chosen.n_checks), self._tested(arm), len(arm.classes),
             None if arm.label_regime == HARD else arm.temperature, [self._n_images(arm) for arm in arms],
+            self._memory,
         )  # fmt: skip
+
+    def _student(self, arm: Arm, seed: int) -> nn.Module:
+        """A new student on the device; what fits into memory is kept from the first one on."""
+        student = new_student(self.recipe.evaluate, self.bundle, len(arm.classes), seed).to(self.device)
+        self._memory = self._memory or StudentMemory.of(student)
+        return student
 
     def _n_images(self, arm: Arm) -> int:
         """How many images an arm trains on; a control has the counts, a selection has its picks."""
@@ -113,7 +140,9 @@ class Trainer:
         chosen = np.array(images[rows])
         if arm.label_regime == HARD:
             return chosen, labels[rows], None
-        logits, _ = self.bundle.teacher(self.device).predict(from_uint8(chosen))
+        teacher = self.bundle.teacher(self.device)
+        logits, _ = teacher.predict(torch.from_numpy(chosen))
+        self._unsaid = teacher.memory.said()
         return chosen, labels[rows], logits.numpy()
 
     def _in_task(
@@ -126,53 +155,61 @@ class Trainer:
         return np.searchsorted(own, labels), None if logits is None else logits[:, own]
 
     def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        """The test images of the classes of the arm, their labels counted among them."""
+        """The test images of the classes of the arm, at rest, their labels counted among them."""
         if len(arm.classes) == self.bundle.n_classes:
             return self.test_images, self.test_labels
         own = torch.tensor(arm.classes, device=self.device)
         kept = torch.isin(self.test_labels, own)
-        return self.test_images[kept], torch.searchsorted(own, self.test_labels[kept])
+        images = self.test_images[kept.to(self.test_images.device)]
+        return images, torch.searchsorted(own, self.test_labels[kept])
+
+    def _tested(self, arm: Arm) -> tuple[NormalisedImages, Tensor]:
+        """The test split of the arm as its students see it."""
+        images, labels = self._test_split(arm)
+        return NormalisedImages.of(images, self.bundle.normalisation, self.device), labels
 
 
 def students_cost(
     student: nn.Module,
     how: Training,
-    tested: tuple[Tensor, Tensor],
+    tested: tuple[NormalisedImages, Tensor],
     n_classes: int,
     temperature: float | None,
     sizes: Sequence[int],
+    memory: StudentMemory | None = None,
 ) -> Cost:
     """What training students such as this one costs on its device, from a short measurement on the test images.
 
     Args:
         student: on its device; it is trained a little.
         tested: images and labels that every student is checked on. temperature: None for hard labels.
-        sizes: images that each student is trained on.
+        sizes: images that each student is trained on. memory: of the students to come.
     """
     from psr_studio.stages.cost import evaluate_cost
 
     images, labels = tested
+    memory = memory or StudentMemory.of(student)
     known = labels.cpu().numpy()
     soft = None if temperature is None else np.eye(n_classes, dtype=np.float32)[known]
     targets, loss_fn = protocol(known, soft, temperature or 1.0)
-    targets = targets.to(images.device)
+    targets = targets.to(labels.device)
 
     def train(n: int) -> None:
         once = replace(how, epochs=1, n_checks=1, batch_size=n)
-        next(train_student(student, images[:n], targets[:n], loss_fn, images[:1], labels[:1], once, 0))
+        first, test = images.first(n), images.first(1)
+        next(train_student(student, first, targets[:n], loss_fn, test, labels[:1], once, 0, memory=memory))
 
     n_checks = min(how.n_checks, how.epochs) * len(images) * len(sizes)
     return evaluate_cost(
-        len(sizes), how.epochs * sum(sizes), n_checks, train, lambda n: top1(student, images[:n], labels[:n]),
-        (min(how.batch_size, *sizes, len(images)), min(CHECKED, len(images))), images.device,
+        len(sizes), how.epochs * sum(sizes), n_checks, train,
+        lambda n: top1(student, images.first(n), labels[:n], memory=memory),
+        (min(how.batch_size, *sizes, len(images)), min(CHECKED, len(images))), labels.device,
     )  # fmt: skip
 
 
-def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> Tensor:
-    """uint8 (n, H, W, ch) to float32 (n, ch, H, W) as the students of a bundle see it, on the device."""
-    mean, std = (torch.as_tensor(value) for value in bundle.normalisation)
-    writable = np.array(images)  # torch warns of views into read-only files
-    return (((from_uint8(writable) + 1) / 2 - mean) / std).to(device)
+def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> NormalisedImages:
+    """uint8 (n, H, W, ch), to be taken as the students of a bundle see them, on the device."""
+    return NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
 
 
 def new_student(chosen: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
