@@ -83,13 +83,12 @@ def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: 
 
     from psr_studio.devices import pick_device
     from psr_studio.method.signals import difficulty
-    from psr_studio.models.levels import from_uint8
 
     teacher = bundle.teacher(pick_device("auto"))
     found = []
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
-        logits, _ = teacher.predict(from_uint8(np.array(images[rows])))
+        logits, _ = teacher.predict(torch.from_numpy(np.array(images[rows])))
         found.append(difficulty(logits, torch.from_numpy(labels[rows])).float().numpy())
     values = np.concatenate(found)
     with whole_file(kept) as temp:

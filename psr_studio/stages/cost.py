@@ -179,12 +179,10 @@ def score_cost(
     Args:
         read: the first n pictures, from the disk: uint8 (n, H, W, ch).
     """
-    from psr_studio.models.levels import from_uint8
-
     device = teacher.mean.device
     forget_peak(device)
-    seconds = per_row(lambda n: teacher.predict(from_uint8(read(n)), batch_size=n), rows, device)
-    logits, embeddings = teacher.predict(from_uint8(read(1)))
+    seconds = per_row(lambda n: teacher.predict(torch.from_numpy(read(n)), batch_size=n), rows, device)
+    logits, embeddings = teacher.predict(torch.from_numpy(read(1)))
     disk = n_images * (logits.nbytes + embeddings.nbytes) + n_parts * SCORES_FILE_BYTES
     seconds = n_images * seconds + n_parts * WRITE_SECONDS
     return Cost(n_images, seconds, disk, peak_memory(device), device.type)

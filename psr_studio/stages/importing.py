@@ -154,12 +154,18 @@ def _read(
         done += 1
         writer.add(class_id, item, pixels)
         if full := writer.full():
-            shown = writer.write(full[0])
-            yield done, f'Encoded pictures of "{bundle.class_names[full[0]]}".', shown
+            yield done, *_written(writer, full[0], bundle)
         elif done % EVENT_EVERY == 0:
             yield done, f"Read {done:,} pictures.", ()
     for class_id in writer.waiting():
-        yield done, f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.write(class_id)
+        yield done, *_written(writer, class_id, bundle)
+
+
+def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
+    """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
+    shown = writer.write(class_id)
+    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.said())
+    return " ".join(filter(None, said)), shown
 
 
 def _cost(

@@ -16,8 +16,7 @@ import torch
 from torch import nn
 
 from psr_studio.devices import pick_device, pick_dtype
-from psr_studio.models.levels import from_uint8
-from psr_studio.models.students import Training, train_student
+from psr_studio.models.students import StudentMemory, Training, train_student
 from psr_studio.recipe import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.live import LiveSelection
@@ -66,7 +65,7 @@ class _Neighbours:
     def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
         images, self._labels = bundle.held_out
         teacher = bundle.teacher(pick_device(recipe.device))
-        _, embeddings = teacher.predict(from_uint8(np.array(images)))
+        _, embeddings = teacher.predict(torch.from_numpy(np.array(images)))
         self._embeddings = embeddings.numpy()
         self._k = recipe.tune.neighbours
 
@@ -104,17 +103,19 @@ class _ShortStudent:
         images, labels = bundle.held_out
         self._images = normalised(images, bundle, self._device)
         self._labels = torch.from_numpy(labels).to(self._device)
+        self._memory: StudentMemory | None = None  # what fits, for all trials
 
     def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
         chosen, seed = self._recipe.evaluate, self._recipe.evaluate.seed
         student, how = self._student()
+        self._memory = self._memory or StudentMemory.of(student)
         soft = None if chosen.protocol == "hard" else live.soft_labels(positions)
         targets, loss = protocol(live.labels[positions], soft, live.temperature)
         pictures = normalised(live.ws.pool().images_at(positions), self._bundle, self._device)
         checks = train_student(
             student, pictures, targets.to(self._device), loss,
-            self._images, self._labels, how, seed, every_epoch=True,
+            self._images, self._labels, how, seed, every_epoch=True, memory=self._memory,
         )  # fmt: skip
         for check in checks:
             yield check.top1 if check.epoch == how.epochs else None

@@ -12,7 +12,6 @@ from psr_studio.devices import candidate_seed
 from psr_studio.method.registry import SELECTORS, ClassPool
 from psr_studio.method.selection import pairwise_sq_distances
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
-from psr_studio.models.levels import from_uint8
 from psr_studio.stages.arms import Arm, real_rows
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class RealImages:
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         images, self.labels = bundle.train_subset
-        logits, embeddings = bundle.teacher(device).predict(from_uint8(np.array(images)))
+        logits, embeddings = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
         self.bundle, self.logits, self.embeddings = bundle, logits.numpy(), embeddings.numpy()
 
     def choose(self, arm: Arm, params: Mapping[str, Any], seed: int) -> np.ndarray:
