@@ -109,7 +109,7 @@ def _report(bundle: ExternalBundle) -> str:
         where = f"in {part.folder}" if part.folder else f"{part.size}, licence: {part.licence}"
         lines.append(f"  {'here' if part.folder else 'MISSING':<8}{part.part:<10} {part.name}  {where}")
     lacking = bundle.missing_parts()
-    command = f"psr-studio weights {bundle.name}"
+    command = f"psr-studio weights {bundle.called}"
     if any(source.is_hub_id for source in lacking):
         lines.append(f"  To download what the hub has: {command} --download")
     if lacking:

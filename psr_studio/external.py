@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 import time
 import tomllib
 from collections.abc import Mapping
@@ -97,20 +98,34 @@ class ExternalBundle(Bundle):
         self._identities: dict[str, tuple[float, str]] = {}
 
     @property
+    def called(self) -> str:
+        """What a command calls it: its name, or the file of a bundle of the user's own."""
+        return self.name if self.name in external_bundles() else str(self.path)
+
+    @property
     def sources(self) -> dict[str, Source]:
         """What it needs from elsewhere, by part."""
         found = {}
         for part in ("generator", "codec", "teacher", "images"):
             table: Mapping[str, Any] | None = self.index.get(part)
             if table is not None:
-                files = STABLE_DIFFUSION_FILES if self._is_text_to_image(part) else FILES[part]
+                files = self._own_files() if part == "generator" else FILES[part]
                 licence = str(table.get("licence", "not stated"))
                 name, size = str(table.get("source", "")), int(table.get("size", 0))
                 found[part] = Source(part, name, tuple(table.get("files", files)), licence, size)
         return found
 
-    def _is_text_to_image(self, part: str) -> bool:
-        return part == "generator" and self.index["generator"].get("kind") == "stable-diffusion"
+    def _own_files(self) -> tuple[str, ...]:
+        """What the folder of a generator of this kind must hold; of another's kind nothing is known."""
+        kind = self.index["generator"].get("kind", "dit")
+        return {"dit": FILES["generator"], "stable-diffusion": STABLE_DIFFUSION_FILES}.get(kind, ("*",))
+
+    def _options(self) -> dict[str, Any]:
+        """What the generator is opened with beside its files, such as the prompt."""
+        table = self.index.get("generator", {})
+        return {
+            key: value for key, value in table.items() if key not in ("source", "licence", "size", "files")
+        }
 
     @property
     def class_rows(self) -> tuple[int, ...] | None:
@@ -132,7 +147,7 @@ class ExternalBundle(Bundle):
         source = self.sources[part]
         found = locate(source)
         if found is None:
-            raise missing(self.name, source)
+            raise missing(self.called, source)
         return found
 
     def identity(self, part: str) -> str:
@@ -148,6 +163,8 @@ class ExternalBundle(Bundle):
 
     def _identify(self, part: str) -> str:
         lines: list[Any] = [self.class_names, self.class_rows, self.image_shape]
+        if part == "generator" and (options := self._options()) not in ({}, {"kind": "dit"}):
+            lines.append(options)
         if part == "data" and "images" in self.sources:
             lines.append(self._listing(locate(self.sources["images"])))
         if part == CODEC and "codec" not in self.sources:
@@ -264,7 +281,7 @@ class ExternalBundle(Bundle):
 def missing(bundle: str, source: Source) -> ModelError:
     """The error for a part that is not here: where to get it, its size and its licence."""
     named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
-    command = f"`psr-studio weights {bundle} --{source.part} FOLDER`"
+    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
     fix = f"Name its folder: {command}."
     if source.is_hub_id:
         fix = (

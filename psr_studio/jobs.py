@@ -53,6 +53,7 @@ class JobState:
     previews: tuple[np.ndarray, ...] = ()  # of the last batch, uint8 (H, W, channels)
     curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> (epoch, or units done; value)
     cost: str = ""  # what the step said it would cost
+    after: int | None = None  # the job without which this one is dropped
 
     @property
     def active(self) -> bool:
@@ -122,6 +123,7 @@ class _Job:
             previews=self.previews,
             curves={name: tuple(points) for name, points in self.curves.items()},
             cost=self.cost,
+            after=self.after,
         )
 
 

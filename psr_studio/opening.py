@@ -34,7 +34,7 @@ class OpenWorkspace:
         **overrides: Any,
     ) -> None:  # fmt: skip
         self.staff = staff_of(workers, ray)
-        values = {full_key(key): value for key, value in overrides.items()}
+        values = _anywhere({full_key(key): value for key, value in overrides.items()})
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)
         if preset is None and is_new:
@@ -87,10 +87,19 @@ class OpenWorkspace:
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
-        changed = self.recipe.with_values({full_key(key): value for key, value in values.items()})
+        changed = self.recipe.with_values(_anywhere({full_key(key): value for key, value in values.items()}))
         if changed != self.recipe:
             self.recipe = changed
             self.workspace.save_recipe(changed)
+
+
+def _anywhere(values: dict[str, Any]) -> dict[str, Any]:
+    """The same settings; a bundle of the user's own is found from every folder."""
+    named = values.get("bundle")
+    if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
+        return values
+    path = Path(named).expanduser()
+    return {**values, "bundle": str(path.absolute())} if path.exists() else values
 
 
 def full_key(name: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from psr_studio.errors import ModelError
 from psr_studio.files import sha256, whole_file
+from psr_studio.offline import asked_for
 from psr_studio.progress import Progress
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
@@ -147,23 +148,26 @@ def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator
     Raises:
         ModelError: no such repository, no network, or a repository that holds only a pickle.
     """
-    for source in [s for s in sources if s.is_hub_id and locate(s) is None]:
-        names, total = _listed(source, endpoint)
-        total = -(-total // 2**20)
-        yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
-        failed: list[Exception] = []
-        fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
-        fetching.start()
-        while fetching.is_alive():
-            fetching.join(POLL_SECONDS)
-            yield Progress(
-                STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}."
-            )
-        if failed:
-            raise _unreachable(source, failed[0]) from failed[0]
-        if locate(source) is None:
-            raise _only_pickles(source, names)
-        yield Progress(STAGE, total, total, f"{source.name} is here.", part_done=True)
+    with asked_for():
+        for source in [s for s in sources if s.is_hub_id and locate(s) is None]:
+            yield from _downloaded(source, endpoint)
+
+
+def _downloaded(source: Source, endpoint: str | None) -> Iterator[Progress]:
+    names, total = _listed(source, endpoint)
+    total = -(-total // 2**20)
+    yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
+    failed: list[Exception] = []
+    fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
+    fetching.start()
+    while fetching.is_alive():
+        fetching.join(POLL_SECONDS)
+        yield Progress(STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}.")
+    if failed:
+        raise _unreachable(source, failed[0]) from failed[0]
+    if locate(source) is None:
+        raise _only_pickles(source, names)
+    yield Progress(STAGE, total, total, f"{source.name} is here.", part_done=True)
 
 
 def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:

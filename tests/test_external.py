@@ -25,6 +25,7 @@ from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 from psr_studio.models.tiny_dit import SCHEDULE, build_autoencoder, build_transformer
 from psr_studio.recipe import load_recipe, presets
 from psr_studio.sources import Source, fingerprint, locate, remember
+from psr_studio.studio import Studio
 
 CPU = torch.device("cpu")
 PHOTOGRAPHS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "imagenette-sample"
@@ -195,6 +196,53 @@ def test_identity_follows_the_files(weights, tmp_path):
 # A description of the user's own
 
 
+def test_what_a_generator_is_opened_with_belongs_to_its_identity(described):
+    text = described.read_text()
+    plain = load_bundle(described).identity("generator")
+    described.write_text(text.replace("[generator]", '[generator]\nprompt = "a photo of {}"', 1))
+    worded = load_bundle(described).identity("generator")
+    described.write_text(text.replace("[generator]", '[generator]\nprompt = "a drawing of {}"', 1))
+    assert len({plain, worded, load_bundle(described).identity("generator")}) == 3
+
+
+def test_a_generator_of_another_kind_needs_no_files_of_a_dit(described, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "anything").write_text("weights")
+    lines = described.read_text().splitlines()
+    at = lines.index("[generator]")
+    lines[at + 1 : at + 3] = ['kind = "mine"', f'source = "{tmp_path / "own"}"']
+    described.write_text("\n".join(lines))
+    assert locate(load_bundle(described).sources["generator"]) == tmp_path / "own"
+    with pytest.raises(ModelError, match='no kind of generator "mine"'):
+        load_bundle(described).generator(CPU, torch.float32)
+
+
+def test_a_missing_folder_of_ones_own_description_is_named_by_its_file(described):
+    described.write_text(described.read_text().replace("/generator", "/nowhere"))
+    with pytest.raises(ModelError) as err:
+        load_bundle(described).generator(CPU, torch.float32)
+    assert f"psr-studio weights {described} --generator FOLDER" in err.value.fix
+
+
+def test_a_description_is_found_from_every_folder(described, tmp_path, monkeypatch):
+    monkeypatch.chdir(described.parent)
+    with Studio(tmp_path / "ws", "tiny-dit", bundle="mine.toml") as studio:
+        assert studio.recipe.bundle == str(described)
+        studio.set({"bundle": "fashion-mnist"})
+        assert studio.recipe.bundle == "fashion-mnist"
+
+
+def test_a_teacher_as_timm_saves_it_opens(weights, tmp_path):
+    """It repeats the number of classes among the arguments of the model."""
+    from timm.models import save_for_hf
+
+    backbone = create_backbone(TeacherConfig.read_timm(weights / "teacher", None))
+    given = {**TIMM_CONFIG["model_args"], "num_classes": 1000, "in_chans": 3, "global_pool": "avg"}
+    save_for_hf(backbone, tmp_path / "saved", model_args=given, safe_serialization=True)
+    teacher = Teacher.from_timm_folder(tmp_path / "saved", [3, 5])
+    assert teacher(torch.zeros(1, 3, 64, 64))[0].shape == (1, 2)
+
+
 def test_a_described_bundle_opens_its_networks(described):
     bundle = load_bundle(described)
     generator, codec, teacher = bundle.generator(CPU, torch.float32), bundle.codec(CPU), bundle.teacher(CPU)
@@ -280,13 +328,15 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
-def fetch(tmp_path: Path, files: dict[str, bytes]) -> dict[str, object]:
+def fetch(tmp_path: Path, files: dict[str, bytes], **environment: str) -> dict[str, object]:
     """Download in a process with a network, an empty cache and this hub; what was said."""
     Hub.files = files
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = f"""
 import json
+from psr_studio.offline import stay_offline
+stay_offline()  # as the page does
 from psr_studio.errors import StudioError
 from psr_studio.sources import Source, download, locate
 source = Source("teacher", {REPOSITORY!r}, ("config.json", "*.safetensors"))
@@ -302,6 +352,7 @@ print(json.dumps(out))"""
         "HF_HOME": str(tmp_path / "hf"),
         "PYTHONPATH": str(Path(__file__).parent.parent),
         "HF_HUB_DISABLE_XET": "1",
+        **environment,
     }
     try:
         run = subprocess.run(
@@ -321,6 +372,12 @@ def test_a_download_that_was_asked_for(tmp_path, weights):
     assert found["messages"][-1] == f"{REPOSITORY} is here."
     folder = Path(found["after"])
     assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors"}
+
+
+@pytest.mark.slow
+def test_who_keeps_the_hub_offline_keeps_it_so(tmp_path):
+    problem, fix = fetch(tmp_path, {"config.json": b"{}"}, HF_HUB_OFFLINE="1")["error"]
+    assert "could not be fetched" in problem and "HF_HUB_OFFLINE" in fix
 
 
 @pytest.mark.slow

@@ -364,6 +364,18 @@ def test_classes_are_matched_as_people_write_them():
     assert match_classes(["1", "0"], names, ids, rows) == {"1": 1, "0": 0}
 
 
+def test_what_an_import_has_not_is_said(empty, folder):
+    """Classes without a picture, since labels count among those that are there; labels of no class."""
+    shutil.rmtree(folder / FOLDERS[1])
+    (folder / "odd").mkdir()
+    (folder / "odd" / "0.png").write_bytes(png(picture(0)))
+    said = finish(empty.import_pool(folder, skip_unknown=True))[-1].message
+    assert f'of 2 classes (no picture of "{empty.bundle.class_names[1]}")' in said
+    assert said.endswith('; of no class and left out: "odd".')
+    manifest = json.loads((empty.workspace.root / "pool" / importing.MANIFEST).read_text())
+    assert manifest["labels_left_out"] == ["odd"]
+
+
 def test_a_digit_that_is_no_number_is_no_class():
     with pytest.raises(importing.PoolImportError, match="²"):
         match_classes(["²"], ("a", "b"))

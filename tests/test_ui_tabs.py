@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from html import unescape
 
 import gradio as gr
@@ -63,6 +64,23 @@ def test_a_finished_workspace_shows_pairs_curves_table_and_zip(screen):
         assert arm in texts["EvaluateTab"], "an accuracy never stands alone"
     assert "±" in texts["EvaluateTab"] and "set.zip" in texts["ExportTab"]
     assert "'fresh'" in texts["TopBar"] and "'missing'" not in texts["TopBar"]
+
+
+def test_what_stopped_the_pool_is_shown_though_scoring_fell_with_it(tmp_path, tiny_bundle):
+    """The step that waited is newer, but says nothing."""
+    screen = Screen(Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)))
+    try:
+        (screen.studio.workspace.root / "pool").write_text("a file where a folder should be")
+        first = screen.submit("pool", {})
+        second = screen.submit("score", {}, after=first)
+        while screen.worker.active():
+            time.sleep(0.05)
+        states = [screen.worker.latest(stage).state for stage in ("pool", "score")]
+        assert states == ["failed", "cancelled"] and second > first
+        shown = PoolTab(screen).jobs.job()
+        assert shown.stage == "pool" and shown.problem
+    finally:
+        screen.close()
 
 
 def test_versions_change_with_what_is_shown(screen):

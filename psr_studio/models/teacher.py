@@ -26,6 +26,7 @@ from psr_studio.models.memory import MicroBatches
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+GIVEN = ("num_classes", "in_chans", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class TeacherConfig:
                 class_indices=tuple(class_indices) if class_indices is not None else None,
                 crop_pct=facts.get("crop_pct") or 1.0,
                 interpolation=facts.get("interpolation", "bilinear"),
-                kwargs=raw.get("model_args", {}),
+                # timm itself writes some of what it takes by name into `model_args`, too
+                kwargs={k: v for k, v in raw.get("model_args", {}).items() if k not in GIVEN},
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as err:
             raise ModelError(

@@ -52,6 +52,7 @@ class PoolWriter:
         self.parts: dict[str, str] = {}
         self.rows: list[tuple[int, str]] = []
         self.left_out: list[str] = []
+        self.unknown: list[str] = []  # labels of the source that are no class
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
 
@@ -156,6 +157,7 @@ class PoolWriter:
             "latents": self.settings["latents"],
             "counts": {str(class_id): n for class_id, n in sorted(self.counts.items())},
             "left_out": self.left_out,
+            "labels_left_out": self.unknown,
             "parts": dict(sorted(self.parts.items())),
         }
         folder = self.staging.root / "pool"

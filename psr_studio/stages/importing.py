@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -39,6 +39,7 @@ __all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError"
 ASIDE = ".import-old"
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
+NAMED = 5  # classes or labels that a sentence names
 LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
 
 
@@ -98,6 +99,7 @@ def run(
     total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
     writer = PoolWriter(ws, recipe, bundle, source)
+    writer.unknown = [label for label in source.labels if label not in classes]
     try:
         if cost := _cost(source, classes, bundle, writer, counts):
             yield Progress(STAGE, 0, total, cost.text, lasting=True)
@@ -115,7 +117,10 @@ def run(
     finally:
         shutil.rmtree(ws.root / STAGING, ignore_errors=True)
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
+    words += _absent(writer.counts, bundle.class_names)
     left_out = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
+    if writer.unknown:
+        left_out += f"; of no class and left out: {_named(writer.unknown)}"
     if isinstance(source, PictureFiles) and source.passed_over:
         left_out += f"; {kinds_text(source.passed_over)}"
     yield Progress(
@@ -126,6 +131,18 @@ def run(
         part_done=True,
         seconds=clock.seconds,
     )
+
+
+def _absent(counts: Collection[int], class_names: Sequence[str]) -> str:
+    """What an import of some classes says of the others: its labels count among those that are there."""
+    absent = [name for class_id, name in enumerate(class_names) if class_id not in counts]
+    return f" (no picture of {_named(absent)})" if absent else ""
+
+
+def _named(names: Sequence[str]) -> str:
+    """Some of them by name, the rest by number."""
+    shown = ", ".join(f'"{name}"' for name in names[:NAMED])
+    return shown + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
 
 
 def _read(

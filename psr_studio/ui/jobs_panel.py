@@ -48,10 +48,14 @@ class JobPanel:
         return [self.card, self.after, self.now]
 
     def job(self) -> JobState | None:
-        """The job to show: the one that runs, else the newest."""
-        found = [job for stage in self.stages if (job := self.screen.worker.latest(stage))]
-        running = [job for job in found if job.state == "running"]
-        return max(running or found, key=lambda job: job.id, default=None)
+        """The job to show: the one that runs, else the newest, unless that fell with the one before it."""
+        found = {job.id: job for stage in self.stages if (job := self.screen.worker.latest(stage))}
+        running = [number for number, job in found.items() if job.state == "running"]
+        if not found:
+            return None
+        newest = found[max(running or found)]
+        cause = found.get(newest.after or 0)
+        return cause if cause and newest.state == "cancelled" and cause.state != "done" else newest
 
     def version(self) -> Hashable:
         """Changes whenever what is shown does."""

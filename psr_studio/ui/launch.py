@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import time
 
 from psr_studio.allocator import keep_freed_memory
 from psr_studio.errors import StudioError
+from psr_studio.offline import stay_offline
 
 BEGAN = time.perf_counter()
-# Before anything imports them: nothing in this program may call out.
-OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
-           "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # fmt: skip
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +71,7 @@ def launch(arguments: argparse.Namespace) -> None:
     Raises:
         StudioError: the port, the login, the device, the preset or the workspace.
     """
-    os.environ.update(OFFLINE)
+    stay_offline()
     from psr_studio.ui.listen import address, bind, read_login
 
     login = read_login(arguments.auth)

@@ -1,0 +1,38 @@
+"""The page calls out only for what its user has asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HUB, OURS = "HF_HUB_OFFLINE", "PSR_STUDIO_OFFLINE"
+SILENCE = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    HUB: "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def stay_offline() -> None:
+    """Keep the libraries from calling out by themselves; before anything imports them."""
+    if HUB not in os.environ:
+        os.environ[OURS] = "1"  # so it may be lifted, which a user's own wish may not
+    os.environ.update(SILENCE)
+
+
+@contextmanager
+def asked_for() -> Iterator[None]:
+    """Let the hub's client call out meanwhile, unless the user's own environment keeps it offline."""
+    if OURS not in os.environ:
+        yield
+        return
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False  # read once, at its import
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
