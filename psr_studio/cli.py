@@ -7,6 +7,7 @@ stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -45,10 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     args = build_parser().parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except StudioError as err:
         print(error_text(err), file=sys.stderr)
         return REFUSED
+    except BrokenPipeError:  # `psr-studio status | head`: who listened has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         print(f"\n{KEPT}", file=sys.stderr)
         return STOPPED

@@ -8,6 +8,8 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,16 @@ def call(tmp_path, preset, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+def test_who_listens_no_more_is_no_error():
+    """As in `psr-studio presets --keys | head -1`."""
+    command = [sys.executable, "-m", "psr_studio.cli", "presets", "--keys"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert (process.wait(60), process.stderr.read()) == (0, "")
+    process.stderr.close()
 
 
 @pytest.fixture
