@@ -38,6 +38,7 @@ STEPS = {
     "evaluate": ("evaluate", "Train students on the selection and its controls, and print the table."),
     "export": ("export", "Write the set out as a folder."),
 }
+LEFT = "Stopped. The pool is as it was."
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print(f"\n{KEPT}", file=sys.stderr)
+        print(f"\n{LEFT if args.command == 'import' else KEPT}", file=sys.stderr)
         return STOPPED
     except Exception as err:  # the last line of defence: a log for us, one line for the user
         print(_log(args, err), file=sys.stderr)

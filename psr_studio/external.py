@@ -23,7 +23,17 @@ import numpy as np
 from psr_studio.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
 from psr_studio.errors import ModelError
 from psr_studio.resources import resource_dir
-from psr_studio.sources import PartState, Source, fingerprint, home, locate, remember, size_words, state
+from psr_studio.sources import (
+    PartState,
+    Source,
+    fingerprint,
+    forget,
+    home,
+    locate,
+    remember,
+    size_words,
+    state,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -263,13 +273,20 @@ class ExternalBundle(Bundle):
         return [state(source) for source in self.sources.values()]
 
     def remember(self, part: str, folder: str | Path) -> None:
-        """Look for a part in this folder from now on; ModelError when it lacks a file, or no such part is needed."""
+        """Look for a part in this folder from now on, "" to forget the folder named before.
+
+        Raises:
+            ModelError: the folder lacks a file, or no such part is needed.
+        """
         if part not in self.sources:
             raise ModelError(
                 f'"{self.name}" needs no {part} of its own.',
                 f"Leave it out; needed are {', '.join(self.sources)}.",
             )
-        remember(self.sources[part], folder)
+        if str(folder).strip():
+            remember(self.sources[part], folder)
+        else:
+            forget(self.sources[part])
         self._networks.clear()
         self._identities.clear()
 

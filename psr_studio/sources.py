@@ -108,14 +108,26 @@ def remember(source: Source, folder: str | Path) -> Path:
     lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
     if not folder.is_dir() or lacking:
         problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
+        problem = "is a file" if folder.is_file() else problem
         near = [*folder.glob("*"), *folder.glob("transformer/*")]
-        pickles = [p.name for p in near if p.suffix in PICKLES]
+        pickles = [p.name for p in (folder, *near) if p.suffix in PICKLES]
         fix = f"Name the folder that holds {', '.join(source.files)}."
-        if pickles:
+        if pickles and source.part != "generator":
+            fix += (
+                f" {pickles[0]} is a pickle, which can run code: save it as safetensors where you trust it."
+            )
+        elif pickles:
             fix = f"Convert {pickles[0]} first: `psr-studio convert-weights {pickles[0]} --out FOLDER`."
         raise ModelError(f'The folder "{folder}" for the {source.part} {problem}.', fix)
     _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})
     return folder
+
+
+def forget(source: Source) -> None:
+    """Look for a source in the hub's cache again, or where it says itself."""
+    kept = _read(LOCATIONS)
+    kept.pop(f"{source.part} {source.name}", None)
+    _write(LOCATIONS, kept)
 
 
 def fingerprint(folder: Path, patterns: Sequence[str]) -> str:

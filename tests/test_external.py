@@ -165,6 +165,15 @@ def test_a_folder_is_remembered_for_every_bundle_that_needs_it(weights, tmp_path
     with pytest.raises(ModelError) as err:
         load_external("imagewoof-dit").remember("generator", tmp_path)
     assert "psr-studio convert-weights diffusion_pytorch_model.bin" in err.value.fix
+    (tmp_path / "whole.pt").write_bytes(b"")
+    with pytest.raises(ModelError, match="is a file") as err:
+        load_external("imagewoof-dit").remember("generator", tmp_path / "whole.pt")
+    assert "psr-studio convert-weights whole.pt" in err.value.fix
+    with pytest.raises(ModelError) as err:
+        load_external("imagewoof-dit").remember("codec", tmp_path / "transformer")
+    assert "convert-weights" not in err.value.fix and "as safetensors" in err.value.fix
+    load_external("imagewoof-dit").remember("generator", "")
+    assert "generator" in [source.part for source in load_external("imagenette-dit").missing_parts()]
 
 
 def test_the_command_says_what_is_here_and_what_is_not(weights, capsys):

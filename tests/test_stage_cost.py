@@ -28,6 +28,7 @@ FACTOR = 6  # a test machine may be busy in one of the two moments; benchmarks/g
 def test_the_line_names_images_seconds_and_bytes():
     cost = Cost(1200, 83.4, 3 * 2**30 // 2, 20 * 2**30, "cuda")
     assert cost.text == "Cost: 1,200 images, about 1 min 23 s, 1.50 GiB on disk, 20.00 GiB of GPU memory."
+    assert Cost(1, 2.0, 0, None, "cpu", "students").text == "Cost: 1 student, about 2.0 s."
     small = Cost(6, 0.42, 30_000, None, "cpu")
     assert small.text == "Cost: 6 images, about 0.4 s, 0.029 MiB on disk."
 

@@ -59,7 +59,8 @@ class Cost:
     @property
     def text(self) -> str:
         """One line: images, seconds, GiB on disk and on the device."""
-        parts = [f"Cost: {self.images:,} {self.unit}", f"about {_time(self.seconds)}"]
+        unit = self.unit.removesuffix("s") if self.images == 1 else self.unit
+        parts = [f"Cost: {self.images:,} {unit}", f"about {_time(self.seconds)}"]
         parts += [f"{_size(self.disk_bytes)} on disk"] if self.disk_bytes else []
         parts += (
             [] if self.memory_bytes is None else [f"{_size(self.memory_bytes)} of {_memory(self.device)}"]
