@@ -241,6 +241,7 @@ def test_a_neighbour_is_swapped_in_as_one_action(lab):
 
 
 def test_a_reload_brings_back_tab_class_focus_view_and_marked_candidates(lab):
+    lab.wait_for_function(f"{STATE}.mapSettled")  # a newer map would move what is compared below
     wanted = outsider(lab)
     lab.evaluate(
         "p => { psrCurate.select([p, p + 1, 12]); psrCurate.focus(p); psrCurate.set({solo: 0}); }", wanted
