@@ -50,8 +50,12 @@ def in_words(device: torch.device) -> str:
     """ "CPU, 2 cores", or the name of the GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"CPU, {n} cores" if device.type == "cpu" else device.type.upper()
+    return f"CPU, {n_cores()} cores" if device.type == "cpu" else device.type.upper()
+
+
+def n_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -90,8 +94,8 @@ def stacked_noise(
 
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:
-    """A tensor of the host on its way to a device, which goes on meanwhile with what it has."""
-    if torch.device(device).type != "cuda":
+    """A tensor on the device; neither waits for the other where a GPU fetches it from the host."""
+    if torch.device(device).type != "cuda" or rows.device.type != "cpu":
         return rows.to(device)
     return rows.pin_memory().to(device, non_blocking=True)
 

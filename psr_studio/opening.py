@@ -34,7 +34,7 @@ class OpenWorkspace:
         **overrides: Any,
     ) -> None:  # fmt: skip
         self.staff = staff_of(workers, ray)
-        values = _anywhere({full_key(key): value for key, value in overrides.items()})
+        values = _settings(overrides)
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)
         if preset is None and is_new:
@@ -87,14 +87,15 @@ class OpenWorkspace:
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
-        changed = self.recipe.with_values(_anywhere({full_key(key): value for key, value in values.items()}))
+        changed = self.recipe.with_values(_settings(values))
         if changed != self.recipe:
             self.recipe = changed
             self.workspace.save_recipe(changed)
 
 
-def _anywhere(values: dict[str, Any]) -> dict[str, Any]:
-    """The same settings; a bundle of the user's own is found from every folder."""
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their dotted keys; a bundle of the user's own by a path that holds in every folder."""
+    values = {full_key(key): value for key, value in given.items()}
     named = values.get("bundle")
     if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
         return values

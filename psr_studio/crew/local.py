@@ -42,7 +42,7 @@ class LocalCrew:
         self.size = size
         self.place = "on this machine"
         self._device = device
-        self.n_devices = len(self._gpus()) or _cores() // _threads() or 1
+        self.n_devices = len(self._gpus()) or _at_full_speed()
         self._workers: dict[int, _Process] = {}
         self._said: queue.SimpleQueue[tuple[int, Said]] = queue.SimpleQueue()
         self._hired = 0
@@ -143,15 +143,13 @@ class LocalCrew:
         return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _threads() -> int:
-    """Threads that one worker computes with, as this process would."""
+def _at_full_speed() -> int:
+    """Workers that a CPU has cores for: each computes with as many threads as this process would."""
     import torch
 
-    return torch.get_num_threads()
+    from psr_studio.devices import n_cores
+
+    return n_cores() // torch.get_num_threads() or 1
 
 
 def _end(status: int, errors: IO[bytes]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from psr_studio.devices import sent
 from psr_studio.models.memory import has_room
 
 COPIED = 64  # images copied at once to where they stay
@@ -29,13 +30,6 @@ def to_uint8(images: Tensor) -> Tensor:
     """Images (N, ch, H, W), clamped to [-1, 1] -> uint8 (N, H, W, ch) on their device, to the nearest level."""
     levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous()
-
-
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on the device; neither waits for the other where a GPU fetches it from the host."""
-    if device.type != "cuda" or tensor.device.type != "cpu":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def at_rest(images: np.ndarray, device: torch.device) -> Tensor:
