@@ -125,13 +125,14 @@ def reproducible(device: torch.device) -> Iterator[None]:
         return
     cudnn = torch.backends.cudnn
     before = torch.are_deterministic_algorithms_enabled(), cudnn.deterministic
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may choose anew each time
     torch.use_deterministic_algorithms(True, warn_only=True)
     cudnn.deterministic = True
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        torch.use_deterministic_algorithms(before[0], warn_only=only_warned)
         cudnn.deterministic = before[1]
 
 
