@@ -71,7 +71,9 @@ def test_imports_run_one_way(path):
 def test_storage_is_reached_through_the_workspace():
     allowed = {"storage", "workspace", "ledger"}
     users = {layer_of(path) for path in MODULES if "storage" in ours(imports_of(path))}
-    assert users <= allowed, f"{users - allowed} import psr_studio.storage: import psr_studio.workspace"
+    assert users <= allowed, (
+        f"{users - allowed} import psr_studio.storage: import psr_studio.storage.workspace"
+    )
 
 
 def test_the_method_stands_on_torch_and_mathematics_only():
@@ -114,12 +116,14 @@ def imported_of(libraries: set[str], modules: str) -> str:
 
 def test_the_package_and_the_recipe_import_no_network_library():
     """`psr-studio --help` must answer at once, so the ground stays free of torch and gradio."""
-    assert imported_of(set(HEAVY), "psr_studio, psr_studio.recipe, psr_studio.workspace") == "[]"
+    assert (
+        imported_of(set(HEAVY), "psr_studio, psr_studio.recipe.recipe, psr_studio.storage.workspace") == "[]"
+    )
 
 
 def test_the_page_opens_before_diffusers_and_timm_are_imported():
     """They take seconds, and looking at a scored pool needs neither."""
-    modules = "psr_studio.studio, psr_studio.ui.screen, psr_studio.ui.server"
+    modules = "psr_studio.app.studio, psr_studio.ui.screen, psr_studio.ui.server"
     assert imported_of({"diffusers", "timm", "transformers", "torch"}, modules) == "['torch']"
 
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from safetensors.numpy import save_file
 
-from psr_studio.bundle import INDEX, load_bundle, write_idx
-from psr_studio.errors import StudioError, did_you_mean
-from psr_studio.files import sha256
+from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
+from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.core.files import sha256
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, data, gates, generator, teacher
 
@@ -127,9 +127,9 @@ def write_index(made: Path) -> None:
 
 def write_demo(made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
-    from psr_studio.studio import (
-        Studio,
-    )  # the only upward import: the demo is made by the very stages it shows
+    from psr_studio.app.studio import (
+        Studio,  # the only upward import: the demo is made by the very stages it shows
+    )
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)

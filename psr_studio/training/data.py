@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from psr_studio.errors import StudioError
+from psr_studio.core.errors import StudioError
 
 CLASS_NAMES = (
     "T-shirt/top",
