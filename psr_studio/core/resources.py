@@ -7,7 +7,7 @@ from typing import Literal
 
 from psr_studio.core.errors import StudioError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def resource_dir(kind: Literal["presets", "assets"]) -> Path:

@@ -6,7 +6,7 @@ import shlex
 
 import numpy as np
 import pytest
-from test_stage_select import logits_with_eligible, rescore
+from steps import logits_with_eligible, rescore
 from tiny import finish
 
 from psr_studio.app.curation import CURATE_KEYS

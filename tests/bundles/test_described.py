@@ -21,10 +21,10 @@ from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import load_bundle
 from psr_studio.bundles.described import external_bundles, load_external
 from psr_studio.bundles.sources import Source, fingerprint, locate, remember
-from psr_studio.bundles.tiny_dit import SCHEDULE, build_autoencoder, build_transformer
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
+from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_transformer
 from psr_studio.recipe.recipe import load_recipe, presets
 
 CPU = torch.device("cpu")

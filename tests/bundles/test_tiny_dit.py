@@ -9,10 +9,10 @@ from tiny import finish
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import load_bundle
-from psr_studio.bundles.tiny_dit import SCHEDULE, build_autoencoder, build_teacher, build_transformer
 from psr_studio.core.devices import candidate_generator, candidate_seed, stacked_noise
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.generator import Sampling
+from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_teacher, build_transformer
 
 CPU = torch.device("cpu")
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import call, preset, problem_and_fix, scored  # noqa: F401
-from test_stage_pool import bytes_of
-from test_stage_select import logits_with_eligible, rescore
+from commands import problem_and_fix
+from steps import bytes_of, logits_with_eligible, rescore
 from tiny import finish, run_python, tiny_recipe, write_index
 
 from psr_studio.app.studio import Studio
@@ -28,7 +27,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def refused(call):  # noqa: F811
+def refused(call):
     """`refused("select", ...)` runs a command that must fail with status 2: (problem, fix)."""
 
     def run(command: str, *flags: str, **where: Path) -> tuple[str, str]:
@@ -47,7 +46,7 @@ def test_an_unknown_preset(capsys, tmp_path):
     assert not (tmp_path / "ws").exists()
 
 
-def test_an_unknown_key(refused, preset):  # noqa: F811
+def test_an_unknown_key(refused, preset):
     problem, fix = refused("select", "--set", "select.temprature=2")
     assert problem.startswith('unknown key "select.temprature". Keys of [select]: ')
     assert fix.startswith('Did you mean "temperature"?')
@@ -56,13 +55,13 @@ def test_an_unknown_key(refused, preset):  # noqa: F811
     assert problem.startswith(f'{preset}: unknown key "select.temprature"') and "(line " in fix
 
 
-def test_more_images_than_candidates(refused, scored):  # noqa: F811
+def test_more_images_than_candidates(refused, scored):
     problem, fix = refused("select", "--ipc", "7", "--set", "pool.pool_size=50", workspace=scored)
     assert problem == 'Class "boot" has 6 candidates, but 7 images per class are asked for.'
     assert fix.startswith('Lower "Images per class" to 6 or less')
 
 
-def test_a_class_with_no_eligible_candidate(refused, scored, tiny_bundle):  # noqa: F811
+def test_a_class_with_no_eligible_candidate(refused, scored, tiny_bundle):
     with Studio(scored, tiny_recipe(tiny_bundle)) as studio:
         rescore(studio, logits_with_eligible(studio, {2: 0}))
     problem, fix = refused("select", "--set", "select.on_shortage=short", workspace=scored)
@@ -70,8 +69,8 @@ def test_a_class_with_no_eligible_candidate(refused, scored, tiny_bundle):  # no
     assert "select.on_shortage" in fix
 
 
-def test_logits_that_are_not_finite(refused, call, tiny_bundle, tmp_path):  # noqa: F811
-    from test_stage_score import break_teacher
+def test_logits_that_are_not_finite(refused, call, tiny_bundle, tmp_path):
+    from steps import break_teacher
 
     broken = break_teacher(tiny_bundle, tmp_path, float("nan"))
     assert call("generate", "-q")[0] == 0
@@ -79,7 +78,7 @@ def test_logits_that_are_not_finite(refused, call, tiny_bundle, tmp_path):  # no
     assert "are not finite numbers: 0, 1, 2." in problem
 
 
-def test_a_truncated_part_of_the_pool(call, scored):  # noqa: F811
+def test_a_truncated_part_of_the_pool(call, scored):
     """It is named and left out; the rest is usable; generating again brings back the same bytes."""
     before = bytes_of(scored / "pool")
     path = scored / "pool" / "class=1" / "part-00000.parquet"
@@ -94,7 +93,7 @@ def test_a_truncated_part_of_the_pool(call, scored):  # noqa: F811
     assert bytes_of(scored / "pool") == before
 
 
-def test_a_class_whose_candidates_are_in_a_damaged_part(refused, call, scored):  # noqa: F811
+def test_a_class_whose_candidates_are_in_a_damaged_part(refused, call, scored):
     """The budget cannot be met because of the damage: the message names the file, not the pool size."""
     parts = sorted((scored / "pool" / "class=2").glob("*.parquet"))
     for part in parts:
@@ -108,7 +107,7 @@ def test_a_class_whose_candidates_are_in_a_damaged_part(refused, call, scored): 
 
 @pytest.mark.parametrize("name", ["bundle.toml", "teacher/config.json"])
 @pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_a_damaged_index_or_config_of_a_bundle(refused, call, tiny_bundle, tmp_path, name, content):  # noqa: F811
+def test_a_damaged_index_or_config_of_a_bundle(refused, call, tiny_bundle, tmp_path, name, content):
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
     where = ("--set", f"bundle={tmp_path / 'bundle'}")
     assert call("generate", *where)[0] == 0
@@ -117,7 +116,7 @@ def test_a_damaged_index_or_config_of_a_bundle(refused, call, tiny_bundle, tmp_p
     assert str(tmp_path / "bundle" / name) in problem and fix.startswith("Restore that file")
 
 
-def test_a_damaged_picture(refused, call, scored):  # noqa: F811
+def test_a_damaged_picture(refused, call, scored):
     """One byte of the pictures changes: the part is named, the others are scored all the same."""
     before = bytes_of(scored / "pool")
     shutil.rmtree(scored / "scores")
@@ -135,7 +134,7 @@ def test_a_damaged_picture(refused, call, scored):  # noqa: F811
     assert bytes_of(scored / "pool") == before
 
 
-def test_a_damaged_part_of_the_scores(refused, call, scored):  # noqa: F811
+def test_a_damaged_part_of_the_scores(refused, call, scored):
     path = next((scored / "scores").rglob("class=2/part-00001.parquet"))
     path.write_bytes(b"PAR1" + bytes(100))
     problem, fix = refused("select", workspace=scored)
@@ -154,7 +153,7 @@ def broken_bundle(bundle: Path, target: Path, name: str) -> tuple[Path, Path]:
     ("name", "command"),
     [("generator/transformer", "generate"), ("generator/vae", "generate"), ("teacher", "score")],
 )
-def test_truncated_weights(refused, call, tiny_bundle, tmp_path, name, command):  # noqa: F811
+def test_truncated_weights(refused, call, tiny_bundle, tmp_path, name, command):
     bundle, weights = broken_bundle(tiny_bundle, tmp_path / "broken", name)
     if command == "score":
         assert call("generate", "-q")[0] == 0
@@ -165,7 +164,7 @@ def test_truncated_weights(refused, call, tiny_bundle, tmp_path, name, command):
 
 
 @pytest.mark.parametrize("name", ["generator/transformer", "teacher"])
-def test_weights_of_another_shape(refused, call, tiny_bundle, tmp_path, name):  # noqa: F811
+def test_weights_of_another_shape(refused, call, tiny_bundle, tmp_path, name):
     from safetensors.torch import load_file, save_file
 
     bundle, weights = broken_bundle(tiny_bundle, tmp_path / "other", name)
@@ -218,7 +217,7 @@ def test_a_full_disk_while_a_part_is_written(tmp_path, tiny_bundle):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator writes anywhere")
-def test_a_read_only_workspace(refused, scored):  # noqa: F811
+def test_a_read_only_workspace(refused, scored):
     scored.chmod(0o500)
     try:
         problem, fix = refused("select", workspace=scored)
@@ -227,7 +226,7 @@ def test_a_read_only_workspace(refused, scored):  # noqa: F811
     assert "cannot be written to" in problem and "write permission" in fix
 
 
-def test_a_workspace_of_a_newer_version(refused, scored):  # noqa: F811
+def test_a_workspace_of_a_newer_version(refused, scored):
     with sqlite3.connect(scored / "studio.sqlite") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
@@ -237,7 +236,7 @@ def test_a_workspace_of_a_newer_version(refused, scored):  # noqa: F811
     assert fix.startswith("Update PSR Studio") and bytes_of(scored) == before
 
 
-def test_a_second_process_on_the_same_workspace(refused, scored):  # noqa: F811
+def test_a_second_process_on_the_same_workspace(refused, scored):
     holder = run_python(HOLD, scored, stdout=-1, stdin=-1, text=True)
     try:
         assert holder.stdout.readline() == "open\n"
@@ -248,7 +247,7 @@ def test_a_second_process_on_the_same_workspace(refused, scored):  # noqa: F811
     assert fix.startswith("Close the PSR Studio that runs there")
 
 
-def test_an_export_folder_that_holds_other_files(refused, scored):  # noqa: F811
+def test_an_export_folder_that_holds_other_files(refused, scored):
     folder = scored / "exports" / "set"
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("ten years")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import tiny_recipe
+from commands import problem_and_fix
 
 from psr_studio import __version__
 from psr_studio.app.studio import Studio
@@ -21,7 +21,7 @@ from psr_studio.cli.console import ProgressLine, duration, progress_text
 from psr_studio.cli.main import build_parser, main
 from psr_studio.core.progress import Progress
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import keys, presets, to_toml
+from psr_studio.recipe.recipe import keys, presets
 
 COMMANDS = (
     "generate",
@@ -39,25 +39,6 @@ COMMANDS = (
 )
 
 
-@pytest.fixture
-def preset(tmp_path, tiny_bundle) -> Path:
-    """A preset file that runs every step in a second."""
-    path = tmp_path / "tiny.toml"
-    path.write_text(to_toml(tiny_recipe(tiny_bundle, evaluate__n_seeds=1)), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def call(tmp_path, preset, capsys):
-    """`call("select", "--ipc", "3")` runs a command on one workspace: (exit status, stdout, stderr)."""
-
-    def run(command: str, *flags: str, workspace: Path = tmp_path / "ws") -> tuple[int, str, str]:
-        status = main([command, "--workspace", str(workspace), "--preset", str(preset), *flags])
-        return status, *capsys.readouterr()
-
-    return run
-
-
 def test_who_listens_no_more_is_no_error():
     """As in `psr-studio presets --keys | head -1`."""
     command = [sys.executable, "-m", "psr_studio.cli.main", "presets", "--keys"]
@@ -66,18 +47,6 @@ def test_who_listens_no_more_is_no_error():
     process.stdout.close()
     assert (process.wait(60), process.stderr.read()) == (0, "")
     process.stderr.close()
-
-
-@pytest.fixture
-def scored(tmp_path, scored_workspace) -> Path:
-    return Path(shutil.copytree(scored_workspace, tmp_path / "scored"))
-
-
-def problem_and_fix(stderr: str) -> tuple[str, str]:
-    """The two lines of an error, and nothing else on the stream but progress before them."""
-    *progress, problem, fix = stderr.rstrip("\n").split("\n")
-    assert problem.startswith("Problem: ") and fix.startswith("Fix: ") and "Traceback" not in stderr
-    return problem.removeprefix("Problem: "), fix.removeprefix("Fix: ")
 
 
 def test_run_does_all_steps_and_prints_the_table(call, tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from checkpoints import HEADS, OriginalDiT
 from PIL import Image
-from test_models_convert import HEADS, OriginalDiT
 from tiny import CLASS_NAMES, SETTINGS, SIZE
 
 from psr_studio.cli.main import main

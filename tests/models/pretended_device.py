@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from test_models_text_to_image import write_stable_diffusion
+from checkpoints import write_stable_diffusion
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode, unset_fake_temporarily
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from psr_studio.bundles.tiny_dit import SCHEDULE, build_autoencoder, build_teacher, build_transformer
 from psr_studio.method.distillation import kd_loss
 from psr_studio.models import augment, generator, text_to_image
 from psr_studio.models.adapters import Opening
@@ -32,6 +31,7 @@ from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.samplers import SAMPLERS
 from psr_studio.models.students import Training, build_student, train_student
 from psr_studio.models.text_to_image import TextToImage
+from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_teacher, build_transformer
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.refine import loop as refinement
 from psr_studio.stages.refine.loop import Networks, Seeds, refine_batch

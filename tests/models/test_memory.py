@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_memory import MOST, SmallMemory
 from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -20,29 +21,6 @@ from psr_studio.method.distillation import hard_label_loss
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.memory import MicroBatches, has_room, is_out_of_memory
 from psr_studio.models.students import StudentMemory, Training, build_student, top1, train_student
-
-MOST = 2  # rows that fit
-
-
-class SmallMemory(torch.nn.Module):
-    """A device of which the network's first layer fills all but room for `MOST` rows: more are refused."""
-
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.refused = 0
-
-    def forward(self, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
-        if len(x) > MOST:
-            self.refused += 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return self.inner(x, *args, **kwargs)
-
-    def __getattr__(self, name: str) -> object:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
 
 def double(*rows: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -33,7 +33,7 @@ def test_every_hot_loop_stays_on_its_device_and_generation_never_waits_for_it():
     pytest.importorskip("transformers", reason="the package transformers is not installed")
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this PyTorch cannot pretend a device")
-    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
     ran = subprocess.run(
         [sys.executable, str(HERE / "pretended_device.py")],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=600,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from checkpoints import write_stable_diffusion
 from tiny import finish
 
 from psr_studio.app.studio import Studio
@@ -20,40 +19,6 @@ from psr_studio.models.generator import Sampling
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
 CPU, NAMES = torch.device("cpu"), ("boot", "dress")
 HOW = Sampling(steps=4, guidance=3.0)
-
-
-def write_stable_diffusion(folder: Path, prediction: str = "epsilon") -> Path:
-    """A StableDiffusionPipeline folder of a few thousand parameters."""
-    torch.manual_seed(0)
-    UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=16, attention_head_dim=4, norm_num_groups=4,
-    ).save_pretrained(folder / "unet")  # fmt: skip
-    AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=4, sample_size=16,
-    ).save_pretrained(folder / "vae")  # fmt: skip
-    tokens = ["<|startoftext|>", "<|endoftext|>"]
-    letters = [chr(i) for i in range(ord("a"), ord("z") + 1)]
-    vocabulary = {word: i for i, word in enumerate([*letters, *(f"{c}</w>" for c in letters), *tokens])}
-    (folder / "tokenizer").mkdir()
-    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
-    transformers.CLIPTokenizer(
-        str(folder / "tokenizer" / "vocab.json"), str(folder / "tokenizer" / "merges.txt")
-    ).save_pretrained(folder / "tokenizer")
-    config = transformers.CLIPTextConfig(
-        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=24, bos_token_id=vocabulary[tokens[0]],
-        eos_token_id=vocabulary[tokens[1]],
-    )  # fmt: skip
-    transformers.CLIPTextModel(config).save_pretrained(folder / "text_encoder")
-    DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-        prediction_type=prediction,
-    ).save_pretrained(folder / "scheduler")  # fmt: skip
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +45,7 @@ def test_a_candidate_depends_on_its_seed_and_its_class_alone(folder, sampler):
 
 
 def test_little_memory_halves_the_rows_and_changes_no_candidate(folder):
-    from test_models_memory import MOST, SmallMemory
+    from small_memory import MOST, SmallMemory
 
     generator = opened(folder)
     wanted = last(generator, [0, 1, 0], [3, 4, 5])

@@ -176,7 +176,7 @@ def test_half_the_guidance_saves_a_quarter_of_the_passes():
 
 def test_writing_beside_the_next_batch_gives_the_same_pool(tmp_path, tiny_bundle, monkeypatch):
     """As on a GPU: bytes, order and counts are those of a run that waits for each file."""
-    from test_stage_pool import bytes_of
+    from steps import bytes_of
 
     with Studio(tmp_path / "inline", tiny_recipe(tiny_bundle)) as studio:
         inline = finish(studio.generate())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import CLASS_NAMES, LATENT, SIZE, finish, run_python, tiny_recipe
+from steps import bytes_of, kill_after_part
+from tiny import CLASS_NAMES, LATENT, SIZE, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import load_bundle
@@ -19,40 +18,6 @@ from psr_studio.stages import generate as pool
 from psr_studio.stages.batches import plan_groups, spans, units_done
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import Workspace
-
-# Runs a step and says so after each event, so that a test can kill it in the middle.
-STEP = """
-from pathlib import Path
-from tiny import tiny_recipe
-from psr_studio.app.studio import Studio
-root, bundle, stage, steps = sys.argv[1:5]
-recipe = tiny_recipe(Path(bundle), pool__steps=int(steps), refine__n_steps=int(steps))
-with Studio(root, recipe, replace_recipe=True) as studio:
-    for event in studio.runs[stage]():
-        print(event.done, int(event.part_done), flush=True)
-"""
-
-
-def bytes_of(folder: Path) -> dict[str, str]:
-    """Every file under a folder with a hash of its bytes."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*.parquet"))
-    }
-
-
-def kill_after_part(root: Path, bundle: Path, stage: str, steps: int, n_parts: int = 1) -> None:
-    """Start a step in a process of its own and kill it, without warning, after so many parts."""
-    process = run_python(STEP, root, bundle, stage, steps, stdout=-1, text=True)
-    assert process.stdout is not None
-    seen = 0
-    for line in process.stdout:
-        seen += line.split()[1] == "1"
-        if seen == n_parts:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
 
 
 def generated(root: Path, bundle: Path, **changes) -> Workspace:

@@ -342,7 +342,7 @@ def test_real_photographs_in_the_papers_label_order(tmp_path):
 
 def photograph_bundle(tmp_path: Path) -> Path:
     """imagenette at 64 px with the codec of tiny-dit, as a description of its own."""
-    from psr_studio.bundles.tiny_dit import build_autoencoder
+    from psr_studio.models.tiny import build_autoencoder
 
     build_autoencoder().save_pretrained(tmp_path / "vae")
     text = Path(load_bundle("imagenette-dit").path).read_text()

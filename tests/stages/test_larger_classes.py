@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_stage_pool import bytes_of
+from steps import bytes_of
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_stage_pool import bytes_of, kill_after_part
+from steps import bytes_of, kill_after_part
 from tiny import finish, full_studio, tiny_recipe
 
 from psr_studio.core.devices import candidate_generator, candidate_seed, reproducible

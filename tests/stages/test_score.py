@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from tiny import EMBEDDING, finish, tiny_recipe, write_index
+from steps import break_teacher
+from tiny import EMBEDDING, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import load_bundle
@@ -119,17 +119,6 @@ def test_scores_of_another_pool_are_stale_and_not_used(studio):
     assert err.value.fix == 'Press "Score" again (or run `psr-studio score`): only what changed is scored.'
     finish(studio.score())
     assert studio.status()["score"].state == "fresh"
-
-
-def break_teacher(bundle, tmp_path, value: float):
-    """A copy of the bundle whose teacher answers with `value` in its first class."""
-    broken = shutil.copytree(bundle, tmp_path / "broken")
-    path = broken / "teacher" / "model.safetensors"
-    weights = load_file(path)
-    weights["head.bias"][0] = value
-    save_file(weights, path)
-    write_index(broken)
-    return broken
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

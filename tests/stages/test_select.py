@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from steps import logits_with_eligible, rescore
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -11,36 +12,6 @@ from psr_studio.core.errors import SelectionError, WorkspaceError
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.stages.select.live import LiveSelection
-from psr_studio.storage.workspace import ScorePart
-
-
-def rescore(studio: Studio, logits: np.ndarray) -> None:
-    """Replace the stored logits, keeping embeddings and hashes: now we choose who is eligible."""
-    from psr_studio.stages.score import part_hash
-
-    teacher, scores, pool = studio.bundle.teacher_id, studio.scores, studio.pool
-    for part in pool.parts():
-        rows = pool.positions(part.candidate_ids)
-        columns = ScorePart(part.candidate_ids, logits[rows].astype(np.float32), scores.embeddings[rows])
-        studio.workspace.write_scores_part(
-            teacher,
-            part.class_id,
-            part.part,
-            columns=columns,
-            inputs_hash=part_hash(studio.bundle, part),
-        )
-
-
-def logits_with_eligible(studio: Studio, counts: dict[int, int]) -> np.ndarray:
-    """Logits in which the first `counts[c]` candidates of a class are right and the others wrong."""
-    labels = studio.pool.labels
-    rank = np.concatenate([np.arange(n) for n in studio.pool.counts])
-    rng = np.random.default_rng(0)
-    out = rng.uniform(-1, 1, (len(labels), 3))
-    right = np.array([rank[i] < counts.get(int(c), 99) for i, c in enumerate(labels)])
-    winner = np.where(right, labels, (labels + 1) % 3)
-    out[np.arange(len(labels)), winner] += 4
-    return out
 
 
 def test_signals_are_those_of_the_method(studio):

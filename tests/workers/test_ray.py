@@ -8,8 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from test_crew import SIZES
-from test_stage_pool import bytes_of
+from steps import SIZES, bytes_of
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio

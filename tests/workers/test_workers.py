@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from test_stage_pool import bytes_of
+from steps import SIZES, bytes_of, open_studio
 from tiny import finish, run_python, tiny_recipe
 
 from psr_studio.app.jobs import JobWorker
@@ -29,12 +29,10 @@ from psr_studio.workers.request import Staff, staff_of
 from psr_studio.workers.worker import Hand, perform
 
 SECONDS = 60.0  # far beyond what any of these needs
-# 6, 6 and 3 groups; a group of the pool takes a while, so that there is a middle to disturb.
-SIZES = {"pool__batch_size": 4, "pool__steps": 40, "score__batch_size": 4, "refine__batch_size": 2}
 
 DRIVER = """
 from pathlib import Path
-from test_crew import open_studio
+from steps import open_studio
 root, bundle = map(Path, sys.argv[1:3])
 with open_studio(root, bundle, workers=1) as studio:
     for event in studio.generate():
@@ -96,10 +94,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
         for stage in ("pool", "score", "select", "refine"):
             finish(studio.runs[stage]())
     return root
-
-
-def open_studio(root: Path, bundle: Path, **more: Any) -> Studio:
-    return Studio(root, tiny_recipe(bundle, **SIZES), **more)
 
 
 def without(whole: Path, root: Path, *folders: str) -> Path:

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.ui.one_file import one_script, one_sheet
 
-STATIC_DIR = Path(__file__).parent / "static"
+STATIC_DIR = Path(__file__).parents[1] / "static"
 STATIC_ROUTE = "psr/static"
 SCRIPT, SHEET = "workbench.js", "workbench.css"
 SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
