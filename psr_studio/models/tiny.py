@@ -67,7 +67,7 @@ def build_autoencoder(seed: int = 1) -> AutoencoderKL:
         return made
 
 
-def build_teacher(class_rows: tuple[int, ...], teacher_id: str, seed: int = 2) -> Teacher:
+def build_teacher(class_rows: tuple[int, ...], teacher_id: str = "tiny", seed: int = 2) -> Teacher:
     """A ConvNeXt of 1000 classes with timm's resize, cut and normalisation, restricted to the task's rows."""
     config = TeacherConfig(
         architecture="convnext_atto",
