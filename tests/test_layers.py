@@ -71,14 +71,6 @@ def test_imports_run_one_way(path):
         assert "ui" not in ours(names)
 
 
-def test_storage_is_reached_through_the_workspace():
-    allowed = {"storage", "workspace", "ledger"}
-    users = {layer_of(path) for path in MODULES if "storage" in ours(imports_of(path))}
-    assert users <= allowed, (
-        f"{users - allowed} import psr_studio.storage: import psr_studio.storage.workspace"
-    )
-
-
 def test_the_method_stands_on_torch_and_mathematics_only():
     for path in (p for p in MODULES if layer_of(p) == "method"):
         foreign = {name.split(".")[0] for name in imports_of(path)} - {"psr_studio"}

@@ -5,7 +5,7 @@
        scores/<teacher>/class=<c>/part-<n>.parquet    refined/<selection>/class=<c>.parquet
 ```
 
-Parts are replaced whole (`storage.atomic`), so a part that exists is whole and a step resumes at the first
+Parts are replaced whole (`core.disk`), so a part that exists is whole and a step resumes at the first
 missing one.
 """
 
@@ -25,30 +25,10 @@ from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.lock import FolderLock
-from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, read_info, stable_hash, write_part
-from psr_studio.storage.png import encode_png
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
+from psr_studio.storage.parquet import read_info, write_part
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
-__all__ = [
-    "CANDIDATES_PER_CLASS",
-    "FORMAT_VERSION",
-    "Broken",
-    "PartInfo",
-    "PartView",
-    "Pool",
-    "PoolPart",
-    "Refined",
-    "RefinedPart",
-    "ScorePart",
-    "Scores",
-    "StageStatus",
-    "Workspace",
-    "candidate_id",
-    "check_finite",
-    "encode_png",
-    "stable_hash",
-]
 Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]
 State = Literal["fresh", "stale", "missing", "partial"]
 
