@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,11 @@ def add_commands(
     )
     imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
     imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
+    imported.add_argument(
+        "--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class"
+    )
+    imported.add_argument("--image-column", metavar="C", help="of a table with several that hold pictures")
+    imported.add_argument("--label-column", metavar="C", help="of a table with several that hold labels")
 
 
 def download(studio: Studio, quiet: bool) -> None:
@@ -132,10 +138,10 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
+    from psr_studio.stages.importing.stage import Options
+
     with args.open_studio(args) as studio:
-        options = {
-            key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
-        }
+        options = {field.name: getattr(args, field.name) for field in fields(Options)}
         events = iter(studio.import_pool(args.path, **options))
         print(consume(events, ProgressLine(sys.stderr, args.quiet)))
     return DONE

@@ -25,7 +25,7 @@ from psr_studio.bundles.bundle import load_bundle
 from psr_studio.core.errors import SelectionError, StudioError, WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.stages.importing import stage as importing
-from psr_studio.stages.importing.classes import match_classes
+from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import FolderSource
 from psr_studio.stages.importing.sources import open_source
 
@@ -311,7 +311,7 @@ def test_what_the_library_keeps_of_earlier_calls_is_no_split(empty, tmp_path):
 def test_another_workspace_keeps_its_latents_and_seeds(empty, scored_workspace):
     finish(empty.import_pool(scored_workspace))
     theirs = load_bundle(empty.recipe.bundle)
-    source = open_source(scored_workspace)
+    source = open_source(scored_workspace, ClassNames.of(theirs))
     assert source.settings["generator"] == theirs.identity("generator")
     assert empty.pool.settings["latents"] == "generated" and empty.pool.settings["sampler"] == "ddpm"
     assert np.array_equal(empty.pool.latents, source.pool.latents)
@@ -334,7 +334,7 @@ def test_real_photographs_in_the_papers_label_order(tmp_path):
         assert "sets of class folders" in err.problem
         finish(studio.import_pool(PHOTOGRAPHS / "train", limit=2))
         assert len(studio.pool) == 20 and studio.pool.image_shape == (64, 64, 3)
-        source = open_source(PHOTOGRAPHS, "train")
+        source = open_source(PHOTOGRAPHS, ClassNames.of(studio.bundle), "train")
         first = next(iter(source))
         assert first.label == "n01440764"  # tench, label 0
         assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.data, (64, 64, 3)))
@@ -357,11 +357,11 @@ def photograph_bundle(tmp_path: Path) -> Path:
 
 
 def test_classes_are_matched_as_people_write_them():
-    names, ids, rows = ("Shih-Tzu", "golden retriever"), ("n02086240", "n02099601"), (155, 207)
+    task = ClassNames(("Shih-Tzu", "golden retriever"), ids := ("n02086240", "n02099601"), (155, 207))
     for labels in (["shih tzu", "Golden_Retriever"], list(ids), ["00000", "00001"], ["155", "207"],
                    ["00_Shih-Tzu", "01_golden-retriever"], ["Shih-Tzu, dog", "golden retriever"]):  # fmt: skip
-        assert list(match_classes(labels, names, ids, rows).values()) == [0, 1]
-    assert match_classes(["1", "0"], names, ids, rows) == {"1": 1, "0": 0}
+        assert list(match_classes(labels, task).values()) == [0, 1]
+    assert match_classes(["1", "0"], task) == {"1": 1, "0": 0}
 
 
 def test_what_an_import_has_not_is_said(empty, folder):
@@ -378,7 +378,7 @@ def test_what_an_import_has_not_is_said(empty, folder):
 
 def test_a_digit_that_is_no_number_is_no_class():
     with pytest.raises(importing.PoolImportError, match="²"):
-        match_classes(["²"], ("a", "b"))
+        match_classes(["²"], ClassNames(("a", "b")))
 
 
 def test_a_wrong_class_name_is_named_with_the_nearest(empty, folder):
@@ -443,7 +443,7 @@ def test_a_source_that_cannot_be_read_is_said_to_be_so(empty, folder, tmp_path):
         assert err.value.problem == f'"{gone}" cannot be read: No such file or directory.'
         assert "The pool is as it was." in err.value.fix and len(empty.pool) == 0
     with pytest.raises(FileNotFoundError):  # not passed over, as `os.walk` would
-        FolderSource.find(folder / "nothing", None)
+        FolderSource.find(folder / "nothing", None, lambda name: False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator reads anything")
@@ -466,7 +466,7 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(empty, folder, tmp_path
     said = finish(empty.import_pool(source, skip_broken=True))[-1].message
     assert said == (
         f'Imported 11 pictures of 3 classes from "{source.name}"; 1 left out; '
-        "3 of kinds that are not read (2 .gif, 1 .tiff)."
+        "4 passed over (2 .gif, 1 .tiff, 1 .txt)."
     )
 
 
@@ -474,7 +474,7 @@ def test_pictures_of_other_kinds_alone_are_refused_with_their_kinds(empty, tmp_p
     (tmp_path / "set" / "boot").mkdir(parents=True)
     (tmp_path / "set" / "boot" / "a.heic").touch()
     err = refused(empty, tmp_path / "set")
-    assert err.problem.endswith("holds no pictures but 1 of kinds that are not read (1 .heic).")
+    assert err.problem.endswith("holds no pictures that are read: 1 passed over (1 .heic).")
     assert "Convert them to PNG" in err.fix
 
 

@@ -48,20 +48,20 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     with pytest.raises(StudioError, match="Nothing to import is named"):
-        panel._import("  ", None, "", 0, False, False, False)
-    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False)
+        panel._import("  ", None, "", 0, False, False, False, None, "", "")
+    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Imported 3 pictures" in job.message
     assert len(screen.studio.pool) == 3 and panel.jobs.job().stage == "import"
     assert "Importing: done" in str(panel.jobs.values()[0].value)
-    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False)
+    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "failed" and "already holds a pool" in job.problem
     bar = TopBar(screen)._value()["job"]
     assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
     screen.studio.mark([0], "veto")
-    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False)
+    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
     assert screen.studio.history()[0]["description"] == 'new start with "set"'

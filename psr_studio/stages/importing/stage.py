@@ -25,10 +25,11 @@ from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
-from psr_studio.stages.importing.classes import match_classes
-from psr_studio.stages.importing.folders import PictureFiles, kinds_text, unreadable
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
+from psr_studio.stages.importing.folders import kinds_text, unreadable
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.stages.importing.sources import open_source
+from psr_studio.stages.importing.tables import Columns
 from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, STAGING, PoolWriter
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -55,6 +56,8 @@ class Options:
         replace: give up the pool that is there, and what was marked, locked or budgeted by hand on it.
         skip_unknown: leave out labels that are no class of the task.
         skip_broken: leave out pictures that cannot be read.
+        first_label: where labels are numbers, that of the first class, 0 or 1; None where the numbers say it.
+        image_column, label_column: of a table; None where its own names leave no doubt.
     """
 
     split: str | None = None
@@ -62,6 +65,9 @@ class Options:
     replace: bool = False
     skip_unknown: bool = False
     skip_broken: bool = False
+    first_label: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
 
 def run(
@@ -83,24 +89,20 @@ def run(
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
     with _reading(path):
-        source = open_source(path, how.split)
-    classes = match_classes(
-        list(source.labels),
-        bundle.class_names,
-        bundle.index.get("wordnet_ids", ()),
-        bundle.index.get("class_indices"),
-        how.skip_unknown,
-        f'"{source.path.name}"',
-    )
+        known = ClassNames.of(bundle)
+        source = open_source(path, known, how.split, Columns(how.image_column, how.label_column))
+    name = printable(source.path.name)
+    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, f'"{name}"')
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
-            f'"{source.path.name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
+            f'"{name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
             "Take fewer with --limit.",
         )
     total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
     writer = PoolWriter(ws, recipe, bundle, source)
+    writer.classes = classes
     writer.unknown = [label for label in source.labels if label not in classes]
     try:
         if cost := _cost(source, classes, bundle, writer, counts):
@@ -109,7 +111,7 @@ def run(
         for done, message, previews in _read(source, classes, bundle, how, writer):
             yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
         writer.finish(how.split)
-        with _new_start(ws, recipe, source.path.name, replaces=n > 0) as gone:
+        with _new_start(ws, recipe, name, replaces=n > 0) as gone:
             _put_in_place(ws.root)
     except OSError as err:
         raise WorkspaceError(
@@ -120,19 +122,31 @@ def run(
         shutil.rmtree(ws.root / STAGING, ignore_errors=True)
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
-    left_out = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
-    if writer.unknown:
-        left_out += f"; of no class and left out: {_named(writer.unknown)}"
-    if isinstance(source, PictureFiles) and source.passed_over:
-        left_out += f"; {kinds_text(source.passed_over)}"
     yield Progress(
         STAGE,
         total,
         total,
-        f'{words} from "{source.path.name}"{left_out}.{gone}',
+        f'{words} from "{name}"{_taken(source, classes, bundle)}{_left_out(writer)}.{gone}',
         part_done=True,
         seconds=clock.seconds,
     )
+
+
+def _taken(source: ImageSource, classes: dict[str, int], bundle: Bundle) -> str:
+    """What was chosen where a source leaves a choice: a column, a folder, the meaning of numbers."""
+    chosen = [f"{what} from {which}" for what, which in source.taken.items()]
+    numbers = mapping_text(classes, bundle.class_names)
+    return "".join(f"; {text}" for text in (*chosen, numbers) if text)
+
+
+def _left_out(writer: PoolWriter) -> str:
+    """What of the source is not in the pool, and why."""
+    text = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
+    if writer.unknown:
+        text += f"; of no class and left out: {_named(writer.unknown)}"
+    if writer.source.passed_over:
+        text += f"; {kinds_text(writer.source.passed_over)}"
+    return text
 
 
 def _absent(counts: Collection[int], class_names: Sequence[str]) -> str:
@@ -160,11 +174,11 @@ def _read(
         if class_id is None or (how.limit is not None and taken[class_id] >= how.limit):
             continue
         try:
-            pixels = read_picture(item.data, bundle.image_shape)
+            pixels = _pixels(item, bundle.image_shape)
         except PictureError as err:
             if not how.skip_broken:
                 raise PoolImportError(
-                    f'"{item.name}" in "{source.path.name}" cannot be used: {err}.',
+                    f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {err}.',
                     "Replace or remove it, or leave out such pictures with --skip-broken. The pool is as it was.",
                 ) from err
             writer.left_out.append(item.name)
@@ -178,6 +192,13 @@ def _read(
             yield done, f"Read {done:,} pictures.", ()
     for class_id in writer.waiting():
         yield done, *_written(writer, class_id, bundle)
+
+
+def _pixels(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
+    """A picture as the pool keeps it, uint8 (H, W, ch); PictureError where it cannot be had or decoded."""
+    if item.problem:
+        raise PictureError(item.problem)
+    return read_picture(item.data, shape)
 
 
 def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
@@ -196,7 +217,7 @@ def _cost(
     first = []
     for item in islice((item for item in _items(source) if item.label in classes), LOOKED_AT):
         with suppress(PictureError):  # the import itself says which and why
-            read_picture(item.data, bundle.image_shape)
+            _pixels(item, bundle.image_shape)
             first.append(item.data)
         if len(first) == DRAWN:
             break

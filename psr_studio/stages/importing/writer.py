@@ -16,7 +16,7 @@ from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import ModelError
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import spans
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -55,6 +55,7 @@ class PoolWriter:
         self.rows: list[tuple[int, str]] = []
         self.left_out: list[str] = []
         self.unknown: list[str] = []  # labels of the source that are no class
+        self.classes: dict[str, int] = {}  # labels of the source to the classes they were taken for
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
 
@@ -118,7 +119,11 @@ class PoolWriter:
     @property
     def settings(self) -> dict[str, Any]:
         """What each part says of its origin."""
-        origin = {"imported_from": self.source.path.name, "kind": self.source.kind, "codec": self.identity}
+        origin = {
+            "imported_from": printable(self.source.path.name),
+            "kind": self.source.kind,
+            "codec": self.identity,
+        }
         if self.keeps_latents:
             return {**self.source.settings, **origin, "latents": "generated"}
         return {**origin, "latents": "encoded", "bundle": self.bundle.name}
@@ -149,10 +154,10 @@ class PoolWriter:
         """The manifest and the list of files."""
         if not self.counts:
             raise PoolImportError(
-                f'No picture of "{self.source.path.name}" could be used.', "Name another source."
+                f'No picture of "{printable(self.source.path.name)}" could be used.', "Name another source."
             )
         about = {
-            "source": self.source.path.name,
+            "source": printable(self.source.path.name),
             "kind": self.source.kind,
             "split": split,
             "codec": self.identity,
@@ -160,6 +165,9 @@ class PoolWriter:
             "counts": {str(class_id): n for class_id, n in sorted(self.counts.items())},
             "left_out": self.left_out,
             "labels_left_out": self.unknown,
+            "passed_over": self.source.passed_over,
+            "taken": self.source.taken,
+            "classes": {label: self.bundle.class_names[c] for label, c in self.classes.items()},
             "parts": dict(sorted(self.parts.items())),
         }
         folder = self.staging.root / "pool"
