@@ -6,7 +6,17 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+DROPPINGS = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # beside hidden files: what systems leave in folders
+SERVICE_FOLDERS = (
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+)
 
 
 @contextmanager
@@ -31,3 +41,11 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def serves_a_system(path: PurePosixPath) -> bool:
+    """Whether a file is hidden, lies in a hidden or a service folder, or is what a system left there."""
+    return (
+        any(part.startswith(".") or part.lower() in SERVICE_FOLDERS for part in path.parts)
+        or path.name.lower() in DROPPINGS
+    )

@@ -345,6 +345,15 @@ def test_half_a_zip_is_said_to_be_half(empty, tmp_path):
     assert "a zip whose end is missing" in refused(empty, path).problem
 
 
+def test_tables_in_a_zip_are_named_and_come_in_from_the_folder(empty, tmp_path):
+    path = table(tmp_path / "set" / "train-0.parquet", {"image": struct_column([10]), "label": [0]})
+    packed = zipped(tmp_path / "set.zip", {"set/train-0.parquet": path.read_bytes()})
+    err = refused(empty, packed)
+    assert 'tables such as "set/train-0.parquet"' in err.problem and err.fix.startswith("Unpack it")
+    message(empty, tmp_path / "set")
+    assert levels(empty) == [[10], [], []]
+
+
 @pytest.mark.parametrize("name", ["images.pt", "set.npz", "data.mdb", "set.tar.gz"])
 def test_other_formats_are_named(empty, tmp_path, name):
     put(tmp_path / "set" / name, b"\0" * 64)

@@ -21,7 +21,16 @@ from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.export.card import origin_text, write_card
-from psr_studio.stages.export.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
+from psr_studio.stages.export.formats import (
+    DD_RANKING,
+    PARQUET,
+    SHARD_SIZE,
+    WRITERS,
+    ExportSet,
+    class_folder,
+    write_labels,
+    write_pictures,
+)
 from psr_studio.stages.export.target import (
     MANIFEST,
     check_target,
@@ -57,7 +66,7 @@ class Summary:
     n_files: int
     picture_bytes: int
     counts: dict[str, int]  # images by class name
-    folders: dict[str, int]  # entries of the folder by name, with the number of files in each
+    folders: dict[str, int]  # entries of the folder by name or pattern, with the number of files of each
     refined: bool
     replaces: bool  # an earlier export of ours stands there
 
@@ -99,8 +108,12 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
     if "folder" in recipe.export.formats:
         for label, class_id in enumerate(sorted(record.picks)):
             files[class_folder(data.class_names, label)] = len(record.picks[class_id])
-    extra = {"parquet": 1, "webdataset": -(-len(data) // 1000), "dd-ranking": 4}
-    files |= {name: extra[name] for name in recipe.export.formats if name in extra}
+    extra = {
+        "parquet": (PARQUET, 1),
+        "webdataset": ("shard-*.tar", -(-len(data) // SHARD_SIZE)),
+        "dd-ranking": (f"{DD_RANKING}*", 4),
+    }
+    files |= dict(extra[name] for name in recipe.export.formats if name in extra)
     return Summary(
         folder=folder,
         zip_path=zip_path(folder) if recipe.export.zip else None,

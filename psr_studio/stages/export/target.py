@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from psr_studio.core.errors import ExportError
-from psr_studio.core.files import sha256
+from psr_studio.core.files import serves_a_system, sha256
 
 MANIFEST = "manifest.json"
 TEMP, OLD = ".tmp-export-", ".old-export-"
@@ -44,19 +44,32 @@ def check_target(folder: Path, root: Path) -> None:
         raise ExportError(f'"{shown}" is a file.', "Choose another name for the export. Nothing was changed.")
     manifest = read_manifest(folder)
     ours = {name: about["sha256"] for name, about in manifest["files"].items()} if manifest else {}
-    foreign = [path for path in folder.rglob("*") if path.is_file() and not _is_ours(path, folder, ours)]
-    if foreign:
-        noun = "file" if len(foreign) == 1 else "files"
+    there = [
+        path for path in folder.rglob("*") if path.is_file() and not serves_a_system(_inside(path, folder))
+    ]
+    foreign = [path for path in there if not _is_ours(path, folder, ours)]
+    if not foreign:
+        return
+    name = _inside(foreign[0], folder).as_posix()
+    noun = "file" if len(foreign) == 1 else "files"
+    if name in ours:
         raise ExportError(
-            f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, '
-            f'such as "{foreign[0].relative_to(folder).as_posix()}".',
-            "Choose an empty folder. Nothing was changed.",
+            f'The folder "{shown}" holds {len(foreign):,} {noun} that changed since the export, such as "{name}".',
+            "Move what you changed out of the folder, or choose another name for the export. Nothing was changed.",
         )
+    raise ExportError(
+        f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, such as "{name}".',
+        "Choose an empty folder. Nothing was changed.",
+    )
+
+
+def _inside(path: Path, folder: Path) -> PurePosixPath:
+    return PurePosixPath(path.relative_to(folder).as_posix())
 
 
 def _is_ours(path: Path, folder: Path, ours: dict[str, str]) -> bool:
     """A file that was changed since counts as the user's."""
-    name = path.relative_to(folder).as_posix()
+    name = _inside(path, folder).as_posix()
     return (name == MANIFEST and bool(ours)) or (name in ours and sha256(path) == ours[name])
 
 

@@ -15,9 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn, Self
 
 from psr_studio.core.errors import did_you_mean
+from psr_studio.core.files import serves_a_system
 from psr_studio.core.pictures import FIRST_BYTES, MAX_BYTES, UNPACKED, is_picture, looks_like_picture
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
+    TABLES,
     ImageSource,
     Item,
     PoolImportError,
@@ -26,15 +28,6 @@ from psr_studio.stages.importing.items import (
     too_large,
 )
 
-DROPPINGS = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # beside hidden files: what systems leave in folders
-SERVICE_FOLDERS = (
-    "__macosx",
-    "@eadir",
-    "#recycle",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-)
 PICTURE_FOLDERS = ("images", "image", "imgs", "img")  # inside a class folder, as Tiny-ImageNet has them
 UNKNOWN_ENDING = "without an ending"
 MAX_ENTRIES = 20_000_000
@@ -43,14 +36,6 @@ MAX_RATIO = 100  # unpacked to packed; pictures are packed already, a bomb is 10
 RATIO_COUNTS_FROM = 2**20  # bytes; small files of one colour pack well
 
 IsClass = Callable[[str], bool]  # whether a folder's name stands for a class of the task
-
-
-def serves_a_system(path: PurePosixPath) -> bool:
-    """Whether a file is hidden, lies in a hidden or a service folder, or is what a system left there."""
-    return (
-        any(part.startswith(".") or part.lower() in SERVICE_FOLDERS for part in path.parts)
-        or path.name.lower() in DROPPINGS
-    )
 
 
 def class_folder(name: str, is_class: IsClass) -> PurePosixPath:
@@ -248,6 +233,12 @@ class ZipSource(PictureFiles):
             raise PoolImportError(
                 f'"{path.name}" is a damaged zip ({err}).', "Get or make that zip again."
             ) from err
+        tables = [name for name in others if name.lower().endswith(TABLES)]
+        if tables and not pictures:
+            raise PoolImportError(
+                f'"{path.name}" holds no pictures but tables such as "{tables[0]}", which are not read from a zip.',
+                "Unpack it and import the folder.",
+            )
         made = cls.of(path, "zip", pictures, others, split, path.name, is_class)
         made.entries = {name: entries[name].filename for name in made.names}
         return made

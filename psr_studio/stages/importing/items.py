@@ -12,6 +12,7 @@ import numpy as np
 from psr_studio.core.errors import StudioError
 from psr_studio.core.pictures import MAX_BYTES
 
+TABLES = (".parquet", ".arrow", ".feather")
 SPLIT_FIX = "Name one of them with --split, or give the path of its folder."
 
 

@@ -17,6 +17,7 @@ from psr_studio.core.pictures import MAX_BYTES
 from psr_studio.stages.importing.folders import unreadable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
+    TABLES,
     ImageSource,
     Item,
     PoolImportError,
@@ -103,7 +104,7 @@ class TableSource(ImageSource):
 
 def is_table(file: Path) -> bool:
     """Whether the name is that of a table."""
-    return file.suffix.lower() in (".parquet", ".arrow", ".feather")
+    return file.suffix.lower() in TABLES
 
 
 def is_cache(file: Path) -> bool:
