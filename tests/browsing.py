@@ -15,12 +15,13 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 ]  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+POLICY = "Content Security Policy"
 PATIENCE_MS = 180_000  # a machine that does much else; an idle one needs a twentieth of it
 
 
 @contextmanager
 def browser_page(width: int = 1366, height: int = 768) -> Iterator[Any]:
-    """A page of a headless browser; `page.complaints` collects what its scripts threw."""
+    """A page of a headless browser; `page.complaints` collects what its scripts threw and what its policy forbade."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     program = os.environ.get("PSR_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
@@ -31,6 +32,7 @@ def browser_page(width: int = 1366, height: int = 768) -> Iterator[Any]:
         page.set_default_timeout(PATIENCE_MS)
         page.complaints = []
         page.on("pageerror", lambda err: page.complaints.append(str(err)))
+        page.on("console", lambda m: page.complaints.append(m.text) if POLICY in m.text else None)
         yield page
         browser.close()
 

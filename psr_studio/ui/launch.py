@@ -35,6 +35,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     add("--port", type=int, default=7860, help="port to listen on (%(default)s)")
     add("--auth", metavar="USER:PASSWORD", help="ask for this login")
+    add(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this name too, such as a proxy's; may be given again",
+    )
+    add(
+        "--root-path", metavar="PATH", default="", help="path under which a proxy shows the studio: /team/psr"
+    )
     add("--no-browser", action="store_true", help="do not open a browser window")
     add("--device", help="where the networks run: auto, cpu, cuda or mps; as in the recipe when left out")
     add_worker_flags(parser)
@@ -72,10 +82,15 @@ def launch(arguments: argparse.Namespace) -> None:
         StudioError: the port, the login, the device, the preset or the workspace.
     """
     stay_offline()
-    from psr_studio.ui.listen import address, bind, read_login
+    from psr_studio.ui.hosts import Hosts
+    from psr_studio.ui.listen import address, bind, read_login, read_root_path, warning
 
-    login = read_login(arguments.auth)
+    login, root_path = read_login(arguments.auth), read_root_path(arguments.root_path)
+    hosts = Hosts().behind(arguments.allowed_host)
     sock = bind(arguments.host, arguments.port)
+    hosts = hosts.also(arguments.host, sock.getsockname()[0])
+    if login is None and (text := warning(sock)):
+        print(text, file=sys.stderr, flush=True)
     from psr_studio.app.studio import Studio
 
     overrides = {"device": arguments.device} if arguments.device else {}
@@ -98,6 +113,6 @@ def launch(arguments: argparse.Namespace) -> None:
                 open_browser(url)
 
         try:
-            serve(build_app(screen, login), sock, ready)
+            serve(build_app(screen, login, hosts, root_path), sock, ready)
         finally:
             screen.close()

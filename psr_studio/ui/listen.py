@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import socket
 
 from psr_studio.core.errors import StudioError
+
+# First parts of the studio's own addresses: a proxy's path that begins like one of them could not be told from it.
+OWN = ("psr", "gradio_api", "assets", "static", "config", "login", "logout")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -47,3 +52,33 @@ def read_login(text: str | None) -> tuple[str, str] | None:
             "Write it as --auth user:password.",
         )
     return user, password
+
+
+def read_root_path(text: str) -> str:
+    """A proxy's path as "/team/psr", "" for none; StudioError when it is no such path."""
+    path = text.strip("/")
+    if not path:
+        return ""
+    if not re.fullmatch(r"(?:/?[\w~-][\w.~-]*)+", path, re.ASCII):
+        raise StudioError(
+            f'--root-path "{text}" is no path: it must be written as /team/psr.',
+            "Write the path alone, without http:// and the host; the host goes to --allowed-host.",
+        )
+    if path.partition("/")[0] in OWN:
+        raise StudioError(
+            f'--root-path "/{path}" begins like one of the studio\'s own addresses: /{", /".join(OWN)}.',
+            "Choose another path in the proxy, such as /psr-studio.",
+        )
+    return f"/{path}"
+
+
+def warning(sock: socket.socket) -> str:
+    """What to say of a socket that others can reach when there is no login; "" for one that they cannot."""
+    host, port = sock.getsockname()[:2]
+    if ipaddress.ip_address(host).is_loopback:
+        return ""
+    return (
+        f"Warning: whoever reaches port {port} of this machine can use this studio, change its workspace and import "
+        "pictures from this machine's folders.\n"
+        "Ask for a login with --auth USER:PASSWORD, or leave --host out to listen on this machine only."
+    )
