@@ -84,6 +84,7 @@ def launch(arguments: argparse.Namespace) -> None:
     stay_offline()
     from psr_studio.ui.hosts import Hosts
     from psr_studio.ui.listen import address, bind, read_login, read_root_path, warning
+    from psr_studio.ui.temporary import own_temporary_folder
 
     login, root_path = read_login(arguments.auth), read_root_path(arguments.root_path)
     hosts = Hosts().behind(arguments.allowed_host)
@@ -96,7 +97,11 @@ def launch(arguments: argparse.Namespace) -> None:
     overrides = {"device": arguments.device} if arguments.device else {}
     taken = {"demo": True, "replace_recipe": arguments.replace_recipe}
     taken |= {"workers": arguments.workers, "ray": arguments.ray}
-    with sock, Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio:
+    with (
+        sock,
+        Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio,
+        own_temporary_folder(),
+    ):
         device = studio.device_words
         logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
         from psr_studio.ui.screen import Screen
