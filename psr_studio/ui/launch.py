@@ -82,9 +82,9 @@ def launch(arguments: argparse.Namespace) -> None:
         StudioError: the port, the login, the device, the preset or the workspace.
     """
     stay_offline()
-    from psr_studio.ui.hosts import Hosts
-    from psr_studio.ui.listen import address, bind, read_login, read_root_path, warning
-    from psr_studio.ui.temporary import own_temporary_folder
+    from psr_studio.ui.guard.hosts import Hosts
+    from psr_studio.ui.guard.listen import address, bind, read_login, read_root_path, warning
+    from psr_studio.ui.guard.temporary import own_temporary_folder
 
     login, root_path = read_login(arguments.auth), read_root_path(arguments.root_path)
     hosts = Hosts().behind(arguments.allowed_host)

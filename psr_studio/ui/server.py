@@ -28,15 +28,15 @@ from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate.lab_routes import lab_router
 from psr_studio.ui.curate.routes import curate_router
 from psr_studio.ui.file_routes import file_router
-from psr_studio.ui.hosts import Hosts
-from psr_studio.ui.login import LoginWall
+from psr_studio.ui.guard.hosts import Hosts
+from psr_studio.ui.guard.login import LoginWall
+from psr_studio.ui.guard.refusal import Refused, told
+from psr_studio.ui.guard.shield import Shield
+from psr_studio.ui.guard.uploads import OnlyUploads
 from psr_studio.ui.page import build_page
-from psr_studio.ui.refusal import Refused, told
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.shield import Shield
 from psr_studio.ui.splash import Splash
 from psr_studio.ui.theme import static_text, studio_theme
-from psr_studio.ui.uploads import OnlyUploads
 
 LOG = logging.getLogger(__name__)
 TOKEN_HEADER = "X-PSR-Token"

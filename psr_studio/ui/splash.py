@@ -17,8 +17,8 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from psr_studio.ui.login import is_stranger
-from psr_studio.ui.shield import content_policy
+from psr_studio.ui.guard.login import is_stranger
+from psr_studio.ui.guard.shield import content_policy
 
 END_OF_HEAD = b"</head>"
 ROOT = (

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from serving import HERE
 
-from psr_studio.ui.login import FIRST_PAUSE, MOST_WAITING, OPEN, OPEN_FOLDERS
+from psr_studio.ui.guard.login import FIRST_PAUSE, MOST_WAITING, OPEN, OPEN_FOLDERS
 from psr_studio.ui.server import build_app
 
 LOGIN = {"username": "anna", "password": "secret"}

@@ -15,7 +15,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from psr_studio.ui.refusal import Refused, refuse
+from psr_studio.ui.guard.refusal import Refused, refuse
 
 API = "/gradio_api/"
 FILE_ADDRESSES = (f"{API}file=", f"{API}file/")

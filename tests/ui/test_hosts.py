@@ -14,8 +14,8 @@ from serving import HERE
 from starlette.websockets import WebSocketDisconnect
 
 from psr_studio.core.errors import StudioError
-from psr_studio.ui.hosts import Hosts
-from psr_studio.ui.listen import bind, read_root_path, warning
+from psr_studio.ui.guard.hosts import Hosts
+from psr_studio.ui.guard.listen import bind, read_root_path, warning
 from psr_studio.ui.server import SESSIONS, build_app
 
 EVIL = "evil.example"

@@ -6,8 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from psr_studio.ui.hosts import Hosts
-from psr_studio.ui.refusal import Refused, refuse
+from psr_studio.ui.guard.hosts import Hosts
+from psr_studio.ui.guard.refusal import Refused, refuse
 
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
 OWN = ("same-origin", "none")  # what a browser says of a request from the page itself, or from its user

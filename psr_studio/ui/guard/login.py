@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from psr_studio.ui.refusal import Refused, refuse
+from psr_studio.ui.guard.refusal import Refused, refuse
 
 # The page itself asks for the login when there is none; its scripts and styles hold no data.
 OPEN = ("/", "/login", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt")
