@@ -80,6 +80,7 @@ class Studio(Curating):
         workspace: the folder; made when it is not there.
         preset: name of a shipped preset, path of a TOML file, or a Recipe. None takes the recipe that the
             workspace was last used with, or "fashion-mnist" in a new one.
+        create: make the folder where it is no workspace yet; without it that is an error.
         demo: fill a new workspace with the pre-generated pool of the bundle.
         replace_recipe: take the preset although steps would make anew what the workspace holds.
         workers: generate, score and refine by so many processes on this machine, one per GPU.
@@ -167,8 +168,7 @@ class Studio(Curating):
 
     def import_pool(self, path: str | Path, **options: Any) -> Iterator[Progress]:
         """Make pictures from elsewhere the pool, whole or not at all; `options` as `stages.importing.Options`."""
-        yield from importing.run(self.workspace, self.recipe, self.bundle, path, **options)
-        self.set(importing.settings_after(self.workspace, self.recipe, self.bundle))
+        return importing.run(self.workspace, self.recipe, self.bundle, path, keep=self._set_with, **options)
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

@@ -39,7 +39,6 @@ STEPS = {
     "evaluate": ("evaluate", "Train students on the selection and its controls, and print the table."),
     "export": ("export", "Write the set out as a folder."),
 }
-LEFT = "Stopped. The pool is as it was."
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print(f"\n{LEFT if args.command == 'import' else KEPT}", file=sys.stderr)
+        print(f"\n{getattr(args, 'stopped', KEPT)}", file=sys.stderr)
         return STOPPED
     except Exception as err:  # the last line of defence: a log for us, one line for the user
         print(_log(args, err), file=sys.stderr)
@@ -183,14 +182,15 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def _open(args: argparse.Namespace) -> Studio:
+def _open(args: argparse.Namespace, create: bool = True) -> Studio:
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
     values = dict(parse_assignment(text) for text in args.assignments)
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
     staff: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
-    studio = Studio(args.workspace, args.preset, replace_recipe=args.replace_recipe, **staff, **values)
+    how: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **staff}
+    studio = Studio(args.workspace, args.preset, **how, **values)
     if args.download:
         try:
             cli_models.download(studio, args.quiet)
@@ -206,14 +206,15 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _run_step(args: argparse.Namespace) -> int:
-    with _open(args) as studio:
-        if getattr(args, "dry_run", False):
+    dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
+    with _open(args, create=not (dry_run or everything)) as studio:
+        if dry_run:
             print(_summary_text(studio))
             return DONE
-        if not getattr(args, "all", False):
+        if not everything:
             consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
         if args.stage == "evaluate":
-            print(_table_text(studio, args.all))
+            print(_table_text(studio, everything))
         if args.stage == "select":
             print(_selection_text(studio))
     return DONE
@@ -242,9 +243,11 @@ def _run_all(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    with _open(args) as studio:
+    with _open(args, create=False) as studio:
         for stage, found in studio.status().items():
             print(f"{stage:<9} {found.state:<8} {found.reason}")
+        for row in studio.workspace.ledger.damaged:
+            print(f"Left out: {row}.")
     return DONE
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
 Command = Callable[..., argparse.ArgumentParser]
+AS_IT_WAS = "Stopped. The pool is as it was."
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
 
 
@@ -45,7 +46,7 @@ def add_commands(
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
 
     imported = command(commands, "import", "Make pictures from elsewhere the pool of a workspace.", _import)
-    imported.set_defaults(open_studio=open_studio)
+    imported.set_defaults(open_studio=open_studio, stopped=AS_IT_WAS)
     imported.add_argument(
         "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
     )
@@ -132,10 +133,15 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
+    from psr_studio.stages.importing import stage as importing
+
     with args.open_studio(args) as studio:
         options = {
             key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
         }
-        events = iter(studio.import_pool(args.path, **options))
-        print(consume(events, ProgressLine(sys.stderr, args.quiet)))
+        before = importing.standing(studio.workspace)
+        try:
+            print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))
+        finally:
+            args.stopped = importing.stopped_text(studio.workspace, before)
     return DONE

@@ -17,6 +17,7 @@ from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 
 from psr_studio.core import disk as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
+from psr_studio.core.files import this_host
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
@@ -493,7 +494,7 @@ def test_files_of_dead_writers_are_swept_and_those_of_living_ones_kept(tmp_path)
     dead.wait()
     folder = root / "pool" / "class=0"
     folder.mkdir(parents=True)
-    host = atomic._host()
+    host = this_host()
     names = {
         f".tmp-{dead.pid}-{host}-00": False,
         f".tmp-{os.getpid()}-{host}-00": True,

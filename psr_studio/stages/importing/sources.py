@@ -8,6 +8,7 @@ from pathlib import Path
 from psr_studio.stages.importing.folders import FolderSource, ZipSource
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, refuse_links
 from psr_studio.stages.importing.tables import TableSource, WorkspaceSource
+from psr_studio.storage.names import part_files
 
 __all__ = ["ImageSource", "Item", "PoolImportError", "open_source"]
 
@@ -29,7 +30,7 @@ def open_source(path: str | Path, split: str | None = None) -> ImageSource:
         raise PoolImportError(
             f'"{path.name}" is no folder, zip, Parquet or Arrow file.', "Name one of these."
         )
-    if any(path.glob("pool/class=*/part-*.parquet")):
+    if part_files(path / "pool"):
         return WorkspaceSource.find(path)
     tables = sorted(p for kind in ("parquet", "arrow") for p in path.rglob(f"*.{kind}"))
     if tables:
