@@ -246,8 +246,6 @@ def _status(args: argparse.Namespace) -> int:
     with _open(args, create=False) as studio:
         for stage, found in studio.status().items():
             print(f"{stage:<9} {found.state:<8} {found.reason}")
-        for row in studio.workspace.ledger.damaged:
-            print(f"Left out: {row}.")
     return DONE
 
 

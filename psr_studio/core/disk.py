@@ -45,8 +45,6 @@ def write_bytes(path: Path, data: bytes | memoryview, place: Place | None = None
     except BaseException as err:  # a cancelled step must not leave its half behind either
         temp.unlink(missing_ok=True)
         if isinstance(err, OSError):
-            if place:
-                place.check()
             raise disk_error(err, path, len(data)) from err
         raise
     try:

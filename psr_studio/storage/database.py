@@ -116,7 +116,7 @@ class Database:
             try:
                 found.append(read(row))
             except UNREADABLE:
-                said = f'the {noun} "{row[key]}" in "{self.path.name}", which cannot be read'
+                said = f'the {noun} "{row[key]}" of "{self.path.name}", which cannot be read'
                 if said not in self.damaged:
                     self.damaged.append(said)
         return found

@@ -146,6 +146,14 @@ class Ledger(Trials, History, Changes):
         rows = self._rows("SELECT * FROM evaluations ORDER BY id")
         return self._readable(rows, lambda row: _evaluation(row["record"]), "result", "id")
 
+    # Damage
+
+    def unreadable(self) -> list[str]:
+        """The rows that are damaged and left out, each in words."""
+        for read in (self.selections, self.jobs, self.evaluations, self.trials, self.marks, self.settings):
+            read()
+        return list(self.damaged)
+
 
 def _selection(text: str) -> SelectionRecord:
     """JSON has text keys only; classes become numbers again. Rows from before notes and marks have neither."""

@@ -58,6 +58,21 @@ def call(tmp_path, preset, capsys):
     return run
 
 
+@pytest.mark.parametrize("command", [["status"], ["export", "--dry-run"], ["evaluate", "--all"]])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_only_looks_makes_no_workspace(call, tmp_path, command, is_there):
+    """A mistyped name, and a folder that is no workspace."""
+    root = tmp_path / "typo"
+    if is_there:
+        root.mkdir()
+    status, out, err = call(*command, workspace=root)
+    assert (status, out) == (2, "")
+    assert err == (
+        f'Problem: There is no workspace "{root}".\nFix: Check the path, or generate a pool there first.\n'
+    )
+    assert root.exists() == is_there and (not is_there or list(root.iterdir()) == [])
+
+
 def test_who_listens_no_more_is_no_error():
     """As in `psr-studio presets --keys | head -1`."""
     command = [sys.executable, "-m", "psr_studio.cli.main", "presets", "--keys"]
