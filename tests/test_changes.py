@@ -22,7 +22,7 @@ from tiny import CLASS_NAMES, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
-from psr_studio.stages.importing import stage as importing
+from psr_studio.stages.standing import Standing
 from psr_studio.storage.png import encode_png
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is killed in a copy of this one")
@@ -252,12 +252,12 @@ def test_ctrl_c_says_what_is_on_the_disk(marked, pictures, importing_calls, tmp_
 
     def work(root: Path, note: Path) -> None:
         with Studio(root) as studio:
-            stood = importing.standing(studio.workspace)
+            standing = Standing(studio.workspace, root / "pool", "pool")
             try:
                 finish(studio.import_pool(pictures, replace=True))
             except KeyboardInterrupt:
                 assert studio.recipe == studio.workspace.recipe
-            note.write_text(importing.stopped_text(studio.workspace, stood))
+            note.write_text(standing.stopped_text())
 
     begun = next(n for n, (_, found) in enumerate(importing_calls, 1) if list(found.glob(".new-*")))
     removals = at(importing_calls, "unlink")
@@ -274,14 +274,23 @@ def test_ctrl_c_says_what_is_on_the_disk(marked, pictures, importing_calls, tmp_
     ) == 2
 
 
-def test_the_command_line_says_it(marked, pictures, importing_calls, tmp_path):
-    renames, removals = at(importing_calls, "replace"), at(importing_calls, "unlink")
-    for n, words in ((renames[-2], "The pool is as it was."), (removals[-1], "the new pool is in its place")):
+@pytest.mark.parametrize("noun", ["pool", "export"])
+def test_the_command_line_says_it(marked, pictures, tmp_path, noun):
+    """Stopped at the first rename that puts something in its place, and at the last removal."""
+    given = {"pool": ["import", str(pictures), "--replace"], "export": ["export"]}[noun]
+
+    def work(root: Path, status: int) -> None:
+        with (tmp_path / "said").open("w") as said, contextlib.redirect_stderr(said):
+            assert main([*given, "-q", "-w", str(root)]) == status
+
+    root = shutil.copytree(marked, tmp_path / "ws")
+    left = left_by_kills(partial(work, root, 0), root, tmp_path / "killed")
+    aside = {"pool": ".old-*/pool", "export": "exports/.old-*/set"}[noun]
+    moved = next(n for n, (_, found) in enumerate(left) if list(found.glob(aside)))
+    for n, words in (
+        (moved + 1, f"Stopped. The {noun} is as it was."),
+        (at(left, "unlink")[-1], f"the new {noun} is in its place"),
+    ):
         root = shutil.copytree(marked, tmp_path / str(n))
-
-        def work(root: Path = root) -> None:
-            with (tmp_path / "said").open("w") as said, contextlib.redirect_stderr(said):
-                assert main(["import", str(pictures), "-w", str(root), "--replace", "-q"]) == 130
-
-        interrupt_at(n, work)
+        interrupt_at(n, partial(work, root, 130))
         assert words in (tmp_path / "said").read_text()

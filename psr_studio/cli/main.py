@@ -11,12 +11,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio import __version__
 from psr_studio.cli import models as cli_models
-from psr_studio.cli.console import ProgressLine, consume, error_text
+from psr_studio.cli.console import ProgressLine, consume, error_text, says_what_stands
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name in SHARED:
             add_worker_flags(step)
         if name == "export":
+            step.set_defaults(stopped="Stopped. The export is as it was.")
             step.add_argument(
                 "--dry-run", action="store_true", help="say what would be written, write nothing"
             )
@@ -212,12 +214,20 @@ def _run_step(args: argparse.Namespace) -> int:
             print(_summary_text(studio))
             return DONE
         if not everything:
-            consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
+            with _export_watched(args, studio) if args.stage == "export" else nullcontext():
+                consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
         if args.stage == "evaluate":
             print(_table_text(studio, everything))
         if args.stage == "select":
             print(_selection_text(studio))
     return DONE
+
+
+def _export_watched(args: argparse.Namespace, studio: Studio) -> AbstractContextManager[None]:
+    from psr_studio.stages.standing import Standing
+
+    place = studio.workspace.export_path(studio.recipe.export.name)
+    return says_what_stands(args, Standing(studio.workspace, place, "export"))
 
 
 def _tune(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.cli.console import ProgressLine, consume
+from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.core.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
@@ -133,15 +133,13 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from psr_studio.stages.importing import stage as importing
+    from psr_studio.stages.standing import Standing
 
     with args.open_studio(args) as studio:
         options = {
             key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
         }
-        before = importing.standing(studio.workspace)
-        try:
+        ws = studio.workspace
+        with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
             print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))
-        finally:
-            args.stopped = importing.stopped_text(studio.workspace, before)
     return DONE

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,24 @@ def call(tmp_path, preset, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+def test_every_command_goes_past_a_sync_copy_and_a_damaged_row(scored_workspace, tmp_path, capsys):
+    """The copy repeats the candidates of its part; the row is the result of a student, of which half is left."""
+    root = shutil.copytree(scored_workspace, tmp_path / "ws")
+    part = root / "pool" / "class=0" / "part-00000.parquet"
+    for name in ("part-00000 (1).parquet", "part-x.parquet"):
+        shutil.copy(part, part.with_name(name))
+    with sqlite3.connect(root / "studio.sqlite") as db:
+        db.execute("INSERT INTO evaluations (record) VALUES ('{')")
+    for command in (["generate"], ["score"], ["select"], ["export", "--set", "export.refined=false"]):
+        assert main([*command, "-q", "-w", str(root)]) == 0
+    capsys.readouterr()
+    assert main(["status", "-w", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert said.count('"pool/class=0/part-00000 (1).parquet" is not read') == 1
+    assert said.count("1 more are not read either.") == 1
+    assert said.count('Left out: the result "1" of "studio.sqlite", which cannot be read.') == 1
 
 
 @pytest.mark.parametrize("command", [["status"], ["export", "--dry-run"], ["evaluate", "--all"]])

@@ -272,23 +272,6 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
 
 
-def standing(ws: Workspace) -> int | None:
-    """Tells pools apart: another number after an import has put its own in place; None without a pool."""
-    try:
-        return (ws.root / "pool").stat().st_ino
-    except OSError:
-        return None
-
-
-def stopped_text(ws: Workspace, before: int | None) -> str:
-    """What an import that was stopped has left, in words; `before` is what stood when it began."""
-    if not all(note.committed for note in ws.ledger.noted_changes(ws.root).values()):
-        return "Stopped while the pool was put in its place: the next opening finishes that or takes it back."
-    if standing(ws) == before:
-        return "Stopped. The pool is as it was."
-    return "Stopped when the import was over: the new pool is in its place, whole."
-
-
 def manifest(ws: Workspace) -> dict[str, Any] | None:
     """What is known of an imported pool; None where the pool was generated, or there is none."""
     try:
