@@ -6,6 +6,7 @@ Every law is held at every rename, removal, sync and commit that an undisturbed 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.stages.standing import Standing
 from psr_studio.storage.png import encode_png
+from psr_studio.storage.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is killed in a copy of this one")
 TEMPORARY = (".new-", ".old-", ".tmp-")
@@ -191,6 +193,43 @@ def test_the_first_start_with_the_demo(tiny_bundle, tmp_path):
         return state(root)
 
     hold(None, start, tmp_path, look)
+
+
+# What a note says, and what is left without one
+
+
+def test_what_was_replaced_comes_back_when_the_ledger_with_its_note_is_lost(
+    marked, importing_calls, tmp_path
+):
+    """Cut off between the two renames of the pool."""
+    cut = next(found for _, found in importing_calls if list(found.glob(".old-*/pool")))
+    root = shutil.copytree(cut, tmp_path / "ws")
+    assert not (root / "pool").exists()
+    for path in root.glob("studio.sqlite*"):
+        path.unlink()
+    with Workspace.open(root) as ws, Workspace.open(shutil.copytree(marked, tmp_path / "before")) as before:
+        assert len(ws.pool()) == 18 and ws.pool().content_hash() == before.pool().content_hash()
+    assert not [path for path in root.iterdir() if path.name.startswith(TEMPORARY)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("..", "mine"), (".", ".."), (".", "../mine"), (".", "."), ("/", "mine")]
+)
+def test_a_note_that_leads_out_of_the_workspace_is_not_followed(workspace, folder, name):
+    """A ledger may come from somebody else."""
+    root, mine = workspace.root, workspace.root.parent / "mine"
+    mine.write_text("mine")
+    change = "0" * 32
+    (root / f".new-{change}").mkdir()
+    moves = json.dumps([[name, True, False]])
+    workspace.ledger._write("INSERT INTO changes (id, folder, moves) VALUES (?, ?, ?)", change, folder, moves)
+    workspace.close()
+    Workspace.open(root).close()
+    assert mine.read_text() == "mine" and sorted(path.name for path in root.parent.iterdir()) == [
+        "mine",
+        "ws",
+    ]
+    assert root.is_dir() and not (root / f".new-{change}").exists()
 
 
 # Really killed, and stopped
