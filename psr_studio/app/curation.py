@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from psr_studio.app.opening import OpenWorkspace
+from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import RecipeError, SelectionError
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.recipe import Recipe, check_value
@@ -176,13 +177,22 @@ class Curating(OpenWorkspace):
     # Named selections
 
     def save_selection(self, name: str = "current", note: str = "") -> SelectionRecord:
-        """Select as the sliders stand and save it under a name; the recipe takes their settings over."""
-        curated = self._curated()
+        """Select as the sliders stand and save it under a name; the recipe takes their settings over with it.
+
+        What cannot be selected or saved changes nothing.
+        """
+        curated, ws = self._curated(), self.workspace
         values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
-        self.set({**values, "pool.pool_size": curated.pool.pool_size, "select.name": name})
-        for _ in select.run(self.workspace, self.recipe, self.bundle, live=self.live, note=note):
-            pass
-        return self.workspace.ledger.selection(name)
+        values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
+        try:
+            with ws.change() as change:
+                recipe = self._set_with(change, values)
+                record, _ = select.choose(ws, recipe, self.bundle, self.live, note)
+                with change.commit():
+                    ws.ledger.save_selection(record)
+        except OSError as err:
+            raise disk_error(err, ws.root) from err
+        return record
 
     def save_candidates(self, name: str, candidate_ids: Sequence[int], note: str = "") -> SelectionRecord:
         """Save just these candidates under a name, in the given order inside each class.

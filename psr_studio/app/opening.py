@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from psr_studio.app.replacement import check_preset
 from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.core.devices import in_words, pick_device
+from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import RecipeError, did_you_mean
-from psr_studio.core.files import whole_file
 from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
-from psr_studio.stages.importing.stage import recover as recover_import
+from psr_studio.storage.changes import Change
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.request import staff_of
 
@@ -29,32 +30,30 @@ class OpenWorkspace:
     """
 
     def __init__(
-        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
-        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
+        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, create: bool = True,
+        demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
         **overrides: Any,
     ) -> None:  # fmt: skip
         self.staff = staff_of(workers, ray)
         values = _settings(overrides)
         root = Path(workspace).expanduser().absolute()
-        is_new = _is_new(root)
-        if preset is None and is_new:
-            preset = DEFAULT_PRESET
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
-        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
+        if given is None and _is_new(root):
+            load_recipe(DEFAULT_PRESET).with_values(values)  # a mistake in them should leave no folder behind
+        given = given and given.with_values(values)
         if "device" in values:  # nor should a GPU that is not there
             pick_device(values["device"])
-        self.workspace = Workspace.open(root)
+        self.workspace = Workspace.open(root, create=create)
         try:
-            recover_import(root)
             if given is not None and not replace_recipe:
                 check_preset(self.workspace, given, values)
             saved = self.workspace.recipe if given is None else None
             self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
             self._bundle: tuple[str, Bundle] | None = None
             self._lock = threading.RLock()
-            if demo and is_new and self.bundle.demo is not None:
-                copy_demo(self.bundle.demo, root)
-            if given is not None or values or saved is None:
+            if demo and _is_new(root) and self.bundle.demo is not None:
+                copy_demo(self.bundle.demo, self.workspace, self.recipe)
+            elif given is not None or values or saved is None:
                 self.workspace.save_recipe(self.recipe)
         except BaseException:
             self.workspace.close()
@@ -92,6 +91,13 @@ class OpenWorkspace:
             self.recipe = changed
             self.workspace.save_recipe(changed)
 
+    def _set_with(self, change: Change, values: Mapping[str, Any]) -> Recipe:
+        """Change settings together with what else a change puts in place; the studio has them from its commit on."""
+        changed = self.recipe.with_values(values)
+        self.workspace.beside(change).save_recipe(changed)
+        change.then(partial(setattr, self, "recipe", changed))
+        return changed
+
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their dotted keys; a bundle of the user's own by a path that holds in every folder."""
@@ -120,15 +126,19 @@ def full_key(name: str) -> str:
     )
 
 
-def copy_demo(demo: Path, root: Path) -> None:
-    """Copy the pre-generated pool into a new workspace, each file whole or not at all."""
-
-    def copy_whole(source: str, target: str) -> str:
-        with whole_file(Path(target)) as temp:
-            shutil.copyfile(source, temp)
-        return target
-
-    shutil.copytree(demo, root, dirs_exist_ok=True, copy_function=copy_whole)
+def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:
+    """Copy the pre-generated pool into a new workspace, together with its recipe, all or nothing."""
+    try:
+        with ws.change() as change:
+            for source in sorted(path for path in demo.rglob("*") if path.is_file()):
+                target = change.new / source.relative_to(demo)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+            ws.beside(change).save_recipe(recipe)
+            with change.commit():
+                pass
+    except OSError as err:
+        raise disk_error(err, ws.root) from err
 
 
 def _is_new(root: Path) -> bool:

@@ -67,7 +67,7 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
         yield "pool", f"{n:,} of {len(ws.pool()):,} candidates of the pool"
     name = given.select.name
     refined = f'the refined pictures of "{name}"'
-    is_refined = any(ws.refined_path(name, 0).parent.glob("*.parquet"))
+    is_refined = bool(ws.refined_files(name))
     records = {record.name: record for record in ws.ledger.selections()}
     if "select" in tables and name in records:
         kept, wanted = records[name].settings, select.settings(given)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.app.curation import CURATE_KEYS, Curating
+from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.stages import generate as pool
 from psr_studio.stages import score
@@ -80,6 +81,7 @@ class Studio(Curating):
         workspace: the folder; made when it is not there.
         preset: name of a shipped preset, path of a TOML file, or a Recipe. None takes the recipe that the
             workspace was last used with, or "fashion-mnist" in a new one.
+        create: make the folder where it is no workspace yet; without it that is an error.
         demo: fill a new workspace with the pre-generated pool of the bundle.
         replace_recipe: take the preset although steps would make anew what the workspace holds.
         workers: generate, score and refine by so many processes on this machine, one per GPU.
@@ -108,7 +110,9 @@ class Studio(Curating):
     def tune(self, *, sliders: bool = False, **settings: Any) -> Iterator[Progress]:
         """Search selector and weights by a proxy; budget and other rules are the recipe's, or the sliders'."""
         self.set({key if "." in key else f"tune.{key}": value for key, value in settings.items()})
-        return tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return self._watched(
+            tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        )
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
@@ -127,7 +131,15 @@ class Studio(Curating):
     ) -> Iterator[Progress]:
         """Check the settings now, work when the first event is asked for."""
         self.set({key if "." in key else f"{section}.{key}": value for key, value in settings.items()})
-        return run(self.workspace, self.recipe, self.bundle)
+        return self._watched(run(self.workspace, self.recipe, self.bundle))
+
+    def _watched(self, events: Iterator[Progress]) -> Iterator[Progress]:
+        """A step; where it ends in a workspace that is not where it was opened, that is the cause that is said."""
+        try:
+            yield from events
+        except (StudioError, OSError):
+            self.workspace.place.check()
+            raise
 
     def _shared(self, stage: ModuleType, **options: Any) -> Callable[..., Iterator[Progress]]:
         """A step as this process does it, or as its workers do."""
@@ -156,19 +168,25 @@ class Studio(Curating):
         return known[stage](self.workspace, self.recipe, self.bundle)
 
     def status(self) -> dict[str, StageStatus]:
-        """Fresh, stale, partial or missing, by stage."""
+        """Fresh, stale, partial or missing, by stage; with "select", rows of the ledger that cannot be read."""
         modules = (pool, score, select, refine, evaluate, export)
-        return {
+        found: dict[str, StageStatus] = {
             stage: module.status(self.workspace, self.recipe, self.bundle)  # type: ignore[attr-defined]
             for stage, module in zip(STAGES, modules, strict=True)
         }
+        if rows := self.workspace.ledger.unreadable():
+            chosen = found[select.STAGE]
+            found[select.STAGE] = StageStatus(chosen.state, f"{chosen.reason} Left out: {', '.join(rows)}.")
+        return found
 
     # Around the pipeline
 
     def import_pool(self, path: str | Path, **options: Any) -> Iterator[Progress]:
         """Make pictures from elsewhere the pool, whole or not at all; `options` as `stages.importing.Options`."""
-        yield from importing.run(self.workspace, self.recipe, self.bundle, path, **options)
-        self.set(importing.settings_after(self.workspace, self.recipe, self.bundle))
+        keep = self._set_with
+        return self._watched(
+            importing.run(self.workspace, self.recipe, self.bundle, path, keep=keep, **options)
+        )
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

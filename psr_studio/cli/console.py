@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
+
+if TYPE_CHECKING:
+    from psr_studio.stages.standing import Standing
 
 UNITS = {
     "pool": "images",
@@ -78,6 +83,15 @@ def consume(events: Iterator[Progress], line: ProgressLine) -> str:
         events.close()  # type: ignore[attr-defined]
         line.close()
     return said
+
+
+@contextmanager
+def says_what_stands(args: argparse.Namespace, standing: Standing) -> Iterator[None]:
+    """Have `args.stopped` say what the block leaves on the disk, wherever it is stopped."""
+    try:
+        yield
+    finally:
+        args.stopped = standing.stopped_text()
 
 
 def progress_text(event: Progress, bar: bool = False) -> str:

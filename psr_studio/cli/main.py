@@ -11,12 +11,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio import __version__
 from psr_studio.cli import models as cli_models
-from psr_studio.cli.console import ProgressLine, consume, error_text
+from psr_studio.cli.console import ProgressLine, consume, error_text, says_what_stands
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
@@ -39,7 +40,6 @@ STEPS = {
     "evaluate": ("evaluate", "Train students on the selection and its controls, and print the table."),
     "export": ("export", "Write the set out as a folder."),
 }
-LEFT = "Stopped. The pool is as it was."
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print(f"\n{LEFT if args.command == 'import' else KEPT}", file=sys.stderr)
+        print(f"\n{getattr(args, 'stopped', KEPT)}", file=sys.stderr)
         return STOPPED
     except Exception as err:  # the last line of defence: a log for us, one line for the user
         print(_log(args, err), file=sys.stderr)
@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name in SHARED:
             add_worker_flags(step)
         if name == "export":
+            step.set_defaults(stopped="Stopped. The export is as it was.")
             step.add_argument(
                 "--dry-run", action="store_true", help="say what would be written, write nothing"
             )
@@ -183,14 +184,15 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def _open(args: argparse.Namespace) -> Studio:
+def _open(args: argparse.Namespace, create: bool = True) -> Studio:
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
     values = dict(parse_assignment(text) for text in args.assignments)
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
     staff: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
-    studio = Studio(args.workspace, args.preset, replace_recipe=args.replace_recipe, **staff, **values)
+    how: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **staff}
+    studio = Studio(args.workspace, args.preset, **how, **values)
     if args.download:
         try:
             cli_models.download(studio, args.quiet)
@@ -206,17 +208,26 @@ def _app(args: argparse.Namespace) -> int:
 
 
 def _run_step(args: argparse.Namespace) -> int:
-    with _open(args) as studio:
-        if getattr(args, "dry_run", False):
+    dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
+    with _open(args, create=not (dry_run or everything)) as studio:
+        if dry_run:
             print(_summary_text(studio))
             return DONE
-        if not getattr(args, "all", False):
-            consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
+        if not everything:
+            with _export_watched(args, studio) if args.stage == "export" else nullcontext():
+                consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
         if args.stage == "evaluate":
-            print(_table_text(studio, args.all))
+            print(_table_text(studio, everything))
         if args.stage == "select":
             print(_selection_text(studio))
     return DONE
+
+
+def _export_watched(args: argparse.Namespace, studio: Studio) -> AbstractContextManager[None]:
+    from psr_studio.stages.standing import Standing
+
+    place = studio.workspace.export_path(studio.recipe.export.name)
+    return says_what_stands(args, Standing(studio.workspace, place, "export"))
 
 
 def _tune(args: argparse.Namespace) -> int:
@@ -242,7 +253,7 @@ def _run_all(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    with _open(args) as studio:
+    with _open(args, create=False) as studio:
         for stage, found in studio.status().items():
             print(f"{stage:<9} {found.state:<8} {found.reason}")
     return DONE

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.cli.console import ProgressLine, consume
+from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.core.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
 Command = Callable[..., argparse.ArgumentParser]
+AS_IT_WAS = "Stopped. The pool is as it was."
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
 
 
@@ -46,7 +47,7 @@ def add_commands(
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
 
     imported = command(commands, "import", "Make pictures from elsewhere the pool of a workspace.", _import)
-    imported.set_defaults(open_studio=open_studio)
+    imported.set_defaults(open_studio=open_studio, stopped=AS_IT_WAS)
     imported.add_argument(
         "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
     )
@@ -139,9 +140,11 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     from psr_studio.stages.importing.stage import Options
+    from psr_studio.stages.standing import Standing
 
     with args.open_studio(args) as studio:
         options = {field.name: getattr(args, field.name) for field in fields(Options)}
-        events = iter(studio.import_pool(args.path, **options))
-        print(consume(events, ProgressLine(sys.stderr, args.quiet)))
+        ws = studio.workspace
+        with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
+            print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))
     return DONE

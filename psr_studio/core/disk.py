@@ -5,30 +5,37 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import socket
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.files import TEMP_PREFIX, flush, temp_name, this_host
+from psr_studio.storage.place import Place
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
-TEMP_PREFIX = ".tmp-"
+FLUSHED_AT_ONCE = 16  # files; a disk takes many together nearly as fast as one
 FOREIGN_TEMP_SECONDS = (
     24 * 3600.0
 )  # another machine's writer cannot be asked whether it lives; a day is long enough
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, place: Place | None = None) -> None:
     """Write `data` under a temporary name in the folder of `path`, flush it to the disk and rename it.
 
+    Args:
+        place: what must still be where it was opened; it is looked at before any folder is made.
+
     Raises:
-        WorkspaceError: the disk is full or cannot be written to. Nothing half-written
+        WorkspaceError: the disk is full or cannot be written to, or the place has changed. Nothing half-written
             remains, and an older `path` is whole.
     """
-    temp = path.parent / f"{TEMP_PREFIX}{os.getpid()}-{_host()}-{uuid.uuid4().hex[:8]}"
+    temp = path.parent / temp_name(uuid.uuid4().hex[:8])
     try:
+        if place:
+            place.check()
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temp, "wb") as file:
             file.write(data)
@@ -40,7 +47,31 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
         if isinstance(err, OSError):
             raise disk_error(err, path, len(data)) from err
         raise
-    _sync_folder(path.parent)
+    try:
+        flush_folder(path.parent)
+    except OSError as err:
+        raise disk_error(err, path.parent) from err
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the renames in a folder survive a power cut, where the system lets a folder be flushed."""
+    if os.name != "posix":
+        return
+    try:
+        flush(folder)
+    except OSError as err:  # some network file systems have no such call; the files are already flushed
+        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def flush_tree(folder: Path) -> None:
+    """Have everything under a folder survive a power cut."""
+    inside = [path for path in folder.rglob("*") if not path.is_symlink()]
+    with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
+        list(pool.map(flush, (path for path in inside if path.is_file())))
+    for path in (*inside, folder):
+        if path.is_dir():
+            flush_folder(path)
 
 
 def disk_error(err: OSError, path: Path, needed: int = 0) -> WorkspaceError:
@@ -82,7 +113,7 @@ def size_text(n_bytes: int) -> str:
 
 def _writer_is_dead(temp: Path) -> bool:
     pid, _, rest = temp.name.removeprefix(TEMP_PREFIX).partition("-")
-    if os.name == "posix" and pid.isdigit() and rest.rpartition("-")[0] == _host():
+    if os.name == "posix" and pid.isdigit() and rest.partition("-")[0] == this_host():
         return not _alive(int(pid))
     # Windows cannot be asked without harm: os.kill(pid, 0) ends the process there.
     return time.time() - temp.stat().st_mtime > FOREIGN_TEMP_SECONDS
@@ -98,25 +129,6 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _host() -> str:
-    """The name of this machine, with only letters and digits."""
-    return "".join(ch for ch in socket.gethostname() if ch.isalnum()) or "host"
-
-
 def _existing(path: Path) -> Path:
     """The nearest parent folder that is there."""
     return next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system lets a folder be flushed."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as err:  # some network file systems have no such call; the file itself is already flushed
-        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise disk_error(err, folder) from err
-    finally:
-        os.close(handle)

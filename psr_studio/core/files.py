@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ SERVICE_FOLDERS = (
     "lost+found",
 )
 
+TEMP_PREFIX = ".tmp-"
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -29,12 +32,32 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: as the disk says it; an older `path` is whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temp = path.with_name(temp_name(path.name))
     try:
         yield temp
+        flush(temp)
         os.replace(temp, path)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def temp_name(rest: str) -> str:
+    """A temporary name that says which process on which machine writes there, and ends in `rest`."""
+    return f"{TEMP_PREFIX}{os.getpid()}-{this_host()}-{rest}"
+
+
+def this_host() -> str:
+    """The name of this machine, with only letters and digits."""
+    return "".join(ch for ch in socket.gethostname() if ch.isalnum()) or "host"
+
+
+def flush(path: Path) -> None:
+    """Have a written file, or on POSIX the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -1,22 +1,30 @@
-"""One SQLite file behind a lock: transactions, and errors in words."""
+"""One SQLite file behind a lock: transactions, rows that cannot be read, and errors in words."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.storage.parquet import FORMAT_VERSION, newer_format
+from psr_studio.storage.place import Place
 
 BUSY_SECONDS = 10.0
+IN_MEMORY = Path(":memory:")
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+T = TypeVar("T")
 
 
 class Database:
     """Thread-safe access to the SQLite file `path` through one connection.
+
+    `place` is where it was opened, None in memory; `damaged` says which rows were left out, and grows when one
+    turns out to be damaged.
 
     Raises:
         WorkspaceError: the file is of a newer format version, is not SQLite, or cannot be written to.
@@ -24,6 +32,7 @@ class Database:
 
     def __init__(self, path: Path, schema: str) -> None:
         self.path = Path(path)
+        self.damaged: list[str] = []
         self._lock = threading.RLock()
         with self._explained():
             self._db = sqlite3.connect(
@@ -31,6 +40,7 @@ class Database:
             )
         try:
             self._prepare(schema)
+            self.place = None if self.path == IN_MEMORY else Place(self.path.parent, self.path)
         except BaseException:
             self._db.close()
             raise
@@ -47,6 +57,7 @@ class Database:
             raise newer_format(self.path.parent, found)
         with self._explained():
             self._db.row_factory = sqlite3.Row
+            self._db.text_factory = partial(str, encoding="utf-8", errors="replace")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(schema)
@@ -62,25 +73,53 @@ class Database:
             raise _explain(err, self.path) from err
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, also against other processes."""
-        with self._lock, self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+    def transaction(self, durable: bool = False) -> Iterator[None]:
+        """All or nothing, also against other processes; inside another one it is a part of that.
+
+        Args:
+            durable: have it survive a power cut, too, when the block has ended.
+
+        Raises:
+            WorkspaceError: the file is no longer where it was opened, and nothing has changed.
+        """
+        with self._lock:
+            if self._db.in_transaction:
                 yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+                return
+            with self._explained():
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    if self.place:
+                        self.place.check()
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
 
     def _write(self, sql: str, *values: Any) -> int:
-        with self._transaction():
+        with self.transaction():
             return self._db.execute(sql, values).lastrowid or 0
 
     def _rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         with self._lock, self._explained():
             return self._db.execute(sql, values).fetchall()
+
+    def _readable(
+        self, rows: Iterable[sqlite3.Row], read: Callable[[sqlite3.Row], T], noun: str, key: str
+    ) -> list[T]:
+        """What `read` makes of the rows; a damaged one is left out and named in `damaged` by its column `key`."""
+        found = []
+        for row in rows:
+            try:
+                found.append(read(row))
+            except UNREADABLE:
+                said = f'the {noun} "{row[key]}" of "{self.path.name}", which cannot be read'
+                if said not in self.damaged:
+                    self.damaged.append(said)
+        return found
 
 
 def _explain(err: sqlite3.Error, path: Path) -> WorkspaceError:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from psr_studio.core.disk import write_bytes
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.storage.place import Place
 from psr_studio.storage.png import encode_png
 
 FORMAT_VERSION = 1
@@ -55,11 +56,16 @@ def write_part(
     inputs_hash: str,
     settings: Mapping[str, Any] | None = None,
     class_names: Sequence[str] = (),
+    place: Place | None = None,
 ) -> PartInfo:
     """Write the columns (equal lengths) as one atomic file and return what it says about itself.
 
+    Args:
+        place: what must still be where it was opened.
+
     Raises:
-        WorkspaceError: the disk is full or read-only; nothing half-written remains, an older part is whole.
+        WorkspaceError: the disk is full or read-only, or the place has changed; nothing half-written remains, an
+            older part is whole.
     """
     lengths = {name: len(values) for name, values in columns.items()}
     assert len(set(lengths.values())) == 1, f"columns of unequal length: {lengths}"
@@ -83,7 +89,7 @@ def write_part(
     sink = pa.BufferOutputStream()
     words = [name for name, values in columns.items() if not isinstance(values, np.ndarray)]
     pq.write_table(table, sink, compression="none", use_dictionary=words, write_page_checksum=True)
-    write_bytes(path, memoryview(sink.getvalue()))
+    write_bytes(path, memoryview(sink.getvalue()), place)
     return info
 
 

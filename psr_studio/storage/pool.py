@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.storage.names import part_number
 from psr_studio.storage.parquet import PartInfo, damaged, read_columns, read_part, stable_hash
 from psr_studio.storage.png import decode_png
 
@@ -163,7 +164,7 @@ class Pool:
     def parts(self) -> list[PartView]:
         """The parts in use, by class, then part."""
         return [
-            PartView(p.path, p.class_id, int(p.path.stem.rpartition("-")[2]), p.ids, p.info.content_hash)
+            PartView(p.path, p.class_id, part_number(p.path.name) or 0, p.ids, p.info.content_hash)
             for p in self._parts
             if len(p.ids)
         ]

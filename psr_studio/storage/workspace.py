@@ -6,7 +6,8 @@
 ```
 
 Parts are replaced whole (`core.disk`), so a part that exists is whole and a step resumes at the first
-missing one.
+missing one. What changes files and the ledger together is one commit (`storage.changes`). A file counts by its
+exact name only.
 """
 
 from __future__ import annotations
@@ -23,12 +24,17 @@ from psr_studio.core.disk import disk_error, sweep_temps, write_bytes
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
+from psr_studio.storage.changes import Change, recover
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.lock import FolderLock
+from psr_studio.storage.names import class_files, class_folder, part_files, part_name, part_number, strays
 from psr_studio.storage.parquet import read_info, write_part
+from psr_studio.storage.place import Place
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
+EXPORTS = "exports"
+MARKS_OF_ONE = ("studio.sqlite", "recipe.toml", "pool")  # a folder with none of them is no workspace
 Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]
 State = Literal["fresh", "stale", "missing", "partial"]
 
@@ -76,6 +82,7 @@ class Workspace:
     def __init__(self, root: Path, ledger: Ledger, lock: FolderLock | None) -> None:
         self.root = root
         self.ledger = ledger
+        self.place = ledger.place or Place(root)
         self._lock = lock
         self._pool: tuple[tuple, Pool] | None = None
 
@@ -83,10 +90,12 @@ class Workspace:
     def open(cls, root: str | Path, *, create: bool = True, lock: bool = True) -> Workspace:
         """Open a folder as a workspace, and make it when `create`.
 
-        With `lock` this process becomes its only writer; workers that write parts for it pass False.
+        With `lock` this process becomes its only writer, and what a killed one left is finished or taken back;
+        workers that write parts for it pass False.
 
         Raises:
-            WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere.
+            WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere; without
+                `create` also one that holds nothing of a workspace.
         """
         root = Path(root).expanduser().absolute()
         _make_folder(root, create)
@@ -94,7 +103,14 @@ class Workspace:
         try:
             if held:
                 sweep_temps(root)
-            return cls(root, Ledger(root / "studio.sqlite", exclusive=lock), held)
+            ledger = Ledger(root / "studio.sqlite", exclusive=lock)
+            try:
+                if held:
+                    recover(root, [root, root / EXPORTS], ledger)
+                return cls(root, ledger, held)
+            except BaseException:
+                ledger.close()
+                raise
         except BaseException:
             if held:
                 held.release()
@@ -112,6 +128,21 @@ class Workspace:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    # Changes
+
+    def change(self, folder: Path | None = None) -> Change:
+        """A change of files in the workspace, or in a folder of it, together with the ledger.
+
+        Raises:
+            WorkspaceError: the workspace is no longer where it was opened. OSError: the disk.
+        """
+        self.place.check()
+        return Change(self.root, folder or self.root, self.ledger)
+
+    def beside(self, change: Change) -> Workspace:
+        """The same workspace, written to where a change makes what is new."""
+        return Workspace(change.new, self.ledger, None)
+
     # Recipe
 
     @property
@@ -122,13 +153,13 @@ class Workspace:
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the resolved recipe."""
-        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode())
+        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode(), self.place)
 
     # Pool
 
     def pool_part_path(self, class_id: int, part: int) -> Path:
         """Where a part of the pool lies."""
-        return self.root / "pool" / _class_folder(class_id) / _part_name(part)
+        return self.root / "pool" / class_folder(class_id) / part_name(part)
 
     def has_part(self, class_id: int, part: int, inputs_hash: str | None = None) -> bool:
         """Whether a part can be read and, when a hash is given, was made from these inputs."""
@@ -157,24 +188,31 @@ class Workspace:
             "latent": columns.latents,
             "generator": [_settings_text(settings or {})] * n,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        write_part(
+            path,
+            stored,
+            inputs_hash=inputs_hash,
+            settings=settings,
+            class_names=class_names,
+            place=self.place,
+        )
         return path
 
     def discard_pool_parts(self, class_id: int, keep: int) -> int:
         """Remove the parts of a class numbered `keep` and up, left from a larger pool; returns how many."""
-        extra = [path for path in self.pool_paths([class_id]) if _part_number(path) >= keep]
+        extra = [path for path in self.pool_paths([class_id]) if (part_number(path.name) or 0) >= keep]
         for path in extra:
             path.unlink()
         return len(extra)
 
     def pool_paths(self, classes: Sequence[int] | None = None) -> list[Path]:
         """All parts of the pool on disk, by class, then part."""
-        return _parts(self.root / "pool", classes)
+        return part_files(self.root / "pool", classes)
 
     def pool(self) -> Pool:
         """The pool as it is on disk now; the same object as long as no file has changed."""
         paths = self.pool_paths()
-        state = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in paths)
+        state = tuple((path, _stamp(path)) for path in paths)
         if self._pool is None or self._pool[0] != state:
             self._pool = (state, Pool(paths))
         return self._pool[1]
@@ -183,7 +221,7 @@ class Workspace:
 
     def scores_part_path(self, teacher_id: str, class_id: int, part: int) -> Path:
         """Where the scores of a pool part lie."""
-        return self.root / "scores" / _folder_of(teacher_id) / _class_folder(class_id) / _part_name(part)
+        return self.root / "scores" / _folder_of(teacher_id) / class_folder(class_id) / part_name(part)
 
     def has_scores_part(
         self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
@@ -202,19 +240,22 @@ class Workspace:
             "logits": columns.logits,
             "embedding": columns.embeddings,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings={"teacher": teacher_id})
+        about = {"teacher": teacher_id}
+        write_part(path, stored, inputs_hash=inputs_hash, settings=about, place=self.place)
         return path
 
     def scores(self, teacher_id: str, *, require_all: bool = True) -> Scores:
         """Scores in pool order; see `load_scores` for what is raised."""
-        return load_scores(self.pool(), _parts(self.root / "scores" / _folder_of(teacher_id)), require_all)
+        return load_scores(
+            self.pool(), part_files(self.root / "scores" / _folder_of(teacher_id)), require_all
+        )
 
     # Refined
 
     def refined_path(self, selection: str, class_id: int) -> Path:
         """Where the refined picks of a class lie."""
         check_folder_name("the selection", selection)
-        return self.root / "refined" / selection / f"{_class_folder(class_id)}.parquet"
+        return self.root / "refined" / selection / f"{class_folder(class_id)}.parquet"
 
     def has_refined(self, selection: str, class_id: int, inputs_hash: str | None = None) -> bool:
         """Whether refined picks can be read and, when a hash is given, were made from these inputs."""
@@ -239,18 +280,28 @@ class Workspace:
             "latent": columns.latents,
             "trace": columns.traces,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        write_part(
+            path,
+            stored,
+            inputs_hash=inputs_hash,
+            settings=settings,
+            class_names=class_names,
+            place=self.place,
+        )
         return path
 
     def refined(self, selection: str) -> Refined:
         """Refined picks of a selection, by class and in pick order; WorkspaceError when there are none."""
-        folder = self.refined_path(selection, 0).parent
-        return load_refined({_class_number(path.stem): path for path in folder.glob("class=*.parquet")})
+        return load_refined(self.refined_files(selection))
+
+    def refined_files(self, selection: str) -> dict[int, Path]:
+        """The files of the refined picks of a selection, by class; {} when there are none."""
+        return class_files(self.refined_path(selection, 0).parent)
 
     def export_path(self, name: str) -> Path:
         """Where an export of that name goes."""
         check_folder_name("the export", name)
-        return self.root / "exports" / name
+        return self.root / EXPORTS / name
 
     # Status
 
@@ -258,9 +309,15 @@ class Workspace:
         """Compare files on disk with the inputs hash each should have been made from.
 
         Args:
-            expected: every file of the stage and its hash.
+            expected: every file of the stage and its hash; what lies among them under a name that is none is said.
             what: the unit in words, such as "parts".
         """
+        found = self._compared(expected, what)
+        if said := strays(expected, self.root):
+            return StageStatus(found.state, f"{found.reason} {said}")
+        return found
+
+    def _compared(self, expected: Mapping[Path, str], what: str) -> StageStatus:
         states = [_state(path, wanted) for path, wanted in expected.items()]
         present = len(states) - states.count("missing")
         if not present:
@@ -273,10 +330,12 @@ class Workspace:
 
 
 def _make_folder(root: Path, create: bool) -> None:
-    if root.is_dir():
-        return
-    if root.exists():
+    if root.exists() and not root.is_dir():
         raise WorkspaceError(f'The workspace "{root}" is a file.', "Choose a folder.")
+    if create and root.is_dir():
+        return
+    if not create and any((root / name).exists() for name in MARKS_OF_ONE):
+        return
     if not create:
         raise WorkspaceError(
             f'There is no workspace "{root}".', "Check the path, or generate a pool there first."
@@ -292,6 +351,15 @@ def _holds(path: Path, inputs_hash: str | None) -> bool:
     return _state(path, inputs_hash) == "fresh"
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes with a file; None where it has gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def _state(path: Path, wanted: str | None) -> State:
     if not path.is_file():
         return "missing"
@@ -300,32 +368,6 @@ def _state(path: Path, wanted: str | None) -> State:
     except WorkspaceError:
         return "missing"
     return "fresh" if wanted in (None, found) else "stale"
-
-
-def _parts(folder: Path, classes: Sequence[int] | None = None) -> list[Path]:
-    if classes is None:
-        found = folder.glob("class=*/part-*.parquet")
-    else:
-        found = (path for c in classes for path in (folder / _class_folder(c)).glob("part-*.parquet"))
-    return sorted(found, key=lambda path: (_class_number(path.parent.name), _part_number(path)))
-
-
-def _class_folder(class_id: int) -> str:
-    return f"class={class_id}"
-
-
-def _class_number(name: str) -> int:
-    digits = name.removeprefix("class=")
-    return int(digits) if digits.isdigit() else -1
-
-
-def _part_name(part: int) -> str:
-    return f"part-{part:05d}.parquet"
-
-
-def _part_number(path: Path) -> int:
-    digits = path.stem.removeprefix("part-")
-    return int(digits) if digits.isdigit() else -1
 
 
 def _folder_of(teacher_id: str) -> str:

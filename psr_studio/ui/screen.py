@@ -126,8 +126,8 @@ class Screen:
     def refined_state(self, selection: str | None = None) -> tuple:
         """Changes with the refined files of a selection, the recipe's by default; () when there are none."""
         name = selection or self.studio.recipe.select.name
-        folder = self.studio.workspace.refined_path(name, 0).parent
-        return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.parquet")))
+        files = self.studio.workspace.refined_files(name)
+        return tuple((path.name, path.stat().st_mtime_ns) for path in files.values())
 
     def contact_sheet(self, class_id: int, n: int) -> bytes:
         """The first n pictures of a class as one PNG, a little wider than high."""

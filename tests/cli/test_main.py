@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,39 @@ COMMANDS = (
     "presets",
     "selectors",
 )
+
+
+def test_every_command_goes_past_a_sync_copy_and_a_damaged_row(scored_workspace, tmp_path, capsys):
+    """The copy repeats the candidates of its part; the row is the result of a student, of which half is left."""
+    root = shutil.copytree(scored_workspace, tmp_path / "ws")
+    part = root / "pool" / "class=0" / "part-00000.parquet"
+    for name in ("part-00000 (1).parquet", "part-x.parquet"):
+        shutil.copy(part, part.with_name(name))
+    with sqlite3.connect(root / "studio.sqlite") as db:
+        db.execute("INSERT INTO evaluations (record) VALUES ('{')")
+    for command in (["generate"], ["score"], ["select"], ["export", "--set", "export.refined=false"]):
+        assert main([*command, "-q", "-w", str(root)]) == 0
+    capsys.readouterr()
+    assert main(["status", "-w", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert said.count('"pool/class=0/part-00000 (1).parquet" is not read') == 1
+    assert said.count("1 more are not read either.") == 1
+    assert said.count('Left out: the result "1" of "studio.sqlite", which cannot be read.') == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["export", "--dry-run"], ["evaluate", "--all"]])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_only_looks_makes_no_workspace(call, tmp_path, command, is_there):
+    """A mistyped name, and a folder that is no workspace."""
+    root = tmp_path / "typo"
+    if is_there:
+        root.mkdir()
+    status, out, err = call(*command, workspace=root)
+    assert (status, out) == (2, "")
+    assert err == (
+        f'Problem: There is no workspace "{root}".\nFix: Check the path, or generate a pool there first.\n'
+    )
+    assert root.exists() == is_there and (not is_there or list(root.iterdir()) == [])
 
 
 def test_who_listens_no_more_is_no_error():

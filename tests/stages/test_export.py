@@ -18,7 +18,6 @@ from tiny import CLASS_NAMES, SIZE, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ExportError, WorkspaceError
-from psr_studio.stages.export import target
 from psr_studio.stages.export.formats import class_folder
 from psr_studio.storage.png import encode_png
 
@@ -319,17 +318,28 @@ def test_an_interrupted_export_leaves_the_old_one(studio):
     assert sorted(p.name for p in folder.parent.iterdir()) == ["set", "set.zip"]
 
 
-def test_what_a_killed_export_left_is_put_right(tmp_path):
-    """Killed between the two renames, the older export stands aside: it comes back; halves go."""
-    (tmp_path / ".old-export-set").mkdir()
-    (tmp_path / ".old-export-set" / "labels.csv").write_text("old")
-    (tmp_path / ".tmp-export-1-set").mkdir()
-    (tmp_path / ".tmp-export-1-set.zip").write_text("half")
-    (tmp_path / "done").mkdir()
-    (tmp_path / ".old-export-done").mkdir()
-    target.recover(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["done", "set"]
-    assert (tmp_path / "set" / "labels.csv").read_text() == "old"
+def test_a_zip_of_somebody_else_is_not_touched(studio):
+    path = studio.workspace.export_path("set").with_name("set.zip")
+    path.parent.mkdir()
+    path.write_bytes(b"mine")
+    with pytest.raises(
+        ExportError, match='"set.zip" beside the folder "set" is no zip that PSR Studio wrote'
+    ):
+        exported(studio)
+    assert path.read_bytes() == b"mine" and not studio.workspace.export_path("set").exists()
+    exported(studio, zip=False)
+    assert path.read_bytes() == b"mine"
+
+
+def test_a_zip_goes_with_the_export_it_holds(studio):
+    """Without "Zip" no zip of the export before stays beside the new one; a zip that is missed is said."""
+    zipped = exported(studio).with_name("set.zip")
+    finish(studio.select(ipc=1))
+    exported(studio, zip=False)
+    assert not zipped.exists() and studio.status()["export"].state == "fresh"
+    exported(studio, zip=True)
+    zipped.unlink()
+    assert studio.status()["export"].state == "partial"
 
 
 def test_refined_pictures_that_are_not_there(studio):

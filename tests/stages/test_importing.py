@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -67,11 +68,15 @@ def zipped(folder: Path, target: Path) -> Path:
     return target
 
 
+def leftovers(root: Path) -> list[Path]:
+    """What an import makes beside the pool, and is gone when it is over."""
+    return [*root.glob(".new-*"), *root.glob(".old-*")]
+
+
 def refused(studio, path, **options) -> StudioError:
     with pytest.raises(StudioError) as err:
         finish(studio.import_pool(path, **options))
-    root = studio.workspace.root
-    assert not (root / importing.STAGING).exists() and not (root / importing.ASIDE).exists()
+    assert not leftovers(studio.workspace.root)
     return err.value
 
 
@@ -214,14 +219,23 @@ def test_undo_does_not_reach_behind_an_import(marked, folder):
     assert by_hand(marked) == ({}, [], {}) and marked.curate_rules().selector == "random"
 
 
-def test_an_import_that_fails_leaves_marks_and_history(marked, folder):
-    before, history = by_hand(marked), marked.history()
-    in_the_way = marked.workspace.root / importing.ASIDE
-    in_the_way.touch()  # the old pool cannot step aside
-    with pytest.raises(WorkspaceError, match="could not be written"):
+def test_an_import_that_fails_leaves_pool_marks_and_history(marked, folder, monkeypatch):
+    """Only the system's call is replaced: the old pool has stepped aside, and the new one may not take its place."""
+    before, history, pool = by_hand(marked), marked.history(), marked.pool.content_hash()
+    real, refusals = os.replace, []
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target) == marked.workspace.root / "pool" and not refusals:
+            refusals.append(source)
+            raise PermissionError(errno.EACCES, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(WorkspaceError, match="could not be written: Permission denied"):
         finish(marked.import_pool(folder, replace=True))
+    assert refusals and not leftovers(marked.workspace.root)
     assert by_hand(marked) == before and marked.history() == history
-    in_the_way.unlink()
+    assert marked.pool.content_hash() == pool and marked.recipe == marked.workspace.recipe
     assert "Gone with the pool before" in finish(marked.import_pool(folder, replace=True))[-1].message
 
 
@@ -243,20 +257,7 @@ def test_stopping_in_the_middle_leaves_no_trace(empty, folder):
     events = empty.import_pool(folder)
     next(events), next(events)
     events.close()
-    assert len(empty.pool) == 0 and not (empty.workspace.root / importing.STAGING).exists()
-
-
-@pytest.mark.parametrize("new_is_there", [False, True])
-def test_a_killed_import_is_finished_or_undone(tmp_path, tiny_bundle, new_is_there):
-    with full_studio(tmp_path / "ws", tiny_bundle) as studio:
-        before = studio.pool.content_hash()
-    root = tmp_path / "ws"
-    os.replace(root / "pool", root / importing.ASIDE)
-    if new_is_there:
-        shutil.copytree(root / importing.ASIDE, root / "pool")
-    with Studio(root, tiny_recipe(tiny_bundle)) as studio:
-        assert studio.pool.content_hash() == before
-        assert not (root / importing.ASIDE).exists()
+    assert len(empty.pool) == 0 and not leftovers(empty.workspace.root)
 
 
 # Other sources
@@ -526,8 +527,6 @@ def test_a_damaged_zip_and_a_foreign_file(empty, folder, tmp_path):
 
 
 def test_a_full_disk_leaves_the_pool(tmp_path, tiny_bundle, folder, monkeypatch):
-    import errno
-
     from psr_studio.core import disk as atomic
 
     with full_studio(tmp_path / "ws", tiny_bundle) as studio:

@@ -17,6 +17,7 @@ from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 
 from psr_studio.core import disk as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
+from psr_studio.core.files import this_host
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
@@ -427,6 +428,84 @@ def test_a_part_of_a_newer_format_is_left_alone(filled, monkeypatch):
     assert problem == f'"{path}" has format version 3; this PSR Studio reads versions up to 1.'
 
 
+# Names that are none
+
+COPIES = (
+    "part-00000 (1).parquet",
+    "part-00000 (Ann's conflicted copy 2024-05-01).parquet",
+    "part-00000.sync-conflict-20240501-120000-ABCDEFG.parquet",
+    "part-00000-LAPTOP.parquet",
+    "part-00000 copy.parquet",
+)
+
+
+def fresh(ws: Workspace) -> str:
+    found = ws.compare(dict.fromkeys(ws.pool_paths(), "h0"), "parts")
+    assert found.state == "fresh"
+    return found.reason
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_that_a_sync_program_made_is_not_read_and_said_once(filled, name):
+    """The copy holds the candidates of another part, so that its reading would be seen."""
+    paths, path = filled.pool_paths(), filled.pool_part_path(1, 0)
+    path.with_name(name).write_bytes(filled.pool_part_path(2, 0).read_bytes())
+    assert filled.pool_paths() == paths and len(filled.pool()) == 18 and filled.pool().broken == []
+    assert [part.part for part in filled.pool().parts()] == [0, 1] * 3
+    assert fresh(filled) == (
+        f'All 6 parts are there. "pool/class=1/{name}" is not read: by its name it is a copy of '
+        '"part-00000.parquet", as sync programs make them. That one is whole, so the copy may be moved away.'
+    )
+    assert filled.discard_pool_parts(1, keep=0) == 2 and path.with_name(name).exists()
+
+
+def test_what_may_be_the_only_one_is_not_called_a_copy(filled):
+    path = filled.pool_part_path(1, 0)
+    path.rename(path.with_name("part-00000 (1).parquet"))
+    assert fresh(filled).endswith(
+        '"pool/class=1/part-00000 (1).parquet" is not read: give it the name "part-00000.parquet" if it is that '
+        "one, of which there is no other."
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "class=1/part-x.parquet",
+        "class=1/part-²²²²².parquet",
+        "class=1/part-0.parquet",
+        "class=1 (1)/",
+        "class=01/",
+    ],
+)
+def test_a_name_that_is_none_is_never_read(filled, name):
+    path = filled.root / "pool" / name
+    if name.endswith("/"):
+        path.mkdir()
+        (path / "part-00000.parquet").write_bytes(b"")
+    else:
+        path.write_bytes(b"")
+    assert len(filled.pool()) == 18 and len(filled.pool_paths()) == 6 and filled.pool().broken == []
+    assert f'"pool/{name.rstrip("/")}" is not read: nothing of a workspace is called so.' in fresh(filled)
+    (filled.pool_part_path(2, 0).with_name("part-y.parquet")).touch()
+    assert fresh(filled).endswith(
+        "is not read: nothing of a workspace is called so. 1 more are not read either."
+    )
+
+
+def test_refined_classes_count_by_their_exact_names(workspace):
+    part = RefinedPart(
+        np.array([candidate_id(0, 0)], np.int64),
+        np.zeros((1, *LATENT), np.float32),
+        np.zeros((1, *PICTURE), np.uint8),
+        np.zeros((1, 2), np.float32),
+    )
+    path = workspace.write_refined("current", 0, columns=part, inputs_hash="r")
+    path.with_name("class=0 (1).parquet").write_bytes(path.read_bytes())
+    assert workspace.refined_files("current") == {0: path} and len(workspace.refined("current")) == 1
+    assert "is a copy of" in workspace.compare({path: "r"}, "classes").reason
+
+
 # A disk that refuses
 
 
@@ -493,7 +572,7 @@ def test_files_of_dead_writers_are_swept_and_those_of_living_ones_kept(tmp_path)
     dead.wait()
     folder = root / "pool" / "class=0"
     folder.mkdir(parents=True)
-    host = atomic._host()
+    host = this_host()
     names = {
         f".tmp-{dead.pid}-{host}-00": False,
         f".tmp-{os.getpid()}-{host}-00": True,
@@ -626,6 +705,10 @@ def test_a_missing_workspace_or_a_file_is_said(tmp_path):
     err = refused(Workspace.open, tmp_path / "none", create=False)
     assert err.problem == f'There is no workspace "{tmp_path / "none"}".'
     assert not (tmp_path / "none").exists()
+    (tmp_path / "empty").mkdir()
+    err = refused(Workspace.open, tmp_path / "empty", create=False)
+    assert err.problem == f'There is no workspace "{tmp_path / "empty"}".'
+    assert list((tmp_path / "empty").iterdir()) == []
     (tmp_path / "file").write_text("x")
     assert (
         refused(Workspace.open, tmp_path / "file").problem

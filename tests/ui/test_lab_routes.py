@@ -174,6 +174,7 @@ def test_the_history_lists_what_was_done_and_undone(client):
     select(client)
     client.post(f"{LAB}/undo")
     listed = told(client.get(f"{LAB}/history?limit=5"))
+    assert listed == told(client.get(f"{LAB}/history?limit=1{30 * '0'}"))
     assert [row["undone"] for row in listed] == [True, False]
     assert listed[1]["description"] == "veto candidate 4" and listed[1]["created"] > 0
 

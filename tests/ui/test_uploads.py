@@ -124,7 +124,18 @@ def test_what_was_uploaded_can_be_imported_and_read_back(page, screen):
     [path] = told(page.post("/gradio_api/upload", files={"files": ("set.zip", packed.getvalue())}))
     assert page.get(f"/gradio_api/file={path}").content == packed.getvalue()
     handler = next(fn for fn in page.app.state.page.blocks.fns.values() if fn.api_name == "_import")
-    data = ["", {**file_data(path), "url": f"{HERE}/gradio_api/file={path}"}, "", 0, True, False, False, None, "", ""]
+    data = [
+        "",
+        {**file_data(path), "url": f"{HERE}/gradio_api/file={path}"},
+        "",
+        0,
+        True,
+        False,
+        False,
+        None,
+        "",
+        "",
+    ]
     body = {"data": data, "fn_index": handler._id, "session_hash": "a"}
     assert page.post("/gradio_api/run/_import", json=body).status_code == 200
     job = screen.worker.wait(screen.worker.newest().id, 60)

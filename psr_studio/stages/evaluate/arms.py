@@ -140,7 +140,7 @@ def counts_of(record: SelectionRecord) -> tuple[int, ...]:
     were uneven on purpose.
     """
     uneven = {"allocation", "budgets", select.LOCKED} & record.settings.keys()
-    by_hand = record.settings["selector"] == BY_HAND
+    by_hand = record.settings.get("selector") == BY_HAND
     ipc = int(record.settings["ipc"])
     return tuple(len(record.picks[c]) if uneven or by_hand else ipc for c in sorted(record.picks))
 

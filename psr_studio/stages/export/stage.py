@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,10 +33,8 @@ from psr_studio.stages.export.formats import (
 from psr_studio.stages.export.target import (
     MANIFEST,
     check_target,
-    put_in_place,
+    is_our_zip,
     read_manifest,
-    recover,
-    temp_path,
     write_zip,
     zip_path,
 )
@@ -96,6 +93,8 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         return StageStatus("stale", err.problem)
     if manifest["inputs_hash"] != stable_hash(inputs(ws, recipe, bundle, record)):
         return StageStatus("stale", f'"{recipe.export.name}" holds another set or other formats.')
+    if recipe.export.zip and not zip_path(folder).is_file():
+        return StageStatus("partial", f'"{recipe.export.name}" is there without its zip.')
     return StageStatus("fresh", f'"{recipe.export.name}" holds {len(manifest["files"])} files.')
 
 
@@ -128,7 +127,7 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
 
 
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
-    """Write the set to exports/<name>, under another name first; an earlier export of ours is replaced.
+    """Write the set to exports/<name>, with its zip, all or nothing; an earlier export of ours is replaced.
 
     Raises:
         ExportError: the folder holds files that we did not write, or changed ones.
@@ -142,41 +141,42 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return Progress(STAGE, done, total, message, seconds=clock.seconds, **more)
 
     folder = ws.export_path(recipe.export.name)
-    recover(folder.parent)
     record = _check(ws, recipe, bundle)
     yield event(0, "Reading the pictures.")
     data = gather(ws, recipe, bundle, record)
-    temp = temp_path(folder)
     done = 0
     try:
-        temp.mkdir(parents=True)
-        with_pictures = "folder" in recipe.export.formats
-        if with_pictures:
-            write_pictures(data, temp)
-        write_labels(data, temp, with_pictures)
-        done += 1
-        yield event(done, f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels.")
-        for name in names:
-            WRITERS[name](data, temp)
+        with ws.change(folder.parent) as change:
+            made = change.new / folder.name
+            made.mkdir()
+            with_pictures = "folder" in recipe.export.formats
+            if with_pictures:
+                write_pictures(data, made)
+            write_labels(data, made, with_pictures)
             done += 1
-            yield event(done, f"Wrote {name}.")
-        _write_about(ws, recipe, bundle, record, data, temp)
-        done += 1
-        yield event(done, "Wrote the data card and the manifest.")
-        put_in_place(temp, folder)
+            wrote = f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
+            yield event(done, wrote)
+            for name in names:
+                WRITERS[name](data, made)
+                done += 1
+                yield event(done, f"Wrote {name}.")
+            _write_about(ws, recipe, bundle, record, data, made)
+            done += 1
+            yield event(done, "Wrote the data card and the manifest.")
+            if recipe.export.zip:
+                yield event(done, "Packing the zip.")
+                write_zip(made)
+                done += 1
+            elif is_our_zip(folder):  # of the export that is replaced
+                change.remove(zip_path(folder).name)
+            with change.commit():
+                pass
     except OSError as err:
         raise ExportError(
             f'"{folder}" could not be written: {err.strerror or err}.',
             "Free space or give yourself write permission there, then export again. Nothing was changed.",
         ) from err
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
-    done += 1
-    if recipe.export.zip:
-        yield event(done, "Packing the zip.")
-        write_zip(folder)
-        done += 1
-    yield event(done, f'Exported {len(data)} images to "{folder}".', part_done=True)
+    yield event(total, f'Exported {len(data)} images to "{folder}".', part_done=True)
 
 
 def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> ExportSet:
@@ -225,7 +225,7 @@ def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:
         refine.require_fresh(ws, recipe, bundle)
     if not recipe.export.formats:
         raise ExportError("No format is asked for.", 'Set "export.formats" to "folder" or another one.')
-    check_target(ws.export_path(recipe.export.name), ws.root)
+    check_target(ws.export_path(recipe.export.name), ws.root, recipe.export.zip)
     return record
 
 

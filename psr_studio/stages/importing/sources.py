@@ -17,6 +17,7 @@ from psr_studio.stages.importing.tables import (
     is_cache,
     is_table,
 )
+from psr_studio.storage.names import part_files
 
 OTHER_FORMATS = {  # what distillation code leaves behind, by ending, and how to bring it here
     (".pt", ".pth", ".npz", ".npy", ".pkl", ".pickle"): "tensors",
@@ -44,7 +45,7 @@ def open_source(
         raise PoolImportError(f'There is nothing at "{path}".', "Check the path.")
     if path.is_file():
         return _open_file(path, classes, split, columns)
-    if any(path.glob("pool/class=*/part-*.parquet")):
+    if part_files(path / "pool"):
         return WorkspaceSource.find(path)
     files = list(files_in(path))
     tables = sorted(file for file in files if is_table(file))

@@ -1,16 +1,14 @@
 """Import: pictures made elsewhere become the pool of a workspace, so that they can be scored, selected and refined.
 
 The pictures are cut to the bundle's shape and kept without loss; their latents come from the codec's encoder and are
-marked so in the settings of every part. Everything is written beside the pool first and put in its place by one
-rename at the end, so an import is there whole or not at all.
+marked so in the settings of every part. Everything is written beside the pool first; the pool, the recipe that fits
+it, and the end of all marks on the pool before are one commit, so an import is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +28,8 @@ from psr_studio.stages.importing.folders import kinds_text, unreadable
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
-from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, STAGING, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, PoolWriter
+from psr_studio.storage.changes import Change
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
 
@@ -38,12 +37,14 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
-__all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
-ASIDE = ".import-old"
+__all__ = ["FILES", "MANIFEST", "STAGE", "Options", "PoolImportError", "run"]
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 NAMED = 5  # classes or labels that a sentence names
 LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
+
+
+KeepSettings = Callable[[Change, Mapping[str, Any]], object]
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,18 @@ class Options:
 
 
 def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, path: str | Path, **options: Any
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    path: str | Path,
+    *,
+    keep: KeepSettings | None = None,
+    **options: Any,
 ) -> Iterator[Progress]:
     """Make the pictures at `path` the pool of the workspace; `options` are those of `Options`.
+
+    Args:
+        keep: has a change put a recipe in place that has these settings; by default it is `recipe` with them.
 
     Raises:
         PoolImportError: the source, its classes or a picture; the pool is as it was then.
@@ -82,7 +92,6 @@ def run(
     how, clock = Options(**options), Stopwatch()
     if how.limit is not None and how.limit < 1:
         raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
-    recover(ws.root)
     if (n := len(ws.pool())) and not how.replace:
         raise WorkspaceError(
             f"This workspace already holds a pool of {n:,} candidates.",
@@ -101,25 +110,29 @@ def run(
         )
     total = sum(counts)
     yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
-    writer = PoolWriter(ws, recipe, bundle, source)
-    writer.classes = classes
-    writer.unknown = [label for label in source.labels if label not in classes]
     try:
-        if cost := _cost(source, classes, bundle, writer, counts):
-            yield Progress(STAGE, 0, total, cost.text, lasting=True)
-        clock.start()
-        for done, message, previews in _read(source, classes, bundle, how, writer):
-            yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
-        writer.finish(how.split)
-        with _new_start(ws, recipe, name, replaces=n > 0) as gone:
-            _put_in_place(ws.root)
+        with ws.change() as change:
+            writer = PoolWriter(ws.beside(change), recipe, bundle, source)
+            writer.classes = classes
+            writer.unknown = [label for label in source.labels if label not in classes]
+            if cost := _cost(source, classes, bundle, writer, counts):
+                yield Progress(STAGE, 0, total, cost.text, lasting=True)
+            clock.start()
+            for done, message, previews in _read(source, classes, bundle, how, writer):
+                yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
+            writer.finish(how.split)
+            settings = settings_after(ws, recipe, bundle, writer.counts, replaces=n > 0)
+            if keep is None:
+                ws.beside(change).save_recipe(recipe.with_values(settings))
+            else:
+                keep(change, settings)
+            with change.commit():
+                gone = _start_anew(ws, recipe, name, replaces=n > 0)
     except OSError as err:
         raise WorkspaceError(
             f"The import could not be written: {err.strerror or err}.",
             "Free space or give yourself write permission there. The pool is as it was.",
         ) from err
-    finally:
-        shutil.rmtree(ws.root / STAGING, ignore_errors=True)
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
     yield Progress(
@@ -247,32 +260,25 @@ def _items(source: ImageSource) -> Iterator[Item]:
         yield from source
 
 
-@contextmanager
-def _new_start(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> Iterator[str]:
-    """Forget marks, locks and budgets by hand while one pool replaces another, whose candidates have the same numbers.
+def _starts_anew(ws: Workspace, recipe: Recipe, replaces: bool) -> bool:
+    """Whether there is anything by hand, or to undo, that names candidates or classes of the pool before."""
+    return bool(ws.ledger.actions(1)) or (replaces and bool(recipe.select.budgets))
 
-    Undo would bring them back upon other pictures. So the whole history is taken back first, and done again
-    should the pool not be replaced; the one action that follows puts it out of reach, with the sliders as they stood.
 
-    Yields:
+def _start_anew(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> str:
+    """Forget marks, locks and budgets by hand: another pool has candidates of the same numbers.
+
+    Undo would bring them back upon other pictures, so the whole history is put out of reach; sliders stay.
+
+    Returns:
         What is forgotten, as a sentence behind a space; "" where there is nothing.
     """
-    ledger = ws.ledger
-    if not ledger.actions(1) and not (replaces and recipe.select.budgets):
-        yield ""
-        return
+    if not _starts_anew(ws, recipe, replaces):
+        return ""
     gone = _by_hand(ws, recipe)
-    sliders = {key: value for key, value in ledger.settings().items() if key not in (LOCKED, BUDGETS)}
-    n_undone = 0
-    while ledger.undo() is not None:
-        n_undone += 1
-    try:
-        yield f" Gone with the pool before: {gone}." if gone else ""
-    except BaseException:
-        for _ in range(n_undone):
-            ledger.redo()
-        raise
-    ledger.change({}, {**sliders, LOCKED: {}, BUDGETS: None}, f'new start with "{name}"')
+    kept = {key: value for key, value in ws.ledger.settings().items() if key not in (LOCKED, BUDGETS)}
+    ws.ledger.start_anew({**kept, LOCKED: {}, BUDGETS: None}, f'new start with "{name}"')
+    return f" Gone with the pool before: {gone}." if gone else ""
 
 
 def _by_hand(ws: Workspace, recipe: Recipe) -> str:
@@ -285,25 +291,6 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
         ("own budget", "own budgets"): sum(n > 0 for n in budgets),
     }
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
-
-
-def _put_in_place(root: Path) -> None:
-    """The old pool steps aside, the new one takes its place, and only then the old one goes."""
-    pool, aside = root / "pool", root / ASIDE
-    if pool.exists():
-        os.replace(pool, aside)
-    os.replace(root / STAGING / "pool", pool)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def recover(root: Path) -> None:
-    """Finish or undo what a killed import left; call it when the workspace is opened for work."""
-    pool, aside = root / "pool", root / ASIDE
-    shutil.rmtree(root / STAGING, ignore_errors=True)
-    if aside.is_dir() and pool.is_dir():
-        shutil.rmtree(aside, ignore_errors=True)
-    elif aside.is_dir():
-        os.replace(aside, pool)
 
 
 def manifest(ws: Workspace) -> dict[str, Any] | None:
@@ -334,21 +321,21 @@ def nothing_to_generate(about: dict[str, Any]) -> Progress:
     return Progress("pool", n, n, words, part_done=True, resumed=n)
 
 
-def settings_after(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+def settings_after(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], replaces: bool
+) -> dict[str, Any]:
     """Settings that fit the imported pool: its size, its classes, and no more images per class than it has.
 
-    Budgets by hand stay those that the ledger has, none after another pool was replaced.
+    Args:
+        counts: pictures by class.
+        replaces: another pool, whose budgets by hand go with it.
     """
-    about = manifest(ws)
-    assert about is not None, "called after an import"
-    counts = {int(class_id): n for class_id, n in about["counts"].items()}
     most = max(counts.values())
-    everything = len(counts) == bundle.n_classes
     ipc = min(recipe.select.ipc, most)
-    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets)
+    budgets = None if _starts_anew(ws, recipe, replaces) else recipe.select.budgets
     return {
         "pool.pool_size": most,
-        "pool.classes": None if everything else tuple(sorted(counts)),
+        "pool.classes": None if len(counts) == bundle.n_classes else tuple(sorted(counts)),
         "select.ipc": ipc,
         "select.floor": min(recipe.select.floor, ipc),
         "select.budgets": budgets and tuple(min(n, most) for n in budgets),

@@ -25,6 +25,7 @@ from psr_studio.stages.importing.items import (
     refuse_links,
     too_large,
 )
+from psr_studio.storage.names import part_files
 from psr_studio.storage.pool import Pool
 
 ROWS_AT_ONCE = 64
@@ -360,7 +361,7 @@ class WorkspaceSource(ImageSource):
     @classmethod
     def find(cls, path: Path) -> WorkspaceSource:
         """Open the parts that are whole; a damaged part is an error here, since the import is whole or not at all."""
-        files = sorted(path.glob("pool/class=*/part-*.parquet"))
+        files = part_files(path / "pool")
         refuse_links(files)
         if odd := [file for file in files if not file.is_file()]:
             raise PoolImportError(f'"{odd[0]}" is no file.', "Mend that workspace first, then import it.")

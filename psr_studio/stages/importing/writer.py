@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 STAGE = "import"
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
-STAGING = ".import-new"
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
 
@@ -41,15 +39,14 @@ class _Waiting:
 
 
 class PoolWriter:
-    """Collects pictures by class and writes parts, beside the pool."""
+    """Collects pictures by class and writes parts, beside the pool: to `staging`."""
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
+    def __init__(self, staging: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
         self.recipe, self.bundle, self.source = recipe, bundle, source
         self.codec = bundle.codec(pick_device(recipe.device))
         self.identity = bundle.identity(CODEC)
         self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
-        shutil.rmtree(ws.root / STAGING, ignore_errors=True)
-        self.staging = Workspace(ws.root / STAGING, ws.ledger, None)
+        self.staging = staging
         self.counts: dict[int, int] = {}
         self.parts: dict[str, str] = {}
         self.rows: list[tuple[int, str]] = []

@@ -281,9 +281,8 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     """Remove refined classes that an older selection of this name had and this one has not."""
-    wanted = {ws.refined_path(record.name, c) for c in record.picks}
-    for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
-        if path not in wanted:
+    for class_id, path in ws.refined_files(record.name).items():
+        if class_id not in record.picks:
             path.unlink()
 
 

@@ -69,7 +69,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         record = ws.ledger.selection(name)
     except SelectionError:
         return StageStatus("missing", f'There is no selection "{name}".')
-    if record.settings["selector"] == BY_HAND:
+    if record.settings.get("selector") == BY_HAND:
         return _status_by_hand(ws, bundle, record)
     now = inputs(ws, recipe, bundle)
     if record.inputs_hash == stable_hash(now):
@@ -88,16 +88,10 @@ def _status_by_hand(ws: Workspace, bundle: Bundle, record: SelectionRecord) -> S
     return StageStatus("fresh", f'"{record.name}" holds {len(record.candidate_ids)} images chosen by hand.')
 
 
-def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection | None = None, note: str = ""
-) -> Iterator[Progress]:
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     """Select and save under `select.name`; an older selection of that name is replaced.
 
     With `pool.classes` a subset, only these classes are selected from.
-
-    Args:
-        live: of the same workspace and classes, to spare reading scores and distances again.
-        note: the user's own words on it.
 
     Raises:
         SelectionError: more images per class than candidates, or a class that would stay empty.
@@ -105,10 +99,7 @@ def run(
     """
     clock = Stopwatch()
     yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
-    live = live or LiveSelection(ws, recipe, bundle)
-    _check_classes(ws, recipe, bundle, live.counts)
-    result = live.select(rules=recipe.select)
-    record = to_record(ws, recipe, bundle, live, result, note)
+    record, result = choose(ws, recipe, bundle, LiveSelection(ws, recipe, bundle))
     ws.ledger.save_selection(record)
     n = len(record.candidate_ids)
     yield Progress(
@@ -121,6 +112,20 @@ def run(
         metrics={"images": n, "shortfall": sum(result.shortfall)},
         seconds=clock.seconds,
     )
+
+
+def choose(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection, note: str = ""
+) -> tuple[SelectionRecord, LiveResult]:
+    """The selection of the recipe, to be saved; raises what `run` raises.
+
+    Args:
+        live: of the same workspace and classes.
+        note: the user's own words on it.
+    """
+    _check_classes(ws, recipe, bundle, live.counts)
+    result = live.select(rules=recipe.select)
+    return to_record(ws, recipe, bundle, live, result, note), result
 
 
 def _check_classes(ws: Workspace, recipe: Recipe, bundle: Bundle, counts: np.ndarray) -> None:

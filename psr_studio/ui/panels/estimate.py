@@ -34,7 +34,7 @@ class Speeds:
         if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
             self._path.write_text(
                 json.dumps({**self._all(), self._who(recipe): job.rate * passes(recipe, bundle)})
             )
