@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.files import TEMP_PREFIX, flush, temp_name, this_host
-from psr_studio.storage.place import Place
+from psr_studio.core.place import Place
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}

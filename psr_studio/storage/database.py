@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.place import Place
 from psr_studio.storage.parquet import FORMAT_VERSION, newer_format
-from psr_studio.storage.place import Place
 
 BUSY_SECONDS = 10.0
 IN_MEMORY = Path(":memory:")

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from psr_studio.core.disk import write_bytes
 from psr_studio.core.errors import WorkspaceError
-from psr_studio.storage.place import Place
+from psr_studio.core.place import Place
 from psr_studio.storage.png import encode_png
 
 FORMAT_VERSION = 1

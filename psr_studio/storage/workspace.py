@@ -22,6 +22,7 @@ import numpy as np
 
 from psr_studio.core.disk import disk_error, sweep_temps, write_bytes
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.place import Place
 from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
 from psr_studio.storage.changes import Change, recover
@@ -29,7 +30,6 @@ from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.lock import FolderLock
 from psr_studio.storage.names import class_files, class_folder, part_files, part_name, part_number, strays
 from psr_studio.storage.parquet import read_info, write_part
-from psr_studio.storage.place import Place
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
