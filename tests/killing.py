@@ -19,7 +19,7 @@ from typing import Any
 
 CALLS = ("mkdir", "rename", "replace", "unlink", "remove", "rmdir", "fsync")
 COMMIT = "COMMIT"
-KILLED, LATE = 9, 120  # exit status; seconds after which a child that hangs is ended
+KILLED, LATE = 9, 300  # exit status; seconds after which a child that hangs is ended
 
 Cut = Callable[[int, str], None]
 
