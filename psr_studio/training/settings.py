@@ -1,0 +1,234 @@
+"""What a bundle is trained with: one typed record per data set, sizes and schedules included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psr_studio.errors import StudioError, did_you_mean
+
+NULL_CLASS = 1000  # of diffusers' DiTPipeline; a label table with as many rows opens there
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One cycle of the teacher's learning rate: linear warm-up, then cosine to zero.
+
+    Attributes:
+        epochs: over the training images that are not held out.
+        peak_lr: of SGD with Nesterov momentum.
+        erase: share of the pictures in which a random square is erased.
+    """
+
+    epochs: int
+    peak_lr: float
+    erase: float = 0.0
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """A timm network by name, and how it is trained.
+
+    Attributes:
+        input_size: pixels a side it is shown the picture at.
+        kwargs: of timm's constructor, beside classes and channels.
+        cycles: one after the other; a cycle added at the end goes on where a finished training stopped.
+        held_out: training images kept for choosing and for the calibration temperature.
+        shift: pixels a picture is moved by at most, in x and y.
+        reflect: fill what a shift uncovers with the mirrored picture; else with black.
+        mirror: show half of the pictures mirrored left to right.
+        erase_side: pixels of the largest erased square.
+    """
+
+    architecture: str
+    input_size: int
+    kwargs: Mapping[str, Any]
+    cycles: tuple[Cycle, ...]
+    batch: int = 256
+    weight_decay: float = 5e-4
+    held_out: int = 3000
+    shift: int = 2
+    reflect: bool = False
+    mirror: bool = True
+    erase_side: int = 9
+
+
+@dataclass(frozen=True)
+class CodecSettings:
+    """A diffusers AutoencoderKL; each width after the first halves height and width.
+
+    Attributes:
+        size: pixels a side of the padded picture.
+        kl, absolute, label, feature: weights of the loss beside the mean squared error: posterior KL per latent
+            element, absolute error, the teacher's soft label on the reconstruction against its label on the original,
+            and its features.
+    """
+
+    size: int
+    widths: tuple[int, ...] = (16, 32, 64)
+    latent_channels: int = 4
+    steps: int = 3000
+    batch: int = 128
+    peak_lr: float = 2e-3
+    warmup: int = 300
+    decay_share: float = 0.5
+    kl: float = 1e-3
+    absolute: float = 0.3
+    label: float = 0.1
+    feature: float = 0.1
+
+
+@dataclass(frozen=True)
+class GeneratorSettings:
+    """A diffusers DiTTransformer2DModel on the codec's latents.
+
+    Attributes:
+        patch: latent pixels a side of one token.
+        label_rows: rows of the label table without the null row; `NULL_CLASS` so that DiTPipeline guides it.
+        min_snr: the cap gamma of min-SNR weighting (arXiv 2303.09556); None weights all noise alike.
+        focus: centre of the logit-normal that timesteps are drawn from.
+        mirrored: train on the latents of the mirrored pictures, too.
+    """
+
+    heads: int = 4
+    head_dim: int = 64
+    layers: int = 5
+    patch: int = 2
+    label_rows: int = NULL_CLASS
+    steps: int = 6000
+    batch: int = 256
+    peak_lr: float = 1e-3
+    warmup: int = 200
+    decay_share: float = 0.3
+    label_dropout: float = 0.1
+    ema_decay: float = 0.999
+    min_snr: float | None = None
+    focus: float = -0.7
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What the bundle's models must reach: accuracies and distances as shares, see `gates`."""
+
+    top1: float = 0.94
+    ece: float = 0.03
+    codec_loss: float = 0.015
+    agreement: float = 0.90
+    worst_class: float = 0.75
+    distance: float = 0.70
+    speed: float = 15.0
+    train_on_samples: float | None = 0.82  # None: `behind_real` says it
+    behind_real: float | None = None  # points behind the same number of real images
+    soft_label_gap: float = 0.03
+    guidance: float = 1.5
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set with all that `train-bundle` makes of it.
+
+    Attributes:
+        side: pixels of its square pictures.
+        mean, std: of the training images in [0, 1], one number per channel.
+        torchvision: its class there, where it has one.
+        licence: of data and models, in words.
+        wordnet_ids: names of its class folders where these are no class names.
+        ships_images: its licence lets the bundle hold real images.
+        guidance: the classifier-free scale the bundle is sampled at.
+    """
+
+    name: str
+    title: str
+    licence: str
+    side: int
+    channels: int
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    teacher: TeacherSettings
+    codec: CodecSettings
+    generator: GeneratorSettings = GeneratorSettings()
+    gates: Gates = Gates()
+    guidance: float = 1.5
+    torchvision: str = ""
+    ships_images: bool = False
+    folder_names: tuple[str, ...] = field(default=())
+
+    @property
+    def n_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, ch) of its pictures at rest."""
+        return self.side, self.side, self.channels
+
+
+FASHION_MNIST = DataSet(
+    name="fashion-mnist",
+    title="Fashion-MNIST",
+    licence="MIT (data, Zalando SE); Apache-2.0 (models)",
+    side=28,
+    channels=1,
+    class_names=(
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    mean=(0.2861,),
+    std=(0.3530,),
+    teacher=TeacherSettings(
+        architecture="resnet10t",
+        input_size=56,  # timm's stem divides by four before the first stage: 28 px is shown at twice its size
+        kwargs={"stem_type": "deep", "stem_width": 16, "channels": [56, 112, 192, 256]},
+        cycles=(Cycle(12, 0.2, erase=0.25), Cycle(5, 0.05)),  # the second, lower one without erasing
+    ),
+    codec=CodecSettings(size=32),
+    torchvision="FashionMNIST",
+    ships_images=True,
+)  # fmt: skip
+
+CIFAR10 = DataSet(
+    name="cifar10",
+    title="CIFAR-10",
+    licence="not stated (data, Krizhevsky 2009; none of it is in here); Apache-2.0 (models)",
+    side=32,
+    channels=3,
+    class_names=(
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2470, 0.2435, 0.2616),
+    teacher=TeacherSettings(
+        architecture="resnet10t",
+        input_size=64,
+        kwargs={
+            "stem_type": "deep", "stem_width": 24, "layers": [2, 2, 1, 1], "channels": [64, 128, 256, 256],
+        },
+        cycles=(Cycle(16, 0.25, erase=0.5),),
+        held_out=2000,
+        shift=3,
+        reflect=True,
+        erase_side=12,
+    ),
+    codec=CodecSettings(size=32, widths=(32, 64, 96)),
+    torchvision="CIFAR10",
+)  # fmt: skip
+
+DATA_SETS = {row.name: row for row in (FASHION_MNIST, CIFAR10)}
+
+
+def data_set(name: str) -> DataSet:
+    """The record of a data set by name.
+
+    Raises:
+        StudioError: there is none, with the names that there are.
+    """
+    if name not in DATA_SETS:
+        raise StudioError(
+            f'There is no training recipe for a bundle "{name}".',
+            f"{did_you_mean(name, DATA_SETS)}Train one of: {', '.join(DATA_SETS)}.",
+        )
+    return DATA_SETS[name]
