@@ -11,9 +11,10 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
 STAGE = "weights"
 POLL_SECONDS = 1.0
+HUB_CHECK = " and `HF_HUB_OFFLINE`"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -39,6 +41,7 @@ class Source:
         files: patterns of the files that are needed; each must match at least once.
         licence: under which it is given, in words.
         size: bytes, about; 0 where unknown.
+        torchvision: its class in torchvision.datasets, which downloads it; "" where there is none.
     """
 
     part: str
@@ -46,11 +49,17 @@ class Source:
     files: tuple[str, ...]
     licence: str = "not stated"
     size: int = 0
+    torchvision: str = ""
 
     @property
     def is_hub_id(self) -> bool:
         """Whether the name can be downloaded."""
         return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", self.name)) and not Path(self.name).exists()
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        """Whether the hub or torchvision has it."""
+        return bool(self.torchvision) or self.is_hub_id
 
     def is_in(self, folder: Path) -> bool:
         """Whether every needed file is there."""
@@ -153,33 +162,72 @@ def _digest(path: Path) -> str:
 
 
 def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator[Progress]:
-    """Fetch what is missing from the Hugging Face hub into its cache; what is there already is not fetched again.
+    """Fetch what is missing, weights from the Hugging Face hub into its cache and data sets by torchvision into `home`.
 
-    Yields the MiB done about once a second. A download that is interrupted goes on where it stopped.
+    Yields the MiB done about once a second. What is there already is not fetched again, and a download from the hub
+    that is interrupted goes on where it stopped.
 
     Raises:
         ModelError: no such repository, no network, or a repository that holds only a pickle.
     """
     with asked_for():
-        for source in [s for s in sources if s.is_hub_id and locate(s) is None]:
-            yield from _downloaded(source, endpoint)
+        for source in [s for s in sources if s.can_be_downloaded and locate(s) is None]:
+            if source.torchvision:
+                yield from _downloaded_by_torchvision(source)
+            else:
+                yield from _downloaded(source, endpoint)
 
 
 def _downloaded(source: Source, endpoint: str | None) -> Iterator[Progress]:
     names, total = _listed(source, endpoint)
-    total = -(-total // 2**20)
-    yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
+    fetch = partial(_fetch, source, names, endpoint)
+    yield from _while_it_runs(fetch, source, total, lambda: _bytes_of(source))
+    if locate(source) is None:
+        raise _only_pickles(source, names)
+    yield _arrived(source, total)
+
+
+def _downloaded_by_torchvision(source: Source) -> Iterator[Progress]:
+    from psr_studio.originals import torchvision_split
+
+    folder = home() / "data" / source.torchvision
+
+    def fetch() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for split in ("train", "test"):
+            torchvision_split(source.torchvision, folder, split, download=True)
+
+    yield from _while_it_runs(fetch, source, source.size, lambda: _bytes_in(folder))
+    remember(source, folder)
+    yield _arrived(source, source.size)
+
+
+def _while_it_runs(
+    fetch: Callable[[], None], source: Source, total: int, done: Callable[[], int]
+) -> Iterator[Progress]:
+    """Run a download in a thread and say how many MiB of `total` bytes are done, about once a second."""
+    mib = -(-total // 2**20)
+    yield Progress(STAGE, 0, mib, f"Downloading {source.name}.")
     failed: list[Exception] = []
-    fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
+
+    def run() -> None:
+        try:
+            fetch()
+        except Exception as err:  # told to the thread that waits
+            failed.append(err)
+
+    fetching = threading.Thread(target=run, daemon=True)
     fetching.start()
     while fetching.is_alive():
         fetching.join(POLL_SECONDS)
-        yield Progress(STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}.")
+        yield Progress(STAGE, min(done() // 2**20, mib), mib, f"Downloading {source.name}.")
     if failed:
         raise _unreachable(source, failed[0]) from failed[0]
-    if locate(source) is None:
-        raise _only_pickles(source, names)
-    yield Progress(STAGE, total, total, f"{source.name} is here.", part_done=True)
+
+
+def _arrived(source: Source, total: int) -> Progress:
+    mib = -(-total // 2**20)
+    return Progress(STAGE, mib, mib, f"{source.name} is here.", part_done=True)
 
 
 def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:
@@ -198,21 +246,19 @@ def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:
     return sorted(wanted), sum(sizes[name] for name in wanted)
 
 
-def _fetch(source: Source, names: Sequence[str], endpoint: str | None, failed: list[Exception]) -> None:
+def _fetch(source: Source, names: Sequence[str], endpoint: str | None) -> None:
     from huggingface_hub import hf_hub_download
 
-    try:
-        for name in names:
-            hf_hub_download(source.name, name, endpoint=endpoint)
-    except Exception as err:  # told to the thread that waits
-        failed.append(err)
+    for name in names:
+        hf_hub_download(source.name, name, endpoint=endpoint)
 
 
 def _unreachable(source: Source, err: Exception) -> ModelError:
     first = (str(err).strip() or type(err).__name__).splitlines()[0][:160]
+    whence, check = ("by torchvision", "") if source.torchvision else ("from the Hugging Face hub", HUB_CHECK)
     return ModelError(
-        f'"{source.name}" could not be fetched from the Hugging Face hub ({type(err).__name__}: {first}).',
-        f"Check the network and `HF_HUB_OFFLINE`, or copy the folder here and name it: --{source.part} FOLDER.",
+        f'"{source.name}" could not be fetched {whence} ({type(err).__name__}: {first}).',
+        f"Check the network{check}, or copy the folder here and name it: --{source.part} FOLDER.",
     )
 
 
@@ -249,7 +295,11 @@ def _bytes_of(source: Source) -> int:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = Path(HF_HUB_CACHE) / f"models--{source.name.replace('/', '--')}" / "blobs"
-    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+    return _bytes_in(folder)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _read(name: str) -> dict[str, Any]:

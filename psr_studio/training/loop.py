@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -29,3 +32,18 @@ def load(folder: Path, split: str, chosen: DataSet, device: torch.device) -> tup
     """Images uint8 (N, H, W, ch) and labels int64 (N,) of a split, on the device."""
     images, labels = read_split(folder, split, kind_of(chosen))
     return at_rest(images, device), torch.from_numpy(labels).to(device)
+
+
+def trapezoid(step: int, n_steps: int, peak: float, warmup: int, decay_share: float) -> float:
+    """Learning rate: warm-up, then constant, then a linear fall to zero over the last share of the steps."""
+    return peak * min(1.0, (step + 1) / warmup, (n_steps - step) / (decay_share * n_steps))
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write into; it becomes `path` when the block ends well. A new run begins it anew."""
+    temp = path.with_name(f".tmp-{path.name}")
+    shutil.rmtree(temp, ignore_errors=True)
+    temp.mkdir(parents=True)
+    yield temp
+    os.replace(temp, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from psr_studio.errors import StudioError, did_you_mean
@@ -86,8 +86,6 @@ class GeneratorSettings:
     Attributes:
         patch: latent pixels a side of one token.
         label_rows: rows of the label table without the null row; `NULL_CLASS` so that DiTPipeline guides it.
-        min_snr: the cap gamma of min-SNR weighting (arXiv 2303.09556); None weights all noise alike.
-        focus: centre of the logit-normal that timesteps are drawn from.
         mirrored: train on the latents of the mirrored pictures, too.
     """
 
@@ -103,14 +101,17 @@ class GeneratorSettings:
     decay_share: float = 0.3
     label_dropout: float = 0.1
     ema_decay: float = 0.999
-    min_snr: float | None = None
-    focus: float = -0.7
     mirrored: bool = False
 
 
 @dataclass(frozen=True)
 class Gates:
-    """What the bundle's models must reach: accuracies and distances as shares, see `gates`."""
+    """What the bundle's models must reach, see `gates`; shares of 1, losses in shares, speed in images per second.
+
+    Attributes:
+        train_on_samples: top-1 of a student trained on samples; None where only `behind_real` counts.
+        behind_real: how far that may lie behind the same student on as many real images; None does not train it.
+    """
 
     top1: float = 0.94
     ece: float = 0.03
@@ -119,10 +120,9 @@ class Gates:
     worst_class: float = 0.75
     distance: float = 0.70
     speed: float = 15.0
-    train_on_samples: float | None = 0.82  # None: `behind_real` says it
-    behind_real: float | None = None  # points behind the same number of real images
+    train_on_samples: float | None = 0.82
+    behind_real: float | None = None
     soft_label_gap: float = 0.03
-    guidance: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,11 @@ class DataSet:
     Attributes:
         side: pixels of its square pictures.
         mean, std: of the training images in [0, 1], one number per channel.
-        torchvision: its class there, where it has one.
-        licence: of data and models, in words.
-        wordnet_ids: names of its class folders where these are no class names.
-        ships_images: its licence lets the bundle hold real images.
+        licence: of data and models, in words; data_licence: of the data alone.
+        folder_names: of its class folders, in label order, where these are not the class names.
+        torchvision: its class there, where it has one, which downloads about `download_bytes`.
+        licence_text: of a licence that lets the bundle hold real images; "" where it may hold none.
+        train_per_class: real training images of a class that are kept for controls and guidance.
         guidance: the classifier-free scale the bundle is sampled at.
     """
 
@@ -152,9 +153,12 @@ class DataSet:
     generator: GeneratorSettings = GeneratorSettings()
     gates: Gates = Gates()
     guidance: float = 1.5
+    data_licence: str = "not stated by its authors"
+    folder_names: tuple[str, ...] = ()
     torchvision: str = ""
-    ships_images: bool = False
-    folder_names: tuple[str, ...] = field(default=())
+    download_bytes: int = 0
+    licence_text: str = ""
+    train_per_class: int = 600
 
     @property
     def n_classes(self) -> int:
@@ -162,10 +166,35 @@ class DataSet:
         return len(self.class_names)
 
     @property
+    def ships_images(self) -> bool:
+        """Whether the bundle holds real images; else they are read from where its user keeps them."""
+        return bool(self.licence_text)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, ch) of its pictures at rest."""
         return self.side, self.side, self.channels
 
+
+FASHION_MNIST_LICENCE = """The MIT License (MIT)
+
+Copyright (c) 2017 Zalando SE, https://tech.zalando.com
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction, including
+without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR
+THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 
 FASHION_MNIST = DataSet(
     name="fashion-mnist",
@@ -186,14 +215,25 @@ FASHION_MNIST = DataSet(
         cycles=(Cycle(12, 0.2, erase=0.25), Cycle(5, 0.05)),  # the second, lower one without erasing
     ),
     codec=CodecSettings(size=32),
+    data_licence="MIT, Zalando SE",
     torchvision="FashionMNIST",
-    ships_images=True,
+    licence_text=FASHION_MNIST_LICENCE,
 )  # fmt: skip
+
+
+# Of a resnet10t fit for 32 pixels, which it is shown at twice their size, since timm's stem divides by four.
+SMALL_PICTURES = {
+    "stem_type": "deep",
+    "stem_width": 24,
+    "layers": [2, 2, 1, 1],
+    "channels": [64, 128, 256, 256],
+}
+NONE_IN_HERE = "none of it is in here; Apache-2.0 (models)"
 
 CIFAR10 = DataSet(
     name="cifar10",
     title="CIFAR-10",
-    licence="not stated (data, Krizhevsky 2009; none of it is in here); Apache-2.0 (models)",
+    licence=f"not stated (data, Krizhevsky 2009), {NONE_IN_HERE}",
     side=32,
     channels=3,
     class_names=(
@@ -204,17 +244,20 @@ CIFAR10 = DataSet(
     teacher=TeacherSettings(
         architecture="resnet10t",
         input_size=64,
-        kwargs={
-            "stem_type": "deep", "stem_width": 24, "layers": [2, 2, 1, 1], "channels": [64, 128, 256, 256],
-        },
+        kwargs=SMALL_PICTURES,
         cycles=(Cycle(16, 0.25, erase=0.5),),
         held_out=2000,
         shift=3,
         reflect=True,
         erase_side=12,
     ),
-    codec=CodecSettings(size=32, widths=(32, 64, 96)),
+    codec=CodecSettings(size=32, widths=(16, 32, 64), latent_channels=8, steps=2000),
+    generator=GeneratorSettings(layers=4, label_rows=10, steps=12000, ema_decay=0.9995, mirrored=True),
+    gates=Gates(
+        top1=0.93, codec_loss=0.03, agreement=0.85, worst_class=0.70, train_on_samples=None, behind_real=0.06
+    ),
     torchvision="CIFAR10",
+    download_bytes=170_498_071,
 )  # fmt: skip
 
 DATA_SETS = {row.name: row for row in (FASHION_MNIST, CIFAR10)}

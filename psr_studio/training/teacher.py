@@ -118,9 +118,7 @@ class _Run:
         batch = data.shift(batch, self.generator, how.shift, how.reflect)
         if how.mirror:
             batch = data.flip(batch, self.generator)
-        return (
-            data.erase(batch, self.generator, cycle.erase, how.erase_side) if cycle.erase else batch
-        )
+        return data.erase(batch, self.generator, cycle.erase, how.erase_side) if cycle.erase else batch
 
     @torch.no_grad()
     def _average(self) -> None:
