@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from psr_studio.stages.import_items import ImageSource
 
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
+WHERE_IT_MAY_LIE = (
+    "Name the folder that torchvision downloads it to, one with Parquet files of the splits, or one with "
+    "train/<class>/ and test/<class>/."
+)
 ANNOTATIONS = "val_annotations.txt"  # of Tiny-ImageNet: the class folder of each validation picture
 
 
@@ -54,7 +58,33 @@ def read_split(path: str | Path, split: str, kind: Kind) -> tuple[np.ndarray, np
         return idx
     if (official := _read_official(path, split, kind)) is not None:
         return official
-    return _read_source(_source(path, split, kind), kind, path)
+    return _read_source(_source(path, split, kind.title), kind, path)
+
+
+def class_names(path: str | Path, title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the classes of a data set whose record names none, and of their folders, both in label order.
+
+    Folders sort into label order. A `words.txt` beside them, as Tiny-ImageNet has, says what their names mean.
+    """
+    path = Path(path).expanduser().absolute()
+    folders = tuple(sorted(_source(path, "train", title).labels))
+    words = dict(line.split("\t", 1) for line in _lines(_root(path) / "words.txt") if "\t" in line)
+    meant = [words.get(name, name).split(",")[0].strip() for name in folders]
+    unique = [
+        word if meant.count(word) == 1 else f"{word} ({name})"
+        for word, name in zip(meant, folders, strict=True)
+    ]
+    return tuple(unique), folders
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def _root(path: Path) -> Path:
+    """The folder itself, or the only one in it where an archive was unpacked into it."""
+    inside = [p for p in path.iterdir() if p.is_dir()] if path.is_dir() else []
+    return inside[0] if len(inside) == 1 and not (path / "train").is_dir() else path
 
 
 def _read_idx_files(path: Path, split: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -102,9 +132,11 @@ def _channels_last(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images if images.shape[-1] in (1, 3) else images.transpose(0, 2, 3, 1))
 
 
-def _source(path: Path, split: str, kind: Kind) -> ImageSource:
+def _source(path: Path, split: str, title: str) -> ImageSource:
     from psr_studio.stages.import_sources import open_source
 
+    if listed := _listed(_root(path), split):
+        return listed
     first: StudioError | None = None
     for name in SPLITS[split]:
         try:
@@ -112,14 +144,21 @@ def _source(path: Path, split: str, kind: Kind) -> ImageSource:
         except StudioError as err:
             first = first or err
     raise ModelError(
-        f'"{path}" holds no {split} images of {kind.title} ({first.problem.rstrip(".") if first else "nothing"}).',
-        _where_it_may_lie(kind),
+        f'"{path}" holds no {split} images of {title} ({first.problem.rstrip(".") if first else "nothing"}).',
+        WHERE_IT_MAY_LIE,
     )
 
 
-def _where_it_may_lie(kind: Kind) -> str:
-    official = "the folder that torchvision downloads it to, " if kind.torchvision else ""
-    return f"Name {official}a folder with Parquet files of the splits, or one with train/<class>/ and test/<class>/."
+def _listed(root: Path, split: str) -> ImageSource | None:
+    """Tiny-ImageNet's own layout: train/<class>/images/<picture>, and a list of classes beside val/images/."""
+    from psr_studio.stages.import_items import ListedSource
+
+    if split == "train":
+        files = [(path.parent.parent.name, path) for path in sorted(root.glob("train/*/images/*"))]
+    else:
+        rows = [line.split("\t") for line in _lines(root / "val" / ANNOTATIONS)]
+        files = [(row[1], root / "val" / "images" / row[0]) for row in rows if len(row) > 1]
+    return ListedSource.of(root, files) if files else None
 
 
 def _read_source(source: ImageSource, kind: Kind, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -148,5 +187,5 @@ def _label_rows(found: Sequence[str] | dict[str, int], kind: Kind, path: Path) -
     odd = f'no class "{lacking[0]}"' if lacking else f'a class "{strange[0]}"'
     raise ModelError(
         f'"{path}" holds {len(found)} classes and {odd}; {kind.title} has {len(kind.class_names)}.',
-        _where_it_may_lie(kind),
+        WHERE_IT_MAY_LIE,
     )

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def remember(source: Source, folder: str | Path) -> Path:
         problem = "is a file" if folder.is_file() else problem
         near = [*folder.glob("*"), *folder.glob("transformer/*")]
         pickles = [p.name for p in (folder, *near) if p.suffix in PICKLES]
-        fix = f"Name the folder that holds {', '.join(source.files)}."
+        fix = f"Name the folder that holds {', '.join(source.files) or source.name}."
         if pickles and source.part != "generator":
             fix += (
                 f" {pickles[0]} is a pickle, which can run code: save it as safetensors where you trust it."
@@ -130,6 +131,21 @@ def remember(source: Source, folder: str | Path) -> Path:
         raise ModelError(f'The folder "{folder}" for the {source.part} {problem}.', fix)
     _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})
     return folder
+
+
+def missing(bundle: str, source: Source) -> ModelError:
+    """The error for a part that is not here: where to get it, its size and its licence."""
+    named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
+    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
+    fix = f"Name its folder: {command}."
+    if source.can_be_downloaded:
+        fix = (
+            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
+            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
+        )
+    return ModelError(
+        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
+    )
 
 
 def forget(source: Source) -> None:

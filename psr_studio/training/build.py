@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,14 @@ from psr_studio.errors import StudioError
 from psr_studio.files import sha256
 from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
+from psr_studio.originals import class_names
 from psr_studio.training import cards, codec, gates, generator, teacher
 from psr_studio.training.checkpoints import seconds_of
-from psr_studio.training.loop import kind_of, load, whole_folder
+from psr_studio.training.loop import load, whole_folder
 from psr_studio.training.settings import DataSet, data_set
 
 # Where Debian's package dataset-fashion-mnist puts it, and where torchvision's downloads are found by habit.
-USUAL_FOLDERS = ("/usr/share/datasets/{name}", "data/{torchvision}/raw", "data")
+USUAL_FOLDERS = ("/usr/share/datasets/{name}", "data/{torchvision}/raw", "data/{name}")
 PARTS = ("teacher", "codec", "generator")
 
 
@@ -53,16 +55,20 @@ def build_bundle(
     chosen = data_set(name) if isinstance(name, str) else name
     where = pick_device(device)
     folder, work, out = find_folder(chosen, data_folder), Path(work), Path(out)
+    if not chosen.class_names:
+        names, folders = class_names(folder, chosen.title)
+        chosen = replace(chosen, class_names=names, folder_names=folders)
     work.mkdir(parents=True, exist_ok=True)
     made = work / "bundle"
-    yield from _networks(chosen, folder, work, made, seed, where)
+    yield from train_networks(chosen, folder, work, made, seed, where)
     if not (made / "data" / "README.md").exists():
         yield "Writing the data files"
         write_data(chosen, folder, made, Teacher.from_folder(made / "teacher", where), seed)
     write_index(chosen, made)
     yield "Measuring the gates"
-    measured = gates.measure(load_bundle(made), chosen, folder, where)
-    for gate in measured:
+    measured = []
+    for gate in gates.measure(load_bundle(made), chosen, folder, where, work / "gates.json"):
+        measured.append(gate)
         yield f"{'pass' if gate.passed else 'MISS'}  {gate.name}: {gate.value:.4f} (needed {gate.needed}) {gate.note}"
     (made / "gates.json").write_text(
         json.dumps([g.as_dict() for g in measured], indent=2) + "\n", encoding="utf-8"
@@ -77,23 +83,15 @@ def build_bundle(
 
 
 def find_folder(chosen: DataSet, folder: str | Path | None = None) -> Path:
-    """The folder that holds a data set: the one given, or the first usual one.
+    """The folder that holds a data set: the one given, or the first usual one; what it holds is seen when it is read.
 
     Raises:
-        StudioError: none of them holds its test split, or the one given does not, with what is there instead.
+        StudioError: none is given and no usual one is there.
     """
-    from psr_studio.originals import read_split
-
-    kind = kind_of(chosen)
     if folder:
-        read_split(folder, "test", kind)
         return Path(folder).expanduser().absolute()
     usual = [text.format(name=chosen.name, torchvision=chosen.torchvision) for text in USUAL_FOLDERS]
     for candidate in (Path(text) for text in usual if Path(text).is_dir()):
-        try:
-            read_split(candidate, "test", kind)
-        except StudioError:
-            continue
         return candidate
     raise StudioError(
         f"There is no {chosen.title} in {' or '.join(usual)}.",
@@ -102,9 +100,10 @@ def find_folder(chosen: DataSet, folder: str | Path | None = None) -> Path:
     )
 
 
-def _networks(
+def train_networks(
     chosen: DataSet, folder: Path, work: Path, made: Path, seed: int, device: torch.device
 ) -> Iterator[str]:
+    """Teacher, codec and generator into the folder of the bundle, each where it is not there yet; a line at a time."""
     if not (made / "teacher").exists():
         with whole_folder(made / "teacher") as temp:
             for event in teacher.train(chosen, folder, work, temp, seed, device):

@@ -34,8 +34,8 @@ def _about_teacher(chosen: DataSet, size: str) -> str:
     return (
         f"A timm `{how.architecture}` with {json.dumps(dict(how.kwargs))} ({size} parameters){shown}. Trained on all "
         f"training images but {how.held_out:,} with SGD for {sum(c.epochs for c in how.cycles)} epochs, with "
-        f"{changed}; its logits are divided by a temperature fitted on those {how.held_out:,}. Used to score and to label "
-        "candidates; it is not meant as a product classifier."
+        f"{changed}; its logits are divided by a temperature fitted on those {how.held_out:,}. Used to score and to "
+        "label candidates; it is not meant as a product classifier."
     )
 
 
@@ -57,8 +57,8 @@ def _about_generator(chosen: DataSet, size: str) -> str:
     table = (
         f"{opens}. Its label table has {NULL_CLASS:,} rows because that pipeline's null class is {NULL_CLASS}; classes "
         f"0 to {chosen.n_classes - 1} and the null row are used."
-        if how.label_rows == NULL_CLASS
-        else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {how.label_rows}."
+        if how.for_pipeline
+        else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {chosen.label_rows}."
     )
     return (
         f"A class-conditional diffusers `DiTTransformer2DModel` on those latents ({size} parameters, {tokens} tokens, "

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from psr_studio.errors import StudioError
 from psr_studio.files import whole_file
 
 SECONDS_BETWEEN = 60.0
@@ -20,6 +21,9 @@ class Checkpoint:
     Args:
         path: of the file; what lies there is taken up.
         parts: networks, optimizers and random generators by name.
+
+    Raises:
+        StudioError: what lies there is of networks of another shape.
     """
 
     def __init__(self, path: Path, parts: Mapping[str, Any]) -> None:
@@ -31,11 +35,17 @@ class Checkpoint:
 
     def _restore(self) -> None:
         state = torch.load(self._path, weights_only=True, map_location="cpu")
-        for name, part in self._parts.items():
-            if isinstance(part, torch.Generator):
-                part.set_state(state[name])
-            else:
-                part.load_state_dict(state[name])
+        try:
+            for name, part in self._parts.items():
+                if isinstance(part, torch.Generator):
+                    part.set_state(state[name])
+                else:
+                    part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as err:  # of the shapes, as torch says it
+            raise StudioError(
+                f"{self._path} was made with other settings than those of this training.",
+                "Remove that file to begin anew, or name another folder with --work.",
+            ) from err
         self.step, self._before = state["step"], state["seconds"]
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from psr_studio.bundle import Bundle
 from psr_studio.devices import candidate_seed, pick_dtype
+from psr_studio.files import whole_file
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.method.metrics import expected_calibration_error, mean_pairwise_distance
 from psr_studio.models.generator import Sampling
@@ -154,8 +157,9 @@ def codec_gates(bench: Bench) -> list[Gate]:
     ]
 
 
-def sample_gates(bench: Bench, per_class: int = 200) -> list[Gate]:
+def sample_gates(bench: Bench) -> list[Gate]:
     """Agreement of the teacher with the asked-for class, and diversity against real images."""
+    per_class = bench.needed.samples
     labels = bench.labels(per_class)
     logits, features = bench.teacher.predict(bench.sample(per_class))
     agree = (logits.argmax(1) == labels).float()
@@ -176,13 +180,15 @@ def sample_gates(bench: Bench, per_class: int = 200) -> list[Gate]:
     ]
 
 
-def train_on_samples_gates(bench: Bench, per_class: int = 500, epochs: int = 40) -> list[Gate]:
+def train_on_samples_gates(bench: Bench) -> list[Gate]:
     """A ConvNet-3 on samples with hard labels, tested on real images; and how far it lies behind one on real ones."""
-    needed, labels = bench.needed, bench.labels(per_class)
-    how = Training(epochs=epochs, n_checks=1)
+    needed = bench.needed
+    per_class, epochs = needed.train_samples, needed.epochs
+    labels, how = bench.labels(per_class), Training(epochs=epochs, n_checks=1)
     trained = lambda images: bench.student_top1(images, labels, how, seed=0, hard=True)  # noqa: E731
     top1 = trained(bench.sample(per_class, steps=25, sampler="dpm-solver++", seed=1))
-    conditions = f"DPM-Solver++, 25 steps, guidance {bench.guidance}; {epochs} epochs, DC optimiser, DSA, seed 0, last epoch"
+    sampled = f"DPM-Solver++, 25 steps, guidance {bench.guidance}"
+    conditions = f"{sampled}; {epochs} epochs, DC optimiser, DSA, seed 0, last epoch"
     found = []
     if needed.train_on_samples is not None:
         name = f"ConvNet-3 on {per_class} samples per class, hard labels"
@@ -195,9 +201,9 @@ def train_on_samples_gates(bench: Bench, per_class: int = 500, epochs: int = 40)
     return found
 
 
-def soft_label_gap_gate(bench: Bench, ipc: int = 10, epochs: int = 300, n_seeds: int = 3) -> Gate:
+def soft_label_gap_gate(bench: Bench, ipc: int = 10, n_seeds: int = 3) -> Gate:
     """Generate-and-use against random real images with the same teacher's labels: points of top-1 behind."""
-    tops = []
+    tops, epochs = [], bench.needed.soft_epochs
     how = Training(epochs=epochs, n_checks=1)
     for seed in range(n_seeds):
         arms = []
@@ -226,14 +232,33 @@ def speed_gate(bench: Bench, n: int = 200) -> Gate:
     return Gate("images per second, 25 steps", max(rates), bench.needed.speed, note=note)
 
 
-def measure(bundle: Bundle, chosen: DataSet, folder: Path, device: torch.device) -> list[Gate]:
-    """Every gate of the bundle at its default guidance; minutes on a CPU."""
+GROUPS: dict[str, Callable[[Bench], list[Gate]]] = {
+    "teacher": teacher_gates,
+    "codec": codec_gates,
+    "samples": sample_gates,
+    "speed": lambda bench: [speed_gate(bench)],
+    "train on samples": train_on_samples_gates,
+    "soft labels": lambda bench: [soft_label_gap_gate(bench)],
+}
+
+
+def measure(
+    bundle: Bundle, chosen: DataSet, folder: Path, device: torch.device, kept: Path
+) -> Iterator[Gate]:
+    """Every gate of the bundle at its default guidance, one after the other; minutes on a CPU.
+
+    Args:
+        kept: a JSON file of what is measured of these very networks already.
+    """
+    of = "/".join(
+        [bundle.identity("generator"), bundle.identity("teacher"), str(chosen.gates), str(chosen.guidance)]
+    )
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    found: dict[str, list[dict]] = known["gates"] if known.get("of") == of else {}
     bench = Bench(bundle, chosen, folder, device)
-    return [
-        *teacher_gates(bench),
-        *codec_gates(bench),
-        *sample_gates(bench),
-        speed_gate(bench),
-        *train_on_samples_gates(bench),
-        soft_label_gap_gate(bench),
-    ]
+    for name, group in GROUPS.items():
+        if name not in found:
+            found[name] = [asdict(gate) for gate in group(bench)]
+            with whole_file(kept) as temp:
+                temp.write_text(json.dumps({"of": of, "gates": found}), encoding="utf-8")
+        yield from (Gate(**facts) for facts in found[name])

@@ -18,7 +18,7 @@ from psr_studio.models.codec import Codec
 from psr_studio.training import codec
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import load, mixed_precision, trapezoid
-from psr_studio.training.settings import DataSet, GeneratorSettings
+from psr_studio.training.settings import DataSet
 
 REPORT = 100  # steps
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
@@ -34,9 +34,9 @@ SCHEDULER = {
 }
 
 
-def build(how: GeneratorSettings, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
+def build(chosen: DataSet, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
     """The untrained generator for latents (c, h, w). Beyond the classes, only the null row of its table is used."""
-    channels, size, _ = latent_shape
+    how, (channels, size, _) = chosen.generator, latent_shape
     return DiTTransformer2DModel(
         num_attention_heads=how.heads,
         attention_head_dim=how.head_dim,
@@ -45,7 +45,7 @@ def build(how: GeneratorSettings, latent_shape: tuple[int, int, int]) -> DiTTran
         num_layers=how.layers,
         sample_size=size,
         patch_size=how.patch,
-        num_embeds_ada_norm=how.label_rows,
+        num_embeds_ada_norm=chosen.label_rows,
         norm_num_groups=4,
     )
 
@@ -81,7 +81,9 @@ def latents_of(
         views = [images, images.flip(2)] if chosen.generator.mirrored else [images]
         latents = torch.cat([codec.encode_all(encoder, view) for view in views])
         with whole_file(kept) as temp:
-            save_file({"latents": latents.cpu(), "labels": labels.repeat(len(views)).cpu()}, temp)
+            save_file(
+                {"latents": latents.cpu().contiguous(), "labels": labels.repeat(len(views)).cpu()}, temp
+            )
     found = load_file(kept, device=str(device))
     return found["latents"], found["labels"]
 
@@ -92,12 +94,12 @@ class _Run:
     def __init__(
         self, chosen: DataSet, folder: Path, work: Path, encoder: Codec, seed: int, device: torch.device
     ) -> None:
-        self.how, self.device = chosen.generator, device
+        self.how, self.null_row, self.device = chosen.generator, chosen.label_rows, device
         self.latents, self.labels = latents_of(chosen, folder, work, encoder, device)
         torch.manual_seed(seed)
         shape = (self.latents.shape[1], self.latents.shape[2], self.latents.shape[3])
         # eval: diffusers would drop the label in each block on its own; it is dropped once, in `step`
-        self.net = build(self.how, shape).eval()
+        self.net = build(chosen, shape).eval()
         zero_initialise(self.net, chosen.n_classes)
         self.net.to(device)
         self.ema = copy.deepcopy(self.net)
@@ -120,7 +122,7 @@ class _Run:
         noise = torch.randn((how.batch, *self.latents.shape[1:]), generator=self.generator).to(self.device)
         kept = self.alphas_cumprod[t].view(-1, 1, 1, 1).to(self.device)
         rows, dropped, t = rows.to(self.device), dropped.to(self.device), t.to(self.device)
-        y = torch.where(dropped, how.label_rows, self.labels[rows])
+        y = torch.where(dropped, self.null_row, self.labels[rows])
         z_t = kept.sqrt() * self.latents[rows] + (1 - kept).sqrt() * noise
         with mixed_precision(self.device):
             predicted = self.net(z_t, timestep=t, class_labels=y).sample

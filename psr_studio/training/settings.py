@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psr_studio.errors import StudioError, did_you_mean
 
-NULL_CLASS = 1000  # of diffusers' DiTPipeline; a label table with as many rows opens there
+NULL_CLASS = 1000  # of diffusers' DiTPipeline, which guides networks with as many label rows only
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class GeneratorSettings:
 
     Attributes:
         patch: latent pixels a side of one token.
-        label_rows: rows of the label table without the null row; `NULL_CLASS` so that DiTPipeline guides it.
+        for_pipeline: as many label rows as diffusers' DiTPipeline needs to guide it, most of them unused.
         mirrored: train on the latents of the mirrored pictures, too.
     """
 
@@ -93,7 +93,7 @@ class GeneratorSettings:
     head_dim: int = 64
     layers: int = 5
     patch: int = 2
-    label_rows: int = NULL_CLASS
+    for_pipeline: bool = True
     steps: int = 6000
     batch: int = 256
     peak_lr: float = 1e-3
@@ -111,6 +111,8 @@ class Gates:
     Attributes:
         train_on_samples: top-1 of a student trained on samples; None where only `behind_real` counts.
         behind_real: how far that may lie behind the same student on as many real images; None does not train it.
+        samples, train_samples: images per class that are looked at, and that a student is trained on.
+        epochs, soft_epochs: of the students, on hard labels and on the teacher's.
     """
 
     top1: float = 0.94
@@ -123,6 +125,10 @@ class Gates:
     train_on_samples: float | None = 0.82
     behind_real: float | None = None
     soft_label_gap: float = 0.03
+    samples: int = 200
+    train_samples: int = 500
+    epochs: int = 40
+    soft_epochs: int = 300
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ class DataSet:
         side: pixels of its square pictures.
         mean, std: of the training images in [0, 1], one number per channel.
         licence: of data and models, in words; data_licence: of the data alone.
+        class_names: in label order; () where they are those of its class folders, see `originals.class_names`.
         folder_names: of its class folders, in label order, where these are not the class names.
         torchvision: its class there, where it has one, which downloads about `download_bytes`.
         licence_text: of a licence that lets the bundle hold real images; "" where it may hold none.
@@ -164,6 +171,11 @@ class DataSet:
     def n_classes(self) -> int:
         """C."""
         return len(self.class_names)
+
+    @property
+    def label_rows(self) -> int:
+        """Of the generator's label table, without the null row that follows them."""
+        return NULL_CLASS if self.generator.for_pipeline else self.n_classes
 
     @property
     def ships_images(self) -> bool:
@@ -221,13 +233,27 @@ FASHION_MNIST = DataSet(
 )  # fmt: skip
 
 
-# Of a resnet10t fit for 32 pixels, which it is shown at twice their size, since timm's stem divides by four.
-SMALL_PICTURES = {
-    "stem_type": "deep",
-    "stem_width": 24,
-    "layers": [2, 2, 1, 1],
-    "channels": [64, 128, 256, 256],
-}
+# What data sets of small colour pictures share. A resnet10t fit for 32 pixels, which it is shown at twice their size,
+# since timm's stem divides by four; 64 pixels are shown as they are.
+COLOUR_TEACHER = TeacherSettings(
+    architecture="resnet10t",
+    input_size=64,
+    kwargs={
+        "stem_type": "deep", "stem_width": 24, "layers": [2, 2, 1, 1], "channels": [64, 128, 256, 256],
+    },
+    cycles=(Cycle(16, 0.25, erase=0.5),),
+    held_out=2000,
+    shift=3,
+    reflect=True,
+    erase_side=12,
+)  # fmt: skip
+COLOUR_CODEC = CodecSettings(size=32, latent_channels=8, steps=2000)
+COLOUR_GENERATOR = GeneratorSettings(
+    layers=4, for_pipeline=False, steps=12000, ema_decay=0.9995, mirrored=True
+)
+COLOUR_GATES = Gates(
+    top1=0.93, codec_loss=0.03, agreement=0.85, worst_class=0.70, train_on_samples=None, behind_real=0.06
+)
 NONE_IN_HERE = "none of it is in here; Apache-2.0 (models)"
 
 CIFAR10 = DataSet(
@@ -241,26 +267,80 @@ CIFAR10 = DataSet(
     ),
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
-    teacher=TeacherSettings(
-        architecture="resnet10t",
-        input_size=64,
-        kwargs=SMALL_PICTURES,
-        cycles=(Cycle(16, 0.25, erase=0.5),),
-        held_out=2000,
-        shift=3,
-        reflect=True,
-        erase_side=12,
-    ),
-    codec=CodecSettings(size=32, widths=(16, 32, 64), latent_channels=8, steps=2000),
-    generator=GeneratorSettings(layers=4, label_rows=10, steps=12000, ema_decay=0.9995, mirrored=True),
-    gates=Gates(
-        top1=0.93, codec_loss=0.03, agreement=0.85, worst_class=0.70, train_on_samples=None, behind_real=0.06
-    ),
+    teacher=COLOUR_TEACHER,
+    codec=COLOUR_CODEC,
+    generator=COLOUR_GENERATOR,
+    gates=COLOUR_GATES,
     torchvision="CIFAR10",
     download_bytes=170_498_071,
 )  # fmt: skip
 
-DATA_SETS = {row.name: row for row in (FASHION_MNIST, CIFAR10)}
+CIFAR100 = DataSet(
+    name="cifar100",
+    title="CIFAR-100",
+    licence=f"not stated (data, Krizhevsky 2009), {NONE_IN_HERE}",
+    side=32,
+    channels=3,
+    class_names=(
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+        "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+        "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
+        "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
+        "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle",
+        "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear",
+        "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon",
+        "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail",
+        "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone",
+        "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
+        "willow_tree", "wolf", "woman", "worm",
+    ),
+    mean=(0.5071, 0.4865, 0.4409),
+    std=(0.2673, 0.2564, 0.2762),
+    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),)),
+    codec=COLOUR_CODEC,
+    generator=replace(COLOUR_GENERATOR, steps=24000),
+    gates=replace(COLOUR_GATES, top1=0.70, agreement=0.70, worst_class=0.40),
+    torchvision="CIFAR100",
+    download_bytes=169_001_437,
+    train_per_class=200,
+)  # fmt: skip
+
+SVHN = DataSet(
+    name="svhn",
+    title="SVHN",
+    licence=f"non-commercial use only (data, Netzer et al. 2011), {NONE_IN_HERE}",
+    side=32,
+    channels=3,
+    class_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+    mean=(0.4377, 0.4438, 0.4728),
+    std=(0.1980, 0.2010, 0.1970),
+    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(10, 0.1, erase=0.5),), mirror=False),
+    codec=COLOUR_CODEC,
+    generator=replace(COLOUR_GENERATOR, mirrored=False),
+    gates=replace(COLOUR_GATES, top1=0.95),
+    data_licence="non-commercial use only",
+    torchvision="SVHN",
+    download_bytes=246_000_000,
+)
+
+TINY_IMAGENET = DataSet(
+    name="tiny-imagenet",
+    title="Tiny-ImageNet",
+    licence=f"ImageNet terms of access (data), {NONE_IN_HERE}",
+    side=64,
+    channels=3,
+    class_names=(),
+    mean=(0.4802, 0.4481, 0.3975),
+    std=(0.2770, 0.2691, 0.2821),
+    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),), shift=6, erase_side=24),
+    codec=CodecSettings(size=64, widths=(16, 32, 64, 64), latent_channels=8, steps=4000),
+    generator=replace(COLOUR_GENERATOR, steps=48000),
+    gates=replace(COLOUR_GATES, top1=0.55, codec_loss=0.05, agreement=0.60, worst_class=0.20),
+    data_licence="ImageNet terms of access",
+    train_per_class=100,
+)
+
+DATA_SETS = {row.name: row for row in (FASHION_MNIST, CIFAR10, CIFAR100, SVHN, TINY_IMAGENET)}
 
 
 def data_set(name: str) -> DataSet:
