@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import shutil
+import tarfile
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +20,20 @@ import pytest
 import torch
 from PIL import Image
 
-from psr_studio.errors import StudioError
+from psr_studio.bundle import load_bundle
+from psr_studio.cli import main
+from psr_studio.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher
-from psr_studio.originals import class_names
+from psr_studio.originals import Kind, class_names, read_split
+from psr_studio.recipe import load_recipe
+from psr_studio.studio import Studio
 from psr_studio.training import teacher
-from psr_studio.training.build import train_networks
+from psr_studio.training.build import build_bundle, train_networks
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.settings import CIFAR10, DATA_SETS, Cycle, DataSet
 
 CPU = torch.device("cpu")
+THREE = replace(CIFAR10, class_names=CIFAR10.class_names[:3])
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +51,7 @@ def quick(chosen: DataSet, **changes) -> DataSet:
         teacher=replace(how, kwargs=small, cycles=(Cycle(2, 0.1, erase=0.5), Cycle(1, 0.05)), batch=8, held_out=4),
         codec=replace(chosen.codec, widths=widths, steps=3, batch=4, warmup=1),
         generator=replace(chosen.generator, heads=2, head_dim=8, layers=1, steps=3, batch=4, warmup=1),
-        gates=replace(chosen.gates, samples=4, train_samples=2, epochs=2, soft_epochs=2),
+        gates=replace(chosen.gates, samples=4, train_samples=2, epochs=1, soft_epochs=1),
         **changes,
     )  # fmt: skip
 
@@ -156,3 +168,183 @@ def test_a_checkpoint_of_other_settings_is_refused(cifar, tmp_path):
         list(teacher.train(other, cifar, tmp_path, tmp_path / "teacher", 0, CPU))
     assert f"{tmp_path / 'teacher.pt'} was made with other settings" in err.value.problem
     assert "--work" in err.value.fix
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A whole bundle of CIFAR-10's kind, made by the command of the real one, with the folder of its data."""
+    root = tmp_path_factory.mktemp("made")
+    folder = write_parquet(root / "data", THREE, per_class=10)
+    lines = list(
+        build_bundle(quick(THREE), folder, root / "work", root / "bundle", device="cpu", about="a copy")
+    )
+    assert lines[-1] == f"The bundle is in {root / 'bundle'}"
+    return root
+
+
+def test_the_command_makes_a_whole_bundle_without_an_image_of_the_data_set(made):
+    bundle = load_bundle(made / "bundle")
+    assert bundle.verify() == []
+    assert sorted(p.name for p in (made / "bundle" / "data").iterdir()) == [
+        "README.md", "train_difficulty.safetensors",
+    ]  # fmt: skip
+    difficulty, labels = bundle.train_difficulty
+    assert len(difficulty) == 30 and np.bincount(labels).tolist() == [10] * 3
+
+
+def test_the_cards_say_what_the_networks_are_and_every_gate(made):
+    card = (made / "bundle" / "teacher" / "README.md").read_text()
+    assert "timm `resnet10t`" in card and "(licence: not stated by its authors)" in card and "a copy" in card
+    names = [row["name"] for row in json.loads((made / "bundle" / "gates.json").read_text())]
+    assert len(names) == 9 and names[0] == "teacher top-1"
+    whole = (made / "bundle" / "README.md").read_text()
+    assert all(name in whole for name in names)
+
+
+def test_a_second_run_measures_and_trains_nothing_again(made, tmp_path):
+    """The same command is how it resumes; where all is done it only puts the bundle in place again."""
+    work = {p: p.stat().st_mtime_ns for p in (made / "work").glob("*.*")}
+    list(build_bundle(quick(THREE), made / "data", made / "work", tmp_path / "again", device="cpu"))
+    assert {p: p.stat().st_mtime_ns for p in (made / "work").glob("*.*")} == work
+    assert load_bundle(tmp_path / "again").verify() == []
+
+
+def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are_named(made, tmp_path, capsys):
+    """Without them evaluation says what is missing and how to name it; all before it needs none."""
+    few = {"evaluate.epochs": 1, "evaluate.n_seeds": 1, "refine.n_steps": 2, "refine.kl_steps": 1, "ipc": 1}
+    with Studio(tmp_path / "ws", "cifar10", demo=True, bundle=str(made / "bundle"), **few) as studio:
+        assert len(studio.pool) == 120 and studio.scores is not None
+        list(studio.select())
+        list(studio.refine())
+        with pytest.raises(ModelError) as err:
+            list(studio.evaluate())
+        assert err.value.problem.startswith('The images "CIFAR-10" of ')
+        assert "is not on this machine, and nothing is downloaded unasked." in err.value.problem
+        assert f"`psr-studio weights {made / 'bundle'} --images FOLDER`" in err.value.fix
+        assert main(["weights", str(made / "bundle"), "--images", str(made / "data")]) == 0
+        assert f"here    images     CIFAR-10  in {made / 'data'}" in capsys.readouterr().out
+        list(studio.evaluate())
+        list(studio.export())
+        images, labels = studio.bundle.test_set
+    own, owners = pictures(THREE, 10, seed=1)
+    assert (images == own).all() and (labels == owners).all()
+
+
+def test_controls_and_held_out_share_no_image(made):
+    bundle = load_bundle(made / "bundle")
+    bundle.remember("images", made / "data")
+    (controls, a), (held_out, b) = bundle.train_subset, bundle.held_out
+    assert np.bincount(a).tolist() == [8] * 3 and np.bincount(b).tolist() == [2] * 3
+    assert not {x.tobytes() for x in controls} & {x.tobytes() for x in held_out}
+
+
+def test_changed_images_change_what_results_are_tied_to(made, tmp_path):
+    bundle = load_bundle(made / "bundle")
+    absent = bundle.identity("data")
+    folder = shutil.copytree(made / "data", tmp_path / "data")
+    bundle.remember("images", folder)
+    named = bundle.identity("data")
+    images, labels = pictures(THREE, 2)
+    rows = [{"bytes": _png(image), "path": None} for image in images]
+    pq.write_table(pa.table({"image": rows, "label": labels}), folder / "test.parquet")
+    assert len({absent, named, bundle.identity("data")}) == 3
+    assert len(bundle.test_set[0]) == 6
+
+
+def test_a_folder_of_something_else_is_refused_when_it_is_named(made, tmp_path):
+    bundle = load_bundle(made / "bundle")
+    write_parquet(tmp_path / "svhn", replace(CIFAR10, class_names=("0", "1")))
+    with pytest.raises(ModelError) as err:
+        bundle.remember("images", tmp_path / "svhn")
+    assert 'holds 2 classes and no class "airplane"; CIFAR-10 has 3.' in err.value.problem
+    with pytest.raises(ModelError) as err:
+        bundle.remember("images", tmp_path / "nowhere")
+    assert "holds no test images of CIFAR-10" in err.value.problem
+    assert bundle.missing_parts(), "nothing was remembered"
+
+
+# Where a data set may lie
+
+
+def official_cifar10(root: Path, monkeypatch, per_batch: int = 4) -> Path:
+    """The official files in small, as torchvision checks them: each by its sum."""
+    import pickle
+
+    from torchvision.datasets import CIFAR10 as Official
+
+    base = root / Official.base_folder
+    base.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    sums = {}
+    for name, _ in [*Official.train_list, *Official.test_list, (Official.meta["filename"], "")]:
+        data = {
+            "data": rng.integers(0, 256, (per_batch, 3072), dtype=np.uint8),
+            "labels": list(range(per_batch)),
+        }
+        raw = pickle.dumps({"label_names": list(CIFAR10.class_names)} if "meta" in name else data)
+        (base / name).write_bytes(raw)
+        sums[name] = hashlib.md5(raw).hexdigest()
+    for which in ("train_list", "test_list"):
+        monkeypatch.setattr(Official, which, [[name, sums[name]] for name, _ in getattr(Official, which)])
+    monkeypatch.setattr(Official, "meta", {**Official.meta, "md5": sums[Official.meta["filename"]]})
+    return base
+
+
+KIND = Kind("CIFAR-10", CIFAR10.shape, CIFAR10.class_names, torchvision="CIFAR10")
+
+
+def test_the_official_files_are_read_from_their_folder_and_from_the_one_around_it(tmp_path, monkeypatch):
+    base = official_cifar10(tmp_path, monkeypatch)
+    images, labels = read_split(base, "train", KIND)
+    assert images.shape == (20, 32, 32, 3) and labels.tolist() == [0, 1, 2, 3] * 5
+    again, _ = read_split(tmp_path, "train", KIND)
+    assert (again == images).all()
+    (base / "test_batch").write_bytes(b"changed")
+    with pytest.raises(ModelError, match="holds no test images of CIFAR-10"):
+        read_split(tmp_path, "test", KIND)
+
+
+def test_class_folders_are_read_in_label_order(tmp_path):
+    """Folders sort by name, labels follow the data set: "truck" is the last class wherever it lies."""
+    for split in ("train", "test"):
+        for i, name in enumerate(CIFAR10.class_names):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (32, 32), (i, 0, 0)).save(folder / "a.png")
+    images, labels = read_split(tmp_path, "test", KIND)
+    assert (images[:, 0, 0, 0] == labels).all() and sorted(labels) == list(range(10))
+
+
+def test_the_official_files_are_downloaded_when_that_is_asked_for(made, tmp_path, monkeypatch):
+    """torchvision fetches its archive, from a server of this machine here, and the folder is remembered."""
+    from torchvision.datasets import CIFAR10 as Official
+
+    official_cifar10(tmp_path / "there", monkeypatch)
+    archive = tmp_path / "there" / Official.filename
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "there" / Official.base_folder, Official.base_folder)
+    monkeypatch.setattr(Official, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    bundle = load_bundle(made / "bundle")
+    bundle.index["class_names"] = list(CIFAR10.class_names)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(archive.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(Official, "url", f"http://127.0.0.1:{server.server_port}/{archive.name}")
+        events = list(bundle.download())
+        server.shutdown()
+    assert events[-1].message == "CIFAR-10 is here." and not bundle.missing_parts()
+    assert len(bundle.test_set[0]) == 4
+
+
+def test_a_data_set_without_weights_says_how_to_make_them():
+    for name in ("cifar100", "svhn", "tiny-imagenet"):
+        with pytest.raises(ModelError) as err:
+            load_bundle(load_recipe(name).bundle)
+        assert f"`psr-studio train-bundle {name} --data FOLDER`" in err.value.fix
+
+
+def test_no_data_folder_names_what_may_be_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudioError) as err:
+        next(build_bundle("svhn", None, tmp_path / "work", tmp_path / "out", device="cpu"))
+    assert "SVHN" in err.value.problem and "--data" in err.value.fix
