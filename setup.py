@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 class BuildWithResources(build_py):
-    """Copies the resource folders into the package, where `psr_studio.resources` looks for them."""
+    """Copies the resource folders into the package, where `psr_studio.core.resources` looks for them."""
 
     def run(self) -> None:
         """Build the package; an editable install reads the checkout's own folders instead."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from psr_studio.devices import wait
+from psr_studio.core.devices import wait
 from psr_studio.models.codec import Codec
 from psr_studio.models.denoiser import PlainDenoiser
 from psr_studio.models.generator import Generator

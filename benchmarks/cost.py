@@ -17,8 +17,8 @@ from typing import Any
 
 from timing import conditions, write_results
 
-from psr_studio.progress import Progress
-from psr_studio.studio import Studio
+from psr_studio.app.studio import Studio
+from psr_studio.core.progress import Progress
 
 SETTINGS = {
     "pool.pool_size": 24, "select.ipc": 8, "evaluate.epochs": 15, "evaluate.n_seeds": 1, "evaluate.n_checks": 2,

@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 from timing import conditions, write_results
 
-from psr_studio.files import sha256
-from psr_studio.progress import Progress
-from psr_studio.studio import Studio
+from psr_studio.app.studio import Studio
+from psr_studio.core.files import sha256
+from psr_studio.core.progress import Progress
 
 ROUNDS, GROUPS, BATCH = 3, 4, 16
 RECIPE: dict[str, Any] = {

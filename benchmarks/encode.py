@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 from timing import conditions, medians, write_results
 
-from psr_studio.bundle import load_bundle
+from psr_studio.bundles.bundle import load_bundle
 from psr_studio.storage.png import decode_png, encode_png
-from psr_studio.workspace import Pool
+from psr_studio.storage.pool import Pool
 
 N_PHOTOS, N_SMALL, ROUNDS = 60, 600, 5
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from psr_studio import Studio
-from psr_studio.progress import Progress
+from psr_studio.core.progress import Progress
 
 # IPC -> epochs: 300 to 500 gradient steps each, but for K = 50, where 60 passes are 120 steps of 256.
 EPOCHS = {1: 500, 10: 300, 50: 60}

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from diffusers import AutoencoderKL, DiTTransformer2DModel
 
-from psr_studio.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
-from psr_studio.models.tiny_dit import IMAGENET_MEAN, IMAGENET_STD, SCHEDULE, STRUCTURE, overwrite_zeros
+from psr_studio.models.tiny import IMAGENET_MEAN, IMAGENET_STD, SCHEDULE, STRUCTURE, overwrite_zeros
 
 PIXELS, LATENT_SIZE, N_CLASSES = 256, 32, 10
 

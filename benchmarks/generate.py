@@ -27,11 +27,17 @@ from diffusers import DDPMScheduler, DiTPipeline
 from full_size import FullSize, open_bundle
 from timing import Seconds, conditions, medians, write_results
 
-from psr_studio.bundle import Bundle
-from psr_studio.devices import candidate_generator, candidate_seed, pick_device, pick_dtype, stacked_noise
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.core.devices import (
+    candidate_generator,
+    candidate_seed,
+    pick_device,
+    pick_dtype,
+    stacked_noise,
+)
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
-from psr_studio.recipe import WAYS
+from psr_studio.recipe.tables import WAYS
 from psr_studio.stages.cost import pool_cost
 from psr_studio.storage.png import encode_png
 

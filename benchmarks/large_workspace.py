@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.bundle import load_bundle
+from psr_studio.bundles.bundle import load_bundle
 from psr_studio.stages import score
-from psr_studio.workspace import PoolPart, ScorePart, Workspace, candidate_id
+from psr_studio.storage.pool import candidate_id
+from psr_studio.storage.workspace import PoolPart, ScorePart, Workspace
 
 RESULT = Path(__file__).parent / "results" / "large-workspace.json"
 BUNDLE = "fashion-mnist"
@@ -101,7 +102,7 @@ def _scores(rng: np.random.Generator, ids: np.ndarray, class_id: int, centres: n
 
 def measure(root: Path) -> dict[str, Any]:
     """Seconds of what the page asks for, in its order, and the peak of this process's memory."""
-    from psr_studio.studio import Studio
+    from psr_studio.app.studio import Studio
     from psr_studio.ui.screen import Screen
 
     imported = _gib()

@@ -20,12 +20,12 @@ import torch
 from full_size import FullSize, open_bundle
 from timing import conditions, medians, write_results
 
-from psr_studio.bundle import Bundle
-from psr_studio.devices import candidate_generator, candidate_seed, pick_device, stacked_noise
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.core.devices import candidate_generator, candidate_seed, pick_device, stacked_noise
 from psr_studio.method.refinement import adaptive_weight, denoising_loss, label_loss, q_sample
-from psr_studio.recipe import RefineRecipe
+from psr_studio.recipe.tables import RefineRecipe
 from psr_studio.stages.cost import refine_cost
-from psr_studio.stages.refinement import (
+from psr_studio.stages.refine.loop import (
     LABEL_ROWS,
     Networks,
     Seeds,
@@ -33,7 +33,7 @@ from psr_studio.stages.refinement import (
     _label_pass,
     refine_batch,
 )
-from psr_studio.workspace import Pool
+from psr_studio.storage.pool import Pool
 
 TEMPERATURE, TOLERANCE = 1.5, 1e-4
 GATE_STEPS = 4  # of the full size: random networks multiply a rounding at every step

@@ -20,16 +20,11 @@ import numpy as np
 from encode import photographs
 from timing import conditions, write_results
 
-from psr_studio.recipe import load_recipe
+from psr_studio.recipe.recipe import load_recipe
 from psr_studio.stages.batches import plan_groups
-from psr_studio.workspace import (
-    PoolPart,
-    RefinedPart,
-    ScorePart,
-    Workspace,
-    candidate_id,
-    encode_png,
-)
+from psr_studio.storage.png import encode_png
+from psr_studio.storage.pool import candidate_id
+from psr_studio.storage.workspace import PoolPart, RefinedPart, ScorePart, Workspace
 
 CLASSES, EMBEDDING, LATENT = 1000, 1024, (4, 32, 32)  # of ImageNet-1K, ConvNeXt-B, the autoencoder at 256 px
 PARTS, ROUNDS = 8, 9

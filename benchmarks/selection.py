@@ -25,10 +25,13 @@ from typing import Any
 import numpy as np
 from timing import alternate, conditions, medians, write_results
 
-from psr_studio.method._smoothing import _search
-from psr_studio.method._threads import n_threads
-from psr_studio.method.registry import SELECTORS, ClassPool
-from psr_studio.method.selection import ClassDistances, class_distances, greedy_select_all, k_center
+from psr_studio.method.coresets import k_center
+from psr_studio.method.distances import ClassDistances
+from psr_studio.method.lazy_distances import class_distances
+from psr_studio.method.selection import greedy_select_all
+from psr_studio.method.selectors.registry import SELECTORS, ClassPool
+from psr_studio.method.smoothing import _search
+from psr_studio.method.threads import n_threads
 
 SMALL = "--small" in sys.argv
 ROUNDS = 3 if SMALL else 7

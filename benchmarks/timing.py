@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from psr_studio.allocator import keep_freed_memory
+from psr_studio.core.allocator import keep_freed_memory
 
 keep_freed_memory()  # as our programs do, for peers too
 RESULTS = Path(__file__).parent / "results"

@@ -25,9 +25,9 @@ import torch
 from fashion_mnist_table import follow
 
 from psr_studio import Studio
-from psr_studio.resources import resource_dir
-from psr_studio.stages.correlation import FILE, bootstrap_interval, identity, spearman
-from psr_studio.stages.proxies import open_proxy
+from psr_studio.core.resources import resource_dir
+from psr_studio.stages.tune.correlation import FILE, bootstrap_interval, identity, spearman
+from psr_studio.stages.tune.proxies import open_proxy
 
 PRESET, IPC = "fashion-mnist", 10
 FEWEST = 12  # settings; a seed with fewer is not reported

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from psr_studio.studio import Studio
+    from psr_studio.app.studio import Studio
 
 __version__ = "0.1.0"
 __all__ = ["Studio", "__version__"]
@@ -14,7 +14,7 @@ __all__ = ["Studio", "__version__"]
 def __getattr__(name: str) -> Any:
     """Import `Studio` on first use only, so that `import psr_studio` loads no torch."""
     if name == "Studio":
-        from psr_studio.studio import Studio
+        from psr_studio.app.studio import Studio
 
         return Studio
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

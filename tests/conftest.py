@@ -16,7 +16,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import numpy as np
 import pytest
 
-from psr_studio.workspace import PoolPart, ScorePart, Workspace, candidate_id
+from psr_studio.storage.pool import candidate_id
+from psr_studio.storage.workspace import PoolPart, ScorePart, Workspace
 
 N_CLASSES, EMBEDDING, LATENT, PICTURE = 3, 5, (4, 2, 2), (8, 8, 1)
 CLASS_NAMES = ("boot", "coat", "dress")
@@ -105,7 +106,7 @@ def studio(tmp_path: Path, scored_workspace: Path, tiny_bundle: Path) -> Iterato
 
     from tiny import tiny_recipe
 
-    from psr_studio.studio import Studio
+    from psr_studio.app.studio import Studio
 
     shutil.copytree(scored_workspace, tmp_path / "run")
     with Studio(tmp_path / "run", tiny_recipe(tiny_bundle)) as opened:

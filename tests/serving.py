@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from psr_studio.ui.pack import unpack
+from psr_studio.ui.curate.pack import unpack
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.server import build_app
 

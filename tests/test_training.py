@@ -20,13 +20,13 @@ import pytest
 import torch
 from PIL import Image
 
-from psr_studio.bundle import load_bundle
-from psr_studio.cli import main
-from psr_studio.errors import ModelError, StudioError
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.originals import Kind, class_names, read_split
+from psr_studio.cli.main import main
+from psr_studio.core.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher
-from psr_studio.originals import Kind, class_names, read_split
-from psr_studio.recipe import load_recipe
-from psr_studio.studio import Studio
+from psr_studio.recipe.recipe import load_recipe
 from psr_studio.training import teacher
 from psr_studio.training.build import build_bundle, train_networks
 from psr_studio.training.checkpoints import Checkpoint
@@ -209,7 +209,9 @@ def test_a_second_run_measures_and_trains_nothing_again(made, tmp_path):
     assert load_bundle(tmp_path / "again").verify() == []
 
 
-def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are_named(made, tmp_path, capsys):
+def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are_named(
+    made, tmp_path, capsys
+):
     """Without them evaluation says what is missing and how to name it; all before it needs none."""
     few = {"evaluate.epochs": 1, "evaluate.n_seeds": 1, "refine.n_steps": 2, "refine.kl_steps": 1, "ipc": 1}
     with Studio(tmp_path / "ws", "cifar10", demo=True, bundle=str(made / "bundle"), **few) as studio:

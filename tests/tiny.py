@@ -20,16 +20,16 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiTTransformer2DModel
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from psr_studio.bundle import INDEX, load_bundle, write_idx
-from psr_studio.devices import candidate_seed
-from psr_studio.files import sha256
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
+from psr_studio.core.devices import candidate_seed
+from psr_studio.core.files import sha256
+from psr_studio.core.progress import Progress
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import TeacherConfig, create_backbone
-from psr_studio.progress import Progress
-from psr_studio.recipe import Recipe
-from psr_studio.studio import Studio
+from psr_studio.recipe.recipe import Recipe
 
 CLASS_NAMES = ("boot", "T-shirt/top", "dress")
 SIZE, CHANNELS, LATENT = 12, 1, (4, 6, 6)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import finite, to_float64
-from psr_studio.method._distances import ClassDistances
+from psr_studio.method.arrays import finite, to_float64
+from psr_studio.method.distances import ClassDistances
 
 # Gains closer than this share of the largest one are ties, whatever their rounding errors.
 TIE = 1e-9

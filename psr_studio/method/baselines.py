@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import finite
-from psr_studio.method._picks import Selection, as_mask, pick_in_order
+from psr_studio.method.arrays import finite
+from psr_studio.method.picks import Selection, as_mask, pick_in_order
 
 CAO2_ORDERS = ("by budget", "surest", "least sure")
 

@@ -12,24 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import finite, to_numpy
-from psr_studio.method._distances import pairwise_sq_distances
-from psr_studio.method._kernels_coresets import (
+from psr_studio.method.arrays import finite, to_numpy
+from psr_studio.method.distances import pairwise_sq_distances
+from psr_studio.method.kernels.coresets import (
     build_medoids,
     grow_centers,
     grow_herd,
     next_of_herd,
     swap_medoids,
 )
-from psr_studio.method._lazy_distances import LazyBlock
-from psr_studio.method._picks import (
-    Selection,
-    as_mask,
-    check_ipc,
-    check_marks,
-    check_pin_count,
-    pick_in_order,
-)
+from psr_studio.method.lazy_distances import LazyBlock
+from psr_studio.method.picks import Selection, as_mask, check_ipc, check_marks, check_pin_count, pick_in_order
 
 Grower = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 

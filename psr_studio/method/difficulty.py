@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from psr_studio.method._arrays import Array, like, to_float64
-from psr_studio.method._bins import N_BINS, bin_of, histogram, nearest_bin, spread_counts
-from psr_studio.method._picks import Selection, check_ipc, check_marks
-from psr_studio.method._smoothing import BIN_CONSTANT, THRESHOLD_GRID, choose_thresholds, smooth
+from psr_studio.method.arrays import Array, like, to_float64
+from psr_studio.method.bins import N_BINS, bin_of, histogram, nearest_bin, spread_counts
+from psr_studio.method.picks import Selection, check_ipc, check_marks
+from psr_studio.method.smoothing import BIN_CONSTANT, THRESHOLD_GRID, choose_thresholds, smooth
 
 # Shares per bin, easy to hard. DGS figure 8 draws these shapes without numbers; ours keep its order,
 # "increasingly larger ratios of easy examples" from left to right.

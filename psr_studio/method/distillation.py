@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from psr_studio.method._arrays import Array, from_tensor, to_tensor
+from psr_studio.method.arrays import Array, from_tensor, to_tensor
 from psr_studio.method.refinement import label_loss
 
 

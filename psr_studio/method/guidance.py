@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from psr_studio.method._arrays import to_float64
-from psr_studio.method._bins import N_BINS, bin_of, spread_counts
+from psr_studio.method.arrays import to_float64
+from psr_studio.method.bins import N_BINS, bin_of, spread_counts
 from psr_studio.method.refinement import per_item
 
 

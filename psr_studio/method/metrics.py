@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import to_float64, to_numpy
-from psr_studio.method._distances import pairwise_sq_distances
+from psr_studio.method.arrays import to_float64, to_numpy
+from psr_studio.method.distances import pairwise_sq_distances
 from psr_studio.method.signals import check_labels, check_logits
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from psr_studio.method._arrays import Array, from_tensor, to_tensor
+from psr_studio.method.arrays import Array, from_tensor, to_tensor
 
 
 def adaptive_weight(confidence: Any, lam: float = 0.5, w_min: float = 0.1, w_max: float = 2.0) -> Any:

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method import _kernels, _lazy_distances
-from psr_studio.method._arrays import Array, finite, like, to_float64, to_numpy
-from psr_studio.method._distances import ClassDistances, pairwise_sq_distances
-from psr_studio.method._lazy_distances import LazyBlock, LazyDistances, class_distances
-from psr_studio.method._picks import (
+from psr_studio.method import lazy_distances as _lazy_distances
+from psr_studio.method.arrays import Array, finite, like, to_float64, to_numpy
+from psr_studio.method.baselines import generate_and_use, lowest_entropy, random_select, top_confidence
+from psr_studio.method.coresets import herding, k_center, k_medoids
+from psr_studio.method.distances import ClassDistances, pairwise_sq_distances
+from psr_studio.method.kernels import greedy as _kernels
+from psr_studio.method.lazy_distances import LazyBlock, LazyDistances, class_distances
+from psr_studio.method.picks import (
     PoolSelection,
     Selection,
     as_mask,
@@ -27,9 +30,7 @@ from psr_studio.method._picks import (
     check_pin_count,
     check_shortage_rule,
 )
-from psr_studio.method._threads import over_classes
-from psr_studio.method.baselines import generate_and_use, lowest_entropy, random_select, top_confidence
-from psr_studio.method.coresets import herding, k_center, k_medoids
+from psr_studio.method.threads import over_classes
 
 __all__ = [
     "IPC_PRESETS",

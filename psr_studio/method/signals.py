@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method._arrays import Array, finite, like, like_float, to_float64, to_numpy
+from psr_studio.method.arrays import Array, finite, like, like_float, to_float64, to_numpy
 
 
 def reliability(logits: Array, labels: Any, temperature: float = 1.5) -> Array:

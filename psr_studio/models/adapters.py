@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from psr_studio.errors import ModelError, did_you_mean
+from psr_studio.core.errors import ModelError, did_you_mean
 from psr_studio.models.generator import Generator, Guide, Sampling
 
 ENTRY_POINTS = "psr_studio.generators"

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from psr_studio.devices import sent
+from psr_studio.core.devices import sent
 
 SCALE_RATIO, ROTATE_DEGREES, CROP_SHARE, CUTOUT_SHARE = 1.2, 15.0, 0.125, 0.5
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5

@@ -24,8 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from psr_studio.errors import ModelError
-from psr_studio.files import whole_file
+from psr_studio.core.errors import ModelError
+from psr_studio.core.files import whole_file
 from psr_studio.models.weights import ORIGIN
 
 State = dict[str, Tensor]

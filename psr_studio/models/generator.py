@@ -15,8 +15,8 @@ import torch
 from diffusers import DDPMScheduler, DiTTransformer2DModel
 from torch import Tensor
 
-from psr_studio.devices import candidate_generator, stacked_noise
-from psr_studio.errors import ModelError
+from psr_studio.core.devices import candidate_generator, stacked_noise
+from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.memory import MicroBatches

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from psr_studio.devices import sent
+from psr_studio.core.devices import sent
 from psr_studio.models.memory import has_room
 
 COPIED = 64  # images copied at once to where they stay

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from psr_studio.errors import ModelError
+from psr_studio.core.errors import ModelError
 
 T = TypeVar("T")
 

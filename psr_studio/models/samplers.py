@@ -15,7 +15,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from psr_studio.errors import ModelError
+from psr_studio.core.errors import ModelError
 
 # Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
 # over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".

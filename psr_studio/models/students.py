@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psr_studio.devices import pick_dtype, sent
-from psr_studio.errors import ModelError
+from psr_studio.core.devices import pick_dtype, sent
+from psr_studio.core.errors import ModelError
 from psr_studio.models.augment import dsa
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.memory import SAME, MicroBatches

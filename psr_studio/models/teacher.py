@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from psr_studio.errors import ModelError
+from psr_studio.core.errors import ModelError
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.memory import MicroBatches
 

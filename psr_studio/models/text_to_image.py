@@ -11,8 +11,8 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from psr_studio.devices import candidate_generator, stacked_noise
-from psr_studio.errors import ModelError
+from psr_studio.core.devices import candidate_generator, stacked_noise
+from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Guide, Sampling

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 
-from psr_studio.errors import ModelError
+from psr_studio.core.errors import ModelError
 
 ORIGIN = "psr_studio.json"  # beside config.json, written by `convert-weights`
 Model = TypeVar("Model", bound=ModelMixin)

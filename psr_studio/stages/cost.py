@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from psr_studio.devices import forget_peak, peak_memory, wait
-from psr_studio.recipe import RefineRecipe
+from psr_studio.core.devices import forget_peak, peak_memory, wait
+from psr_studio.recipe.tables import RefineRecipe
 from psr_studio.stages.batches import N_PREVIEWS, preview_steps, spans
-from psr_studio.workspace import encode_png
+from psr_studio.storage.png import encode_png
 
 if TYPE_CHECKING:
     from psr_studio.models.adapters import PoolGenerator
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Sampling
     from psr_studio.models.teacher import Teacher
-    from psr_studio.stages.refinement import Networks, Seeds
+    from psr_studio.stages.refine.loop import Networks, Seeds
 
 LONGEST = 2.0  # seconds of one timed call
 ROUNDS = 3
@@ -117,7 +117,7 @@ def pool_cost(
 
 def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float) -> Cost:
     """The cost of refining some latents, with the label's pull in the last steps only."""
-    from psr_studio.stages.refinement import refine_batch
+    from psr_studio.stages.refine.loop import refine_batch
 
     device = nets.generator.device
     n = len(seeds.seeds)

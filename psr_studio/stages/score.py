@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.devices import pick_device
-from psr_studio.errors import ModelError, WorkspaceError
-from psr_studio.progress import Progress
-from psr_studio.recipe import Recipe
+from psr_studio.core.devices import pick_device
+from psr_studio.core.errors import ModelError, WorkspaceError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
-from psr_studio.stages.pool import overlaps
-from psr_studio.workspace import (
-    CANDIDATES_PER_CLASS,
-    PartView,
-    Pool,
-    ScorePart,
-    StageStatus,
-    Workspace,
-    candidate_id,
-    stable_hash,
-)
+from psr_studio.stages.generate import overlaps
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, PartView, Pool, candidate_id
+from psr_studio.storage.workspace import ScorePart, StageStatus, Workspace
 
 if TYPE_CHECKING:
-    from psr_studio.bundle import Bundle
+    from psr_studio.bundles.bundle import Bundle
     from psr_studio.models.teacher import Teacher
     from psr_studio.stages.cost import Cost
 

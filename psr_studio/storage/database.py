@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from psr_studio.errors import WorkspaceError
+from psr_studio.core.errors import WorkspaceError
 from psr_studio.storage.parquet import FORMAT_VERSION, newer_format
 
 BUSY_SECONDS = 10.0

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from psr_studio.errors import SelectionError
+from psr_studio.core.errors import SelectionError
 from psr_studio.storage.database import Database
 
 Mark = Literal["pin", "veto"]

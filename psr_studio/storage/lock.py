@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from psr_studio.errors import WorkspaceError
-from psr_studio.storage.atomic import disk_error
+from psr_studio.core.disk import disk_error
+from psr_studio.core.errors import WorkspaceError
 
 LOCK_NAME = ".lock"
 

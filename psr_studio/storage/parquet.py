@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from psr_studio.errors import WorkspaceError
-from psr_studio.storage.atomic import write_bytes
+from psr_studio.core.disk import write_bytes
+from psr_studio.core.errors import WorkspaceError
 from psr_studio.storage.png import encode_png
 
 FORMAT_VERSION = 1

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.errors import WorkspaceError
+from psr_studio.core.errors import WorkspaceError
 from psr_studio.storage.parquet import PartInfo, damaged, read_columns, read_part, stable_hash
 from psr_studio.storage.png import decode_png
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from psr_studio.errors import WorkspaceError
+from psr_studio.core.errors import WorkspaceError
 from psr_studio.storage.parquet import damaged, read_columns, read_part
 from psr_studio.storage.png import decode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some

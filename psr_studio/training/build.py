@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 
-from psr_studio.bundle import CODEC, INDEX, load_bundle, write_idx
-from psr_studio.devices import in_words, pick_device
-from psr_studio.errors import StudioError
-from psr_studio.files import sha256
+from psr_studio.bundles.bundle import CODEC, INDEX, load_bundle, write_idx
+from psr_studio.bundles.originals import class_names
+from psr_studio.core.devices import in_words, pick_device
+from psr_studio.core.errors import StudioError
+from psr_studio.core.files import sha256
 from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
-from psr_studio.originals import class_names
 from psr_studio.training import cards, codec, gates, generator, teacher
 from psr_studio.training.checkpoints import seconds_of
 from psr_studio.training.loop import load, whole_folder
@@ -191,9 +191,9 @@ def _images_table(chosen: DataSet) -> list[str]:
 
 def write_demo(chosen: DataSet, made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
-    from psr_studio.studio import (
-        Studio,
-    )  # the only upward import: the demo is made by the very stages it shows
+    from psr_studio.app.studio import (
+        Studio,  # the only upward import: the demo is made by the very stages it shows
+    )
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)

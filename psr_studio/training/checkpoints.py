@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from psr_studio.errors import StudioError
-from psr_studio.files import whole_file
+from psr_studio.core.errors import StudioError
+from psr_studio.core.files import whole_file
 
 SECONDS_BETWEEN = 60.0
 

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from psr_studio.bundle import Bundle
-from psr_studio.devices import candidate_seed, pick_dtype
-from psr_studio.files import whole_file
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.core.devices import candidate_seed, pick_dtype
+from psr_studio.core.files import whole_file
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.method.metrics import expected_calibration_error, mean_pairwise_distance
 from psr_studio.models.generator import Sampling

@@ -13,7 +13,7 @@ from diffusers import DDPMScheduler, DiTTransformer2DModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from psr_studio.files import whole_file
+from psr_studio.core.files import whole_file
 from psr_studio.models.codec import Codec
 from psr_studio.training import codec
 from psr_studio.training.checkpoints import Checkpoint

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from psr_studio.devices import pick_dtype
+from psr_studio.bundles.originals import Kind, read_split
+from psr_studio.core.devices import pick_dtype
 from psr_studio.models.levels import at_rest
-from psr_studio.originals import Kind, read_split
 from psr_studio.training.settings import DataSet
 
 

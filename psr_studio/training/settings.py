@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from psr_studio.errors import StudioError, did_you_mean
+from psr_studio.core.errors import StudioError, did_you_mean
 
 NULL_CLASS = 1000  # of diffusers' DiTPipeline, which guides networks with as many label rows only
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from psr_studio.devices import candidate_seed
-from psr_studio.files import whole_file
+from psr_studio.core.devices import candidate_seed
+from psr_studio.core.files import whole_file
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from psr_studio.ui.pack import unpack
+from psr_studio.ui.curate.pack import unpack
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import said
 

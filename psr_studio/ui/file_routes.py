@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
-from psr_studio.errors import ExportError, WorkspaceError
-from psr_studio.ui.curate_routes import KEEP, NO_STORE
+from psr_studio.core.errors import ExportError, WorkspaceError
+from psr_studio.ui.curate.pack import NO_STORE
+from psr_studio.ui.curate.routes import KEEP
+from psr_studio.ui.curate.sprites import encode, to_pillow
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.sprites import encode, to_pillow
 
 SHEET_LIMIT = 200
 

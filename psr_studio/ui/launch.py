@@ -10,9 +10,9 @@ import logging
 import sys
 import time
 
-from psr_studio.allocator import keep_freed_memory
-from psr_studio.errors import StudioError
-from psr_studio.offline import stay_offline
+from psr_studio.core.allocator import keep_freed_memory
+from psr_studio.core.errors import StudioError
+from psr_studio.core.network import stay_offline
 
 BEGAN = time.perf_counter()
 
@@ -76,7 +76,7 @@ def launch(arguments: argparse.Namespace) -> None:
 
     login = read_login(arguments.auth)
     sock = bind(arguments.host, arguments.port)
-    from psr_studio.studio import Studio
+    from psr_studio.app.studio import Studio
 
     overrides = {"device": arguments.device} if arguments.device else {}
     taken = {"demo": True, "replace_recipe": arguments.replace_recipe}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from psr_studio.errors import StudioError
+from psr_studio.core.errors import StudioError
 
 
 def bind(host: str, port: int) -> socket.socket:

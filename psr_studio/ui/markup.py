@@ -7,10 +7,10 @@ from html import escape
 
 import numpy as np
 
-from psr_studio.jobs import JobState
-from psr_studio.ui.sprites import data_uri, encode, to_pillow
+from psr_studio.app.jobs import JobState
+from psr_studio.storage.workspace import StageStatus
+from psr_studio.ui.curate.sprites import data_uri, encode, to_pillow
 from psr_studio.ui.words import duration, on_screen
-from psr_studio.workspace import StageStatus
 
 PREVIEW_PX = 96  # longer edge of a picture inside the page
 TITLES = {

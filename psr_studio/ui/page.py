@@ -8,14 +8,14 @@ from typing import Any, Protocol
 import gradio as gr
 
 from psr_studio.ui.api import ScriptApi
-from psr_studio.ui.curate_tab import CuratePool, CurateTab
-from psr_studio.ui.evaluate_tab import EvaluateTab
-from psr_studio.ui.export_tab import ExportTab
-from psr_studio.ui.pool_tab import PoolTab
-from psr_studio.ui.refine_tab import RefineTab
+from psr_studio.ui.panels.topbar import TopBar
+from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.topbar import TopBar
-from psr_studio.ui.tune_panel import TunePanel
+from psr_studio.ui.tabs.curate import CuratePool, CurateTab
+from psr_studio.ui.tabs.evaluate import EvaluateTab
+from psr_studio.ui.tabs.export import ExportTab
+from psr_studio.ui.tabs.pool import PoolTab
+from psr_studio.ui.tabs.refine import RefineTab
 from psr_studio.ui.words import QUIET
 
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.errors import JobError, StudioError, did_you_mean
-from psr_studio.jobs import JobState, JobWorker
-from psr_studio.studio import Studio
-from psr_studio.ui.curation import Curation
-from psr_studio.ui.estimate import Speeds
-from psr_studio.ui.lab import Lab
-from psr_studio.ui.mapping import MapService
-from psr_studio.ui.selections import Selections
-from psr_studio.ui.sprites import sheet_png, tile_size
-from psr_studio.workspace import Refined, StageStatus
+from psr_studio.app.jobs import JobState, JobWorker
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import JobError, StudioError, did_you_mean
+from psr_studio.storage.scores import Refined
+from psr_studio.storage.workspace import StageStatus
+from psr_studio.ui.curate.curation import Curation
+from psr_studio.ui.curate.lab import Lab
+from psr_studio.ui.curate.maps import MapService
+from psr_studio.ui.curate.selections import Selections
+from psr_studio.ui.curate.sprites import sheet_png, tile_size
+from psr_studio.ui.panels.estimate import Speeds
 
 LOG = logging.getLogger(__name__)
 SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet

@@ -19,11 +19,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from psr_studio.errors import StudioError
-from psr_studio.ui.curate_island import PRELOAD, STATIC_ROUTE, static_files
-from psr_studio.ui.curate_routes import curate_router
+from psr_studio.core.errors import StudioError
+from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
+from psr_studio.ui.curate.lab_routes import lab_router
+from psr_studio.ui.curate.routes import curate_router
 from psr_studio.ui.file_routes import file_router
-from psr_studio.ui.lab_routes import lab_router
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.splash import Splash

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from psr_studio.errors import StudioError
+from psr_studio.core.errors import StudioError
 
 LABELS = {
     "pool.pool_size": "Pool size",

@@ -1,0 +1,135 @@
+"""A workspace opened with its recipe and its bundle: what the Python face stands on."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from psr_studio.app.replacement import check_preset
+from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.core.devices import in_words, pick_device
+from psr_studio.core.errors import RecipeError, did_you_mean
+from psr_studio.core.files import whole_file
+from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.stages.importing.stage import recover as recover_import
+from psr_studio.storage.workspace import Workspace
+from psr_studio.workers.request import staff_of
+
+DEFAULT_PRESET = "fashion-mnist"
+
+
+class OpenWorkspace:
+    """See `Studio`, whose arguments these are.
+
+    A preset that would have the steps make anew what the workspace holds is refused (`replacing`), unless
+    `replace_recipe` says that this is meant.
+    """
+
+    def __init__(
+        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
+        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
+        **overrides: Any,
+    ) -> None:  # fmt: skip
+        self.staff = staff_of(workers, ray)
+        values = _settings(overrides)
+        root = Path(workspace).expanduser().absolute()
+        is_new = _is_new(root)
+        if preset is None and is_new:
+            preset = DEFAULT_PRESET
+        given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
+        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
+        if "device" in values:  # nor should a GPU that is not there
+            pick_device(values["device"])
+        self.workspace = Workspace.open(root)
+        try:
+            recover_import(root)
+            if given is not None and not replace_recipe:
+                check_preset(self.workspace, given, values)
+            saved = self.workspace.recipe if given is None else None
+            self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
+            self._bundle: tuple[str, Bundle] | None = None
+            self._lock = threading.RLock()
+            if demo and is_new and self.bundle.demo is not None:
+                copy_demo(self.bundle.demo, root)
+            if given is not None or values or saved is None:
+                self.workspace.save_recipe(self.recipe)
+        except BaseException:
+            self.workspace.close()
+            raise
+
+    def close(self) -> None:
+        """Let the next process in; may be called twice."""
+        self.workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Settings
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle of the recipe; its networks are opened on first use and kept."""
+        with self._lock:
+            if self._bundle is None or self._bundle[0] != self.recipe.bundle:
+                self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
+            return self._bundle[1]
+
+    @property
+    def device_words(self) -> str:
+        """Where the networks run, in words; StudioError when that GPU is not there."""
+        return in_words(pick_device(self.recipe.device))
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
+        changed = self.recipe.with_values(_settings(values))
+        if changed != self.recipe:
+            self.recipe = changed
+            self.workspace.save_recipe(changed)
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their dotted keys; a bundle of the user's own by a path that holds in every folder."""
+    values = {full_key(key): value for key, value in given.items()}
+    named = values.get("bundle")
+    if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
+        return values
+    path = Path(named).expanduser()
+    return {**values, "bundle": str(path.absolute())} if path.exists() else values
+
+
+def full_key(name: str) -> str:
+    """The dotted key of a setting given by its bare name; RecipeError when several tables or none have it."""
+    if "." in name or name in keys():
+        return name
+    found = [key for key in keys() if key.endswith(f".{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise RecipeError(f'"{name}" is in several tables.', f"Write one of {', '.join(found)}.", name)
+    bare = sorted({key.rpartition(".")[2] for key in keys()})
+    raise RecipeError(
+        f'unknown key "{name}". Tables: {", ".join(SECTIONS)}.',
+        did_you_mean(name, bare) + "`psr-studio presets --keys` lists all keys.",
+        name,
+    )
+
+
+def copy_demo(demo: Path, root: Path) -> None:
+    """Copy the pre-generated pool into a new workspace, each file whole or not at all."""
+
+    def copy_whole(source: str, target: str) -> str:
+        with whole_file(Path(target)) as temp:
+            shutil.copyfile(source, temp)
+        return target
+
+    shutil.copytree(demo, root, dirs_exist_ok=True, copy_function=copy_whole)
+
+
+def _is_new(root: Path) -> bool:
+    return not any((root / name).exists() for name in ("pool", "recipe.toml"))

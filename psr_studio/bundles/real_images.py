@@ -1,0 +1,96 @@
+"""Real images of a user's own data set, cut to the shape at rest once and mapped from the disk from then on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psr_studio.core.errors import ModelError
+from psr_studio.core.files import whole_file
+from psr_studio.core.pictures import PictureError, is_picture, read_picture
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+CHUNK = 64  # images scored together
+
+
+def prepared(
+    folders: Sequence[Path], shape: tuple[int, int, int], per_class: int | None, cache: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """One folder of pictures per class, in label order: uint8 (N, H, W, ch), labels int64 (N,).
+
+    Args:
+        per_class: take so many of each class, spread evenly over its files in name order; None takes all.
+        cache: where the prepared array is kept; equal files give the same array.
+
+    Raises:
+        ModelError: a class without pictures, or a broken picture, by name.
+    """
+    files = [_chosen(folder, per_class) for folder in folders]
+    labels = np.repeat(np.arange(len(files)), [len(names) for names in files])
+    flat = [path for names in files for path in names]
+    key = json.dumps([[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in flat] + [list(shape)])
+    kept = cache / f"images-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    if not kept.is_file():
+        _prepare(flat, shape, kept)
+    return np.load(kept, mmap_mode="r"), labels
+
+
+def _chosen(folder: Path, per_class: int | None) -> list[Path]:
+    found = sorted(p for p in folder.iterdir() if is_picture(p)) if folder.is_dir() else []
+    if not found:
+        raise ModelError(
+            f'The folder "{folder}" of real images holds no pictures, or is not there.',
+            "Name a folder with train/<class>/ and val/<class>/ for every class of the task.",
+        )
+    if per_class is None or len(found) <= per_class:
+        return found
+    return [found[i * len(found) // per_class] for i in range(per_class)]
+
+
+def _prepare(files: Sequence[Path], shape: tuple[int, int, int], kept: Path) -> None:
+    try:
+        with whole_file(kept) as temp:
+            images = np.lib.format.open_memmap(temp, "w+", np.uint8, (len(files), *shape))
+            for row, path in enumerate(files):
+                images[row] = _picture(path, shape)
+            images.flush()
+    except OSError as err:
+        raise ModelError(
+            f'The real images could not be prepared in "{kept.parent}": {err.strerror or err}.',
+            f"Free {len(files) * np.prod(shape) / 2**30:.1f} GiB there, or set PSR_STUDIO_HOME to another folder.",
+        ) from err
+
+
+def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    try:
+        return read_picture(path.read_bytes(), shape)
+    except PictureError as err:
+        raise ModelError(f'The real image "{path}" cannot be used: {err}.', "Replace or remove it.") from err
+
+
+def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: Path) -> np.ndarray:
+    """Difficulty (DGS eq. 6) of real images by the bundle's teacher, float32 (N,); kept in a file."""
+    if kept.is_file():
+        return np.load(kept)
+    import torch
+
+    from psr_studio.core.devices import pick_device
+    from psr_studio.method.signals import difficulty
+
+    teacher = bundle.teacher(pick_device("auto"))
+    found = []
+    for start in range(0, len(images), CHUNK):
+        rows = slice(start, start + CHUNK)
+        logits, _ = teacher.predict(torch.from_numpy(np.array(images[rows])))
+        found.append(difficulty(logits, torch.from_numpy(labels[rows])).float().numpy())
+    values = np.concatenate(found)
+    with whole_file(kept) as temp:
+        np.save(temp, values)
+    return values

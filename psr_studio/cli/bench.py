@@ -1,0 +1,96 @@
+"""`psr-studio bench`: how fast this machine does each step, measured on the very steps, in a throw-away workspace."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psr_studio.app.studio import Studio
+from psr_studio.core.devices import pick_device, pick_dtype
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
+
+N_SELECTIONS = 50
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure with its unit."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def bench(recipe: Recipe, pool_size: int) -> Iterator[Figure]:
+    """Measures generation, scoring, re-selection, refinement and student training of a recipe.
+
+    Networks are opened and warmed by a first pool of two candidates per class, which is not counted.
+
+    Args:
+        recipe: its bundle, sampler, steps, device and batch sizes are used.
+        pool_size: candidates per class that are generated and scored, at least 2.
+    """
+    ipc = max(1, pool_size // 2)
+    small: dict[str, Any] = {"pool.pool_size": 2, "pool.part_size": pool_size, "select.ipc": 1}
+    with tempfile.TemporaryDirectory() as folder, Studio(Path(folder) / "bench", recipe, **small) as studio:
+        _seconds(studio.generate())
+        _seconds(studio.score())
+        studio.set({"pool.pool_size": pool_size, "select.ipc": ipc})
+        n = pool_size * studio.bundle.n_classes
+        how = studio.recipe.pool
+        yield Figure(
+            f"generate, {how.sampler}, {how.steps} steps", n / _seconds(studio.generate()), "images/s"
+        )
+        yield Figure("score", n / _seconds(studio.score()), "images/s")
+        yield Figure("select again, median", 1000 * _selection_seconds(studio), "ms")
+        _seconds(studio.select())
+        picks = ipc * studio.bundle.n_classes
+        yield Figure(
+            f"refine, {studio.recipe.refine.n_steps} steps", picks / _seconds(studio.refine()), "latents/s"
+        )
+        seconds = _seconds(
+            studio.evaluate(n_seeds=1, epochs=20, n_checks=1, arms=["selected"], controls=False)
+        )
+        yield Figure("train a student, its test included", 20 * picks / seconds, "images/s")
+
+
+def conditions(recipe: Recipe) -> Mapping[str, Any]:
+    """What a figure depends on besides the code."""
+    import platform
+
+    import torch
+
+    device = pick_device(recipe.device)
+    return {
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()} CPU",
+        "threads": torch.get_num_threads(),
+        "dtype": str(pick_dtype(device)).removeprefix("torch."),
+        "torch": torch.__version__,
+        "bundle": recipe.bundle,
+    }
+
+
+def _seconds(events: Iterator[Progress]) -> float:
+    began = time.perf_counter()
+    for _ in events:
+        pass
+    return time.perf_counter() - began
+
+
+def _selection_seconds(studio: Studio) -> float:
+    """Median over selections with changing weights, distances cached, as a slider does it."""
+    studio.live.select()
+    seconds = []
+    for i in range(N_SELECTIONS):
+        began = time.perf_counter()
+        studio.live.select(weights=(1.0, 1.0, 0.05 * i))
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)

@@ -1,0 +1,107 @@
+"""Progress and errors on a terminal: one line that moves, or sparse lines where nobody watches."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from psr_studio.core.errors import StudioError
+from psr_studio.core.progress import Progress
+
+UNITS = {
+    "pool": "images",
+    "score": "images",
+    "tune": "trials",
+    "refine": "images",
+    "evaluate": "epochs",
+    "import": "images",
+    "weights": "MiB",
+}
+BAR = 20
+REDRAW_SECONDS = 0.1
+SPARSE_SECONDS = 10.0
+
+
+class ProgressLine:
+    """Prints events to `stream`: an updating line on a terminal, otherwise a line per part or ten seconds."""
+
+    def __init__(self, stream: TextIO, quiet: bool = False) -> None:
+        self.stream = stream
+        self.quiet = quiet
+        self.moving = stream.isatty()
+        self._drawn = 0.0
+        self._open = False
+
+    def show(self, event: Progress) -> None:
+        """Draw an event, unless one was drawn a moment ago and this one finishes nothing."""
+        if self.quiet:
+            return
+        if event.lasting:
+            self.close()
+            self.stream.write(event.message + "\n")
+            self.stream.flush()
+            return
+        now = time.monotonic()
+        wait = REDRAW_SECONDS if self.moving else SPARSE_SECONDS
+        if not event.part_done and event.done < event.total and now - self._drawn < wait:
+            return
+        self._drawn = now
+        if self.moving:
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write(f"\r\x1b[K{progress_text(event, bar=True)[:width]}")
+            self._open = True
+        else:
+            self.stream.write(progress_text(event) + "\n")
+        self.stream.flush()
+
+    def close(self) -> None:
+        """End the moving line, so that what follows starts on its own."""
+        if self._open:
+            self.stream.write("\n")
+            self.stream.flush()
+            self._open = False
+
+
+def consume(events: Iterator[Progress], line: ProgressLine) -> str:
+    """Show events to the end and return what the last one said.
+
+    On Ctrl-C the generator is closed, which keeps whole parts and leaves nothing half done.
+    """
+    said = ""
+    try:
+        for event in events:
+            line.show(event)
+            said = event.message
+    finally:
+        events.close()  # type: ignore[attr-defined]
+        line.close()
+    return said
+
+
+def progress_text(event: Progress, bar: bool = False) -> str:
+    """An event as 'pool  120/600 images, 24.1/s, 20 s left. Wrote ...', with a bar when asked for."""
+    filled = round(BAR * event.fraction)
+    drawn = f"[{'#' * filled}{'.' * (BAR - filled)}] " if bar else ""
+    parts = [f"{event.done}/{event.total} {UNITS.get(event.stage, 'steps')}"]
+    if event.stage in UNITS and event.rate > 0:
+        parts.append(f"{event.rate:.3g}/s")
+    if event.eta_seconds:
+        parts.append(f"{duration(event.eta_seconds)} left")
+    return f"{event.stage:<8} {drawn}{', '.join(parts)}. {event.message}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """A time in words: "45 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def error_text(err: StudioError) -> str:
+    """Two lines: what is wrong, and what to do."""
+    return f"Problem: {err.problem}\nFix: {err.fix}"

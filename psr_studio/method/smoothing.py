@@ -1,0 +1,113 @@
+"""Spreading difficulties over [0, 1] before they are binned, and the search for its thresholds (DGS eq. 7-9)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from psr_studio.method.arrays import Array, like_float
+from psr_studio.method.bins import N_BINS, check_difficulty, histogram
+from psr_studio.method.kernels.thresholds import threshold_costs
+
+FLOOR = 1e-6  # epsilon of DGS eq. 8: lower difficulties count as this much, so that the logarithm is finite
+
+# Added to each bin before a divergence is taken (DGS names none). Much smaller, empty bins of a small pool
+# would outweigh everything: 60 images would be smoothed far less than the 6,000 they are compared with.
+BIN_CONSTANT = 1e-3
+
+# Ours, the paper names no grid: shares in steps of 0.02, all pairs whose sum stays below 1.
+THRESHOLD_GRID = tuple(round(0.02 * step, 2) for step in range(50))
+_AT_BOTH_ENDS = np.concatenate([np.array(THRESHOLD_GRID), 1 - np.array(THRESHOLD_GRID)])
+_BOTTOM, _TOP = np.indices((len(THRESHOLD_GRID),) * 2).reshape(2, -1)
+# All pairs, the smaller sum first, then the smaller bottom share.
+_BY_SUM = np.lexsort((_BOTTOM, _BOTTOM + _TOP))
+
+
+def smooth(values: Array, bottom: float = 0.0, top: float = 0.0) -> Array:
+    """Spread difficulties over [0, 1] by winsorising both ends and taking a logarithm (DGS eq. 7 and 8).
+
+    The lowest share `bottom` is raised to its quantile, the highest share `top` lowered to its own; then
+    f(d) = ln(d / min) / ln(max / min). Order is kept; a constant becomes 0.
+
+    Departure: eq. 8 as printed multiplies the ends by a step function, which would set them to epsilon; the
+    text says thresholds remove extreme values, so the ends are moved to the quantiles instead.
+
+    Args:
+        values: (N,) difficulties in [0, 1].
+        bottom: share of the easiest, in [0, 1). top: share of the hardest, in [0, 1), together below 1.
+
+    Returns:
+        (N,) in [0, 1].
+
+    Raises:
+        ValueError: no value, NaN or values outside [0, 1], shares out of range.
+    """
+    if not (0 <= bottom < 1 and 0 <= top < 1 and bottom + top < 1):
+        raise ValueError(f"The shares are {bottom} and {top}, but both must lie in [0, 1) and sum below 1.")
+    difficulties = check_difficulty(values)
+    low, high = _log(_quantiles(np.sort(difficulties), np.array([bottom, 1 - top])))
+    return like_float(_log_ramp(_log(difficulties), low, high), values)
+
+
+def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
+    """Choose the shares that `smooth` moves: smooth enough, yet near the original (DGS eq. 9).
+
+    Minimises lam * KL(hist f || hist P) + (1 - lam) * KL(hist f || uniform) over `THRESHOLD_GRID` for both
+    shares. On a tie the smaller sum of shares wins, then the smaller bottom share.
+
+    Args:
+        values: (N,) difficulties in [0, 1].
+        lam: weight of staying near the original, in [0, 1].
+
+    Returns:
+        (bottom, top), shares in [0, 1).
+
+    Raises:
+        ValueError: no value, NaN or values outside [0, 1], `lam` outside [0, 1].
+    """
+    if not 0 <= lam <= 1:
+        raise ValueError(f"lam is {lam}, but it must lie in [0, 1].")
+    return _search(np.sort(check_difficulty(values)).tobytes(), float(lam))
+
+
+@lru_cache(maxsize=4096)  # no budget, target, pin or veto changes them: a slider move searches nothing again
+def _search(ascending: bytes, lam: float) -> tuple[float, float]:
+    """Do the search of `choose_thresholds` over sorted float64 difficulties, given as bytes."""
+    difficulties = np.frombuffer(ascending)
+    original = histogram(difficulties) + BIN_CONSTANT
+    log_target = lam * np.log(original / original.sum()) - (1 - lam) * np.log(N_BINS)
+    lows, highs = np.split(_log(_quantiles(difficulties, _AT_BOTH_ENDS)), 2)
+    costs = np.full((len(lows), len(lows)), np.inf)
+    threshold_costs(_log(difficulties), lows, highs, log_target, BIN_CONSTANT, costs)  # eq. 9
+    return _first_lowest(costs)
+
+
+def _first_lowest(costs: np.ndarray) -> tuple[float, float]:
+    """Return the shares of the lowest cost (S, S): on a tie the smaller sum, then the smaller bottom share."""
+    ordered = costs.ravel()[_BY_SUM]
+    pair = _BY_SUM[(ordered <= ordered.min() + 1e-12).argmax()]
+    return THRESHOLD_GRID[_BOTTOM[pair]], THRESHOLD_GRID[_TOP[pair]]
+
+
+def _quantiles(ascending: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the quantiles of sorted values, as `np.quantile` does by default, without its set-up time."""
+    place = shares * (len(ascending) - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, len(ascending) - 1)
+    low, rest = ascending[below], place - below
+    step = ascending[above] - low
+    return np.where(rest < 0.5, low + step * rest, ascending[above] - step * (1 - rest))
+
+
+def _log(values: Any) -> Any:
+    """Return ln of values floored at epsilon (DGS eq. 8)."""
+    return np.log(np.maximum(values, FLOOR))
+
+
+def _log_ramp(logs: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return ln(d / min) / ln(max / min) of values clipped to [min, max], all as logarithms (DGS eq. 7)."""
+    if not high > low:
+        return np.zeros_like(logs)
+    return (np.clip(logs, low, high) - low) / (high - low)

@@ -1,0 +1,1 @@
+"""Evaluate: students are trained on the set and on its controls."""

@@ -1,0 +1,205 @@
+"""The arms of an evaluation: which images, under which labels, with which loss.
+
+The task of an arm is the classes of its selection. Where they are a part of the bundle's, students have that many
+outputs and are tested on images of these classes only, and the teacher's logits are restricted to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.core.errors import SelectionError
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.tables import REAL
+from psr_studio.stages import score
+from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.select import stage as select
+from psr_studio.stages.select.result import resolve_weights
+from psr_studio.stages.select.saved import BY_HAND
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+HARD = "hard"
+RANDOM_REAL, GENERATE_AND_USE = "random real", "generate-and-use"
+
+
+def soft_regime(temperature: float) -> str:
+    """The teacher's label regime in words."""
+    return f"teacher, tau {temperature:g}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One set of images with its labels; `inputs` is what it is made from; a control has no `selection`."""
+
+    form: str  # "refined", "selected", "random real", "generate-and-use" or "real, <selector> (...)"
+    selection: str
+    label_regime: str
+    protocol: str
+    ipc: int
+    temperature: float
+    classes: tuple[int, ...]
+    inputs: str
+    counts: tuple[int, ...] = ()  # images of each class of a control, parallel to `classes`
+    rule: str = ""  # the selector of a control that chooses among the real images
+
+    @property
+    def name(self) -> str:
+        """A short name, unique in an evaluation."""
+        name = f'{self.form} "{self.selection}"' if self.selection else self.form
+        return f"{name}, hard labels" if self.label_regime == HARD else name
+
+
+def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
+    """The arms of a recipe: its selection, those it is compared with, and the controls.
+
+    Raises:
+        SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined.
+    """
+    chosen = recipe.evaluate
+    own = select.require(ws, recipe.select.name, bundle)
+    if "refined" in chosen.arms:
+        refine.require_fresh(ws, recipe, bundle)
+    forms = [form for form in chosen.arms if not form.startswith(REAL)]
+    arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
+    for name in chosen.compare:
+        if name != own.name:
+            other = select.require(ws, name, bundle)
+            _check_classes(own, other)
+            arms.append(selected_arm(ws, recipe, bundle, other, "selected"))
+    if not arms:
+        raise SelectionError(
+            "There is nothing to train on: no form of the selection and no other selection is asked for.",
+            'Set "evaluate.arms" to "refined", "selected" or both.',
+        )
+    controls = _controls(ws, recipe, bundle, own) if chosen.controls else []
+    rules = [form.removeprefix(REAL) for form in chosen.arms if form.startswith(REAL)]
+    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules]
+
+
+def _check_classes(own: SelectionRecord, other: SelectionRecord) -> None:
+    if own.picks.keys() != other.picks.keys():
+        raise SelectionError(
+            f'"{other.name}" holds {len(other.picks)} classes and "{own.name}" {len(own.picks)}, not the same '
+            "ones: accuracies on two tasks do not compare.",
+            f'Take "{other.name}" out of "evaluate.compare", or select again for the same classes.',
+        )
+
+
+def selected_arm(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord, form: str) -> Arm:
+    """The arm of a selection in one form, "refined" or "selected"."""
+    made_from = [form, record.settings[select.POOL_HASH], record.candidate_ids]
+    if form == "refined":
+        made_from.append(list(refine.expected(ws, recipe, bundle, record).values()))
+    return _arm(recipe, record, form, record.name, repr(made_from))
+
+
+def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Arm]:
+    teacher = bundle.identity("teacher")
+    first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
+    budget = _budget(record)
+    real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, *budget]))
+    controls = [real, _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]))]
+    if real.label_regime != HARD:
+        controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))
+    return controls
+
+
+def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str) -> Arm:
+    """The control that lets a selector choose among the real training images, labelled by the teacher."""
+    hard = recipe.evaluate.protocol == HARD
+    form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
+    made_from = [rule, bundle.identity("teacher"), *_budget(record), real_params(recipe, rule)]
+    return replace(_arm(recipe, record, form, "", repr(made_from)), rule=rule)
+
+
+def real_params(recipe: Recipe, rule: str) -> dict[str, Any]:
+    """The parameters of a selector on the real images: those of the recipe."""
+    chosen = recipe.select
+    return SELECTORS[rule].reads({**asdict(chosen), **resolve_weights(chosen)._asdict()})
+
+
+def _budget(record: SelectionRecord) -> list[Any]:
+    """What a control is given: classes, and K or the images of each class."""
+    counts, ipc = counts_of(record), int(record.settings["ipc"])
+    return [sorted(record.picks), ipc if set(counts) == {ipc} else list(counts)]
+
+
+def counts_of(record: SelectionRecord) -> tuple[int, ...]:
+    """Images of each class that a control gets, as many as the selection was given, class by class.
+
+    K, also where the selection came short of eligible candidates; as many as there are where the budgets
+    were uneven on purpose.
+    """
+    uneven = {"allocation", "budgets", select.LOCKED} & record.settings.keys()
+    by_hand = record.settings["selector"] == BY_HAND
+    ipc = int(record.settings["ipc"])
+    return tuple(len(record.picks[c]) if uneven or by_hand else ipc for c in sorted(record.picks))
+
+
+def _arm(
+    recipe: Recipe, record: SelectionRecord, form: str, selection: str, inputs: str, hard: bool = False
+) -> Arm:
+    hard = hard or recipe.evaluate.protocol == HARD
+    temperature = float(record.settings["temperature"])
+    return Arm(
+        form=form,
+        selection=selection,
+        label_regime=HARD if hard else soft_regime(temperature),
+        protocol=HARD if hard else recipe.evaluate.protocol,
+        ipc=int(record.settings["ipc"]),
+        temperature=temperature,
+        classes=tuple(sorted(record.picks)),
+        inputs=inputs,
+        counts=counts_of(record),
+    )
+
+
+def first_of_pool(ws: Workspace, record: SelectionRecord) -> list[int]:
+    """The first of each class of a selection, as many as it has: what a pipeline without curation would use."""
+    pool = ws.pool()
+    counts = zip(sorted(record.picks), counts_of(record), strict=True)
+    return [int(cid) for c, n in counts for cid in pool.candidate_ids[pool.labels == c][:n]]
+
+
+def random_real(
+    bundle: Bundle, classes: tuple[int, ...], counts: int | Sequence[int], seed: int
+) -> np.ndarray:
+    """Rows of `bundle.train_subset`, so many of each class drawn by the seed, class by class.
+
+    Raises:
+        SelectionError: the bundle holds fewer real images of a class.
+    """
+    rng = np.random.default_rng(seed)
+    own = real_rows(bundle, classes, counts)
+    return np.concatenate([rng.choice(rows, n, replace=False) for rows, n in own])
+
+
+def real_rows(
+    bundle: Bundle, classes: tuple[int, ...], counts: int | Sequence[int]
+) -> list[tuple[np.ndarray, int]]:
+    """All rows of `bundle.train_subset` of each class, and how many a control takes of them.
+
+    Raises:
+        SelectionError: fewer than it takes.
+    """
+    _, labels = bundle.train_subset
+    found = []
+    for class_id, n in zip(classes, np.broadcast_to(counts, len(classes)).tolist(), strict=True):
+        own = np.flatnonzero(labels == class_id)
+        if len(own) < n:
+            raise SelectionError(
+                f'The bundle "{bundle.name}" holds {len(own)} real images of class '
+                f'"{bundle.class_names[class_id]}", but the control needs {n}.',
+                f'Lower "Images per class" to {len(own)} or less, or set "evaluate.controls" to false.',
+            )
+        found.append((own, n))
+    return found

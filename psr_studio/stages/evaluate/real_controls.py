@@ -1,0 +1,66 @@
+"""Selectors on the real training images: a control that says what choosing is worth without generating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from psr_studio.core.devices import candidate_seed
+from psr_studio.method.distances import pairwise_sq_distances
+from psr_studio.method.selectors.registry import SELECTORS, ClassPool
+from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
+from psr_studio.stages.evaluate.arms import Arm, real_rows
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+
+class RealImages:
+    """The real training images of a bundle as the teacher sees them, computed once."""
+
+    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+        images, self.labels = bundle.train_subset
+        logits, embeddings = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
+        self.bundle, self.logits, self.embeddings = bundle, logits.numpy(), embeddings.numpy()
+
+    def choose(self, arm: Arm, params: Mapping[str, Any], seed: int) -> np.ndarray:
+        """Rows of `bundle.train_subset`, class by class, in pick order.
+
+        Args:
+            params: of the selector `arm.rule`.
+            seed: of the student; each class has its own seed made from it.
+
+        Raises:
+            SelectionError: the bundle holds fewer real images of a class than it is to give.
+        """
+        selector = SELECTORS[arm.rule]
+        picked = []
+        for class_id, (rows, n) in zip(
+            arm.classes, real_rows(self.bundle, arm.classes, arm.counts), strict=True
+        ):
+            pool = self._pool(class_id, rows, arm)
+            found = selector.choose(pool, n, params, candidate_seed(seed, class_id, 0))
+            picked.append(rows[found.indices])
+        return np.concatenate(picked)
+
+    def _pool(self, class_id: int, rows: np.ndarray, arm: Arm) -> ClassPool:
+        """One class, its signals over the classes of the arm."""
+        task = list(arm.classes)
+        logits, embeddings = self.logits[rows][:, task], self.embeddings[rows]
+        labels = np.full(len(rows), task.index(class_id))
+        original = None
+        if self.bundle.has_train_difficulty:
+            values, owners = self.bundle.train_difficulty
+            original = values[owners == class_id]
+        return ClassPool(
+            reliability=reliability(logits, labels, arm.temperature),
+            entropy=predictive_entropy(logits, arm.temperature),
+            difficulty=difficulty(logits, labels),
+            embeddings=embeddings,
+            eligible=is_consistent(logits, labels),
+            distances=lambda: pairwise_sq_distances(embeddings),
+            original_difficulty=original,
+        )

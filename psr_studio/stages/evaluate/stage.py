@@ -1,0 +1,304 @@
+"""Evaluate: train students on the set and, beside it, on its controls (PSR section 3.4, eq. 11).
+
+An accuracy is never shown alone: with the same student, seeds and labels stand random real images and the
+first of the pool, and random real images with hard labels show what the labels are worth.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psr_studio.core.devices import pick_device, pick_dtype
+from psr_studio.core.errors import SelectionError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.records import EvaluationRecord, SelectionRecord
+from psr_studio.storage.workspace import StageStatus, Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.stages.cost import Cost
+
+STAGE = "evaluate"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: an arm over its seeds; accuracies in [0, 1], of which `last` is the headline."""
+
+    selection: str  # "" for a control
+    arm: str
+    label_regime: str
+    protocol: str
+    student: str
+    epochs: int
+    ipc: int
+    n: int  # students
+    n_images: int
+    last_mean: float
+    last_std: float  # of the sample (n - 1); NaN for one student
+    best_mean: float
+    best_std: float
+    seconds: float  # of all students together
+
+    @property
+    def name(self) -> str:
+        """The arm, with the selection it is of where that is not plain."""
+        return f'{self.arm} "{self.selection}"' if self.selection else self.arm
+
+
+@dataclass(frozen=True)
+class Job:
+    """One student to be trained."""
+
+    arm: Arm
+    seed: int
+    inputs_hash: str
+
+
+def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
+    """What one student is made from: images and labels, how it is trained, its seed, the test split.
+
+    The classes are named only where they are a part of the bundle's.
+    """
+    chosen = recipe.evaluate
+    part = len(arm.classes) < bundle.n_classes
+    return {
+        **({"classes": list(arm.classes)} if part else {}),
+        "stage": STAGE,
+        "arm": arm.inputs,
+        "label_regime": arm.label_regime,
+        "protocol": arm.protocol,
+        "student": chosen.student,
+        "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
+        "augment": chosen.augment,
+        "n_checks": chosen.n_checks,
+        "seed": seed,
+        "dtype": str(pick_dtype(pick_device(recipe.device))),
+        "data": bundle.identity("data"),
+    }
+
+
+def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
+    """Every student of the recipe: all arms of the first seed, then all of the next.
+
+    Raises:
+        SelectionError, WorkspaceError: no selection, or one that is not refined though that arm is asked for.
+    """
+    arms = plan_arms(ws, recipe, bundle)
+    first = recipe.evaluate.seed
+    return [
+        Job(arm, seed, stable_hash(inputs(recipe, bundle, arm, seed)))
+        for seed in range(first, first + recipe.evaluate.n_seeds)
+        for arm in arms
+    ]
+
+
+def _untrained(ws: Workspace, jobs: Sequence[Job]) -> list[Job]:
+    """The students that no result is known of."""
+    known = {record.inputs_hash for record in ws.ledger.evaluations()}
+    return [job for job in jobs if job.inputs_hash not in known]
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether every student of the recipe is trained."""
+    from psr_studio.core.errors import StudioError
+
+    try:
+        jobs = plan(ws, recipe, bundle)
+    except StudioError as err:
+        return StageStatus("missing", err.problem)
+    done = len(jobs) - len(_untrained(ws, jobs))
+    if done == len(jobs):
+        return StageStatus("fresh", f"All {done} students are trained.")
+    if done:
+        return StageStatus("partial", f"{done} of {len(jobs)} students are trained.")
+    older = any(record.selection == recipe.select.name for record in ws.ledger.evaluations())
+    if older:
+        return StageStatus("stale", "The students were trained on other images or with other settings.")
+    return StageStatus("missing", "No student is trained.")
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Train the students that are not trained yet, one seed after another; a finished one is kept.
+
+    The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
+    epoch of one student.
+
+    Raises:
+        SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
+    """
+    from psr_studio.stages.evaluate.training import Trainer
+
+    clock = Stopwatch(started=False)
+    jobs = plan(ws, recipe, bundle)
+    missing = _untrained(ws, jobs)
+    epochs = recipe.evaluate.epochs
+    total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+
+    if not missing:
+        yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
+        return
+    yield event(found, "Reading the test split.")
+    trainer = Trainer(ws, recipe, bundle)
+    yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
+    clock.start()
+    done = found
+    for job in missing:
+        watch, curve = Stopwatch(), []
+        where = f"{job.arm.name}, seed {job.seed}"
+        for check in trainer.train(job.arm, job.seed):
+            metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
+            if not math.isnan(check.top1):
+                curve.append((check.epoch, check.top1))
+                metrics[f"top1/{job.arm.name}"] = check.top1
+            if check.epoch < epochs:
+                words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
+                words = " ".join(filter(None, (words, trainer.said())))
+                yield event(done + check.epoch, words, metrics=metrics)
+        record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
+        ws.ledger.add_evaluation(record)
+        done += epochs
+        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.said())))
+        yield event(done, words, part_done=True, metrics=metrics)
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What training the missing students costs on this device; measures for a second."""
+    from psr_studio.stages.evaluate.training import Trainer
+
+    jobs = plan(ws, recipe, bundle)
+    return Trainer(ws, recipe, bundle).cost([job.arm for job in _untrained(ws, jobs) or jobs])
+
+
+def _record(
+    recipe: Recipe, job: Job, n_images: int, curve: list[tuple[int, float]], seconds: float
+) -> EvaluationRecord:
+    return EvaluationRecord(
+        selection=job.arm.selection,
+        arm=job.arm.form,
+        student=recipe.evaluate.student,
+        protocol=job.arm.protocol,
+        label_regime=job.arm.label_regime,
+        ipc=job.arm.ipc,
+        seed=job.seed,
+        n_images=n_images,
+        last=curve[-1][1],
+        best=max(accuracy for _, accuracy in curve),
+        curve=curve,
+        seconds=seconds,
+        inputs_hash=job.inputs_hash,
+    )
+
+
+def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
+    """The results of the present recipe, a row per arm in its order; untrained arms are left out."""
+    by_hash = {record.inputs_hash: record for record in ws.ledger.evaluations()}
+    arms: dict[Arm, list[EvaluationRecord]] = {}
+    for job in plan(ws, recipe, bundle):
+        if job.inputs_hash in by_hash:
+            arms.setdefault(job.arm, []).append(by_hash[job.inputs_hash])
+    return [_row(records, arm.selection) for arm, records in arms.items()]
+
+
+def results_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Row]:
+    """What is known of the accuracy of just these picks, a row per form and way of training.
+
+    A result counts when it is younger than the selection, or is what the present recipe would train: one of
+    an older selection of the same name does not.
+    """
+    wanted = _hashes_of(ws, recipe, bundle, record)
+    known = [r for r in ws.ledger.evaluations() if r.selection == record.name]
+    return _grouped([r for r in known if r.created >= record.created or r.inputs_hash in wanted])
+
+
+def _hashes_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> set[str]:
+    """The inputs hashes of every student of one selection under the present recipe."""
+    chosen = recipe.evaluate
+    arms = [selected_arm(ws, recipe, bundle, record, form) for form in ("refined", "selected")]
+    seeds = range(chosen.seed, chosen.seed + chosen.n_seeds)
+    return {stable_hash(inputs(recipe, bundle, arm, seed)) for arm in arms for seed in seeds}
+
+
+def history(ws: Workspace) -> list[Row]:
+    """All results of the workspace, older recipes included; a row per set of images and way of training."""
+    return _grouped(ws.ledger.evaluations())
+
+
+def _grouped(records: Sequence[EvaluationRecord]) -> list[Row]:
+    groups: dict[tuple, list[EvaluationRecord]] = {}
+    for r in {r.inputs_hash: r for r in records}.values():
+        key = (r.selection, r.arm, r.label_regime, r.protocol, r.student, r.ipc, tuple(e for e, _ in r.curve))
+        groups.setdefault(key, []).append(r)
+    return [_row(records, key[0]) for key, records in groups.items()]
+
+
+def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
+    first = records[0]
+    last, best = [r.last for r in records], [r.best for r in records]
+    return Row(
+        selection=selection,
+        arm=first.arm,
+        label_regime=first.label_regime,
+        protocol=first.protocol,
+        student=first.student,
+        epochs=first.curve[-1][0],
+        ipc=first.ipc,
+        n=len(records),
+        n_images=first.n_images,
+        last_mean=statistics.fmean(last),
+        last_std=statistics.stdev(last) if len(last) > 1 else math.nan,
+        best_mean=statistics.fmean(best),
+        best_std=statistics.stdev(best) if len(best) > 1 else math.nan,
+        seconds=sum(r.seconds for r in records),
+    )
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """The table as text, a line per row, accuracies in percent.
+
+    Raises:
+        SelectionError: no row.
+    """
+    if not rows:
+        raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
+    head = (
+        "arm",
+        "labels",
+        "protocol",
+        "student",
+        "epochs",
+        "IPC",
+        "images",
+        "n",
+        "last %",
+        "best %",
+        "seconds",
+    )
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name, row.label_regime, row.protocol, row.student,
+        str(row.epochs), str(row.ipc), str(row.n_images), str(row.n),
+        spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), f"{row.seconds:.0f}",
+    )  # fmt: skip
+
+
+def spread(mean: float, std: float) -> str:
+    """Mean and standard deviation in percent: "81.2 ± 0.4", or the mean alone when there is no deviation."""
+    return f"{100 * mean:.1f}" + ("" if math.isnan(std) else f" ± {100 * std:.1f}")

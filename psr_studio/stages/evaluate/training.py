@@ -1,0 +1,231 @@
+"""Training one student on one arm: images and labels as tensors, and the loss of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from psr_studio.core.devices import pick_device
+from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.models.levels import NormalisedImages, at_rest
+from psr_studio.models.students import Check, StudentMemory, Training, build_student, top1, train_student
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.tables import EvaluateRecipe
+from psr_studio.stages.evaluate.arms import (
+    GENERATE_AND_USE,
+    HARD,
+    RANDOM_REAL,
+    Arm,
+    first_of_pool,
+    random_real,
+    real_params,
+)
+from psr_studio.stages.evaluate.real_controls import RealImages
+from psr_studio.stages.labels import soften
+from psr_studio.stages.select.stage import require
+from psr_studio.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.stages.cost import Cost
+
+CHECKED = 1000  # test images that are enough to time a check by
+
+
+class Trainer:
+    """The test split on the device, and students trained against it.
+
+    Attributes:
+        test_images: as they are at rest, uint8 (N, H, W, ch); on the host where the device has no room for them.
+    """
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+        self.ws, self.recipe, self.bundle = ws, recipe, bundle
+        self.device = pick_device(recipe.device)
+        images, labels = bundle.test_set
+        self.test_images = at_rest(images, self.device)
+        self.test_labels = torch.from_numpy(labels).to(self.device)
+        self.n_images = 0
+        self._real_images: RealImages | None = None
+        self._memory: StudentMemory | None = None
+        self._unsaid = ""
+
+    def train(self, arm: Arm, seed: int) -> Iterator[Check]:
+        """Train a student built and trained from `seed`; yields after every epoch."""
+        images, labels, logits = self._data(arm, seed)
+        labels, logits = self._in_task(arm, labels, logits)
+        test_images, test_labels = self._tested(arm)
+        self.n_images = len(images)
+        chosen = self.recipe.evaluate
+        soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
+        targets, loss_fn = protocol(labels, soft, arm.temperature)
+        student = self._student(arm, seed)
+        yield from train_student(
+            student,
+            normalised(images, self.bundle, self.device),
+            targets.to(self.device),
+            loss_fn,
+            test_images,
+            test_labels,
+            training_of(chosen, chosen.epochs, chosen.n_checks),
+            seed,
+            every_epoch=True,
+            memory=self._memory,
+        )
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        of_teacher, self._unsaid = self._unsaid, ""
+        return " ".join(filter(None, (of_teacher, self._memory.said() if self._memory else "")))
+
+    def cost(self, arms: Sequence[Arm]) -> Cost:
+        """What training a student on each of these arms costs here, from a short measurement."""
+        chosen, arm = self.recipe.evaluate, arms[0]
+        student = self._student(arm, chosen.seed)
+        return students_cost(
+            student, training_of(chosen, chosen.epochs, chosen.n_checks), self._tested(arm), len(arm.classes),
+            None if arm.label_regime == HARD else arm.temperature, [self._n_images(arm) for arm in arms],
+            self._memory,
+        )  # fmt: skip
+
+    def _student(self, arm: Arm, seed: int) -> nn.Module:
+        """A new student on the device; what fits into memory is kept from the first one on."""
+        student = new_student(self.recipe.evaluate, self.bundle, len(arm.classes), seed).to(self.device)
+        self._memory = self._memory or StudentMemory.of(student)
+        return student
+
+    def _n_images(self, arm: Arm) -> int:
+        """How many images an arm trains on; a control has the counts, a selection has its picks."""
+        if arm.counts:
+            return sum(arm.counts)
+        return len(require(self.ws, arm.selection or self.recipe.select.name, self.bundle).candidate_ids)
+
+    def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
+        if arm.form == RANDOM_REAL or arm.rule:
+            return self._real(arm, seed)
+        if arm.form == GENERATE_AND_USE:
+            ids = first_of_pool(self.ws, require(self.ws, self.recipe.select.name, self.bundle))
+        else:
+            ids = require(self.ws, arm.selection, self.bundle).candidate_ids
+        pool = self.ws.pool()
+        at = pool.positions(ids)
+        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits[at]
+        if arm.form != "refined":
+            return pool.images_at(at), pool.labels[at], logits
+        refined = self.ws.refined(arm.selection)
+        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
+        return refined.images[[place[cid] for cid in ids]], pool.labels[at], logits
+
+    def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        images, labels = self.bundle.train_subset
+        if arm.rule:
+            if self._real_images is None:
+                self._real_images = RealImages(self.bundle, self.device)
+            params = real_params(self.recipe, arm.rule)
+            rows = self._real_images.choose(arm, params, seed)
+        else:
+            rows = random_real(self.bundle, arm.classes, arm.counts, seed)
+        chosen = np.array(images[rows])
+        if arm.label_regime == HARD:
+            return chosen, labels[rows], None
+        teacher = self.bundle.teacher(self.device)
+        logits, _ = teacher.predict(torch.from_numpy(chosen))
+        self._unsaid = teacher.memory.said()
+        return chosen, labels[rows], logits.numpy()
+
+    def _in_task(
+        self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Labels counted among the classes of the arm, and the logits of these classes."""
+        if len(arm.classes) == self.bundle.n_classes:
+            return labels, logits
+        own = list(arm.classes)
+        return np.searchsorted(own, labels), None if logits is None else logits[:, own]
+
+    def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        """The test images of the classes of the arm, at rest, their labels counted among them."""
+        if len(arm.classes) == self.bundle.n_classes:
+            return self.test_images, self.test_labels
+        own = torch.tensor(arm.classes, device=self.device)
+        kept = torch.isin(self.test_labels, own)
+        images = self.test_images[kept.to(self.test_images.device)]
+        return images, torch.searchsorted(own, self.test_labels[kept])
+
+    def _tested(self, arm: Arm) -> tuple[NormalisedImages, Tensor]:
+        """The test split of the arm as its students see it."""
+        images, labels = self._test_split(arm)
+        return NormalisedImages.of(images, self.bundle.normalisation, self.device), labels
+
+
+def students_cost(
+    student: nn.Module,
+    how: Training,
+    tested: tuple[NormalisedImages, Tensor],
+    n_classes: int,
+    temperature: float | None,
+    sizes: Sequence[int],
+    memory: StudentMemory | None = None,
+) -> Cost:
+    """What training students such as this one costs on its device, from a short measurement on the test images.
+
+    Args:
+        student: on its device; it is trained a little.
+        tested: images and labels that every student is checked on. temperature: None for hard labels.
+        sizes: images that each student is trained on. memory: of the students to come.
+    """
+    from psr_studio.stages.cost import evaluate_cost
+
+    images, labels = tested
+    memory = memory or StudentMemory.of(student)
+    known = labels.cpu().numpy()
+    soft = None if temperature is None else np.eye(n_classes, dtype=np.float32)[known]
+    targets, loss_fn = protocol(known, soft, temperature or 1.0)
+    targets = targets.to(labels.device)
+
+    def train(n: int) -> None:
+        once = replace(how, epochs=1, n_checks=1, batch_size=n)
+        first, test = images.first(n), images.first(1)
+        next(train_student(student, first, targets[:n], loss_fn, test, labels[:1], once, 0, memory=memory))
+
+    n_checks = min(how.n_checks, how.epochs) * len(images) * len(sizes)
+    return evaluate_cost(
+        len(sizes), how.epochs * sum(sizes), n_checks, train,
+        lambda n: top1(student, images.first(n), labels[:n], memory=memory),
+        (min(how.batch_size, *sizes, len(images)), min(CHECKED, len(images))), labels.device,
+    )  # fmt: skip
+
+
+def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> NormalisedImages:
+    """uint8 (n, H, W, ch), to be taken as the students of a bundle see them, on the device."""
+    return NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
+
+
+def new_student(chosen: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
+    """The student of the recipe with its first weights from `seed`, whatever was drawn before."""
+    height, _, channels = bundle.image_shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_student(chosen.student, n_classes, channels, height)
+
+
+def training_of(chosen: EvaluateRecipe, epochs: int, n_checks: int) -> Training:
+    """The training of the recipe over so many epochs."""
+    return Training(
+        epochs=epochs, batch_size=chosen.batch_size, lr=chosen.lr, momentum=chosen.momentum,
+        weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=min(n_checks, epochs),
+    )  # fmt: skip
+
+
+def protocol(
+    labels: np.ndarray, soft: np.ndarray | None, temperature: float
+) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+    """What is learned and the loss: soft labels (n, C) by PSR eq. 11, or the labels (n,) by cross-entropy."""
+    if soft is None:
+        return torch.from_numpy(np.array(labels)), hard_label_loss
+    return torch.from_numpy(soft), lambda logits, q: kd_loss(logits, q, temperature)

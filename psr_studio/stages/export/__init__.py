@@ -1,0 +1,1 @@
+"""Export: the set leaves as a folder that any training script reads."""

@@ -1,0 +1,1 @@
+"""Import: pictures made elsewhere become the pool."""

@@ -1,0 +1,170 @@
+"""Writes imported pictures as the parts of a pool, beside the one that is there."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.bundles.bundle import CODEC
+from psr_studio.core.devices import candidate_seed, pick_device
+from psr_studio.core.errors import ModelError
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages.batches import spans
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import candidate_id
+from psr_studio.storage.workspace import PoolPart, Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+STAGE = "import"
+MANIFEST, FILES = "import.json", "import.csv"  # in pool/
+STAGING = ".import-new"
+BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
+N_PREVIEWS = 8
+
+
+@dataclass
+class _Waiting:
+    """Pictures of a class that are not written yet."""
+
+    images: list[np.ndarray] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+
+class PoolWriter:
+    """Collects pictures by class and writes parts, beside the pool."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
+        self.recipe, self.bundle, self.source = recipe, bundle, source
+        self.codec = bundle.codec(pick_device(recipe.device))
+        self.identity = bundle.identity(CODEC)
+        self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
+        shutil.rmtree(ws.root / STAGING, ignore_errors=True)
+        self.staging = Workspace(ws.root / STAGING, ws.ledger, None)
+        self.counts: dict[int, int] = {}
+        self.parts: dict[str, str] = {}
+        self.rows: list[tuple[int, str]] = []
+        self.left_out: list[str] = []
+        self.unknown: list[str] = []  # labels of the source that are no class
+        self._waiting: dict[int, _Waiting] = {}
+        self._bytes = 0
+
+    @property
+    def n_written(self) -> int:
+        """Pictures on the disk."""
+        return sum(self.counts.values())
+
+    def add(self, class_id: int, item: Item, pixels: np.ndarray) -> None:
+        """Take a picture in."""
+        waiting = self._waiting.setdefault(class_id, _Waiting())
+        waiting.images.append(pixels)
+        waiting.items.append(Item(item.label, item.name, b"", item.latent, item.seed))
+        waiting.digests.append(hashlib.sha256(item.data).hexdigest())
+        self._bytes += pixels.nbytes
+
+    def waiting(self) -> list[int]:
+        """Classes with pictures that are not written."""
+        return sorted(class_id for class_id, waiting in self._waiting.items() if waiting.images)
+
+    def full(self) -> list[int]:
+        """The class whose part is full, or the largest one when too many pictures wait; [] when none is."""
+        size = self.recipe.pool.part_size
+        ready = [class_id for class_id, waiting in self._waiting.items() if len(waiting.images) >= size]
+        if not ready and self._bytes > BUFFER_BYTES:
+            ready = [max(self._waiting, key=lambda class_id: len(self._waiting[class_id].images))]
+        return ready
+
+    def write(self, class_id: int) -> tuple[np.ndarray, ...]:
+        """Encode and write what waits of a class as one part; returns the first pictures."""
+        waiting = self._waiting.pop(class_id)
+        images = np.stack(waiting.images)
+        self._bytes -= images.nbytes
+        start = self.counts.get(class_id, 0)
+        ids = [candidate_id(class_id, start + i) for i in range(len(images))]
+        number = sum(1 for name in self.parts if name.startswith(f"class={class_id}/"))
+        hashed = {"stage": STAGE, "class": class_id, "start": start, "pictures": waiting.digests}
+        inputs_hash = stable_hash({**hashed, "codec": self.identity})
+        path = self.staging.write_pool_part(
+            class_id,
+            number,
+            columns=PoolPart(
+                np.array(ids, np.int64),
+                self._seeds(waiting, class_id, start),
+                images,
+                self._latents(waiting, images),
+            ),
+            inputs_hash=inputs_hash,
+            settings=self.settings,
+            class_names=self.bundle.class_names,
+        )
+        self.parts[path.relative_to(self.staging.root / "pool").as_posix()] = inputs_hash
+        self.counts[class_id] = start + len(images)
+        self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
+        return tuple(images[:N_PREVIEWS])
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return self.codec.encoding.said()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What each part says of its origin."""
+        origin = {"imported_from": self.source.path.name, "kind": self.source.kind, "codec": self.identity}
+        if self.keeps_latents:
+            return {**self.source.settings, **origin, "latents": "generated"}
+        return {**origin, "latents": "encoded", "bundle": self.bundle.name}
+
+    def _seeds(self, waiting: _Waiting, class_id: int, start: int) -> np.ndarray:
+        base = self.recipe.pool.seed
+        own = [candidate_seed(base, class_id, start + i) for i in range(len(waiting.items))]
+        return np.array(
+            [s if i.seed is None else i.seed for s, i in zip(own, waiting.items, strict=True)], np.int64
+        )
+
+    def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray:
+        """Encoded, or those of a workspace whose pool the same generator and codec made."""
+        if self.keeps_latents:
+            return np.stack([item.latent for item in waiting.items if item.latent is not None])
+        parts = [
+            self.codec.encode_uint8(images[rows]) for rows in spans(len(images), self.recipe.pool.batch_size)
+        ]
+        latents = np.concatenate(parts).astype(np.float32)
+        if not np.isfinite(latents).all():
+            raise ModelError(
+                f'The codec of "{self.bundle.name}" encoded pictures to latents that are not finite numbers.',
+                "Check its weights with `psr-studio doctor`.",
+            )
+        return latents
+
+    def finish(self, split: str | None) -> None:
+        """The manifest and the list of files."""
+        if not self.counts:
+            raise PoolImportError(
+                f'No picture of "{self.source.path.name}" could be used.', "Name another source."
+            )
+        about = {
+            "source": self.source.path.name,
+            "kind": self.source.kind,
+            "split": split,
+            "codec": self.identity,
+            "latents": self.settings["latents"],
+            "counts": {str(class_id): n for class_id, n in sorted(self.counts.items())},
+            "left_out": self.left_out,
+            "labels_left_out": self.unknown,
+            "parts": dict(sorted(self.parts.items())),
+        }
+        folder = self.staging.root / "pool"
+        (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file)
+            lines.writerow(["candidate_id", "file"])
+            lines.writerows(sorted(self.rows))

@@ -1,0 +1,1 @@
+"""Refine: the chosen latents move under the teacher's soft labels."""

@@ -1,0 +1,141 @@
+"""The loop of Algorithm 1, lines 16 to 23, over many latents at once; each stays its own problem.
+
+Shape letters: n latents, (c, h, w) one latent, C classes, L steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from psr_studio.core.devices import candidate_generator, candidate_seed, reproducible, sent, stacked_noise
+from psr_studio.method.refinement import (
+    adaptive_weight,
+    denoising_loss,
+    kl_is_active,
+    label_loss,
+    q_sample,
+    refinement_loss,
+)
+from psr_studio.models.memory import MicroBatches
+from psr_studio.models.teacher import Teacher
+from psr_studio.recipe.tables import RefineRecipe
+
+if TYPE_CHECKING:
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.generator import Generator
+
+LABEL_ROWS = 32  # latents at once through decoder and teacher, which keep six times what the denoiser keeps
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Frozen, in eval mode, with what each of the two passes computes at once.
+
+    Attributes:
+        reduced: codec and teacher multiply in bfloat16, as the generator of a GPU does.
+    """
+
+    generator: Generator
+    codec: Codec
+    teacher: Teacher
+    reduced: bool = False
+    denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
+    labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
+
+    def said(self) -> str:
+        """What there is to say about memory, once."""
+        return " ".join(filter(None, (self.denoising.said(), self.labels.said(), self.codec.memory.said())))
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The chosen candidates, as they were generated and scored."""
+
+    latents: Tensor  # (n, c, h, w) float32
+    classes: Tensor  # (n,) int64
+    soft_labels: Tensor  # (n, C) float32: q_ref at the temperature
+    confidence: Tensor  # (n,) float32: p_i, reliability of the seed
+    seeds: Sequence[int]  # the candidates' own
+
+    def take(self, rows: slice) -> Seeds:
+        """Some of them."""
+        return Seeds(
+            self.latents[rows],
+            self.classes[rows],
+            self.soft_labels[rows],
+            self.confidence[rows],
+            self.seeds[rows],
+        )
+
+
+def refine_batch(
+    nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
+
+    The losses of the latents are summed, so the gradient of each is that of its own loss and the result does
+    not depend on the batch but for rounding. The two terms of eq. 9 add, and so do their gradients: each has a
+    pass of its own, in micro-batches that suit its memory. Timestep and noise of each latent come from its own
+    generator, drawn on the CPU, in the order of the steps.
+    """
+    device = nets.generator.device
+    alphas = nets.generator.alphas_cumprod.to(device)
+    generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in seeds.seeds]
+    classes, labels = seeds.classes.to(device), seeds.soft_labels.to(device)
+    weights = adaptive_weight(seeds.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
+    latents = seeds.latents.to(device).clone().requires_grad_(True)
+    optimizer = _optimizer(how, latents)
+    for step in range(1, how.n_steps + 1):
+        # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
+        t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps) for g in generators]), device)
+        noise = stacked_noise(generators, tuple(latents.shape[1:]), device)
+        z = latents.detach()
+        given = z, noise, alphas[t], t, classes
+        with reproducible(device):
+            losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
+            if kl_is_active(step, how.n_steps, how.kl_steps):
+                label, pull = nets.labels.map(partial(_label_pass, nets, temperature), z, labels, weights)
+                losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
+        latents.grad = gradient
+        optimizer.step()
+        yield step, latents.detach(), losses
+
+
+def _denoising_pass(
+    nets: Networks, z: Tensor, noise: Tensor, kept: Tensor, t: Tensor, classes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """L_LDM (n,) of some latents and its gradient (n, c, h, w)."""
+    with torch.enable_grad():
+        z = z.requires_grad_(True)
+        losses = denoising_loss(noise, nets.generator.denoise(q_sample(z, noise, kept), t, classes))
+        return losses.detach(), torch.autograd.grad(losses.sum(), z)[0]
+
+
+def _label_pass(
+    nets: Networks, temperature: float, z: Tensor, labels: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher."""
+    with torch.enable_grad():
+        z = z.requires_grad_(True)
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=nets.reduced):
+            logits, _ = nets.teacher(nets.codec.decode(z))
+        losses = label_loss(logits.float(), labels, temperature)
+        return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
+
+
+def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
+    """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone as well."""
+    if how.optimizer == "adam":
+        return torch.optim.Adam([latents], lr=how.lr)
+    return torch.optim.SGD([latents], lr=how.lr)
+
+
+def _timestep(generator: torch.Generator, n_train_steps: int) -> int:
+    """A uniform one."""
+    return int(torch.randint(n_train_steps, (1,), generator=generator))

@@ -1,0 +1,294 @@
+"""Refine: soft-label-guided refinement of the selected latents (PSR section 3.3, eq. 9 and 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.core.devices import pick_device
+from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages import score
+from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
+from psr_studio.stages.labels import soften
+from psr_studio.stages.select import stage as select
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import Pool
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.stages.cost import Cost
+    from psr_studio.stages.refine.loop import Networks, Seeds
+
+STAGE = "refine"
+LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
+
+
+def inputs(
+    pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
+) -> dict[str, Any]:
+    """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
+    settings = asdict(recipe.refine)
+    del settings["batch_size"]
+    return {
+        "stage": STAGE,
+        "picks": record.picks[class_id],
+        "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
+        "generator": bundle.identity("generator"),
+        "temperature": record.settings["temperature"],
+        "settings": settings,
+    }
+
+
+def class_hash(pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int) -> str:
+    """The inputs hash of the refined picks of one class."""
+    return stable_hash(inputs(pool, recipe, bundle, record, class_id))
+
+
+def expected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[Path, str]:
+    """Every file of the refined selection and its inputs hash."""
+    classes = sorted(record.picks)
+    pool = ws.pool()  # asked for once: it looks at every file
+    return {ws.refined_path(record.name, c): class_hash(pool, recipe, bundle, record, c) for c in classes}
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the selection of the recipe's name is refined, with these settings."""
+    try:
+        record = select.require(ws, recipe.select.name, bundle)
+    except SelectionError as err:
+        return StageStatus("missing", err.problem)
+    return ws.compare(expected(ws, recipe, bundle, record), "refined classes")
+
+
+def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+    """Raise WorkspaceError unless every class of the selection is refined with the recipe's settings."""
+    found = status(ws, recipe, bundle)
+    if found.state != "fresh":
+        raise WorkspaceError(
+            f'The selection "{recipe.select.name}" is not refined with these settings: {found.reason}',
+            'Press "Refine" (or run `psr-studio refine`) first, or use the selected images as they are.',
+        )
+
+
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
+    """The classes of the selection that are not refined yet; those it no longer has are removed.
+
+    Units are classes.
+
+    Args:
+        record: the selection as it was when the step began, where one of its name may have been saved since.
+
+    Raises:
+        SelectionError: no selection of the recipe's name, or one of another pool.
+    """
+    record = record or select.require(ws, recipe.select.name, bundle)
+    _discard_other_classes(ws, record)
+    return missing_work(ws, recipe, bundle, record)
+
+
+def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
+    """What `left` says, without removing anything."""
+    pool = ws.pool()
+    missing = {
+        c
+        for c in record.picks
+        if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
+    }
+    return plan_work(
+        {c: len(record.picks[c]) for c in sorted(record.picks)},
+        missing,
+        recipe.refine.batch_size,
+        lambda group: f'the picks from "{bundle.class_names[group[0]]}" on',
+    )
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = None) -> Iterator[Progress]:
+    """Refine the classes of the selection that are not refined yet; a killed run goes on to the same bytes.
+
+    Args:
+        share: what to do, when that was found out already: the share of one process among several.
+
+    Raises:
+        SelectionError: no selection of the recipe's name, or one of another pool.
+        WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
+    """
+    clock = Stopwatch(started=False)
+    work = left(ws, recipe, bundle) if share is None else share
+    record = select.require(ws, recipe.select.name, bundle)
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
+
+    if not work.groups:
+        yield event(work.total, f'"{record.name}" is refined.', part_done=True)
+        return
+    yield event(work.found, "Opening generator, codec and teacher.")
+    refiner = _Refiner(ws, recipe, bundle, record)
+    if share is None:
+        yield event(work.found, refiner.cost(work.missing).text, lasting=True)
+    clock.start()
+    done = work.found
+    for group in work.groups:
+        wanted = list(group.units)
+        whose = " to ".join(dict.fromkeys(f'"{bundle.class_names[c]}"' for c in (wanted[0], wanted[-1])))
+        for computed, loss, step, previews in refiner.refine(wanted):
+            words = f"{whose}: {step}, {group.new} latents, mean loss {loss:.4g}."
+            words = " ".join(filter(None, (words, refiner.nets.said())))
+            now = units_done(done, group.new, computed)
+            yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
+        written = 0
+        for class_id, columns in refiner.columns(wanted):
+            if class_id not in group.missing:
+                continue
+            refiner.write(class_id, columns)
+            written += len(columns.candidate_ids)
+            now = units_done(done, group.new, 1, written)
+            # The counter holds most of a group back until it is written, so the words give no other number.
+            words = f'Refined the images of "{bundle.class_names[class_id]}".'
+            words += f" All {work.total} are done." if now == work.total else ""
+            yield event(
+                now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
+            )
+        done += group.new
+
+
+class _Refiner:
+    """Networks and labels, opened once, and the latents of the group at hand."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> None:
+        self.ws, self.recipe, self.bundle, self.record = ws, recipe, bundle, record
+        self.temperature = float(record.settings["temperature"])
+        self.pool = ws.pool()
+        score.require_fresh(ws, recipe, bundle)
+        self.scores = ws.scores(bundle.teacher_id, require_all=False)
+        self.nets = open_networks(recipe, bundle)
+        self.latents = np.zeros(0, np.float32)
+        self.traces = np.zeros((0, 0), np.float32)
+
+    def refine(self, classes: list[int]) -> Iterator[tuple[float, float, str, tuple[np.ndarray, ...]]]:
+        """Refine the picks of some classes together; yields (share done, mean loss, step in words, pictures)."""
+        import torch
+
+        from psr_studio.stages.refine.loop import refine_batch
+
+        device = self.nets.generator.device
+        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
+        how = self.recipe.refine
+        batches = spans(len(seeds.seeds), how.batch_size)
+        shown_after = preview_steps(how.n_steps)
+        every = 1 if device.type == "cpu" else LOOK_EVERY
+        looked_at = {*range(every, how.n_steps, every), *shown_after, how.n_steps}
+        kept, traces = [], []
+        for number, rows in enumerate(batches):
+            trace: list[Tensor] = []
+            which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
+            for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
+                trace.append(losses)
+                if step not in looked_at:
+                    continue
+                self._check(classes, torch.stack(trace, dim=1), bool(latents.isfinite().all()))
+                shown = latents[: N_PREVIEWS * (step in shown_after)]
+                previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
+                share = (number + step / how.n_steps) / len(batches)
+                yield share, float(losses.mean()), f"step {step} of {how.n_steps}{which}", previews
+            kept.append(latents.cpu().numpy())
+            traces.append(torch.stack(trace, dim=1).cpu().numpy())
+        self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)
+
+    def cost(self, classes: list[int]) -> Cost:
+        """What refining the picks of some classes costs here, from a short measurement."""
+        from psr_studio.stages.cost import refine_cost
+
+        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
+        return refine_cost(self.nets, seeds, self.recipe.refine, self.temperature)
+
+    def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
+        """Decode the latents of the group, class by class."""
+        import torch
+
+        start = 0
+        for class_id in classes:
+            ids = np.array(self.record.picks[class_id], np.int64)
+            rows = slice(start, start + len(ids))
+            start = rows.stop
+            images = self.nets.codec.decode_uint8(torch.from_numpy(self.latents[rows]))
+            yield class_id, RefinedPart(ids, self.latents[rows], images, self.traces[rows])
+
+    def write(self, class_id: int, columns: RefinedPart) -> None:
+        """Put one class on the disk, whole."""
+        self.ws.write_refined(
+            self.record.name,
+            class_id,
+            columns=columns,
+            inputs_hash=class_hash(self.pool, self.recipe, self.bundle, self.record, class_id),
+            settings={**asdict(self.recipe.refine), "temperature": self.temperature},
+            class_names=self.bundle.class_names,
+        )
+
+    def _seeds(self, candidate_ids: list[int]) -> Seeds:
+        import torch
+
+        from psr_studio.stages.refine.loop import Seeds
+
+        at = self.pool.positions(candidate_ids)
+        labels = self.pool.labels[at]
+        soft = soften(self.scores.logits[at], self.temperature)
+        return Seeds(
+            latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
+            classes=torch.from_numpy(np.array(labels)),
+            soft_labels=torch.from_numpy(soft),
+            confidence=torch.from_numpy(soft[np.arange(len(at)), labels]),
+            seeds=[int(s) for s in self.pool.seeds[at]],
+        )
+
+    def _check(self, classes: list[int], losses: Tensor, latents_finite: bool) -> None:
+        """Losses (n, steps so far)."""
+        broken = (~losses.isfinite()).sum(dim=0).tolist()
+        if broken[-1] or not latents_finite:
+            name = self.bundle.class_names[classes[0]]
+            step = next((i for i, n in enumerate(broken) if n), len(broken) - 1)
+            raise ModelError(
+                f'Refining from class "{name}" on left the finite numbers in step {step + 1} '
+                f"({broken[step]} of {len(losses)} losses).",
+                f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
+            )
+
+
+def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
+    """Generator, codec and teacher; float32 on a CPU, where the batch is small, bfloat16 products on a GPU."""
+    import torch
+
+    from psr_studio.models.generator import Generator
+    from psr_studio.stages.refine.loop import Networks
+
+    device = pick_device(recipe.device)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    generator = bundle.generator(device, dtype)
+    if isinstance(generator, Generator):
+        generator.compiled = False  # it may be the one that a pool was sampled with
+    return Networks(generator, bundle.codec(device), bundle.teacher(device), reduced=dtype is torch.bfloat16)
+
+
+def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
+    """Remove refined classes that an older selection of this name had and this one has not."""
+    wanted = {ws.refined_path(record.name, c) for c in record.picks}
+    for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
+        if path not in wanted:
+            path.unlink()
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What refining the missing classes costs on this device; opens the networks and measures for a second."""
+    record = select.require(ws, recipe.select.name, bundle)
+    missing = missing_work(ws, recipe, bundle, record).missing
+    return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

@@ -1,0 +1,265 @@
+"""Select: spend the budget of K images per class, and keep the result under a name (PSR section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.core.errors import SelectionError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages import generate as pool_stage
+from psr_studio.stages import score
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.select.budgets import own_budgets
+from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.result import LiveResult, check_budget
+from psr_studio.stages.select.saved import BY_HAND, settings_of
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.workspace import StageStatus, Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+STAGE = "select"
+N_PREVIEWS = 12
+LOCKED = "locked"  # among the settings of a record: the classes that were locked, with their picks
+POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
+
+
+def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+    """What a selection is made from: pool, scores, settings, and the marks of the ledger.
+
+    A part of the classes and locked ones are named only where there are any: what was selected before they
+    could be set stays fresh.
+    """
+    classes, locked = pool_stage.classes_of(recipe, bundle), ws.ledger.locked()
+    more: dict[str, Any] = {} if len(classes) == bundle.n_classes else {"classes": list(classes)}
+    more |= {"locked": _text_keys(locked)} if locked else {}
+    return {
+        "stage": STAGE,
+        "scores": score.class_hashes(ws.pool(), bundle),
+        "settings": settings(recipe),
+        **marks(ws),
+        **more,
+    }
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings that count, weights resolved; what the chosen selector does not read is left out."""
+    return settings_of(recipe.select)
+
+
+def marks(ws: Workspace) -> dict[str, list[int]]:
+    """The pins, in the order pinned, and the vetoes, as they stand."""
+    return {"pinned": ws.ledger.pinned(), "vetoed": ws.ledger.vetoed()}
+
+
+def _text_keys(picks: dict[int, list[int]]) -> dict[str, list[int]]:
+    return {str(class_id): ids for class_id, ids in sorted(picks.items())}
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the selection of the recipe's name is there and was made from the present pool and settings."""
+    name = recipe.select.name
+    try:
+        record = ws.ledger.selection(name)
+    except SelectionError:
+        return StageStatus("missing", f'There is no selection "{name}".')
+    if record.settings["selector"] == BY_HAND:
+        return _status_by_hand(ws, bundle, record)
+    now = inputs(ws, recipe, bundle)
+    if record.inputs_hash == stable_hash(now):
+        return StageStatus("fresh", f'"{name}" holds {len(record.candidate_ids)} images.')
+    if {k: v for k, v in record.settings.items() if k not in (POOL_HASH, LOCKED)} != now["settings"]:
+        return StageStatus("stale", f'"{name}" was made with other settings.')
+    return StageStatus("stale", f'"{name}" was made from another pool or other marks.')
+
+
+def _status_by_hand(ws: Workspace, bundle: Bundle, record: SelectionRecord) -> StageStatus:
+    """What was put together by hand depends on no setting; it is stale when its candidates are gone."""
+    try:
+        require(ws, record.name, bundle)
+    except SelectionError as err:
+        return StageStatus("stale", err.problem)
+    return StageStatus("fresh", f'"{record.name}" holds {len(record.candidate_ids)} images chosen by hand.')
+
+
+def run(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection | None = None, note: str = ""
+) -> Iterator[Progress]:
+    """Select and save under `select.name`; an older selection of that name is replaced.
+
+    With `pool.classes` a subset, only these classes are selected from.
+
+    Args:
+        live: of the same workspace and classes, to spare reading scores and distances again.
+        note: the user's own words on it.
+
+    Raises:
+        SelectionError: more images per class than candidates, or a class that would stay empty.
+        WorkspaceError: no pool, or scores that are missing, stale or not finite.
+    """
+    clock = Stopwatch()
+    yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
+    live = live or LiveSelection(ws, recipe, bundle)
+    _check_classes(ws, recipe, bundle, live.counts)
+    result = live.select(rules=recipe.select)
+    record = to_record(ws, recipe, bundle, live, result, note)
+    ws.ledger.save_selection(record)
+    n = len(record.candidate_ids)
+    yield Progress(
+        STAGE,
+        1,
+        1,
+        " ".join([f'Selected {n} images as "{record.name}".', *notes(ws, result)]),
+        part_done=True,
+        previews=_previews(ws, result),
+        metrics={"images": n, "shortfall": sum(result.shortfall)},
+        seconds=clock.seconds,
+    )
+
+
+def _check_classes(ws: Workspace, recipe: Recipe, bundle: Bundle, counts: np.ndarray) -> None:
+    """Raise SelectionError for a class with too few candidates, naming a damaged part where that is why.
+
+    Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
+    """
+    rules, locked = recipe.select, ws.ledger.locked()
+    own = own_budgets(rules, bundle.n_classes)
+    usual = rules.ipc if rules.allocation == "even" else rules.floor
+    for class_id in pool_stage.classes_of(recipe, bundle):
+        name, n, least = bundle.class_names[class_id], int(counts[class_id]), own.get(class_id, usual)
+        if n >= least or (class_id in locked and n):
+            continue
+        folder = ws.pool_part_path(class_id, 0).parent
+        for broken in ws.pool().broken:
+            if broken.path.parent == folder:
+                raise SelectionError(
+                    f'Class "{name}" has {n} usable candidates, but {least} images per class are asked for. '
+                    f"{broken.reason}",
+                    "Run the generate and the score step again: only the damaged part is made anew.",
+                )
+        check_budget(name, n, least)
+
+
+def notes(ws: Workspace, result: LiveResult) -> list[str]:
+    """What must not pass in silence: classes that came short, and parts of the pool that were left out."""
+    left_out = [f"Left out: {broken.reason}" for broken in ws.pool().broken]
+    return [text for text in (result.message, *left_out) if text]
+
+
+def to_record(
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    live: LiveSelection,
+    result: LiveResult,
+    note: str = "",
+) -> SelectionRecord:
+    """A live result as the ledger keeps it; SelectionError when a class has not one image."""
+    present = [int(c) for c in np.flatnonzero(live.counts)]
+    for class_id in present:
+        if not len(result.picks[class_id]):
+            name = bundle.class_names[class_id]
+            raise SelectionError(
+                f'No candidate of class "{name}" is eligible: the teacher sees another class in all '
+                f"{live.counts[class_id]}, or they are vetoed.",
+                'Set "select.on_shortage" to "fill", pin a candidate of this class, or generate more.',
+            )
+    locked = ws.ledger.locked()
+    kept = {
+        POOL_HASH: _pool_hash(ws, bundle, live, result),
+        **({LOCKED: _text_keys(locked)} if locked else {}),
+    }
+    stood = marks(ws)
+    return SelectionRecord(
+        name=recipe.select.name,
+        picks={c: live.candidate_ids[result.picks[c]].tolist() for c in present},
+        scores={c: result.scores[c].tolist() for c in present},
+        terms={c: result.terms[c].tolist() for c in present},
+        filled={c: result.filled[c].tolist() for c in present},
+        shortfall={c: int(result.shortfall[c]) for c in present},
+        settings={**settings(recipe), **kept},
+        inputs_hash=stable_hash(inputs(ws, recipe, bundle)),
+        note=note,
+        marks={"pin": stood["pinned"], "veto": stood["vetoed"]},
+    )
+
+
+def by_hand(
+    live: LiveSelection,
+    recipe: Recipe,
+    bundle: Bundle,
+    name: str,
+    candidate_ids: Sequence[int],
+    note: str = "",
+) -> SelectionRecord:
+    """Candidates that the user chose one by one, as a selection; its task is the classes they are of.
+
+    Raises:
+        SelectionError: none, or one twice. WorkspaceError: one that is not in the pool.
+    """
+    ids = [int(cid) for cid in candidate_ids]
+    if not ids or len(set(ids)) < len(ids):
+        what = "No candidate is chosen" if not ids else "A candidate is chosen twice"
+        raise SelectionError(f'{what} for the selection "{name}".', "Choose one or more, each once.")
+    labels = live.labels[live.positions_of(ids)]
+    picks = {
+        int(c): [cid for cid, own in zip(ids, labels, strict=True) if own == c] for c in np.unique(labels)
+    }
+    settings = {
+        "selector": BY_HAND,
+        "ipc": max(1, round(len(ids) / len(picks))),
+        "temperature": live.temperature,
+        POOL_HASH: score.picked_hash(live.ws.pool(), bundle, ids),
+    }
+    return SelectionRecord(
+        name=name,
+        picks=picks,
+        scores={c: [0.0] * len(own) for c, own in picks.items()},
+        terms={c: [[0.0] * 3] * len(own) for c, own in picks.items()},
+        filled={c: [False] * len(own) for c, own in picks.items()},
+        shortfall=dict.fromkeys(picks, 0),
+        settings=settings,
+        inputs_hash=stable_hash([STAGE, BY_HAND, settings, ids]),
+        note=note,
+    )
+
+
+def require(ws: Workspace, name: str, bundle: Bundle) -> SelectionRecord:
+    """The saved selection of that name, if the pool still holds what it points at.
+
+    Raises:
+        SelectionError: no such selection, or it was made from another pool or by another teacher.
+    """
+    record = ws.ledger.selection(name)
+    if not is_of_pool(ws, record, bundle):
+        raise SelectionError(
+            f'The selection "{name}" was made from another pool or by another teacher.',
+            f'Select again under the name "{name}", or restore the pool it was made from.',
+        )
+    return record
+
+
+def is_of_pool(ws: Workspace, record: SelectionRecord, bundle: Bundle) -> bool:
+    """Whether the pool still holds what a selection points at, scored by the same teacher."""
+    return record.settings.get(POOL_HASH) == score.picked_hash(ws.pool(), bundle, record.candidate_ids)
+
+
+def _pool_hash(ws: Workspace, bundle: Bundle, live: LiveSelection, result: LiveResult) -> str:
+    return score.picked_hash(ws.pool(), bundle, live.candidate_ids[result.positions].tolist())
+
+
+def _previews(ws: Workspace, result: LiveResult) -> tuple[np.ndarray, ...]:
+    """The first picks of the classes, in turn."""
+    firsts = [
+        picks[rank]
+        for rank in range(int(result.budgets.max()))
+        for picks in result.picks
+        if rank < len(picks)
+    ]
+    return tuple(ws.pool().images_at(firsts[:N_PREVIEWS], strict=False))

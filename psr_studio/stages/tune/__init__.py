@@ -1,0 +1,1 @@
+"""Tune: selector and weights are searched by a cheap proxy."""

@@ -1,0 +1,1 @@
+"""Behind the Curate workbench: its addresses, its answers, pictures and maps."""

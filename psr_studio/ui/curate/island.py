@@ -1,0 +1,96 @@
+"""The Curate workbench as one Gradio component: a constant template that loads our own script.
+
+The script draws everything itself and fetches its data from the studio's routes. Nothing a user or a file
+has written goes into a template: Gradio evaluates templates as JavaScript, so a class name in one would run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Scope
+
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.ui.one_file import one_script, one_sheet
+
+STATIC_DIR = Path(__file__).parents[1] / "static"
+STATIC_ROUTE = "psr/static"
+SCRIPT, SHEET = "workbench.js", "workbench.css"
+SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
+# In the head of the page, so that they come while Gradio's own scripts do.
+PRELOAD = (
+    f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'
+    f'<link rel="preload" as="style" href="{STATIC_ROUTE}/{SHEET}">'
+)
+
+_TEMPLATE = "<div class='psr-mount' style='min-height:560px'></div>"
+
+# The quoted event name lets a tab listen with `island.curated(fn)`; it fires after every new selection.
+# Addresses are relative, because the page may stand under a proxy's path.
+_LOADER = """
+const value = props.value || {};
+const root = new URL(value.base || '.', document.baseURI);
+const mountPoint = element.querySelector('.psr-mount');
+import(new URL('psr/static/workbench.js', root).href)
+  .then((module) => module.mount(mountPoint, value, { onAnswer: (header) =>
+    trigger('curated', { revision: header.revision, picked: header.picked }) }))
+  .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
+watch('value', () => { if (window.psrCurate) window.psrCurate.sync(); });
+"""
+
+
+class _FreshStaticFiles(StaticFiles):
+    """Files the browser checks on every load, so that an upgrade never mixes old and new scripts.
+
+    Two more are made of them: the scripts of the workbench as one, and its style sheets.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC_DIR)
+        script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR, SHEETS)
+        joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
+        self._joined = {name: (*file, f'"{stable_hash(file[0])}"') for name, file in joined.items()}
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path in self._joined and scope["method"] in ("GET", "HEAD"):
+            text, kind, tag = self._joined[path]
+            known = tag in Headers(scope=scope).get("if-none-match", "")
+            response = Response(status_code=304) if known else Response(text, media_type=kind)
+            response.headers["ETag"] = tag
+        else:
+            response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def static_files() -> StaticFiles:
+    """Serve the scripts and styles: `app.mount(f"/{STATIC_ROUTE}", static_files())`.
+
+    They hold no data of the workspace, so they need no token.
+    """
+    return _FreshStaticFiles()
+
+
+def curate_island(token: str, base: str = "") -> gr.HTML:
+    """Build the workbench component inside a `gr.Blocks` context.
+
+    Args:
+        token: the token that the `psr/...` routes ask for.
+        base: path from the page to the root of the routes, empty when the page itself stands at that root.
+
+    Returns:
+        The component. Sending it a changed value (say, with another `revision`) makes it compare itself with
+        the server and load what has changed; its event `curated` tells `{"revision", "picked"}` after each selection.
+    """
+    return gr.HTML(
+        value={"token": token, "base": base},
+        html_template=_TEMPLATE,
+        js_on_load=_LOADER,
+        apply_default_css=False,
+        elem_id="psr-curate",
+        padding=False,
+    )

@@ -1,0 +1,1 @@
+"""Parts of tabs: panels, pickers, controls, the bar above the tabs."""

@@ -1,0 +1,156 @@
+"""One control per setting of the recipe: label, help, unit and choices come from the recipe itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from functools import partial
+from typing import Any, Protocol
+
+import gradio as gr
+
+from psr_studio.core.errors import RecipeError
+from psr_studio.recipe.fields import range_text
+from psr_studio.recipe.recipe import SECTIONS, Recipe, split_key
+from psr_studio.ui.words import LABELS
+
+
+class HasRecipe(Protocol):
+    """Whoever owns the recipe, a `Studio` here."""
+
+    recipe: Recipe
+
+
+class Settings:
+    """A group of controls that show the recipe. Ranges are checked by the recipe, which names the fix.
+
+    Args:
+        owner: whose recipe is shown.
+        choices: (name, value) pairs for keys whose choices the recipe does not know.
+        own: what is shown for keys that the recipe leaves to the bundle.
+    """
+
+    def __init__(
+        self,
+        owner: HasRecipe,
+        choices: Mapping[str, Sequence[Any]] | None = None,
+        own: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._owner = owner
+        self._choices = dict(choices or {})
+        self._bundles_own = dict(own or {})
+        self.controls: dict[str, gr.components.Component] = {}
+
+    def add(self, *keys: str, **more: Any) -> None:
+        """Draw controls here; `more` goes to each of them."""
+        for key in keys:
+            self.controls[key] = _control(key, self._value(key), self._choices.get(key), more)
+
+    def grid(self, *keys: str, columns: int = 2) -> None:
+        """Draw controls in rows of `columns`."""
+        for start in range(0, len(keys), columns):
+            with gr.Row():
+                self.add(*keys[start : start + columns], min_width=120)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The controls, in the order in which they were added; also the inputs of events."""
+        return list(self.controls.values())
+
+    def shown(self) -> dict[str, Any]:
+        """Values for the controls by dotted key, as the recipe is now."""
+        return {key: self._value(key) for key in self.controls}
+
+    def parts(self) -> list[Setting]:
+        """Each control by itself: one that changes leaves alone what is being typed into another."""
+        return [Setting(control, partial(self._value, key)) for key, control in self.controls.items()]
+
+    def read(self, given: Sequence[Any]) -> dict[str, Any]:
+        """What an event was given, by dotted key, as the recipe takes it.
+
+        A value that was only shown, being the bundle's own, stays left out.
+
+        Raises:
+            RecipeError: a field that was emptied and must hold something.
+        """
+        values = {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
+        return {key: None if self._is_bundles_own(key, value) else value for key, value in values.items()}
+
+    def _is_bundles_own(self, key: str, value: Any) -> bool:
+        left_out = self._owner.recipe.value(key) is None
+        return left_out and key in self._bundles_own and value == self._bundles_own[key]
+
+    def _value(self, key: str) -> Any:
+        value = self._owner.recipe.value(key)
+        return _shown(key, self._bundles_own.get(key) if value is None else value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A control, and the value it shows as the recipe is now: what was used last, on a page opened again."""
+
+    control: gr.components.Component
+    value: Callable[[], Any]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The control alone."""
+        return [self.control]
+
+    def version(self) -> Hashable:
+        """Changes with the value."""
+        return repr(self.value())
+
+    def values(self) -> list[Any]:
+        """The value alone."""
+        return [self.value()]
+
+
+def _field(key: str) -> Field:
+    section, name = split_key(key)
+    return next(spec for spec in fields(SECTIONS[section]) if spec.name == name)
+
+
+def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
+    spec = _field(key)
+    facts = spec.metadata
+    words = {"label": LABELS[key], "info": facts["help"], **more}
+    kind = str(spec.type)
+    listed = choices if choices is not None else facts["choices"]
+    if kind == "bool":
+        return gr.Checkbox(value, **words)
+    if kind.startswith("tuple"):
+        return gr.Dropdown(list(listed), value=value, multiselect=True, **words)
+    if listed:
+        return gr.Dropdown(list(listed), value=value, **words)
+    if kind.startswith("int"):
+        return gr.Number(value, precision=0, **words)
+    if kind.startswith("float"):
+        return gr.Number(value, **words)
+    return gr.Textbox(value, max_lines=1, **words)
+
+
+def _shown(key: str, value: Any) -> Any:
+    if str(_field(key).type).startswith("tuple"):
+        return list(value or ())
+    return value
+
+
+def _read(key: str, value: Any) -> Any:
+    """An empty list is "all" where the setting may be left out; nothing at all is only taken there."""
+    kind = str(_field(key).type)
+    if kind.startswith("tuple") and not value:
+        return None if kind.endswith("None") else ()
+    if value in (None, "") and not kind.endswith("None"):
+        raise _emptied(key, kind)
+    return value
+
+
+def _emptied(key: str, kind: str) -> RecipeError:
+    facts = _field(key).metadata
+    wanted = "a name" if kind == "str" else "a number"
+    if facts["choices"]:
+        wanted = f"one of {range_text(facts)}"
+    elif text := range_text(facts):
+        wanted += f" from {text}"
+    return RecipeError(f'"{LABELS[key]}" is empty.', f'Enter {wanted} in "{LABELS[key]}".', key)

@@ -1,0 +1,86 @@
+"""The accordion "Difficulty" under the workbench: the figures of DGS, drawn only while it is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from psr_studio.core.errors import StudioError
+from psr_studio.ui.markup import error, note
+from psr_studio.ui.plots.difficulty import densities, steps, substitution_text
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import QUIET
+
+ALL_CLASSES = -1
+ABOUT = (
+    "Difficulty is what the teacher's probability of the class lacks to 1. Above: its density over the real "
+    "training images, the pool and the picks. Below: counts by bin, before and after the smoothing by which "
+    "difficulty-guided sampling makes pool and real images comparable, with the target where that selector is at work."
+)
+NO_ORIGINAL = " This bundle holds no difficulties of real images."
+
+
+class DifficultyPanel:
+    """Figures of one class, or of all together."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Accordion("Difficulty", open=False, elem_id="psr-difficulty") as self.accordion:
+            self.is_open = gr.State(False)
+            names = self.screen.studio.bundle.class_names
+            choices = [("All classes", ALL_CLASSES), *((name, i) for i, name in enumerate(names))]
+            self.chosen = gr.Dropdown(
+                choices, value=ALL_CLASSES, label="Class", elem_id="psr-difficulty-class"
+            )
+            self.words = gr.HTML(elem_id="psr-difficulty-words")
+            self.densities = gr.Plot(show_label=False)
+            self.steps = gr.Plot(show_label=False)
+
+    def connect(self, island: gr.HTML) -> None:
+        """Events; a new selection on the island redraws what is open."""
+        drawn = [self.words, self.densities, self.steps]
+        how: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+        self.accordion.expand(lambda: True, None, self.is_open, **QUIET)
+        self.accordion.expand(self.draw, self.chosen, drawn, **how)
+        self.accordion.collapse(lambda: False, None, self.is_open, **QUIET)
+        self.chosen.change(self.draw, self.chosen, drawn, **how)
+        island.curated(self._draw_if_open, [self.is_open, self.chosen], drawn, **how)
+
+    def _draw_if_open(self, is_open: bool, chosen: int) -> list[Any]:
+        return self.draw(chosen) if is_open else [gr.skip()] * 3
+
+    def draw(self, chosen: int) -> list[Any]:
+        """Words and both figures; only words where there is nothing to draw."""
+        class_id = None if chosen == ALL_CLASSES else int(chosen)
+        try:
+            found = self.screen.lab.distributions(class_id)
+            live = self.screen.studio.live
+        except StudioError as err:
+            return [error(err.problem, err.fix), None, None]
+        missing = "" if live.has_original else NO_ORIGINAL
+        moved = substitution_text(found["substituted"], live.class_names)
+        return [note(f"{ABOUT}{missing} {moved}"), densities(self._groups(class_id)), steps(found)]
+
+    def _groups(self, class_id: int | None) -> list[tuple[str, dict[str, np.ndarray | None]]]:
+        """All classes together, and the chosen one beside them."""
+        live = self.screen.studio.live
+        everything = [int(c) for c in np.flatnonzero(live.counts)]
+        groups = [("All classes", self._values(everything))]
+        if class_id is not None:
+            groups.append((live.class_names[class_id], self._values([class_id])))
+        return groups
+
+    def _values(self, classes: list[int]) -> dict[str, np.ndarray | None]:
+        live, result = self.screen.studio.live, self.screen.curation.shown()
+        real = [live.original_difficulty(c) for c in classes]
+        known = [values for values in real if values is not None]
+        return {
+            "original": np.concatenate(known) if known else None,
+            "pool": np.concatenate([live.difficulty[live.members(c)] for c in classes]),
+            "picked": np.concatenate([live.difficulty[result.picks[c]] for c in classes]),
+        }

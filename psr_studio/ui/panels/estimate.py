@@ -1,0 +1,84 @@
+"""How long a pool will take, from the speed that was last measured in this workspace."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from psr_studio.app.jobs import JobState
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages import generate as pool
+from psr_studio.stages.importing import stage as importing
+from psr_studio.storage.workspace import Workspace
+from psr_studio.ui.words import duration, plural
+
+LOG = logging.getLogger(__name__)
+SHORTEST_RUN = 2.0  # seconds; below that a speed is mostly the opening of the networks
+
+
+class Speeds:
+    """Denoising steps per second by device, kept in `<workspace>/cache/speeds.json`.
+
+    Args:
+        staff: who does the work, in words, where it is not this process alone.
+    """
+
+    def __init__(self, folder: Path, staff: str = "") -> None:
+        self._path = folder / "speeds.json"
+        self._staff = staff
+
+    def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
+        """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
+        if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(
+                json.dumps({**self._all(), self._who(recipe): job.rate * passes(recipe, bundle)})
+            )
+        except OSError as err:
+            LOG.warning("the speed is not kept: %s", err)
+
+    def seconds(self, recipe: Recipe, bundle: Bundle, n_images: int) -> float | None:
+        """Seconds to generate so many images, None while no speed is known on this device."""
+        speed = self._all().get(self._who(recipe))
+        return n_images * passes(recipe, bundle) / speed if speed else None
+
+    def _who(self, recipe: Recipe) -> str:
+        return " by ".join(filter(None, (recipe.device, self._staff)))
+
+    def _all(self) -> dict[str, float]:
+        try:
+            return {str(k): float(v) for k, v in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+
+def passes(recipe: Recipe, bundle: Bundle) -> float:
+    """Passes through the generator per image: a guided step takes two."""
+    unguided = pool.guidance(recipe, bundle) == 1
+    share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
+    return recipe.pool.steps * (1 + share)
+
+
+def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
+    """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
+    if (imported := importing.manifest(workspace)) is not None:
+        return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
+    work = pool.missing_work(workspace, recipe, bundle)
+    total, missing = work.total, work.total - work.found
+    if not missing:
+        return f"All {total:,} candidates of these settings are there."
+    what = (
+        f"Makes {missing:,} of {total:,} candidates"
+        if missing < total
+        else f"Makes {plural(total, 'candidate')}"
+    )
+    gone = len(workspace.pool()) - (total - missing)
+    what += f", in the place of {gone:,} that are here" if gone > 0 else ""
+    seconds = speeds.seconds(recipe, bundle, missing)
+    if seconds is None:
+        return f"{what}. How long it takes is known after the first run here."
+    return f"{what}, about {duration(seconds)} at the speed last measured here."

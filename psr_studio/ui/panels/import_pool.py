@@ -1,0 +1,83 @@
+"""Import on the Pool tab: pictures from elsewhere become the pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.core.errors import StudioError
+from psr_studio.ui.markup import note
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, said
+
+ABOUT = (
+    "A folder with a folder per class, a zip of one, a Hugging Face data set on disk (Parquet or Arrow), or another "
+    "workspace. Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the "
+    "bundle's size; their latents are made by the encoder and marked so."
+)
+REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budgets go with it"
+
+
+class ImportPanel:
+    """An accordion whose button starts the import as a job of the Pool tab."""
+
+    def __init__(self, screen: Screen, jobs: JobPanel) -> None:
+        self.screen = screen
+        self.jobs = jobs
+
+    def build(self) -> None:
+        """Draw it here, with its events."""
+        with gr.Accordion("Import", open=False, elem_id="psr-import"):
+            gr.HTML(note(ABOUT))
+            path = gr.Textbox(label="Path on this machine", max_lines=1, elem_id="psr-import-path")
+            upload = gr.File(
+                label="Or a zip or Parquet file", file_types=[".zip", ".parquet"], type="filepath", height=110
+            )
+            with gr.Row():
+                split = gr.Textbox(
+                    label="Split", info="Of a source that has several.", max_lines=1, min_width=120
+                )
+                limit = gr.Number(
+                    0,
+                    label="At most per class",
+                    info="0: all of them.",
+                    precision=0,
+                    minimum=0,
+                    min_width=120,
+                )
+            replace = gr.Checkbox(False, label=REPLACE, container=False)
+            unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
+            broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
+            button = gr.Button("Import", elem_id="psr-import-run")
+        given = [path, upload, split, limit, replace, unknown, broken]
+        button.click(said(self._import), given, self.jobs.outputs, **PRESSED)
+
+    def _import(
+        self,
+        path: str,
+        upload: str | None,
+        split: str,
+        limit: float,
+        replace: bool,
+        skip_unknown: bool,
+        skip_broken: bool,
+    ) -> list[Any]:
+        source = path.strip() or upload
+        if not source:
+            raise StudioError(
+                "Nothing to import is named.",
+                'Fill in "Path on this machine", or upload a zip or Parquet file.',
+            )
+        self.screen.forget_status()
+        self.screen.worker.submit(
+            "import",
+            path=source,
+            split=split.strip() or None,
+            limit=int(limit or 0) or None,
+            replace=replace,
+            skip_unknown=skip_unknown,
+            skip_broken=skip_broken,
+        )
+        return self.jobs.values()

@@ -1,0 +1,92 @@
+"""The job of a tab: progress, last pictures, the two stops; drawn from the worker, so it outlives a tab."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.app.jobs import JobState
+from psr_studio.ui.markup import job_card, note
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, STAGE_NAMES, said
+
+STOPS = {"after": "Stop after this part", "now": "Stop now"}
+
+
+class JobPanel:
+    """Shows the newest job of some stages.
+
+    Args:
+        stages: those that this tab starts.
+        idle: what is said before the first job, if anything.
+    """
+
+    def __init__(self, screen: Screen, stages: tuple[str, ...], idle: str = "") -> None:
+        self.screen = screen
+        self.stages = stages
+        self.idle = idle
+
+    def build(self) -> None:
+        """Draw it here."""
+        first = self.stages[0]
+        self.card = gr.HTML(note(self.idle), visible=bool(self.idle), elem_id=f"psr-job-{first}")
+        with gr.Row():
+            self.after = gr.Button(
+                STOPS["after"], size="sm", visible=False, elem_id=f"psr-stop-after-{first}"
+            )
+            self.now = gr.Button(
+                STOPS["now"], size="sm", variant="stop", visible=False, elem_id=f"psr-stop-now-{first}"
+            )
+        self.after.click(said(self._stop_after), None, self.outputs, **PRESSED)
+        self.now.click(said(self._stop_now), None, self.outputs, **PRESSED)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.card, self.after, self.now]
+
+    def job(self) -> JobState | None:
+        """The job to show: the one that runs, else the newest, unless that fell with the one before it."""
+        found = {job.id: job for stage in self.stages if (job := self.screen.worker.latest(stage))}
+        running = [number for number, job in found.items() if job.state == "running"]
+        if not found:
+            return None
+        newest = found[max(running or found)]
+        cause = found.get(newest.after or 0)
+        return cause if cause and newest.state == "cancelled" and cause.state != "done" else newest
+
+    def version(self) -> Hashable:
+        """Changes whenever what is shown does."""
+        job = self.job()
+        return job and (job.id, job.state, job.done, job.total, job.message, job.stopping, round(job.seconds))
+
+    def values(self) -> list[Any]:
+        """The card and the two buttons."""
+        job = self.job()
+        if job is None:
+            return [gr.HTML(note(self.idle), visible=bool(self.idle)), *[gr.Button(visible=False)] * 2]
+        running = job.state == "running"
+        resumes = job.stage in ("pool", "score", "refine", "evaluate")
+        return [
+            gr.HTML(job_card(job, self._again(job.stage)), visible=True),
+            gr.Button(visible=running and resumes, interactive=not job.stopping),
+            gr.Button(visible=job.active, interactive=job.stopping != "now"),
+        ]
+
+    def _again(self, stage: str) -> str:
+        if stage not in self.screen.status():  # an import or a download is whole or not there
+            return f'Press "{STAGE_NAMES[stage]}" to begin again.'
+        reason = self.screen.status()[stage].reason
+        return f'{reason} Press "{STAGE_NAMES[stage]}" to go on from there: what is written stays.'
+
+    def _stop_after(self) -> list[Any]:
+        if job := self.job():
+            self.screen.worker.stop_after_part(job.id)
+        return self.values()
+
+    def _stop_now(self) -> list[Any]:
+        if job := self.job():
+            self.screen.worker.stop_now(job.id)
+        return self.values()

@@ -1,0 +1,144 @@
+"""Which selection a step works on: one that was saved under a name, or as the sliders stand now."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.select.saved import restored_settings
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import plural
+
+LIVE = "\0live"  # no saved selection can have this name
+LIVE_WORDS = "As on the Curate tab now"
+CURRENT = "current"
+TAKEN_OVER = tuple(f.name for f in fields(SelectRecipe) if f.name != "name")
+REFINED = {"fresh": "refined", "stale": "refined with other settings", "partial": "partly refined"}
+# The panel of saved selections is no part of Gradio's page: it is told to look again.
+LOOK_AGAIN = "() => { window.psrCurate?.refreshSaved(); }"
+
+
+class SelectionPicker:
+    """A dropdown of selections that says of each how many images it holds, and whether it is refined.
+
+    Proposed is the one saved last, from a lasso too, the same on every tab; the sliders as they stand while none is
+    saved. Used, these are saved as "current".
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self, elem_id: str) -> None:
+        """Draw it here."""
+        self.dropdown = gr.Dropdown(
+            self._choices(), value=self.proposed(), label="Selection", info=self._info(), elem_id=elem_id
+        )
+
+    def update(self) -> gr.Dropdown:
+        """The dropdown with the selections there are now."""
+        return gr.Dropdown(self._choices(), value=self.proposed(), info=self._info())
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.dropdown]
+
+    def version(self) -> tuple:
+        """Changes whenever the dropdown should."""
+        saved = [(r.name, r.created) for r in self._saved()]
+        seen = self.screen.curation.revision, self.screen.refined_state(), self.screen.status()["refine"]
+        return saved, self.screen.selections.lassoed, self.screen.studio.recipe.select.name, *seen
+
+    def values(self) -> list[Any]:
+        """The dropdown."""
+        return [self.update()]
+
+    def use(self, name: str | None) -> dict[str, Any]:
+        """Settings that make the recipe work on the chosen selection; the live one is saved first.
+
+        Raises:
+            SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
+        """
+        studio = self.screen.studio
+        self.screen.selections.lassoed = None
+        if name == LIVE:
+            self.screen.selections.save(CURRENT)
+            return {"select.name": CURRENT}
+        if not name:
+            raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
+        return settings_of(studio.workspace.ledger.selection(name), studio.recipe)
+
+    def proposed(self) -> str:
+        """What the dropdown shows until the user chooses: a new lasso, or the selection worked on last."""
+        saved = [record.name for record in self._saved()]
+        wanted = self.screen.selections.lassoed or self.screen.studio.recipe.select.name
+        return wanted if wanted in saved else saved[-1] if saved else LIVE
+
+    def is_refined(self, name: str | None) -> bool:
+        """Whether refined pictures of a selection are there, as the recipe would make them."""
+        if name == LIVE:
+            record = next((r for r in self._saved() if r.name == CURRENT), None)
+            name = CURRENT if record is not None and self.screen.curation.shows(record) else None
+        return bool(name) and self._refined_state(str(name)) == "fresh"
+
+    def require_refined(self, name: str | None, otherwise: str) -> None:
+        """Raise SelectionError unless the selection is refined; `otherwise` is how to do without, an order."""
+        if not self.is_refined(name):
+            what = "What is on the Curate tab now" if name == LIVE else f'"{name}"'
+            raise SelectionError(
+                f"{what} is not refined with these settings.",
+                f'{otherwise}, or press "Refine" on its tab first.',
+            )
+
+    # Inside
+
+    def _saved(self) -> list[SelectionRecord]:
+        return self.screen.studio.workspace.ledger.selections()
+
+    def _choices(self) -> list[tuple[str, str]]:
+        named = []
+        for record in reversed(self._saved()):
+            state = REFINED.get(self._refined_state(record.name), "not refined")
+            images = plural(len(record.candidate_ids), "image")
+            named.append((f"{record.name}: {images}, {state}", record.name))
+        live = self.screen.curation.candidate_ids()
+        shown = "" if live is None else f": {plural(len(live), 'image')}"
+        return [(f"{LIVE_WORDS}{shown}", LIVE), *named]
+
+    def _info(self) -> str:
+        """Said where the sliders have gone on since."""
+        proposed = next((r for r in self._saved() if r.name == self.proposed()), None)
+        if proposed is None:
+            return f'Saved as "{CURRENT}" when it is used; other names are given on the Curate tab.'
+        if self.screen.curation.shows(proposed) or self.screen.curation.candidate_ids() is None:
+            return "The same on every tab. Others are saved on the Curate tab."
+        return f'The Curate tab shows another selection than "{proposed.name}": save it there to use it here.'
+
+    def _refined_state(self, name: str) -> str:
+        if name == self.screen.studio.recipe.select.name:
+            return self.screen.status()["refine"].state  # kept a while: it reads the head of every class
+        if not self.screen.refined_state(name):
+            return "missing"
+        studio = self.screen.studio
+        try:
+            asked = studio.recipe.with_values({"select.name": name})
+            return refine.status(studio.workspace, asked, studio.bundle).state
+        except StudioError:  # its candidates are gone: the tab says so
+            return "stale"
+
+
+def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:
+    """The recipe settings a saved selection was made with, so that its steps are not called stale."""
+    values = {f"select.{k}": v for k, v in restored_settings(record, TAKEN_OVER).items() if k in TAKEN_OVER}
+    values["select.name"] = record.name
+    most = max(values.get("select.ipc", 0), *(values.get("select.budgets") or (0,)))
+    if most > recipe.pool.pool_size:
+        values["pool.pool_size"] = most
+    return values

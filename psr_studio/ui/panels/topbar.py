@@ -1,0 +1,124 @@
+"""The bar above the tabs: project, bundle, teacher, device, the running job; and the dots of the tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.app.jobs import JobState
+from psr_studio.core.errors import StudioError
+from psr_studio.storage.workspace import StageStatus
+from psr_studio.ui.markup import STATES, TITLES
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.tabs.curate import saved_status
+from psr_studio.ui.theme import static_text
+from psr_studio.ui.words import duration, on_screen
+
+TAB_OF = {
+    "import": "pool",
+    "weights": "pool",
+    "pool": "pool",
+    "score": "pool",
+    "select": "curate",
+    "tune": "curate",
+    "refine": "refine",
+    "evaluate": "evaluate",
+    "export": "export",
+}
+
+
+class TopBar:
+    """Drawn by a script of our own from a plain value; every word is set as text there."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here."""
+        self.bar = gr.HTML(
+            value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
+            html_template="<div class='psr-top'></div>",
+            js_on_load=static_text("topbar.js"),
+            apply_default_css=False,
+            elem_id="psr-topbar",
+        )
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.bar]
+
+    def version(self) -> Hashable:
+        """Changes whenever the bar does."""
+        return repr(self._value())
+
+    def values(self) -> list[Any]:
+        """The value of the bar."""
+        return [self._value()]
+
+    def _value(self) -> dict[str, Any]:
+        active = self.screen.worker.active()
+        return {
+            **self._names(),
+            "job": _pill(active[0], len(active) - 1) if active else _failure(self.screen.worker.newest()),
+            "stages": self._stages({TAB_OF[job.stage] for job in active if job.state == "running"}),
+        }
+
+    def _names(self) -> dict[str, Any]:
+        studio = self.screen.studio
+        root = studio.workspace.root
+        return {
+            "project": root.name,
+            "root": str(root),
+            "chips": [
+                ["bundle", studio.bundle.name],
+                ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
+                ["device", self.screen.device or studio.recipe.device],
+            ],
+        }
+
+    def _stages(self, running: set[str]) -> dict[str, Any]:
+        status = self.screen.status()
+        pool = status["pool"] if status["pool"].state != "fresh" else status["score"]
+        try:
+            curate = saved_status(self.screen)
+        except StudioError:
+            curate = status["select"]
+        shown = {
+            "pool": pool,
+            "curate": curate,
+            **{name: status[name] for name in ("refine", "evaluate", "export")},
+        }
+        return {name: _dot(found, name in running) for name, found in shown.items()}
+
+
+def _dot(status: StageStatus, running: bool) -> dict[str, Any]:
+    return {
+        "state": status.state,
+        "reason": f"{status.state}: {on_screen(status.reason)}",
+        "running": running,
+    }
+
+
+def _failure(job: JobState | None) -> dict[str, Any] | None:
+    """A step that failed stays in the bar until the next one begins: its tab may not be the one on screen."""
+    if job is None or job.state != "failed":
+        return None
+    text = f"{TITLES[job.stage]} {STATES[job.state]}"
+    why = on_screen(job.problem)
+    return {"tab": TAB_OF[job.stage], "state": job.state, "fraction": 0.0, "text": text, "title": why}
+
+
+def _pill(job: JobState, waiting: int) -> dict[str, Any]:
+    left = f", {duration(job.eta_seconds)} left" if job.eta_seconds else ""
+    count = f" {job.done:,}/{job.total:,}" if job.total else f" {STATES[job.state]}"
+    more = f" (+{waiting})" if waiting else ""
+    return {
+        "tab": TAB_OF[job.stage],
+        "state": job.state,
+        "fraction": job.fraction,
+        "text": f"{TITLES[job.stage]}{count}{left}{more}",
+        "title": job.message or TITLES[job.stage],
+    }

@@ -1,0 +1,121 @@
+"""The difficulty figures of DGS over the present pool: densities as in its Fig. 2, the steps of Fig. 7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from psr_studio.ui.plots.curves import COLORS, styled
+from psr_studio.ui.words import plural
+
+FINE_BINS = 200  # of a density curve
+BANDWIDTH = 0.02  # in difficulty; narrow enough to show the peak of easy images
+NAMED_CLASSES = 3
+MARGIN = {"l": 56, "r": 12, "t": 40, "b": 64}
+COLOR = {"original": COLORS[0], "pool": COLORS[4], "target": COLORS[3], "picked": COLORS[2]}
+TITLE = {"original": "real images", "pool": "pool", "target": "target", "picked": "picked"}
+ROWS = {"raw": "as the teacher gives it", "smoothed": "after smoothing"}
+
+
+def densities(
+    groups: Sequence[tuple[str, Mapping[str, np.ndarray | None]]],
+) -> go.Figure:
+    """Kernel density estimates of difficulty, one panel per group (DGS Fig. 2).
+
+    Args:
+        groups: title and, by kind ("original", "pool", "picked"), raw difficulties in [0, 1]; None or none
+            leaves a curve out.
+    """
+    figure = make_subplots(1, len(groups), subplot_titles=[title for title, _ in groups])
+    x = (np.arange(FINE_BINS) + 0.5) / FINE_BINS
+    for column, (_, values) in enumerate(groups, 1):
+        for kind, given in values.items():
+            if given is None or not len(given):
+                continue
+            figure.add_scatter(
+                x=x, y=density(given), row=1, col=column, mode="lines", name=TITLE[kind], legendgroup=kind,
+                showlegend=column == 1, line={"color": COLOR[kind], "width": 2.5},
+                hovertemplate=f"{TITLE[kind]}: %{{y:.2f}} at %{{x:.2f}}<extra></extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title_text="difficulty", range=[0, 1])
+    figure.update_yaxes(title_text="density", rangemode="tozero")
+    return styled(figure, 320, margin=MARGIN, bargap=0)
+
+
+def density(values: np.ndarray) -> np.ndarray:
+    """A Gaussian kernel density estimate on `FINE_BINS` points of [0, 1], reflected at both ends; its mean is 1."""
+    counts = np.histogram(values, FINE_BINS, (0.0, 1.0))[0].astype(np.float64)
+    reach = int(np.ceil(4 * BANDWIDTH * FINE_BINS))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (BANDWIDTH * FINE_BINS)) ** 2)
+    padded = np.pad(counts, reach, mode="symmetric")
+    return np.convolve(padded, kernel / kernel.sum(), mode="valid") * FINE_BINS / max(len(values), 1)
+
+
+def steps(found: Mapping[str, Any]) -> go.Figure:
+    """Real images, pool, target and picks by bin: above before smoothing, below after it (DGS Fig. 7).
+
+    Args:
+        found: an answer of `stages.lab.distributions`; the target is of smoothed difficulties only, and a
+            selector that aims at none has no column for it.
+    """
+    kinds = [kind for kind in TITLE if _counts(found, "smoothed", kind) is not None]
+    cells = [(row, kind) for row in ROWS for kind in kinds]
+    counts = [_counts(found, row, kind) for row, kind in cells]
+    titles = [
+        _cell_title(kind, bars, row, found["means"][row].get(kind))
+        for (row, kind), bars in zip(cells, counts, strict=True)
+    ]
+    figure = make_subplots(2, len(kinds), subplot_titles=titles, vertical_spacing=0.22)
+    edges = np.array(found["edges"])
+    for i, ((_, kind), bars) in enumerate(zip(cells, counts, strict=True)):
+        if bars is None:
+            continue
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2, y=bars, width=0.095, row=1 + i // len(kinds),
+            col=1 + i % len(kinds), marker={"color": COLOR[kind]}, showlegend=False,
+            customdata=[f"{a:.1f} to {b:.1f}" for a, b in zip(edges[:-1], edges[1:], strict=True)],
+            hovertemplate="%{y} at %{customdata}<extra></extra>",
+        )  # fmt: skip
+    for row, words in enumerate(ROWS.values(), 1):
+        figure.update_yaxes(title_text=f"images, {words}", row=row, col=1)
+    figure.update_xaxes(range=[0, 1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    return styled(figure, 440, margin=MARGIN, bargap=0)
+
+
+def substitution_text(substituted: Sequence[Mapping[str, int]], class_names: Sequence[str]) -> str:
+    """Which bins of difficulty were short and what filled them; "" when every bin had enough."""
+    if not substituted:
+        return ""
+    lines = [_one_substitution(row, class_names) for row in substituted[: 2 * NAMED_CLASSES]]
+    more = len(substituted) - len(lines)
+    rest = f" {plural(more, 'more substitution')} like these." if more > 0 else ""
+    total = sum(row["count"] for row in substituted)
+    return f"{plural(total, 'image')} came from a neighbouring bin. {' '.join(lines)}{rest}"
+
+
+def _one_substitution(row: Mapping[str, int], class_names: Sequence[str]) -> str:
+    wanted, giver = (f"{b / 10:.1f} to {(b + 1) / 10:.1f}" for b in (row["bin"], row["taken_from"]))
+    name = class_names[row["class_id"]]
+    return f'"{name}" lacked {row["wanted"]} at {wanted}: {row["count"]} from {giver}.'
+
+
+def _counts(found: Mapping[str, Any], row: str, kind: str) -> Sequence[float] | None:
+    if kind == "target":
+        return found["target"] if row == "smoothed" else None
+    return found[row][kind]
+
+
+def _cell_title(kind: str, bars: Sequence[float] | None, row: str, mean: float | None) -> str:
+    """The kind with its mean, as DGS prints it; a target is known by its bins alone."""
+    if bars is None:
+        return "" if row == "raw" else f"{TITLE[kind]}: none"
+    total = float(np.sum(bars))
+    if not total:
+        return f"{TITLE[kind]}: none"
+    if mean is None:
+        mean = float(np.dot(bars, np.arange(len(bars)) + 0.5)) / len(bars) / total
+    return f"{TITLE[kind]} ({int(total):,}), mean {mean:.2f}"

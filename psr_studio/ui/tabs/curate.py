@@ -1,0 +1,152 @@
+"""Curate: the workbench at full width, and what to do with the selection on it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.core.errors import StudioError
+from psr_studio.recipe.fields import NAME_RULE
+from psr_studio.storage.workspace import StageStatus
+from psr_studio.ui.curate.island import curate_island
+from psr_studio.ui.curate.selections import check_name
+from psr_studio.ui.markup import note, status_line
+from psr_studio.ui.panels.difficulty import DifficultyPanel
+from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, QUIET, plural, said
+
+SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
+
+
+class CurateTab:
+    """The second tab, and the home of the page."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.difficulty = DifficultyPanel(screen)
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row(elem_classes="psr-actions"):
+            self.status = gr.HTML(elem_id="psr-curate-status")
+            self.name = gr.Textbox(
+                CURRENT,
+                placeholder="name",
+                label="Name of the selection",
+                show_label=False,
+                container=False,
+                max_lines=1,
+                min_width=130,
+                scale=0,
+                elem_id="psr-save-name",
+            )
+            self.save = gr.Button("Save selection as", size="sm", min_width=60, scale=0, elem_id="psr-save")
+            self.to_refine = gr.Button(
+                "Refine selection", size="sm", min_width=60, scale=0, elem_id="psr-to-refine"
+            )
+            self.to_export = gr.Button(
+                "Export selection", size="sm", min_width=60, scale=0, elem_id="psr-to-export"
+            )
+        self.island = curate_island(self.screen.token)
+        self.difficulty.build()
+
+    def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
+        """Events; `pickers` propose on the other tabs what is saved here."""
+        chosen = [tabs, *(picker.dropdown for picker in pickers)]
+
+        def propose(tab: str | None) -> list[Any]:
+            return [gr.Tabs(selected=tab) if tab else gr.skip(), *(picker.update() for picker in pickers)]
+
+        for button, tab in ((self.save, None), (self.to_refine, "refine"), (self.to_export, "export")):
+            saved = button.click(said(self._save), self.name, self.status, **PRESSED)
+            saved.success(partial(propose, tab), None, chosen, **QUIET)
+            saved.success(None, js=LOOK_AGAIN, **QUIET)
+        self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
+        self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
+        self.difficulty.connect(self.island)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status]
+
+    def version(self) -> Hashable:
+        """Changes with the saved selections; moves of the sliders tell of themselves."""
+        return self.screen.status()["select"], self.screen.curation.revision
+
+    def values(self) -> list[Any]:
+        """Whether the selection on screen is saved."""
+        return [self._status()]
+
+    def _save(self, name: str) -> str:
+        name = (name or "").strip() or CURRENT
+        earlier = next((row for row in self.screen.selections.listed() if row["name"] == name), None)
+        saved = self.screen.selections.save(name)
+        words = f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".'
+        if earlier and not earlier["current"]:
+            words += f" They replace the {plural(earlier['images'], 'image')} that had this name."
+        gr.Info(words, duration=2.5 if len(words) < 60 else 6)
+        return self._status()
+
+    def _named(self, name: str) -> str:
+        """While a name is typed that cannot be used, what it may hold is said; later it would be an alarm."""
+        try:
+            check_name((name or "").strip() or CURRENT)
+        except StudioError:
+            return status_line(StageStatus("stale", NAME_RULE), words={"stale": "Name"})
+        return self._status()
+
+    def _status(self) -> str:
+        try:
+            return status_line(saved_status(self.screen), words=SAVED)
+        except StudioError:  # no scored pool: the workbench says what to do
+            return note("")
+
+
+class CuratePool:
+    """Makes the workbench load again when the pool or its scores change; at first it loads by itself."""
+
+    draws_itself_first = True
+
+    def __init__(self, tab: CurateTab) -> None:
+        self.tab = tab
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """The workbench."""
+        return [self.tab.island]
+
+    def version(self) -> Hashable:
+        """What the workbench has loaded."""
+        screen = self.tab.screen
+        return screen.status()["score"], screen.studio.pool.content_hash()
+
+    def values(self) -> list[Any]:
+        """A value with another revision."""
+        return [{"token": self.tab.screen.token, "base": "", "revision": repr(self.version())}]
+
+
+def saved_status(screen: Screen) -> StageStatus:
+    """Whether the selection on screen is the one that the next steps work on."""
+    found = screen.status()["select"]
+    live = screen.curation.candidate_ids()
+    if found.state == "missing":
+        return StageStatus("missing", "The next steps work on a saved selection.")
+    if live is None:
+        return found
+    record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
+    if not screen.curation.shows(record):
+        newest_first = reversed(screen.studio.workspace.ledger.selections())
+        kept = next(filter(screen.curation.shows, newest_first), None)
+        if kept is None:
+            return StageStatus("stale", f'"{record.name}" differs from the screen.')
+        return StageStatus(
+            "fresh", f'"{kept.name}", {plural(len(live), "image")}; the steps have "{record.name}".'
+        )
+    if found.state == "stale":
+        return found
+    return StageStatus("fresh", f'"{record.name}", {plural(len(live), "image")}.')

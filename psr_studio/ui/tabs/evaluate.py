@@ -1,0 +1,185 @@
+"""Evaluate: train students on the set and on its controls; an accuracy never stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.app.jobs import JobState
+from psr_studio.core.errors import StudioError
+from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.ui.markup import note, status_line, table
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
+
+STUDENTS = [
+    "convnet-3",
+    "convnet-4",
+    "resnetap-10",
+    "resnet-18",
+]  # any name of the recipe's help can be typed
+FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
+HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set".split("|")
+ABOUT = (
+    "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
+    "the test set and only shows the spread. Controls get the same student, seeds and number of images."
+)
+EMPTY = 'No student is trained on this selection yet. Press "Evaluate": its controls are trained beside it.'
+
+
+class EvaluateTab:
+    """The fourth tab."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.jobs = JobPanel(screen, ("evaluate",))
+        self.picker = SelectionPicker(screen)
+        saved = [record.name for record in screen.studio.workspace.ledger.selections()]
+        self.settings = _EvaluateSettings(
+            self.picker, {"evaluate.student": STUDENTS, "evaluate.compare": saved}
+        )
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row():
+            with gr.Column(scale=4, min_width=340):
+                self.status = gr.HTML()
+                self.picker.build("psr-evaluate-selection")
+                with gr.Row():
+                    self.settings.add("evaluate.student", allow_custom_value=True, min_width=120)
+                    self.settings.add("evaluate.protocol", min_width=120)
+                self.settings.grid("evaluate.n_seeds", "evaluate.epochs")
+                self.settings.add("evaluate.arms", "evaluate.controls")
+                with gr.Accordion("More settings", open=False):
+                    self.settings.add("evaluate.compare", allow_custom_value=True)
+                    self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
+                    self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
+                    self.settings.add("evaluate.augment")
+                self.run = gr.Button("Evaluate", variant="primary", elem_id="psr-evaluate")
+            with gr.Column(scale=8, min_width=480):
+                self.jobs.build()
+                self.table = gr.HTML(elem_id="psr-results")
+                self.plot = gr.Plot(show_label=False, visible=False)
+                with gr.Accordion("All results of this workspace", open=False):
+                    self.history = gr.HTML()
+
+    def connect(self) -> None:
+        """Events."""
+        self.run.click(
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
+        ).then(None, js=LOOK_AGAIN, **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status, self.table, self.plot, self.history]
+
+    def version(self) -> Hashable:
+        """Changes with every trained student and with every new point of a live curve."""
+        job = self.jobs.job()
+        live = sum(map(len, live_curves(job.curves).values())) if job and job.active else 0
+        return (
+            self.screen.status()["evaluate"],
+            [record.name for record in self.screen.studio.workspace.ledger.selections()],
+            self.screen.studio.recipe.select.name,
+            live,
+            self.screen.studio.recipe.evaluate,
+        )
+
+    def values(self) -> list[Any]:
+        """The state, the results and the curves."""
+        studio = self.screen.studio
+        state = status_line(self.screen.status()["evaluate"])
+        try:
+            rows = studio.table()
+        except StudioError:  # the state above says why
+            rows = []
+        curves = self._curves(self.jobs.job())
+        title = f"{studio.recipe.evaluate.student}, protocol {studio.recipe.evaluate.protocol}"
+        figure = gr.Plot(accuracy_figure(curves, title), visible=True) if curves else gr.Plot(visible=False)
+        history = evaluate.history(studio.workspace)
+        return [
+            state,
+            self._results(rows) + note(ABOUT) if rows else note(EMPTY),
+            figure,
+            self._results(history) if history else note("None yet."),
+        ]
+
+    def _run(self, name: str | None, *given: Any) -> list[Any]:
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        if REFINED in values[FORMS]:
+            self.picker.require_refined(name, f'Take "refined" out of "{LABELS[FORMS]}"')
+        self.screen.submit("evaluate", {**self.picker.use(name), **values})
+        return self.jobs.values()
+
+    def _results(self, rows: Sequence[evaluate.Row]) -> str:
+        hashes = {
+            record.name: stable_hash(record.candidate_ids)[:8]
+            for record in self.screen.studio.workspace.ledger.selections()
+        }
+        return table(HEAD, (_cells(row, hashes.get(row.selection, "")) for row in rows), right=range(4, 10))
+
+    def _curves(self, job: JobState | None) -> list[Curve]:
+        """Finished students of the present recipe, and the one in training."""
+        studio = self.screen.studio
+        try:
+            plan = evaluate.plan(studio.workspace, studio.recipe, studio.bundle)
+        except StudioError:
+            return []
+        known = {record.inputs_hash: record for record in studio.workspace.ledger.evaluations()}
+        done = [
+            Curve(unit.arm.name, known[unit.inputs_hash].curve, not unit.arm.selection)
+            for unit in plan
+            if unit.inputs_hash in known
+        ]
+        if job is None or job.state != "running":
+            return done
+        controls = {unit.arm.name for unit in plan if not unit.arm.selection}
+        finished = {(curve.arm, tuple(curve.points)) for curve in done}
+        return done + [
+            Curve(arm, points, arm in controls, running=True)
+            for arm, points in live_curves(job.curves).items()
+            if (arm, tuple(points)) not in finished
+        ]
+
+
+class _EvaluateSettings(Settings):
+    """Proposes the refined form exactly where there is one; other forms are as the recipe has them."""
+
+    def __init__(self, picker: SelectionPicker, choices: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__(picker.screen.studio, choices)
+        self._picker = picker
+
+    def _value(self, key: str) -> Any:
+        value = super()._value(key)
+        if key != FORMS or not {REFINED, SELECTED} & set(value):
+            return value
+        if self._picker.is_refined(self._picker.proposed()):
+            return value if REFINED in value else [REFINED, *value]
+        plain = [form for form in value if form != REFINED]
+        return plain if SELECTED in plain else [SELECTED, *plain]
+
+
+def _cells(row: evaluate.Row, set_hash: str) -> list[str]:
+    return [
+        row.name,
+        row.label_regime,
+        row.protocol,
+        row.student,
+        str(row.epochs),
+        str(row.ipc),
+        str(row.n_images),
+        str(row.n),
+        evaluate.spread(row.last_mean, row.last_std),
+        evaluate.spread(row.best_mean, row.best_std),
+        f"{row.seconds:.0f}",
+        set_hash,
+    ]

@@ -1,0 +1,163 @@
+"""Export: what will be written, the folder that was written, and the zip."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import gradio as gr
+
+from psr_studio.core.errors import StudioError
+from psr_studio.stages.export.stage import Summary
+from psr_studio.ui.markup import card, download, error, note, status_line, tree
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import LABELS, PRESSED, QUIET, plural, said
+
+SHOWN_FILES = 3  # of each folder
+REFINED = "export.refined"
+
+
+class ExportTab:
+    """The fifth tab."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.jobs = JobPanel(screen, ("export",))
+        self.picker = SelectionPicker(screen)
+        self.settings = _ExportSettings(self.picker)
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row():
+            with gr.Column(scale=5, min_width=360):
+                self.status = gr.HTML()
+                self.picker.build("psr-export-selection")
+                self.settings.add("export.name", "export.formats")
+                with gr.Row():
+                    self.settings.add("export.refined", "export.zip")
+                with gr.Row():
+                    self.run = gr.Button("Export", variant="primary", elem_id="psr-export")
+                    self.dry = gr.Button("Show what will be written", elem_id="psr-dry-run")
+            with gr.Column(scale=7, min_width=420):
+                self.jobs.build()
+                self.summary = gr.HTML(elem_id="psr-summary")
+                self.written = gr.HTML(elem_id="psr-tree")
+
+    def connect(self) -> None:
+        """Events."""
+        inputs = [self.picker.dropdown, *self.settings.outputs]
+        refined = self.settings.controls[REFINED]
+        self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
+        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED).then(
+            None, js=LOOK_AGAIN, **QUIET
+        )
+        self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status, self.written]
+
+    def version(self) -> Hashable:
+        """Changes whenever the export does, or the selection it should hold."""
+        folder = self._folder()
+        stamp = folder.stat().st_mtime_ns if folder.is_dir() else 0
+        return self.screen.status()["export"], self._folder(), stamp
+
+    def values(self) -> list[Any]:
+        """The state, and the folder with its download."""
+        return [status_line(self.screen.status()["export"]), self._written()]
+
+    def _run(self, name: str | None, *given: Any) -> list[Any]:
+        values = self._checked(name, given)
+        self.screen.submit("export", {**self.picker.use(name), **values})
+        return self.jobs.values()
+
+    def _dry_run(self, name: str | None, *given: Any) -> str:
+        studio = self.screen.studio
+        try:
+            values = self._checked(name, given)
+            studio.set(self.picker.use(name))
+            found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
+        except StudioError as err:
+            return error(err.problem, err.fix)
+        return card(_sentences(found, studio.workspace.root), tree(found.folder.name, _planned(found)))
+
+    def _checked(self, name: str | None, given: Sequence[Any]) -> dict[str, Any]:
+        """What the controls say; refused values, and refined pictures that are not there, change nothing."""
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(values)
+        if values[REFINED] and name:
+            self.picker.require_refined(name, f'Untick "{LABELS[REFINED]}"')
+        return values
+
+    def _folder(self) -> Path:
+        return self.screen.studio.workspace.export_path(self.screen.studio.recipe.export.name)
+
+    def _written(self) -> str:
+        folder = self._folder()
+        if not folder.is_dir():
+            return note('No export of that name yet. Press "Export" to write one.')
+        path = self.screen.zip_path(folder.name)
+        link = ""
+        if path.is_file():
+            query = urlencode({"token": self.screen.token})
+            address = f"psr/export/{quote(folder.name)}.zip?{query}"
+            link = download(address, f"Download {path.name} ({_size(path.stat().st_size)})")
+        files = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
+        size = _size(sum((folder / name).stat().st_size for name in files))
+        return card(
+            note(f"{plural(len(files), 'file')}, {size}, in {folder}") + tree(folder.name, _shortened(files)),
+            link,
+        )
+
+
+class _ExportSettings(Settings):
+    """Proposes refined pictures exactly where there are some."""
+
+    def __init__(self, picker: SelectionPicker) -> None:
+        super().__init__(picker.screen.studio)
+        self._picker = picker
+
+    def _value(self, key: str) -> Any:
+        return self._picker.is_refined(self._picker.proposed()) if key == REFINED else super()._value(key)
+
+
+def _sentences(found: Summary, root: Path) -> str:
+    kind = "refined" if found.refined else "selected"
+    text = (
+        f"{plural(found.n_images, f'{kind} picture')} of {plural(len(found.counts), 'class', 'classes')} "
+        f"({_size(found.picture_bytes)} of pictures) in {plural(found.n_files, 'file')}."
+    )
+    text += f" And {found.zip_path.name} beside it." if found.zip_path else ""
+    text += " The earlier export of that name is replaced." if found.replaces else ""
+    return note(text)
+
+
+def _planned(found: Summary) -> list[str]:
+    return [
+        f"{name}/  {plural(n, 'file')}" if n > 1 or name in found.counts else name
+        for name, n in found.folders.items()
+    ]
+
+
+def _shortened(files: list[str]) -> list[str]:
+    """Paths with only the first few of each folder."""
+    groups: dict[str, list[str]] = {}
+    for name in files:
+        groups.setdefault(name.rpartition("/")[0], []).append(name)
+    lines: list[str] = []
+    for folder, names in sorted(groups.items()):
+        keep = len(names) if not folder else SHOWN_FILES
+        lines += names[:keep]
+        lines += [f"{folder}/… {len(names) - keep} more"] if len(names) > keep else []
+    return lines
+
+
+def _size(n: int) -> str:
+    return f"{n / 2**20:.1f} MiB" if n >= 2**20 else f"{n / 1024:.0f} KiB"

@@ -1,0 +1,162 @@
+"""Pool: generate the candidates, score them, and look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from psr_studio.core.errors import StudioError
+from psr_studio.recipe.tables import WAYS
+from psr_studio.ui.markup import error, note, sheet, status_line
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.estimate import cost_text
+from psr_studio.ui.panels.import_pool import ImportPanel
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.weights import WeightsPanel
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, QUIET, plural, said
+
+SHEET_IMAGES = 200
+
+
+class PoolTab:
+    """The first tab."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.jobs = JobPanel(screen, ("pool", "score", "import", "weights"))
+        self.weights = WeightsPanel(screen, self.jobs)
+        names = screen.studio.bundle.class_names
+        self.class_choices = [(name, i) for i, name in enumerate(names)]
+        bundle = screen.studio.bundle
+        own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
+        self.settings = Settings(screen.studio, {"pool.classes": self.class_choices}, own)
+        self.scoring = Settings(screen.studio)
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row():
+            with gr.Column(scale=5, min_width=360):
+                self.status = gr.HTML()
+                self.way = gr.Radio(
+                    [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
+                    value=self._way_now(),
+                    label="Sampling",
+                    elem_id="psr-way",
+                )
+                self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance")
+                with gr.Accordion("More settings", open=False):
+                    self.settings.grid("pool.guided_from", "pool.guided_to")
+                    self.settings.grid(
+                        "pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels"
+                    )
+                    self.settings.add("pool.classes")
+                    self.scoring.add("score.batch_size")
+                self.cost = gr.HTML(elem_id="psr-pool-cost")
+                self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
+                with gr.Row():
+                    self.generate = gr.Button("Generate", variant="primary", elem_id="psr-generate")
+                    self.score = gr.Button("Score", elem_id="psr-score")
+            with gr.Column(scale=7, min_width=420):
+                self.jobs.build()
+                self.weights.build()
+                self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
+                self.sheet = gr.HTML(elem_id="psr-sheet")
+                ImportPanel(self.screen, self.jobs).build()
+
+    def connect(self) -> None:
+        """Events."""
+        inputs = self.settings.outputs
+        gr.on(
+            [control.change for control in inputs],  # type: ignore[attr-defined]
+            self._cost,
+            inputs,
+            self.cost,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        taken = [self.settings.controls[key] for key in WAYS["exact"]]
+        self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
+        everything = [*self.scoring.outputs, self.then_score, *inputs]
+        self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
+        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
+        self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status, self.cost, self.sheet]
+
+    def version(self) -> Hashable:
+        """Changes whenever the pool, its scores or the recipe do."""
+        status = self.screen.status()
+        return (
+            status["pool"],
+            status["score"],
+            self.screen.studio.pool.content_hash(),
+            self.screen.studio.recipe.pool,
+        )
+
+    def values(self, class_id: int = 0) -> list[Any]:
+        """Both states, the cost, and the pictures of one class."""
+        status = self.screen.status()
+        lines = status_line(status["pool"], "Pool") + status_line(status["score"], "Scores")
+        studio = self.screen.studio
+        cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
+        return [lines, note(cost), self._sheet(class_id)]
+
+    def _way_now(self) -> str | None:
+        """The way that the recipe follows to the letter, if any."""
+        recipe = self.screen.studio.recipe
+        follows = [name for name, way in WAYS.items() if all(recipe.value(k) == v for k, v in way.items())]
+        return follows[0] if follows else None
+
+    def _cost(self, *given: Any) -> str:
+        """While a value is being typed it may be refused: that is said here, not in an alarm."""
+        studio = self.screen.studio
+        try:
+            recipe = studio.recipe.with_values(self._values(given))
+            return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.speeds))
+        except StudioError as err:
+            return error(err.problem, err.fix)
+
+    def _values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
+        return {**self.settings.read(given), "select.ipc": self.screen.studio.curate_settings()["ipc"]}
+
+    def _generate(self, *given: Any) -> list[Any]:
+        n = len(self.scoring.outputs)
+        scoring, then_score, values = given[:n], given[n], self._values(given[n + 1 :])
+        job = self.screen.submit("pool", values)
+        if then_score:
+            self.screen.submit("score", self.scoring.read(scoring), after=job)
+        return self.jobs.values()
+
+    def _score(self, *given: Any) -> list[Any]:
+        self.screen.submit("score", self.scoring.read(given))
+        return self.jobs.values()
+
+    def _sheet(self, class_id: int | None) -> str:
+        pool = self.screen.studio.pool
+        if not len(pool):
+            return note('No pool yet. Press "Generate" to make one.')
+        class_id = class_id or 0
+        n = int((pool.labels == class_id).sum())
+        name = self.screen.studio.bundle.class_names[class_id]
+        if not n:
+            return note(f'No candidates of "{name}" yet.')
+        version = pool.content_hash(class_id)[:16]
+        query = urlencode({"token": self.screen.token, "n": SHEET_IMAGES, "v": version})
+        shown = f"the first {SHEET_IMAGES} of " if n > SHEET_IMAGES else ""
+        broken = f" {plural(len(pool.broken), 'damaged file')} left out." if pool.broken else ""
+        caption = f'"{name}": {shown}{plural(n, "candidate")}, in the order of the pool.{broken}'
+        return sheet(f"psr/sheet/{class_id}.png?{query}", caption)
+
+
+def _in_words(way: Mapping[str, Any]) -> str:
+    """A way of sampling in a few words."""
+    whole = (way["pool.guided_from"], way["pool.guided_to"]) == (0.0, 1.0)
+    return f"{way['pool.sampler']}, {way['pool.steps']} steps" + ("" if whole else ", less guidance")

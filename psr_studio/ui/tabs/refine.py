@@ -1,0 +1,131 @@
+"""Refine: move the chosen latents towards the teacher's labels, and compare before with after."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import gradio as gr
+import numpy as np
+
+from psr_studio.core.errors import StudioError
+from psr_studio.storage.scores import Refined
+from psr_studio.ui.markup import error, note, pair, pairs, status_line
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.plots.curves import loss_figure
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, QUIET, said
+
+ABOUT = (
+    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
+    "there the divergence between the teacher's label now and its label at the start is added, with a weight "
+    "between the least and the greatest label weight, set by the teacher's confidence."
+)
+MOST_PAIRS = 60
+
+
+class RefineTab:
+    """The third tab."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.jobs = JobPanel(screen, ("refine",))
+        self.picker = SelectionPicker(screen)
+        self.settings = Settings(screen.studio)
+        self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]
+
+    def build(self) -> None:
+        """Draw it here."""
+        with gr.Row():
+            with gr.Column(scale=5, min_width=360):
+                self.status = gr.HTML()
+                self.picker.build("psr-refine-selection")
+                self.settings.grid("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
+                with gr.Accordion("More settings", open=False):
+                    self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
+                    self.settings.add("refine.seed")
+                self.run = gr.Button("Refine", variant="primary", elem_id="psr-refine")
+                gr.HTML(note(ABOUT))
+            with gr.Column(scale=7, min_width=420):
+                self.jobs.build()
+                self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class")
+                self.pairs = gr.HTML(elem_id="psr-pairs")
+                self.plot = gr.Plot(show_label=False, visible=False)
+
+    def connect(self) -> None:
+        """Events."""
+        self.run.click(
+            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
+        ).then(None, js=LOOK_AGAIN, **QUIET)
+        self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.status, self.pairs, self.plot]
+
+    def version(self) -> Hashable:
+        """Changes whenever the selection worked on or its refined pictures do."""
+        name = self.screen.studio.recipe.select.name
+        return self.screen.status()["refine"], name, self.screen.refined_state()
+
+    def values(self, class_id: int = 0) -> list[Any]:
+        """The state, and the pairs of one class."""
+        state = status_line(self.screen.status()["refine"])
+        return [state, *self._class(class_id)]
+
+    def _run(self, name: str | None, *given: Any) -> list[Any]:
+        values = self.settings.read(given)
+        self.screen.studio.recipe.with_values(
+            values
+        )  # refused values must not leave a saved selection behind
+        self.screen.submit("refine", {**self.picker.use(name), **values})
+        return self.jobs.values()
+
+    def _class(self, class_id: int | None) -> list[Any]:
+        name = self.screen.studio.recipe.select.name
+        if not self.screen.refined_state():
+            text = f'No refined pictures of "{name}" yet. Press "Refine" to make them.'
+            return [note(text), gr.Plot(visible=False)]
+        try:
+            found = self.screen.refined(name)
+            return self._shown(found, name, class_id or 0)
+        except StudioError as err:
+            return [error(err.problem, err.fix), gr.Plot(visible=False)]
+
+    def _shown(self, found: Refined, name: str, class_id: int) -> list[Any]:
+        rows = np.flatnonzero(found.labels == class_id)
+        label = self.screen.studio.bundle.class_names[class_id]
+        if not len(rows):
+            return [note(f'No refined pictures of "{label}".'), gr.Plot(visible=False)]
+        pool = self.screen.studio.pool
+        positions = pool.positions(found.candidate_ids[rows])
+        moved = _moved(pool.latents_at(positions), found.latents[rows])
+        query = urlencode({"token": self.screen.token, "v": found.inputs_hashes.get(class_id, "")[:12]})
+        shown = [
+            pair(
+                f"psr/image/{positions[i]}.png?{query}",
+                f"psr/refined/{quote(name)}/{rows[i]}.png?{query}",
+                f"{i + 1}",
+                _in_words(moved[i]),
+            )
+            for i in range(min(len(rows), MOST_PAIRS))
+        ]
+        more = note(f"The first {MOST_PAIRS} of {len(rows)} are shown.") if len(rows) > MOST_PAIRS else ""
+        about = "before and after, in pick order, and how far its latent moved (root mean square)"
+        words = note(f'"{label}" {about}.')
+        kl_steps = self.screen.studio.recipe.refine.kl_steps
+        figure = loss_figure(found.traces[rows], kl_steps, f'Loss of "{label}"')
+        return [words + pairs(shown) + more, gr.Plot(figure, visible=True)]
+
+
+def _moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Root mean square change of each latent (n, c, h, w): (n,)."""
+    return np.sqrt(((after - before) ** 2).reshape(len(after), -1).mean(axis=1))
+
+
+def _in_words(moved: float) -> str:
+    return "moved under 0.001" if 0 < moved < 0.001 else f"moved {moved:.3f}"

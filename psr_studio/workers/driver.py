@@ -1,0 +1,94 @@
+"""A step done by several workers: what `stage.run` is for one process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psr_studio.core.disk import sweep_temps
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
+from psr_studio.stages.batches import Work
+from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.select import stage as select
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.workspace import Workspace
+from psr_studio.workers.dispatcher import Foreman
+from psr_studio.workers.messages import Order
+from psr_studio.workers.request import Staff
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+TOKEN = ".crew-"
+
+
+def run(
+    staff: Staff, stage: Any, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
+) -> Iterator[Progress]:
+    """Do a step by several workers; events, errors and bytes are those of `stage.run`.
+
+    Closing it ends the workers at once; `FinishParts` thrown in lets them finish their groups. A worker's
+    StudioError is raised when the others have finished theirs.
+
+    Args:
+        stage: the module `stages.pool`, `stages.score` or `stages.refine`; options are those of its `left`.
+
+    Raises:
+        JobError: workers died over the same group again and again, or before they were ready.
+        WorkspaceError: what workers wrote is not seen here.
+        StudioError: no Ray; and what the step itself raises.
+    """
+    selection = select.require(ws, recipe.select.name, bundle) if stage is refine else None
+    seen = options if selection is None else {**options, "record": selection}
+
+    def left() -> Work:
+        """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
+        return stage.left(ws, recipe, bundle, **seen)
+
+    work = left()
+    if not work.groups:
+        yield from stage.run(ws, recipe, bundle, **options)
+        return
+
+    with _token(ws.root) as token:
+        crew = staff.gather(recipe.device)
+        try:
+            order = _order(stage.STAGE, ws, token, recipe, work, selection)
+            yield from Foreman(crew, order, work, left).events()
+        finally:
+            crew.close()
+            sweep_temps(ws.root)
+
+
+def _order(
+    stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work, selection: SelectionRecord | None
+) -> Order:
+    import torch
+
+    if os.sep in recipe.bundle:  # a worker may stand in another folder
+        recipe = recipe.with_values({"bundle": str(Path(recipe.bundle).expanduser().absolute())})
+    threads = torch.get_num_threads()
+    return Order(stage, ws.root, token, recipe, work.total, work.found, threads, selection)
+
+
+@contextmanager
+def _token(root: Path) -> Iterator[str]:
+    """A file that no other folder has; we hold the workspace's lock, so any other is left from a crash."""
+    _remove_tokens(root)
+    path = root / f"{TOKEN}{secrets.token_hex(8)}"
+    with path.open("wb") as file:
+        os.fsync(file.fileno())
+    try:
+        yield path.name
+    finally:
+        _remove_tokens(root)
+
+
+def _remove_tokens(root: Path) -> None:
+    for path in root.glob(f"{TOKEN}*"):
+        path.unlink(missing_ok=True)

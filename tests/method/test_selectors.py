@@ -1,0 +1,163 @@
+"""The registry: every selector through one face, and the laws they all keep."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from psr_studio.method.bins import bin_of, spread_counts
+from psr_studio.method.difficulty import sampling_plan
+from psr_studio.method.distances import pairwise_sq_distances
+from psr_studio.method.selection import greedy_select
+from psr_studio.method.selectors.choosers import CHOOSERS
+from psr_studio.method.selectors.registry import SELECTORS, ClassPool, warm_up
+from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
+
+N = 40
+NAMES = [
+    "psr", "dgs", "random", "generate-and-use", "top-confidence", "lowest-entropy", "k-center", "k-medoids",
+    "herding", "cao2",
+]  # fmt: skip
+
+
+def a_pool(n=N, seed=0, original=200):
+    """A class of n candidates with logits that disagree with the class now and then."""
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(n, 5)) * 2, np.zeros(n, int)
+    logits[:, 0] += 2
+    points = rng.normal(size=(n, 6)).astype(np.float32)
+    return ClassPool(
+        reliability(logits, labels), predictive_entropy(logits), difficulty(logits, labels), points,
+        is_consistent(logits, labels), lambda: pairwise_sq_distances(points),
+        rng.beta(0.5, 2, original) if original else None,
+    )  # fmt: skip
+
+
+POOL = a_pool()
+
+
+def test_the_table_names_ten_selectors_and_each_has_a_function():
+    assert list(SELECTORS) == NAMES == list(CHOOSERS)
+    for selector in SELECTORS.values():
+        assert selector.title and selector.help.endswith(".") and selector.source
+        assert all(p.help.endswith(".") for p in (*selector.parameters, *selector.rules))
+        assert selector.resolve({}) is not None  # every default is inside its own range
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_are_met_by_different_candidates_and_repeat_with_the_seed(name):
+    for ipc in (1, 7, 30, N):
+        found = SELECTORS[name].choose(POOL, ipc, seed=3)
+        assert len(set(found.indices.tolist())) == len(found.indices) == ipc
+        assert found.scores.shape == found.filled.shape == (ipc,) and found.terms.shape == (ipc, 3)
+        assert np.array_equal(found.indices, SELECTORS[name].choose(POOL, ipc, seed=3).indices)
+
+
+@pytest.mark.parametrize("name", ["random", "dgs"])
+def test_another_seed_draws_others(name):
+    draws = [SELECTORS[name].choose(POOL, 8, seed=seed).indices.tolist() for seed in range(3)]
+    assert draws[0] != draws[1] != draws[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pins_come_first_in_their_order_and_vetoes_never(name):
+    found = SELECTORS[name].choose(POOL, 10, pinned=[31, 4], vetoed=[0, 1, 2, 3])
+    assert found.indices[:2].tolist() == [31, 4] and len(found.indices) == 10
+    assert not {0, 1, 2, 3} & set(found.indices.tolist())
+    rest = SELECTORS[name].choose(POOL, 12, vetoed=np.arange(N) >= 10)
+    assert sorted(rest.indices.tolist()) == list(range(10)) and rest.shortfall >= 2
+
+
+def test_every_target_of_dgs_gives_its_counts_and_a_drawn_one_what_was_drawn():
+    pool = a_pool(400)
+    for target in ("scale", "hill", "ground", "slope", "cliff", "drawn"):
+        for within in ("random", "psr"):
+            found = SELECTORS["dgs"].choose(pool, 20, {"target": target, "within_bin": within})
+            assert len(found.indices) == 20
+    easy = SELECTORS["dgs"].choose(pool, 20, {"target": "drawn", "drawn": [1.0] + [0.0] * 9}).indices
+    hard = SELECTORS["dgs"].choose(pool, 20, {"target": "drawn", "drawn": [0.0] * 9 + [2.0]}).indices
+    assert pool.difficulty[easy].max() < pool.difficulty[hard].min()
+
+
+def one_bin_at_a_time(pool, found, weights):
+    """The joined rule step by step: among candidates of bins with slots left, the highest score of eq. 8."""
+    smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, len(found.indices))
+    bins = bin_of(smoothed)
+    left, _ = spread_counts(counts, np.bincount(bins, minlength=10))
+    picks: list[int] = []
+    while left.sum():
+        closed = np.flatnonzero((left == 0)[bins])
+        picks = greedy_select(
+            pool.reliability, pool.entropy, None, len(picks) + 1, *weights, pool.eligible, picks,
+            np.setdiff1d(closed, picks), distances=pool.distances(),
+        ).indices.tolist()  # fmt: skip
+        left[bins[picks[-1]]] -= 1
+    return picks
+
+
+def test_psr_within_bins_is_the_greedy_selection_with_full_bins_closed():
+    for seed in range(3):
+        pool = a_pool(120, seed)
+        found = SELECTORS["dgs"].choose(pool, 20, {"within_bin": "psr", "gamma": 3.0})
+        assert sorted(found.indices) == sorted(one_bin_at_a_time(pool, found, (1.0, 1.0, 3.0)))
+        random = SELECTORS["dgs"].choose(pool, 20)
+        assert found.substitutions == random.substitutions  # the bins give the same
+
+
+def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():
+    pool = a_pool(300)
+    ranks = {k: pool.difficulty[SELECTORS["cao2"].choose(pool, k).indices] for k in (49, 50)}
+    assert (np.diff(ranks[49]) >= 0).all() and (np.diff(ranks[50]) <= 0).all()
+    assert pool.eligible[SELECTORS["cao2"].choose(pool, 50).indices].all()
+    full = SELECTORS["cao2"].choose(pool, 300, {"order": "least sure"})
+    assert (np.diff(pool.difficulty[full.indices[full.filled]]) >= 0).all()  # the wrong ones: surest first
+
+
+def test_what_a_selector_reads_is_picked_from_all_settings_and_checked():
+    settings = {"alpha": 1.0, "lam": 0.2, "target": "hill", "order": "surest"}
+    assert SELECTORS["psr"].reads(settings) == {"alpha": 1.0}
+    assert SELECTORS["dgs"].reads(settings) == {"alpha": 1.0, "lam": 0.2, "target": "hill"}
+    for name, params, text in [
+        ("random", {"alpha": 1.0}, 'has no parameter "alpha". Its parameters: none'),
+        ("psr", {"scaling": "poll"}, "must be one of: pool, remaining, frozen"),
+        ("dgs", {"drawn": [1.0]}, "has 1 bars, but there are 10 bins"),
+        ("dgs", {"lam": 2.0}, "is 2.0, but it must lie between 0 and 1"),
+        ("dgs", {"target": "drawn", "drawn": [0.0] * 10}, "needs 10 finite bars"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            SELECTORS[name].choose(POOL, 5, params)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["psr", "random", "generate-and-use", "top-confidence", "lowest-entropy", "k-center", "herding", "cao2"],
+)
+def test_a_smaller_budget_is_a_prefix_where_one_candidate_is_added_at_a_time(name):
+    """With the same weights; k-medoids swaps, DGS counts anew, and a pin stays first."""
+    params = {"alpha": 1.0, "beta": 1.0, "gamma": 1.0} if name == "psr" else {}
+    full = SELECTORS[name].choose(POOL, N, params, pinned=[9]).indices
+    for ipc in (1, 6, 25):
+        assert np.array_equal(SELECTORS[name].choose(POOL, ipc, params, pinned=[9]).indices, full[:ipc])
+
+
+def test_the_bins_of_dgs_give_exactly_their_counts_when_they_suffice():
+    pool = a_pool(600)
+    for target in ("scale", "hill", "ground", "slope"):
+        smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, 30, target)
+        found = SELECTORS["dgs"].choose(pool, 30, {"target": target})
+        assert (np.bincount(bin_of(smoothed), minlength=10) >= counts).all()
+        assert np.array_equal(np.bincount(bin_of(smoothed[found.indices]), minlength=10), counts)
+        assert found.substitutions == () and found.shortfall == 0
+
+
+def test_warm_up_is_idempotent():
+    assert warm_up() is None and warm_up() is None
+
+
+def test_the_table_is_read_without_importing_torch_or_the_kernels():
+    code = "import sys, psr_studio.method.selectors.registry; print({'torch', 'numba', 'numpy'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"

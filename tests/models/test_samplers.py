@@ -1,0 +1,261 @@
+"""The samplers and the fused network against diffusers: first exact, then fast."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline, DiTTransformer2DModel
+
+from psr_studio.bundles.bundle import load_bundle
+from psr_studio.core.devices import candidate_generator, stacked_noise
+from psr_studio.core.errors import ModelError
+from psr_studio.models.codec import Codec
+from psr_studio.models.denoiser import Denoiser, PlainDenoiser
+from psr_studio.models.generator import Generator, Sampling
+from psr_studio.models.samplers import SAMPLERS, Trajectory
+
+CONFIG = {"num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "clip_sample": False}
+SEEDS = [11, 12, 13]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Generator:
+    """The structure of DiT-XL/2 in small: 1000 classes, learned variance, no output that starts at zero."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformer = DiTTransformer2DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            in_channels=4,
+            out_channels=8,
+            num_layers=3,
+            sample_size=8,
+            num_embeds_ada_norm=1000,
+            norm_num_groups=4,
+        )
+        for weight in transformer.parameters():
+            torch.nn.init.normal_(weight, std=0.05)
+    return Generator(transformer, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Generator:
+    return load_bundle("fashion-mnist").generator(torch.device("cpu"), torch.float32)
+
+
+def last(generator: Generator, how: Sampling, classes=(0, 5, 9), seeds=SEEDS) -> torch.Tensor:
+    *_, (_, latents) = generator.sample(list(classes), list(seeds), how)
+    return latents
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("n_steps", [1, 2, 5, 14, 15, 50])
+@pytest.mark.parametrize("more", [{}, {"prediction_type": "v_prediction"}, {"clip_sample": True}], ids=str)
+def test_a_trajectory_is_the_schedulers(sampler, n_steps, more):
+    """Over all steps, with a smooth stand-in for the network, in float64: only the tables can differ."""
+    config = {**CONFIG, **more}
+    kind, options = SAMPLERS[sampler]
+    scheduler = kind.from_config(config, **options)
+    scheduler.set_timesteps(n_steps)
+    run = Trajectory(sampler, config, n_steps)
+    assert [step.t for step in run.steps] == scheduler.timesteps.tolist()
+    generator = torch.Generator().manual_seed(0)
+    ours = theirs = torch.randn(2, 4, 3, 3, generator=generator, dtype=torch.float64)
+    noise, replay = (torch.Generator().manual_seed(1) for _ in range(2))
+    for index, t in enumerate(scheduler.timesteps):
+        extra = {"generator": noise} if sampler == "ddpm" else {}
+        theirs = scheduler.step(torch.tanh(theirs), t, theirs, **extra).prev_sample
+        fresh = None
+        if run.steps[index].spread:
+            fresh = torch.randn(ours.shape, generator=replay, dtype=ours.dtype)
+        ours, _ = run.follow(index, ours, torch.tanh(ours), fresh)
+        assert torch.allclose(ours, theirs.to(ours.dtype), atol=2e-5, rtol=1e-4), f"step {index}"
+
+
+def test_a_learned_variance_is_the_schedulers():
+    scheduler = DDPMScheduler.from_config(CONFIG, timestep_spacing="linspace", variance_type="learned_range")
+    scheduler.set_timesteps(6)
+    run = Trajectory("ddpm", CONFIG, 6, learned=True)
+    ours = theirs = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    noise, replay = (torch.Generator().manual_seed(1) for _ in range(2))
+    for index, t in enumerate(scheduler.timesteps):
+        output = torch.cat([torch.tanh(theirs), torch.sin(theirs)], dim=1)
+        theirs = scheduler.step(output, t, theirs, generator=noise).prev_sample
+        fresh = torch.randn(ours.shape, generator=replay) if run.steps[index].spread else None
+        ours, _ = run.follow(index, ours, torch.cat([torch.tanh(ours), torch.sin(ours)], dim=1), fresh)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_what_no_sampler_knows_is_refused():
+    with pytest.raises(ModelError) as err:
+        Trajectory("ddpm", {**CONFIG, "prediction_type": "sample"}, 5)
+    assert 'predicts "sample"' in err.value.problem and "trained to predict noise" in err.value.fix
+
+
+@pytest.mark.parametrize("which", ["tiny", "embedded"])
+def test_the_fused_network_is_the_transformer(which, request):
+    """Output and gradient; float32 rounding grows with the size of the activations, here below 100."""
+    generator = request.getfixturevalue(which)
+    assert isinstance(generator.network, Denoiser)
+    plain = PlainDenoiser(generator.transformer)
+    z = torch.randn(5, *generator.latent_shape, generator=torch.Generator().manual_seed(0))
+    z.requires_grad_(True)
+    t, rows = torch.tensor([0, 3, 500, 998, 999]), torch.tensor([0, 1, 7, 9, generator.null_class])
+    found = []
+    for network in (generator.network, plain):
+        output = network(z, network.condition(t, rows))
+        (gradient,) = torch.autograd.grad(output.square().sum(), z)
+        found.append((output, gradient))
+    (ours, slope), (theirs, their_slope) = found
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+    assert (slope - their_slope).abs().max() <= 1e-4 * their_slope.abs().max()
+
+
+def test_changed_weights_are_seen(tiny):
+    before = tiny.denoise(torch.ones(1, 4, 8, 8), torch.tensor([5]), torch.tensor([0]))
+    bias = tiny.transformer.proj_out_2.bias
+    with torch.no_grad():
+        bias += 1
+        after = tiny.denoise(torch.ones(1, 4, 8, 8), torch.tensor([5]), torch.tensor([0]))
+        bias -= 1
+    assert torch.allclose(after, before + 1, atol=1e-4)
+
+
+def test_an_unusual_network_takes_the_plain_path():
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=1, attention_head_dim=8, in_channels=4, num_layers=1, sample_size=4,
+        num_embeds_ada_norm=10, norm_num_groups=4, activation_fn="geglu",
+    )  # fmt: skip
+    generator = Generator(transformer, CONFIG)
+    assert isinstance(generator.network, PlainDenoiser)
+    latents = last(generator, Sampling(steps=2))
+    assert latents.shape == (3, 4, 4, 4) and latents.isfinite().all()
+
+
+@pytest.mark.parametrize("which", ["tiny", "embedded"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_loop_is_the_dit_pipeline(which, sampler, request, monkeypatch):
+    """The gate of exactness: from the same noise, both halves of its batch alike, within 1e-4."""
+    generator = request.getfixturevalue(which)
+    tiny_variance = generator.learns_variance and sampler == "ddpm"
+    if tiny_variance:  # the pipeline drops the learned variance; ours is told to as well
+        monkeypatch.setattr(generator, "learns_variance", False)
+    kind, options = SAMPLERS[sampler]
+    pipeline = DiTPipeline(generator.transformer, _codec(generator), kind.from_config(
+        generator.scheduler_config, **options
+    ))  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    generators = [candidate_generator(seed) for seed in SEEDS]
+
+    def fresh(shape, **_):
+        return torch.cat([stacked_noise(generators, shape[1:])] * 2)
+
+    monkeypatch.setattr("diffusers.schedulers.scheduling_ddpm.randn_tensor", fresh)
+    undecoded = _Undecoded()
+    monkeypatch.setattr(pipeline.vae, "decode", undecoded)
+    pipeline([0, 5, 9], guidance_scale=2.0, generator=generators, num_inference_steps=10, output_type="pt")
+    ours = last(generator, Sampling(sampler, steps=10, guidance=2.0))
+    theirs = undecoded.sample * pipeline.vae.config.scaling_factor
+    # A network of random numbers does not denoise: its latents grow, and rounding with them.
+    size = float(ours.abs().max()) if which == "tiny" else 1.0
+    assert (ours - theirs).abs().max() <= 1e-4 * size
+
+
+class _Undecoded:
+    """Keeps the pipeline's latents as they come to its decoder."""
+
+    def __call__(self, z: torch.Tensor) -> _Undecoded:
+        self.sample = z
+        return self
+
+
+def _codec(generator: Generator) -> AutoencoderKL:
+    return AutoencoderKL(latent_channels=4, block_out_channels=(4,), norm_num_groups=2, scaling_factor=0.5)
+
+
+def test_the_loop_is_algorithm_2_of_ddpm(embedded):
+    """Written out once more, eagerly, over alpha-bar alone: Ho et al. 2020, with guidance."""
+    kept = embedded.alphas_cumprod.double()
+    times = np.linspace(0, 999, 8).round()[::-1].astype(int).tolist()
+    generator = candidate_generator(7)
+    z = torch.randn(1, *embedded.latent_shape, generator=generator).double()
+    for t, before in zip(times, [*times[1:], None], strict=True):
+        pair = [
+            embedded.denoise(z.float(), torch.tensor([t]), torch.tensor([c]))
+            for c in (3, embedded.null_class)
+        ]
+        eps = (pair[1] + 2.5 * (pair[0] - pair[1])).double()
+        now, then = kept[t], kept[before] if before is not None else torch.tensor(1.0).double()
+        beta = 1 - now / then
+        mean = (z - beta / (1 - now).sqrt() * eps) / (1 - beta).sqrt()
+        spread = ((1 - then) / (1 - now) * beta).sqrt()
+        noise = torch.randn(1, *embedded.latent_shape, generator=generator) if t else torch.zeros_like(z)
+        z = mean + spread * noise
+    ours = last(embedded, Sampling(steps=8, guidance=2.5), [3], [7])
+    assert torch.allclose(ours, z.float(), atol=1e-4)
+
+
+def test_guidance_in_an_interval_is_guidance_elsewhere_none(tiny):
+    """Never inside: unguided. Always inside: guided. Between: neither, and half the passes are saved."""
+    off, on = last(tiny, Sampling("ddim", 6, 1.0)), last(tiny, Sampling("ddim", 6, 3.0))
+    never = last(tiny, Sampling("ddim", 6, 3.0, interval=(2.0, 2.0)))
+    middle = Sampling("ddim", 6, 3.0, interval=(0.3, 0.7))
+    assert torch.allclose(never, off, atol=1e-5)
+    assert not torch.allclose(last(tiny, middle), on, atol=1e-2)
+    assert [middle.is_guided(t) for t in (0.1, 0.3, 0.5, 0.7, 0.9)] == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_latent_does_not_depend_on_its_batch(tiny, sampler):
+    how = Sampling(sampler, steps=5, guidance=2.0)
+    together = last(tiny, how)
+    for row, (label, seed) in enumerate(zip((0, 5, 9), SEEDS, strict=True)):
+        assert torch.allclose(last(tiny, how, [label], [seed])[0], together[row], atol=2e-5)
+
+
+def test_the_conditioning_in_pieces_is_the_conditioning_at_once(tiny, monkeypatch):
+    whole = last(tiny, Sampling(steps=6))
+    monkeypatch.setattr("psr_studio.models.generator.TABLE_BYTES", 1)
+    assert torch.allclose(last(tiny, Sampling(steps=6)), whole, atol=1e-5)
+
+
+def test_denoising_in_micro_batches_is_denoising_at_once(tiny, monkeypatch):
+    whole = last(tiny, Sampling(steps=4, guidance=2.0))
+    monkeypatch.setattr(tiny.memory, "size", 4)
+    assert torch.allclose(last(tiny, Sampling(steps=4, guidance=2.0)), whole, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles for a CPU with g++")
+def test_the_compiled_block_is_the_block(tiny, monkeypatch):
+    """One compilation serves all blocks and all batches of a size."""
+    how = Sampling(steps=2, guidance=2.0)
+    eager = last(tiny, how)
+    monkeypatch.setattr(tiny, "compiled", True)
+    torch._dynamo.reset()
+    assert torch.allclose(last(tiny, how), eager, atol=1e-4 * float(eager.abs().max()))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+def test_without_a_compiler_the_block_is_not_compiled_and_one_line_says_so(tiny, monkeypatch):
+    how = Sampling(steps=2, guidance=2.0)
+    eager = last(tiny, how)
+    monkeypatch.setattr(tiny, "compiled", True)
+    torch._dynamo.reset()
+    broken = {"cpp.cxx": (None, "/nowhere/g++"), "force_disable_caches": True}
+    with torch._inductor.config.patch(broken):
+        assert torch.allclose(last(tiny, how), eager, atol=1e-5 * float(eager.abs().max()))
+    assert "cannot be compiled here" in tiny.said() and tiny.said() == ""
+
+
+def test_the_codec_decodes_as_the_autoencoder_does():
+    bundle = load_bundle("fashion-mnist")
+    codec: Codec = bundle.codec(torch.device("cpu"))
+    z = torch.randn(3, *codec.latent_shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        full = codec.vae.decode(z / codec.scale).sample
+        ours = codec.decode(z)
+    assert torch.allclose(ours, full[..., 2:30, 2:30], atol=1e-5)

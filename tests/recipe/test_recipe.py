@@ -1,0 +1,269 @@
+"""A recipe is checked in one place, says what is wrong where, and survives a round trip through its file."""
+
+import dataclasses
+import tomllib
+
+import pytest
+
+from psr_studio.core.errors import RecipeError
+from psr_studio.recipe.recipe import (
+    SECTIONS,
+    Recipe,
+    describe,
+    field_help,
+    keys,
+    load_recipe,
+    parse_assignment,
+    presets,
+    recipe_from_toml,
+    split_key,
+    to_toml,
+)
+from psr_studio.recipe.tables import WAYS
+
+
+def error_of(call, *args) -> RecipeError:
+    with pytest.raises(RecipeError) as caught:
+        call(*args)
+    return caught.value
+
+
+def changed_everywhere() -> Recipe:
+    """A recipe in which no field has its default: each gets another allowed value of its kind."""
+    values = {}
+    for row in describe(Recipe()):
+        kind = str(spec_of(row.key).type)
+        facts = spec_of(row.key).metadata
+        if facts["choices"]:
+            other = [c for c in facts["choices"] if c != row.value][-1]
+            values[row.key] = [other] if kind.startswith("tuple") else other
+        elif kind.startswith("tuple"):
+            items = {"int": [3, 1], "flo": [i / 4 for i in range(facts["length"] or 2)], "str": ["a b", "c"]}
+            values[row.key] = items[kind.removeprefix("tuple[")[:3]]
+        elif kind.startswith("float"):
+            values[row.key] = 0.3125 if row.value is None else row.value * 0.75 + 0.0625
+        else:
+            values[row.key] = (
+                not row.value
+                if kind == "bool"
+                else f"a-{row.key[-1]}"
+                if kind == "str"
+                else (row.value or 50) + 1
+            )
+    return Recipe().with_values(values)
+
+
+def spec_of(key: str) -> dataclasses.Field:
+    section, name = split_key(key)
+    owner = SECTIONS[section] if section else Recipe
+    return {f.name: f for f in dataclasses.fields(owner)}[name]
+
+
+def test_round_trip_of_defaults_and_of_every_changed_field(tmp_path):
+    for recipe in (Recipe(), changed_everywhere()):
+        text = to_toml(recipe)
+        assert recipe_from_toml(text, tmp_path / "r.toml") == recipe
+    changed = changed_everywhere()
+    assert all(changed.value(key) != Recipe().value(key) for key in keys())
+
+
+@pytest.mark.parametrize("text", ['quo"te', "back\\slash", "tab\there", "é ü 鞋", "line\nbreak", "\x7f"])
+def test_any_text_survives_the_file(text, tmp_path):
+    recipe = Recipe(name=text)
+    assert recipe_from_toml(to_toml(recipe), tmp_path / "r.toml").name == text
+
+
+def test_every_shipped_preset_loads_and_is_named_after_its_file():
+    assert "fashion-mnist" in presets()
+    for name, path in presets().items():
+        assert load_recipe(name) == load_recipe(path)
+        assert load_recipe(name).name == name
+        assert path.read_text(encoding="utf-8").startswith("#"), f"{name}: say which table it reproduces"
+
+
+def test_every_field_has_help_and_a_default_inside_its_range():
+    for row in describe(Recipe()):
+        assert row.help.endswith("."), row.key
+        if None not in (row.value, spec_of(row.key).metadata["low"]) and not isinstance(row.value, tuple):
+            facts = spec_of(row.key).metadata
+            assert facts["low"] <= row.value <= facts["high"]
+    assert field_help("pool", "pool_size")[1:] == (
+        60,
+        "Candidates per class (M).",
+        "images/class",
+        "1 to 1000000",
+    )
+
+
+def test_optional_fields_default_to_none_so_leaving_them_out_is_lossless():
+    """`to_toml` writes no None: that is only right when None is the default."""
+    for key in keys():
+        if "None" in str(spec_of(key).type):
+            assert spec_of(key).default is None, key
+
+
+def test_with_values_changes_a_copy():
+    recipe = Recipe()
+    other = recipe.with_values({"select.ipc": 5, "device": "cpu"})
+    assert (other.select.ipc, other.device, recipe.select.ipc, recipe.device) == (5, "cpu", 10, "auto")
+    assert other.with_values({"select.ipc": 10, "device": "auto"}) == recipe
+
+
+def test_an_int_is_a_float_but_a_bool_is_no_number():
+    guidance = Recipe().with_values({"pool.guidance": 3}).pool.guidance
+    assert guidance == 3.0 and type(guidance) is float
+    err = error_of(Recipe().with_values, {"pool.steps": True})
+    assert err.problem == '"pool.steps" is true, but it must be a whole number.'
+    assert error_of(Recipe().with_values, {"pool.guidance": False}).key == "pool.guidance"
+    assert error_of(Recipe().with_values, {"pool.steps": 2.0}).key == "pool.steps"
+    assert error_of(Recipe().with_values, {"select.normalize": 1}).problem.endswith("must be true or false.")
+
+
+@pytest.mark.parametrize("value", [-1.0, 50.5, float("nan"), float("inf"), -float("inf")])
+def test_values_outside_the_range_name_value_and_range(value):
+    err = error_of(Recipe().with_values, {"pool.guidance": value})
+    assert err.problem == f'"pool.guidance" is {value!r}, but it must be from 0.0 to 50.0.'
+    assert err.fix == 'Set "pool.guidance" to a value from 0.0 to 50.0.'
+
+
+def test_the_ends_of_a_range_are_inside():
+    for value in (0.0, 50.0):
+        assert Recipe().with_values({"pool.guidance": value}).pool.guidance == value
+
+
+def test_unknown_choice_lists_them_and_offers_the_nearest():
+    err = error_of(Recipe().with_values, {"pool.sampler": "dim"})
+    assert err.problem == '"pool.sampler" is "dim". Choices: ddpm, ddim, dpm-solver++.'
+    assert err.fix.startswith('Did you mean "ddim"? ')
+    assert error_of(Recipe().with_values, {"export.formats": ["folder", "parket"]}).fix.startswith(
+        'Did you mean "parquet"? '
+    )
+
+
+def test_a_list_field_wants_a_list():
+    err = error_of(Recipe().with_values, {"export.formats": "folder"})
+    assert err.problem == '"export.formats" is "folder", but it must be a list.'
+    assert err.fix == 'Write ["folder"].'
+
+
+def test_unknown_key_names_file_line_and_near_match(tmp_path):
+    path = tmp_path / "my-run.toml"
+    path.write_text('bundle = "fashion-mnist"\n\n[select]\nipc = 5\nalhpa = 2.0\n')
+    err = error_of(load_recipe, path)
+    assert err.problem.startswith(
+        f'{path}: unknown key "select.alhpa". Keys of [select]: allocation, alpha, beta, budgets,'
+    )
+    assert err.fix == 'Did you mean "alpha"? Correct the key (line 5).'
+
+
+def test_a_key_of_another_table_is_pointed_to():
+    assert error_of(Recipe().with_values, {"pool.ipc": 5}).fix.startswith('Did you mean "select.ipc"? ')
+    assert error_of(Recipe().with_values, {"ipc": 5}).fix.startswith('Did you mean "select.ipc"? ')
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "line"),
+    [
+        ("[pool]\nsteps = 0\n", '"pool.steps" is 0, but it must be from 1 to 1000 steps.', 2),
+        ("[pool]\nseed = 1\n\n[refine]\nseed = -1\n", '"refine.seed" is -1', 5),
+        ("[selct]\nipc = 5\n", "unknown table [selct]. Tables: pool, score, select,", 1),
+        ("x = 1\n[selct]\n", "unknown", None),
+        ("pool = 3\n", '"pool" must be a table.', 1),
+        ("select.ipc = 0\n", '"select.ipc" is 0', 1),
+        ("a = \n", "not TOML", None),
+    ],
+)
+def test_errors_in_a_file_name_file_and_line(text, problem, line, tmp_path):
+    err = error_of(recipe_from_toml, text, tmp_path / "my.toml")
+    assert err.problem.startswith(f"{tmp_path / 'my.toml'}: ") and problem in err.problem
+    assert line is None or err.fix.endswith(f" (line {line}).")
+
+
+def test_unknown_preset_offers_the_near_one():
+    err = error_of(load_recipe, "fashion-mnits")
+    assert (
+        err.problem.startswith('There is no preset "fashion-mnits". Presets: ')
+        and "fashion-mnist" in err.problem
+    )
+    assert err.fix.startswith('Did you mean "fashion-mnist"? ')
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert str(path) in error_of(load_recipe, path).problem
+
+
+def test_budget_larger_than_the_pool_says_both_numbers():
+    err = error_of(Recipe().with_values, {"select.ipc": 61})
+    assert (
+        err.problem.startswith("Each class gets 60 candidates") and "but 61 images per class" in err.problem
+    )
+    assert err.fix == 'Lower "select.ipc" to 60 or less, or raise "pool.pool_size" to at least 61.'
+    assert Recipe().with_values({"select.ipc": 60}).select.ipc == 60
+    assert Recipe().with_values({"select.ipc": 61, "pool.pool_size": 61}).select.ipc == 61
+
+
+def test_budgets_of_the_classes_stay_within_the_pool():
+    err = error_of(Recipe().with_values, {"select.budgets": [5, 61]})
+    assert 'but 61 images per class are asked for ("select.budgets")' in err.problem
+    assert err.fix.startswith('Lower "select.budgets" to 60 or less')
+    assert Recipe().with_values({"select.budgets": [0, 60]}).select.budgets == (0, 60)
+    assert error_of(Recipe().with_values, {"select.budgets": [-1]}).key == "select.budgets"
+
+
+def test_floor_and_ceiling_leave_room_for_the_mean():
+    err = error_of(Recipe().with_values, {"select.allocation": "gain", "select.floor": 11})
+    assert err.problem == '"select.floor" is 11, more than "select.ipc", which is 10.'
+    err = error_of(Recipe().with_values, {"select.allocation": "gain", "select.ceiling": 9})
+    assert err.problem == '"select.ceiling" is 9, less than "select.ipc", which is 10.'
+    assert err.fix.startswith('Raise "select.ceiling" to 10 or more')
+    assert Recipe().with_values({"select.floor": 11}).select.floor == 11, "the even split reads neither"
+
+
+def test_a_drawn_target_has_ten_bars():
+    err = error_of(Recipe().with_values, {"select.drawn": [1.0] * 9})
+    assert err.problem == '"select.drawn" has 9 values, but it must have 10.'
+    assert err.fix == "Write 10 values."
+    err = error_of(Recipe().with_values, {"select.drawn": [0] * 10})
+    assert err.problem == 'All bars of "select.drawn" are 0, but at least one must be above 0.'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "near"),
+    [("selector", "k-centre", "k-center"), ("target", "scales", "scale"), ("allocation", "gains", "gain")],
+)
+def test_near_misses_of_the_select_table(key, value, near):
+    assert error_of(Recipe().with_values, {f"select.{key}": value}).fix.startswith(f'Did you mean "{near}"? ')
+
+
+def test_refinement_pairs_are_checked():
+    assert error_of(Recipe().with_values, {"refine.n_steps": 3}).key == "refine.kl_steps"
+    err = error_of(Recipe().with_values, {"refine.w_min": 2.5})
+    assert err.problem == '"refine.w_min" is 2.5, more than "refine.w_max", which is 2.0.'
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", "", ".hidden", "x" * 81, "end.", " x", "nul\0"])
+def test_names_that_become_folders_stay_inside(name):
+    assert error_of(Recipe().with_values, {"select.name": name}).key in ("select.name", "")
+    assert Recipe().with_values({"select.name": "woof ipc-10 v1.2"}).select.name == "woof ipc-10 v1.2"
+
+
+def test_assignments_of_the_command_line():
+    assert parse_assignment("select.ipc=5") == ("select.ipc", 5)
+    assert parse_assignment("pool.sampler=ddim") == ("pool.sampler", "ddim")
+    assert parse_assignment('export.formats=["folder", "parquet"]')[1] == ("folder", "parquet")
+    assert parse_assignment("bundle=a=b") == ("bundle", "a=b")
+    assert error_of(parse_assignment, "select.ipc").problem == '"select.ipc" sets nothing.'
+
+
+def test_what_is_written_is_plain_toml():
+    tables = tomllib.loads(to_toml(Recipe()))
+    assert list(tables)[3:] == list(SECTIONS)
+
+
+def test_the_draft_preset_is_the_draft_way():
+    """The button on the Pool tab and the preset name the same numbers, and exact is what a recipe starts with."""
+    draft = load_recipe("fashion-mnist-draft")
+    assert {key: draft.value(key) for key in WAYS["draft"]} == WAYS["draft"]
+    assert {key: Recipe().value(key) for key in WAYS["exact"]} == WAYS["exact"]

@@ -1,0 +1,116 @@
+"""Import and weights on the Pool tab, without a browser: the buttons do what they say and refuse in two sentences."""
+
+from __future__ import annotations
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import CLASS_NAMES, SIZE, tiny_recipe
+
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import StudioError
+from psr_studio.ui.markup import TITLES
+from psr_studio.ui.panels.import_pool import ImportPanel
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.topbar import TAB_OF, TopBar
+from psr_studio.ui.panels.weights import WeightsPanel
+from psr_studio.ui.screen import Screen
+
+STAGES = ("pool", "import", "weights")
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    screens = []
+
+    def make(**changes):
+        screen = Screen(Studio(tmp_path / "ws", changes.pop("recipe", "tiny-dit"), **changes))
+        screens.append(screen)
+        jobs = JobPanel(screen, STAGES)
+        panels = ImportPanel(screen, jobs), WeightsPanel(screen, jobs)
+        with gr.Blocks():
+            jobs.build()
+            for panel in panels:
+                panel.build()
+        return screen, *panels
+
+    yield make
+    for screen in screens:
+        screen.close()
+
+
+def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
+    for name in CLASS_NAMES:
+        folder = tmp_path / "set" / name.replace("/", " ")
+        folder.mkdir(parents=True)
+        Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
+    screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
+    with pytest.raises(StudioError, match="Nothing to import is named"):
+        panel._import("  ", None, "", 0, False, False, False)
+    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False)
+    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert job.state == "done" and "Imported 3 pictures" in job.message
+    assert len(screen.studio.pool) == 3 and panel.jobs.job().stage == "import"
+    assert "Importing: done" in str(panel.jobs.values()[0].value)
+    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False)
+    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert job.state == "failed" and "already holds a pool" in job.problem
+    bar = TopBar(screen)._value()["job"]
+    assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
+    assert "Replace the pool" in str(panel.jobs.values()[0].value)
+    screen.studio.mark([0], "veto")
+    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False)
+    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
+    assert screen.studio.history()[0]["description"] == 'new start with "set"'
+
+
+def test_weights_are_hidden_where_nothing_is_needed(opened):
+    _, _, panel = opened()
+    assert panel.version() == ()
+    assert panel.values()[1].visible is False
+
+
+def test_weights_show_size_and_licence_and_wait_for_a_yes(opened, tmp_path):
+    screen, _, panel = opened(bundle="imagewoof-dit")
+    shown, button = panel.values()
+    for words in ("facebook/DiT-XL-2-256", "about 2.8 GiB", "CC BY-NC 4.0, no commercial use", "not here"):
+        assert words in shown
+    assert button.value == "Download weights (about 3.4 GiB)" and button.visible
+    with pytest.raises(StudioError, match="licences in the table are not accepted") as err:
+        panel._download(False)
+    assert "I accept these licences" in err.value.fix
+    panel._download(True)  # there is no network in tests
+    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert job.state == "failed" and "could not be fetched" in job.problem
+    with pytest.raises(StudioError, match="holds no train"):
+        panel._use("images", str(tmp_path))
+    for split in ("train", "val"):
+        (tmp_path / "imagenet" / split).mkdir(parents=True)
+    before = panel.version()
+    assert str(tmp_path / "imagenet") in panel._use("images", str(tmp_path / "imagenet"))[0]
+    assert panel.version() != before
+
+
+def test_the_page_opens_without_the_weights(opened):
+    """Whoever starts the papers' setting first sees what is missing, not an error."""
+    from psr_studio.ui.page import build_page
+    from psr_studio.ui.tabs.pool import PoolTab
+
+    screen, _, _ = opened(bundle="imagewoof-dit")
+    assert build_page(screen) is not None
+    with gr.Blocks():
+        tab = PoolTab(screen)
+        tab.build()
+    assert "Pool: missing" in tab.values()[0]
+    job = screen.worker.wait(screen.submit("pool", {}), 60)
+    assert job.state == "failed" and "nothing is downloaded unasked" in job.problem
+
+
+def test_every_job_has_a_tab_and_a_title(opened):
+    """The line at the top names what runs or has failed, whatever it is."""
+    screen, *_ = opened()
+    jobs = {*screen.studio.runs, *screen.studio.chores}
+    assert jobs <= TAB_OF.keys() and jobs <= TITLES.keys()

@@ -1,0 +1,258 @@
+"""The parts of the page that need no browser: the map, names of controls, settings, curves, escaping."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import psr_studio.ui
+from psr_studio.app.jobs import JobState
+from psr_studio.core.errors import RecipeError, StudioError
+from psr_studio.recipe.fields import NAME_RULE
+from psr_studio.recipe.recipe import Recipe, keys
+from psr_studio.ui.curate.maps import MapService, map_key
+from psr_studio.ui.curate.projection import pca, to_axes
+from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
+from psr_studio.ui.curate.umap_process import fit
+from psr_studio.ui.markup import error, job_card, table, tree
+from psr_studio.ui.one_file import one_script
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
+from psr_studio.ui.plots.curves import _running_mean, accuracy_figure, live_curves, loss_figure
+from psr_studio.ui.words import LABELS, duration, on_screen, plural
+
+NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
+
+
+def clusters(n: int = 90, d: int = 20, k: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(k, d))[np.arange(n) % k] * 8 + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def test_the_fast_projection_agrees_with_the_exact_one():
+    """Both axes are those of the SVD, up to the sign of an axis and the common scale."""
+    data = clusters()
+    left, values, _ = np.linalg.svd(data - data.mean(axis=0), full_matrices=False)
+    found = pca(data)
+    for axis in range(2):
+        assert abs(np.corrcoef(found[:, axis], left[:, axis])[0, 1]) > 0.9999
+    spread = found.std(axis=0)
+    assert spread[0] / spread[1] == pytest.approx(values[0] / values[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 4), (2, 4), (5, 1), (3, 200)])
+def test_a_map_of_few_points_is_still_a_map(shape):
+    found = pca(np.random.default_rng(1).normal(size=shape))
+    assert found.shape == (shape[0], 2) and np.isfinite(found).all()
+
+
+def test_axes_keep_angles_and_fill_the_square():
+    xy = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(to_axes(xy), [[-1, -0.25], [1, -0.25], [-1, 0.25]])
+    np.testing.assert_array_equal(to_axes(np.ones((3, 2))), np.zeros((3, 2)))
+
+
+def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
+    data = clusters()
+    maps = MapService(tmp_path)
+    first = maps.layout(data, improve=True)
+    assert first.kind == "pca" and not first.final
+    maps._worker.kill()
+    deadline = time.monotonic() + 10
+    while not (after := maps.layout(data)).final and time.monotonic() < deadline:
+        time.sleep(0.02)
+    maps.stop()
+    assert after.kind == "pca" and after.final
+    np.testing.assert_array_equal(after.xy, first.xy)
+    assert not list(tmp_path.glob(".tmp-*")), "what was handed over is cleared away"
+
+
+def test_a_finished_map_is_kept_and_a_damaged_one_is_not_used(tmp_path: Path):
+    data = clusters()
+    path = tmp_path / f"umap-{map_key(data)}.npy"
+    np.save(path, np.random.default_rng(2).normal(size=(len(data), 2)))
+    assert MapService(tmp_path).layout(data).kind == "umap"
+    path.write_bytes(path.read_bytes()[:40])
+    assert MapService(tmp_path).layout(data).kind == "pca"
+    assert map_key(data) != map_key(data[::-1]) and map_key(data) == map_key(data.copy())
+
+
+@pytest.mark.slow
+def test_umap_keeps_clusters_together_and_is_repeatable():
+    """Of well separated clusters every point's nearest neighbour on the map is of its own cluster."""
+    data = clusters()
+    xy = fit(data)
+    distances = ((xy[:, None] - xy[None]) ** 2).sum(axis=-1) + np.diag(np.full(len(xy), np.inf))
+    np.testing.assert_array_equal(distances.argmin(axis=1) % 3, np.arange(len(xy)) % 3)
+    np.testing.assert_array_equal(fit(data), xy)
+
+
+def test_every_label_belongs_to_a_setting_and_errors_use_them():
+    assert set(LABELS) <= set(keys())
+    with pytest.raises(RecipeError) as caught:
+        Recipe().with_values({"refine.kl_steps": 200})
+    assert on_screen(caught.value.problem) == '"Label steps" is 200, more than "Steps", which is 100.'
+    assert on_screen('"select.ipc" and "no.such"') == '"Images per class" and "no.such"'
+
+
+def test_settings_read_back_what_they_show():
+    import gradio as gr
+
+    recipe = Recipe().with_values({"pool.classes": (2, 0), "evaluate.compare": ("a",)})
+    shown = [key for key in LABELS if recipe.value(key) is not None]
+    with gr.Blocks():
+        names = [("x", 0), ("y", 1), ("z", 2)]
+        owner = SimpleNamespace(recipe=recipe)
+        settings = Settings(owner, {"pool.classes": names, "evaluate.compare": ["a"]})
+        settings.add(*shown)
+    values = settings.read(list(settings.shown().values()))
+    assert Recipe().with_values(values) == recipe
+    emptied = [[] if key == "pool.classes" else value for key, value in values.items()]
+    assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
+
+
+def test_an_emptied_field_is_named_as_on_screen():
+    import gradio as gr
+
+    with gr.Blocks():
+        settings = Settings(SimpleNamespace(recipe=Recipe()))
+        settings.add("pool.steps", "pool.sampler", "export.name", "pool.guidance")
+    with pytest.raises(RecipeError) as caught:
+        settings.read([None, "ddpm", "set", None])
+    assert caught.value.problem == '"Steps" is empty.'
+    assert caught.value.fix == 'Enter a number from 1 to 1000 in "Steps".'
+    with pytest.raises(RecipeError, match='Enter a name in "Folder name"'):
+        settings.read([5, "ddpm", "", None])
+    assert settings.read([5, "ddpm", "set", None])["pool.guidance"] is None, "this one may be left out"
+
+
+def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
+    import gradio as gr
+
+    with gr.Blocks():
+        settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance": 1.5})
+        settings.add("pool.guidance")
+    assert settings.controls["pool.guidance"].value == 1.5 and settings.shown() == {"pool.guidance": 1.5}
+    assert settings.read([1.5]) == {"pool.guidance": None}, "what was only shown stays left out"
+    assert settings.read([2.0]) == {"pool.guidance": 2.0}
+    assert settings.read([None]) == {"pool.guidance": None}, "an emptied field is the bundle's own again"
+
+
+def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
+    speeds, bundle = Speeds(tmp_path), studio.bundle
+    recipe = studio.recipe.with_values({"pool.seed": 9})
+    text = cost_text(studio.workspace, recipe, studio.bundle, speeds)
+    unknown = "How long it takes is known after the first run here."
+    assert text == f"Makes 18 candidates, in the place of 18 that are here. {unknown}"
+    speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe, bundle)
+    assert "about 6 s" in cost_text(studio.workspace, recipe, studio.bundle, speeds)
+    doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
+    assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
+    assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
+    unguided = recipe.with_values({"pool.guidance": 1.0})
+    assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
+    anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})
+    words = cost_text(studio.workspace, anew, studio.bundle, speeds)
+    assert words.startswith("Makes 12 candidates, in the place of 18 that are here")
+    known = cost_text(studio.workspace, studio.recipe, studio.bundle, speeds)
+    assert known == "All 18 candidates of these settings are there."
+
+
+def test_live_curves_are_those_of_the_student_in_training():
+    curves = {"top1/a": ((1, 0.1), (2, 0.2), (1, 0.3)), "top1/b": ((1, 0.5),), "loss/a": ((1, 9.0),)}
+    assert live_curves(curves) == {"a": [(1, 0.3)], "b": [(1, 0.5)]}
+
+
+def test_figures_hold_what_they_are_given():
+    traces = np.array([[4.0, 2.0], [2.0, np.nan]])
+    figure = loss_figure(traces, kl_steps=1, title="t")
+    np.testing.assert_allclose(figure.data[-1].y, [3.0, 2.0])
+    assert accuracy_figure([], "t").data == ()
+    np.testing.assert_allclose(_running_mean(np.arange(5.0), 2), [0, 0.5, 1.5, 2.5, 3.5])
+
+
+def test_words_from_files_are_escaped():
+    job = JobState(1, "pool", "failed", message=NASTY, problem=NASTY, fix=NASTY)
+    for markup in (
+        job_card(job, NASTY),
+        error(NASTY, NASTY),
+        table([NASTY], [[NASTY]]),
+        tree(NASTY, [NASTY]),
+    ):
+        assert "<img" not in markup and "&lt;img" in markup
+
+
+def test_durations_and_counts_in_words():
+    assert [duration(s) for s in (None, 3.2, 125, 4800)] == ["", "3 s", "2 min 5 s", "1 h 20 min"]
+    assert [plural(1, "class", "classes"), plural(1200, "class", "classes")] == ["1 class", "1,200 classes"]
+
+
+def test_sheets_stay_drawable_and_the_cache_bounded():
+    assert [sheet_columns([]), sheet_columns([60, 3]), tile_size((28, 28, 1), 8)] == [1, 8, 28]
+    assert tile_size((256, 256, 3), 1000) * 1000 <= 4096
+    cache = SheetCache(limit=10)
+    for key in range(5):
+        cache.put((key,), b"12345")
+    assert cache.get((0,)) is None and cache.get((4,)) == b"12345" and cache.get((3,)) == b"12345"
+
+
+def test_a_step_that_does_not_exist_is_refused(studio):
+    from psr_studio.ui.screen import Screen
+
+    screen = Screen(studio)
+    try:
+        with pytest.raises(StudioError) as caught:
+            screen.submit("scores", {})
+        assert caught.value.fix == 'Did you mean "score"? Name one of them.'
+    finally:
+        screen.close()
+
+
+def test_the_page_says_the_servers_rule_for_names():
+    """Written twice, in two languages: whoever changes one must change the other."""
+    panel = (Path(psr_studio.ui.__file__).parent / "static" / "saved_panel.js").read_text(encoding="utf-8")
+    assert NAME_RULE in panel
+
+
+def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):
+    (tmp_path / "top.js").write_text(
+        "import { low as deep } from './low.js';\nimport { both } from './both.js';\n"
+        "export async function mount() {\n  return deep + both;\n}\n"
+    )
+    (tmp_path / "both.js").write_text("import { low } from './low.js';\nexport const both = low;\n")
+    (tmp_path / "low.js").write_text("// export is a word here\nexport class low {}\nconst inside = 1;\n")
+    joined = one_script(tmp_path, "top")
+    assert [line for line in joined.splitlines() if line.startswith("const $")] == [
+        "const $low = (() => {", "const $both = (() => {", "const $top = (() => {",
+    ]  # fmt: skip
+    assert (
+        "const { low: deep } = $low;" in joined and "return { low };" in joined and "inside }" not in joined
+    )
+    assert joined.endswith("export const { mount } = $top;\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("import { a } from './a.js';\n", "import each other: a > a"),
+        ("export default 1;\n", "export default 1;"),
+        ("import {\n  b,\n} from './b.js';\n", "import {"),
+    ],
+)
+def test_a_module_that_cannot_be_joined_is_named(tmp_path, text, wrong):
+    (tmp_path / "a.js").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(wrong)):
+        one_script(tmp_path, "a")
+
+
+def test_the_joined_workbench_holds_each_module_once():
+    folder = Path(psr_studio.ui.__file__).parent / "static"
+    joined = one_script(folder, "curate")
+    held = re.findall(r"^const \$(\w+) = \(\(\) => {$", joined, re.MULTILINE)
+    assert sorted(held) == sorted(path.stem for path in folder.glob("*.js") if path.stem != "topbar")
+    assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1

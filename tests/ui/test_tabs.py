@@ -1,0 +1,204 @@
+"""The tabs fill every component they announce, at every stage of a workspace, without a browser."""
+
+from __future__ import annotations
+
+import time
+from html import unescape
+
+import gradio as gr
+import pytest
+from tiny import finish, tiny_recipe
+
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import SelectionError
+from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
+from psr_studio.ui.panels.topbar import TopBar
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.tabs.curate import CuratePool, CurateTab, saved_status
+from psr_studio.ui.tabs.evaluate import EvaluateTab
+from psr_studio.ui.tabs.export import ExportTab
+from psr_studio.ui.tabs.pool import PoolTab
+from psr_studio.ui.tabs.refine import RefineTab
+
+
+def drawn(screen: Screen) -> dict[str, str]:
+    """Every pane's values as one text; each must have a value per component, and a version that is stable."""
+    tabs = {t.__name__: t(screen) for t in (TopBar, PoolTab, CurateTab, RefineTab, EvaluateTab, ExportTab)}
+    with gr.Blocks():
+        for tab in tabs.values():
+            tab.build()
+    panes = {**tabs, "CuratePool": CuratePool(tabs["CurateTab"])}
+    for name in ("PoolTab", "RefineTab", "EvaluateTab", "ExportTab"):
+        panes[f"{name}.jobs"] = tabs[name].jobs
+        panes |= {
+            f"{name} {key}": part
+            for key, part in zip(tabs[name].settings.controls, tabs[name].settings.parts(), strict=True)
+        }
+    texts = {}
+    for name, pane in panes.items():
+        values = pane.values()
+        assert len(values) == len(pane.outputs), name
+        assert repr(pane.version()) == repr(pane.version()), name
+        texts[name] = unescape(" ".join(str(v.value) if hasattr(v, "value") else str(v) for v in values))
+    return texts
+
+
+def test_an_empty_workspace_says_what_to_press(tmp_path, tiny_bundle):
+    screen = Screen(Studio(tmp_path / "empty", tiny_recipe(tiny_bundle)))
+    try:
+        texts = drawn(screen)
+    finally:
+        screen.close()
+    assert 'Press "Generate"' in texts["PoolTab"] and "Pool: missing" in texts["PoolTab"]
+    assert 'Press "Refine"' in texts["RefineTab"] and 'Press "Evaluate"' in texts["EvaluateTab"]
+    assert 'Press "Export"' in texts["ExportTab"]
+
+
+def test_a_finished_workspace_shows_pairs_curves_table_and_zip(screen):
+    studio = screen.studio
+    for stage in (studio.refine, studio.evaluate, studio.export):
+        finish(stage())
+    texts = drawn(screen)
+    assert texts["RefineTab"].count("psr-pair") >= 2 and "moved" in texts["RefineTab"]
+    for arm in ("refined", "selected", "random real", "generate-and-use", "hard"):
+        assert arm in texts["EvaluateTab"], "an accuracy never stands alone"
+    assert "±" in texts["EvaluateTab"] and "set.zip" in texts["ExportTab"]
+    assert "'fresh'" in texts["TopBar"] and "'missing'" not in texts["TopBar"]
+
+
+def test_what_stopped_the_pool_is_shown_though_scoring_fell_with_it(tmp_path, tiny_bundle):
+    """The step that waited is newer, but says nothing."""
+    screen = Screen(Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)))
+    try:
+        (screen.studio.workspace.root / "pool").write_text("a file where a folder should be")
+        first = screen.submit("pool", {})
+        second = screen.submit("score", {}, after=first)
+        while screen.worker.active():
+            time.sleep(0.05)
+        states = [screen.worker.latest(stage).state for stage in ("pool", "score")]
+        assert states == ["failed", "cancelled"] and second > first
+        shown = PoolTab(screen).jobs.job()
+        assert shown.stage == "pool" and shown.problem
+    finally:
+        screen.close()
+
+
+def test_versions_change_with_what_is_shown(screen):
+    with gr.Blocks():
+        tab = RefineTab(screen)
+        tab.build()
+    before = tab.version()
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert tab.version() != before
+
+
+def test_a_moved_slider_is_said_to_be_unsaved(screen):
+    assert saved_status(screen).state == "fresh"
+    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    found = saved_status(screen)
+    assert found.state == "stale" and found.reason == '"current" differs from the screen.'
+    screen.studio.save_selection("mine")
+    screen.forget_status()
+    assert saved_status(screen).state == "fresh"
+
+
+def test_what_was_saved_under_another_name_counts_as_saved(screen):
+    screen.studio.save_selection("mine")
+    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    screen.studio.save_selection("other")
+    screen.forget_status()
+    screen.selections.restore("mine")
+    found = saved_status(screen)
+    assert found.state == "fresh" and found.reason == '"mine", 6 images; the steps have "other".'
+
+
+def test_a_lasso_is_proposed_until_a_step_works_on_something_else(screen):
+    picker = SelectionPicker(screen)
+    before = picker.version()
+    screen.selections.save_positions([1, 7, 9], "lassoed")
+    assert picker.proposed() == "lassoed" and picker.version() != before
+    screen.studio.set(picker.use("current"))
+    assert picker.proposed() == "current"
+
+
+def test_order_and_temperature_belong_to_what_is_refined(screen):
+    screen.curation.select({"ipc": 6})
+    screen.selections.save("current")
+    finish(screen.studio.refine())
+    screen.forget_status()
+    picker = SelectionPicker(screen)
+    assert picker.is_refined(LIVE)
+    whole = set(screen.curation.candidate_ids())
+    for other, back in (
+        ({"selector": "herding"}, {"selector": "psr"}),
+        ({"temperature": 4.0}, {"temperature": 1.5}),
+    ):
+        screen.curation.select(other)
+        assert set(screen.curation.candidate_ids()) == whole
+        assert not picker.is_refined(LIVE)
+        assert saved_status(screen).reason == '"current" differs from the screen.'
+        screen.curation.select(back)
+        assert picker.is_refined(LIVE)
+
+
+def proposed(pane) -> str:
+    """The words of a dropdown on the choice that it proposes."""
+    (dropdown,) = pane.values()
+    return next(words for words, value in dropdown.choices if value == dropdown.value)
+
+
+def test_every_tab_proposes_the_same_selection_and_says_what_it_is(screen):
+    with gr.Blocks():
+        tabs = [tab(screen) for tab in (RefineTab, EvaluateTab, ExportTab)]
+        for tab in tabs:
+            tab.build()
+    assert {proposed(tab.picker) for tab in tabs} == {"current: 6 images, not refined"}
+    screen.curation.select({"ipc": 1})
+    assert 'shows another selection than "current"' in tabs[0].picker.values()[0].info
+    screen.selections.save("small")
+    assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, not refined"}
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, refined"}
+
+
+def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_not(screen):
+    with gr.Blocks():
+        evaluate, export = EvaluateTab(screen), ExportTab(screen)
+        for tab in (evaluate, export):
+            tab.build()
+
+    def defaults() -> tuple[list[str], bool]:
+        return (
+            evaluate.settings.shown()["evaluate.arms"],
+            export.settings.shown()["export.refined"],
+        )
+
+    assert defaults() == (["selected"], False)
+    given = {
+        **export.settings.shown(),
+        "export.refined": True,
+    }
+    assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values()))
+    with pytest.raises(SelectionError) as caught:
+        export._run("current", *given.values())
+    assert caught.value.fix == 'Untick "Refined pictures", or press "Refine" on its tab first.'
+    assert screen.worker.newest() is None, "no job begins, so it is said once"
+    finish(screen.studio.refine())
+    screen.forget_status()
+    assert defaults() == (["refined", "selected"], True)
+
+
+def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
+    screen.curation.select({"ipc": 4, "gamma": 9.0})
+    screen.studio.save_selection("wide")
+    screen.curation.select({"ipc": 1})
+    picker = SelectionPicker(screen)
+    screen.studio.set(picker.use(LIVE))
+    assert screen.studio.recipe.select.ipc == 1 and screen.studio.recipe.select.name == "current"
+    screen.studio.set(picker.use("wide"))
+    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.select.gamma == 9.0
+    record = screen.studio.workspace.ledger.selection("wide")
+    assert settings_of(record, screen.studio.recipe)["select.name"] == "wide"
+    assert screen.studio.status()["select"].state == "fresh"
