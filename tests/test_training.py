@@ -22,7 +22,8 @@ from PIL import Image
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import load_bundle
-from psr_studio.bundles.originals import Kind, class_names, read_split
+from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.originals import class_names, read_split
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher
@@ -30,10 +31,11 @@ from psr_studio.recipe.recipe import load_recipe
 from psr_studio.training import teacher
 from psr_studio.training.build import build_bundle, train_networks
 from psr_studio.training.checkpoints import Checkpoint
-from psr_studio.training.settings import CIFAR10, DATA_SETS, Cycle, DataSet
+from psr_studio.training.settings import CIFAR10, TRAINABLE, BundleSettings, Cycle
 
 CPU = torch.device("cpu")
-THREE = replace(CIFAR10, class_names=CIFAR10.class_names[:3])
+DATA = CIFAR10.data
+THREE = replace(CIFAR10, data=replace(DATA, class_names=DATA.class_names[:3]))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
 
 
-def quick(chosen: DataSet, **changes) -> DataSet:
+def quick(chosen: BundleSettings, **facts) -> BundleSettings:
     """The same data set and code path, networks and schedules of seconds."""
     how = chosen.teacher
     small = {"stem_type": "deep", "stem_width": 8, "layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}
@@ -52,22 +54,22 @@ def quick(chosen: DataSet, **changes) -> DataSet:
         codec=replace(chosen.codec, widths=widths, steps=3, batch=4, warmup=1),
         generator=replace(chosen.generator, heads=2, head_dim=8, layers=1, steps=3, batch=4, warmup=1),
         gates=replace(chosen.gates, samples=4, train_samples=2, epochs=1, soft_epochs=1),
-        **changes,
+        data=replace(chosen.data, **facts),
     )  # fmt: skip
 
 
-def pictures(chosen: DataSet, per_class: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def pictures(data: DataSet, per_class: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Noise in the shape of a data set, class-major."""
-    n = chosen.n_classes * per_class
-    levels = np.random.default_rng(seed).integers(0, 256, (n, *chosen.shape), dtype=np.uint8)
-    return levels, np.repeat(np.arange(chosen.n_classes), per_class)
+    n = data.n_classes * per_class
+    levels = np.random.default_rng(seed).integers(0, 256, (n, *data.shape), dtype=np.uint8)
+    return levels, np.repeat(np.arange(data.n_classes), per_class)
 
 
-def write_parquet(folder: Path, chosen: DataSet, per_class: int = 3) -> Path:
+def write_parquet(folder: Path, data: DataSet, per_class: int = 3) -> Path:
     """train.parquet and test.parquet in the Hugging Face image convention, without their metadata: plain numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, split in enumerate(("train", "test")):
-        images, labels = pictures(chosen, per_class, seed)
+        images, labels = pictures(data, per_class, seed)
         rows = [{"bytes": _png(image), "path": None} for image in images]
         pq.write_table(pa.table({"image": rows, "label": labels}), folder / f"{split}.parquet")
     return folder
@@ -99,16 +101,16 @@ def _png(image: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def cifar(tmp_path_factory) -> Path:
-    return write_parquet(tmp_path_factory.mktemp("cifar"), CIFAR10)
+    return write_parquet(tmp_path_factory.mktemp("cifar"), DATA)
 
 
-@pytest.mark.parametrize("name", [name for name, row in DATA_SETS.items() if row.class_names])
+@pytest.mark.parametrize("name", [name for name, row in TRAINABLE.items() if row.data.class_names])
 def test_each_data_set_trains_for_a_few_steps(name, tmp_path):
     """The networks that come out take its pictures and know its classes and the null class."""
-    chosen = quick(DATA_SETS[name])
-    folder = write_parquet(tmp_path / "data", chosen, per_class=3 if chosen.n_classes <= 10 else 1)
+    chosen = quick(TRAINABLE[name])
+    folder = write_parquet(tmp_path / "data", chosen.data, per_class=3 if chosen.data.n_classes <= 10 else 1)
     list(train_networks(chosen, folder, tmp_path, tmp_path / "bundle", 0, CPU))
-    check_networks(tmp_path / "bundle", chosen)
+    check_networks(tmp_path / "bundle", chosen.data)
 
 
 def test_tiny_imagenet_is_read_as_its_archive_unpacks(tmp_path):
@@ -117,23 +119,23 @@ def test_tiny_imagenet_is_read_as_its_archive_unpacks(tmp_path):
     root = write_tiny_imagenet(tmp_path / "data", folders)
     names, found = class_names(root, "Tiny-ImageNet")
     assert found == folders and names[1] == "thing n01629819"
-    chosen = quick(DATA_SETS["tiny-imagenet"], class_names=names, folder_names=found)
+    chosen = quick(TRAINABLE["tiny-imagenet"], class_names=names, folder_names=found)
     list(train_networks(chosen, root, tmp_path, tmp_path / "bundle", 0, CPU))
-    check_networks(tmp_path / "bundle", chosen)
+    check_networks(tmp_path / "bundle", chosen.data)
 
 
-def check_networks(made: Path, chosen: DataSet) -> None:
+def check_networks(made: Path, data: DataSet) -> None:
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Generator, Sampling
 
-    images = torch.from_numpy(pictures(chosen, 1)[0])
+    images = torch.from_numpy(pictures(data, 1)[0])
     logits, _ = Teacher.from_folder(made / "teacher").predict(images)
-    assert logits.shape == (chosen.n_classes, chosen.n_classes)
+    assert logits.shape == (data.n_classes, data.n_classes)
     net = Generator.from_folder(made / "generator")
-    last = chosen.n_classes - 1
+    last = data.n_classes - 1
     *_, (_, latents) = net.sample([0, last], [1, 2], Sampling("ddim", steps=2, guidance=2.0))
-    decoded = Codec.from_folder(made / "generator" / "vae", chosen.shape).decode_uint8(latents)
-    assert decoded.shape == (2, *chosen.shape)
+    decoded = Codec.from_folder(made / "generator" / "vae", data.shape).decode_uint8(latents)
+    assert decoded.shape == (2, *data.shape)
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_very_same_networks(cifar, tmp_path, monkeypatch):
@@ -174,7 +176,7 @@ def test_a_checkpoint_of_other_settings_is_refused(cifar, tmp_path):
 def made(tmp_path_factory) -> Path:
     """A whole bundle of CIFAR-10's kind, made by the command of the real one, with the folder of its data."""
     root = tmp_path_factory.mktemp("made")
-    folder = write_parquet(root / "data", THREE, per_class=10)
+    folder = write_parquet(root / "data", THREE.data, per_class=10)
     lines = list(
         build_bundle(quick(THREE), folder, root / "work", root / "bundle", device="cpu", about="a copy")
     )
@@ -228,7 +230,7 @@ def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are
         list(studio.evaluate())
         list(studio.export())
         images, labels = studio.bundle.test_set
-    own, owners = pictures(THREE, 10, seed=1)
+    own, owners = pictures(THREE.data, 10, seed=1)
     assert (images == own).all() and (labels == owners).all()
 
 
@@ -246,7 +248,7 @@ def test_changed_images_change_what_results_are_tied_to(made, tmp_path):
     folder = shutil.copytree(made / "data", tmp_path / "data")
     bundle.remember("images", folder)
     named = bundle.identity("data")
-    images, labels = pictures(THREE, 2)
+    images, labels = pictures(THREE.data, 2)
     rows = [{"bytes": _png(image), "path": None} for image in images]
     pq.write_table(pa.table({"image": rows, "label": labels}), folder / "test.parquet")
     assert len({absent, named, bundle.identity("data")}) == 3
@@ -255,7 +257,7 @@ def test_changed_images_change_what_results_are_tied_to(made, tmp_path):
 
 def test_a_folder_of_something_else_is_refused_when_it_is_named(made, tmp_path):
     bundle = load_bundle(made / "bundle")
-    write_parquet(tmp_path / "svhn", replace(CIFAR10, class_names=("0", "1")))
+    write_parquet(tmp_path / "svhn", replace(DATA, class_names=("0", "1")))
     with pytest.raises(ModelError) as err:
         bundle.remember("images", tmp_path / "svhn")
     assert 'holds 2 classes and no class "airplane"; CIFAR-10 has 3.' in err.value.problem
@@ -283,7 +285,7 @@ def official_cifar10(root: Path, monkeypatch, per_batch: int = 4) -> Path:
             "data": rng.integers(0, 256, (per_batch, 3072), dtype=np.uint8),
             "labels": list(range(per_batch)),
         }
-        raw = pickle.dumps({"label_names": list(CIFAR10.class_names)} if "meta" in name else data)
+        raw = pickle.dumps({"label_names": list(DATA.class_names)} if "meta" in name else data)
         (base / name).write_bytes(raw)
         sums[name] = hashlib.md5(raw).hexdigest()
     for which in ("train_list", "test_list"):
@@ -292,28 +294,25 @@ def official_cifar10(root: Path, monkeypatch, per_batch: int = 4) -> Path:
     return base
 
 
-KIND = Kind("CIFAR-10", CIFAR10.shape, CIFAR10.class_names, torchvision="CIFAR10")
-
-
 def test_the_official_files_are_read_from_their_folder_and_from_the_one_around_it(tmp_path, monkeypatch):
     base = official_cifar10(tmp_path, monkeypatch)
-    images, labels = read_split(base, "train", KIND)
+    images, labels = read_split(base, "train", DATA)
     assert images.shape == (20, 32, 32, 3) and labels.tolist() == [0, 1, 2, 3] * 5
-    again, _ = read_split(tmp_path, "train", KIND)
+    again, _ = read_split(tmp_path, "train", DATA)
     assert (again == images).all()
     (base / "test_batch").write_bytes(b"changed")
     with pytest.raises(ModelError, match="holds no test images of CIFAR-10"):
-        read_split(tmp_path, "test", KIND)
+        read_split(tmp_path, "test", DATA)
 
 
 def test_class_folders_are_read_in_label_order(tmp_path):
     """Folders sort by name, labels follow the data set: "truck" is the last class wherever it lies."""
     for split in ("train", "test"):
-        for i, name in enumerate(CIFAR10.class_names):
+        for i, name in enumerate(DATA.class_names):
             folder = tmp_path / split / name
             folder.mkdir(parents=True)
             Image.new("RGB", (32, 32), (i, 0, 0)).save(folder / "a.png")
-    images, labels = read_split(tmp_path, "test", KIND)
+    images, labels = read_split(tmp_path, "test", DATA)
     assert (images[:, 0, 0, 0] == labels).all() and sorted(labels) == list(range(10))
 
 
@@ -327,7 +326,7 @@ def test_the_official_files_are_downloaded_when_that_is_asked_for(made, tmp_path
         packed.add(tmp_path / "there" / Official.base_folder, Official.base_folder)
     monkeypatch.setattr(Official, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
     bundle = load_bundle(made / "bundle")
-    bundle.index["class_names"] = list(CIFAR10.class_names)
+    bundle.index["class_names"] = list(DATA.class_names)
     handler = partial(SimpleHTTPRequestHandler, directory=str(archive.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     import torch
 
+    from psr_studio.bundles.data_sets import DataSet
     from psr_studio.bundles.sources import PartState, Source
     from psr_studio.core.progress import Progress
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Generator
     from psr_studio.models.teacher import Teacher
-    from psr_studio.training.settings import DataSet
 
 INDEX = "bundle.toml"
 DEFAULT_GUIDANCE = 4.0  # of a bundle that names none
@@ -68,8 +68,8 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
         ModelError: neither such a name nor such a folder, or a damaged index.
         UnmadeBundleError: the bundle of a data set that `train-bundle` knows, where nobody has trained it.
     """
+    from psr_studio.bundles.data_sets import DATA_SETS
     from psr_studio.bundles.described import external_bundles, load_external
-    from psr_studio.training.settings import DATA_SETS
 
     embedded = bundles()
     path = embedded.get(str(name_or_path), Path(name_or_path).expanduser())

@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from psr_studio.bundles.bundle import Bundle, rank_in_class
-from psr_studio.bundles.originals import Kind, read_split
+from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.originals import read_split
 from psr_studio.bundles.sources import Source, home, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
-
-TRAIN_PER_CLASS = 600  # real images of a class that are kept for controls
 
 
 class OwnDataBundle(Bundle):
     """A bundle whose index has a table [images]: the data set's name, its licence, and its class in torchvision."""
 
+    @cached_property
+    def data_set(self) -> DataSet:
+        """What is known of the user's files before they are seen."""
+        table = self.index["images"]
+        side, _, channels = self.image_shape
+        return DataSet(
+            name=self.name,
+            title=str(table["source"]),
+            side=side,
+            channels=channels,
+            class_names=self.class_names,
+            licence=str(table.get("licence", "not stated")),
+            folder_names=tuple(table.get("folder_names", ())),
+            torchvision=str(table.get("torchvision", "")),
+            download_bytes=int(table.get("size", 0)),
+            train_per_class=int(table.get("train_per_class", DataSet.train_per_class)),
+        )
+
     @property
     def sources(self) -> dict[str, Source]:
         """The real images."""
-        table = self.index["images"]
+        data = self.data_set
         return {
-            "images": Source(
-                "images",
-                str(table["source"]),
-                (),
-                str(table.get("licence", "not stated")),
-                int(table.get("size", 0)),
-                str(table.get("torchvision", "")),
-            )
+            "images": Source("images", data.title, (), data.licence, data.download_bytes, data.torchvision)
         }
-
-    @property
-    def kind(self) -> Kind:
-        """What the user's files are looked at as."""
-        table = self.index["images"]
-        return Kind(
-            str(table["source"]),
-            self.image_shape,
-            self.class_names,
-            tuple(table.get("folder_names", ())),
-            str(table.get("torchvision", "")),
-        )
 
     def remember(self, part: str, folder: str | Path) -> None:
         """As in `Bundle`, after a look into the folder.
@@ -77,14 +76,12 @@ class OwnDataBundle(Bundle):
 
     def _prepare(self, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         """The images of a split that are kept, written once for this folder and mapped from the disk from then on."""
-        per_class = (
-            None if split == "test" else int(self.index["images"].get("train_per_class", TRAIN_PER_CLASS))
-        )
-        facts = [str(self.kind), _listing(folder), split, per_class]
+        per_class = None if split == "test" else self.data_set.train_per_class
+        facts = [str(self.data_set), _listing(folder), split]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         kept = {part: home() / f"{part}-{key}.npy" for part in ("labels", "images")}
         if not all(path.is_file() for path in kept.values()):
-            images, labels = read_split(folder, split, self.kind)
+            images, labels = read_split(folder, split, self.data_set)
             if per_class is not None:
                 rows = _spread(labels, per_class)
                 images, labels = images[rows], labels[rows]

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from safetensors.numpy import save_file
 
 from psr_studio.bundles.bundle import CODEC, INDEX, load_bundle, write_idx
+from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.originals import class_names
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import StudioError
@@ -24,7 +25,7 @@ from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, gates, generator, teacher
 from psr_studio.training.checkpoints import seconds_of
 from psr_studio.training.loop import load, whole_folder
-from psr_studio.training.settings import DataSet, data_set
+from psr_studio.training.settings import BundleSettings, settings_of
 
 # Where Debian's package dataset-fashion-mnist puts it, and where torchvision's downloads are found by habit.
 USUAL_FOLDERS = ("/usr/share/datasets/{name}", "data/{torchvision}/raw", "data/{name}")
@@ -32,7 +33,7 @@ PARTS = ("teacher", "codec", "generator")
 
 
 def build_bundle(
-    name: str | DataSet,
+    name: str | BundleSettings,
     data_folder: str | Path | None,
     work: str | Path,
     out: str | Path,
@@ -52,12 +53,12 @@ def build_bundle(
     Raises:
         StudioError: a bundle this command cannot make, or no data files.
     """
-    chosen = data_set(name) if isinstance(name, str) else name
+    chosen = settings_of(name) if isinstance(name, str) else name
     where = pick_device(device)
-    folder, work, out = find_folder(chosen, data_folder), Path(work), Path(out)
-    if not chosen.class_names:
-        names, folders = class_names(folder, chosen.title)
-        chosen = replace(chosen, class_names=names, folder_names=folders)
+    folder, work, out = find_folder(chosen.data, data_folder), Path(work), Path(out)
+    if not chosen.data.class_names:
+        names, folders = class_names(folder, chosen.data.title)
+        chosen = replace(chosen, data=replace(chosen.data, class_names=names, folder_names=folders))
     work.mkdir(parents=True, exist_ok=True)
     made = work / "bundle"
     yield from train_networks(chosen, folder, work, made, seed, where)
@@ -82,7 +83,7 @@ def build_bundle(
     yield f"The bundle is in {out}"
 
 
-def find_folder(chosen: DataSet, folder: str | Path | None = None) -> Path:
+def find_folder(data: DataSet, folder: str | Path | None = None) -> Path:
     """The folder that holds a data set: the one given, or the first usual one; what it holds is seen when it is read.
 
     Raises:
@@ -90,18 +91,18 @@ def find_folder(chosen: DataSet, folder: str | Path | None = None) -> Path:
     """
     if folder:
         return Path(folder).expanduser().absolute()
-    usual = [text.format(name=chosen.name, torchvision=chosen.torchvision) for text in USUAL_FOLDERS]
+    usual = [text.format(name=data.name, torchvision=data.torchvision) for text in USUAL_FOLDERS]
     for candidate in (Path(text) for text in usual if Path(text).is_dir()):
         return candidate
     raise StudioError(
-        f"There is no {chosen.title} in {' or '.join(usual)}.",
+        f"There is no {data.title} in {' or '.join(usual)}.",
         "Pass --data with the folder that holds it: the official files as torchvision puts them, Parquet files of "
         "the splits, or train/<class>/ and test/<class>/.",
     )
 
 
 def train_networks(
-    chosen: DataSet, folder: Path, work: Path, made: Path, seed: int, device: torch.device
+    chosen: BundleSettings, folder: Path, work: Path, made: Path, seed: int, device: torch.device
 ) -> Iterator[str]:
     """Teacher, codec and generator into the folder of the bundle, each where it is not there yet; a line at a time."""
     if not (made / "teacher").exists():
@@ -114,31 +115,31 @@ def train_networks(
             for event in codec.train(chosen, folder, work, net, temp, seed, device):
                 yield f"codec {event}"
     if not (made / "generator" / "model_index.json").exists():
-        encoder = Codec.from_folder(made / CODEC, chosen.shape, device)
+        encoder = Codec.from_folder(made / CODEC, chosen.data.shape, device)
         for event in generator.train(chosen, folder, work, encoder, made / "generator", seed, device):
             yield f"generator {event}"
 
 
-def write_data(chosen: DataSet, folder: Path, made: Path, net: Teacher, seed: int) -> None:
+def write_data(chosen: BundleSettings, folder: Path, made: Path, net: Teacher, seed: int) -> None:
     """The teacher's difficulty of every training image, and where the licence allows it the test split and a
     balanced subset of the training images."""
     target = made / "data"
     target.mkdir(parents=True, exist_ok=True)
     device = net.mean.device
-    images, labels = load(folder, "train", chosen, device)
+    images, labels = load(folder, "train", chosen.data, device)
     logits, _ = net.predict(images, batch_size=500)
     own = F.softmax(logits.double(), 1)[torch.arange(len(labels)), labels.cpu()]
     save_file(
         {"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.cpu().numpy().astype(np.uint8)},
         target / "train_difficulty.safetensors",
     )
-    if chosen.ships_images:
+    if chosen.data.ships_images:
         order = np.random.default_rng(seed).permutation(len(images))
         own_class = labels.cpu().numpy()[order]
-        first = [order[own_class == c][: chosen.train_per_class] for c in range(chosen.n_classes)]
+        first = [order[own_class == c][: chosen.data.train_per_class] for c in range(chosen.data.n_classes)]
         rows = np.sort(np.concatenate(first))
         _write_split(target / "train-subset", images.cpu().numpy()[rows], labels.cpu().numpy()[rows])
-        test, test_labels = load(folder, "test", chosen, torch.device("cpu"))
+        test, test_labels = load(folder, "test", chosen.data, torch.device("cpu"))
         _write_split(target / "test", test.numpy(), test_labels.numpy())
     cards.write_data_card(chosen, target)
 
@@ -150,18 +151,18 @@ def _write_split(prefix: Path, images: np.ndarray, labels: np.ndarray) -> None:
     write_idx(labels, prefix.with_name(f"{prefix.name}-labels-idx1-ubyte.gz"))
 
 
-def write_index(chosen: DataSet, made: Path) -> None:
+def write_index(chosen: BundleSettings, made: Path) -> None:
     """bundle.toml: the bundle's facts and a SHA-256 per file."""
     files = sorted(p for p in made.rglob("*") if p.is_file() and p.name not in (INDEX, "README.md"))
     lines = [
-        f"name = {json.dumps(chosen.name)}",
-        f"title = {json.dumps(chosen.title)}",
-        f"licence = {json.dumps(chosen.licence)}",
-        f"image_shape = {list(chosen.shape)}",
-        f"mean = {_levels(chosen.mean)}",
-        f"std = {_levels(chosen.std)}",
+        f"name = {json.dumps(chosen.data.name)}",
+        f"title = {json.dumps(chosen.data.title)}",
+        f"licence = {json.dumps(_licence(chosen.data))}",
+        f"image_shape = {list(chosen.data.shape)}",
+        f"mean = {_levels(chosen.data.mean)}",
+        f"std = {_levels(chosen.data.std)}",
         f"guidance = {chosen.guidance}",
-        f"class_names = {json.dumps(list(chosen.class_names))}",
+        f"class_names = {json.dumps(list(chosen.data.class_names))}",
         *_images_table(chosen),
         "",
         "[files]",
@@ -170,26 +171,32 @@ def write_index(chosen: DataSet, made: Path) -> None:
     (made / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _licence(data: DataSet) -> str:
+    """Of the whole bundle, for the card of an export."""
+    inside = "" if data.ships_images else ", none of which is in here"
+    return f"{data.licence} (data{inside}); Apache-2.0 (models)"
+
+
 def _levels(values: tuple[float, ...]) -> str:
     return str(values[0]) if len(values) == 1 else str(list(values))
 
 
-def _images_table(chosen: DataSet) -> list[str]:
+def _images_table(chosen: BundleSettings) -> list[str]:
     """Where the real images are the user's own: what is known of them before they are seen."""
-    if chosen.ships_images:
+    if chosen.data.ships_images:
         return []
     facts = {
-        "source": chosen.title,
-        "torchvision": chosen.torchvision,
-        "licence": chosen.data_licence,
-        "size": chosen.download_bytes,
-        "train_per_class": chosen.train_per_class,
-        "folder_names": list(chosen.folder_names),
+        "source": chosen.data.title,
+        "torchvision": chosen.data.torchvision,
+        "licence": chosen.data.licence,
+        "size": chosen.data.download_bytes,
+        "train_per_class": chosen.data.train_per_class,
+        "folder_names": list(chosen.data.folder_names),
     }
     return ["", "[images]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items() if value)]
 
 
-def write_demo(chosen: DataSet, made: Path) -> None:
+def write_demo(chosen: BundleSettings, made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
     from psr_studio.app.studio import (
         Studio,  # the only upward import: the demo is made by the very stages it shows
@@ -197,7 +204,7 @@ def write_demo(chosen: DataSet, made: Path) -> None:
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)
-    with Studio(folder, chosen.name, bundle=str(made)) as studio:
+    with Studio(folder, chosen.data.name, bundle=str(made)) as studio:
         for _ in studio.generate():
             pass
         for _ in studio.score():

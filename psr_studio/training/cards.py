@@ -7,22 +7,22 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from psr_studio.training.settings import NULL_CLASS, DataSet
+from psr_studio.training.settings import NULL_CLASS, BundleSettings
 
 GATES_OF = {"teacher": ("teacher top-1", "teacher ECE"), "generator/vae": ("teacher top-1 lost",)}
 TITLES = {"teacher": "Teacher", "generator/vae": "Codec", "generator": "Generator"}
 PART_OF = {"teacher": "teacher", "generator/vae": "codec", "generator": "generator"}
 
 
-def command(chosen: DataSet) -> str:
+def command(chosen: BundleSettings) -> str:
     """What makes this bundle."""
-    return f"psr-studio train-bundle {chosen.name}"
+    return f"psr-studio train-bundle {chosen.data.name}"
 
 
-def _about_teacher(chosen: DataSet, size: str) -> str:
+def _about_teacher(chosen: BundleSettings, size: str) -> str:
     how = chosen.teacher
-    shown = f", shown the {chosen.side}-pixel picture at {how.input_size} pixels" * (
-        how.input_size != chosen.side
+    shown = f", shown the {chosen.data.side}-pixel picture at {how.input_size} pixels" * (
+        how.input_size != chosen.data.side
     )
     changed = ", ".join(
         word
@@ -39,10 +39,10 @@ def _about_teacher(chosen: DataSet, size: str) -> str:
     )
 
 
-def _about_codec(chosen: DataSet, size: str) -> str:
+def _about_codec(chosen: BundleSettings, size: str) -> str:
     how = chosen.codec
     latent = how.size // 2 ** (len(how.widths) - 1)
-    padded = f": the picture padded to {how.size}x{how.size}," * (how.size != chosen.side) or ":"
+    padded = f": the picture padded to {how.size}x{how.size}," * (how.size != chosen.data.side) or ":"
     return (
         f"A diffusers `AutoencoderKL` ({size} parameters){padded} latents {how.latent_channels}x{latent}x{latent} of "
         "unit variance. Loss: squared and absolute error, posterior KL, and the teacher's label and features on the "
@@ -50,13 +50,13 @@ def _about_codec(chosen: DataSet, size: str) -> str:
     )
 
 
-def _about_generator(chosen: DataSet, size: str) -> str:
+def _about_generator(chosen: BundleSettings, size: str) -> str:
     how = chosen.generator
     tokens = (chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1) // how.patch) ** 2
     opens = "The folder opens with `DiTPipeline.from_pretrained`"
     table = (
         f"{opens}. Its label table has {NULL_CLASS:,} rows because that pipeline's null class is {NULL_CLASS}; classes "
-        f"0 to {chosen.n_classes - 1} and the null row are used."
+        f"0 to {chosen.data.n_classes - 1} and the null row are used."
         if how.for_pipeline
         else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {chosen.label_rows}."
     )
@@ -90,7 +90,7 @@ def gate_table(gates: list[dict]) -> str:
 
 
 def write(
-    chosen: DataSet, made: Path, seconds: Mapping[str, float], device: str, seed: int, about: str = ""
+    chosen: BundleSettings, made: Path, seconds: Mapping[str, float], device: str, seed: int, about: str = ""
 ) -> None:
     """README.md beside each part, and one for the bundle, from gates.json.
 
@@ -100,18 +100,18 @@ def write(
     """
     gates = json.loads((made / "gates.json").read_text(encoding="utf-8"))
     note = f"- This copy of the data: {about}\n" if about else ""
-    data = f"- Data: {chosen.title}, train split (licence: {chosen.data_licence})\n{note}"
+    data = f"- Data: {chosen.data.title}, train split (licence: {chosen.data.licence})\n{note}"
     for folder, text in ABOUT.items():
         size = f"{n_parameters(made / folder) / 1e6:.1f} M"
         body = (
-            f"# {TITLES[folder]} of the {chosen.title} bundle\n\n{text(chosen, size)}\n\n{data}"
+            f"# {TITLES[folder]} of the {chosen.data.title} bundle\n\n{text(chosen, size)}\n\n{data}"
             f"- Command: `{command(chosen)}`, seed {seed}\n"
             f"- Training: {seconds[PART_OF[folder]]:.0f} s on {device}\n"
             f"- Licence: Apache-2.0\n\n{gate_table(_gate_rows(gates, folder))}\n"
         )
         (made / folder / "README.md").write_text(body, encoding="utf-8")
     (made / "README.md").write_text(
-        f"# {chosen.title} bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: "
+        f"# {chosen.data.title} bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: "
         f"`{command(chosen)}`.\nThe demo pool is generated and scored.\n\n{data}\n{gate_table(gates)}\n\n"
         f"Made on {device}, seed {seed}. Cards: [generator](generator/README.md), [codec](generator/vae/README.md), "
         "[teacher](teacher/README.md), [data](data/README.md).\n",
@@ -130,26 +130,26 @@ def n_parameters(folder: Path) -> int:
     return total
 
 
-def write_data_card(chosen: DataSet, target: Path) -> None:
+def write_data_card(chosen: BundleSettings, target: Path) -> None:
     """README.md of the data folder, and the licence where real images are in it."""
     n_trained = f"all but {chosen.teacher.held_out:,} of them trained the teacher"
-    lines = [f"# Data of the {chosen.title} bundle", ""]
-    if chosen.ships_images:
+    lines = [f"# Data of the {chosen.data.title} bundle", ""]
+    if chosen.data.ships_images:
         lines += [
             "- `test-*`: the official test split",
-            f"- `train-subset-*`: {chosen.train_per_class} training images per class, drawn with the bundle's seed, "
-            "for controls and guidance",
+            f"- `train-subset-*`: {chosen.data.train_per_class} training images per class, drawn with the bundle's "
+            "seed, for controls and guidance",
         ]
     lines.append(
         "- `train_difficulty.safetensors`: the teacher's difficulty 1 - p(label) of every training image, in their "
         f"order, with labels; {n_trained}, so these are training-set confidences and lower than on unseen images."
     )
-    if not chosen.ships_images:
+    if not chosen.data.ships_images:
         lines.append(
-            f"- No image of {chosen.title} is in here. Controls and test split are read from where you keep it: "
-            f"`psr-studio weights {chosen.name} --images FOLDER`."
+            f"- No image of {chosen.data.title} is in here. Controls and test split are read from where you keep it: "
+            f"`psr-studio weights {chosen.data.name} --images FOLDER`."
         )
-    if chosen.licence_text:
-        (target / "LICENSE").write_text(chosen.licence_text, encoding="utf-8")
-        lines.append(f"- Source: {chosen.title}, licence: {chosen.data_licence}, see LICENSE.")
+    if chosen.data.licence_text:
+        (target / "LICENSE").write_text(chosen.data.licence_text, encoding="utf-8")
+        lines.append(f"- Source: {chosen.data.title}, licence: {chosen.data.licence}, see LICENSE.")
     (target / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import load, mixed_precision, trapezoid
-from psr_studio.training.settings import CodecSettings, DataSet
+from psr_studio.training.settings import BundleSettings, CodecSettings
 
 REPORT = 100  # steps
 SCALED_ON = 4000  # training images
@@ -41,21 +41,27 @@ class _Run:
     """A codec in training beside the teacher whose eyes it is trained for."""
 
     def __init__(
-        self, chosen: DataSet, folder: Path, work: Path, teacher: Teacher, seed: int, device: torch.device
+        self,
+        chosen: BundleSettings,
+        folder: Path,
+        work: Path,
+        teacher: Teacher,
+        seed: int,
+        device: torch.device,
     ) -> None:
         self.how, self.device, self.teacher = chosen.codec, device, teacher
-        self.images, _ = load(folder, "train", chosen, device)
+        self.images, _ = load(folder, "train", chosen.data, device)
         # of the originals: once, not once a step
         self.logits, self.features = (x.to(device) for x in teacher.predict(self.images, batch_size=500))
         torch.manual_seed(seed)
-        self.vae = build(chosen.codec, chosen.channels).to(device).train()
+        self.vae = build(chosen.codec, chosen.data.channels).to(device).train()
         self.optimizer = torch.optim.AdamW(
             self.vae.parameters(), lr=self.how.peak_lr, betas=(0.9, 0.95), weight_decay=1e-4
         )
         self.generator = torch.Generator().manual_seed(seed)
         parts = {"vae": self.vae, "optimizer": self.optimizer, "generator": self.generator}
         self.checkpoint = Checkpoint(work / "codec.pt", parts)
-        self.padding = ((self.how.size - chosen.side) // 2,) * 4
+        self.padding = ((self.how.size - chosen.data.side) // 2,) * 4
 
     def step(self, index: int) -> Tensor:
         """One step; the loss, not yet waited for."""
@@ -104,7 +110,13 @@ def _spread(n: int) -> Tensor:
 
 
 def train(
-    chosen: DataSet, folder: Path, work: Path, teacher: Teacher, out: Path, seed: int, device: torch.device
+    chosen: BundleSettings,
+    folder: Path,
+    work: Path,
+    teacher: Teacher,
+    out: Path,
+    seed: int,
+    device: torch.device,
 ) -> Iterator[dict[str, float]]:
     """Trains and writes a diffusers AutoencoderKL folder (bfloat16) whose latents have unit variance.
 

@@ -22,7 +22,7 @@ from psr_studio.models.generator import Sampling
 from psr_studio.models.levels import NormalisedImages, from_uint8
 from psr_studio.models.students import Training, build_student, train_student
 from psr_studio.training.loop import load
-from psr_studio.training.settings import DataSet
+from psr_studio.training.settings import BundleSettings
 
 TEMPERATURE = 1.5
 
@@ -54,15 +54,15 @@ class Bench:
         test, real: images at rest of the test and the training split, uint8 (N, H, W, ch), on the device.
     """
 
-    def __init__(self, bundle: Bundle, chosen: DataSet, folder: Path, device: torch.device) -> None:
+    def __init__(self, bundle: Bundle, chosen: BundleSettings, folder: Path, device: torch.device) -> None:
         self.bundle, self.device = bundle, device
         self.needed, self.guidance = chosen.gates, chosen.guidance
         self.teacher = bundle.teacher(device)
         self.codec = bundle.codec(device)
         self.generator = bundle.generator(device, pick_dtype(device))
-        self.test, labels = load(folder, "test", chosen, device)
+        self.test, labels = load(folder, "test", chosen.data, device)
         self.test_labels = labels.cpu()
-        self.real, labels = load(folder, "train", chosen, device)
+        self.real, labels = load(folder, "train", chosen.data, device)
         self.real_labels = labels.cpu()
 
     @property
@@ -243,7 +243,7 @@ GROUPS: dict[str, Callable[[Bench], list[Gate]]] = {
 
 
 def measure(
-    bundle: Bundle, chosen: DataSet, folder: Path, device: torch.device, kept: Path
+    bundle: Bundle, chosen: BundleSettings, folder: Path, device: torch.device, kept: Path
 ) -> Iterator[Gate]:
     """Every gate of the bundle at its default guidance, one after the other; minutes on a CPU.
 

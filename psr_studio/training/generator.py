@@ -18,7 +18,7 @@ from psr_studio.models.codec import Codec
 from psr_studio.training import codec
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import load, mixed_precision, trapezoid
-from psr_studio.training.settings import DataSet
+from psr_studio.training.settings import BundleSettings
 
 REPORT = 100  # steps
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
@@ -34,7 +34,7 @@ SCHEDULER = {
 }
 
 
-def build(chosen: DataSet, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
+def build(chosen: BundleSettings, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
     """The untrained generator for latents (c, h, w). Beyond the classes, only the null row of its table is used."""
     how, (channels, size, _) = chosen.generator, latent_shape
     return DiTTransformer2DModel(
@@ -72,12 +72,12 @@ def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
 
 
 def latents_of(
-    chosen: DataSet, folder: Path, work: Path, encoder: Codec, device: torch.device
+    chosen: BundleSettings, folder: Path, work: Path, encoder: Codec, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The training latents (N, c, h, w), those of the mirrored pictures after them, and labels; kept in ``work``."""
     kept = work / "latents.safetensors"
     if not kept.exists():
-        images, labels = load(folder, "train", chosen, device)
+        images, labels = load(folder, "train", chosen.data, device)
         views = [images, images.flip(2)] if chosen.generator.mirrored else [images]
         latents = torch.cat([codec.encode_all(encoder, view) for view in views])
         with whole_file(kept) as temp:
@@ -92,7 +92,13 @@ class _Run:
     """A generator in training with its running average, on one device."""
 
     def __init__(
-        self, chosen: DataSet, folder: Path, work: Path, encoder: Codec, seed: int, device: torch.device
+        self,
+        chosen: BundleSettings,
+        folder: Path,
+        work: Path,
+        encoder: Codec,
+        seed: int,
+        device: torch.device,
     ) -> None:
         self.how, self.null_row, self.device = chosen.generator, chosen.label_rows, device
         self.latents, self.labels = latents_of(chosen, folder, work, encoder, device)
@@ -100,7 +106,7 @@ class _Run:
         shape = (self.latents.shape[1], self.latents.shape[2], self.latents.shape[3])
         # eval: diffusers would drop the label in each block on its own; it is dropped once, in `step`
         self.net = build(chosen, shape).eval()
-        zero_initialise(self.net, chosen.n_classes)
+        zero_initialise(self.net, chosen.data.n_classes)
         self.net.to(device)
         self.ema = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(
@@ -138,7 +144,13 @@ class _Run:
 
 
 def train(
-    chosen: DataSet, folder: Path, work: Path, encoder: Codec, out: Path, seed: int, device: torch.device
+    chosen: BundleSettings,
+    folder: Path,
+    work: Path,
+    encoder: Codec,
+    out: Path,
+    seed: int,
+    device: torch.device,
 ) -> Iterator[dict[str, float]]:
     """Trains, and writes ``out/transformer``, ``out/scheduler`` and, last, ``out/model_index.json``.
 
@@ -153,7 +165,7 @@ def train(
         if (step + 1) % REPORT == 0 or step + 1 == n_steps:
             yield {"step": step + 1, "loss": total.item() / n, "seconds": checkpoint.seconds}
             total, n = torch.zeros((), device=device), 0
-    save(run.ema, out, chosen.class_names)
+    save(run.ema, out, chosen.data.class_names)
 
 
 def save(ema: DiTTransformer2DModel, out: Path, class_names: tuple[str, ...]) -> None:

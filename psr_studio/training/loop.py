@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from psr_studio.bundles.originals import Kind, read_split
+from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.originals import read_split
 from psr_studio.core.devices import pick_dtype
 from psr_studio.models.levels import at_rest
-from psr_studio.training.settings import DataSet
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager:
@@ -23,14 +23,9 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
-def kind_of(chosen: DataSet) -> Kind:
-    """What its files are looked at as."""
-    return Kind(chosen.title, chosen.shape, chosen.class_names, chosen.folder_names, chosen.torchvision)
-
-
-def load(folder: Path, split: str, chosen: DataSet, device: torch.device) -> tuple[Tensor, Tensor]:
+def load(folder: Path, split: str, data: DataSet, device: torch.device) -> tuple[Tensor, Tensor]:
     """Images uint8 (N, H, W, ch) and labels int64 (N,) of a split, on the device."""
-    images, labels = read_split(folder, split, kind_of(chosen))
+    images, labels = read_split(folder, split, data)
     return at_rest(images, device), torch.from_numpy(labels).to(device)
 
 

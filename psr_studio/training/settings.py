@@ -1,4 +1,4 @@
-"""What a bundle is trained with: one typed record per data set, sizes and schedules included."""
+"""What a bundle is trained with: one typed record per data set, with sizes, schedules and gates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from psr_studio.bundles import data_sets
+from psr_studio.bundles.data_sets import DataSet
 from psr_studio.core.errors import StudioError, did_you_mean
 
 NULL_CLASS = 1000  # of diffusers' DiTPipeline, which guides networks with as many label rows only
@@ -132,106 +134,32 @@ class Gates:
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """A data set with all that `train-bundle` makes of it.
+class BundleSettings:
+    """A data set with all that `train-bundle` makes of it; `guidance` is the scale its samples look best at."""
 
-    Attributes:
-        side: pixels of its square pictures.
-        mean, std: of the training images in [0, 1], one number per channel.
-        licence: of data and models, in words; data_licence: of the data alone.
-        class_names: in label order; () where they are those of its class folders, see `originals.class_names`.
-        folder_names: of its class folders, in label order, where these are not the class names.
-        torchvision: its class there, where it has one, which downloads about `download_bytes`.
-        licence_text: of a licence that lets the bundle hold real images; "" where it may hold none.
-        train_per_class: real training images of a class that are kept for controls and guidance.
-        guidance: the classifier-free scale the bundle is sampled at.
-    """
-
-    name: str
-    title: str
-    licence: str
-    side: int
-    channels: int
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    data: DataSet
     teacher: TeacherSettings
     codec: CodecSettings
     generator: GeneratorSettings = GeneratorSettings()
     gates: Gates = Gates()
     guidance: float = 1.5
-    data_licence: str = "not stated by its authors"
-    folder_names: tuple[str, ...] = ()
-    torchvision: str = ""
-    download_bytes: int = 0
-    licence_text: str = ""
-    train_per_class: int = 600
-
-    @property
-    def n_classes(self) -> int:
-        """C."""
-        return len(self.class_names)
 
     @property
     def label_rows(self) -> int:
         """Of the generator's label table, without the null row that follows them."""
-        return NULL_CLASS if self.generator.for_pipeline else self.n_classes
-
-    @property
-    def ships_images(self) -> bool:
-        """Whether the bundle holds real images; else they are read from where its user keeps them."""
-        return bool(self.licence_text)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, ch) of its pictures at rest."""
-        return self.side, self.side, self.channels
+        return NULL_CLASS if self.generator.for_pipeline else self.data.n_classes
 
 
-FASHION_MNIST_LICENCE = """The MIT License (MIT)
-
-Copyright (c) 2017 Zalando SE, https://tech.zalando.com
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-associated documentation files (the "Software"), to deal in the Software without restriction, including
-without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or substantial
-portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR
-THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-"""
-
-FASHION_MNIST = DataSet(
-    name="fashion-mnist",
-    title="Fashion-MNIST",
-    licence="MIT (data, Zalando SE); Apache-2.0 (models)",
-    side=28,
-    channels=1,
-    class_names=(
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-    ),
-    mean=(0.2861,),
-    std=(0.3530,),
-    teacher=TeacherSettings(
+FASHION_MNIST = BundleSettings(
+    data_sets.FASHION_MNIST,
+    TeacherSettings(
         architecture="resnet10t",
         input_size=56,  # timm's stem divides by four before the first stage: 28 px is shown at twice its size
         kwargs={"stem_type": "deep", "stem_width": 16, "channels": [56, 112, 192, 256]},
         cycles=(Cycle(12, 0.2, erase=0.25), Cycle(5, 0.05)),  # the second, lower one without erasing
     ),
-    codec=CodecSettings(size=32),
-    data_licence="MIT, Zalando SE",
-    torchvision="FashionMNIST",
-    licence_text=FASHION_MNIST_LICENCE,
-)  # fmt: skip
-
+    CodecSettings(size=32),
+)
 
 # What data sets of small colour pictures share. A resnet10t fit for 32 pixels, which it is shown at twice their size,
 # since timm's stem divides by four; 64 pixels are shown as they are.
@@ -254,104 +182,45 @@ COLOUR_GENERATOR = GeneratorSettings(
 COLOUR_GATES = Gates(
     top1=0.93, codec_loss=0.03, agreement=0.85, worst_class=0.70, train_on_samples=None, behind_real=0.06
 )
-NONE_IN_HERE = "none of it is in here; Apache-2.0 (models)"
 
-CIFAR10 = DataSet(
-    name="cifar10",
-    title="CIFAR-10",
-    licence=f"not stated (data, Krizhevsky 2009), {NONE_IN_HERE}",
-    side=32,
-    channels=3,
-    class_names=(
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    ),
-    mean=(0.4914, 0.4822, 0.4465),
-    std=(0.2470, 0.2435, 0.2616),
-    teacher=COLOUR_TEACHER,
-    codec=COLOUR_CODEC,
-    generator=COLOUR_GENERATOR,
-    gates=COLOUR_GATES,
-    torchvision="CIFAR10",
-    download_bytes=170_498_071,
-)  # fmt: skip
+CIFAR10 = BundleSettings(data_sets.CIFAR10, COLOUR_TEACHER, COLOUR_CODEC, COLOUR_GENERATOR, COLOUR_GATES)
 
-CIFAR100 = DataSet(
-    name="cifar100",
-    title="CIFAR-100",
-    licence=f"not stated (data, Krizhevsky 2009), {NONE_IN_HERE}",
-    side=32,
-    channels=3,
-    class_names=(
-        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
-        "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
-        "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
-        "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
-        "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle",
-        "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear",
-        "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon",
-        "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail",
-        "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone",
-        "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
-        "willow_tree", "wolf", "woman", "worm",
-    ),
-    mean=(0.5071, 0.4865, 0.4409),
-    std=(0.2673, 0.2564, 0.2762),
-    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),)),
-    codec=COLOUR_CODEC,
-    generator=replace(COLOUR_GENERATOR, steps=24000),
-    gates=replace(COLOUR_GATES, top1=0.70, agreement=0.70, worst_class=0.40),
-    torchvision="CIFAR100",
-    download_bytes=169_001_437,
-    train_per_class=200,
-)  # fmt: skip
-
-SVHN = DataSet(
-    name="svhn",
-    title="SVHN",
-    licence=f"non-commercial use only (data, Netzer et al. 2011), {NONE_IN_HERE}",
-    side=32,
-    channels=3,
-    class_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-    mean=(0.4377, 0.4438, 0.4728),
-    std=(0.1980, 0.2010, 0.1970),
-    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(10, 0.1, erase=0.5),), mirror=False),
-    codec=COLOUR_CODEC,
-    generator=replace(COLOUR_GENERATOR, mirrored=False),
-    gates=replace(COLOUR_GATES, top1=0.95),
-    data_licence="non-commercial use only",
-    torchvision="SVHN",
-    download_bytes=246_000_000,
+CIFAR100 = BundleSettings(
+    data_sets.CIFAR100,
+    replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),)),
+    COLOUR_CODEC,
+    replace(COLOUR_GENERATOR, steps=24000),
+    replace(COLOUR_GATES, top1=0.70, agreement=0.70, worst_class=0.40),
 )
 
-TINY_IMAGENET = DataSet(
-    name="tiny-imagenet",
-    title="Tiny-ImageNet",
-    licence=f"ImageNet terms of access (data), {NONE_IN_HERE}",
-    side=64,
-    channels=3,
-    class_names=(),
-    mean=(0.4802, 0.4481, 0.3975),
-    std=(0.2770, 0.2691, 0.2821),
-    teacher=replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),), shift=6, erase_side=24),
-    codec=CodecSettings(size=64, widths=(16, 32, 64, 64), latent_channels=8, steps=4000),
-    generator=replace(COLOUR_GENERATOR, steps=48000),
-    gates=replace(COLOUR_GATES, top1=0.55, codec_loss=0.05, agreement=0.60, worst_class=0.20),
-    data_licence="ImageNet terms of access",
-    train_per_class=100,
+SVHN = BundleSettings(
+    data_sets.SVHN,
+    replace(COLOUR_TEACHER, cycles=(Cycle(10, 0.1, erase=0.5),), mirror=False),
+    COLOUR_CODEC,
+    replace(COLOUR_GENERATOR, mirrored=False),
+    replace(COLOUR_GATES, top1=0.95),
 )
 
-DATA_SETS = {row.name: row for row in (FASHION_MNIST, CIFAR10, CIFAR100, SVHN, TINY_IMAGENET)}
+TINY_IMAGENET = BundleSettings(
+    data_sets.TINY_IMAGENET,
+    replace(COLOUR_TEACHER, cycles=(Cycle(30, 0.25, erase=0.5),), shift=6, erase_side=24),
+    CodecSettings(size=64, widths=(16, 32, 64, 64), latent_channels=8, steps=4000),
+    replace(COLOUR_GENERATOR, steps=48000),
+    replace(COLOUR_GATES, top1=0.55, codec_loss=0.05, agreement=0.60, worst_class=0.20),
+)
+
+TRAINABLE = {row.data.name: row for row in (FASHION_MNIST, CIFAR10, CIFAR100, SVHN, TINY_IMAGENET)}
 
 
-def data_set(name: str) -> DataSet:
+def settings_of(name: str) -> BundleSettings:
     """The record of a data set by name.
 
     Raises:
         StudioError: there is none, with the names that there are.
     """
-    if name not in DATA_SETS:
+    if name not in TRAINABLE:
         raise StudioError(
             f'There is no training recipe for a bundle "{name}".',
-            f"{did_you_mean(name, DATA_SETS)}Train one of: {', '.join(DATA_SETS)}.",
+            f"{did_you_mean(name, TRAINABLE)}Train one of: {', '.join(TRAINABLE)}.",
         )
-    return DATA_SETS[name]
+    return TRAINABLE[name]

@@ -21,22 +21,22 @@ from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, Teache
 from psr_studio.training import data
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import load, mixed_precision
-from psr_studio.training.settings import Cycle, DataSet, TeacherSettings
+from psr_studio.training.settings import BundleSettings, Cycle, TeacherSettings
 
 WARMUP = 0.15  # share of a cycle
 EMA_STEP = 0.005
 
 
-def config_of(chosen: DataSet, calibration: float = 1.0) -> TeacherConfig:
+def config_of(chosen: BundleSettings, calibration: float = 1.0) -> TeacherConfig:
     """What the teacher's folder says of it."""
     how = chosen.teacher
     return TeacherConfig(
         architecture=how.architecture,
         input_size=how.input_size,
-        mean=chosen.mean,
-        std=chosen.std,
-        n_classes=chosen.n_classes,
-        in_chans=chosen.channels,
+        mean=chosen.data.mean,
+        std=chosen.data.std,
+        n_classes=chosen.data.n_classes,
+        in_chans=chosen.data.channels,
         calibration=round(calibration, 4),
         kwargs=dict(how.kwargs),
     )
@@ -72,9 +72,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 class _Run:
     """A teacher in training with its running average, on one device."""
 
-    def __init__(self, chosen: DataSet, folder: Path, work: Path, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, chosen: BundleSettings, folder: Path, work: Path, seed: int, device: torch.device
+    ) -> None:
         self.how, self.seed, self.device = chosen.teacher, seed, device
-        images, labels = load(folder, "train", chosen, device)
+        images, labels = load(folder, "train", chosen.data, device)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images))).to(device)
         self.held, self.fit = order[: self.how.held_out], order[self.how.held_out :]
         self.images, self.labels = images, labels
@@ -145,7 +147,7 @@ def _optimizer(net: nn.Module, how: TeacherSettings) -> torch.optim.Optimizer:
 
 
 def train(
-    chosen: DataSet, folder: Path, work: Path, out: Path, seed: int, device: torch.device
+    chosen: BundleSettings, folder: Path, work: Path, out: Path, seed: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
     """Trains, calibrates and writes ``config.json`` and ``model.safetensors`` (bfloat16) into ``out``.
 

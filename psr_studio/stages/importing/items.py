@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -46,23 +45,6 @@ class ImageSource:
 
     def __len__(self) -> int:
         return sum(self.labels.values())
-
-
-@dataclass
-class ListedSource(ImageSource):
-    """Pictures by a list of label and file."""
-
-    files: list[tuple[str, Path]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, path: Path, files: Sequence[tuple[str, Path]]) -> Self:
-        """The files in this order."""
-        return cls(path, "folder", dict(Counter(label for label, _ in files)), files=list(files))
-
-    def __iter__(self) -> Iterator[Item]:
-        """The pictures, one after the other."""
-        for label, file in self.files:
-            yield Item(label, file.relative_to(self.path).as_posix(), file.read_bytes())
 
 
 def refuse_links(paths: Sequence[Path]) -> None:
