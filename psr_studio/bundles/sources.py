@@ -101,7 +101,10 @@ def home() -> Path:
 def locate(source: Source) -> Path | None:
     """The folder that holds a source: the one the user named, the source itself, or the hub's cache."""
     known = _read(LOCATIONS).get(f"{source.part} {source.name}")
-    for folder in (known, source.name):
+    itself = (
+        source.name if source.files else ""
+    )  # what any folder could be is only looked for where a user said
+    for folder in (known, itself):
         if folder and Path(folder).expanduser().is_dir() and source.is_in(Path(folder).expanduser()):
             return Path(folder).expanduser()
     cached = _cached(source) if source.is_hub_id else None

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from psr_studio.core.devices import sent
 from psr_studio.models.codec import Codec
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher
 from psr_studio.training.checkpoints import Checkpoint
-from psr_studio.training.loop import load, mixed_precision, trapezoid
+from psr_studio.training.loop import batch_of, load, mixed_precision, trapezoid
 from psr_studio.training.settings import BundleSettings, CodecSettings
 
 REPORT = 100  # steps
@@ -37,7 +38,7 @@ def build(how: CodecSettings, channels: int) -> AutoencoderKL:
     )
 
 
-class _Run:
+class Run:
     """A codec in training beside the teacher whose eyes it is trained for."""
 
     def __init__(
@@ -69,7 +70,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = trapezoid(index, how.steps, how.peak_lr, how.warmup, how.decay_share)
         rows = torch.randint(len(self.images), (how.batch,), generator=self.generator).to(self.device)
-        batch = F.pad(from_uint8(self.images[rows]), self.padding, value=-1.0)
+        batch = F.pad(batch_of(self.images, rows, self.device), self.padding, value=-1.0)
         with mixed_precision(self.device):
             posterior = self.vae.encode(batch).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=self.generator).to(self.device)
@@ -98,7 +99,9 @@ class _Run:
     def save(self, out: Path) -> None:
         """A diffusers folder (bfloat16) whose latents have unit variance."""
         self.vae.eval()
-        chosen = F.pad(from_uint8(self.images[_spread(len(self.images))]), self.padding, value=-1.0)
+        chosen = F.pad(
+            batch_of(self.images, _spread(len(self.images)), self.device), self.padding, value=-1.0
+        )
         means = torch.cat([self.vae.encode(chunk).latent_dist.mean for chunk in chosen.split(200)])
         self.vae.register_to_config(scaling_factor=round(1 / means.std().item(), 5))
         self.vae.to("cpu", torch.bfloat16).save_pretrained(out)
@@ -122,7 +125,7 @@ def train(
 
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = _Run(chosen, folder, work, teacher, seed, device)
+    run = Run(chosen, folder, work, teacher, seed, device)
     n_steps, checkpoint = chosen.codec.steps, run.checkpoint
     total, n = torch.zeros((), device=device), 0
     for step in range(checkpoint.step, n_steps):
@@ -134,6 +137,7 @@ def train(
     run.save(out)
 
 
-def encode_all(codec: Codec, images: Tensor, batch_size: int = 250) -> Tensor:
-    """Images at rest, uint8 (N, H, W, ch) -> scaled posterior means (N, c, h, w) on the same device."""
-    return torch.cat([codec.encode(from_uint8(part)) for part in images.split(batch_size)])
+@torch.no_grad()
+def encode_all(codec: Codec, images: Tensor, device: torch.device, batch_size: int = 250) -> Tensor:
+    """Images at rest, uint8 (N, H, W, ch) -> scaled posterior means (N, c, h, w) on the codec's device."""
+    return torch.cat([codec.encode(from_uint8(sent(part, device))) for part in images.split(batch_size)])

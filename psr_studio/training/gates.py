@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from psr_studio.bundles.bundle import Bundle
-from psr_studio.core.devices import candidate_seed, pick_dtype
+from psr_studio.core.devices import candidate_seed, pick_dtype, sent
 from psr_studio.core.files import whole_file
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.method.metrics import expected_calibration_error, mean_pairwise_distance
@@ -75,7 +75,7 @@ class Bench:
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(self.real)))
         owners = self.real_labels[order]
         rows = [order[owners == c][:per_class] for c in range(self.n_classes)]
-        return self.real[torch.cat(rows).to(self.device)]
+        return self.real[torch.cat(rows).to(self.real.device)]
 
     def sample(self, per_class: int, steps: int = 50, sampler: str = "ddpm", seed: int = 0) -> Tensor:
         """``per_class`` decoded images of each class, class-major, as stored: uint8 (C * per_class, H, W, ch)."""
@@ -134,10 +134,12 @@ def codec_gates(bench: Bench) -> list[Gate]:
     with torch.no_grad():
         rebuilt = torch.cat(
             [
-                torch.from_numpy(bench.codec.decode_uint8(bench.codec.encode(from_uint8(part))))
+                torch.from_numpy(
+                    bench.codec.decode_uint8(bench.codec.encode(from_uint8(sent(part, bench.device))))
+                )
                 for part in bench.test.split(500)
             ]
-        ).to(bench.device)
+        ).to(bench.test.device)
     hits = [
         (bench.teacher.predict(x)[0].argmax(1) == bench.test_labels).float().mean().item()
         for x in (bench.test, rebuilt)

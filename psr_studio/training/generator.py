@@ -79,7 +79,7 @@ def latents_of(
     if not kept.exists():
         images, labels = load(folder, "train", chosen.data, device)
         views = [images, images.flip(2)] if chosen.generator.mirrored else [images]
-        latents = torch.cat([codec.encode_all(encoder, view) for view in views])
+        latents = torch.cat([codec.encode_all(encoder, view, device) for view in views])
         with whole_file(kept) as temp:
             save_file(
                 {"latents": latents.cpu().contiguous(), "labels": labels.repeat(len(views)).cpu()}, temp
@@ -88,7 +88,7 @@ def latents_of(
     return found["latents"], found["labels"]
 
 
-class _Run:
+class Run:
     """A generator in training with its running average, on one device."""
 
     def __init__(
@@ -156,7 +156,7 @@ def train(
 
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = _Run(chosen, folder, work, encoder, seed, device)
+    run = Run(chosen, folder, work, encoder, seed, device)
     n_steps, checkpoint = chosen.generator.steps, run.checkpoint
     total, n = torch.zeros((), device=device), 0
     for step in range(checkpoint.step, n_steps):

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.originals import read_split
-from psr_studio.core.devices import pick_dtype
-from psr_studio.models.levels import at_rest
+from psr_studio.core.devices import pick_dtype, sent
+from psr_studio.models.levels import at_rest, from_uint8
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager:
@@ -24,9 +24,14 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
 
 
 def load(folder: Path, split: str, data: DataSet, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images uint8 (N, H, W, ch) and labels int64 (N,) of a split, on the device."""
+    """Images uint8 (N, H, W, ch) and labels int64 (N,) of a split, on the device; images on the host without room."""
     images, labels = read_split(folder, split, data)
     return at_rest(images, device), torch.from_numpy(labels).to(device)
+
+
+def batch_of(images: Tensor, rows: Tensor, device: torch.device) -> Tensor:
+    """Some of the images at rest, wherever they lie: float32 (n, ch, H, W) in [-1, 1] on the device."""
+    return from_uint8(sent(images[rows.to(images.device)], device))
 
 
 def trapezoid(step: int, n_steps: int, peak: float, warmup: int, decay_share: float) -> float:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import whole_file
-from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data
 from psr_studio.training.checkpoints import Checkpoint
-from psr_studio.training.loop import load, mixed_precision
+from psr_studio.training.loop import batch_of, load, mixed_precision
 from psr_studio.training.settings import BundleSettings, Cycle, TeacherSettings
 
 WARMUP = 0.15  # share of a cycle
@@ -69,7 +68,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return math.exp((low + high) / 2)
 
 
-class _Run:
+class Run:
     """A teacher in training with its running average, on one device."""
 
     def __init__(
@@ -105,7 +104,7 @@ class _Run:
         cycle, lr = cycle_at(self.how.cycles, epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        batch = self._augmented(from_uint8(self.images[rows]), cycle)
+        batch = self._augmented(batch_of(self.images, rows, self.device), cycle)
         with mixed_precision(self.device):
             logits = self.net(self.teacher.preprocess(batch).contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.float(), self.labels[rows])
@@ -135,7 +134,7 @@ class _Run:
     def held_out(self) -> tuple[Tensor, Tensor]:
         """The average's logits on the images held out, and their labels, on the CPU."""
         self.teacher.eval()
-        logits, _ = self.teacher.predict(self.images[self.held], batch_size=500)
+        logits, _ = self.teacher.predict(self.images[self.held.to(self.images.device)], batch_size=500)
         return logits, self.labels[self.held].cpu()
 
 
@@ -153,7 +152,7 @@ def train(
 
     Yields one dict per epoch. A checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = _Run(chosen, folder, work, seed, device)
+    run = Run(chosen, folder, work, seed, device)
     n_steps, checkpoint = run.n_steps, run.checkpoint
     n_epochs = sum(cycle.epochs for cycle in chosen.teacher.cycles)
     while checkpoint.step < n_epochs * n_steps:

@@ -349,3 +349,39 @@ def test_no_data_folder_names_what_may_be_in_it(tmp_path, monkeypatch):
     with pytest.raises(StudioError) as err:
         next(build_bundle("svhn", None, tmp_path / "work", tmp_path / "out", device="cpu"))
     assert "SVHN" in err.value.problem and "--data" in err.value.fix
+
+
+def test_a_bundle_that_needs_nothing_from_elsewhere_says_so(capsys):
+    assert main(["weights", "fashion-mnist"]) == 2
+    assert 'Problem: "fashion-mnist" is whole: nothing of it lies elsewhere.' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "lacking"), [({"label": [0]}, "pictures"), ({"image": [{"bytes": b""}]}, "labels")]
+)
+def test_a_table_without_pictures_or_labels_is_named(tmp_path, columns, lacking):
+    pq.write_table(pa.table(columns), tmp_path / "test-00000-of-00001.parquet")
+    with pytest.raises(ModelError, match=f"has no column of {lacking}; its columns are"):
+        read_split(tmp_path, "test", DATA)
+
+
+def test_a_broken_picture_is_named_with_its_row(tmp_path):
+    write_parquet(tmp_path, DATA, per_class=1)
+    table = pq.read_table(tmp_path / "test.parquet").to_pydict()
+    table["image"][4]["bytes"] = b"no picture"
+    pq.write_table(pa.table(table), tmp_path / "test.parquet")
+    with pytest.raises(ModelError, match=r'"test.parquet, row 4" in ".*" cannot be used'):
+        read_split(tmp_path, "test", DATA)
+
+
+def test_labels_that_a_table_names_are_taken_by_name(tmp_path):
+    """Its numbers may follow another order than the data set's."""
+    names = sorted(DATA.class_names, reverse=True)
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": names}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    images = [{"bytes": _png(image), "path": None} for image in pictures(DATA, 1)[0]]
+    table = pa.table({"image": images, "label": list(range(10))}).replace_schema_metadata(metadata)
+    (tmp_path / "train").mkdir()
+    pq.write_table(table, tmp_path / "train" / "0000.parquet")
+    _, labels = read_split(tmp_path, "train", DATA)
+    assert [DATA.class_names[label] for label in labels] == names
