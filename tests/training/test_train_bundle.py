@@ -13,25 +13,31 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.bundle import bundles, load_bundle
 from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.originals import class_names, read_split
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, StudioError
-from psr_studio.models.teacher import Teacher
+from psr_studio.models.teacher import Teacher, TeacherConfig
 from psr_studio.recipe.recipe import load_recipe
-from psr_studio.training import teacher
+from psr_studio.training import codec, generator, teacher
 from psr_studio.training.build import build_bundle, train_networks
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.settings import CIFAR10, TRAINABLE, BundleSettings, Cycle
+from psr_studio.ui.page import build_page
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.weights import WeightsPanel
+from psr_studio.ui.screen import Screen
 
 CPU = torch.device("cpu")
 DATA = CIFAR10.data
@@ -90,6 +96,14 @@ def write_tiny_imagenet(root: Path, names: tuple[str, ...], side: int = 64, per_
                 rows.append(f"{path.name}\t{name}\t0\t0\t62\t62")
     (inside / "val" / "val_annotations.txt").write_text("\n".join(rows) + "\n")
     (inside / "words.txt").write_text("".join(f"{name}\tthing {name}, something else\n" for name in names))
+    return root
+
+
+def class_folders(root: Path, data: DataSet) -> Path:
+    """One picture of each class, whose red is its label."""
+    for i, name in enumerate(data.class_names):
+        (root / name).mkdir(parents=True)
+        Image.new("RGB", (data.side, data.side), (i, 0, 0)).save(root / name / "a.png")
     return root
 
 
@@ -229,9 +243,31 @@ def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are
         assert f"here    images     CIFAR-10  in {made / 'data'}" in capsys.readouterr().out
         list(studio.evaluate())
         list(studio.export())
+        list(studio.import_pool(class_folders(tmp_path / "set", THREE.data), replace=True))
+        list(studio.score())
+        list(studio.select())
+        assert len(studio.pool) == 3
         images, labels = studio.bundle.test_set
     own, owners = pictures(THREE.data, 10, seed=1)
     assert (images == own).all() and (labels == owners).all()
+
+
+def test_the_pool_tab_offers_the_images_and_takes_a_folder_of_them(made, tmp_path):
+    screen = Screen(Studio(tmp_path / "ws", "cifar10", demo=True, bundle=str(made / "bundle")))
+    try:
+        assert build_page(screen) is not None
+        jobs = JobPanel(screen, ("weights",))
+        panel = WeightsPanel(screen, jobs)
+        with gr.Blocks():
+            jobs.build()
+            panel.build()
+        shown, button = panel.values()
+        assert "CIFAR-10" in shown and "about 163 MiB" in shown and "not here" in shown
+        assert button.value == "Download weights (about 0.2 GiB)" and button.visible
+        shown, button = panel._use("images", str(made / "data"))
+        assert str(made / "data") in shown and not button.visible
+    finally:
+        screen.close()
 
 
 def test_controls_and_held_out_share_no_image(made):
@@ -308,10 +344,7 @@ def test_the_official_files_are_read_from_their_folder_and_from_the_one_around_i
 def test_class_folders_are_read_in_label_order(tmp_path):
     """Folders sort by name, labels follow the data set: "truck" is the last class wherever it lies."""
     for split in ("train", "test"):
-        for i, name in enumerate(DATA.class_names):
-            folder = tmp_path / split / name
-            folder.mkdir(parents=True)
-            Image.new("RGB", (32, 32), (i, 0, 0)).save(folder / "a.png")
+        class_folders(tmp_path / split, DATA)
     images, labels = read_split(tmp_path, "test", DATA)
     assert (images[:, 0, 0, 0] == labels).all() and sorted(labels) == list(range(10))
 
@@ -385,3 +418,21 @@ def test_labels_that_a_table_names_are_taken_by_name(tmp_path):
     pq.write_table(table, tmp_path / "train" / "0000.parquet")
     _, labels = read_split(tmp_path, "train", DATA)
     assert [DATA.class_names[label] for label in labels] == names
+
+
+@pytest.mark.parametrize("name", bundles())
+def test_the_records_build_the_networks_that_ship(name):
+    """What the command trains is what lies in assets: the same teacher, and the same tensors in the same shapes."""
+    chosen, shipped = TRAINABLE[name], bundles()[name]
+    config = TeacherConfig.read(shipped / "teacher")
+    assert teacher.config_of(chosen, config.calibration) == config
+    latent = chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1)
+    shape = (chosen.codec.latent_channels, latent, latent)
+    for net, folder in (
+        (codec.build(chosen.codec, chosen.data.channels), "vae"),
+        (generator.build(chosen, shape), "transformer"),
+    ):
+        weights = load_file(shipped / "generator" / folder / "diffusion_pytorch_model.safetensors")
+        own = {key: value.shape for key, value in net.state_dict().items()}
+        assert {key: value.shape for key, value in weights.items()} == own
+    assert sum(value.numel() for value in weights.values()) <= 10_000_000
