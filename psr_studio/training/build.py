@@ -62,9 +62,8 @@ def build_bundle(
     work.mkdir(parents=True, exist_ok=True)
     made = work / "bundle"
     yield from train_networks(chosen, folder, work, made, seed, where)
-    if not (made / "data" / "README.md").exists():
-        yield "Writing the data files"
-        write_data(chosen, folder, made, Teacher.from_folder(made / "teacher", where), seed)
+    yield "Writing the data files"
+    write_data(chosen, folder, made, Teacher.from_folder(made / "teacher", where), seed)
     write_index(chosen, made)
     yield "Measuring the gates"
     measured = []
