@@ -4,7 +4,8 @@
 <bundle>/bundle.toml          name, classes, image shape, SHA-256 of every file
          generator/           a diffusers DiTPipeline folder: transformer/ vae/ scheduler/
          teacher/             config.json, model.safetensors
-         data/                test split, train subset (idx files), train_difficulty.safetensors
+         data/                test split, train subset (idx files), train_difficulty.safetensors; see own_data.py for
+                              bundles that hold no real images
          demo/                a workspace: a scored pool, ready to touch
 ```
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from psr_studio.bundles.data_sets import DataSet
     from psr_studio.bundles.sources import PartState, Source
     from psr_studio.core.progress import Progress
     from psr_studio.models.codec import Codec
@@ -44,6 +46,16 @@ TINY = "tiny-dit"  # built in memory, for tests
 CODEC = "generator/vae"  # the part of the generator's folder that encodes and decodes
 
 
+class UnmadeBundleError(ModelError):
+    """A bundle that `train-bundle` makes of a data set, and that nobody has made here yet."""
+
+    def __init__(self, chosen: DataSet) -> None:
+        super().__init__(
+            f'The bundle "{chosen.name}" is not made yet: its networks do not ship with PSR Studio.',
+            f"Make it from your copy of {chosen.title}: `psr-studio train-bundle {chosen.name} --data FOLDER`.",
+        )
+
+
 def bundles() -> dict[str, Path]:
     """The embedded bundles by name."""
     return {path.parent.name: path.parent for path in sorted(resource_dir("assets").glob(f"*/{INDEX}"))}
@@ -54,7 +66,9 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
 
     Raises:
         ModelError: neither such a name nor such a folder, or a damaged index.
+        UnmadeBundleError: the bundle of a data set that `train-bundle` knows, where nobody has trained it.
     """
+    from psr_studio.bundles.data_sets import DATA_SETS
     from psr_studio.bundles.described import external_bundles, load_external
 
     embedded = bundles()
@@ -66,6 +80,8 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
             return TinyDit()
         if (described := load_external(name_or_path)) is not None:
             return described
+        if str(name_or_path) in DATA_SETS:
+            raise UnmadeBundleError(DATA_SETS[str(name_or_path)])
         known = [*embedded, TINY, *external_bundles()]
         raise ModelError(
             f'There is no bundle "{name_or_path}": it is neither a folder with a {INDEX} nor one of '
@@ -78,6 +94,10 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
         raise ModelError(f"{path / INDEX} is not TOML: {err}.", "Restore that file.") from err
     if lacking := [key for key in NEEDED if key not in index]:
         raise ModelError(f"{path / INDEX} lacks {', '.join(lacking)}.", "Restore that file.")
+    if "images" in index:
+        from psr_studio.bundles.own_data import OwnDataBundle
+
+        return OwnDataBundle(path, index)
     return Bundle(path, index)
 
 
@@ -137,17 +157,41 @@ class Bundle:
         """What it needs from elsewhere, by part; nothing where everything ships with PSR Studio."""
         return {}
 
+    @property
+    def called(self) -> str:
+        """What a command calls it: its name, or its path where it is a bundle of the user's own."""
+        return self.name if bundles().get(self.name) == self.path else str(self.path)
+
     def parts(self) -> list[PartState]:
         """The sources with where each is."""
-        return []
+        from psr_studio.bundles.sources import state
+
+        return [state(source) for source in self.sources.values()]
 
     def remember(self, part: str, folder: str | Path) -> None:
-        """Look for a part in this folder from now on; ModelError where everything ships with PSR Studio."""
-        raise ModelError(f'"{self.name}" needs no {part} from elsewhere.', "Choose a bundle that does.")
+        """Look for a part in this folder from now on, "" to forget the folder named before.
+
+        Raises:
+            ModelError: the folder lacks a file, or no such part is needed.
+        """
+        from psr_studio.bundles.sources import forget, remember
+
+        if part not in self.sources:
+            needed = (
+                f"needed are {', '.join(self.sources)}" if self.sources else "it needs nothing from elsewhere"
+            )
+            raise ModelError(f'"{self.name}" needs no {part} of its own.', f"Leave it out; {needed}.")
+        if str(folder).strip():
+            remember(self.sources[part], folder)
+        else:
+            forget(self.sources[part])
+        self._networks.clear()
 
     def missing_parts(self) -> list[Source]:
         """The sources that are not on this machine."""
-        return []
+        from psr_studio.bundles.sources import locate
+
+        return [source for source in self.sources.values() if locate(source) is None]
 
     def download(self) -> Iterator[Progress]:
         """Fetch the missing sources that the Hugging Face hub has; see `sources.download`."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 import time
 import tomllib
 from collections.abc import Mapping
@@ -21,17 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
-from psr_studio.bundles.sources import (
-    PartState,
-    Source,
-    fingerprint,
-    forget,
-    home,
-    locate,
-    remember,
-    size_words,
-    state,
-)
+from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.resources import resource_dir
 
@@ -109,7 +98,7 @@ class ExternalBundle(Bundle):
 
     @property
     def called(self) -> str:
-        """What a command calls it: its name, or the file of a bundle of the user's own."""
+        """As in `Bundle`."""
         return self.name if self.name in external_bundles() else str(self.path)
 
     @property
@@ -268,43 +257,7 @@ class ExternalBundle(Bundle):
         """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
         return []
 
-    def parts(self) -> list[PartState]:
-        """What it needs, with where each part is."""
-        return [state(source) for source in self.sources.values()]
-
     def remember(self, part: str, folder: str | Path) -> None:
-        """Look for a part in this folder from now on, "" to forget the folder named before.
-
-        Raises:
-            ModelError: the folder lacks a file, or no such part is needed.
-        """
-        if part not in self.sources:
-            raise ModelError(
-                f'"{self.name}" needs no {part} of its own.',
-                f"Leave it out; needed are {', '.join(self.sources)}.",
-            )
-        if str(folder).strip():
-            remember(self.sources[part], folder)
-        else:
-            forget(self.sources[part])
-        self._networks.clear()
+        """As in `Bundle`; what was known of the files is forgotten."""
+        super().remember(part, folder)
         self._identities.clear()
-
-    def missing_parts(self) -> list[Source]:
-        """What is not on this machine."""
-        return [source for source in self.sources.values() if locate(source) is None]
-
-
-def missing(bundle: str, source: Source) -> ModelError:
-    """The error for a part that is not here: where to get it, its size and its licence."""
-    named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
-    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
-    fix = f"Name its folder: {command}."
-    if source.is_hub_id:
-        fix = (
-            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
-            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
-        )
-    return ModelError(
-        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
-    )

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from psr_studio import __version__
-from psr_studio.bundles.bundle import bundles, load_bundle
-from psr_studio.bundles.described import external_bundles, missing
-from psr_studio.bundles.sources import locate, size_words
+from psr_studio.bundles.bundle import UnmadeBundleError, bundles, load_bundle
+from psr_studio.bundles.described import external_bundles
+from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.recipe import load_recipe, presets
 
@@ -120,6 +120,8 @@ def _preset(name: str) -> Finding:
     try:
         bundle = load_bundle(load_recipe(name).bundle)
         lacking = [source.part for source in bundle.missing_parts() if source.part != "images"]
+    except UnmadeBundleError as err:
+        return Finding(label, err.problem, err.fix, needed=False)
     except StudioError as err:
         return Finding(label, err.problem, err.fix)
     if not lacking:
@@ -157,13 +159,14 @@ def _bundle(name: str) -> Finding:
 
 
 def _weights() -> list[Finding]:
-    """What the presets of the papers' real setting need from elsewhere, once each; none of it is needed here."""
+    """What the bundles need from elsewhere, once each; none of it is needed here."""
     found: dict[tuple[str, str], Finding] = {}
     try:
-        for name in external_bundles():
+        for name in (*bundles(), *external_bundles()):
             bundle = load_bundle(name)
             for source in bundle.sources.values():
-                label = f"Weights {source.name}" if source.name else "Real images of ImageNet"
+                images = f"Real images of {source.name or 'ImageNet'}"
+                label = images if source.part == "images" else f"Weights {source.name}"
                 folder = locate(source)
                 where = (
                     f"in {folder}" if folder else f"not here ({size_words(source.size)}, {source.licence})"

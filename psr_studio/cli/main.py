@@ -175,12 +175,21 @@ def _preset_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _train_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help='the bundle, such as "fashion-mnist"')
+    parser.add_argument("name", help='the data set, such as "fashion-mnist" or "cifar10"')
     parser.add_argument(
-        "--data", metavar="D", help="folder of the data set's own files (default: found or downloaded)"
+        "--data",
+        metavar="D",
+        help="folder that holds the data set: the official files, Parquet, or train/<class>/ and test/<class>/ "
+        "(default: where Debian or torchvision put it)",
     )
-    parser.add_argument("--work", default="build/bundle", metavar="W", help="checkpoints, to resume from")
+    parser.add_argument(
+        "--work", metavar="W", help="checkpoints, to resume from (default: build/bundle-<name>)"
+    )
     parser.add_argument("--out", metavar="O", help="where the bundle goes (default: assets/<name>)")
+    parser.add_argument("--device", default="auto", metavar="D", help='"auto", "cpu", "cuda" or "mps"')
+    parser.add_argument(
+        "--about-data", default="", metavar="TEXT", help="what the cards say of this copy of the data"
+    )
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -351,8 +360,12 @@ def _train_bundle(args: argparse.Namespace) -> int:
     from psr_studio.core.resources import resource_dir
     from psr_studio.training.build import build_bundle
 
+    work = args.work or f"build/bundle-{args.name}"
     out = args.out or resource_dir("assets") / args.name
-    for text in build_bundle(args.name, args.data, args.work, out, seed=args.seed):
+    lines = build_bundle(
+        args.name, args.data, work, out, seed=args.seed, device=args.device, about=args.about_data
+    )
+    for text in lines:
         print(text, flush=True)
     return DONE
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume, says_what_stands
-from psr_studio.core.errors import ModelError, did_you_mean
+from psr_studio.core.errors import ModelError
 
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
-    from psr_studio.bundles.described import ExternalBundle
+    from psr_studio.bundles.bundle import Bundle
 
 DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
@@ -30,10 +30,14 @@ def add_commands(
     weights = command(commands, "weights", WEIGHTS_HELP, _weights)
     weights.add_argument("name", nargs="?", help='the bundle, such as "imagewoof-dit" (default: list all)')
     for part in PARTS:
-        what = "with train/<class>/ and val/<class>/" if part == "images" else "with its files"
+        what = (
+            "with the data set, or train/<class>/ and val/<class>/" if part == "images" else "with its files"
+        )
         weights.add_argument(f"--{part}", metavar="FOLDER", help=f"the {part}: a folder {what}")
     weights.add_argument(
-        "--download", action="store_true", help="fetch what is missing from the Hugging Face hub"
+        "--download",
+        action="store_true",
+        help="fetch what is missing: weights from the Hugging Face hub, data sets by torchvision",
     )
 
     convert = command(
@@ -75,18 +79,19 @@ def download(studio: Studio, quiet: bool) -> None:
 
 
 def _weights(args: argparse.Namespace) -> int:
-    from psr_studio.bundles.described import external_bundles, load_external
+    from psr_studio.bundles.bundle import bundles, load_bundle
+    from psr_studio.bundles.described import external_bundles
 
+    known = [name for name in (*bundles(), *external_bundles()) if load_bundle(name).sources]
     if args.name is None:
-        bundles = [load_external(name) for name in external_bundles()]
-        print("\n\n".join(_report(bundle) for bundle in bundles if bundle is not None))
+        print("\n\n".join(_report(load_bundle(name)) for name in known))
         return DONE
-    bundle = load_external(args.name)
-    if bundle is None:
-        known = list(external_bundles())
+    bundle = load_bundle(args.name)
+    if not bundle.sources:
         raise ModelError(
-            f'"{args.name}" is no bundle whose weights lie elsewhere. These are: {", ".join(known)}.',
-            f"{did_you_mean(args.name, known)}Name one of them, or the path of a description of yours.",
+            f'"{args.name}" is whole: nothing of it lies elsewhere. Bundles that need something are '
+            f"{', '.join(known)}.",
+            "Name one of them, or the path of a description of yours.",
         )
     _remember(bundle, args)
     if args.download:
@@ -96,7 +101,7 @@ def _weights(args: argparse.Namespace) -> int:
     return MISSING if any(source.part != "images" for source in bundle.missing_parts()) else DONE
 
 
-def _remember(bundle: ExternalBundle, args: argparse.Namespace) -> None:
+def _remember(bundle: Bundle, args: argparse.Namespace) -> None:
     for part in PARTS:
         if (folder := getattr(args, part)) is not None:
             bundle.remember(part, folder)
@@ -105,11 +110,11 @@ def _remember(bundle: ExternalBundle, args: argparse.Namespace) -> None:
 def _say_licences(missing: list[Any]) -> None:
     from psr_studio.bundles.sources import size_words
 
-    for source in (s for s in missing if s.is_hub_id):
+    for source in (s for s in missing if s.can_be_downloaded):
         print(f"{source.name}: {size_words(source.size)}, licence: {source.licence}", file=sys.stderr)
 
 
-def _report(bundle: ExternalBundle) -> str:
+def _report(bundle: Bundle) -> str:
     """What a bundle needs, where it is, or how to get it."""
     lines = [f"{bundle.name}: {bundle.index.get('title', bundle.name)}"]
     for part in bundle.parts():
@@ -117,8 +122,8 @@ def _report(bundle: ExternalBundle) -> str:
         lines.append(f"  {'here' if part.folder else 'MISSING':<8}{part.part:<10} {part.name}  {where}")
     lacking = bundle.missing_parts()
     command = f"psr-studio weights {bundle.called}"
-    if any(source.is_hub_id for source in lacking):
-        lines.append(f"  To download what the hub has: {command} --download")
+    if any(source.can_be_downloaded for source in lacking):
+        lines.append(f"  To download what can be had: {command} --download")
     if lacking:
         flags = " ".join(f"--{source.part} FOLDER" for source in lacking)
         lines.append(f"  To use folders of yours: {command} {flags}")

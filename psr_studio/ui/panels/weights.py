@@ -65,10 +65,12 @@ class WeightsPanel:
         return bool(self.screen.studio.bundle.missing_parts())
 
     def _to_fetch(self) -> bool:
-        return any(source.is_hub_id for source in self.screen.studio.bundle.missing_parts())
+        return any(source.can_be_downloaded for source in self.screen.studio.bundle.missing_parts())
 
     def _offer(self) -> str:
-        size = sum(source.size for source in self.screen.studio.bundle.missing_parts() if source.is_hub_id)
+        size = sum(
+            source.size for source in self.screen.studio.bundle.missing_parts() if source.can_be_downloaded
+        )
         return f"Download weights (about {size / 2**30:.1f} GiB)"
 
     def _download(self, agreed: bool) -> list[Any]:
