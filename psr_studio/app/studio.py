@@ -17,24 +17,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.app.curation import CURATE_KEYS, Curating
 from psr_studio.core.progress import Progress
-from psr_studio.stages import generate as pool
-from psr_studio.stages import score
+from psr_studio.stages import weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
 from psr_studio.stages.export.stage import Summary
+from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.saved import as_presets
+from psr_studio.stages.stage import Stage
+from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import stage as tune
 from psr_studio.storage.pool import Pool
@@ -45,8 +47,6 @@ from psr_studio.storage.workspace import StageStatus
 
 if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
-
-STAGES = ("pool", "score", "select", "refine", "evaluate", "export")
 
 
 @dataclass(frozen=True)
@@ -95,53 +95,58 @@ class Studio(Curating):
 
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
         """Generate the missing parts of the pool; with `only`, those of some classes."""
-        return self._run("pool", self._shared(pool, only=only), settings)
+        return self._run(generate.STAGE, {"only": only}, **settings)
 
     def score(self, **settings: Any) -> Iterator[Progress]:
         """Score the candidates that have no scores of this teacher."""
-        return self._run("score", self._shared(score), settings)
+        return self._run(score.STAGE, **settings)
 
     def select(self, **settings: Any) -> Iterator[Progress]:
         """Select and save under `select.name`."""
-        return self._run("select", select.run, settings)
+        return self._run(select.STAGE, **settings)
 
     def tune(self, *, sliders: bool = False, **settings: Any) -> Iterator[Progress]:
         """Search selector and weights by a proxy; budget and other rules are the recipe's, or the sliders'."""
-        self.set({key if "." in key else f"tune.{key}": value for key, value in settings.items()})
+        self._keep(tune.STAGE, settings)
         return tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
-        return self._run("refine", self._shared(refine), settings)
+        return self._run(refine.STAGE, **settings)
 
     def evaluate(self, **settings: Any) -> Iterator[Progress]:
         """Train students on the selection and on its controls."""
-        return self._run("evaluate", evaluate.run, settings)
+        return self._run(evaluate.STAGE, **settings)
 
     def export(self, **settings: Any) -> Iterator[Progress]:
         """Write the set out as a folder."""
-        return self._run("export", export.run, settings)
-
-    def _run(
-        self, section: str, run: Callable[..., Iterator[Progress]], settings: Mapping[str, Any]
-    ) -> Iterator[Progress]:
-        """Check the settings now, work when the first event is asked for."""
-        self.set({key if "." in key else f"{section}.{key}": value for key, value in settings.items()})
-        return run(self.workspace, self.recipe, self.bundle)
-
-    def _shared(self, stage: ModuleType, **options: Any) -> Callable[..., Iterator[Progress]]:
-        """A step as this process does it, or as its workers do."""
-        if self.staff is None:
-            return partial(stage.run, **options)
-        from psr_studio.workers import driver
-
-        return partial(driver.run, self.staff, stage, **options)
+        return self._run(export.STAGE, **settings)
 
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
-        """Stage to the function that starts it, for a job worker; tuning is one that a pipeline can leave out."""
-        steps = (self.generate, self.score, self.select, self.refine, self.evaluate, self.export)
-        return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
+        """Every stage of the table by name with the function that starts it, for a job worker."""
+        own: dict[Stage, Callable[..., Iterator[Progress]]] = {
+            generate.STAGE: self.generate,
+            tune.STAGE: self.tune,
+            importing.STAGE: self.import_pool,
+            weights.STAGE: self.download_weights,
+        }
+        return {name: own.get(stage, partial(self._run, stage)) for name, stage in STAGES.items()}
+
+    def _run(
+        self, stage: Stage, options: Mapping[str, Any] | None = None, /, **settings: Any
+    ) -> Iterator[Progress]:
+        """Check the settings now, work when the first event is asked for: in this process, or by its workers."""
+        self._keep(stage, settings)
+        opened = self.workspace, self.recipe, self.bundle
+        if self.staff is None or not stage.shared:
+            return stage.run(*opened, **(options or {}))
+        from psr_studio.workers import driver
+
+        return driver.run(self.staff, stage, *opened, **(options or {}))
+
+    def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:
+        self.set({key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()})
 
     def estimate(self, stage: str) -> Cost:
         """What a step would cost with this recipe, all but "select" and "export"; opens the networks, measures.
@@ -149,18 +154,17 @@ class Studio(Curating):
         Raises:
             ValueError: another stage.
         """
-        modules = (pool, score, refine, evaluate, tune)
-        known = {module.STAGE: module.cost for module in modules}
+        known = {name: row.cost for name, row in STAGES.items() if row.cost}
         if stage not in known:
             raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
         return known[stage](self.workspace, self.recipe, self.bundle)
 
     def status(self) -> dict[str, StageStatus]:
-        """Fresh, stale, partial or missing, by stage."""
-        modules = (pool, score, select, refine, evaluate, export)
+        """Fresh, stale, partial or missing, by stage of the pipeline."""
         return {
-            stage: module.status(self.workspace, self.recipe, self.bundle)  # type: ignore[attr-defined]
-            for stage, module in zip(STAGES, modules, strict=True)
+            stage.name: stage.status(self.workspace, self.recipe, self.bundle)
+            for stage in PIPELINE
+            if stage.status
         }
 
     # Around the pipeline
@@ -173,11 +177,6 @@ class Studio(Curating):
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""
         return self.bundle.download()
-
-    @property
-    def chores(self) -> dict[str, Callable[..., Iterator[Progress]]]:
-        """What a job worker may do beside the steps."""
-        return {importing.STAGE: self.import_pool, "weights": self.download_weights}
 
     # Results
 

@@ -24,7 +24,7 @@ from psr_studio.core.progress import Progress
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
-STAGE = "weights"
+WEIGHTS = "weights"  # the stage whose events a download yields
 POLL_SECONDS = 1.0
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
@@ -168,18 +168,18 @@ def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator
 def _downloaded(source: Source, endpoint: str | None) -> Iterator[Progress]:
     names, total = _listed(source, endpoint)
     total = -(-total // 2**20)
-    yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
+    yield Progress(WEIGHTS, 0, total, f"Downloading {source.name}.")
     failed: list[Exception] = []
     fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
     fetching.start()
     while fetching.is_alive():
         fetching.join(POLL_SECONDS)
-        yield Progress(STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}.")
+        yield Progress(WEIGHTS, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}.")
     if failed:
         raise _unreachable(source, failed[0]) from failed[0]
     if locate(source) is None:
         raise _only_pickles(source, names)
-    yield Progress(STAGE, total, total, f"{source.name} is here.", part_done=True)
+    yield Progress(WEIGHTS, total, total, f"{source.name} is here.", part_done=True)
 
 
 def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:

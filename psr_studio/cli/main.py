@@ -22,6 +22,8 @@ from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.fields import toml_value
 from psr_studio.recipe.recipe import describe, field_help, load_recipe, parse_assignment, presets, to_toml
+from psr_studio.stages import evaluate, export, select, tune
+from psr_studio.stages.table import PIPELINE
 from psr_studio.ui.launch import add_flags as add_app_flags
 from psr_studio.ui.launch import add_worker_flags, launch
 
@@ -30,15 +32,6 @@ if TYPE_CHECKING:
 
 DONE, UNFORESEEN, REFUSED, STOPPED = 0, 1, 2, 130
 DEFAULT_WORKSPACE = "workspace"
-SHARED = ("generate", "score", "refine")  # steps that workers can share
-STEPS = {
-    "generate": ("pool", "Generate the missing parts of the pool."),
-    "score": ("score", "Score the pool with the teacher."),
-    "select": ("select", "Choose K images per class and save the selection."),
-    "refine": ("refine", "Refine the latents of the selection."),
-    "evaluate": ("evaluate", "Train students on the selection and its controls, and print the table."),
-    "export": ("export", "Write the set out as a folder."),
-}
 LEFT = "Stopped. The pool is as it was."
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
@@ -73,22 +66,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"psr-studio {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="<command>")
     add_app_flags(_command(commands, "app", "Open the studio in the browser.", _app))
-    for name, (stage, text) in STEPS.items():
-        step = _command(commands, name, text, _run_step, stage=stage)
+    for stage in PIPELINE:
+        step = _command(commands, stage.command, stage.help, _run_step, stage=stage)
         _workspace_flags(step)
-        if name in SHARED:
+        if stage.shared:
             add_worker_flags(step)
-        if name == "export":
+        if stage is export.STAGE:
             step.add_argument(
                 "--dry-run", action="store_true", help="say what would be written, write nothing"
             )
-        if name == "select":
+        if stage is select.STAGE:
             step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
-        if name == "evaluate":
+        if stage is evaluate.STAGE:
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
-    _tune_flags(
-        _command(commands, "tune", "Search selector and weights by a proxy, print the trials.", _tune)
-    )
+    _tune_flags(_command(commands, tune.STAGE.command, tune.STAGE.help, _tune))
     all_steps = _command(commands, "run", "Do all steps and print the table.", _run_all)
     _workspace_flags(all_steps)
     add_worker_flags(all_steps)
@@ -211,10 +202,10 @@ def _run_step(args: argparse.Namespace) -> int:
             print(_summary_text(studio))
             return DONE
         if not getattr(args, "all", False):
-            consume(studio.runs[args.stage](), ProgressLine(sys.stderr, args.quiet))
-        if args.stage == "evaluate":
+            consume(studio.runs[args.stage.name](), ProgressLine(sys.stderr, args.quiet))
+        if args.stage is evaluate.STAGE:
             print(_table_text(studio, args.all))
-        if args.stage == "select":
+        if args.stage is select.STAGE:
             print(_selection_text(studio))
     return DONE
 
@@ -234,8 +225,8 @@ def _tune(args: argparse.Namespace) -> int:
 def _run_all(args: argparse.Namespace) -> int:
     with _open(args) as studio:
         line = ProgressLine(sys.stderr, args.quiet)
-        for stage, _ in STEPS.values():
-            consume(studio.runs[stage](), line)
+        for stage in PIPELINE:
+            consume(studio.runs[stage.name](), line)
         print(_table_text(studio, everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE

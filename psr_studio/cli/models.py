@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.core.errors import ModelError, did_you_mean
+from psr_studio.stages import importing
 
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
@@ -44,7 +45,7 @@ def add_commands(
     )
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
 
-    imported = command(commands, "import", "Make pictures from elsewhere the pool of a workspace.", _import)
+    imported = command(commands, importing.STAGE.command, importing.STAGE.help, _import)
     imported.set_defaults(open_studio=open_studio)
     imported.add_argument(
         "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"

@@ -29,7 +29,6 @@ from psr_studio.storage.parquet import read_info, write_part
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
-Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]
 State = Literal["fresh", "stale", "missing", "partial"]
 
 

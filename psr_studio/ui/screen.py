@@ -15,6 +15,7 @@ import numpy as np
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import JobError, StudioError, did_you_mean
+from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.curation import Curation
@@ -38,7 +39,7 @@ class Screen:
         self.studio = studio
         self.device = device
         cache = studio.workspace.root / "cache"
-        self.worker = JobWorker(studio.workspace.ledger, {**studio.runs, **studio.chores}, self._job_ended)
+        self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
         self.speeds = Speeds(cache, str(studio.staff or ""))
         self.curation = Curation(studio, self.maps)
@@ -77,9 +78,10 @@ class Screen:
         Raises:
             RecipeError, JobError: a setting is refused; no such step, or it already runs. Nothing has changed then.
         """
-        if stage not in self.studio.runs:
-            fix = f"{did_you_mean(stage, self.studio.runs)}Name one of them."
-            raise JobError(f'There is no step "{stage}". Steps: {", ".join(self.studio.runs)}.', fix)
+        steps = [name for name, row in STAGES.items() if row.status]  # others have questions of their own
+        if stage not in steps:
+            fix = f"{did_you_mean(stage, steps)}Name one of them."
+            raise JobError(f'There is no step "{stage}". Steps: {", ".join(steps)}.', fix)
         before = self.studio.recipe
         self.studio.set(values)
         self.forget_status()

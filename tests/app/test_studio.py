@@ -8,9 +8,10 @@ from tiny import finish, tiny_recipe
 
 import psr_studio
 from psr_studio.app.opening import full_key
-from psr_studio.app.studio import STAGES, Studio
+from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
 from psr_studio.recipe.recipe import load_recipe
+from psr_studio.stages.table import PIPELINE
 
 
 def test_studio_is_the_name_of_the_package():
@@ -20,9 +21,9 @@ def test_studio_is_the_name_of_the_package():
 def test_all_steps_in_a_row(tmp_path, tiny_bundle):
     """Every step real, on networks of a few thousand parameters."""
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, evaluate__n_seeds=1)) as studio:
-        for stage in STAGES:
-            events = finish(studio.runs[stage]())
-            assert events and events[-1].done == events[-1].total and events[-1].stage == stage
+        for stage in PIPELINE:
+            events = finish(studio.runs[stage.name]())
+            assert events and events[-1].done == events[-1].total and events[-1].stage == stage.name
             seconds = [e.seconds for e in events]
             assert seconds == sorted(seconds)
         assert {s.state for s in studio.status().values()} == {"fresh"}

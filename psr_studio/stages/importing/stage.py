@@ -25,11 +25,12 @@ from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import match_classes
 from psr_studio.stages.importing.folders import PictureFiles, kinds_text, unreadable
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
-from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, STAGING, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGING, PoolWriter
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
-__all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
+__all__ = ["FILES", "MANIFEST", "STAGING", "Options", "PoolImportError", "run"]
 ASIDE = ".import-old"
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
@@ -99,15 +100,17 @@ def run(
             "Take fewer with --limit.",
         )
     total = sum(counts)
-    yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
+    yield Progress(
+        STAGE.name, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes."
+    )
     writer = PoolWriter(ws, recipe, bundle, source)
     writer.unknown = [label for label in source.labels if label not in classes]
     try:
         if cost := _cost(source, classes, bundle, writer, counts):
-            yield Progress(STAGE, 0, total, cost.text, lasting=True)
+            yield Progress(STAGE.name, 0, total, cost.text, lasting=True)
         clock.start()
         for done, message, previews in _read(source, classes, bundle, how, writer):
-            yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
+            yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
         writer.finish(how.split)
         with _new_start(ws, recipe, source.path.name, replaces=n > 0) as gone:
             _put_in_place(ws.root)
@@ -126,7 +129,7 @@ def run(
     if isinstance(source, PictureFiles) and source.passed_over:
         left_out += f"; {kinds_text(source.passed_over)}"
     yield Progress(
-        STAGE,
+        STAGE.name,
         total,
         total,
         f'{words} from "{source.path.name}"{left_out}.{gone}',
@@ -294,7 +297,7 @@ def manifest(ws: Workspace) -> dict[str, Any] | None:
         return None
 
 
-def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
+def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
     """Whether an imported pool is whole and its latents are those of the bundle's codec."""
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
@@ -304,13 +307,6 @@ def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )
     return StageStatus(found.state, f'Imported from "{about["source"]}". {found.reason}')
-
-
-def nothing_to_generate(about: dict[str, Any]) -> Progress:
-    """The one event of generating in a workspace whose pool was imported."""
-    n = sum(about["counts"].values())
-    words = f'This pool was imported from "{about["source"]}"; to generate one, choose another workspace.'
-    return Progress("pool", n, n, words, part_done=True, resumed=n)
 
 
 def settings_after(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:

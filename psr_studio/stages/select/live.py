@@ -23,9 +23,9 @@ from psr_studio.method.selection import warm_up
 from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages import score
-from psr_studio.stages.generate import classes_of
+from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.labels import soften_task
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select.picks import Packed, Request, choose
 from psr_studio.stages.select.result import (
     LiveResult,

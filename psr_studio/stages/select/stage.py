@@ -10,9 +10,10 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import generate as pool_stage
-from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.generate import stage as pool_stage
+from psr_studio.stages.score import stage as score
+from psr_studio.stages.select import STAGE
 from psr_studio.stages.select.budgets import own_budgets
 from psr_studio.stages.select.live import LiveSelection
 from psr_studio.stages.select.result import LiveResult, check_budget
@@ -24,7 +25,6 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "select"
 N_PREVIEWS = 12
 LOCKED = "locked"  # among the settings of a record: the classes that were locked, with their picks
 POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
@@ -40,7 +40,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     more: dict[str, Any] = {} if len(classes) == bundle.n_classes else {"classes": list(classes)}
     more |= {"locked": _text_keys(locked)} if locked else {}
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool(), bundle),
         "settings": settings(recipe),
         **marks(ws),
@@ -104,7 +104,7 @@ def run(
         WorkspaceError: no pool, or scores that are missing, stale or not finite.
     """
     clock = Stopwatch()
-    yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
+    yield Progress(STAGE.name, 0, 1, "Reading the scores.", seconds=clock.seconds)
     live = live or LiveSelection(ws, recipe, bundle)
     _check_classes(ws, recipe, bundle, live.counts)
     result = live.select(rules=recipe.select)
@@ -112,7 +112,7 @@ def run(
     ws.ledger.save_selection(record)
     n = len(record.candidate_ids)
     yield Progress(
-        STAGE,
+        STAGE.name,
         1,
         1,
         " ".join([f'Selected {n} images as "{record.name}".', *notes(ws, result)]),
@@ -225,7 +225,7 @@ def by_hand(
         filled={c: [False] * len(own) for c, own in picks.items()},
         shortfall=dict.fromkeys(picks, 0),
         settings=settings,
-        inputs_hash=stable_hash([STAGE, BY_HAND, settings, ids]),
+        inputs_hash=stable_hash([STAGE.name, BY_HAND, settings, ids]),
         note=note,
     )
 

@@ -16,11 +16,11 @@ import torch
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select.live import LiveSelection
-from psr_studio.stages.tune import proxies
+from psr_studio.stages.tune import STAGE, proxies
 from psr_studio.stages.tune import space as tune_space
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.trials import TrialRecord
@@ -29,14 +29,13 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "tune"
 N_PREVIEWS = 12
 
 
 def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What all trials of a search share; the number of trials is not part of it, so more of them go on."""
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool(), bundle),
         "classes": recipe.pool.classes and list(recipe.pool.classes),
         "search": tune_space.common(recipe.tune, recipe.select),
@@ -84,7 +83,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
     def event(done: int, message: str, **more: Any) -> Progress:
         total = max(wanted, found)
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     if found >= wanted:
         yield event(found, f"{found} settings are tried.", part_done=True)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import SelectionError
+from psr_studio.stages import tune
 from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.ui.markup import note
@@ -40,7 +41,7 @@ class TunePanel:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = _TuneJobs(screen, ("tune",))
+        self.jobs = _TuneJobs(screen, [tune.STAGE])
         titles = [(selector["title"], selector["name"]) for selector in screen.studio.selectors()]
         self.settings = Settings(screen.studio, {"tune.selectors": titles})
 

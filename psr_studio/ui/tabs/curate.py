@@ -10,12 +10,14 @@ import gradio as gr
 
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.fields import NAME_RULE
+from psr_studio.stages import select
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.island import curate_island
 from psr_studio.ui.curate.selections import check_name
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, plural, said
 
@@ -25,9 +27,12 @@ SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
 class CurateTab:
     """The second tab, and the home of the page."""
 
+    id, picker = select.STAGE.tab, None
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.difficulty = DifficultyPanel(screen)
+        self.tune = TunePanel(screen)
 
     def build(self) -> None:
         """Draw it here."""
@@ -53,6 +58,7 @@ class CurateTab:
             )
         self.island = curate_island(self.screen.token)
         self.difficulty.build()
+        self.tune.build()
 
     def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
         """Events; `pickers` propose on the other tabs what is saved here."""
@@ -68,6 +74,11 @@ class CurateTab:
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
         self.difficulty.connect(self.island)
+        self.tune.connect(self.island)
+
+    def panes(self) -> list[Any]:
+        """Itself, the workbench and the search below it."""
+        return [self, CuratePool(self), self.tune, self.tune.jobs, *self.tune.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
