@@ -13,12 +13,10 @@ from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import RecipeError, did_you_mean
 from psr_studio.core.files import whole_file
-from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.recipe.recipe import DEFAULT_PRESET, SECTIONS, Recipe, keys, load_recipe
 from psr_studio.stages.importing.stage import recover as recover_import
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.request import staff_of
-
-DEFAULT_PRESET = "fashion-mnist"
 
 
 class OpenWorkspace:

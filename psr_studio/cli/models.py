@@ -1,32 +1,28 @@
-"""Commands around models and pools from elsewhere: `weights`, `convert-weights` and `import`."""
+"""`psr-studio weights` and `psr-studio convert-weights`: networks and images that lie elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
+from psr_studio.cli.flags import DONE, FAILED, add_command
+from psr_studio.cli.studio import say_licences
 from psr_studio.core.errors import ModelError, did_you_mean
-from psr_studio.stages import importing
 
 if TYPE_CHECKING:
-    from psr_studio.app.studio import Studio
     from psr_studio.bundles.described import ExternalBundle
 
-DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
-Command = Callable[..., argparse.ArgumentParser]
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
+CONVERT_HELP = "Make safetensors of a DiT or Minimax checkpoint; runs no code in it."
 
 
-def add_commands(
-    commands: Any, command: Command, workspace_flags: Callable[..., None], open_studio: Any
-) -> None:
-    """Add the commands to those of `cli.build_parser`, whose own helpers are passed in."""
-    weights = command(commands, "weights", WEIGHTS_HELP, _weights)
+def add_commands(commands: Any) -> None:
+    """`weights` and `convert-weights`."""
+    weights = add_command(commands, "weights", WEIGHTS_HELP, _weights)
     weights.add_argument("name", nargs="?", help='the bundle, such as "imagewoof-dit" (default: list all)')
     for part in PARTS:
         what = "with train/<class>/ and val/<class>/" if part == "images" else "with its files"
@@ -35,37 +31,13 @@ def add_commands(
         "--download", action="store_true", help="fetch what is missing from the Hugging Face hub"
     )
 
-    convert = command(
-        commands, "convert-weights", "Make safetensors of a DiT or Minimax checkpoint; runs no code in it.", _convert
-    )  # fmt: skip
+    convert = add_command(commands, "convert-weights", CONVERT_HELP, _convert)
     convert.add_argument("checkpoint", help="the .pt, .pth, .ckpt or .bin file")
     convert.add_argument("--out", required=True, metavar="FOLDER", help="where the generator folder goes")
     convert.add_argument(
         "--weights", choices=("ema", "model"), help="which of the two a checkpoint holds (default: ema)"
     )
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
-
-    imported = command(commands, importing.STAGE.command, importing.STAGE.help, _import)
-    imported.set_defaults(open_studio=open_studio)
-    imported.add_argument(
-        "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
-    )
-    workspace_flags(imported)
-    imported.add_argument("--split", metavar="S", help="of a source that has several, such as train")
-    imported.add_argument("--limit", type=int, metavar="N", help="take the first N pictures of each class")
-    imported.add_argument(
-        "--replace",
-        action="store_true",
-        help="give up the pool that is there, with its pins, vetoes and locks",
-    )
-    imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
-    imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
-
-
-def download(studio: Studio, quiet: bool) -> None:
-    """Fetch what the studio's bundle lacks, after saying its licences."""
-    _say_licences(studio.bundle.missing_parts())
-    consume(iter(studio.download_weights()), ProgressLine(sys.stderr, quiet))
 
 
 def _weights(args: argparse.Namespace) -> int:
@@ -84,23 +56,16 @@ def _weights(args: argparse.Namespace) -> int:
         )
     _remember(bundle, args)
     if args.download:
-        _say_licences(bundle.missing_parts())
+        say_licences(bundle.missing_parts())
         consume(bundle.download(), ProgressLine(sys.stderr))
     print(_report(bundle))
-    return MISSING if any(source.part != "images" for source in bundle.missing_parts()) else DONE
+    return FAILED if any(source.part != "images" for source in bundle.missing_parts()) else DONE
 
 
 def _remember(bundle: ExternalBundle, args: argparse.Namespace) -> None:
     for part in PARTS:
         if (folder := getattr(args, part)) is not None:
             bundle.remember(part, folder)
-
-
-def _say_licences(missing: list[Any]) -> None:
-    from psr_studio.bundles.sources import size_words
-
-    for source in (s for s in missing if s.is_hub_id):
-        print(f"{source.name}: {size_words(source.size)}, licence: {source.licence}", file=sys.stderr)
 
 
 def _report(bundle: ExternalBundle) -> str:
@@ -129,14 +94,4 @@ def _convert(args: argparse.Namespace) -> int:
         f"{found['classes']} classes, {found['parameters']:,} parameters.\nWrote {found['file']}.\n"
         f"Use them with: psr-studio weights imagewoof-dit --generator {args.out}"
     )
-    return DONE
-
-
-def _import(args: argparse.Namespace) -> int:
-    with args.open_studio(args) as studio:
-        options = {
-            key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
-        }
-        events = iter(studio.import_pool(args.path, **options))
-        print(consume(events, ProgressLine(sys.stderr, args.quiet)))
     return DONE
