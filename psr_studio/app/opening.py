@@ -16,7 +16,7 @@ from psr_studio.core.files import whole_file
 from psr_studio.recipe.recipe import DEFAULT_PRESET, SECTIONS, Recipe, keys, load_recipe
 from psr_studio.stages.importing.stage import recover as recover_import
 from psr_studio.storage.workspace import Workspace
-from psr_studio.workers.request import staff_of
+from psr_studio.workers.request import Staff
 
 
 class OpenWorkspace:
@@ -27,11 +27,10 @@ class OpenWorkspace:
     """
 
     def __init__(
-        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
-        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
-        **overrides: Any,
+        self, workspace: str | Path, preset: str | Path | Recipe | None, overrides: Mapping[str, Any], demo: bool,
+        replace_recipe: bool, staff: Staff | None,
     ) -> None:  # fmt: skip
-        self.staff = staff_of(workers, ray)
+        self.staff = staff
         values = _settings(overrides)
         root = Path(workspace).expanduser().absolute()
         is_new = _is_new(root)

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.app.curation import CURATE_KEYS, Curating
+from psr_studio.app.curation import Curation
+from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.progress import Progress
+from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages import weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
@@ -34,7 +36,6 @@ from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.saved import as_presets
 from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.stages.tune import correlation
@@ -44,6 +45,7 @@ from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.scores import Refined, Scores
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.storage.workspace import StageStatus
+from psr_studio.workers.request import staff_of
 
 if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
@@ -73,7 +75,7 @@ class SelectionArrays:
         return self.positions
 
 
-class Studio(Curating):
+class Studio(OpenWorkspace):
     """A workspace opened for work; close it, or use it in a `with` block.
 
     Args:
@@ -89,7 +91,18 @@ class Studio(Curating):
 
     Raises:
         RecipeError, ModelError, WorkspaceError: the preset, the bundle or the folder.
+
+    Attributes:
+        curation: sliders, marks, locks and undo, and the selection they make live.
     """
+
+    def __init__(
+        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
+        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
+        **overrides: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(workspace, preset, overrides, demo, replace_recipe, staff_of(workers, ray))
+        self.curation = Curation(self)
 
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
 
@@ -108,7 +121,7 @@ class Studio(Curating):
     def tune(self, *, sliders: bool = False, **settings: Any) -> Iterator[Progress]:
         """Search selector and weights by a proxy; budget and other rules are the recipe's, or the sliders'."""
         self._keep(tune.STAGE, settings)
-        return tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return tune.run(self.workspace, self._recipe(sliders), self.bundle)
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
@@ -198,24 +211,15 @@ class Studio(Curating):
 
     def trials(self, *, sliders: bool = False) -> list[TrialRecord]:
         """The trials of this search, the best first; those of the search made last when it has none yet."""
-        return tune.trials(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return tune.trials(self.workspace, self._recipe(sliders), self.bundle)
 
     def tune_status(self, *, sliders: bool = False) -> StageStatus:
         """Whether the search is done, begun, or was made with other rules."""
-        return tune.status(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return tune.status(self.workspace, self._recipe(sliders), self.bundle)
 
     def tune_trust(self, proxy: str | None = None) -> str:
         """How well the proxy ranks settings, as measured on this bundle, in words."""
-        ipc = self.curate_settings()["ipc"]
-        return correlation.trust(self.bundle, proxy or self.recipe.tune.proxy, ipc)
-
-    def take(self, trial: TrialRecord) -> str | None:
-        """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
-        return self.set_curate_settings(merge_within=0.0, **self._differs(trial))
-
-    def holds(self, trial: TrialRecord) -> bool:
-        """Whether the sliders stand as in a trial."""
-        return not self._differs(trial)
+        return correlation.trust(self.bundle, proxy or self.recipe.tune.proxy, self.curation.rules().ipc)
 
     def refined(self, name: str | None = None) -> Refined:
         """Refined latents, pictures and loss traces of a selection; WorkspaceError when there are none."""
@@ -232,14 +236,8 @@ class Studio(Curating):
 
     # Inside
 
-    def _differs(self, trial: TrialRecord) -> dict[str, Any]:
-        """The settings of a trial that differ from those on the sliders."""
-        rules, shown = self.curate_rules(), self.curate_settings()
-        return {
-            key: value
-            for key, value in as_presets(trial.settings).items()
-            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
-        }
+    def _recipe(self, sliders: bool) -> Recipe:
+        return self.curation.recipe() if sliders else self.recipe
 
     def _arrays(self, record: SelectionRecord) -> SelectionArrays:
         classes = sorted(record.picks)

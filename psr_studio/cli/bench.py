@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,10 +129,13 @@ def _seconds(events: Iterator[Progress]) -> float:
 
 def _selection_seconds(studio: Studio) -> float:
     """Median over selections with changing weights, distances cached, as a slider does it."""
-    studio.live.select()
+    from psr_studio.stages.select.choice import select
+
+    scored, rules = studio.curation.scored, studio.recipe.select
+    select(scored, rules)
     seconds = []
     for i in range(N_SELECTIONS):
         began = time.perf_counter()
-        studio.live.select(weights=(1.0, 1.0, 0.05 * i))
+        select(scored, replace(rules, alpha=1.0, beta=1.0, gamma=0.05 * i))
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

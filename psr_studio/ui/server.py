@@ -52,8 +52,8 @@ def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _say_malformed)
     app.add_exception_handler(Exception, _say_unforeseen)
     guard = Depends(_guard(screen.token, auth is not None))
-    app.include_router(curate_router(screen.curation), prefix="/psr", dependencies=[guard])
-    app.include_router(lab_router(screen.lab, screen.selections), prefix="/psr", dependencies=[guard])
+    app.include_router(curate_router(screen.workbench), prefix="/psr", dependencies=[guard])
+    app.include_router(lab_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
     app.mount(f"/{STATIC_ROUTE}", static_files())
     gr.mount_gradio_app(

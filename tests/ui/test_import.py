@@ -59,11 +59,11 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     bar = TopBar(screen)._value()["job"]
     assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
-    screen.studio.mark([0], "veto")
+    screen.studio.curation.mark([0], "veto")
     panel._import(str(tmp_path / "set"), None, "", 0, True, False, False)
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
-    assert screen.studio.history()[0]["description"] == 'new start with "set"'
+    assert screen.studio.curation.history()[0]["description"] == 'new start with "set"'
 
 
 def test_weights_are_hidden_where_nothing_is_needed(opened):

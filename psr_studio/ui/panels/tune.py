@@ -42,7 +42,7 @@ class TunePanel:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.jobs = _TuneJobs(screen, [tune.STAGE])
-        titles = [(selector["title"], selector["name"]) for selector in screen.studio.selectors()]
+        titles = [(selector["title"], selector["name"]) for selector in screen.studio.curation.selectors()]
         self.settings = Settings(screen.studio, {"tune.selectors": titles})
 
     def build(self) -> None:
@@ -82,7 +82,7 @@ class TunePanel:
         return (
             len(ledger.trials()),
             self.screen.studio.tune_status(sliders=True),
-            self.screen.studio.curate_settings(),
+            self.screen.studio.curation.settings(),
             self.screen.studio.recipe.tune,
         )
 
@@ -105,9 +105,9 @@ class TunePanel:
         chosen = [trial for trial in found if trial.number == asked.get("trial")]
         if not chosen:
             raise SelectionError("That trial is not in this workspace any more.", "Reload the page.")
-        self.screen.curation.act(lambda: studio.take(chosen[0]))
+        self.screen.workbench.act(lambda: studio.curation.take(chosen[0]))
         gr.Info(f"On the sliders: {describe(chosen[0].settings)}. Undo takes it back.", duration=5)
-        revision = f"taken {self.screen.curation.revision}"
+        revision = f"taken {self.screen.workbench.revision}"
         return [self.values()[2], {"token": self.screen.token, "base": "", "revision": revision}]
 
     def _trust(self, proxy: str) -> str:
@@ -126,7 +126,7 @@ class TunePanel:
 
     def _row(self, trial: TrialRecord, rank: int) -> str:
         words = escape(describe(trial.settings))
-        if self.screen.studio.holds(trial):
+        if self.screen.studio.curation.holds(trial):
             action = "on the sliders"
         else:
             action = (

@@ -13,7 +13,7 @@ from psr_studio.recipe.fields import NAME_RULE
 from psr_studio.stages import select
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.island import curate_island
-from psr_studio.ui.curate.selections import check_name
+from psr_studio.ui.curate.workbench import check_name
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
@@ -87,7 +87,7 @@ class CurateTab:
 
     def version(self) -> Hashable:
         """Changes with the saved selections; moves of the sliders tell of themselves."""
-        return self.screen.status()["select"], self.screen.curation.revision
+        return self.screen.status()["select"], self.screen.workbench.revision
 
     def values(self) -> list[Any]:
         """Whether the selection on screen is saved."""
@@ -95,8 +95,8 @@ class CurateTab:
 
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
-        earlier = next((row for row in self.screen.selections.listed() if row["name"] == name), None)
-        saved = self.screen.selections.save(name)
+        earlier = next((row for row in self.screen.workbench.selections() if row["name"] == name), None)
+        saved = self.screen.workbench.save(name)
         words = f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".'
         if earlier and not earlier["current"]:
             words += f" They replace the {plural(earlier['images'], 'image')} that had this name."
@@ -144,15 +144,15 @@ class CuratePool:
 def saved_status(screen: Screen) -> StageStatus:
     """Whether the selection on screen is the one that the next steps work on."""
     found = screen.status()["select"]
-    live = screen.curation.candidate_ids()
+    live = screen.workbench.candidate_ids()
     if found.state == "missing":
         return StageStatus("missing", "The next steps work on a saved selection.")
     if live is None:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
-    if not screen.curation.shows(record):
+    if not screen.workbench.shows(record):
         newest_first = reversed(screen.studio.workspace.ledger.selections())
-        kept = next(filter(screen.curation.shows, newest_first), None)
+        kept = next(filter(screen.workbench.shows, newest_first), None)
         if kept is None:
             return StageStatus("stale", f'"{record.name}" differs from the screen.')
         return StageStatus(

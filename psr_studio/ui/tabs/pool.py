@@ -133,7 +133,7 @@ class PoolTab:
 
     def _values(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
-        return {**self.settings.read(given), "select.ipc": self.screen.studio.curate_settings()["ipc"]}
+        return {**self.settings.read(given), "select.ipc": self.screen.studio.curation.rules().ipc}
 
     def _generate(self, *given: Any) -> list[Any]:
         n = len(self.scoring.outputs)
