@@ -52,7 +52,7 @@ def kill_after_part(root: Path, bundle: Path, stage: str, steps: int, n_parts: i
 
 def rescore(studio: Studio, logits: np.ndarray) -> None:
     """Replace the stored logits, keeping embeddings and hashes: now we choose who is eligible."""
-    from psr_studio.stages.score import part_hash
+    from psr_studio.stages.score.stage import part_hash
 
     teacher, scores, pool = studio.bundle.teacher_id, studio.scores, studio.pool
     for part in pool.parts():

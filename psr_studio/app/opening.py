@@ -14,12 +14,10 @@ from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import RecipeError, did_you_mean
-from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
+from psr_studio.recipe.recipe import DEFAULT_PRESET, SECTIONS, Recipe, keys, load_recipe
 from psr_studio.storage.changes import Change
 from psr_studio.storage.workspace import Workspace
-from psr_studio.workers.request import staff_of
-
-DEFAULT_PRESET = "fashion-mnist"
+from psr_studio.workers.request import Staff
 
 
 class OpenWorkspace:
@@ -30,11 +28,10 @@ class OpenWorkspace:
     """
 
     def __init__(
-        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, create: bool = True,
-        demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
-        **overrides: Any,
+        self, workspace: str | Path, preset: str | Path | Recipe | None, overrides: Mapping[str, Any], create: bool,
+        demo: bool, replace_recipe: bool, staff: Staff | None,
     ) -> None:  # fmt: skip
-        self.staff = staff_of(workers, ray)
+        self.staff = staff
         values = _settings(overrides)
         root = Path(workspace).expanduser().absolute()
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
@@ -91,7 +88,7 @@ class OpenWorkspace:
             self.recipe = changed
             self.workspace.save_recipe(changed)
 
-    def _set_with(self, change: Change, values: Mapping[str, Any]) -> Recipe:
+    def set_with(self, change: Change, values: Mapping[str, Any]) -> Recipe:
         """Change settings together with what else a change puts in place; the studio has them from its commit on."""
         changed = self.recipe.with_values(values)
         self.workspace.beside(change).save_recipe(changed)

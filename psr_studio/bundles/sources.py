@@ -26,7 +26,7 @@ from psr_studio.core.progress import Progress
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
-STAGE = "weights"
+WEIGHTS = "weights"  # the stage whose events a download yields
 POLL_SECONDS = 1.0
 HUB_CHECK = " and `HF_HUB_OFFLINE`"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -226,7 +226,7 @@ def _while_it_runs(
 ) -> Iterator[Progress]:
     """Run a download in a thread and say how many MiB of `total` bytes are done, about once a second."""
     mib = -(-total // 2**20)
-    yield Progress(STAGE, 0, mib, f"Downloading {source.name}.")
+    yield Progress(WEIGHTS, 0, mib, f"Downloading {source.name}.")
     failed: list[Exception] = []
 
     def run() -> None:
@@ -239,14 +239,14 @@ def _while_it_runs(
     fetching.start()
     while fetching.is_alive():
         fetching.join(POLL_SECONDS)
-        yield Progress(STAGE, min(done() // 2**20, mib), mib, f"Downloading {source.name}.")
+        yield Progress(WEIGHTS, min(done() // 2**20, mib), mib, f"Downloading {source.name}.")
     if failed:
         raise _unreachable(source, failed[0]) from failed[0]
 
 
 def _arrived(source: Source, total: int) -> Progress:
     mib = -(-total // 2**20)
-    return Progress(STAGE, mib, mib, f"{source.name} is here.", part_done=True)
+    return Progress(WEIGHTS, mib, mib, f"{source.name} is here.", part_done=True)
 
 
 def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:

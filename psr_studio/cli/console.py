@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
+from psr_studio.stages.table import STAGES
 
 if TYPE_CHECKING:
     from psr_studio.stages.standing import Standing
 
-UNITS = {
-    "pool": "images",
-    "score": "images",
-    "tune": "trials",
-    "refine": "images",
-    "evaluate": "epochs",
-    "import": "images",
-    "weights": "MiB",
-}
 BAR = 20
 REDRAW_SECONDS = 0.1
 SPARSE_SECONDS = 10.0
@@ -98,8 +90,9 @@ def progress_text(event: Progress, bar: bool = False) -> str:
     """An event as 'pool  120/600 images, 24.1/s, 20 s left. Wrote ...', with a bar when asked for."""
     filled = round(BAR * event.fraction)
     drawn = f"[{'#' * filled}{'.' * (BAR - filled)}] " if bar else ""
-    parts = [f"{event.done}/{event.total} {UNITS.get(event.stage, 'steps')}"]
-    if event.stage in UNITS and event.rate > 0:
+    unit = STAGES[event.stage].unit
+    parts = [f"{event.done}/{event.total} {unit or 'steps'}"]
+    if unit and event.rate > 0:
         parts.append(f"{event.rate:.3g}/s")
     if event.eta_seconds:
         parts.append(f"{duration(event.eta_seconds)} left")

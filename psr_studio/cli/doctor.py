@@ -1,7 +1,8 @@
-"""What is here, what is missing, and how to get it."""
+"""`psr-studio doctor`: what is here, what is missing, and how to get it."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import platform
 import shutil
@@ -9,11 +10,13 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from psr_studio import __version__
 from psr_studio.bundles.bundle import UnmadeBundleError, bundles, load_bundle
 from psr_studio.bundles.described import external_bundles
 from psr_studio.bundles.sources import locate, missing, size_words
+from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.recipe import load_recipe, presets
 
@@ -23,6 +26,18 @@ IMPORT_NAMES = {"pillow": "PIL", "umap-learn": "umap"}
 IMPORTED = ("torch", "torchvision", "diffusers", "timm")  # pairs of builds that may not fit each other
 FREE_BYTES = 2**30
 INSTALL = "Run `pip install -e . -c constraints.txt` in the folder of PSR Studio."
+
+
+def add_commands(commands: Any) -> None:
+    """`doctor`."""
+    parser = add_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor)
+    add_workspace_flag(parser, "whose disk to look at")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    found = examine(Path(args.workspace))
+    print(report(found))
+    return FAILED if any(item.needed_is_missing for item in found) else DONE
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,28 @@
-"""Commands around models and pools from elsewhere: `weights`, `convert-weights` and `import`."""
+"""`psr-studio weights` and `psr-studio convert-weights`: networks and images that lie elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.cli.console import ProgressLine, consume, says_what_stands
+from psr_studio.cli.console import ProgressLine, consume
+from psr_studio.cli.flags import DONE, FAILED, add_command
+from psr_studio.cli.studio import say_licences
 from psr_studio.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from psr_studio.app.studio import Studio
     from psr_studio.bundles.bundle import Bundle
 
-DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
-Command = Callable[..., argparse.ArgumentParser]
-AS_IT_WAS = "Stopped. The pool is as it was."
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
+CONVERT_HELP = "Make safetensors of a DiT or Minimax checkpoint; runs no code in it."
 
 
-def add_commands(
-    commands: Any, command: Command, workspace_flags: Callable[..., None], open_studio: Any
-) -> None:
-    """Add the commands to those of `cli.build_parser`, whose own helpers are passed in."""
-    weights = command(commands, "weights", WEIGHTS_HELP, _weights)
+def add_commands(commands: Any) -> None:
+    """`weights` and `convert-weights`."""
+    weights = add_command(commands, "weights", WEIGHTS_HELP, _weights)
     weights.add_argument("name", nargs="?", help='the bundle, such as "imagewoof-dit" (default: list all)')
     for part in PARTS:
         what = (
@@ -40,42 +35,13 @@ def add_commands(
         help="fetch what is missing: weights from the Hugging Face hub, data sets by torchvision",
     )
 
-    convert = command(
-        commands, "convert-weights", "Make safetensors of a DiT or Minimax checkpoint; runs no code in it.", _convert
-    )  # fmt: skip
+    convert = add_command(commands, "convert-weights", CONVERT_HELP, _convert)
     convert.add_argument("checkpoint", help="the .pt, .pth, .ckpt or .bin file")
     convert.add_argument("--out", required=True, metavar="FOLDER", help="where the generator folder goes")
     convert.add_argument(
         "--weights", choices=("ema", "model"), help="which of the two a checkpoint holds (default: ema)"
     )
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
-
-    imported = command(commands, "import", "Make pictures from elsewhere the pool of a workspace.", _import)
-    imported.set_defaults(open_studio=open_studio, stopped=AS_IT_WAS)
-    imported.add_argument(
-        "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
-    )
-    workspace_flags(imported)
-    imported.add_argument("--split", metavar="S", help="of a source that has several, such as train")
-    imported.add_argument("--limit", type=int, metavar="N", help="take the first N pictures of each class")
-    imported.add_argument(
-        "--replace",
-        action="store_true",
-        help="give up the pool that is there, with its pins, vetoes and locks",
-    )
-    imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
-    imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
-    imported.add_argument(
-        "--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class"
-    )
-    imported.add_argument("--image-column", metavar="C", help="of a table with several that hold pictures")
-    imported.add_argument("--label-column", metavar="C", help="of a table with several that hold labels")
-
-
-def download(studio: Studio, quiet: bool) -> None:
-    """Fetch what the studio's bundle lacks, after saying its licences."""
-    _say_licences(studio.bundle.missing_parts())
-    consume(iter(studio.download_weights()), ProgressLine(sys.stderr, quiet))
 
 
 def _weights(args: argparse.Namespace) -> int:
@@ -95,23 +61,16 @@ def _weights(args: argparse.Namespace) -> int:
         )
     _remember(bundle, args)
     if args.download:
-        _say_licences(bundle.missing_parts())
+        say_licences(bundle.missing_parts())
         consume(bundle.download(), ProgressLine(sys.stderr))
     print(_report(bundle))
-    return MISSING if any(source.part != "images" for source in bundle.missing_parts()) else DONE
+    return FAILED if any(source.part != "images" for source in bundle.missing_parts()) else DONE
 
 
 def _remember(bundle: Bundle, args: argparse.Namespace) -> None:
     for part in PARTS:
         if (folder := getattr(args, part)) is not None:
             bundle.remember(part, folder)
-
-
-def _say_licences(missing: list[Any]) -> None:
-    from psr_studio.bundles.sources import size_words
-
-    for source in (s for s in missing if s.can_be_downloaded):
-        print(f"{source.name}: {size_words(source.size)}, licence: {source.licence}", file=sys.stderr)
 
 
 def _report(bundle: Bundle) -> str:
@@ -140,16 +99,4 @@ def _convert(args: argparse.Namespace) -> int:
         f"{found['classes']} classes, {found['parameters']:,} parameters.\nWrote {found['file']}.\n"
         f"Use them with: psr-studio weights imagewoof-dit --generator {args.out}"
     )
-    return DONE
-
-
-def _import(args: argparse.Namespace) -> int:
-    from psr_studio.stages.importing.stage import Options
-    from psr_studio.stages.standing import Standing
-
-    with args.open_studio(args) as studio:
-        options = {field.name: getattr(args, field.name) for field in fields(Options)}
-        ws = studio.workspace
-        with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
-            print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))
     return DONE

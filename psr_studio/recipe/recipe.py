@@ -29,6 +29,8 @@ from psr_studio.recipe.tables import (
 )
 from psr_studio.recipe.tune import TuneRecipe
 
+DEFAULT_PRESET = "fashion-mnist"  # of a new workspace
+
 
 @dataclass(frozen=True)
 class Recipe:

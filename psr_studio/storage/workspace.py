@@ -35,7 +35,6 @@ from psr_studio.storage.scores import Refined, Scores, check_finite, load_refine
 
 EXPORTS = "exports"
 MARKS_OF_ONE = ("studio.sqlite", "recipe.toml", "pool")  # a folder with none of them is no workspace
-Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]
 State = Literal["fresh", "stale", "missing", "partial"]
 
 

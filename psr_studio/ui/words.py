@@ -79,17 +79,6 @@ LABELS = {
     "export.formats": "Formats",
     "export.zip": "Zip",
 }
-STAGE_NAMES = {
-    "import": "Import",
-    "weights": "Download weights",
-    "pool": "Generate",
-    "score": "Score",
-    "select": "Select",
-    "tune": "Tune",
-    "refine": "Refine",
-    "evaluate": "Evaluate",
-    "export": "Export",
-}
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -98,6 +87,11 @@ PRESSED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def label(key: str) -> str:
+    """What stands above the control of a setting: its own words, or the name of the setting."""
+    return LABELS.get(key) or key.rpartition(".")[2].replace("_", " ").capitalize()
 
 
 def on_screen(text: str) -> str:

@@ -109,7 +109,7 @@ def test_refined_pictures_and_an_export_are_named(with_preset, root):
 def test_refined_pictures_go_with_their_selection_and_one_by_hand_is_not_made_again(with_preset):
     with with_preset() as studio:
         finish(studio.refine())
-        studio.save_candidates("mine", studio.live.candidate_ids[:2].tolist())
+        studio.curation.save_candidates("mine", studio.curation.scored.candidate_ids[:2].tolist())
     with pytest.raises(RecipeError, match='make the refined pictures of "current" anew'):
         with_preset(select__gamma=9.0)
     with with_preset(select__gamma=9.0, select__name="second") as studio:

@@ -206,8 +206,7 @@ def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, sc
     assert main(["select", "-w", str(scored), "-q", *(flag for text in how for flag in ("--set", text))]) == 0
     first, told = capsys.readouterr().out.splitlines()
     with Studio(scored) as studio:
-        studio.live.select(rules=studio.recipe.select)
-        assert told == studio.live.result.message
+        assert told == studio.curation.select().message
     assert first.startswith("Selected 18 images") and "filled from the nearest bins" in told
 
 

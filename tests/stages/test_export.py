@@ -197,8 +197,8 @@ def test_an_imported_workspace_of_the_same_generator_is_generated(scored_workspa
 
 def test_the_card_of_a_part_says_how_its_labels_count(studio):
     assert "as a task of its own" not in (exported(studio) / "README.md").read_text(encoding="utf-8")
-    live = studio.live
-    studio.save_candidates(
+    live = studio.curation.scored
+    studio.curation.save_candidates(
         "part", [int(live.candidate_ids[p]) for p in range(live.n) if live.labels[p] > 0][:8]
     )
     studio.set({"select.name": "part"})

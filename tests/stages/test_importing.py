@@ -168,17 +168,17 @@ def test_an_existing_pool_is_given_up_only_when_asked(tmp_path, tiny_bundle, fol
 
 def by_hand(studio):
     """Everything that names candidates or classes of a pool."""
-    return studio.workspace.ledger.marks(), studio.locked(), studio.own_budgets()
+    return studio.workspace.ledger.marks(), studio.curation.locked(), studio.curation.own_budgets()
 
 
 @pytest.fixture
 def marked(studio):
     """A scored pool with two pins, a veto, a lock, an own budget, and a slider that was moved."""
-    studio.mark([0, 1], "pin")
-    studio.mark([2], "veto", "blurred")
-    studio.set_own_budgets({1: 1})
-    studio.set_curate_settings(merge_within=0.0, selector="random")
-    studio.set_locked([2])
+    studio.curation.mark([0, 1], "pin")
+    studio.curation.mark([2], "veto", "blurred")
+    studio.curation.set_own_budgets({1: 1})
+    studio.curation.set(merge_within=0.0, selector="random")
+    studio.curation.set_locked([2])
     assert [len(kept) for kept in by_hand(studio)] == [3, 1, 1]
     return studio
 
@@ -186,42 +186,46 @@ def marked(studio):
 @pytest.mark.parametrize("saved", [False, True])
 def test_what_was_marked_by_hand_goes_with_the_pool_it_was_made_on(marked, folder, saved):
     if saved:  # then the recipe has the budgets, too
-        marked.save_selection("mine")
+        marked.curation.save("mine")
         assert marked.recipe.select.budgets == (0, 1, 0)
     said = finish(marked.import_pool(folder, replace=True))[-1].message
     assert said.endswith(
         'from "set". Gone with the pool before: 2 pins, 1 veto, 1 locked class, 1 own budget.'
     )
     assert by_hand(marked) == ({}, [], {}) and marked.recipe.select.budgets is None
-    assert marked.curate_rules().selector == "random", "sliders name no picture"
+    assert marked.curation.rules().selector == "random", "sliders name no picture"
 
 
 def test_a_selection_of_the_pool_before_brings_its_settings_back_and_no_marks(marked, folder):
-    marked.save_selection("mine")
-    marked.save_candidates("lasso", [0, 1])
+    marked.curation.save("mine")
+    marked.curation.save_candidates("lasso", [0, 1])
     finish(marked.import_pool(folder, replace=True))
     finish(marked.score())
-    marked.set_curate_settings(merge_within=0.0, selector="herding")
-    assert "its settings only" in marked.restore_selection("mine")
-    assert marked.workspace.ledger.marks() == {} and marked.locked() == []
-    assert marked.curate_rules().selector == "random"
+    marked.curation.set(merge_within=0.0, selector="herding")
+    assert "its settings only" in marked.curation.restore("mine")
+    assert marked.workspace.ledger.marks() == {} and marked.curation.locked() == []
+    assert marked.curation.rules().selector == "random"
     with pytest.raises(SelectionError, match="from another pool"):
-        marked.restore_selection("lasso")
+        marked.curation.restore("lasso")
 
 
 def test_undo_does_not_reach_behind_an_import(marked, folder):
-    marked.undo()  # what could be done again is out of reach as well
+    marked.curation.undo()  # what could be done again is out of reach as well
     finish(marked.import_pool(folder, replace=True))
-    assert [action["description"] for action in marked.history()] == ['new start with "set"']
-    assert marked.redo() is None and marked.undo() == 'new start with "set"' and marked.undo() is None
+    assert [action["description"] for action in marked.curation.history()] == ['new start with "set"']
+    assert (
+        marked.curation.redo() is None
+        and marked.curation.undo() == 'new start with "set"'
+        and marked.curation.undo() is None
+    )
     assert by_hand(marked) == ({}, [], {})
-    marked.redo()
-    assert by_hand(marked) == ({}, [], {}) and marked.curate_rules().selector == "random"
+    marked.curation.redo()
+    assert by_hand(marked) == ({}, [], {}) and marked.curation.rules().selector == "random"
 
 
 def test_an_import_that_fails_leaves_pool_marks_and_history(marked, folder, monkeypatch):
     """Only the system's call is replaced: the old pool has stepped aside, and the new one may not take its place."""
-    before, history, pool = by_hand(marked), marked.history(), marked.pool.content_hash()
+    before, history, pool = by_hand(marked), marked.curation.history(), marked.pool.content_hash()
     real, refusals = os.replace, []
 
     def refuse(source: Path, target: Path) -> None:
@@ -234,14 +238,14 @@ def test_an_import_that_fails_leaves_pool_marks_and_history(marked, folder, monk
     with pytest.raises(WorkspaceError, match="could not be written: Permission denied"):
         finish(marked.import_pool(folder, replace=True))
     assert refusals and not leftovers(marked.workspace.root)
-    assert by_hand(marked) == before and marked.history() == history
+    assert by_hand(marked) == before and marked.curation.history() == history
     assert marked.pool.content_hash() == pool and marked.recipe == marked.workspace.recipe
     assert "Gone with the pool before" in finish(marked.import_pool(folder, replace=True))[-1].message
 
 
 def test_nothing_is_said_where_nothing_was_marked(studio, folder):
     assert finish(studio.import_pool(folder, replace=True))[-1].message.endswith('from "set".')
-    assert studio.history() == []
+    assert studio.curation.history() == []
 
 
 def test_budgets_of_the_recipe_are_cut_to_what_a_first_import_brings(tmp_path, tiny_bundle, folder):

@@ -48,7 +48,7 @@ def test_help_names_every_argument():
 def test_a_port_in_use_is_said_before_anything_is_made(taken_port, tmp_path):
     run = run_app("--port", taken_port, "--workspace", tmp_path / "ws", "--no-browser")
     assert run.returncode == 2
-    assert run.stderr.startswith(f"Port {taken_port} on 127.0.0.1 cannot be used: ")
+    assert run.stderr.startswith(f"Problem: Port {taken_port} on 127.0.0.1 cannot be used: ")
     assert f"choose another port with --port, such as {taken_port + 1}." in run.stderr
     assert "Traceback" not in run.stderr and not (tmp_path / "ws").exists()
 

@@ -31,8 +31,8 @@ def test_a_kind_without_values_has_no_curve():
 
 
 def test_the_steps_show_every_count_and_the_target_after_smoothing_only(screen):
-    screen.curation.select({"selector": "dgs", "target": "ground", "ipc": 3})
-    found = screen.lab.distributions()
+    screen.workbench.select({"selector": "dgs", "target": "ground", "ipc": 3})
+    found = screen.studio.curation.distributions()
     figure = steps(found)
     shown = [list(trace.y) for trace in figure.data]
     raw = [found["raw"][kind] for kind in ("original", "pool", "picked")]

@@ -19,10 +19,10 @@ from psr_studio.app.jobs import JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
-from psr_studio.stages import generate as pool
-from psr_studio.stages import score
 from psr_studio.stages.batches import FinishParts, Group, Work, plan_work
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.workers import driver, local
 from psr_studio.workers.messages import Gone, Order, Said, Sign
 from psr_studio.workers.request import Staff, staff_of
@@ -106,7 +106,7 @@ def without(whole: Path, root: Path, *folders: str) -> Path:
 
 def shared(crew: HandCrew, stage: Any, studio: Studio, **options: Any) -> Iterator[Any]:
     """A step done by a crew of our own."""
-    return driver.run(crew, stage, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
+    return driver.run(crew, stage.STAGE, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
 
 
 def our_workers() -> list[psutil.Process]:

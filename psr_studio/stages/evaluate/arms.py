@@ -16,8 +16,8 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.recipe.tables import REAL
-from psr_studio.stages import score
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.result import resolve_weights
 from psr_studio.stages.select.saved import BY_HAND

@@ -16,9 +16,9 @@ from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.recipe import Recipe, to_toml
-from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.export import STAGE
 from psr_studio.stages.export.card import origin_text, write_card
 from psr_studio.stages.export.formats import (
     DD_RANKING,
@@ -41,6 +41,7 @@ from psr_studio.stages.export.target import (
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
@@ -49,8 +50,6 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
-
-STAGE = "export"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     """What an export is made from."""
     made = refine.expected(ws, recipe, bundle, record) if recipe.export.refined else {}
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "selection": [record.name, record.candidate_ids, record.settings],
         **({"classes": sorted(record.picks)} if len(record.picks) < bundle.n_classes else {}),
         "refined": sorted(made.values()),
@@ -138,7 +137,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     total = 3 + len(names) + int(recipe.export.zip)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, **more)
+        return Progress(STAGE.name, done, total, message, seconds=clock.seconds, **more)
 
     folder = ws.export_path(recipe.export.name)
     record = _check(ws, recipe, bundle)

@@ -23,12 +23,13 @@ from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
 from psr_studio.stages.importing.folders import kinds_text, unreadable
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
-from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter
 from psr_studio.storage.changes import Change
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
-__all__ = ["FILES", "MANIFEST", "STAGE", "Options", "PoolImportError", "run"]
+__all__ = ["FILES", "MANIFEST", "Options", "PoolImportError", "run"]
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 NAMED = 5  # classes or labels that a sentence names
@@ -109,17 +110,19 @@ def run(
             "Take fewer with --limit.",
         )
     total = sum(counts)
-    yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
+    yield Progress(
+        STAGE.name, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes."
+    )
     try:
         with ws.change() as change:
             writer = PoolWriter(ws.beside(change), recipe, bundle, source)
             writer.classes = classes
             writer.unknown = [label for label in source.labels if label not in classes]
             if cost := _cost(source, classes, bundle, writer, counts):
-                yield Progress(STAGE, 0, total, cost.text, lasting=True)
+                yield Progress(STAGE.name, 0, total, cost.text, lasting=True)
             clock.start()
             for done, message, previews in _read(source, classes, bundle, how, writer):
-                yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
+                yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
             writer.finish(how.split)
             settings = settings_after(ws, recipe, bundle, writer.counts, replaces=n > 0)
             if keep is None:
@@ -136,7 +139,7 @@ def run(
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
     yield Progress(
-        STAGE,
+        STAGE.name,
         total,
         total,
         f'{words} from "{name}"{_taken(source, classes, bundle)}{_left_out(writer)}.{gone}',
@@ -302,7 +305,7 @@ def manifest(ws: Workspace) -> dict[str, Any] | None:
         return None
 
 
-def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
+def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
     """Whether an imported pool is whole and its latents are those of the bundle's codec."""
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
@@ -312,13 +315,6 @@ def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )
     return StageStatus(found.state, f'Imported from "{about["source"]}". {found.reason}')
-
-
-def nothing_to_generate(about: dict[str, Any]) -> Progress:
-    """The one event of generating in a workspace whose pool was imported."""
-    n = sum(about["counts"].values())
-    words = f'This pool was imported from "{about["source"]}"; to generate one, choose another workspace.'
-    return Progress("pool", n, n, words, part_done=True, resumed=n)
 
 
 def settings_after(

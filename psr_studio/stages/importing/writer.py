@@ -15,6 +15,7 @@ from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import ModelError
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import spans
+from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
@@ -23,7 +24,6 @@ from psr_studio.storage.workspace import PoolPart, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "import"
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
@@ -89,7 +89,7 @@ class PoolWriter:
         start = self.counts.get(class_id, 0)
         ids = [candidate_id(class_id, start + i) for i in range(len(images))]
         number = sum(1 for name in self.parts if name.startswith(f"class={class_id}/"))
-        hashed = {"stage": STAGE, "class": class_id, "start": start, "pictures": waiting.digests}
+        hashed = {"stage": STAGE.name, "class": class_id, "start": start, "pictures": waiting.digests}
         inputs_hash = stable_hash({**hashed, "codec": self.identity})
         path = self.staging.write_pool_part(
             class_id,

@@ -13,9 +13,10 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import score
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.labels import soften
+from psr_studio.stages.refine import STAGE
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.refine.loop import Networks, Seeds
 
-STAGE = "refine"
 LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 
 
@@ -40,7 +40,7 @@ def inputs(
     settings = asdict(recipe.refine)
     del settings["batch_size"]
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "picks": record.picks[class_id],
         "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
         "generator": bundle.identity("generator"),
@@ -127,7 +127,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     record = select.require(ws, recipe.select.name, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
+        return Progress(
+            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
+        )
 
     if not work.groups:
         yield event(work.total, f'"{record.name}" is refined.', part_done=True)

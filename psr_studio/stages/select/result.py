@@ -18,6 +18,7 @@ from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
 from psr_studio.method.selection import ipc_preset
 from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.stages.select.scored import ScoredPool, Signals
 
 
 class Weights(NamedTuple):
@@ -35,17 +36,6 @@ def resolve_weights(chosen: SelectRecipe, ipc: int | None = None) -> Weights:
     return Weights(*(p if value is None else value for value, p in zip(given, preset, strict=True)))
 
 
-@dataclass(frozen=True)
-class Signals:
-    """What the teacher says at one temperature; all (N,) float32 but `soft_labels` (N, C)."""
-
-    reliability: np.ndarray
-    entropy: np.ndarray
-    rel_n: np.ndarray  # min-max over the eligible candidates of the class, as the greedy step uses it
-    ent_n: np.ndarray
-    soft_labels: np.ndarray
-
-
 class PickInfo(NamedTuple):
     """Why a candidate is in the set: its place in the pick order of its class and its score."""
 
@@ -55,10 +45,11 @@ class PickInfo(NamedTuple):
     filled: bool
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class LiveResult:
     """One selection. Lists are by class; arrays inside are parallel to `picks`, in pick order."""
 
+    scored: ScoredPool  # what was selected from
     picks: list[np.ndarray]  # positions, int64
     scores: list[np.ndarray]  # float64
     terms: list[np.ndarray]  # (k, 3) float64
@@ -74,8 +65,6 @@ class LiveResult:
     bins: np.ndarray | None  # (N,) int8 bin of smoothed difficulty, -1 outside the task; None but for dgs
     message: str
     seconds: float  # of the selection alone
-    _distances: ClassDistances
-    _eligible: np.ndarray
 
     @property
     def ipc(self) -> int:
@@ -98,16 +87,27 @@ class LiveResult:
         return np.concatenate([*self.picks, np.zeros(0, np.int64)]).astype(np.int64)
 
     @cached_property
+    def candidate_ids(self) -> list[int]:
+        """All picks by number, in the order of `positions`."""
+        return self.scored.candidate_ids[self.positions].tolist()
+
+    @property
+    def signals(self) -> Signals:
+        """What the teacher says at the temperature of the rules."""
+        return self.scored.signals(self.temperature)
+
+    @cached_property
     def diversity(self) -> np.ndarray:
         """(N,) float32: squared distance to the nearest pick of the class, over the largest eligible one."""
-        out = np.zeros(len(self._eligible), np.float32)
-        place = _places(self._distances)
+        distances, eligible = self.scored.distances, self.scored.eligible
+        out = np.zeros(self.scored.n, np.float32)
+        place = _places(distances)
         for class_id, picks in enumerate(self.picks):
-            members = self._distances.members(class_id)
+            members = distances.members(class_id)
             if not len(picks):
                 continue
-            nearest = self._distances.block(class_id)[:, place[picks]].min(axis=1)
-            counted = nearest[self._eligible[members]]
+            nearest = distances.block(class_id)[:, place[picks]].min(axis=1)
+            counted = nearest[eligible[members]]
             widest = float(counted.max()) if len(counted) else 0.0
             out[members] = nearest / widest if widest > 0 else 0.0
         return out
@@ -146,15 +146,6 @@ def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
             for b, giver, n in moves
         ]
     return rows
-
-
-def check_ipc(ipc: int) -> None:
-    """Raise SelectionError for a budget below one image per class."""
-    if ipc < 1:
-        raise SelectionError(
-            f"{ipc} images per class are asked for, but at least 1 is needed.",
-            'Raise "Images per class" to 1 or more.',
-        )
 
 
 def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False) -> None:

@@ -12,7 +12,7 @@ import gradio as gr
 from psr_studio.core.errors import RecipeError
 from psr_studio.recipe.fields import range_text
 from psr_studio.recipe.recipe import SECTIONS, Recipe, split_key
-from psr_studio.ui.words import LABELS
+from psr_studio.ui.words import label
 
 
 class HasRecipe(Protocol):
@@ -114,7 +114,7 @@ def _field(key: str) -> Field:
 def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
     spec = _field(key)
     facts = spec.metadata
-    words = {"label": LABELS[key], "info": facts["help"], **more}
+    words = {"label": label(key), "info": facts["help"], **more}
     kind = str(spec.type)
     listed = choices if choices is not None else facts["choices"]
     if kind == "bool":
@@ -153,4 +153,4 @@ def _emptied(key: str, kind: str) -> RecipeError:
         wanted = f"one of {range_text(facts)}"
     elif text := range_text(facts):
         wanted += f" from {text}"
-    return RecipeError(f'"{LABELS[key]}" is empty.', f'Enter {wanted} in "{LABELS[key]}".', key)
+    return RecipeError(f'"{label(key)}" is empty.', f'Enter {wanted} in "{label(key)}".', key)

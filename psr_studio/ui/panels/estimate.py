@@ -9,7 +9,7 @@ from pathlib import Path
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import generate as pool
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace
 from psr_studio.ui.words import duration, plural
@@ -31,7 +31,7 @@ class Speeds:
 
     def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
-        if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
+        if job.stage != pool.STAGE.name or job.seconds < SHORTEST_RUN or job.rate <= 0:
             return
         try:
             self._path.parent.mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import importing
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
@@ -100,7 +101,7 @@ class ImportPanel:
             )
         self.screen.forget_status()
         self.screen.worker.submit(
-            "import",
+            importing.STAGE.name,
             path=source,
             split=split.strip() or None,
             limit=int(limit or 0) or None,

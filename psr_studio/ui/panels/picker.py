@@ -53,8 +53,8 @@ class SelectionPicker:
     def version(self) -> tuple:
         """Changes whenever the dropdown should."""
         saved = [(r.name, r.created) for r in self._saved()]
-        seen = self.screen.curation.revision, self.screen.refined_state(), self.screen.status()["refine"]
-        return saved, self.screen.selections.lassoed, self.screen.studio.recipe.select.name, *seen
+        seen = self.screen.workbench.revision, self.screen.refined_state(), self.screen.status()["refine"]
+        return saved, self.screen.workbench.lassoed, self.screen.studio.recipe.select.name, *seen
 
     def values(self) -> list[Any]:
         """The dropdown."""
@@ -67,9 +67,9 @@ class SelectionPicker:
             SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
         """
         studio = self.screen.studio
-        self.screen.selections.lassoed = None
+        self.screen.workbench.lassoed = None
         if name == LIVE:
-            self.screen.selections.save(CURRENT)
+            self.screen.workbench.save(CURRENT)
             return {"select.name": CURRENT}
         if not name:
             raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
@@ -78,14 +78,14 @@ class SelectionPicker:
     def proposed(self) -> str:
         """What the dropdown shows until the user chooses: a new lasso, or the selection worked on last."""
         saved = [record.name for record in self._saved()]
-        wanted = self.screen.selections.lassoed or self.screen.studio.recipe.select.name
+        wanted = self.screen.workbench.lassoed or self.screen.studio.recipe.select.name
         return wanted if wanted in saved else saved[-1] if saved else LIVE
 
     def is_refined(self, name: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
         if name == LIVE:
             record = next((r for r in self._saved() if r.name == CURRENT), None)
-            name = CURRENT if record is not None and self.screen.curation.shows(record) else None
+            name = CURRENT if record is not None and self.screen.workbench.shows(record) else None
         return bool(name) and self._refined_state(str(name)) == "fresh"
 
     def require_refined(self, name: str | None, otherwise: str) -> None:
@@ -108,7 +108,7 @@ class SelectionPicker:
             state = REFINED.get(self._refined_state(record.name), "not refined")
             images = plural(len(record.candidate_ids), "image")
             named.append((f"{record.name}: {images}, {state}", record.name))
-        live = self.screen.curation.candidate_ids()
+        live = self.screen.workbench.candidate_ids()
         shown = "" if live is None else f": {plural(len(live), 'image')}"
         return [(f"{LIVE_WORDS}{shown}", LIVE), *named]
 
@@ -117,7 +117,7 @@ class SelectionPicker:
         proposed = next((r for r in self._saved() if r.name == self.proposed()), None)
         if proposed is None:
             return f'Saved as "{CURRENT}" when it is used; other names are given on the Curate tab.'
-        if self.screen.curation.shows(proposed) or self.screen.curation.candidate_ids() is None:
+        if self.screen.workbench.shows(proposed) or self.screen.workbench.candidate_ids() is None:
             return "The same on every tab. Others are saved on the Curate tab."
         return f'The Curate tab shows another selection than "{proposed.name}": save it there to use it here.'
 

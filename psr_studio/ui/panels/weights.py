@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import weights
 from psr_studio.ui.markup import note, table
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
@@ -79,7 +80,7 @@ class WeightsPanel:
                 "The licences in the table are not accepted yet.",
                 'Read them, then tick "I accept these licences".',
             )
-        self.screen.worker.submit("weights")
+        self.screen.worker.submit(weights.STAGE.name)
         return self.jobs.values()
 
     def _use(self, part: str, folder: str) -> list[Any]:

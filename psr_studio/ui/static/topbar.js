@@ -66,7 +66,7 @@ function restoreTheme() {
 const tabButton = (id) => document.getElementById(`psr-tab-${id}-button`);
 
 // The open tab stands in the address behind "#", so that a reload comes back to it; see address.js.
-const TABS = ['pool', 'curate', 'refine', 'tune', 'evaluate', 'export'];
+const TABS = Object.keys(props.value?.tabs || {});
 const namedTab = () => new URLSearchParams(location.hash.slice(1)).get('tab');
 
 function keepTab() {
@@ -92,18 +92,18 @@ function watchTabs(wanted, tries = 40) {
   return keepTab();
 }
 
-function dots(stages) {
-  for (const [id, { state, reason, running }] of Object.entries(stages || {})) {
+function dots(tabs) {
+  for (const [id, dot] of Object.entries(tabs || {})) {
     const tab = tabButton(id);
-    if (!tab) continue;
-    tab.dataset.psrState = state;
-    tab.title = reason;
-    tab.toggleAttribute('data-psr-running', Boolean(running));
+    if (!tab || !dot) continue;
+    tab.dataset.psrState = dot.state;
+    tab.title = dot.reason;
+    tab.toggleAttribute('data-psr-running', Boolean(dot.running));
   }
 }
 
 function draw() {
-  const { project, root, chips, job, stages } = props.value || {};
+  const { project, root, chips, job, tabs } = props.value || {};
   const name = node('span', 'psr-top-name');
   name.innerHTML = MARK; // our own constant
   name.append(document.createTextNode('PSR Studio'));
@@ -111,7 +111,7 @@ function draw() {
   folder.title = root;
   bar.replaceChildren(name, folder, ...(chips || []).map(([label, text]) => chip(label, text)),
     node('span', 'psr-top-grow'), ...(job ? [pill(job)] : []), themeButton());
-  dots(stages);
+  dots(tabs);
 }
 
 restoreTheme();

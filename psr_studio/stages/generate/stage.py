@@ -24,6 +24,7 @@ from psr_studio.stages.batches import (
     spans,
     units_done,
 )
+from psr_studio.stages.generate import STAGE
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
@@ -32,8 +33,6 @@ from psr_studio.storage.workspace import PoolPart, StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
-
-STAGE = "pool"
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     chosen = recipe.pool
     channels = guided_channels(recipe, bundle)
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "generator": bundle.identity("generator"),
         "sampler": chosen.sampler,
         "steps": chosen.steps,
@@ -132,7 +131,7 @@ def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     """Whether the pool is there, whole, and was made by this recipe; an imported one only needs to be whole."""
     if (imported := importing.manifest(ws)) is not None:
-        return importing.status(ws, bundle, imported)
+        return importing.status_of(ws, bundle, imported)
     found = ws.compare(expected(ws, recipe, bundle), "pool parts")
     if damaged := ws.pool().broken:
         return StageStatus("partial", f"{found.reason} {damaged[0].reason}")
@@ -197,14 +196,20 @@ def run(
         RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
     """
     if (imported := importing.manifest(ws)) is not None:
-        yield importing.nothing_to_generate(imported)
+        n = sum(imported["counts"].values())
+        words = (
+            f'This pool was imported from "{imported["source"]}"; to generate one, choose another workspace.'
+        )
+        yield Progress(STAGE.name, n, n, words, part_done=True, resumed=n)
         return
     clock = Stopwatch(started=False)
     work = left(ws, recipe, bundle, only) if share is None else share
     parts = plan(recipe, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
+        return Progress(
+            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
+        )
 
     if not work.groups:
         yield event(work.total, "The pool is complete.", part_done=True)

@@ -14,7 +14,8 @@ from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
-from psr_studio.stages.generate import overlaps
+from psr_studio.stages.generate.stage import overlaps
+from psr_studio.stages.score import STAGE
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, PartView, Pool, candidate_id
 from psr_studio.storage.workspace import ScorePart, StageStatus, Workspace
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
     from psr_studio.stages.cost import Cost
 
-STAGE = "score"
-
 
 def inputs(bundle: Bundle, part: PartView) -> dict[str, Any]:
     """What the scores of one pool part are made from: the pictures in it and the teacher."""
-    return {"stage": STAGE, "pool": part.content_hash, "teacher": bundle.identity("teacher")}
+    return {"stage": STAGE.name, "pool": part.content_hash, "teacher": bundle.identity("teacher")}
 
 
 def part_hash(bundle: Bundle, part: PartView) -> str:
@@ -122,7 +121,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     parts = {_number(part): part for part in pool.parts()}
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
+        return Progress(
+            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
+        )
 
     if not work.groups and not pool.broken:
         yield event(work.total, "Every candidate is scored.", part_done=True)
