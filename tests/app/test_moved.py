@@ -63,7 +63,7 @@ def test_a_pool_in_the_making(studio, harm, noun):
     )
     assert err.fix.startswith("Put it back, or close PSR Studio and open the workspace where it is now.")
     with pytest.raises(WorkspaceError, match="is no longer the one that was opened"):
-        studio.mark([0], "pin")
+        studio.curation.mark([0], "pin")
 
 
 @pytest.mark.parametrize("step", ["score", "refine", "evaluate", "export", "tune", "import"])

@@ -60,15 +60,15 @@ def marked(tmp_path_factory, scored_workspace) -> Path:
     """
     root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("marked") / "ws")
     with Studio(root) as studio:
-        studio.mark([0, 1], "pin")
-        studio.mark([2], "veto", "blurred")
-        studio.set_own_budgets({1: 1})
-        studio.set_curate_settings(merge_within=0.0, selector="random")
-        studio.set_locked([2])
-        studio.mark([3], "pin")
-        studio.undo()
+        studio.curation.mark([0, 1], "pin")
+        studio.curation.mark([2], "veto", "blurred")
+        studio.curation.set_own_budgets({1: 1})
+        studio.curation.set(merge_within=0.0, selector="random")
+        studio.curation.set_locked([2])
+        studio.curation.mark([3], "pin")
+        studio.curation.undo()
         finish(studio.export(refined=False))
-        studio.save_candidates("lasso", studio.live.candidate_ids[:4].tolist())
+        studio.curation.save_candidates("lasso", studio.curation.scored.candidate_ids[:4].tolist())
         studio.set({"select.name": "lasso"})
     return root
 
@@ -174,7 +174,7 @@ def test_an_export_that_takes_the_zip_before_away(marked, tmp_path):
 
 def save_other(root: Path) -> None:
     with Studio(root) as studio:
-        studio.save_selection("mine", "on the day")
+        studio.curation.save("mine", "on the day")
 
 
 def test_a_selection_saved_with_its_recipe(marked, tmp_path):

@@ -123,8 +123,8 @@ def test_orders_of_other_pages_are_refused(page, screen):
             {"Referer": f"{HERE}/#tab=pool"},
         ):
             assert page.post(way, headers=headers, **body).status_code == 200, (way, headers)
-    assert screen.studio.history(10)[0]["description"]  # the three that were taken, and no more
-    assert len(screen.studio.history(20)) == 1
+    assert screen.studio.curation.history(10)[0]["description"]  # the three that were taken, and no more
+    assert len(screen.studio.curation.history(20)) == 1
 
 
 def test_other_pages_can_open_ours_but_read_nothing(page):
