@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,12 +125,16 @@ def _channels_last(images: np.ndarray) -> np.ndarray:
 
 
 def _tables(path: Path, split: str) -> list[Path]:
-    """Parquet files of a split: in a folder of its name, or with names that begin with it ("train-00000-of-00002")."""
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else []
-    for name in SPLITS[split]:
-        own = [f for f in files if f.parent.name == name or f.name.split("-")[0].split(".")[0] == name]
-        if own:
-            return own
+    """Parquet files of a split: in a folder of its name, or with names that begin with it ("train-00000-of-00002").
+
+    Those nearest to `path` count, two folders down at most: what lies deeper is another data set.
+    """
+    for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet"):
+        files = sorted(path.glob(pattern))
+        for name in SPLITS[split]:
+            own = [f for f in files if f.parent.name == name or re.split(r"[-.]", f.name)[0] == name]
+            if own:
+                return own
     return []
 
 

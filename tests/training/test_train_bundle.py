@@ -436,3 +436,14 @@ def test_the_records_build_the_networks_that_ship(name):
         own = {key: value.shape for key, value in net.state_dict().items()}
         assert {key: value.shape for key, value in weights.items()} == own
     assert sum(value.numel() for value in weights.values()) <= 10_000_000
+
+
+def test_tables_that_lie_nearest_are_the_data_set(tmp_path):
+    """A folder of many things may hold other sets further down; one that lies deep in it is not looked for."""
+    write_parquet(tmp_path / "a" / "b" / "c" / "d", DATA, per_class=1)
+    with pytest.raises(ModelError, match="holds no test images of CIFAR-10"):
+        read_split(tmp_path, "test", DATA)
+    write_parquet(tmp_path / "data", DATA, per_class=2)
+    assert len(read_split(tmp_path, "test", DATA)[0]) == 20
+    write_parquet(tmp_path, DATA, per_class=1)
+    assert len(read_split(tmp_path, "test", DATA)[0]) == 10
