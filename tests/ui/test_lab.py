@@ -328,7 +328,7 @@ def test_the_grid_builds_only_the_rows_in_view(lab):
         """async () => {
           const from = (name) => import(new URL(`psr/static/${name}.js`, document.baseURI).href);
           const [{ Grid }, { INITIAL, createStore }, { makeSelection }] = await Promise.all(
-            ['grid', 'store', 'selection'].map(from));
+            ['grid/grid', 'core/store', 'core/selection'].map(from));
           const n = 6000;
           const floats = () => new Float32Array(n);
           const store = createStore({ ...INITIAL, gridMode: 'pool' });

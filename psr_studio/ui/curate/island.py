@@ -20,7 +20,7 @@ from psr_studio.ui.one_file import one_script, one_sheet
 STATIC_DIR = Path(__file__).parent / "static"
 STATIC_ROUTE = "psr/static"
 SCRIPT, SHEET = "workbench.js", "workbench.css"
-SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
+SHEETS = ("workbench", "controls", "map", "panes", "lab", "compare", "panels")
 # In the head of the page, so that they come while Gradio's own scripts do.
 PRELOAD = (
     f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'
@@ -51,7 +51,7 @@ class _FreshStaticFiles(StaticFiles):
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC_DIR)
-        script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR, SHEETS)
+        script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR / "css", SHEETS)
         joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
         self._joined = {name: (*file, f'"{stable_hash(file[0])}"') for name, file in joined.items()}
 

@@ -40,7 +40,7 @@ class TopBar:
         self.bar = gr.HTML(
             value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
-            js_on_load=static_text("topbar.js"),
+            js_on_load=static_text("panels/topbar.js"),
             apply_default_css=False,
             elem_id="psr-topbar",
         )

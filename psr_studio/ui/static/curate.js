@@ -1,33 +1,33 @@
 // The Curate workbench: one island with one store, three panes and a control strip. Only assembled here.
 
-import { createActions, loadPoints } from './actions.js';
-import { createAddress } from './address.js';
-import { createApi } from './api.js';
-import { createCompare } from './compare.js';
-import { CompareMap } from './compare_map.js';
-import { createComparePanel } from './compare_panel.js';
-import { Controls } from './controls.js';
-import { createDock } from './dock.js';
-import { button, fill, h, messageOf, said } from './dom.js';
-import { Grid } from './grid.js';
-import { exposeHandle } from './handle.js';
-import { createHistoryPanel } from './history_panel.js';
-import { Inspector } from './inspector.js';
-import { attachKeys, createHelp, keyTable } from './keys.js';
-import { labPanel } from './lab.js';
-import { labState } from './lab_model.js';
-import { createLibrary } from './library.js';
-import { createLiveRegion } from './live_region.js';
-import { followMap } from './map_follow.js';
-import { followsPreset, poolKey, sameSignals, sameWeights } from './model.js';
-import { Panes } from './panes.js';
-import { ResultStrip } from './result_strip.js';
-import { createSavedPanel } from './saved_panel.js';
-import { Scatter } from './scatter.js';
-import { makeSelection } from './selection.js';
-import { createSprites } from './sprites.js';
-import { INITIAL, createStore } from './store.js';
-import { loadStyles } from './styles.js';
+import { createActions, loadPoints } from './core/actions.js';
+import { createAddress } from './core/address.js';
+import { createApi } from './core/api.js';
+import { createCompare } from './core/compare.js';
+import { CompareMap } from './map/compare.js';
+import { createComparePanel } from './panels/compare.js';
+import { Controls } from './controls/controls.js';
+import { createDock } from './panels/dock.js';
+import { button, fill, h, messageOf, said } from './core/dom.js';
+import { Grid } from './grid/grid.js';
+import { exposeHandle } from './core/handle.js';
+import { createHistoryPanel } from './panels/history.js';
+import { Inspector } from './panels/inspector.js';
+import { attachKeys, createHelp, keyTable } from './core/keys.js';
+import { labPanel } from './panels/lab.js';
+import { labState } from './core/lab_model.js';
+import { createLibrary } from './core/library.js';
+import { createLiveRegion } from './core/live_region.js';
+import { followMap } from './map/follow.js';
+import { followsPreset, poolKey, sameSignals, sameWeights } from './core/model.js';
+import { Panes } from './panels/panes.js';
+import { ResultStrip } from './controls/result_strip.js';
+import { createSavedPanel } from './panels/saved.js';
+import { Scatter } from './map/scatter.js';
+import { makeSelection } from './core/selection.js';
+import { createSprites } from './core/sprites.js';
+import { INITIAL, createStore } from './core/store.js';
+import { loadStyles } from './core/styles.js';
 let current = null; // Gradio may build the island again: the old one must stop listening
 
 /**
