@@ -5,18 +5,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.errors import RecipeError, SelectionError
+from psr_studio.method.difficulty import TARGET_SHAPES
+from psr_studio.method.selection import IPC_PRESETS
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.recipe import Recipe, check_value
 from psr_studio.recipe.tables import SelectRecipe
 from psr_studio.stages.select import figures as lab
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.live import LiveSelection
-from psr_studio.stages.select.result import resolve_weights
+from psr_studio.stages.select.result import Weights, resolve_weights
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
+from psr_studio.stages.select.smoothing import EDGES
 from psr_studio.storage.records import SelectionRecord
 
 PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
@@ -62,6 +66,19 @@ class Curating(OpenWorkspace):
             }
             for selector in SELECTORS.values()
         ]
+
+    def tables(self) -> dict[str, Any]:
+        """What the selectors are described with beside their parameters, as plain JSON values.
+
+        Keys "ipc_presets": the weights of PSR by budget, each with the largest budget "max_ipc" it serves, None for
+        the last; "target_shapes": the named targets of DGS, easy to hard; "bin_edges" of the bins of difficulty.
+        """
+        presets = [
+            {"max_ipc": int(most) if isfinite(most) else None, "weights": Weights(*weights)._asdict()}
+            for most, weights in IPC_PRESETS
+        ]
+        shapes = {name: list(shape) for name, shape in TARGET_SHAPES.items()}
+        return {"ipc_presets": presets, "target_shapes": shapes, "bin_edges": list(EDGES)}
 
     def curate_settings(self) -> dict[str, Any]:
         """Everything of `CURATE_KEYS` as it stands, as plain JSON values; weights are resolved."""

@@ -26,14 +26,26 @@ def one_script(folder: Path, entry: str) -> str:
     Raises:
         ValueError: modules that import each other in a circle, or an import or export of another form.
     """
-    done: dict[str, str] = {}
-    exported = _take(folder, entry, done, ())
-    return "\n".join([*done.values(), f"export const {{ {exported} }} = {_variable(entry)};\n"])
+    modules, exported = _joined(folder, entry)
+    return f"{modules}\nexport const {{ {exported} }} = {_variable(entry)};\n"
+
+
+def one_body(folder: Path, entry: str, call: str) -> str:
+    """Return the same as the body of a function, for a page that runs text: it ends with `call` to the entry."""
+    modules, _ = _joined(folder, entry)
+    return f"{modules}\n{_variable(entry)}.{call};\n"
 
 
 def one_sheet(folder: Path, names: tuple[str, ...]) -> str:
     """Return style sheets as one, in this order."""
     return "\n".join((folder / f"{name}.css").read_text(encoding="utf-8") for name in names)
+
+
+def _joined(folder: Path, entry: str) -> tuple[str, str]:
+    """The module and all it needs, and the names that it exports."""
+    done: dict[str, str] = {}
+    exported = _take(folder, entry, done, ())
+    return "\n".join(done.values()), exported
 
 
 def _take(folder: Path, name: str, done: dict[str, str], above: tuple[str, ...]) -> str:

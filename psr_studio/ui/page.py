@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from psr_studio.ui.api import ScriptApi
-from psr_studio.ui.panels.topbar import TopBar
+from psr_studio.ui.panels.topbar import TABS, TopBar
 from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import CuratePool, CurateTab
@@ -50,8 +50,7 @@ def build_page(screen: Screen) -> gr.Blocks:
         bar.build()
         home = "curate" if len(screen.studio.pool) else "pool"
         with gr.Tabs(selected=home) as tabs:
-            for name, tab in (("pool", pool), ("curate", curate), ("refine", refine),
-                              ("evaluate", evaluate), ("export", export)):  # fmt: skip
+            for name, tab in zip(TABS, (pool, curate, refine, evaluate, export), strict=True):
                 with gr.Tab(name.capitalize(), id=name, elem_id=f"psr-tab-{name}"):
                     tab.build()
                     if tab is curate:

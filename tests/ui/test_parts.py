@@ -13,7 +13,6 @@ import pytest
 import psr_studio.ui
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
-from psr_studio.recipe.fields import NAME_RULE
 from psr_studio.recipe.recipe import Recipe, keys
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
@@ -213,14 +212,6 @@ def test_a_step_that_does_not_exist_is_refused(studio):
         screen.close()
 
 
-def test_the_page_says_the_servers_rule_for_names():
-    """Written twice, in two languages: whoever changes one must change the other."""
-    panel = (Path(psr_studio.ui.__file__).parent / "static" / "panels" / "saved.js").read_text(
-        encoding="utf-8"
-    )
-    assert NAME_RULE in panel
-
-
 def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):
     """Also from folder to folder, where two may hold a module of the same name."""
     for folder in ("one", "other"):
@@ -267,5 +258,5 @@ def test_the_joined_workbench_holds_each_module_once():
     joined = one_script(folder, "curate")
     held = re.findall(r"^const \$([\w$]+) = \(\(\) => {$", joined, re.MULTILINE)
     there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.js")}
-    assert sorted(name.replace("$", "/") for name in held) == sorted(there - {"panels/topbar"})
+    assert sorted(name.replace("$", "/") for name in held) == sorted(there - {"page", "panels/topbar"})
     assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1

@@ -11,11 +11,13 @@ from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.markup import STATES, TITLES
+from psr_studio.ui.one_file import one_body
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import saved_status
-from psr_studio.ui.theme import static_text
+from psr_studio.ui.theme import STATIC
 from psr_studio.ui.words import duration, on_screen
 
+TABS = ("pool", "curate", "refine", "evaluate", "export")  # ids, in the order of the page
 TAB_OF = {
     "import": "pool",
     "weights": "pool",
@@ -40,7 +42,7 @@ class TopBar:
         self.bar = gr.HTML(
             value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
-            js_on_load=static_text("panels/topbar.js"),
+            js_on_load=one_body(STATIC, "page", "mountPage({ element, props, watch })"),
             apply_default_css=False,
             elem_id="psr-topbar",
         )
@@ -72,6 +74,7 @@ class TopBar:
         return {
             "project": root.name,
             "root": str(root),
+            "tabs": TABS,
             "chips": [
                 ["bundle", studio.bundle.name],
                 ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],

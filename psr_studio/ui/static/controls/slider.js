@@ -1,8 +1,25 @@
 // One slider with its number box and reset. While dragging only `onInput` is called; on release `onChange`.
 
-import { button, clamp, h } from '../core/dom.js';
+import { button, h } from '../core/dom.js';
+import { clamp } from '../core/numbers.js';
 
-/** @param {{key, symbol, label, hint, min, max, step, digits, onInput, onChange, onReset}} spec */
+/**
+ * @typedef {object} Spec
+ * @property {string} key
+ * @property {string} symbol
+ * @property {string} label
+ * @property {string} hint
+ * @property {number} min
+ * @property {number} max
+ * @property {number} step of the slider; a typed number is taken as it is, to the digits shown
+ * @property {number} digits
+ * @property {string} resetTitle
+ * @property {(value: number) => void} [onInput]
+ * @property {(value: number) => void} onChange
+ * @property {() => void} onReset
+ */
+
+/** @param {Spec} spec */
 export function createSlider(spec) {
   let { max } = spec;
   const common = { min: spec.min, max, step: spec.step };
@@ -11,14 +28,28 @@ export function createSlider(spec) {
     class: 'psr-range',
     ...common,
     'aria-label': `${spec.label} (${spec.symbol})`,
-    on: { input: () => take(range, spec.onInput), change: () => take(range, spec.onChange) },
+    on: {
+      input: () => {
+        take(range, spec.onInput);
+      },
+      change: () => {
+        take(range, spec.onChange);
+      },
+    },
   });
   const box = h('input', {
     type: 'number',
     class: 'psr-input psr-number',
     ...common,
     'aria-label': `${spec.label} (${spec.symbol}), exact value`,
-    on: { change: () => take(box, spec.onChange), keydown: (event) => event.key === 'Escape' && box.blur() },
+    on: {
+      change: () => {
+        take(box, spec.onChange);
+      },
+      keydown: (event) => {
+        if (event.key === 'Escape') box.blur();
+      },
+    },
   });
   const reset = button({
     label: `Reset ${spec.label}`,
@@ -40,34 +71,45 @@ export function createSlider(spec) {
     range,
   );
 
+  /** @type {number | null} */
   let shown = null;
-  function show(value, force = false) {
-    if (value === shown && !force) return;
+
+  /** @param {number} value */
+  function show(value) {
+    if (value !== shown) write(value);
+  }
+
+  /** @param {number} value */
+  function write(value) {
     shown = value;
-    range.value = value;
-    box.value = Number(value).toFixed(spec.digits);
+    range.value = String(value);
+    box.value = value.toFixed(spec.digits);
     range.style.setProperty('--fill', `${(100 * (value - spec.min)) / Math.max(max - spec.min, 1e-9)}%`);
   }
 
+  /** @param {HTMLInputElement} source @param {((value: number) => void)} [then] */
   function take(source, then) {
-    const typed = source.value === '' ? NaN : Number(source.value);
-    if (!Number.isFinite(typed)) return void (shown !== null && show(shown, true)); // emptied, or no number
-    // The slider moves in steps; a typed number is taken as it is, to the digits shown.
+    const typed = source.value === '' ? Number.NaN : Number(source.value);
+    if (!Number.isFinite(typed)) {
+      if (shown !== null) write(shown); // emptied, or no number
+      return;
+    }
     const step = source === box ? 10 ** -spec.digits : spec.step;
     const stepped = Math.round(clamp(typed, spec.min, max) / step) * step;
     const value = Number(stepped.toFixed(4));
-    show(value, true);
-    then(value);
+    write(value);
+    then?.(value);
   }
 
   return {
     node,
     show,
+    /** @param {number} value */
     setMax(value) {
       max = value;
-      range.max = value;
-      box.max = value;
-      if (shown !== null) show(shown, true);
+      range.max = String(value);
+      box.max = String(value);
+      if (shown !== null) write(shown);
     },
   };
 }

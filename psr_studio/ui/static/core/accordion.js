@@ -3,15 +3,27 @@
 import { h, icon } from './dom.js';
 import { recall, remember } from './kept.js';
 
+/** @typedef {{ key: string, title: string, node: HTMLElement, shown?: () => void }} Section */
+
 /**
  * @param {string} name under which the folding is remembered
- * @param {{key: string, title: string, node: HTMLElement, shown?: function}[]} sections `shown` is called when
- * a section is unfolded
- * @returns {{node: HTMLElement, shown: function}} `shown`: the whole came into view
+ * @param {Section[]} sections `shown` is called when a section is unfolded
  */
 export function createAccordion(name, sections) {
-  const folded = new Set(recall(name, []));
-  const heads = sections.map(head);
+  const folded = new Set(recall(name, /** @type {string[]} */ ([])));
+  const heads = sections.map(({ key, title }) =>
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'psr-accordion-head',
+        'aria-controls': `psr-${name}-${key}`,
+        on: { click: () => toggle(key) },
+      },
+      icon('chevron'),
+      title,
+    ),
+  );
   const bodies = sections.map(({ key, node: content }) =>
     h('div', { class: 'psr-accordion-body', id: `psr-${name}-${key}` }, content),
   );
@@ -23,20 +35,7 @@ export function createAccordion(name, sections) {
     ),
   );
 
-  function head({ key, title }) {
-    return h(
-      'button',
-      {
-        type: 'button',
-        class: 'psr-accordion-head',
-        'aria-controls': `psr-${name}-${key}`,
-        on: { click: () => toggle(key) },
-      },
-      icon('chevron'),
-      title,
-    );
-  }
-
+  /** @param {string} key */
   function toggle(key) {
     if (!folded.delete(key)) folded.add(key);
     remember(name, [...folded]);
@@ -53,5 +52,6 @@ export function createAccordion(name, sections) {
   }
 
   refresh();
+  /** `shown`: the whole came into view. */
   return { node, shown: refresh };
 }

@@ -1,32 +1,48 @@
 // What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
 // newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
-import { gainCurve } from '../controls/gain_curve.js';
-import { labState, mergeBodies } from './lab_model.js';
-import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
+import { ApiError, refusalOf } from './api.js';
+import { gainCurve } from './gains.js';
+import { buildPicks, diffPicks } from './model.js';
 import { combine } from './selection.js';
+import { followsPreset, mergeBodies, rulesOf } from './settings.js';
+import { ready } from './store.js';
+
+/** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
+/** @typedef {{ path: string, body: Change, stamp: number, started: number }} Job */
 
 const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
-/** @param {{store, api, hold: function(), drawn: function(): Promise<number>, onAnswer: function(object)}} parts */
+/**
+ * @param {object} parts
+ * @param {Store} parts.store
+ * @param {Api} parts.api
+ * @param {() => void} parts.hold a new picture is on its way: what is drawn now would only delay it
+ * @param {() => Promise<number>} parts.drawn time at which what the store holds has been drawn
+ * @param {(header: AnswerHeader) => void} parts.onAnswer told the header of every new selection
+ */
 export function createActions({ store, api, hold, drawn, onAnswer }) {
+  /** @type {Job[]} */
   const queue = [];
   let running = false;
+  /** @type {number | null} */
   let revision = null; // of the last answer; another page may have selected since
   let stamp = 0;
   let wantedCandidate = 0;
-  const timing = { lastReleaseToDrawMs: null };
 
-  function enqueue(job) {
+  /** @param {string} path @param {Change} body */
+  function enqueue(path, body) {
     stamp += 1;
     performance.clearMarks('psr-release');
     performance.mark('psr-release');
-    const item = { ...job, stamp, started: performance.now() };
+    const job = { path, body, stamp, started: performance.now() };
     const last = queue[queue.length - 1];
-    if (item.path === 'select' && last?.path === 'select')
-      item.body = mergeBodies(queue.pop().body, item.body);
-    queue.push(item);
+    if (path === 'select' && last?.path === 'select') {
+      job.body = mergeBodies(last.body, body);
+      queue.pop();
+    }
+    queue.push(job);
     return pump();
   }
 
@@ -34,60 +50,73 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     if (running) return;
     running = true;
     const late = setTimeout(() => store.set({ busy: true }), BUSY_AFTER_MS);
-    while (queue.length) {
-      const job = queue.shift();
-      hold();
-      try {
-        const answer = await api.post(job.path, job.body);
-        job.alone = revision === null || answer.header.revision === revision + 1;
-        revision = answer.header.revision;
-        const points = await pointsFor(answer.header, answer.arrays);
-        if (job.stamp === stamp) apply(answer, points, job);
-      } catch (error) {
-        // A refused slider move that a newer one has overtaken is of no interest; a refused mark always is.
-        if (job.stamp === stamp || job.path !== 'select') refuse(error, () => enqueue(job));
-      }
-    }
+    for (let job = queue.shift(); job; job = queue.shift()) await run(job);
     running = false;
     clearTimeout(late);
     store.set({ busy: false });
   }
 
-  /** Only a lost connection is worth the same request again; a refusal would be refused again. */
+  /** @param {Job} job */
+  async function run(job) {
+    hold();
+    try {
+      const answer = await api.post(job.path, job.body);
+      const alone = revision === null || answer.header.revision === revision + 1;
+      revision = answer.header.revision;
+      const points = await pointsFor(answer);
+      if (job.stamp === stamp) apply(answer, points, job, alone);
+    } catch (error) {
+      // A refused slider move that a newer one has overtaken is of no interest; a refused mark always is.
+      if (job.stamp === stamp || job.path !== 'select') refuse(error, () => enqueue(job.path, job.body));
+    }
+  }
+
+  /**
+   * Only a lost connection is worth the same request again.
+   * @param {unknown} error
+   * @param {() => void} again
+   */
   function refuse(error, again) {
-    const retry =
-      error.status === 0 &&
-      (() => {
-        store.set({ notice: null });
-        again();
-      });
-    store.set({
-      notice: {
-        problem: error.problem || 'The answer of the studio could not be read.',
-        fix: error.fix || String(error),
-        retry,
-      },
-    });
+    const known = error instanceof ApiError;
+    const notice = known
+      ? refusalOf(error)
+      : { problem: 'The answer of the studio could not be read.', fix: String(error) };
+    const retry = () => {
+      store.set({ notice: null });
+      again();
+    };
+    store.set({ notice: { ...notice, retry: known && error.status === 0 && retry } });
   }
 
-  /** Signals depend on tau: they are fetched again before the picks made with another tau are shown. */
-  async function pointsFor(header, arrays) {
-    const { points } = store.data;
-    const tau = header.temperature ?? store.data.temperature;
-    const fresh = Math.abs(tau - points.temperature) > 1e-9 ? await loadPoints(api, tau) : points;
-    return { ...fresh, diversity: arrays.diversity || points.diversity };
+  /**
+   * Signals depend on tau: they are fetched again before the picks made with another tau are shown.
+   * @param {Answer} answer
+   */
+  async function pointsFor({ header, arrays }) {
+    const { points } = ready(store);
+    const moved = Math.abs(header.temperature - points.temperature) > 1e-9;
+    return { ...(moved ? await loadPoints(api) : points), diversity: arrays.diversity };
   }
 
-  function apply({ header, arrays }, points, job) {
-    const { info, picks: before, points: oldPoints } = store.data;
-    const picks = buildPicks(header, arrays, info.n, info.n_classes);
+  /**
+   * @param {Answer} answer
+   * @param {Points} points
+   * @param {Job} job
+   * @param {boolean} alone no other page has selected
+   */
+  function apply({ header, arrays }, points, job, alone) {
+    const { info, picks: before, focus } = ready(store);
+    const picks = buildPicks(header, arrays, info.n_classes);
     const moved = diffPicks(before, picks);
+    /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
       path: job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
-      means: header.means ?? means(meanSignals(oldPoints, before), meanSignals(points, picks)),
+      means: header.means,
     };
+    // Undo, redo and restore bring sliders; other answers leave them where the user has put them.
+    const keeps = job.path === 'select' || (job.path === 'mark' && alone);
     store.set({
       points,
       picks,
@@ -95,39 +124,32 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
       notice: null,
       news: null,
       timing: null,
-      undo: header.undo ?? null,
-      redo: header.redo ?? null,
-      pinned: setOf(header.pinned, store.data.pinned),
-      vetoed: setOf(header.vetoed, store.data.vetoed),
-      ...settings(header, job),
-      ...labState(header, store.data),
+      ...(keeps ? {} : sliders(header)),
+      ...rulesOf(header, store.data),
     });
-    if (diff) store.set({ said: inWords(diff, job.path) });
+    if (diff) store.set({ said: inWords(diff) });
     const drawing = measure(job, header);
-    if (store.data.focus !== null) inspect(store.data.focus);
+    if (focus !== null) inspect(focus);
     // What the rest of the page makes of it takes as long as the drawing itself, so that comes after it; in a
     // hidden browser tab nothing is ever drawn.
     Promise.race([drawing, new Promise((over) => setTimeout(over, UNDRAWN_MS))]).then(() => onAnswer(header));
   }
 
-  /** Undo, redo and restore bring settings; other answers leave the sliders where the user has put them. */
-  function settings(header, job) {
-    if (job.path === 'select' || (job.path === 'mark' && job.alone)) return {};
-    const weights = header.weights || store.data.weights;
-    const ipc = header.ipc ?? store.data.ipc;
-    const follow = followsPreset({ ...store.data.info, weights, ipc });
-    return { weights, ipc, temperature: header.temperature ?? store.data.temperature, follow };
+  /** @param {AnswerHeader} header */
+  function sliders({ weights, ipc, temperature }) {
+    const { ipc_presets } = ready(store).info;
+    return { weights, ipc, temperature, follow: followsPreset({ weights, ipc, ipc_presets }) };
   }
 
+  /** @param {Job} job @param {AnswerHeader} header */
   async function measure(job, header) {
     const at = await drawn();
-    timing.lastReleaseToDrawMs = at - job.started;
     performance.mark('psr-drawn');
     performance.measure('psr-release-to-drawn', 'psr-release', 'psr-drawn');
-    if (job.stamp === stamp)
-      store.set({ timing: { drawn: at - job.started, server: header.ms?.total ?? NaN } });
+    if (job.stamp === stamp) store.set({ timing: { drawn: at - job.started, server: header.ms.total } });
   }
 
+  /** @param {number} position */
   async function inspect(position) {
     wantedCandidate += 1;
     const mine = wantedCandidate;
@@ -139,77 +161,85 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     }
   }
 
+  /** @param {number | null} position */
+  function focus(position) {
+    store.set({ focus: position });
+    if (position !== null) inspect(position);
+  }
+
   return {
-    timing,
     get idle() {
       return !running && !queue.length;
     },
     get revision() {
       return revision;
     },
-    /** @param {object} change settings of the lab's panels: selector, parameters, own_budgets, locked */
+    /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
       const { weights, ipc, temperature } = store.data;
-      return enqueue({ path: 'select', body: { ...weights, ipc, temperature, ...change } });
+      return enqueue('select', { ...weights, ipc, temperature, ...change });
     },
-    /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
+    /**
+     * Pin, veto or clear the selection, or the focused candidate when nothing is selected.
+     * @param {'pin' | 'veto' | 'clear'} mark
+     * @param {string} reason
+     * @param {number[] | null} only these instead
+     */
     mark(mark, reason = '', only = null) {
-      const { selection, focus } = store.data;
-      const positions =
-        only ?? (selection?.count ? Array.from(selection.list) : focus === null ? [] : [focus]);
-      if (!positions.length) return undefined;
-      return enqueue({ path: 'mark', body: { positions, mark, ...(reason ? { reason } : {}) } });
+      const { selection, focus: focused } = store.data;
+      const lassoed = selection?.count ? Array.from(selection.list) : null;
+      const positions = only ?? lassoed ?? (focused === null ? [] : [focused]);
+      if (positions.length) enqueue('mark', { positions, mark, ...(reason && { reason }) });
     },
     /** `sure`: several in a row, where the words on screen only tell of the first. */
-    undo: (sure = false) => (sure === true || store.data.undo) && enqueue({ path: 'undo', body: {} }),
-    redo: (sure = false) => (sure === true || store.data.redo) && enqueue({ path: 'redo', body: {} }),
-    /** Veto one candidate and pin another in its place, as one action. */
-    swap: (out, into) => enqueue({ path: 'swap', body: { out, into } }),
-    /** Bring back a saved selection with its settings and marks, as one action. */
-    restore: (name) => enqueue({ path: api.restorePath(name), body: {} }),
-    /** A click on a candidate: alone it gets the focus, with a modifier it joins or leaves the selection. */
+    undo(sure = false) {
+      if (sure || store.data.undo) enqueue('undo', {});
+    },
+    redo(sure = false) {
+      if (sure || store.data.redo) enqueue('redo', {});
+    },
+    /**
+     * Veto one candidate and pin another in its place, as one action.
+     * @param {number} out
+     * @param {number} into
+     */
+    swap: (out, into) => enqueue('swap', { out, into }),
+    /** Bring back a saved selection with its settings and marks, as one action. @param {string} name */
+    restore: (name) => enqueue(api.restorePath(name), {}),
+    /**
+     * A click on a candidate: alone it gets the focus, with a modifier it joins or leaves.
+     * @param {number} position
+     * @param {How} how
+     */
     pointed(position, how) {
-      if (how === 'replace') this.focus(position);
-      else store.set({ selection: combine(store.data.selection, [position], how) });
+      if (how === 'replace') focus(position);
+      else store.set({ selection: combine(ready(store).selection, [position], how) });
     },
-    focus(position) {
-      store.set({ focus: position });
-      if (position !== null) inspect(position);
-    },
+    focus,
   };
 }
 
-function means(before, after) {
-  if (!before || !after) return {};
-  return Object.fromEntries(Object.keys(after).map((key) => [key, [before[key], after[key]]]));
-}
-
+/** @type {Record<string, string>} */
 const DONE = { undo: 'Undone. ', redo: 'Done again. ', mark: 'Marked. ', swap: 'Swapped. ' };
 
-/** For readers of the screen: "+3 / −3, means of the picks ...". */
-function inWords({ added, dropped, means: moved }, path) {
-  const signals = Object.entries(moved)
+/** For readers of the screen: "+3 / −3. Means: reliability 0.81 to 0.84." @param {Diff} diff */
+function inWords({ added, dropped, means, path }) {
+  const signals = Object.entries(means)
     .filter(([, values]) => values.every(Number.isFinite))
-    .map(([key, [from, to]]) => `${key} ${from.toFixed(2)} to ${to.toFixed(2)}`)
+    .map(([key, values]) => `${key} ${values.map((value) => Number(value).toFixed(2)).join(' to ')}`)
     .join(', ');
   const change =
     added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
   return `${DONE[path] ?? ''}${change}${signals && `. Means: ${signals}`}.`;
 }
 
-/** The old set where nothing changed, so that nobody listening to it redraws. */
-function setOf(positions, old) {
-  const list = positions || [];
-  return list.length === old.size && list.every((p) => old.has(p)) ? old : new Set(list);
-}
-
-/** points.bin as plain arrays; diversity stays 0 until the first selection answers. */
-export async function loadPoints(api, temperature) {
+/**
+ * points.bin as plain arrays; diversity stays 0 until the first selection answers.
+ * @param {Api} api
+ * @returns {Promise<Points>}
+ */
+export async function loadPoints(api) {
   const { header, arrays } = await api.points();
-  const label = arrays.label;
-  return {
-    ...arrays,
-    diversity: arrays.diversity || new Float32Array(label.length),
-    temperature: header.temperature ?? temperature,
-  };
+  const diversity = new Float32Array(arrays.label.length);
+  return { ...arrays, diversity, temperature: header.temperature };
 }

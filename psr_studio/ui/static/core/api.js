@@ -2,8 +2,20 @@
 
 import { decodePack } from './pack.js';
 
+/**
+ * @import {
+ *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, HistoryRow, Info, NoInfo,
+ *   Notice, Packed, Points, Saved, Verdict
+ * } from './types'
+ */
+
 /** A server's refusal in the two sentences that the screen shows. */
 export class ApiError extends Error {
+  /**
+   * @param {string} problem
+   * @param {string} fix
+   * @param {number} status of the answer, 0 where there is none
+   */
   constructor(problem, fix, status = 0) {
     super(`${problem} ${fix}`);
     this.problem = problem;
@@ -12,7 +24,25 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * What was refused, or what else went wrong, as the screen shows it.
+ * @param {unknown} error
+ * @returns {Notice}
+ */
+export const refusalOf = (error) =>
+  error instanceof ApiError
+    ? { problem: error.problem, fix: error.fix }
+    : { problem: String(error), fix: '' };
+
+/** The same as one message. @param {unknown} error */
+export function messageOf(error) {
+  const { problem, fix } = refusalOf(error);
+  return [problem, fix].filter(Boolean).join(' ');
+}
+
+/** @param {Response} response */
 async function refusal(response) {
+  /** @type {{ problem?: string, fix?: string, detail?: { problem?: string, fix?: string } }} */
   let body = {};
   try {
     body = await response.json();
@@ -27,17 +57,18 @@ async function refusal(response) {
   );
 }
 
-/** @param {{token: string, base?: string}} value the island's value: token and path prefix of the routes */
+/** @param {{ token: string, base?: string }} value the island's value: token and path prefix of the routes */
 export function createApi({ token, base }) {
   const root = new URL(base || '.', document.baseURI);
 
+  /** @param {string} path @param {RequestInit} options */
   async function request(path, options = {}) {
     let response;
     try {
       response = await fetch(new URL(path, root), {
         credentials: 'same-origin',
         ...options,
-        headers: { 'X-PSR-Token': token, ...(options.headers || {}) },
+        headers: { 'X-PSR-Token': token, ...options.headers },
       });
     } catch {
       throw new ApiError(
@@ -49,52 +80,87 @@ export function createApi({ token, base }) {
     return response;
   }
 
+  /** @type {<Header, Arrays>(response: Response) => Promise<Packed<Header, Arrays>>} */
   const pack = async (response) => decodePack(await response.arrayBuffer());
-  const json = async (path) => (await request(`psr/curate/${path}`, { cache: 'no-store' })).json();
-  const binary = async (path) => pack(await request(`psr/curate/${path}`, { cache: 'no-store' }));
+  const get = (/** @type {string} */ path) => request(`psr/curate/${path}`, { cache: 'no-store' });
+  const json = async (/** @type {string} */ path) => (await get(path)).json();
+  /** @type {<Header, Arrays>(path: string) => Promise<Packed<Header, Arrays>>} */
+  const binary = async (path) => pack(await get(path));
+  /** @param {string} method @param {string} path @param {object} [body] */
   const send = (method, path, body) =>
     request(`psr/curate/${path}`, {
       method,
       headers: { 'Content-Type': 'application/json' },
       body: body && JSON.stringify(body),
     });
-  const named = (name) => `selections/${encodeURIComponent(name)}`;
-  const withToken = (path, query = {}) => {
+  const named = (/** @type {string} */ name) => `selections/${encodeURIComponent(name)}`;
+  // Pictures are loaded by the browser itself, which cannot send our header: the token goes into the query.
+  /** @param {string} path @param {string} version */
+  const picture = (path, version) => {
     const url = new URL(path, root);
-    for (const [key, value] of Object.entries({ ...query, token })) url.searchParams.set(key, value);
+    url.searchParams.set('v', version);
+    url.searchParams.set('token', token);
     return url.href;
   };
 
   return {
+    /** @returns {Promise<Info | NoInfo>} */
     state: () => json('state'),
+    /** @returns {Promise<Packed<{ temperature: number }, Omit<Points, 'diversity' | 'temperature'>>>} */
     points: () => binary('points.bin'),
+    /** @param {number} position @returns {Promise<Candidate>} */
     candidate: (position) => json(`candidate/${position}`),
+    /** @returns {Promise<Packed<{ threshold: number }, { near: Floats }>>} */
     duplicates: () => binary('duplicates.bin'),
-    distributions: (classId = null) => json(`distributions${classId === null ? '' : `?class_id=${classId}`}`),
+    /** @param {number | null} classId @returns {Promise<Distributions>} */
+    distributions: (classId) => json(`distributions${classId === null ? '' : `?class_id=${classId}`}`),
+    /** @returns {Promise<Verdict[]>} */
     sufficiency: () => json('sufficiency'),
-    history: (limit = 50) => json(`history?limit=${limit}`),
+    /** @param {number} limit @returns {Promise<HistoryRow[]>} */
+    history: (limit) => json(`history?limit=${limit}`),
+    /** @returns {Promise<{ command: string }>} */
     command: () => json('command'),
+    /** @returns {Promise<Saved[]>} */
     selections: () => json('selections'),
+    /**
+     * @param {string} a
+     * @param {string} b
+     * @returns {Promise<Packed<ComparedHeader, { in_a: Bytes, in_b: Bytes }>>}
+     */
     compare: (a, b) => binary(`compare?${new URLSearchParams({ a, b })}`),
+    /** @param {string} name @param {string} note */
     saveSelection: (name, note) => send('POST', 'selections', { name, note }),
+    /** @param {string} name */
     deleteSelection: (name) => send('DELETE', named(name)),
+    /** @param {string} name @param {string} note */
     editNote: (name, note) => send('PATCH', named(name), { note }),
+    /** @param {number[]} positions @param {string} name @returns {Promise<Saved>} */
     exportPositions: async (positions, name) =>
       (await send('POST', 'export_positions', { positions, name })).json(),
+    /** @param {number[]} classes @param {number} poolSize @returns {Promise<{ job: number }>} */
     generateMore: async (classes, poolSize) =>
       (await send('POST', 'generate_more', { classes, pool_size: poolSize })).json(),
-    /** The next map, or null while the server has nothing newer than `have`. */
+    /**
+     * The next map, or null while the server has nothing newer than `have`.
+     * @param {string} have
+     * @returns {Promise<Packed<{ kind: string }, { xy: Floats }> | null>}
+     */
     async map(have) {
-      const response = await request(`psr/curate/map.bin?have=${encodeURIComponent(have)}`, {
-        cache: 'no-store',
-      });
+      const response = await get(`map.bin?have=${encodeURIComponent(have)}`);
       return response.status === 204 ? null : pack(response);
     },
-    /** An action that selects again: answers with the new selection. */
+    /**
+     * An action that selects again.
+     * @param {string} path
+     * @param {object} body
+     * @returns {Promise<Answer>}
+     */
     post: async (path, body) => pack(await send('POST', path, body)),
+    /** @param {string} name */
     restorePath: (name) => `${named(name)}/restore`,
-    // Pictures are loaded by the browser itself, which cannot send our header: the token goes into the query.
-    spriteUrl: (classId, version) => withToken(`psr/curate/sprites/${classId}.png`, { v: version }),
-    imageUrl: (position, version) => withToken(`psr/image/${position}.png`, { v: version }),
+    /** @param {number} classId @param {string} version */
+    spriteUrl: (classId, version) => picture(`psr/curate/sprites/${classId}.png`, version),
+    /** @param {number} position @param {string} version */
+    imageUrl: (position, version) => picture(`psr/image/${position}.png`, version),
   };
 }

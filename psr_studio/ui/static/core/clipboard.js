@@ -1,8 +1,13 @@
 // Copying text. A browser may refuse (no secure address, no permission): then the text is shown, ready to copy.
 
 import { showText } from './dialogs.js';
+import { h } from './dom.js';
 
-/** @returns {Promise<boolean>} true when the text is in the clipboard */
+/**
+ * @param {string} text
+ * @param {string} title of the dialog that shows the text where it cannot be copied
+ * @returns {Promise<boolean>} true when the text is in the clipboard
+ */
 export async function copyText(text, title) {
   if (await viaClipboard(text)) return true;
   if (viaCommand(text)) return true;
@@ -10,6 +15,7 @@ export async function copyText(text, title) {
   return false;
 }
 
+/** @param {string} text */
 async function viaClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -19,13 +25,14 @@ async function viaClipboard(text) {
   }
 }
 
-/** The old way, which also works on plain http addresses of another machine. */
+/** The old way, which also works on plain http addresses of another machine. @param {string} text */
 function viaCommand(text) {
   const before = document.activeElement;
-  const field = document.createElement('textarea');
-  field.value = text;
-  field.setAttribute('aria-hidden', 'true');
-  Object.assign(field.style, { position: 'fixed', opacity: '0', top: '0' });
+  const field = h('textarea', {
+    value: text,
+    'aria-hidden': 'true',
+    style: { position: 'fixed', opacity: '0', top: '0' },
+  });
   document.body.append(field);
   field.select();
   let done = false;
@@ -35,6 +42,6 @@ function viaCommand(text) {
     // Not offered: the caller shows the text.
   }
   field.remove();
-  before?.focus?.({ preventScroll: true });
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
   return done;
 }

@@ -1,20 +1,25 @@
-// A|B compare: two selections side by side. Each side is a saved selection by name, or LIVE.
+// A|B compare: two selections side by side. Each side is a saved selection by name, or the one on screen.
 
-export const LIVE = 'live';
+import { refusalOf } from './api.js';
+
+/** @import { Api, Bytes, Compare, ComparedHeader, GridMode, SideKey, Store } from './types' */
+
 // Okabe and Ito's blue and orange keep apart for all kinds of colour blindness; the shapes say it again.
+/** @type {Record<SideKey, { label: string, shape: string, light: string, dark: string }>} */
 export const SIDES = {
   a: { label: 'only A', shape: 'triangle', light: '#0072b2', dark: '#56b4e9' },
   b: { label: 'only B', shape: 'square', light: '#a34a00', dark: '#e69f00' },
   both: { label: 'both', shape: 'circle', light: '#1f2937', dark: '#f3f4f6' },
 };
-const LISTS = Object.keys(SIDES);
+export const LISTS = /** @type {SideKey[]} */ (Object.keys(SIDES));
 
-/**
- * Store key `compare`: null, or {a, b, view: 'overlay'|'split', header, inA, inB, lists: {a, b, both}}; the last
- * four are missing until the server has answered.
- */
+/** @param {GridMode} mode @returns {mode is SideKey} */
+const isList = (mode) => mode in SIDES;
+
+/** @param {Store} store whose key `compare` it keeps @param {Api} api */
 export function createCompare(store, api) {
   let asked = 0;
+  const live = () => store.data.info?.names.live ?? '';
 
   async function load() {
     const { compare } = store.data;
@@ -23,56 +28,64 @@ export function createCompare(store, api) {
     const mine = asked;
     try {
       const { header, arrays } = await api.compare(compare.a, compare.b);
-      if (mine === asked && store.data.compare) take(header, arrays.in_a, arrays.in_b);
+      if (mine === asked) take(header, arrays.in_a, arrays.in_b);
     } catch (error) {
       if (mine !== asked) return;
-      store.set({ notice: { problem: error.problem || String(error), fix: error.fix || '' } });
+      store.set({ notice: refusalOf(error) });
       const now = store.data.compare;
-      if (!now?.inA) leave();
+      if (!now?.header) leave();
       else store.set({ compare: { ...now, a: now.header.a.name, b: now.header.b.name } }); // what is still shown
     }
   }
 
+  /** @param {ComparedHeader} header @param {Bytes} inA @param {Bytes} inB */
   function take(header, inA, inB) {
+    const { compare, gridMode } = store.data;
+    if (!compare) return;
     const lists = split(inA, inB);
-    const gridMode = LISTS.includes(store.data.gridMode) ? store.data.gridMode : firstFull(lists);
-    store.set({ compare: { ...store.data.compare, header, inA, inB, lists }, gridMode });
+    store.set({
+      compare: { ...compare, header, inA, inB, lists },
+      gridMode: isList(gridMode) ? gridMode : firstFull(lists),
+    });
     const n = LISTS.map((key) => `${SIDES[key].label} ${lists[key].length}`).join(', ');
     store.set({ said: `Comparing ${header.a.name} with ${header.b.name}: ${n}.` });
   }
 
-  /** @param {{a?: string, b?: string, view?: string}} change */
+  /** @param {Partial<Pick<Compare, 'a' | 'b' | 'view'>>} change */
   function open(change = {}) {
     const { compare, saved, dock } = store.data;
     const other = saved.find((record) => !record.current) ?? saved[0];
-    const start = compare ?? { a: other?.name ?? LIVE, b: LIVE, view: 'overlay', dockBefore: dock };
+    /** @type {Compare} */
+    const start = compare ?? { a: other?.name ?? live(), b: live(), view: 'overlay', dockBefore: dock };
     store.set({ compare: { ...start, ...change }, dock: 'compare' });
     return load();
   }
 
+  /** @returns {boolean} whether there was something to leave */
   function leave() {
     const { compare, gridMode, dock } = store.data;
     if (!compare) return false;
     asked += 1;
     store.set({
       compare: null,
-      gridMode: LISTS.includes(gridMode) ? 'picks' : gridMode,
-      dock: dock === 'compare' ? (compare.dockBefore ?? null) : dock,
+      gridMode: isList(gridMode) ? 'picks' : gridMode,
+      dock: dock === 'compare' ? compare.dockBefore : dock,
       said: 'Compare is left.',
     });
     return true;
   }
 
-  store.on(['picks', 'saved'], (data, changed) => {
-    const sides = [data.compare?.a, data.compare?.b];
-    if (changed.includes('picks') ? sides.includes(LIVE) : gone(sides, data.saved)) refresh(sides);
-  });
+  /** @param {string} name */
+  const isGone = (name) => name !== live() && !store.data.saved.some((record) => record.name === name);
 
-  function refresh(sides) {
-    const kept = sides.map((name) => (gone([name], store.data.saved) ? LIVE : name));
-    if (store.data.compare) store.set({ compare: { ...store.data.compare, a: kept[0], b: kept[1] } });
-    return load();
-  }
+  store.on(['picks', 'saved'], ({ compare }, changed) => {
+    if (!compare) return;
+    const sides = [compare.a, compare.b];
+    if (!(changed.includes('picks') ? sides.includes(live()) : sides.some(isGone))) return;
+    const [a, b] = sides.map((name) => (isGone(name) ? live() : name));
+    store.set({ compare: { ...compare, a, b } });
+    load();
+  });
 
   // Closing the panel leaves the map alone with two colours and no words: it ends the comparison.
   store.on(['dock'], ({ dock, compare, phase }) => {
@@ -84,20 +97,26 @@ export function createCompare(store, api) {
     open,
     leave,
     toggle: () => (store.data.compare ? leave() : open()),
-    turn: () => open({ a: store.data.compare.b, b: store.data.compare.a }),
+    turn: () => {
+      const { compare } = store.data;
+      if (compare) open({ a: compare.b, b: compare.a });
+    },
   };
 }
 
-const gone = (names, saved) =>
-  names.some((name) => name && name !== LIVE && !saved.some((s) => s.name === name));
-
-/** Whether the answer for these two sides is still on its way. */
+/** Whether the answer for these two sides is still on its way. @param {Compare} compare */
 export const isPending = ({ a, b, header }) => !header || header.a.name !== a || header.b.name !== b;
 
+/** @param {Record<SideKey, number[]>} lists */
 const firstFull = (lists) => LISTS.find((key) => lists[key].length) ?? 'both';
 
-/** Positions that only A, only B, or both have. */
+/**
+ * Positions that only A, only B, or both have.
+ * @param {Uint8Array} inA
+ * @param {Uint8Array} inB
+ */
 export function split(inA, inB) {
+  /** @type {Record<SideKey, number[]>} */
   const lists = { a: [], b: [], both: [] };
   for (let i = 0; i < inA.length; i += 1) {
     if (inA[i] && inB[i]) lists.both.push(i);
@@ -107,9 +126,14 @@ export function split(inA, inB) {
   return lists;
 }
 
-/** 'a', 'b', 'both' or null: which of the two has the candidate. */
+/**
+ * Which of the two has the candidate.
+ * @param {Compare | null} compare
+ * @param {number} position
+ * @returns {SideKey | null}
+ */
 export function sideOf(compare, position) {
-  if (!compare?.inA) return null;
+  if (!compare?.inA || !compare.inB) return null;
   if (compare.inA[position]) return compare.inB[position] ? 'both' : 'a';
   return compare.inB[position] ? 'b' : null;
 }

@@ -2,9 +2,15 @@
 
 import { button, h } from './dom.js';
 
+/** @import { Child } from './types' */
 /**
- * @param {{title, text?, confirmLabel, danger?: boolean, fields?: {name, label, value?, maxlength?, rows?}[]}} spec
- * @returns {Promise<object|null>} the fields' values, or null when the user went back
+ * @typedef {{ name: string, label: string, value?: string, maxlength?: number, rows?: number, required?:
+ *   boolean }} Field
+ */
+
+/**
+ * @param {{ title: string, text?: string, confirmLabel: string, danger?: boolean, fields?: Field[] }} spec
+ * @returns {Promise<Record<string, string> | null>} the fields' values, or null when the user went back
  */
 export function ask({ title, text, confirmLabel, danger = false, fields = [] }) {
   const inputs = fields.map(makeField);
@@ -22,8 +28,7 @@ export function ask({ title, text, confirmLabel, danger = false, fields = [] }) 
   return new Promise((resolve) => {
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const values = Object.fromEntries(inputs.map(({ name, input }) => [name, input.value.trim()]));
-      resolve(values);
+      resolve(Object.fromEntries(inputs.map(({ name, input }) => [name, input.value.trim()])));
       dialog.close();
     });
     dialog.addEventListener('close', () => resolve(null));
@@ -32,31 +37,31 @@ export function ask({ title, text, confirmLabel, danger = false, fields = [] }) 
   });
 }
 
-/** Show a text that could not be put into the clipboard. */
+/** Show a text that could not be put into the clipboard. @param {{ title: string, text: string }} spec */
 export function showText({ title, text }) {
   const field = h('textarea', {
     class: 'psr-input psr-mono',
     readonly: true,
     rows: '5',
     'aria-label': title,
+    value: text,
   });
-  field.value = text;
   const hint = h('p', {}, 'The browser did not let the page copy. Press Ctrl+C now.');
-  const dialog = open(title, h('div', { class: 'psr-form' }, hint, field));
+  open(title, h('div', { class: 'psr-form' }, hint, field));
   field.focus();
   field.select();
-  return dialog;
 }
 
+/** @param {Field} field */
 function makeField({ name, label, value = '', maxlength = 400, rows, required }) {
-  const common = { class: 'psr-input', name, maxlength: String(maxlength), required };
+  const common = { class: 'psr-input', name, maxlength: String(maxlength), required, value };
   const input = rows
     ? h('textarea', { ...common, rows: String(rows) })
     : h('input', { ...common, type: 'text' });
-  input.value = value;
   return { name, input, node: h('label', { class: 'psr-field' }, h('span', {}, label), input) };
 }
 
+/** @param {string} title @param {Child} content */
 function open(title, content) {
   const close = button({
     label: 'Close',
@@ -74,9 +79,9 @@ function open(title, content) {
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   dialog.addEventListener('close', () => {
     dialog.remove();
-    before?.focus?.({ preventScroll: true });
+    if (before instanceof HTMLElement) before.focus({ preventScroll: true });
   });
-  document.querySelector('.psr').append(dialog);
+  document.querySelector('.psr')?.append(dialog);
   dialog.showModal();
   return dialog;
 }

@@ -2,7 +2,13 @@
 
 const PREFIX = 'psr-studio-';
 
-export function recall(name, fallback = null) {
+/**
+ * @template Value
+ * @param {string} name
+ * @param {Value} fallback where nothing is kept
+ * @returns {Value} what was kept is taken to be of the same kind
+ */
+export function recall(name, fallback) {
   try {
     const text = localStorage.getItem(PREFIX + name);
     return text === null ? fallback : JSON.parse(text);
@@ -11,6 +17,7 @@ export function recall(name, fallback = null) {
   }
 }
 
+/** @param {string} name @param {unknown} value */
 export function remember(name, value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));

@@ -2,13 +2,16 @@
 
 import { h } from './dom.js';
 
+/** @import { Store } from './types' */
+
+/** @param {Store} store */
 export function createLiveRegion(store) {
   const node = h('div', { class: 'psr-live', role: 'status', 'aria-live': 'polite' });
   let turn = false;
-  store.on(['said'], () => {
+  store.on(['said'], ({ said }) => {
     turn = !turn;
     // The same words twice are read out twice only when the text differs.
-    node.textContent = store.data.said + (turn ? '\u00a0' : '');
+    node.textContent = said + (turn ? '\u00a0' : '');
   });
-  return node;
+  return { node };
 }

@@ -1,5 +1,13 @@
 // Pure functions over the server's answers: no DOM, no network.
 
+import { plural } from './numbers.js';
+
+/**
+ * @import {
+ *   AnswerArrays, AnswerHeader, Box, Diff, Floats, Info, Picks, Points, Ready, Weights
+ * } from './types'
+ */
+
 export const COLOR_MODES = [
   { key: 'reliability', label: 'Reliability', hint: 'probability of the own class under the teacher' },
   { key: 'entropy', label: 'Entropy', hint: 'how undecided the teacher is, 0 to 1' },
@@ -21,13 +29,20 @@ export const COLOR_MODES = [
 /** Signals that a point's size can follow. */
 export const SIZE_MODES = ['even', 'reliability', 'entropy', 'difficulty', 'near'];
 
-/** Values of a signal that is shown as it is, null for what is computed (total score) or has no order. */
+/**
+ * Values of a signal that is shown as it is, null for what is computed (total score) or has no order.
+ * @param {Pick<Ready, 'points' | 'near'>} data
+ * @param {string} key
+ */
 export function signalOf({ points, near }, key) {
   if (key === 'near') return near?.values ?? new Float32Array(points.label.length).fill(1);
-  return ['reliability', 'entropy', 'difficulty'].includes(key) ? points[key] : null;
+  return key === 'reliability' || key === 'entropy' || key === 'difficulty' ? points[key] : null;
 }
 
-/** First position of each class; one more entry than classes. Positions are ordered by class, then index. */
+/**
+ * First position of each class; one more entry than classes. Positions are ordered by class.
+ * @param {number[]} counts
+ */
 export function classStarts(counts) {
   const starts = new Uint32Array(counts.length + 1);
   counts.forEach((size, c) => {
@@ -36,25 +51,17 @@ export function classStarts(counts) {
   return starts;
 }
 
-const weightsOf = (value) =>
-  Array.isArray(value)
-    ? { alpha: value[0], beta: value[1], gamma: value[2] }
-    : { alpha: value.alpha, beta: value.beta, gamma: value.gamma };
-
-/** The first preset whose `max_ipc` reaches `ipc`; a missing or null `max_ipc` means no upper bound. */
-export function presetFor(presets, ipc) {
-  const row = presets.find((p) => p.max_ipc === null || p.max_ipc === undefined || ipc <= p.max_ipc);
-  return weightsOf((row || presets[presets.length - 1]).weights);
-}
-
-export function sameWeights(a, b) {
-  return ['alpha', 'beta', 'gamma'].every((key) => Math.abs(a[key] - b[key]) < 1e-9);
-}
-
-/** Index an answer: `index[position]` is its place in `order` or -1, `rank` its place in the class from 0. */
-export function buildPicks(header, arrays, n, nClasses) {
-  const index = new Int32Array(n).fill(-1);
+/**
+ * Index an answer.
+ * @param {Pick<AnswerHeader, 'n' | 'selector' | 'substituted' | 'shortfall' | 'message'>} header
+ * @param {AnswerArrays} arrays
+ * @param {number} nClasses
+ * @returns {Picks}
+ */
+export function buildPicks(header, arrays, nClasses) {
+  const index = new Int32Array(header.n).fill(-1);
   const rank = new Int32Array(arrays.picks.length);
+  /** @type {number[][]} */
   const byClass = Array.from({ length: nClasses }, () => []);
   arrays.picks.forEach((position, i) => {
     index[position] = i;
@@ -63,7 +70,7 @@ export function buildPicks(header, arrays, n, nClasses) {
     own.push(position);
   });
   const substitutes = new Array(nClasses).fill(0);
-  for (const { class_id: c, count } of header.substituted || []) substitutes[c] += count;
+  for (const row of header.substituted) substitutes[row.class_id] += row.count;
   return {
     order: arrays.picks,
     index,
@@ -73,18 +80,23 @@ export function buildPicks(header, arrays, n, nClasses) {
     terms: arrays.terms,
     filled: arrays.filled,
     selector: header.selector,
-    substitutes, // by class: what DGS took from a neighbouring bin
-    shortfall: (header.shortfall || []).map((n, c) => n - substitutes[c]), // and what is short beside that
-    message: header.message || '',
+    substitutes, // what DGS took from a neighbouring bin
+    shortfall: header.shortfall.map((n, c) => n - substitutes[c]), // and what is short beside that
+    message: header.message,
     total: arrays.picks.length,
   };
 }
 
-/** Why a class is short, in words: DGS takes whoever is not vetoed. */
-export const shortReason = (picks) =>
-  picks.selector === 'dgs' ? 'too few candidates are left' : 'too few eligible candidates';
+/** Why a class is short, in words: DGS takes whoever is not vetoed. @param {Picks} picks */
+export const shortReason = ({ selector }) =>
+  selector === 'dgs' ? 'too few candidates are left' : 'too few eligible candidates';
 
-/** What the screen gained and lost; counted here, because an answer that came too late was never shown. */
+/**
+ * What the screen gained and lost; counted here, because an answer that came too late was never shown.
+ * @param {Picks | null} before
+ * @param {Picks} after
+ * @returns {Pick<Diff, 'added' | 'dropped'> | null}
+ */
 export function diffPicks(before, after) {
   if (!before) return null;
   const added = Array.from(after.order).filter((position) => before.index[position] < 0);
@@ -92,18 +104,32 @@ export function diffPicks(before, after) {
   return { added, dropped };
 }
 
-/** Mean raw signals of the picked candidates. */
-export function meanSignals(points, picks) {
-  const means = { reliability: 0, entropy: 0, difficulty: 0 };
-  if (!picks || !picks.total) return null;
-  for (const key of Object.keys(means)) {
-    for (const position of picks.order) means[key] += points[key][position];
-    means[key] /= picks.total;
+/**
+ * False for the candidates of other classes while one class is shown alone.
+ * @param {Ready} data
+ * @param {number} position
+ */
+export const inSolo = ({ solo, points }, position) => solo === null || points.label[position] === solo;
+
+/** The candidate's place in the selection, in a few words. @param {Ready} data @param {number} position */
+export function describe({ points, pinned, vetoed, picks }, position) {
+  if (vetoed.has(position)) return 'Vetoed';
+  const mark = pinned.has(position) ? ' · pinned' : '';
+  const at = picks ? picks.index[position] : -1;
+  if (picks && at >= 0) {
+    const filled = picks.filled[at] ? ' · filled' : '';
+    const all = picks.byClass[points.label[position]].length;
+    return `Pick ${picks.rank[at] + 1} of ${plural(all, 'pick')}${mark}${filled}`;
   }
-  return means;
+  return points.eligible[position] ? `Not picked${mark}` : `Not picked · not eligible${mark}`;
 }
 
-/** Total score of every candidate: the same sum as the vertex shader, for legend, hover and hit lists. */
+/**
+ * Total score of every candidate: the same sum as the vertex shader, for legend, hover and hit lists.
+ * @param {Pick<Points, 'label' | 'rel_n' | 'ent_n' | 'diversity'>} points
+ * @param {Weights} weights
+ * @param {Floats | null} [out] is written again where it has the right length
+ */
 export function totalScores(points, weights, out) {
   const n = points.label.length;
   const total = out && out.length === n ? out : new Float32Array(n);
@@ -113,7 +139,12 @@ export function totalScores(points, weights, out) {
   return total;
 }
 
-/** The three weighted terms of one candidate that is not (yet) picked. */
+/**
+ * The three weighted terms of one candidate that is not (yet) picked.
+ * @param {Points} points
+ * @param {Weights} weights
+ * @param {number} position
+ */
 export function termsNow(points, weights, position) {
   return [
     weights.alpha * points.rel_n[position],
@@ -122,7 +153,12 @@ export function termsNow(points, weights, position) {
   ];
 }
 
-/** Range of the values, or of those that `mask` names where it names any. */
+/**
+ * Range of the values, or of those that `mask` names where it names any.
+ * @param {ArrayLike<number>} values
+ * @param {ArrayLike<number>} [mask]
+ * @returns {[number, number]}
+ */
 export function minMax(values, mask) {
   let low = Infinity;
   let high = -Infinity;
@@ -135,39 +171,49 @@ export function minMax(values, mask) {
   return mask ? minMax(values) : [0, 1];
 }
 
-/** The 2 % and 98 % quantiles, so that one outlier does not use up the colour range. */
+/**
+ * The 2 % and 98 % quantiles, so that one outlier does not use up the colour range.
+ * @param {ArrayLike<number>} values
+ * @returns {[number, number]}
+ */
 export function robustRange(values) {
   const sorted = Float32Array.from(values).sort();
   if (!sorted.length) return [0, 1];
-  const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
-  const range = [at(0.02), at(0.98)];
-  return range[0] < range[1] ? range : minMax(sorted);
+  const at = (/** @type {number} */ share) => sorted[Math.round(share * (sorted.length - 1))];
+  const [low, high] = [at(0.02), at(0.98)];
+  return low < high ? [low, high] : minMax(sorted);
 }
 
+/**
+ * The box around all points, or around some of them.
+ * @param {Float32Array} xy
+ * @param {ArrayLike<number>} [positions]
+ * @returns {Box}
+ */
 export function bounds(xy, positions) {
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
-  const each = (i) => {
+  const n = positions ? positions.length : xy.length / 2;
+  for (let k = 0; k < n; k += 1) {
+    const i = positions ? positions[k] : k;
     x0 = Math.min(x0, xy[2 * i]);
     x1 = Math.max(x1, xy[2 * i]);
     y0 = Math.min(y0, xy[2 * i + 1]);
     y1 = Math.max(y1, xy[2 * i + 1]);
-  };
-  if (positions) positions.forEach(each);
-  else for (let i = 0; i < xy.length / 2; i += 1) each(i);
+  }
   return x0 <= x1 ? { x0, x1, y0, y1 } : { x0: -1, x1: 1, y0: -1, y1: 1 };
 }
 
-/** Changes when the pool itself does. */
-export const poolKey = (info) => JSON.stringify([info.n, info.counts, info.sprite?.version]);
+/** Changes when the pool itself does. @param {Info} info */
+export const poolKey = (info) => JSON.stringify([info.n, info.counts, info.sprite.version]);
 
-/** Same pool, same temperature: then other reliabilities mean other scores. */
+/**
+ * Same pool, same temperature: then other reliabilities mean other scores.
+ * @param {Points} a
+ * @param {Points} b
+ */
 export function sameSignals(a, b) {
   if (a.temperature !== b.temperature) return true; // another tau is a setting, not another pool
-  const same = (key) => a[key].length === b[key].length && a[key].every((value, i) => value === b[key][i]);
+  const same = (/** @type {'reliability' | 'eligible'} */ key) =>
+    a[key].length === b[key].length && a[key].every((value, i) => value === b[key][i]);
   return same('reliability') && same('eligible');
-}
-
-export function followsPreset(info) {
-  if (!info.ipc_presets?.length) return false;
-  return sameWeights(info.weights, presetFor(info.ipc_presets, info.ipc));
 }

@@ -1,12 +1,19 @@
 // The candidates the user has lassoed on the map or in the grid. Immutable: every change is a new object.
 
-/** @returns {{mask: Uint8Array, list: Uint32Array, count: number}} `list` ascending */
+/** @import { Bytes, How, Marked, Modifiers } from './types' */
+
+/**
+ * @param {number} n
+ * @param {Iterable<number>} positions those outside the pool are left out
+ * @returns {Marked}
+ */
 export function makeSelection(n, positions) {
   const mask = new Uint8Array(n);
   for (const position of positions) if (position >= 0 && position < n) mask[position] = 1;
   return fromMask(mask);
 }
 
+/** @param {Bytes} mask @returns {Marked} */
 function fromMask(mask) {
   let size = 0;
   for (let i = 0; i < mask.length; i += 1) size += mask[i];
@@ -15,15 +22,22 @@ function fromMask(mask) {
   return { mask, list, count: size };
 }
 
-/** @param {'replace'|'add'|'remove'|'toggle'} how */
+/**
+ * @param {Marked} selection
+ * @param {Iterable<number>} positions
+ * @param {How} how
+ */
 export function combine(selection, positions, how) {
-  const n = selection.mask.length;
-  if (how === 'replace') return makeSelection(n, positions);
+  if (how === 'replace') return makeSelection(selection.mask.length, positions);
   const mask = selection.mask.slice();
   for (const position of positions)
     mask[position] = how === 'add' ? 1 : how === 'remove' ? 0 : 1 - mask[position];
   return fromMask(mask);
 }
 
-/** Add, remove or replace, as every tool of the map and the grid reads the modifier keys. */
-export const modeOf = (event) => (event.shiftKey ? 'add' : event.altKey ? 'remove' : 'replace');
+/**
+ * Add, remove or replace, as every tool of the map and the grid reads the modifier keys.
+ * @param {Modifiers} keys
+ * @returns {How}
+ */
+export const modeOf = ({ shiftKey, altKey }) => (shiftKey ? 'add' : altKey ? 'remove' : 'replace');

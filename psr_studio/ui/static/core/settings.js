@@ -1,30 +1,36 @@
-// Pure functions behind the lab's panels: no DOM, no network.
+// Pure functions over the settings of the selection: selector, parameters, weights, budgets, locks.
 
-export const N_BINS = 10;
+/** @import { Change, Parameter, Preset, Rules, Settings, State, WeightKey, Weights } from './types' */
+
+/** @type {WeightKey[]} */
 export const WEIGHT_KEYS = ['alpha', 'beta', 'gamma'];
 
-/** Shapes a drawn target can start from, easy to hard; the server keeps the same ones. */
-export const SHAPES = {
-  hill: [1, 2, 3, 4, 5, 5, 4, 3, 2, 1],
-  ground: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
-  slope: [10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
-  cliff: [512, 256, 128, 64, 32, 16, 8, 4, 2, 1],
-};
+/**
+ * What an answer says about the selector, budgets and locks, as keys of the store.
+ * @param {Rules} header
+ * @param {State} data keeps its set of locks where nothing changed, so that nobody listening to it redraws
+ */
+export const rulesOf = (header, data) => ({
+  settings: header.settings,
+  budgets: header.budgets,
+  ownBudgets: header.own_budgets,
+  locked: asSet(header.locked, data.locked),
+  pinned: asSet(header.pinned, data.pinned),
+  vetoed: asSet(header.vetoed, data.vetoed),
+  undo: header.undo,
+  redo: header.redo,
+});
 
-/** What state and answers say about the selector, budgets and locks; keys that an answer leaves out stay. */
-export function labState(header, data) {
-  const locked = header.locked && new Set(header.locked);
-  const same = locked && locked.size === data.locked.size && [...locked].every((c) => data.locked.has(c));
-  return {
-    settings: header.settings ?? data.settings,
-    budgets: header.budgets ?? data.budgets,
-    ownBudgets: header.own_budgets ?? data.ownBudgets,
-    locked: locked && !same ? locked : data.locked,
-    substituted: header.substituted ?? data.substituted,
-  };
-}
+/** @param {number[]} list @param {Set<number>} old */
+const asSet = (list, old) =>
+  list.length === old.size && list.every((item) => old.has(item)) ? old : new Set(list);
 
-/** Two waiting changes as one request: the later value wins, budgets of different classes are both kept. */
+/**
+ * Two waiting changes as one request: the later value wins, budgets of different classes are both kept.
+ * @param {Change} first
+ * @param {Change} second
+ * @returns {Change}
+ */
 export function mergeBodies(first, second) {
   const merged = { ...first, ...second };
   if (first.own_budgets && second.own_budgets)
@@ -32,7 +38,34 @@ export function mergeBodies(first, second) {
   return merged;
 }
 
-/** Move one weight and scale the two others so that the sum stays; equal shares when both are 0. */
+/** @param {Weights} a @param {Weights} b */
+export const sameWeights = (a, b) => WEIGHT_KEYS.every((key) => Math.abs(a[key] - b[key]) < 1e-9);
+
+/** The first preset that reaches so many images per class. @param {Preset[]} presets @param {number} ipc */
+export function presetFor(presets, ipc) {
+  const row = presets.find(({ max_ipc: most }) => most === null || ipc <= most);
+  return (row ?? presets[presets.length - 1]).weights;
+}
+
+/** @param {{ weights: Weights, ipc: number, ipc_presets: Preset[] }} state */
+export const followsPreset = ({ weights, ipc, ipc_presets: presets }) =>
+  sameWeights(weights, presetFor(presets, ipc));
+
+/** "K up to 10", "K from 11 to 49", "K from 50". @param {Preset[]} presets @param {number} k */
+export function presetName(presets, k) {
+  const most = presets[k].max_ipc;
+  if (k === 0) return most === null ? 'Any K' : `K up to ${most}`;
+  const least = Number(presets[k - 1].max_ipc) + 1;
+  return most === null ? `K from ${least}` : `K from ${least} to ${most}`;
+}
+
+/**
+ * Move one weight and scale the two others so that the sum stays; equal shares when both are 0.
+ * @param {Weights} weights
+ * @param {WeightKey} key
+ * @param {number} value
+ * @param {number} max of each
+ */
 export function withSumKept(weights, key, value, max) {
   const sum = WEIGHT_KEYS.reduce((total, name) => total + weights[name], 0);
   // The two others together hold at most twice the largest weight.
@@ -52,40 +85,28 @@ export function withSumKept(weights, key, value, max) {
   return next;
 }
 
-/** Bars that sum to 1; all-zero bars become even ones. */
-export function normalised(bars) {
-  const sum = bars.reduce((total, value) => total + Math.max(0, value), 0);
-  return bars.map((value) => (sum > 0 ? Math.max(0, value) / sum : 1 / bars.length));
-}
-
-/** Set one bar of a distribution and scale the others, so that the sum stays 1. */
-export function withBar(bars, k, value) {
-  const mine = Math.max(0, Math.min(1, value));
-  const rest = bars.reduce((total, v, i) => total + (i === k ? 0 : v), 0);
-  return bars.map((v, i) => {
-    if (i === k) return mine;
-    return rest > 0 ? (v * (1 - mine)) / rest : (1 - mine) / (bars.length - 1);
-  });
-}
-
-/** The selector of the settings, as the state describes it; undefined on a server that knows none. */
+/** The selector of the settings, as the server describes it. @param {State} data */
 export const selectorOf = ({ info, settings }) =>
-  info?.selectors?.find((selector) => selector.name === settings?.selector);
+  info?.selectors.find((selector) => selector.name === settings?.selector);
 
-/** True when the selection on screen reads alpha, beta and gamma. */
+/**
+ * True when the selection on screen reads alpha, beta and gamma, and before anything is known of it.
+ * @param {State} data
+ */
 export function readsWeights(data) {
   const selector = selectorOf(data);
   if (!selector) return true;
-  if (!selector.parameters.some(({ name }) => name === 'alpha')) return false;
-  return data.settings.within_bin !== 'random' || !selector.parameters.some((p) => p.name === 'within_bin');
+  const reads = (/** @type {string} */ name) => selector.parameters.some((p) => p.name === name);
+  return reads('alpha') && (data.settings?.within_bin !== 'random' || !reads('within_bin'));
 }
 
-/** Parameters that do nothing under the other settings are not worth a place on the screen. */
-export function isIdle(parameter, settings) {
-  if (parameter.name === 'drawn') return settings.target !== 'drawn';
-  if (parameter.name === 'scaling') return settings.selector === 'dgs' && settings.within_bin !== 'psr';
+/**
+ * Parameters that do nothing under the other settings are not worth a place on the screen.
+ * @param {Parameter} parameter
+ * @param {Settings} settings
+ */
+export function isIdle({ name }, settings) {
+  if (name === 'drawn') return settings.target !== 'drawn';
+  if (name === 'scaling') return settings.selector === 'dgs' && settings.within_bin !== 'psr';
   return false;
 }
-
-/** "0.3 – 0.4" of a difficulty bin. */
-export const binName = (k) => `${(k / N_BINS).toFixed(1)} – ${((k + 1) / N_BINS).toFixed(1)}`;

@@ -2,16 +2,36 @@
 
 import { classStarts } from './model.js';
 
+/** @import { Api, Info, Sprites } from './types' */
+
+/**
+ * @param {Api} api
+ * @param {Info} info
+ * @returns {Sprites}
+ */
 export function createSprites(api, info) {
   const { tile, columns, version } = info.sprite;
   const starts = classStarts(info.counts);
+  /** @type {Map<number, HTMLImageElement>} */
   const images = new Map();
   const urls = info.counts.map((_, c) => api.spriteUrl(c, version));
 
+  /** @param {number} position @param {number} classId */
   const place = (position, classId) => {
     const k = position - starts[classId];
     return { col: k % columns, row: Math.floor(k / columns) };
   };
+
+  /** @param {number} classId @param {() => void} onLoad */
+  function sheet(classId, onLoad) {
+    const known = images.get(classId);
+    if (known) return known;
+    const image = new Image();
+    image.onload = onLoad;
+    image.src = urls[classId];
+    images.set(classId, image);
+    return image;
+  }
 
   return {
     tile,
@@ -27,13 +47,7 @@ export function createSprites(api, info) {
     },
     /** Draw on a 2D context; false while the sheet is still loading (`onLoad` is called once it is there). */
     draw(context, position, classId, x, y, size, onLoad) {
-      let image = images.get(classId);
-      if (!image) {
-        image = new Image();
-        image.onload = onLoad;
-        image.src = urls[classId];
-        images.set(classId, image);
-      }
+      const image = sheet(classId, onLoad);
       if (!image.complete || !image.naturalWidth) return false;
       const { col, row } = place(position, classId);
       context.drawImage(image, col * tile, row * tile, tile, tile, x, y, size, size);

@@ -2,15 +2,17 @@
 
 import { h } from './dom.js';
 
-/** Resolves when it is there; a missing sheet must not keep the workbench from opening. */
-export function loadStyles(name) {
-  const href = new URL(name, import.meta.url).href;
-  if (document.querySelector(`link[rel=stylesheet][href="${href}"]`)) return undefined;
+/**
+ * Resolves when it is there; a missing sheet must not keep the workbench from opening.
+ * @param {string} href
+ */
+export async function loadStyles(href) {
+  if (document.querySelector(`link[rel=stylesheet][href="${href}"]`)) return;
   const link = h('link', { rel: 'stylesheet', href });
   const done = new Promise((resolve) => {
     link.onload = resolve;
     link.onerror = resolve;
   });
   document.head.append(link);
-  return done;
+  await done;
 }

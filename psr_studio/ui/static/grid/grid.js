@@ -1,18 +1,24 @@
 // The picks grid: a windowed list of tiles by class. One selection and one focus with the map.
 
-import { clamp, count, h, plural } from '../core/dom.js';
-import { TILES, createGridBar } from './bar.js';
-import { HEADER_PX, findTile, firstVisible, layoutRows, sections, step } from './layout.js';
+import { h } from '../core/dom.js';
+import { shortReason } from '../core/model.js';
+import { clamp, count, plural } from '../core/numbers.js';
+import { combine, makeSelection } from '../core/selection.js';
+import { ready } from '../core/store.js';
+import { createGridBar, TILES } from './bar.js';
+import { findTile, firstVisible, HEADER_PX, layoutRows, sections, step, tilesOf } from './layout.js';
+import { createSelectionBar } from './selection_bar.js';
 import { sorter } from './sort.js';
 import { buildTile, styleTile } from './tile.js';
-import { shortReason } from '../core/model.js';
-import { combine, makeSelection } from '../core/selection.js';
-import { createSelectionBar } from './selection_bar.js';
+
+/** @import { Actions, Key, Library, State, Store } from '../core/types' */
+/** @import { Place, Row, Section } from './layout.js' */
+/** @typedef {ReturnType<typeof createGrid>} Grid */
 
 const GAP = 5;
 const SIDE = 8;
 const OVERSCAN_PX = 200;
-// Changes of these keys change which candidates are listed, or in which order.
+/** Changes of these keys change which candidates are listed, or in which order. @type {Key[]} */
 const RELIST = [
   'picks',
   'vetoed',
@@ -25,129 +31,125 @@ const RELIST = [
   'compare',
   'near',
 ];
+/** @type {Key[]} */
 const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
 const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
-export class Grid {
-  constructor(store, getSprites, actions) {
-    Object.assign(this, { store, getSprites, actions });
-    this.wanted = TILES.M; // the least width of a tile
-    this.tile = TILES.M;
-    this.rows = [];
-    this.order = [];
-    this.live = new Map(); // row index -> element
-    this.width = 0;
-    this.anchor = null;
-    this.added = new Set();
-    this.buildDom();
-    store.on([...RELIST, ...RESTYLE], (data, changed) => this.update(data, changed));
-  }
+/** @param {Store} store @param {Actions} actions @param {Library} library */
+export function createGrid(store, actions, library) {
+  let wanted = TILES.M; // the least width of a tile
+  let tile = TILES.M;
+  /** @type {Row[]} */
+  let rows = [];
+  /** @type {number[]} */
+  let order = [];
+  let height = 0;
+  let width = 0;
+  /** Built rows by index. @type {Map<number, HTMLElement>} */
+  const live = new Map();
+  /** Where a range begins. @type {number | null} */
+  let anchor = null;
+  /** @type {Set<number>} */
+  let added = new Set();
 
-  update(data, changed) {
-    if (changed.includes('diff')) this.added = new Set(data.diff?.added || []);
+  const bar = createGridBar(store, (px) => {
+    wanted = px;
+    rebuild();
+  });
+  const selectionBar = createSelectionBar(store, actions, library);
+  const spacer = h('div', { class: 'psr-grid-spacer', role: 'presentation' });
+  const scroller = h(
+    'div',
+    {
+      class: 'psr-grid-scroll',
+      tabindex: '0',
+      role: 'listbox',
+      'aria-multiselectable': 'true',
+      'aria-label': 'Candidates by class',
+      on: { scroll: renderWindow, click, keydown: key },
+    },
+    spacer,
+  );
+  const node = h(
+    'section',
+    { class: 'psr-pane psr-grid', 'aria-label': 'Grid' },
+    bar.node,
+    scroller,
+    selectionBar.node,
+  );
+  store.on([...RELIST, ...RESTYLE], update);
+
+  /** @param {State} data @param {Key[]} changed */
+  function update(data, changed) {
+    if (changed.includes('diff')) added = new Set(data.diff?.added);
     const relist =
-      changed.some((key) => RELIST.includes(key)) ||
+      changed.some((name) => RELIST.includes(name)) ||
       (data.gridMode === 'selection' && changed.includes('selection'));
-    if (relist) this.rebuild();
-    else this.restyle();
-    if (changed.includes('focus')) this.reveal(data.focus);
+    if (relist) rebuild();
+    else restyle();
+    if (changed.includes('focus')) reveal(data.focus);
   }
 
-  buildDom() {
-    this.bar = createGridBar(this.store, (px) => {
-      this.wanted = px;
-      this.rebuild();
-    });
-    this.selectionBar = createSelectionBar(this.store, this.actions);
-    this.spacer = h('div', { class: 'psr-grid-spacer', role: 'presentation' });
-    this.scroller = h(
-      'div',
-      {
-        class: 'psr-grid-scroll',
-        tabindex: '0',
-        role: 'listbox',
-        'aria-multiselectable': 'true',
-        'aria-label': 'Candidates by class',
-        on: {
-          scroll: () => this.renderWindow(),
-          click: (event) => this.click(event),
-          keydown: (event) => this.key(event),
-        },
-      },
-      this.spacer,
-    );
-    this.node = h(
-      'section',
-      { class: 'psr-pane psr-grid', 'aria-label': 'Grid' },
-      this.bar.node,
-      this.scroller,
-      this.selectionBar.node,
-    );
+  // --- layout ------------------------------------------------------------------------------------------------------
+  function resize() {
+    selectionBar.fit();
+    const room = scroller.clientWidth;
+    if (!room || room === width) return renderWindow();
+    width = room;
+    rebuild();
   }
 
-  // --- layout ------------------------------------------------------------------
-  resize() {
-    const width = this.scroller.clientWidth;
-    this.selectionBar.fit();
-    if (!width || width === this.width) return void this.renderWindow();
-    this.width = width;
-    this.rebuild();
+  function rebuild() {
+    const { data } = store;
+    if (data.phase !== 'ready' || !width) return;
+    const room = width - 2 * SIDE + GAP;
+    const columns = Math.max(1, Math.floor(room / (wanted + GAP)));
+    tile = Math.floor(room / columns - GAP); // rows end flush with the pane
+    const list = sections(data, data.sprites.starts, sorter(data));
+    ({ rows, order, height } = layoutRows(list, columns, tile, GAP));
+    bar.setCount(order.length);
+    spacer.style.height = `${height + 4}px`;
+    live.clear();
+    spacer.replaceChildren();
+    if (!order.length) spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
+    renderWindow();
   }
 
-  rebuild() {
-    const { data } = this.store;
-    if (data.phase !== 'ready' || !data.points || !this.width) return;
-    const room = this.width - 2 * SIDE + GAP;
-    const columns = Math.max(1, Math.floor(room / (this.wanted + GAP)));
-    this.tile = Math.floor(room / columns - GAP); // rows end flush with the pane
-    const list = sections(data, this.getSprites().starts, sorter(data));
-    Object.assign(this, layoutRows(list, columns, this.tile, GAP));
-    this.bar.setCount(this.order.length);
-    this.spacer.style.height = `${this.height + 4}px`;
-    this.live.clear();
-    this.spacer.replaceChildren();
-    if (!this.order.length)
-      this.spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
-    this.renderWindow();
-  }
-
-  renderWindow() {
-    const top = this.scroller.scrollTop - OVERSCAN_PX;
-    const bottom = this.scroller.scrollTop + this.scroller.clientHeight + OVERSCAN_PX;
-    const wanted = new Set();
-    for (let r = firstVisible(this.rows, top); r < this.rows.length && this.rows[r].top < bottom; r += 1)
-      wanted.add(r);
-    for (const [r, node] of this.live) {
-      if (wanted.has(r)) continue;
-      node.remove();
-      this.live.delete(r);
+  function renderWindow() {
+    const top = scroller.scrollTop - OVERSCAN_PX;
+    const bottom = scroller.scrollTop + scroller.clientHeight + OVERSCAN_PX;
+    const inView = new Set();
+    for (let r = firstVisible(rows, top); r < rows.length && rows[r].top < bottom; r += 1) inView.add(r);
+    for (const [r, built] of live) {
+      if (inView.has(r)) continue;
+      built.remove();
+      live.delete(r);
     }
-    for (const r of wanted) {
-      if (this.live.has(r)) continue;
-      const node = this.buildRow(this.rows[r]);
-      node.style.top = `${this.rows[r].top}px`;
-      this.live.set(r, node);
-      this.spacer.append(node);
+    for (const r of inView) {
+      if (live.has(r)) continue;
+      const built = buildRow(rows[r]);
+      built.style.top = `${rows[r].top}px`;
+      live.set(r, built);
+      spacer.append(built);
     }
   }
 
-  buildRow(row) {
-    if (row.kind === 'header') return this.buildHeader(row.section);
-    const { data } = this.store;
+  /** @param {Row} row */
+  function buildRow(row) {
+    if (row.kind === 'header') return buildHeader(row.section);
+    const data = ready(store);
     const tiles = row.positions.map((position, k) => {
-      const label = data.points.label[position];
-      const node = buildTile(position, row.first + k, this.order.length, this.tile, this.getSprites(), label);
-      styleTile(node, position, data, this.added);
-      return node;
+      const built = buildTile(position, row.first + k, order.length, tile, data);
+      styleTile(built, position, data, added);
+      return built;
     });
     return h('div', { class: 'psr-grid-row', role: 'presentation', style: { gap: `${GAP}px` } }, tiles);
   }
 
-  buildHeader({ classId, told, positions }) {
-    const { info, picks, gridMode } = this.store.data;
+  /** @param {Section} section */
+  function buildHeader({ classId, told, positions }) {
+    const { info, picks, gridMode } = ready(store);
     const what = gridMode === 'picks' || gridMode === 'pool' ? 'picked' : 'listed';
-    const short = picks?.shortfall[classId] || 0;
-    const moved = picks?.substitutes[classId] || 0;
     const name = info.class_names[classId];
     return h(
       'div',
@@ -158,16 +160,7 @@ export class Grid {
         { class: 'psr-num', title: `${count(told)} ${what} of ${count(info.counts[classId])}` },
         `${count(told)}/${count(info.counts[classId])}`,
       ),
-      h(
-        'span',
-        { class: 'psr-header-notes' },
-        short > 0 && badge(`${plural(short, 'candidate')} short`, shortReason(picks)),
-        moved > 0 &&
-          badge(
-            `${moved} from a neighbouring bin`,
-            'their own difficulty bin had run out, so the nearest one served',
-          ),
-      ),
+      h('span', { class: 'psr-header-notes' }, picks && notes(picks, classId)),
       h(
         'button',
         {
@@ -175,124 +168,164 @@ export class Grid {
           class: 'psr-btn psr-ghost psr-header-select',
           tabindex: '-1', // the key A does the same, and every tile names its class
           title: `Lasso the ${plural(positions.length, 'candidate')} listed of ${name} (A)`,
-          on: { click: () => this.selectAll(positions) },
+          on: { click: () => selectAll(positions) },
         },
         'Lasso',
       ),
     );
   }
 
-  restyle() {
-    for (const node of this.spacer.querySelectorAll('.psr-tile'))
-      styleTile(node, Number(node.dataset.position), this.store.data, this.added);
+  function restyle() {
+    const { data } = store;
+    if (data.phase !== 'ready') return;
+    for (const built of /** @type {NodeListOf<HTMLElement>} */ (spacer.querySelectorAll('.psr-tile')))
+      styleTile(built, Number(built.dataset.position), data, added);
   }
 
-  // --- focus and selection ------------------------------------------------------------------
-  /** Scroll the tile into view and make it the keyboard's cursor; unlisted candidates are ignored. */
-  reveal(position) {
-    const at = position === null ? null : findTile(this.rows, position);
-    this.scroller.removeAttribute('aria-activedescendant');
+  // --- focus and selection -----------------------------------------------------------------------------------------
+  /**
+   * Scroll the tile into view and make it the keyboard's cursor; unlisted candidates are ignored.
+   * @param {number | null} position
+   */
+  function reveal(position) {
+    const at = position === null ? null : findTile(rows, position);
+    scroller.removeAttribute('aria-activedescendant');
     if (!at) return;
-    const row = this.rows[at.row];
-    const { scrollTop, clientHeight } = this.scroller;
-    if (row.top < scrollTop + HEADER_PX) this.scroller.scrollTop = row.top - HEADER_PX - 4;
+    const row = rows[at.row];
+    const { scrollTop, clientHeight } = scroller;
+    if (row.top < scrollTop + HEADER_PX) scroller.scrollTop = row.top - HEADER_PX - 4;
     else if (row.top + row.height > scrollTop + clientHeight)
-      this.scroller.scrollTop = row.top + row.height - clientHeight + 4;
-    this.renderWindow();
-    this.scroller.setAttribute('aria-activedescendant', `psr-tile-${position}`);
+      scroller.scrollTop = row.top + row.height - clientHeight + 4;
+    renderWindow();
+    scroller.setAttribute('aria-activedescendant', `psr-tile-${position}`);
   }
 
-  click(event) {
-    const node = event.target.closest('.psr-tile');
-    if (!node) return;
-    const position = Number(node.dataset.position);
-    if (event.shiftKey) this.selectRange(position);
-    else if (event.ctrlKey || event.metaKey) {
-      this.store.set({ selection: combine(this.store.data.selection, [position], 'toggle') });
-      this.anchor = position;
-    } else {
-      this.anchor = position;
-      this.actions.focus(position);
+  /** @param {Iterable<number>} positions @param {'add' | 'toggle'} how */
+  function mark(positions, how) {
+    store.set({ selection: combine(ready(store).selection, positions, how) });
+  }
+
+  /** @param {MouseEvent} event */
+  function click(event) {
+    const found = event.target instanceof Element ? event.target.closest('.psr-tile') : null;
+    if (!(found instanceof HTMLElement)) return;
+    const position = Number(found.dataset.position);
+    if (event.shiftKey) mark(range(anchor ?? store.data.focus ?? position, position), 'add');
+    else {
+      anchor = position;
+      if (event.ctrlKey || event.metaKey) mark([position], 'toggle');
+      else actions.focus(position);
     }
   }
 
-  selectRange(position) {
-    const from = this.order.indexOf(this.anchor ?? this.store.data.focus ?? position);
-    const to = this.order.indexOf(position);
-    const range = this.order.slice(Math.min(from < 0 ? to : from, to), Math.max(from, to) + 1);
-    this.store.set({ selection: combine(this.store.data.selection, range, 'add') });
+  /**
+   * What is listed from one to the other, both included; `to` alone where `from` is not listed.
+   * @param {number} from
+   * @param {number} to
+   */
+  function range(from, to) {
+    const end = order.indexOf(to);
+    const start = order.includes(from) ? order.indexOf(from) : end;
+    return order.slice(Math.min(start, end), Math.max(start, end) + 1);
   }
 
-  key(event) {
-    const { selection, focus } = this.store.data;
+  /** @param {KeyboardEvent} event */
+  function key(event) {
+    const { focus } = store.data;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key.startsWith('Arrow') || JUMPS.includes(event.key)) {
       event.preventDefault();
-      this.moveCursor(event);
+      moveCursor(event);
     } else if (event.key === ' ' && focus !== null) {
       event.preventDefault();
-      this.anchor = focus;
-      this.store.set({ selection: combine(selection, [focus], 'toggle') });
+      anchor = focus;
+      mark([focus], 'toggle');
     }
   }
 
-  selectAll(positions = this.order) {
-    this.store.set({ selection: makeSelection(this.store.data.info.n, positions) });
+  function selectAll(positions = order) {
+    store.set({ selection: makeSelection(ready(store).info.n, positions) });
   }
 
   /** The listed candidates of the focused one's class, or of the class at the top of the view. */
-  selectClass() {
-    const { focus, points } = this.store.data;
-    const top = this.rows[firstVisible(this.rows, this.scroller.scrollTop)];
-    const first =
-      focus !== null && this.order.includes(focus) ? focus : (top?.positions ?? top?.section.positions)?.[0];
+  function selectClass() {
+    const { focus, points } = ready(store);
+    const top = rows[firstVisible(rows, scroller.scrollTop)];
+    const shown = top?.kind === 'header' ? top.section.positions : tilesOf(top);
+    const first = focus !== null && order.includes(focus) ? focus : shown[0];
     if (first === undefined) return;
-    this.selectAll(this.order.filter((position) => points.label[position] === points.label[first]));
+    selectAll(order.filter((position) => points.label[position] === points.label[first]));
   }
 
-  moveCursor(event) {
-    const first = this.rows.findIndex((row) => row.kind === 'tiles');
+  /** @param {KeyboardEvent} event */
+  function moveCursor(event) {
+    const first = rows.findIndex((row) => row.kind === 'tiles');
     if (first < 0) return;
-    const { focus, selection } = this.store.data;
-    const at = focus === null ? null : findTile(this.rows, focus);
-    const to = JUMPS.includes(event.key) ? this.jump(event.key, at) : at && step(this.rows, at, event.key);
+    const { focus } = store.data;
+    const at = focus === null ? null : findTile(rows, focus);
+    const to = JUMPS.includes(event.key) ? jump(event.key, at) : at && step(rows, at, event.key);
     const { row, column } = to ?? { row: first, column: 0 };
-    const next = this.rows[row].positions[clamp(column, 0, this.rows[row].positions.length - 1)];
-    if (event.shiftKey) {
-      const until = this.order.indexOf(next);
-      const from = at ? this.order.indexOf(focus) : until;
-      const range = this.order.slice(Math.min(from, until), Math.max(from, until) + 1);
-      this.store.set({ selection: combine(selection, range, 'add') });
-    } else this.anchor = next;
-    this.actions.focus(next);
+    const tiles = tilesOf(rows[row]);
+    const next = tiles[clamp(column, 0, tiles.length - 1)];
+    if (event.shiftKey) mark(range(at && focus !== null ? focus : next, next), 'add');
+    else anchor = next;
+    actions.focus(next);
   }
 
-  /** Row and column that Home, End and the page keys go to. */
-  jump(key, at) {
-    const tiles = this.rows.flatMap((row, r) => (row.kind === 'tiles' ? [r] : []));
-    if (key === 'Home') return { row: tiles[0], column: 0 };
-    if (key === 'End') return { row: tiles[tiles.length - 1], column: Infinity };
-    const page = this.scroller.clientHeight - HEADER_PX;
-    const y = (at ? this.rows[at.row].top : 0) + (key === 'PageDown' ? page : -page);
-    const row = tiles.findLast((r) => this.rows[r].top <= Math.max(y, 0)) ?? tiles[0];
+  /**
+   * Row and column that Home, End and the page keys go to.
+   * @param {string} pressed
+   * @param {Place | null} at
+   * @returns {Place}
+   */
+  function jump(pressed, at) {
+    const tiles = rows.flatMap((row, r) => (row.kind === 'tiles' ? [r] : []));
+    if (pressed === 'Home') return { row: tiles[0], column: 0 };
+    if (pressed === 'End') return { row: tiles[tiles.length - 1], column: Infinity };
+    const page = scroller.clientHeight - HEADER_PX;
+    const y = (at ? rows[at.row].top : 0) + (pressed === 'PageDown' ? page : -page);
+    const row = tiles.findLast((r) => rows[r].top <= Math.max(y, 0)) ?? tiles[0];
     return { row, column: at?.column ?? 0 };
   }
 
-  /** Scroll to the class before or after the one at the top. */
-  jumpClass(direction) {
-    const headers = this.rows.filter((row) => row.kind === 'header');
-    const top = this.scroller.scrollTop;
+  /** Scroll to the class before or after the one at the top. @param {1 | -1} direction */
+  function jumpClass(direction) {
+    const headers = rows.filter((row) => row.kind === 'header');
+    const top = scroller.scrollTop;
     const target =
-      direction > 0
-        ? headers.find((row) => row.top > top + 1)
-        : headers.reverse().find((row) => row.top < top - 1);
-    if (target) this.scroller.scrollTop = target.top;
+      direction > 0 ? headers.find((row) => row.top > top + 1) : headers.findLast((row) => row.top < top - 1);
+    if (target) scroller.scrollTop = target.top;
   }
+
+  return {
+    node,
+    /** The row that takes the pane's own buttons. */
+    bar: bar.top,
+    scroller,
+    resize,
+    selectAll,
+    selectClass,
+    jumpClass,
+  };
 }
 
-/** The title repeats the words: a narrow pane cuts them. */
+/** @param {NonNullable<State['picks']>} picks @param {number} classId */
+function notes(picks, classId) {
+  const [short, moved] = [picks.shortfall[classId], picks.substitutes[classId]];
+  return [
+    short > 0 && badge(`${plural(short, 'candidate')} short`, shortReason(picks)),
+    moved > 0 &&
+      badge(
+        `${moved} from a neighbouring bin`,
+        'their own difficulty bin had run out, so the nearest one served',
+      ),
+  ];
+}
+
+/** The title repeats the words: a narrow pane cuts them. @param {string} text @param {string} reason */
 const badge = (text, reason) => h('span', { class: 'psr-badge-note', title: `${text}: ${reason}` }, text);
 
+/** @type {Record<string, string>} */
 const EMPTY = {
   picks: 'No picks yet. Move a slider to select.',
   selection: 'Nothing is lassoed. Draw a box or a lasso on the map, or Ctrl-click pictures here.',

@@ -1,46 +1,64 @@
 // Which tiles stand in which row: plain numbers, so that only the rows in view ever become elements.
 
+/** @import { Ready } from '../core/types' */
+/** @typedef {{ classId: number, positions: number[], told: number }} Section */
+/**
+ * @typedef {{ kind: 'header', top: number, height: number, section: Section }
+ *   | { kind: 'tiles', top: number, height: number, positions: number[], first: number }} Row
+ */
+/** @typedef {{ row: number, column: number }} Place */
+
 export const HEADER_PX = 30;
 
-/** What the grid lists, by class: {classId, positions, told}. `told` is the number of its header: the picks of
- * the class, or what is listed of it. `order` sorts the positions of one class. */
+/**
+ * What the grid lists, by class. `told` is the number of a header: the picks of the class, or what is listed of it.
+ * @param {Ready} data
+ * @param {ArrayLike<number>} starts first position of each class, and the end
+ * @param {(positions: number[]) => number[]} order sorts the positions of one class
+ * @returns {Section[]}
+ */
 export function sections(data, starts, order) {
   const { info, picks, points, gridMode, solo } = data;
-  const byClass = info.class_names.map((_, classId) => ({
-    classId,
-    positions: [],
-  }));
-  const add = (position) => byClass[points.label[position]].positions.push(position);
-  if (gridMode === 'pool') for (let p = starts[0]; p < starts[starts.length - 1]; p += 1) add(p);
-  else listed(data).forEach(add);
+  /** @type {number[][]} */
+  const byClass = info.class_names.map(() => []);
+  const positions = gridMode === 'pool' ? wholePool(starts) : listed(data);
+  for (const position of positions) byClass[points.label[position]].push(position);
   const partial = gridMode !== 'pool' && gridMode !== 'picks';
-  const shown = byClass.filter(
-    (s) => (solo === null || s.classId === solo) && (!partial || s.positions.length),
-  );
-  shown.forEach((s) => {
-    s.positions = order(s.positions);
-    s.told = partial ? s.positions.length : (picks?.byClass[s.classId].length ?? 0);
-  });
-  return shown;
+  return byClass
+    .map((own, classId) => ({ classId, own }))
+    .filter(({ classId, own }) => (solo === null || classId === solo) && (!partial || own.length))
+    .map(({ classId, own }) => ({
+      classId,
+      positions: order(own),
+      told: partial ? own.length : (picks?.byClass[classId].length ?? 0),
+    }));
 }
 
-/** The positions of every list but the whole pool. */
+/** @param {ArrayLike<number>} starts */
+const wholePool = (starts) =>
+  Array.from({ length: starts[starts.length - 1] - starts[0] }, (_, k) => starts[0] + k);
+
+/** The positions of every list but the whole pool. @param {Ready} data @returns {Iterable<number>} */
 function listed({ gridMode, selection, picks, vetoed, compare }) {
   if (gridMode === 'selection') return selection.list;
-  if (compare?.inA && gridMode !== 'picks') return compare.lists[gridMode];
+  if (compare?.lists && gridMode in compare.lists)
+    return compare.lists[/** @type {keyof typeof compare.lists} */ (gridMode)];
   // Vetoed candidates stand with the picks of their class, so that a veto can be taken back where it was made.
-  return [
-    ...(picks ? picks.order : []),
-    ...[...vetoed].filter((p) => !picks || picks.index[p] < 0).sort((a, b) => a - b),
-  ];
+  const out = [...vetoed].filter((p) => !picks || picks.index[p] < 0).sort((a, b) => a - b);
+  return [...(picks?.order ?? []), ...out];
 }
 
 /**
- * @returns {{rows: object[], height: number, order: number[]}} rows hold top and height in pixels; `order`
- * lists all positions in reading order
+ * Places in pixels; `order` lists all positions in reading order.
+ * @param {Section[]} list
+ * @param {number} columns
+ * @param {number} tile
+ * @param {number} gap
  */
 export function layoutRows(list, columns, tile, gap) {
+  /** @type {Row[]} */
   const rows = [];
+  /** @type {number[]} */
   const order = [];
   let top = 0;
   for (const section of list) {
@@ -57,7 +75,7 @@ export function layoutRows(list, columns, tile, gap) {
   return { rows, height: top, order };
 }
 
-/** Index of the first row that reaches below `y`. */
+/** Index of the first row that reaches below `y`. @param {Row[]} rows @param {number} y */
 export function firstVisible(rows, y) {
   let low = 0;
   let high = rows.length;
@@ -69,27 +87,40 @@ export function firstVisible(rows, y) {
   return low;
 }
 
-/** Row and column of a position, or null when the grid does not list it. */
+/**
+ * Row and column of a position, or null when the grid does not list it.
+ * @param {Row[]} rows
+ * @param {number} position
+ * @returns {Place | null}
+ */
 export function findTile(rows, position) {
   for (let r = 0; r < rows.length; r += 1) {
-    const column = rows[r].kind === 'tiles' ? rows[r].positions.indexOf(position) : -1;
+    const column = tilesOf(rows[r]).indexOf(position);
     if (column >= 0) return { row: r, column };
   }
   return null;
 }
 
-/** The neighbouring tile in an arrow key's direction, skipping headers; stays where there is none. */
+/** The positions of a row; a header has none. @param {Row | undefined} row */
+export const tilesOf = (row) => (row?.kind === 'tiles' ? row.positions : []);
+
+/**
+ * The neighbouring tile in an arrow key's direction, skipping headers; stays where there is none.
+ * @param {Row[]} rows
+ * @param {Place} at
+ * @param {string} key
+ * @returns {Place}
+ */
 export function step(rows, at, key) {
   if (key === 'ArrowLeft' || key === 'ArrowRight') {
-    const columnNext = at.column + (key === 'ArrowRight' ? 1 : -1);
-    if (columnNext >= 0 && columnNext < rows[at.row].positions.length)
-      return { row: at.row, column: columnNext };
+    const column = at.column + (key === 'ArrowRight' ? 1 : -1);
+    if (column >= 0 && column < tilesOf(rows[at.row]).length) return { row: at.row, column };
   }
-  const down = key === 'ArrowDown' || key === 'ArrowRight';
-  let row = at.row + (down ? 1 : -1);
-  while (row >= 0 && row < rows.length && rows[row].kind !== 'tiles') row += down ? 1 : -1;
-  if (row < 0 || row >= rows.length) return at;
-  const last = rows[row].positions.length - 1;
+  const way = key === 'ArrowDown' || key === 'ArrowRight' ? 1 : -1;
+  let row = at.row + way;
+  while (rows[row]?.kind === 'header') row += way;
+  const last = tilesOf(rows[row]).length - 1;
+  if (last < 0) return at;
   const column = key === 'ArrowRight' ? 0 : key === 'ArrowLeft' ? last : Math.min(at.column, last);
   return { row, column };
 }

@@ -1,26 +1,49 @@
 // What can be done to the lassoed, with their number beside it.
 
-import { button, count, fitRow, h } from '../core/dom.js';
+import { button, fitRow, h } from '../core/dom.js';
+import { count } from '../core/numbers.js';
 import { makeSelection } from '../core/selection.js';
+import { ready } from '../core/store.js';
 
-/** @param {{mark: function, exportSelection: function}} actions */
-export function createSelectionBar(store, actions) {
+/** @import { Actions, Library, Store } from '../core/types' */
+
+/** @param {Store} store @param {Actions} actions @param {Library} library */
+export function createSelectionBar(store, actions, library) {
   const number = h('span', { class: 'psr-selbar-count' });
-  const act = (label, iconName, title, onClick) =>
-    button({ label, iconName, title, className: `psr-shy psr-mark is-${iconName}`, onClick });
-  const buttons = [
-    act('Pin', 'pin', 'Pin the lassoed: always in, they count against K (P)', () => actions.mark('pin')),
-    act('Veto', 'veto', 'Veto the lassoed: never in (X)', () => actions.mark('veto')),
-    act('Unmark', 'clear', 'Take pins and vetoes of the lassoed away (U)', () => actions.mark('clear')),
-    act('Export', 'export', 'Save the lassoed as a selection of its own, to export it (E)', () =>
-      actions.exportSelection(),
-    ),
+  const choices = [
+    {
+      label: 'Pin',
+      iconName: 'pin',
+      title: 'Pin the lassoed: always in, they count against K (P)',
+      onClick: () => actions.mark('pin'),
+    },
+    {
+      label: 'Veto',
+      iconName: 'veto',
+      title: 'Veto the lassoed: never in (X)',
+      onClick: () => actions.mark('veto'),
+    },
+    {
+      label: 'Unmark',
+      iconName: 'clear',
+      title: 'Take pins and vetoes of the lassoed away (U)',
+      onClick: () => actions.mark('clear'),
+    },
+    {
+      label: 'Export',
+      iconName: 'export',
+      title: 'Save the lassoed as a selection of its own, to export it (E)',
+      onClick: library.exportSelection,
+    },
   ];
+  const buttons = choices.map((choice) =>
+    button({ ...choice, className: `psr-shy psr-mark is-${choice.iconName}` }),
+  );
   const drop = button({
     label: 'Deselect',
     className: 'psr-ghost psr-underlined',
     title: 'Select nothing (Esc)',
-    onClick: () => store.set({ selection: makeSelection(store.data.info.n, []) }),
+    onClick: () => store.set({ selection: makeSelection(ready(store).info.n, []) }),
   });
   const node = h(
     'div',
@@ -35,14 +58,14 @@ export function createSelectionBar(store, actions) {
     const n = store.data.selection?.count ?? 0;
     const words = n ? h('span', { class: 'psr-shy-text' }, ' lassoed') : 'None lassoed';
     number.replaceChildren(n ? h('b', {}, count(n)) : '', words);
-    for (const item of buttons) {
+    buttons.forEach((item, k) => {
+      const { label } = choices[k];
       item.disabled = !n;
-      const name = item.querySelector('.psr-btn-text').textContent;
       item.setAttribute(
         'aria-label',
-        n ? `${name} the ${count(n)} lassoed candidates` : `${name} the lassoed`,
+        n ? `${label} the ${count(n)} lassoed candidates` : `${label} the lassoed`,
       );
-    }
+    });
     drop.hidden = !n;
     fitRow(node);
   }

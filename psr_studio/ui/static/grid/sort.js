@@ -2,7 +2,12 @@
 
 import { totalScores } from '../core/model.js';
 
-/** `low`: the small values come first, as long as the order is not turned round. */
+/** @import { Ready } from '../core/types' */
+
+/**
+ * `low`: the small values come first, as long as the order is not turned round.
+ * @type {{ key: string, label: string, hint: string, low?: boolean }[]}
+ */
 export const SORTS = [
   {
     key: 'order',
@@ -21,30 +26,46 @@ export const SORTS = [
   { key: 'near', label: 'Near-duplicates', hint: 'the closest to another candidate first', low: true },
 ];
 
-function valuesOf({ points, picks, weights, near }, key) {
-  if (key === 'near') return near?.values ?? null;
-  if (key !== 'score') return points[key];
-  const scores = totalScores(points, weights);
-  picks?.order.forEach((position, k) => {
-    scores[position] = picks.scores[k];
-  });
-  return scores;
+/**
+ * @param {Ready} data
+ * @returns {ArrayLike<number> | null} a number of every candidate, null where the order is that of the picks
+ */
+function valuesOf({ points, picks, weights, near, sort }) {
+  if (sort === 'near') return near?.values ?? null;
+  if (sort === 'score') {
+    const scores = totalScores(points, weights);
+    picks?.order.forEach((position, k) => {
+      scores[position] = picks.scores[k];
+    });
+    return scores;
+  }
+  return sort === 'order' ? null : points[/** @type {'reliability'} */ (sort)];
 }
 
-/** Picks in their order, then the others in theirs. */
-function asTaken(positions, { picks }) {
-  const rank = (position) => (picks && picks.index[position] >= 0 ? picks.index[position] : Infinity);
-  const taken = positions.filter((position) => rank(position) < Infinity).sort((a, b) => rank(a) - rank(b));
-  return taken.concat(positions.filter((position) => rank(position) === Infinity));
+/**
+ * Picks in their order, then the others in theirs.
+ * @param {number[]} positions
+ * @param {Ready['picks']} picks
+ */
+function asTaken(positions, picks) {
+  const place = (/** @type {number} */ position) => {
+    const at = picks ? picks.index[position] : -1;
+    return at < 0 ? Infinity : at;
+  };
+  const taken = positions.filter((position) => place(position) < Infinity);
+  const others = positions.filter((position) => place(position) === Infinity);
+  return taken.sort((a, b) => place(a) - place(b)).concat(others);
 }
 
-/** @returns {function(number[]): number[]} orders the positions of one class; ties keep the pool's order */
+/**
+ * What orders the positions of one class; ties keep the pool's order.
+ * @param {Ready} data
+ * @returns {(positions: number[]) => number[]}
+ */
 export function sorter(data) {
-  const { sort, sortTurned } = data;
-  const { low } = SORTS.find(({ key }) => key === sort);
-  const turn = (list) => (sortTurned ? list.reverse() : list);
-  const values = sort === 'order' ? null : valuesOf(data, sort);
-  if (!values) return (positions) => turn(asTaken(positions, data));
-  const sign = low ? 1 : -1;
+  const turn = (/** @type {number[]} */ list) => (data.sortTurned ? list.reverse() : list);
+  const values = valuesOf(data);
+  if (!values) return (positions) => turn(asTaken(positions, data.picks));
+  const sign = SORTS.find(({ key }) => key === data.sort)?.low ? 1 : -1;
   return (positions) => turn([...positions].sort((a, b) => sign * (values[a] - values[b]) || a - b));
 }

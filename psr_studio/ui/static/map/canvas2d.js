@@ -1,43 +1,66 @@
-// The same points on a plain 2D canvas, for browsers without WebGL2. Same interface as gl.js.
+// The same points on a plain 2D canvas, for browsers without WebGL2.
 
-import { PINNED, STRONG, VETOED, statusOf } from './flags.js';
+import { clamp } from '../core/numbers.js';
 import { toCss } from './color.js';
-import { clamp } from '../core/dom.js';
+import { PINNED, STRONG, statusOf, VETOED } from './flags.js';
 
+/** @import { Bytes, Floats, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
+
+/** @implements {Renderer} */
 export class CanvasRenderer {
+  kind = 'canvas2d';
+  /** @type {Record<string, Floats>} */
+  floats = {};
+  /** @type {Floats | null} */
+  sizes = null;
+  labels = new Uint16Array();
+  flags = new Uint8Array();
+  order = new Uint32Array();
+  /** @type {string[]} */
+  ramp = [];
+  /** @type {string[]} */
+  classes = [];
+
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
-    this.kind = 'canvas2d';
     this.canvas = canvas;
-    this.context = canvas.getContext('2d', { alpha: false });
-    this.floats = {};
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { alpha: false }));
   }
 
+  /** @param {string} name @param {Floats} data */
   setFloats(name, data) {
     this.floats[name] = data;
   }
 
+  /** @param {Floats | null} sizes */
   setSizes(sizes) {
     this.sizes = sizes;
   }
 
+  /** @param {Shorts} labels */
   setLabels(labels) {
     this.labels = labels;
   }
 
+  /** @param {Bytes} flags @param {Words} order */
   setFlags(flags, order) {
-    Object.assign(this, { flags, order });
+    this.flags = flags;
+    this.order = order;
   }
 
+  /** @param {Bytes} bytes */
   setRamp(bytes) {
     this.ramp = Array.from({ length: bytes.length / 4 }, (_, i) =>
       toCss(Array.from(bytes.slice(4 * i, 4 * i + 3))),
     );
   }
 
+  /** @param {Rgb[]} colors */
   setClasses(colors) {
     this.classes = colors.map(toCss);
   }
 
+  /** @param {number} i @param {MapView} view @param {string[]} status */
   colorOf(i, view, status) {
     if (view.mode === 'class') return this.classes[this.labels[i]];
     if (view.mode === 'picked') return status[statusOf(this.flags[i])];
@@ -48,16 +71,16 @@ export class CanvasRenderer {
     return this.ramp[Math.round(t * (this.ramp.length - 1))];
   }
 
+  /** @param {MapView} view */
   draw(view) {
     const { context, canvas, flags, order } = this;
     context.setTransform(view.dpr, 0, 0, view.dpr, 0, 0);
     context.globalAlpha = 1;
     context.fillStyle = toCss(view.background);
     context.fillRect(0, 0, canvas.width, canvas.height);
-    if (!order) return;
     const status = view.status.map(toCss);
     const { from, to } = this.floats;
-    const mix = (j) => from[j] + (to[j] - from[j]) * view.morph;
+    const mix = (/** @type {number} */ j) => from[j] + (to[j] - from[j]) * view.morph;
     for (let k = 0; k < order.length; k += 1) {
       const i = order[k];
       const [x, y] = view.camera.toScreen(mix(2 * i), mix(2 * i + 1));
@@ -67,8 +90,9 @@ export class CanvasRenderer {
     }
   }
 
+  /** @param {number} x @param {number} y @param {number} flag @param {string} color @param {MapView} view */
   point(x, y, flag, color, view) {
-    const context = this.context;
+    const { context } = this;
     const strong = (flag & STRONG) !== 0;
     const radius = (view.size * (strong ? 1.35 : 1)) / 2;
     context.globalAlpha = strong ? 1 : view.dim;
@@ -94,6 +118,7 @@ export class CanvasRenderer {
     }
   }
 
+  /** @param {Rgb} rgb @param {number} width */
   outline(rgb, width) {
     this.context.strokeStyle = toCss(rgb);
     this.context.lineWidth = width;

@@ -1,5 +1,7 @@
 // Colour ramps and palettes. Both ramps are perceptually even and safe for colour-blind readers.
 
+/** @import { Rgb } from '../core/types' */
+
 const VIRIDIS = [
   '#440154',
   '#482475',
@@ -25,6 +27,7 @@ const CIVIDIS = [
   '#e1cc55',
   '#fee838',
 ];
+/** @type {Record<string, string[]>} */
 export const RAMPS = { viridis: VIRIDIS, cividis: CIVIDIS };
 
 // Petroff's accessible ten-colour cycle (arXiv 2107.02270).
@@ -51,10 +54,12 @@ export const STATUS = [
   { key: 'vetoed', label: 'Vetoed', color: '#bd1f01' },
 ];
 
-export const parseHex = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+/** @param {string} hex as "#3f90da" @returns {Rgb} */
+export const parseHex = (hex) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+/** @param {Rgb} rgb */
 export const toCss = (rgb) => `rgb(${rgb.map((v) => Math.round(v)).join(' ')})`;
 
-/** The ramp as `size` RGBA bytes, for a texture or a look-up. */
+/** The ramp as `size` RGBA bytes, for a texture or a look-up. @param {string} name */
 export function rampBytes(name, size = 256) {
   const stops = RAMPS[name].map(parseHex);
   const bytes = new Uint8Array(size * 4);
@@ -69,6 +74,7 @@ export function rampBytes(name, size = 256) {
   return bytes;
 }
 
+/** @param {number} hue @param {number} saturation @param {number} lightness @returns {Rgb} */
 function hslToRgb(hue, saturation, lightness) {
   const a = saturation * Math.min(lightness, 1 - lightness);
   return [0, 8, 4].map((n) => {
@@ -77,7 +83,10 @@ function hslToRgb(hue, saturation, lightness) {
   });
 }
 
-/** One RGB triple per class: the fixed palette up to ten, golden-angle hues at three lightnesses beyond. */
+/**
+ * One colour per class: the fixed palette up to ten, golden-angle hues at three lightnesses beyond.
+ * @param {number} nClasses
+ */
 export function classColors(nClasses) {
   if (nClasses <= CATEGORICAL.length) return CATEGORICAL.slice(0, nClasses).map(parseHex);
   return Array.from({ length: nClasses }, (_, c) =>
@@ -85,22 +94,11 @@ export function classColors(nClasses) {
   );
 }
 
-/** Opacity of dimmed points. The dark end of the ramps needs more of itself on a dark ground. */
+/**
+ * Opacity of dimmed points. The dark end of the ramps needs more of itself on a dark ground.
+ * @param {string} colorBy
+ * @param {Rgb} background
+ */
 export function dimAlpha(colorBy, background) {
   return colorBy === 'picked' || background[0] < 128 ? 0.5 : 0.32;
-}
-
-/** Any CSS colour expression as RGB bytes, resolved where `element` stands (theme variables included). */
-export function resolveColor(element, expression) {
-  const probe = document.createElement('span');
-  probe.style.color = expression;
-  element.append(probe);
-  const canvas = document.createElement('canvas');
-  canvas.width = 1;
-  canvas.height = 1;
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.fillStyle = getComputedStyle(probe).color;
-  context.fillRect(0, 0, 1, 1);
-  probe.remove();
-  return Array.from(context.getImageData(0, 0, 1, 1).data.slice(0, 3));
 }

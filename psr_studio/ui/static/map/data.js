@@ -1,18 +1,43 @@
 // What the map's renderer holds, kept in step with the store: signals, flags, layout, value range.
 
-import { classColors, rampBytes } from './color.js';
-import { clamp, prefersStill } from '../core/dom.js';
-import { buildFlags } from './flags.js';
+import { prefersStill } from '../core/dom.js';
 import { bounds, minMax, robustRange, signalOf, totalScores } from '../core/model.js';
+import { clamp } from '../core/numbers.js';
+import { ready } from '../core/store.js';
+import { classColors, rampBytes } from './color.js';
+import { buildFlags } from './flags.js';
+
+/** @import { Floats, Point, Points, Renderer, Store } from '../core/types' */
+/** @import { Camera } from './camera.js' */
+/** @import { Flags } from './flags.js' */
+
+const MORPH_MS = 600;
+const RAW = ['reliability', 'entropy', 'difficulty', 'near'];
 
 export class MapData {
+  /** @type {Flags | null} */
+  flags = null;
+  totals = new Float32Array();
+  /** @type {[number, number]} */
+  domain = [0, 1];
+  box = { x0: -1, x1: 1, y0: -1, y1: 1 };
+  morph = { t: 1, start: 0, from: new Float32Array() };
+  /** @type {Points | null} */
+  loaded = null;
+  /** @type {Floats | null} */
+  layoutBefore = null;
+
+  /**
+   * @param {Store} store
+   * @param {Renderer} renderer
+   * @param {Camera} camera
+   * @param {() => void} invalidate called when a new picture is due
+   */
   constructor(store, renderer, camera, invalidate) {
-    Object.assign(this, { store, renderer, camera, invalidate });
-    this.flags = null; // see flags.buildFlags
-    this.totals = null;
-    this.domain = [0, 1];
-    this.box = { x0: -1, x1: 1, y0: -1, y1: 1 };
-    this.morph = { t: 1, start: 0, from: null };
+    this.store = store;
+    this.renderer = renderer;
+    this.camera = camera;
+    this.invalidate = invalidate;
     store.on(['points'], () => this.loadPoints());
     store.on(['layout'], () => this.loadLayout());
     store.on(['colorBy', 'near'], () => this.loadValue());
@@ -27,18 +52,19 @@ export class MapData {
 
   /** True while the colours show a signal as it is, false for the total score, class or state. */
   get isRaw() {
-    return ['reliability', 'entropy', 'difficulty', 'near'].includes(this.store.data.colorBy);
+    return RAW.includes(this.store.data.colorBy);
   }
 
   /** The numbers behind the ramp, for the legend's histogram. */
   get values() {
-    return signalOf(this.store.data, this.store.data.colorBy) ?? this.totals;
+    const data = ready(this.store);
+    return signalOf(data, data.colorBy) ?? this.totals;
   }
 
   loadPoints() {
-    const { points, info, ramp } = this.store.data;
-    if (!points) return;
-    const sameSignals = this.loaded && this.loaded.rel_n === points.rel_n;
+    const { phase, points, info, ramp } = this.store.data;
+    if (phase !== 'ready') return;
+    const sameSignals = this.loaded?.rel_n === points.rel_n;
     this.loaded = points;
     this.renderer.setFloats('div', points.diversity);
     this.measureTotals();
@@ -54,33 +80,33 @@ export class MapData {
   }
 
   loadValue() {
-    const { points, colorBy } = this.store.data;
-    if (!points) return;
-    const values = signalOf(this.store.data, colorBy);
-    this.renderer.setFloats('value', values ?? points.reliability);
+    const { data } = this.store;
+    if (data.phase !== 'ready') return;
+    const values = signalOf(data, data.colorBy);
+    this.renderer.setFloats('value', values ?? data.points.reliability);
     this.domain = values ? robustRange(values) : this.totalRange();
     this.invalidate();
   }
 
   loadSizes() {
-    const { points, sizeBy } = this.store.data;
-    if (!points) return;
-    const values = signalOf(this.store.data, sizeBy);
+    const { data } = this.store;
+    if (data.phase !== 'ready') return;
+    const values = signalOf(data, data.sizeBy);
     this.renderer.setSizes(values && shares(values));
     this.invalidate();
   }
 
   measureTotals() {
-    const { points, weights } = this.store.data;
-    if (!points) return;
+    const { phase, points, weights, colorBy } = this.store.data;
+    if (phase !== 'ready') return;
     this.totals = totalScores(points, weights, this.totals);
     if (!this.isRaw) this.domain = this.totalRange();
-    if (this.store.data.colorBy === 'total') this.invalidate(); // no other colour hangs on the weights
+    if (colorBy === 'total') this.invalidate(); // no other colour hangs on the weights
   }
 
   /** Terms are scaled over the eligible candidates of a class: others may lie far outside and are clipped. */
   totalRange() {
-    return minMax(this.totals, this.store.data.points.eligible);
+    return minMax(this.totals, ready(this.store).points.eligible);
   }
 
   /** True when some values lie outside the range shown. */
@@ -90,8 +116,9 @@ export class MapData {
   }
 
   loadFlags() {
-    if (!this.store.data.points || !this.store.data.selection) return;
-    this.flags = buildFlags(this.store.data);
+    const { data } = this.store;
+    if (data.phase !== 'ready') return;
+    this.flags = buildFlags(data);
     this.renderer.setFlags(this.flags.flags, this.flags.order);
     this.invalidate();
   }
@@ -115,12 +142,23 @@ export class MapData {
     this.invalidate();
   }
 
-  /** Where a candidate stands now, also on its way to a new layout. */
+  /** Go on with the glide. @param {number} now @returns {boolean} whether it lasts */
+  step(now) {
+    const { morph } = this;
+    if (morph.t < 1) morph.t = clamp((now - morph.start) / MORPH_MS, 0, 1);
+    return morph.t < 1;
+  }
+
+  /**
+   * Where a candidate stands now, also on its way to a new layout.
+   * @param {number} position
+   * @returns {Point}
+   */
   at(position) {
-    const { xy } = this.store.data.layout;
+    const { xy } = ready(this.store).layout;
     const { from } = this.morph;
     const t = this.eased;
-    const blend = (k) => (t >= 1 ? xy[k] : from[k] * (1 - t) + xy[k] * t);
+    const blend = (/** @type {number} */ k) => (t >= 1 ? xy[k] : from[k] * (1 - t) + xy[k] * t);
     return [blend(2 * position), blend(2 * position + 1)];
   }
 
@@ -130,7 +168,7 @@ export class MapData {
   }
 }
 
-/** Values over their robust range, 0 to 1. */
+/** Values over their robust range, 0 to 1. @param {Floats} values */
 function shares(values) {
   const [low, high] = robustRange(values);
   return values.map((value) => clamp((value - low) / Math.max(high - low, 1e-9), 0, 1));

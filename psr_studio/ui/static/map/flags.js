@@ -1,5 +1,10 @@
 // One byte per candidate for the shaders, and the order in which the points are drawn.
 
+import { inSolo } from '../core/model.js';
+
+/** @import { Bytes, Ready, Words } from '../core/types' */
+/** @typedef {{ flags: Bytes, order: Words }} Flags `order`: drawn positions, the important ones on top */
+
 export const PICKED = 1;
 export const PINNED = 2;
 export const VETOED = 4;
@@ -8,6 +13,7 @@ export const FILLED = 16;
 export const ELIGIBLE = 32;
 export const STRONG = 64; // drawn in full colour; all others are dimmed
 
+/** @param {Ready} data */
 function stateBytes({ points, picks, pinned, vetoed, selection }) {
   const n = points.label.length;
   const flags = new Uint8Array(n);
@@ -23,13 +29,11 @@ function stateBytes({ points, picks, pinned, vetoed, selection }) {
   return flags;
 }
 
-/** False for the candidates of other classes while one class is shown alone. */
-export const inSolo = ({ solo, points }, position) => solo === null || points.label[position] === solo;
-
 /**
  * With a selection, the selected points are strong; without one, the picks are. "filter" leaves the others
  * out, "all" dims nothing, a solo class leaves the other classes out.
- * @returns {{flags: Uint8Array, order: Uint32Array}} `order`: drawn positions, the important ones on top
+ * @param {Ready} data
+ * @returns {Flags}
  */
 export function buildFlags(data) {
   const flags = stateBytes(data);
@@ -52,7 +56,7 @@ export function buildFlags(data) {
   return { flags, order };
 }
 
-/** Index into color.STATUS. The same rule stands in the vertex shader. */
+/** Index into color.STATUS. The same rule stands in the vertex shader. @param {number} flag */
 export function statusOf(flag) {
   if (flag & VETOED) return 5;
   if (flag & PINNED) return 4;

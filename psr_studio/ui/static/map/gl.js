@@ -2,8 +2,12 @@
 
 import { FRAGMENT, MAX_STATUS, VERTEX } from './shaders.js';
 
+/** @import { Bytes, Floats, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
+
+/** Place and size of each attribute. @type {Record<string, [number, number]>} */
 const FLOATS = { from: [0, 2], to: [1, 2], value: [2, 1], rel: [3, 1], ent: [4, 1], div: [5, 1] };
 const SIZE_AT = 8;
+/** @type {Record<string, number>} */
 const MODE = { class: 2, picked: 3, total: 1 };
 const UNIFORMS = [
   'u_center',
@@ -22,96 +26,118 @@ const UNIFORMS = [
   'u_veto',
 ];
 
-/** @returns {GlRenderer|null} null where the browser has no WebGL2 */
-export function createGlRenderer(canvas) {
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {() => void} onRestore called when a lost context is there again and must be drawn on
+ * @returns {GlRenderer | null} null where the browser has no WebGL2
+ */
+export function createGlRenderer(canvas, onRestore) {
   const gl = canvas.getContext('webgl2', {
     alpha: false,
     antialias: false,
     depth: false,
     powerPreference: 'low-power',
   });
-  return gl ? new GlRenderer(canvas, gl) : null;
+  return gl ? new GlRenderer(canvas, gl, onRestore) : null;
 }
 
+/** @implements {Renderer} */
 class GlRenderer {
-  constructor(canvas, gl) {
-    this.kind = 'webgl2';
+  kind = 'webgl2';
+  /**
+   * Everything uploaded so far, to rebuild after a lost context.
+   * @type {{ floats: Record<string, Floats>, sizes: Floats | null, labels?: Shorts,
+   *   flags?: Bytes, order?: Words, ramp?: Bytes, classes?: Rgb[] }}
+   */
+  cpu = { floats: {}, sizes: null };
+  /** @type {Record<string, WebGLBuffer>} */
+  buffers = {};
+  /** @type {Record<string, WebGLUniformLocation | null>} */
+  at = {};
+
+  /** @param {HTMLCanvasElement} canvas @param {WebGL2RenderingContext} gl @param {() => void} onRestore */
+  constructor(canvas, gl, onRestore) {
     this.canvas = canvas;
     this.gl = gl;
-    this.cpu = { floats: {} }; // everything uploaded so far, to rebuild after a lost context
     this.build();
     canvas.addEventListener('webglcontextlost', (event) => event.preventDefault());
-    canvas.addEventListener('webglcontextrestored', () => this.restore());
+    canvas.addEventListener('webglcontextrestored', () => {
+      this.restore();
+      onRestore();
+    });
   }
 
   build() {
-    const gl = this.gl;
+    const { gl } = this;
     const program = gl.createProgram();
-    for (const [type, source] of [
-      [gl.VERTEX_SHADER, VERTEX],
-      [gl.FRAGMENT_SHADER, FRAGMENT],
-    ]) {
-      const shader = gl.createShader(type);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
-        throw new Error(gl.getShaderInfoLog(shader));
-      }
-      gl.attachShader(program, shader);
-    }
+    this.compile(program, gl.VERTEX_SHADER, VERTEX);
+    this.compile(program, gl.FRAGMENT_SHADER, FRAGMENT);
     gl.linkProgram(program);
     gl.useProgram(program);
     this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.bindVertexArray(gl.createVertexArray());
     this.buffers = {};
     gl.vertexAttrib1f(SIZE_AT, -1);
-    this.textures = { ramp: this.texture(0), classes: this.texture(1) };
+    this.makeTexture(0);
+    this.makeTexture(1);
     gl.uniform1i(this.at.u_ramp, 0);
     gl.uniform1i(this.at.u_classes, 1);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
   }
 
-  restore() {
-    const { floats, labels, flags, order, ramp, classes } = this.cpu;
-    this.build();
-    for (const [name, data] of Object.entries(floats)) this.setFloats(name, data);
-    this.setSizes(this.cpu.sizes);
-    if (labels) this.setLabels(labels);
-    if (flags) this.setFlags(flags, order);
-    if (ramp) this.setRamp(ramp);
-    if (classes) this.setClasses(classes);
-    this.onRestore?.();
+  /** @param {WebGLProgram} program @param {number} type @param {string} source */
+  compile(program, type, source) {
+    const { gl } = this;
+    const shader = gl.createShader(type);
+    if (!shader) return; // the context is lost again
+    gl.shaderSource(shader, source);
+    gl.compileShader(shader);
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
+      throw new Error(gl.getShaderInfoLog(shader) ?? 'a shader was not compiled');
+    gl.attachShader(program, shader);
   }
 
-  texture(unit) {
-    const gl = this.gl;
-    const texture = gl.createTexture();
+  restore() {
+    const { floats, sizes, labels, flags, order, ramp, classes } = this.cpu;
+    this.build();
+    for (const [name, data] of Object.entries(floats)) this.setFloats(name, data);
+    this.setSizes(sizes);
+    if (labels) this.setLabels(labels);
+    if (flags && order) this.setFlags(flags, order);
+    if (ramp) this.setRamp(ramp);
+    if (classes) this.setClasses(classes);
+  }
+
+  /** @param {number} unit */
+  makeTexture(unit) {
+    const { gl } = this;
     gl.activeTexture(gl.TEXTURE0 + unit);
-    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
     for (const key of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER])
       gl.texParameteri(gl.TEXTURE_2D, key, gl.NEAREST);
     for (const key of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T])
       gl.texParameteri(gl.TEXTURE_2D, key, gl.CLAMP_TO_EDGE);
-    return texture;
   }
 
+  /** @param {number} unit @param {number} width @param {number} height @param {Bytes} bytes */
   fillTexture(unit, width, height, bytes) {
-    const gl = this.gl;
+    const { gl } = this;
     gl.activeTexture(gl.TEXTURE0 + unit);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
   }
 
+  /** @param {string} name @param {number} target @param {ArrayBufferView<ArrayBuffer>} data */
   upload(name, target, data) {
-    const gl = this.gl;
+    const { gl } = this;
     this.buffers[name] ??= gl.createBuffer();
     gl.bindBuffer(target, this.buffers[name]);
     gl.bufferData(target, data, gl.DYNAMIC_DRAW);
   }
 
-  /** @param {string} name 'from'|'to' (2N) or 'value'|'rel'|'ent'|'div' (N) */
+  /** @param {string} name @param {Floats} data */
   setFloats(name, data) {
-    const gl = this.gl;
+    const { gl } = this;
     const [location, size] = FLOATS[name];
     this.cpu.floats[name] = data;
     this.upload(name, gl.ARRAY_BUFFER, data);
@@ -119,9 +145,9 @@ class GlRenderer {
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, 0, 0);
   }
 
-  /** @param {Float32Array|null} sizes 0 to 1 per point, null for all alike */
+  /** @param {Floats | null} sizes */
   setSizes(sizes) {
-    const gl = this.gl;
+    const { gl } = this;
     this.cpu.sizes = sizes;
     if (!sizes) {
       gl.disableVertexAttribArray(SIZE_AT);
@@ -133,42 +159,48 @@ class GlRenderer {
     gl.vertexAttribPointer(SIZE_AT, 1, gl.FLOAT, false, 0, 0);
   }
 
+  /** @param {Shorts} labels */
   setLabels(labels) {
-    const gl = this.gl;
+    const { gl } = this;
     this.cpu.labels = labels;
     this.upload('label', gl.ARRAY_BUFFER, labels);
     gl.enableVertexAttribArray(6);
     gl.vertexAttribIPointer(6, 1, gl.UNSIGNED_SHORT, 0, 0);
   }
 
+  /** @param {Bytes} flags @param {Words} order */
   setFlags(flags, order) {
-    const gl = this.gl;
-    Object.assign(this.cpu, { flags, order });
+    const { gl } = this;
+    this.cpu.flags = flags;
+    this.cpu.order = order;
     this.upload('flags', gl.ARRAY_BUFFER, flags);
     gl.enableVertexAttribArray(7);
     gl.vertexAttribIPointer(7, 1, gl.UNSIGNED_BYTE, 0, 0);
     this.upload('order', gl.ELEMENT_ARRAY_BUFFER, order);
   }
 
+  /** @param {Bytes} bytes */
   setRamp(bytes) {
     this.cpu.ramp = bytes;
     this.fillTexture(0, bytes.length / 4, 1, bytes);
   }
 
-  /** @param {number[][]} colors RGB per class, laid out 1024 to a row as the shader reads them */
+  /** Laid out 1024 to a row, as the shader reads them. @param {Rgb[]} colors */
   setClasses(colors) {
     this.cpu.classes = colors;
     const rows = Math.max(1, Math.ceil(colors.length / 1024));
     const bytes = new Uint8Array(1024 * rows * 4).fill(255);
-    colors.forEach((rgb, c) => bytes.set(rgb.map(Math.round), 4 * c));
+    for (const [c, rgb] of colors.entries()) bytes.set(rgb.map(Math.round), 4 * c);
     this.fillTexture(1, 1024, rows, bytes);
   }
 
+  /** @param {MapView} view */
   draw(view) {
     const { gl, at, canvas } = this;
     if (gl.isContextLost()) return;
     gl.viewport(0, 0, canvas.width, canvas.height);
-    gl.clearColor(...view.background.map((v) => v / 255), 1);
+    const [red, green, blue] = view.background.map((v) => v / 255);
+    gl.clearColor(red, green, blue, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
     if (!this.cpu.order?.length) return;
     const { camera } = view;
@@ -185,26 +217,30 @@ class GlRenderer {
       .flat()
       .map((v) => v / 255);
     gl.uniform3fv(at.u_status, flat);
-    for (const name of ['ink', 'pin', 'veto'])
+    for (const [place, rgb] of /** @type {const} */ ([
+      [at.u_ink, view.ink],
+      [at.u_pin, view.pin],
+      [at.u_veto, view.veto],
+    ]))
       gl.uniform3fv(
-        at[`u_${name}`],
-        view[name].map((v) => v / 255),
+        place,
+        rgb.map((v) => v / 255),
       );
     gl.drawElements(gl.POINTS, this.cpu.order.length, gl.UNSIGNED_INT, 0);
   }
 
-  /** Resolves when the graphics device has finished what was drawn so far: used to time a redraw honestly. */
+  /** Used to time a redraw honestly. @returns {Promise<void>} */
   finished() {
-    const gl = this.gl;
+    const { gl } = this;
     const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
     gl.flush();
     return new Promise((resolve) => {
       const poll = () => {
-        const done =
-          !fence || gl.isContextLost() || gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.SIGNALED;
-        if (!done) return setTimeout(poll, 2);
+        const waits =
+          fence && !gl.isContextLost() && gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED;
+        if (waits) return void setTimeout(poll, 2);
         if (fence) gl.deleteSync(fence);
-        return resolve();
+        resolve();
       };
       setTimeout(poll, 0);
     });

@@ -1,7 +1,17 @@
 // Which points lie under the mouse, in a box, in a lasso. All over map coordinates in plain arrays, so that a
 // test can repeat them elsewhere.
 
-/** Nearest drawn point within `radius`; strong points win over dim ones at up to 1.4 times the distance. */
+/** @import { Box } from '../core/types' */
+
+/**
+ * Nearest drawn point within `radius`, -1 for none; strong points win over dim ones at up to 1.4 times the distance.
+ * @param {Float32Array} xy
+ * @param {ArrayLike<number>} order of drawing; of equally near ones the topmost is taken
+ * @param {(position: number) => boolean} isStrong
+ * @param {number} x
+ * @param {number} y
+ * @param {number} radius
+ */
 export function nearest(xy, order, isStrong, x, y, radius) {
   let best = -1;
   let bestScore = radius * radius;
@@ -20,7 +30,9 @@ export function nearest(xy, order, isStrong, x, y, radius) {
   return best;
 }
 
+/** @param {Float32Array} xy @param {ArrayLike<number>} order @param {Box} box edges included */
 export function inBox(xy, order, { x0, x1, y0, y1 }) {
+  /** @type {number[]} */
   const hits = [];
   for (let k = 0; k < order.length; k += 1) {
     const i = order[k];
@@ -31,7 +43,12 @@ export function inBox(xy, order, { x0, x1, y0, y1 }) {
   return hits;
 }
 
-/** Even-odd rule. `polygon` is a flat list x0, y0, x1, y1, ... */
+/**
+ * Even-odd rule.
+ * @param {Float32Array} xy
+ * @param {ArrayLike<number>} order
+ * @param {number[]} polygon a flat list x0, y0, x1, y1, ...
+ */
 export function inPolygon(xy, order, polygon) {
   const px = polygon.filter((_, k) => k % 2 === 0);
   const py = polygon.filter((_, k) => k % 2 === 1);
@@ -39,6 +56,7 @@ export function inPolygon(xy, order, polygon) {
   return inBox(xy, order, box).filter((i) => contains(px, py, xy[2 * i], xy[2 * i + 1]));
 }
 
+/** @param {number[]} px @param {number[]} py @param {number} x @param {number} y */
 function contains(px, py, x, y) {
   let inside = false;
   for (let a = 0, b = px.length - 1; a < px.length; b = a, a += 1) {

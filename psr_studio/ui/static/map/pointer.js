@@ -1,19 +1,33 @@
 // Mouse, pen and touch on the map, read into five intents: pan, zoom, click, region (box or lasso), hover.
 
+/** @import { Modifiers, Point, ScreenShape, Tool } from '../core/types' */
+/**
+ * @typedef {object} Gestures
+ * @property {() => Tool} tool
+ * @property {(dx: number, dy: number) => void} pan
+ * @property {(x: number, y: number, factor: number) => void} zoom
+ * @property {(at: Point, keys: Modifiers) => void} click
+ * @property {(shape: ScreenShape, keys: Modifiers) => void} region
+ * @property {(shape: ScreenShape | null) => void} sketch the region as it stands while it is drawn, null at its end
+ * @property {(at: Point | null) => void} hover
+ * @property {(dragging: boolean) => void} busy
+ */
+/** @typedef {{ id: number, tool: Tool, start: Point, last: Point, path: number[], moved: boolean }} Press */
+
 const CLICK_PX = 4; // a press that moves less is a click, whatever the tool
 const LASSO_STEP_PX = 3;
 
-/**
- * @param {HTMLElement} surface
- * @param {{tool: function(): string, pan, zoom, click, region, sketch, hover, busy: function(boolean)}} on
- */
+/** @param {HTMLElement} surface @param {Gestures} on */
 export function attachPointer(surface, on) {
+  /** @type {Press | null} */
   let press = null;
+  /** @param {MouseEvent} event @returns {Point} */
   const local = (event) => {
     const box = surface.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
+  /** @param {PointerEvent} event */
   function down(event) {
     if (event.button > 1) return;
     const tool = event.button === 1 ? 'pan' : on.tool(); // the middle button pans under every tool
@@ -24,36 +38,29 @@ export function attachPointer(surface, on) {
     event.preventDefault();
   }
 
+  /** @param {PointerEvent} event */
   function move(event) {
     const at = local(event);
     if (!press || event.pointerId !== press.id) return on.hover(at);
-    if (!press.moved && Math.hypot(at[0] - press.start[0], at[1] - press.start[1]) < CLICK_PX)
-      return undefined;
+    if (!press.moved && Math.hypot(at[0] - press.start[0], at[1] - press.start[1]) < CLICK_PX) return;
     press.moved = true;
     on.busy(true);
     if (press.tool === 'pan') on.pan(at[0] - press.last[0], at[1] - press.last[1]);
-    else if (press.tool === 'lasso') extend(at);
+    else if (press.tool === 'lasso') extend(press.path, at);
     press.last = at;
     if (press.tool !== 'pan') on.sketch(shape(press));
-    return undefined;
   }
 
-  function extend(at) {
-    const n = press.path.length;
-    if (Math.hypot(at[0] - press.path[n - 2], at[1] - press.path[n - 1]) >= LASSO_STEP_PX)
-      press.path.push(...at);
-  }
-
+  /** @param {PointerEvent} event */
   function up(event) {
     if (!press || event.pointerId !== press.id) return;
     const done = press;
-    press = null;
-    on.busy(false);
-    on.sketch(null);
+    cancel();
     if (!done.moved) on.click(done.start, event);
     else if (done.tool !== 'pan') on.region(shape(done), event);
   }
 
+  /** @returns {boolean} whether there was something to give up */
   function cancel() {
     if (!press) return false;
     press = null;
@@ -62,6 +69,7 @@ export function attachPointer(surface, on) {
     return true;
   }
 
+  /** @param {WheelEvent} event */
   function wheel(event) {
     event.preventDefault();
     const pixels = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaY;
@@ -80,10 +88,17 @@ export function attachPointer(surface, on) {
   return { cancel };
 }
 
-function shape(press) {
-  if (press.tool === 'lasso') return { kind: 'lasso', path: press.path };
-  const [x0, y0] = press.start;
-  const [x1, y1] = press.last;
+/** @param {number[]} path @param {Point} at */
+function extend(path, at) {
+  const n = path.length;
+  if (Math.hypot(at[0] - path[n - 2], at[1] - path[n - 1]) >= LASSO_STEP_PX) path.push(...at);
+}
+
+/** @param {Press} press @returns {ScreenShape} */
+function shape({ tool, path, start, last }) {
+  if (tool === 'lasso') return { kind: 'lasso', path };
+  const [x0, y0] = start;
+  const [x1, y1] = last;
   return {
     kind: 'box',
     x0: Math.min(x0, x1),

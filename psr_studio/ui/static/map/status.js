@@ -1,10 +1,16 @@
 // The line under the map: counts that follow the selection, what the axes are, and the hints for the mouse.
 
-import { button, count, fill, fitRow, h } from '../core/dom.js';
+import { button, fill, fitRow, h } from '../core/dom.js';
+import { count } from '../core/numbers.js';
 import { makeSelection } from '../core/selection.js';
+import { ready } from '../core/store.js';
 
+/** @import { Store } from '../core/types' */
+
+/** @type {Record<string, string>} */
 const AXES = { umap: 'UMAP', pca: 'PCA' };
 
+/** @param {Store} store @param {string} rendererKind */
 export function createMapStatus(store, rendererKind) {
   const counts = h('span', { class: 'psr-status-counts', role: 'status' });
   const axes = h('span', {
@@ -15,7 +21,7 @@ export function createMapStatus(store, rendererKind) {
     label: 'Clear',
     className: 'psr-ghost',
     title: 'Clear the selection (Esc)',
-    onClick: () => store.set({ selection: makeSelection(store.data.info.n, []) }),
+    onClick: () => store.set({ selection: makeSelection(ready(store).info.n, []) }),
   });
   const solo = button({
     label: 'Show all classes',
@@ -36,7 +42,7 @@ export function createMapStatus(store, rendererKind) {
 
   const refresh = () => {
     const { info, picks, selection, layout, phase } = store.data;
-    if (phase !== 'ready' || !selection) return;
+    if (phase !== 'ready') return;
     fill(
       counts,
       `${count(info.n)} candidates · ${count(picks ? picks.total : 0)} picked`,
@@ -44,10 +50,9 @@ export function createMapStatus(store, rendererKind) {
     );
     clear.hidden = !selection.count;
     solo.hidden = store.data.solo === null;
-    const kind = layout?.kind;
-    axes.hidden = !kind;
-    axes.textContent = kind === 'pca' ? 'PCA · UMAP on its way' : AXES[kind] || kind || '';
-    if (kind === 'pca' && store.data.mapSettled) axes.textContent = 'PCA';
+    axes.hidden = false;
+    const waits = layout.kind === 'pca' && !store.data.mapSettled;
+    axes.textContent = waits ? 'PCA · UMAP on its way' : (AXES[layout.kind] ?? layout.kind);
     fitRow(node);
   };
   store.on(['info', 'picks', 'selection', 'layout', 'phase', 'solo', 'mapSettled'], refresh);
@@ -64,5 +69,5 @@ export function createMapStatus(store, rendererKind) {
     fallback || hint,
     axes,
   );
-  return node;
+  return { node };
 }

@@ -2,8 +2,11 @@
 
 import { button, h, segmented } from '../core/dom.js';
 
+/** @import { Store } from '../core/types' */
+
 const MODIFIERS = 'Shift adds to the selection, Alt removes from it';
 
+/** @param {Store} store @param {{ zoomToSelection: () => void, resetView: () => void }} commands */
 export function createMapTools(store, commands) {
   const tools = segmented(
     'Map tool',
@@ -72,7 +75,7 @@ export function createMapTools(store, commands) {
   };
   store.on(['tool', 'show'], refresh);
   refresh();
-  return h(
+  const node = h(
     'div',
     { class: 'psr-bar psr-map-tools' },
     tools.node,
@@ -80,4 +83,5 @@ export function createMapTools(store, commands) {
     h('span', { class: 'psr-grow' }),
     show.node,
   );
+  return { node };
 }

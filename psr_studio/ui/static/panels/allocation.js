@@ -1,7 +1,11 @@
 // How the total budget is spread over the classes: evenly, or where the next image adds most.
 
-import { button, count, fill, h, plural, segmented } from '../core/dom.js';
+import { button, fill, h, segmented } from '../core/dom.js';
+import { count, plural } from '../core/numbers.js';
 
+/** @import { Actions, Store } from '../core/types' */
+
+/** @param {Store} store @param {Actions} actions */
 export function createAllocation(store, actions) {
   const how = segmented(
     'Allocation',
@@ -39,21 +43,21 @@ export function createAllocation(store, actions) {
   );
 
   function refresh() {
-    const { settings, budgets, ownBudgets, locked, picks, info } = store.data;
-    node.hidden = !info?.selectors;
-    if (!settings || !info?.selectors) return;
+    const { phase, settings, budgets, ownBudgets, locked, picks } = store.data;
+    if (phase !== 'ready') return;
     how.show(settings.allocation);
     bounds.hidden = settings.allocation !== 'gain';
     floor.show(settings.floor);
     ceiling.show(settings.ceiling);
-    const sum = budgets ? budgets.reduce((all, n) => all + n, 0) : picks?.total;
-    total.textContent = sum === undefined ? '' : plural(sum, 'image');
+    const sum = (budgets ?? []).reduce((all, n) => all + n, 0);
+    total.textContent = budgets ? plural(sum, 'image') : '';
     total.title = picks ? `${count(picks.total)} picked of a budget of ${count(sum)}` : '';
     const set = Object.keys(ownBudgets).length;
     fill(own, set > 0 && byHand(set), locked.size > 0 && lockedWords(locked.size));
     own.hidden = !set && !locked.size;
   }
 
+  /** @param {number} n */
   function byHand(n) {
     const clear = () =>
       actions.select({
@@ -70,6 +74,7 @@ export function createAllocation(store, actions) {
     ];
   }
 
+  /** @param {number} n */
   function lockedWords(n) {
     return [
       h('span', {}, `${plural(n, 'class', 'classes')} locked`),
@@ -81,11 +86,17 @@ export function createAllocation(store, actions) {
     ];
   }
 
-  store.on(['info', 'settings', 'budgets', 'ownBudgets', 'locked', 'picks', 'notice'], refresh);
+  store.on(['phase', 'settings', 'budgets', 'ownBudgets', 'locked', 'picks', 'notice'], refresh);
   refresh();
-  return node;
+  return { node };
 }
 
+/**
+ * @param {string} key
+ * @param {string} label
+ * @param {string} hint
+ * @param {(value: number | null) => void} onChange told null when emptied
+ */
 function bound(key, label, hint, onChange) {
   const box = h('input', {
     type: 'number',
@@ -95,12 +106,17 @@ function bound(key, label, hint, onChange) {
     'data-key': key,
     'aria-label': hint,
     title: hint,
-    on: { change: () => onChange(box.value === '' ? null : Math.round(Number(box.value))) },
+    on: {
+      change: () => {
+        onChange(box.value === '' ? null : Math.round(Number(box.value)));
+      },
+    },
   });
   return {
     node: h('label', { class: 'psr-inline' }, label, box),
+    /** @param {number | null} value */
     show(value) {
-      if (document.activeElement !== box) box.value = value ?? '';
+      box.value = String(value ?? '');
     },
   };
 }

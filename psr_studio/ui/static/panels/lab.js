@@ -1,25 +1,30 @@
 // The lab's panel in the dock: selector, difficulty and classes. Only assembled here.
 
 import { createAccordion } from '../core/accordion.js';
-import { createAllocation } from './allocation.js';
-import { ClassList } from './class_list.js';
-import { createDistribution } from './distribution.js';
 import { h } from '../core/dom.js';
+import { createAllocation } from './allocation.js';
+import { createClassList } from './class_list.js';
+import { createDistribution } from './distribution.js';
 import { createSelectorPanel } from './selector.js';
 import { createSufficiency } from './sufficiency.js';
 
-/** @returns {{id, label, title, iconName, node, shown: function}} a row for dock.js */
-export function labPanel(store, api, actions) {
+/** @import { Actions, Api, Panel, Store } from '../core/types' */
+
+/** @param {Store} store @param {Api} api @param {Actions} actions @returns {Panel} */
+export function createLabPanel(store, api, actions) {
   const difficulty = createDistribution(store, api);
-  const classes = new ClassList(store, actions);
+  const selector = createSelectorPanel(store, actions, difficulty.last);
+  const allocation = createAllocation(store, actions);
+  const sufficiency = createSufficiency(store, api);
+  const classes = createClassList(store, actions);
   const accordion = createAccordion('lab', [
-    { key: 'selector', title: 'Selector', node: createSelectorPanel(store, actions, difficulty.last) },
-    { key: 'difficulty', title: 'Difficulty', node: difficulty.node, shown: () => difficulty.shown() },
+    { key: 'selector', title: 'Selector', node: selector.node },
+    { key: 'difficulty', title: 'Difficulty', node: difficulty.node, shown: difficulty.shown },
     {
       key: 'classes',
       title: 'Classes and budgets',
-      node: h('div', { class: 'psr-lab-classes' }, createAllocation(store, actions), createSufficiency(store, api), classes.node),
-      shown: () => classes.render(),
+      node: h('div', { class: 'psr-lab-classes' }, allocation.node, sufficiency.node, classes.node),
+      shown: classes.render,
     },
   ]);
   return {

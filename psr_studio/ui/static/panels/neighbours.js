@@ -1,19 +1,28 @@
 // The nearest candidates of the same class, each with a way to take it instead.
 
 import { button, h } from '../core/dom.js';
-import { describe } from '../map/hover.js';
+import { describe } from '../core/model.js';
+import { ready } from '../core/store.js';
+
+/** @import { Actions, Candidate, Store } from '../core/types' */
 
 const PICTURE = 46;
 
-/** @returns {function(object): HTMLElement} builds the row for a candidate that the server has described */
-export function createNeighbours(store, getSprites, actions) {
+/**
+ * Builds the row for a candidate that the server has described.
+ * @param {Store} store
+ * @param {Actions} actions
+ */
+export function neighboursOf(store, actions) {
+  /** @param {number} focus @param {number} position */
   function neighbour(focus, position) {
-    const { points, info, picks, vetoed, pinned } = store.data;
+    const data = ready(store);
+    const { points, info, picks, vetoed, pinned, sprites } = data;
     const label = points.label[position];
-    const words = `${info.class_names[label]} · ${describe(store.data, position, picks, label)}`;
+    const words = `${info.class_names[label]} · ${describe(data, position)}`;
     const picture = h('span', { class: 'psr-tile-picture' });
-    getSprites().paint(picture, position, label, PICTURE);
-    const rank = picks?.index[position] >= 0 ? picks.rank[picks.index[position]] + 1 : null;
+    sprites.paint(picture, position, label, PICTURE);
+    const at = picks ? picks.index[position] : -1;
     return h(
       'div',
       { class: `psr-neighbour${vetoed.has(position) ? ' is-vetoed' : ''}` },
@@ -30,16 +39,21 @@ export function createNeighbours(store, getSprites, actions) {
         picture,
         pinned.has(position) &&
           h('span', { class: 'psr-badges' }, h('span', { class: 'psr-badge is-pin' }, 'P')),
-        rank && h('span', { class: 'psr-rank' }, rank),
+        picks && at >= 0 && h('span', { class: 'psr-rank' }, picks.rank[at] + 1),
       ),
       swapButton(focus, position, words),
     );
   }
 
-  /** Of the two just one must be a pick: it leaves, the other comes. */
+  /**
+   * Of the two just one must be a pick: it leaves, the other comes.
+   * @param {number} focus
+   * @param {number} position
+   * @param {string} words
+   */
   function swapButton(focus, position, words) {
     const { picks } = store.data;
-    const [mine, theirs] = [focus, position].map((p) => picks?.index[p] >= 0);
+    const [mine, theirs] = [focus, position].map((p) => picks !== null && picks.index[p] >= 0);
     const can = mine !== theirs;
     const title = mine
       ? `Swap: take this one instead of the candidate above (${words})`
@@ -56,9 +70,11 @@ export function createNeighbours(store, getSprites, actions) {
     return item;
   }
 
-  return ({ position, neighbours }) => {
-    const node = h('div', { class: 'psr-neighbours' });
-    node.append(...neighbours.slice(0, 8).map((near) => neighbour(position, near)));
-    return node;
-  };
+  /** @param {Candidate} candidate */
+  return ({ position, neighbours }) =>
+    h(
+      'div',
+      { class: 'psr-neighbours' },
+      neighbours.map((near) => neighbour(position, near)),
+    );
 }

@@ -1,133 +1,160 @@
 // The three panes side by side: splitters between them, folding, and one pane alone in full.
 
-import { button, clamp, h } from '../core/dom.js';
+import { button, h } from '../core/dom.js';
 import { recall, remember } from '../core/kept.js';
+import { clamp } from '../core/numbers.js';
 import { createSplitter } from '../core/splitter.js';
 
+/** @typedef {'map' | 'grid' | 'inspector'} PaneKey */
+/**
+ * @typedef {{ key: PaneKey, title: string, node: HTMLElement, bar: HTMLElement, folds: boolean }} Pane `bar`
+ *   takes the buttons
+ */
+/** @typedef {Record<PaneKey, number>} Shares */
+/** @typedef {ReturnType<typeof createPanes>} Panes */
+
+/** @type {Shares} */
 const LEAST_PX = { map: 300, grid: 250, inspector: 206 };
+/** @type {Shares} */
 const SHARES = { map: 55, grid: 27, inspector: 18 };
+/** @type {{ shares: Shares, folded: PaneKey[] }} */
+const NEW = { shares: SHARES, folded: [] };
 
-export class Panes {
-  /** @param {{key: string, title: string, node: HTMLElement, bar: HTMLElement, folds: boolean}[]} panes */
-  constructor(panes) {
-    this.panes = panes;
-    this.state = { shares: { ...SHARES }, folded: [], ...recall('panes', {}) };
-    this.full = null;
-    this.last = panes[0].key;
-    this.splitters = panes.slice(1).map((_, k) => this.splitter(k));
-    const parts = panes.flatMap((pane, k) => (k ? [this.splitters[k - 1], pane.node] : [pane.node]));
-    this.node = h('div', { class: 'psr-panes' }, parts);
-    panes.forEach((pane) => this.dress(pane));
-    this.refresh();
-  }
+/** @param {Pane[]} panes */
+export function createPanes(panes) {
+  const kept = { ...NEW, ...recall('panes', NEW) };
+  const shares = { ...kept.shares };
+  let folded = kept.folded;
+  /** @type {PaneKey | null} */
+  let full = null;
+  let last = panes[0].key; // used last
+  const parts = panes.map(dress);
+  const splitters = panes.slice(1).map((pane, k) => split(panes[k], pane));
+  const node = h(
+    'div',
+    { class: 'psr-panes' },
+    panes.map((pane, k) => [k > 0 && splitters[k - 1].node, pane.node]),
+  );
 
-  dress(pane) {
-    const { key, title, node, bar } = pane;
+  /** Give a pane its buttons. @param {Pane} pane */
+  function dress(pane) {
+    const { key, title, node: own, bar } = pane;
     const name = title.toLowerCase();
-    pane.fullButton = button({
+    const fullButton = button({
       label: `${title} in full`,
       iconName: 'full',
       className: 'psr-ghost psr-icon-only',
       title: `Give the ${name} all the room (F)`,
-      onClick: () => this.setFull(this.full === key ? null : key),
+      onClick: () => setFull(full === key ? null : key),
     });
-    bar.append(pane.fullButton);
+    const foldButton = button({
+      label: `Fold the ${name}`,
+      iconName: 'fold',
+      className: 'psr-ghost psr-icon-only',
+      onClick: () => fold(key, true),
+    });
+    const unfoldButton = h(
+      'button',
+      {
+        type: 'button',
+        class: 'psr-unfold',
+        title: `Unfold the ${name}`,
+        'aria-label': `Unfold the ${name}`,
+        on: { click: () => fold(key, false) },
+      },
+      h('span', {}, title),
+    );
+    bar.append(fullButton);
     if (pane.folds) {
-      const fold = button({
-        label: `Fold the ${name}`,
-        iconName: 'fold',
-        className: 'psr-ghost psr-icon-only',
-        onClick: () => this.fold(key, true),
-      });
-      pane.unfold = h(
-        'button',
-        {
-          type: 'button',
-          class: 'psr-unfold',
-          title: `Unfold the ${name}`,
-          'aria-label': `Unfold the ${name}`,
-          on: { click: () => this.fold(key, false) },
-        },
-        h('span', {}, title),
-      );
-      bar.append(fold);
-      node.append(pane.unfold);
+      bar.append(foldButton);
+      own.append(unfoldButton);
     }
-    node.addEventListener('pointerenter', () => (this.last = key));
-    node.addEventListener('focusin', () => (this.last = key));
+    const use = () => {
+      last = key;
+    };
+    own.addEventListener('pointerenter', use);
+    own.addEventListener('focusin', use);
+    return { key, node: own, fullButton, unfoldButton };
   }
 
-  // --- widths -----------------------------------------------------------------------------------------------------
-  splitter(k) {
-    const names = [this.panes[k], this.panes[k + 1]].map(({ title }) => title.toLowerCase());
-    return createSplitter({
-      label: `Width of ${names[0]} and ${names[1]}`,
-      start: () => [this.panes[k], this.panes[k + 1]].map(({ node }) => node.getBoundingClientRect().width),
-      move: (widths, by) => this.move(k, widths, by),
-      reset: () => this.reset(),
+  // --- widths ------------------------------------------------------------------------------------------------------
+  /** @param {Pane} left @param {Pane} right */
+  function split(left, right) {
+    const names = `${left.title.toLowerCase()} and ${right.title.toLowerCase()}`;
+    const splitter = createSplitter({
+      label: `Width of ${names}`,
+      start: () => [left, right].map((pane) => pane.node.getBoundingClientRect().width),
+      move: ([a, b], by) => move(left.key, right.key, a + by, a + b),
+      reset,
     });
+    return { node: splitter.node, left: left.key, right: right.key };
   }
 
-  move(k, [left, right], by) {
-    const room = left + right;
-    const [a, b] = [this.panes[k].key, this.panes[k + 1].key];
+  /**
+   * @param {PaneKey} a
+   * @param {PaneKey} b
+   * @param {number} wanted width of the first
+   * @param {number} room of both
+   */
+  function move(a, b, wanted, room) {
     if (room < LEAST_PX[a] + LEAST_PX[b]) return;
-    const { shares } = this.state;
     const both = shares[a] + shares[b];
-    shares[a] = (both * clamp(left + by, LEAST_PX[a], room - LEAST_PX[b])) / room;
+    shares[a] = (both * clamp(wanted, LEAST_PX[a], room - LEAST_PX[b])) / room;
     shares[b] = both - shares[a];
-    this.refresh();
+    refresh();
   }
 
-  reset() {
-    this.state.shares = { ...SHARES };
-    this.refresh();
+  function reset() {
+    Object.assign(shares, SHARES);
+    refresh();
   }
 
-  // --- folding and full -----------------------------------------------------------------------------------------
-  fold(key, folded) {
-    const rest = this.state.folded.filter((name) => name !== key);
-    this.state.folded = folded ? [...rest, key] : rest;
-    if (folded && this.full === key) this.full = null;
-    this.refresh();
-    const pane = this.panes.find((p) => p.key === key);
-    (folded ? pane.unfold : pane.fullButton).focus();
+  // --- folding and full --------------------------------------------------------------------------------------------
+  /** @param {PaneKey} key @param {boolean} isFolded */
+  function fold(key, isFolded) {
+    const rest = folded.filter((name) => name !== key);
+    folded = isFolded ? [...rest, key] : rest;
+    if (isFolded && full === key) full = null;
+    refresh();
+    const part = parts.find((item) => item.key === key);
+    (isFolded ? part?.unfoldButton : part?.fullButton)?.focus();
   }
 
-  setFull(key) {
-    this.full = key;
-    if (key) this.state.folded = this.state.folded.filter((name) => name !== key);
-    this.refresh();
+  /** @param {PaneKey | null} key */
+  function setFull(key) {
+    full = key;
+    folded = folded.filter((name) => name !== key);
+    refresh();
   }
 
   /** F: the pane that was used last in full, or all of them again. */
-  toggleFull() {
-    this.setFull(this.full ? null : this.last);
-  }
+  const toggleFull = () => setFull(full ? null : last);
 
   /** @returns {boolean} whether there was something to leave */
-  leaveFull() {
-    if (!this.full) return false;
-    this.setFull(null);
+  function leaveFull() {
+    if (!full) return false;
+    setFull(null);
     return true;
   }
 
-  refresh() {
-    const { shares, folded } = this.state;
-    for (const { key, node, fullButton } of this.panes) {
-      node.style.flexGrow = folded.includes(key) ? 0 : shares[key];
-      node.hidden = this.full !== null && this.full !== key;
-      node.classList.toggle('is-folded', folded.includes(key));
-      fullButton?.setAttribute('aria-pressed', String(this.full === key));
+  function refresh() {
+    for (const { key, node: own, fullButton } of parts) {
+      own.style.flexGrow = String(folded.includes(key) ? 0 : shares[key]);
+      own.hidden = full !== null && full !== key;
+      own.classList.toggle('is-folded', folded.includes(key));
+      fullButton.setAttribute('aria-pressed', String(full === key));
     }
-    this.splitters.forEach((node, k) => {
-      const idle = [this.panes[k], this.panes[k + 1]].some(({ key }) => folded.includes(key));
-      node.hidden = this.full !== null;
-      node.classList.toggle('is-idle', idle);
-      node.tabIndex = idle ? -1 : 0;
-      const [a, b] = [this.panes[k].key, this.panes[k + 1].key];
-      node.setAttribute('aria-valuenow', String(Math.round((100 * shares[a]) / (shares[a] + shares[b]))));
-    });
-    remember('panes', this.state);
+    for (const { node: own, left, right } of splitters) {
+      const idle = folded.includes(left) || folded.includes(right);
+      own.hidden = full !== null;
+      own.classList.toggle('is-idle', idle);
+      own.tabIndex = idle ? -1 : 0;
+      const share = shares[left] / (shares[left] + shares[right]);
+      own.setAttribute('aria-valuenow', String(Math.round(100 * share)));
+    }
+    remember('panes', { shares, folded });
   }
+
+  refresh();
+  return { node, toggleFull, leaveFull };
 }

@@ -1,21 +1,29 @@
 // Is the pool large enough? A verdict per class, and more candidates for the classes where they would pay.
 
-import { button, fill, h, messageOf, plural, said } from '../core/dom.js';
+import { messageOf } from '../core/api.js';
+import { button, fill, h, said } from '../core/dom.js';
+import { plural } from '../core/numbers.js';
 
-/** How each verdict looks; "short" is for the narrow rows of the class list. */
+/** @import { Api, Store, Verdict } from '../core/types' */
+
+/**
+ * How each verdict looks; "short" is for the narrow rows of the class list.
+ * @type {Record<Verdict['verdict'], { mark: string, short: string, kind: string }>}
+ */
 export const VERDICTS = {
   enough: { mark: '✓', short: 'enough', kind: 'good' },
   'more would pay': { mark: '↗', short: 'more pays', kind: 'more' },
   'too small': { mark: '!', short: 'too small', kind: 'bad' },
 };
 
+/** @param {Store} store @param {Api} api */
 export function createSufficiency(store, api) {
   const words = h('p', { class: 'psr-fine', role: 'status' });
   const check = button({
     label: 'Check the pool',
     className: 'psr-small',
     title: 'Say per class whether a larger pool would still pay at this budget',
-    onClick: () => load(),
+    onClick: load,
   });
   const more = button({
     label: 'Generate more …',
@@ -33,7 +41,7 @@ export function createSufficiency(store, api) {
     step: '1',
     'aria-label': 'Candidates per class after generating',
   });
-  const start = button({ label: 'Start', className: 'psr-small', onClick: () => generate() });
+  const start = button({ label: 'Start', className: 'psr-small', onClick: generate });
   const listed = h('p', { class: 'psr-fine psr-muted' });
   const form = h(
     'div',
@@ -76,25 +84,23 @@ export function createSufficiency(store, api) {
   };
 
   function refresh() {
-    const { sufficiency, picks, info } = store.data;
+    const { phase, sufficiency, picks, info } = store.data;
     const classes = wanting();
     more.hidden = !classes.length;
     if (!classes.length) form.hidden = true;
-    if (!sufficiency) return fill(words);
+    if (!sufficiency || phase !== 'ready') return void fill(words);
+    const rows = [...sufficiency.rows.values()];
     const counted = Object.entries(VERDICTS)
-      .map(([verdict, { short }]) => [
-        [...sufficiency.rows.values()].filter((r) => r.verdict === verdict).length,
-        short,
-      ])
-      .filter(([n]) => n);
+      .map(([verdict, { short }]) => ({ n: rows.filter((row) => row.verdict === verdict).length, short }))
+      .filter(({ n }) => n)
+      .map(({ n, short }) => `${n} ${short}`);
     const stale = sufficiency.picks !== picks;
-    fill(words, counted.map(([n, text]) => `${n} ${text}`).join(' · '), stale && ' (before the last change)');
+    fill(words, counted.join(' · '), stale && ' (before the last change)');
     fill(
       listed,
       `For ${classes.map((row) => info.class_names[row.class_id]).join(', ')}. The others keep their pool.`,
     );
-    if (document.activeElement !== size) size.value = Math.max(...classes.map((row) => row.suggested), 1);
-    return undefined;
+    size.value = String(Math.max(...classes.map((row) => row.suggested), 1));
   }
 
   async function generate() {
@@ -114,10 +120,7 @@ export function createSufficiency(store, api) {
   }
 
   store.on(['sufficiency', 'picks'], refresh);
-  store.on(['info'], () => {
-    node.hidden = !store.data.info?.selectors;
-    store.set({ sufficiency: null });
-  });
+  store.on(['info'], () => store.set({ sufficiency: null }));
   refresh();
-  return node;
+  return { node };
 }
