@@ -6,21 +6,25 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
+from psr_studio.method.difficulty import TARGET_SHAPES
+from psr_studio.method.selection import IPC_PRESETS
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.recipe import Recipe, check_value
 from psr_studio.recipe.tables import SelectRecipe
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
 from psr_studio.stages.select.choice import Marks, select
-from psr_studio.stages.select.result import LiveResult, resolve_weights
+from psr_studio.stages.select.result import LiveResult, Weights, resolve_weights
 from psr_studio.stages.select.saved import BY_HAND, WEIGHTS, as_presets, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
+from psr_studio.stages.select.smoothing import EDGES
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.trials import TrialRecord
@@ -129,6 +133,19 @@ class Curation:
             }
             for selector in SELECTORS.values()
         ]
+
+    def tables(self) -> dict[str, Any]:
+        """What the selectors are described with beside their parameters, as plain JSON values.
+
+        Keys "ipc_presets": the weights of PSR by budget, each with the largest budget "max_ipc" it serves, None for
+        the last; "target_shapes": the named targets of DGS, easy to hard; "bin_edges" of the bins of difficulty.
+        """
+        presets = [
+            {"max_ipc": int(most) if isfinite(most) else None, "weights": Weights(*weights)._asdict()}
+            for most, weights in IPC_PRESETS
+        ]
+        shapes = {name: list(shape) for name, shape in TARGET_SHAPES.items()}
+        return {"ipc_presets": presets, "target_shapes": shapes, "bin_edges": list(EDGES)}
 
     def settings(self) -> dict[str, Any]:
         """Everything of `CURATE_KEYS` as it stands, as plain JSON values; weights are resolved."""

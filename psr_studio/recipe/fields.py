@@ -17,7 +17,8 @@ from psr_studio.core.errors import RecipeError, did_you_mean
 
 TYPE_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text in quotes"}
 
-# What a name that becomes a folder may hold, in words; the page says it too, before it has to refuse.
+# What a name that becomes a folder may hold, and in words; the page says it too, before it has to refuse.
+NAME_PATTERN = r"[\w](?:[\w .@+-]{0,78}[\w@+-])?"
 NAME_RULE = "Take up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end."
 
 
@@ -66,7 +67,7 @@ def check_field(key: str, value: Any, spec: Field) -> Any:
 
 def check_folder_name(what: str, name: str) -> str:
     """Return a name that becomes a folder; RecipeError when it could leave its place or upset a disk."""
-    if not re.fullmatch(r"\w(?:[\w .@+-]{0,78}[\w@+-])?", name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise RecipeError(
             f"The name of {what} is {_shown(name)}, which cannot be the name of a folder on every disk.",
             NAME_RULE,

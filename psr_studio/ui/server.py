@@ -80,7 +80,7 @@ def build_app(
         auth=auth,
         root_path=root_path or None,
         theme=studio_theme(),
-        css=static_text("page.css"),
+        css=static_text("css/page.css"),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

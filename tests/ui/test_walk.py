@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser_page, picks
+from browsing import STATE, browser_page, focus_on, picks
 from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
@@ -75,16 +75,16 @@ def curate(page: Any) -> None:
     before = picks(page)
     slider = page.locator(".psr-slider[data-key='gamma'] input[type=range]")
     slider.fill("4")
-    page.wait_for_function("window.psrCurate.state.weights.gamma === 4")
+    page.wait_for_function(f"{STATE}.weights.gamma === 4")
     moved = picks(page)
     assert len(moved) == len(before)
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_function("window.psrCurate.state.weights.gamma !== 4")
+    page.wait_for_function(f"{STATE}.weights.gamma !== 4")
     assert picks(page) == before
     outsider = next(p for p in range(10_000) if p not in before)
-    page.evaluate("position => window.psrCurate.focus(position)", outsider)
+    focus_on(page, outsider)
     page.get_by_role("button", name="Pin this candidate").click()
-    page.wait_for_function("position => window.psrCurate.state.pinned.has(position)", arg=outsider)
+    page.wait_for_function(f"position => {STATE}.pinned.has(position)", arg=outsider)
     after = picks(page)
     assert outsider in after and len(after) == len(before), "a pin counts against the budget"
     page.click("#psr-save")

@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from psr_studio.app.curation import LIVE
+from psr_studio.app.curation import LIVE, Curation
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.recipe.fields import NAME_PATTERN, NAME_RULE
 from psr_studio.recipe.recipe import check_value
 from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages.select.result import LiveResult, resolve_weights
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.answer import WEIGHTS, Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
-from psr_studio.ui.words import on_screen
+from psr_studio.ui.words import LABELS, on_screen
 
 MARKS = {"pin": "pin", "veto": "veto", "clear": None}
-LARGEST_PRESET_BREAK = 1000  # images per class up to which the presets' steps are looked for
 
 
 class Workbench:
@@ -72,9 +72,10 @@ class Workbench:
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
                 "selector": settings["selector"],
-                "selectors": self.curation.selectors(),
+                "selectors": selectors(self.curation),
                 "normalize": self.studio.recipe.select.normalize,
-                "ipc_presets": ipc_presets(),
+                **self.curation.tables(),
+                "names": names(),
                 "has_original": scored.has_original,
                 "map": {"kind": kind, "revision": kind},
                 "counts": scored.counts.tolist(),
@@ -263,14 +264,18 @@ def check_name(name: str) -> None:
     check_value("select.name", name)
 
 
-def ipc_presets() -> list[dict[str, Any]]:
-    """The weight presets by images per class: the largest budget of each, None for the last one."""
-    rows: list[dict[str, Any]] = []
-    plain = SelectRecipe()
-    for ipc in range(1, LARGEST_PRESET_BREAK + 1):
-        weights = resolve_weights(plain, ipc)._asdict()
-        if not rows or rows[-1]["weights"] != weights:
-            rows.append({"max_ipc": ipc, "weights": weights})
-        rows[-1]["max_ipc"] = ipc
-    rows[-1]["max_ipc"] = None
-    return rows
+def selectors(curation: Curation) -> list[dict[str, Any]]:
+    """Every selector with its parameters, these under the names of the screen."""
+    return [
+        {
+            **selector,
+            "parameters": [{**p, "label": LABELS[f"select.{p['name']}"]} for p in selector["parameters"]],
+        }
+        for selector in curation.selectors()
+    ]
+
+
+def names() -> dict[str, str]:
+    """What a selection may be called, and the two names that mean something: the screen, and the unnamed."""
+    pattern = NAME_PATTERN.replace(r"\w", r"\p{L}\p{N}_")  # as a browser writes it
+    return {"rule": NAME_RULE, "pattern": pattern, "live": LIVE, "working": SelectRecipe().name}

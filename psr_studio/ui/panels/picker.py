@@ -18,11 +18,11 @@ from psr_studio.ui.words import plural
 
 LIVE = "\0live"  # no saved selection can have this name
 LIVE_WORDS = "As on the Curate tab now"
-CURRENT = "current"
+CURRENT = SelectRecipe().name
 TAKEN_OVER = tuple(f.name for f in fields(SelectRecipe) if f.name != "name")
 REFINED = {"fresh": "refined", "stale": "refined with other settings", "partial": "partly refined"}
 # The panel of saved selections is no part of Gradio's page: it is told to look again.
-LOOK_AGAIN = "() => { window.psrCurate?.refreshSaved(); }"
+LOOK_AGAIN = "() => { document.dispatchEvent(new Event('psr-saved')); }"
 
 
 class SelectionPicker:

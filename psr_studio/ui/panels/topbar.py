@@ -14,10 +14,13 @@ from psr_studio.stages import select
 from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.markup import STATES
+from psr_studio.ui.one_file import one_body
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import saved_status
-from psr_studio.ui.theme import static_text
+from psr_studio.ui.theme import STATIC
 from psr_studio.ui.words import duration, on_screen
+
+TABS = tuple(dict.fromkeys(stage.tab for stage in PIPELINE))  # ids, in the order of the page
 
 
 class TopBar:
@@ -31,7 +34,7 @@ class TopBar:
         self.bar = gr.HTML(
             value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
-            js_on_load=static_text("topbar.js"),
+            js_on_load=one_body(STATIC, "page", "mountPage({ element, props, watch })"),
             apply_default_css=False,
             elem_id="psr-topbar",
         )
@@ -54,7 +57,7 @@ class TopBar:
         return {
             **self._names(),
             "job": _pill(active[0], len(active) - 1) if active else _failure(self.screen.worker.newest()),
-            "tabs": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
+            "stages": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
         }
 
     def _names(self) -> dict[str, Any]:
@@ -63,7 +66,7 @@ class TopBar:
         return {
             "project": root.name,
             "root": str(root),
-            "tabs": {stage.tab: None for stage in PIPELINE},
+            "tabs": TABS,
             "chips": [
                 ["bundle", studio.bundle.name],
                 ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
