@@ -13,7 +13,7 @@ HEAVY = ("torch", "diffusers", "timm", "gradio", "umap", "datasets")
 
 # What a layer may import of ours, as top-level names under psr_studio; a layer not listed may import all
 # but the screen. GROUND is what everyone stands on.
-GROUND = {"errors", "progress", "fields", "files", "resources", "allocator", "offline", "__version__"}
+GROUND = {"errors", "progress", "fields", "files", "disk", "resources", "allocator", "offline", "__version__"}
 MAY_IMPORT = {
     "method": {"method"},
     "models": {"models", "method", "devices", "bundle", *GROUND},

@@ -18,6 +18,7 @@ import numpy as np
 
 from psr_studio.core.errors import JobError, StudioError
 from psr_studio.core.progress import Progress
+from psr_studio.disk import foreseen
 from psr_studio.stages.batches import FinishParts
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import JobRecord
@@ -322,6 +323,8 @@ def _recorded(record: JobRecord) -> JobState:
 
 def _unforeseen(err: Exception) -> tuple[str, str]:
     """Problem and fix for an error that no step foresaw; torch's own type is known by its name only."""
+    if (refused := foreseen(err)) is not None:
+        return refused.problem, refused.fix
     if type(err).__name__ in ("OutOfMemoryError", "MemoryError"):
         return (
             f"The memory of the device ran out ({err}).",

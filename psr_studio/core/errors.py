@@ -35,6 +35,14 @@ class WorkspaceError(StudioError):
     """A folder or file of the workspace."""
 
 
+class DiskError(WorkspaceError):
+    """The system refused to read or write a file, here or elsewhere; what is in it may well be whole."""
+
+
+class DamagedError(WorkspaceError):
+    """A file whose content cannot be used; all others can."""
+
+
 class ModelError(StudioError):
     """A bundle, a weights file or a device."""
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from psr_studio.core.disk import write_bytes
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.errors import DamagedError, WorkspaceError
+from psr_studio.disk import reading
 from psr_studio.storage.png import encode_png
 
 FORMAT_VERSION = 1
@@ -118,9 +120,9 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
     return read_part(path, names)[1]
 
 
-def damaged(path: Path, reason: str) -> WorkspaceError:
+def damaged(path: Path, reason: str) -> DamagedError:
     """The error for one file that cannot be used; all others can."""
-    return WorkspaceError(
+    return DamagedError(
         f'The file "{path}" is damaged: {reason}.',
         "Delete this file and run its step again: only this part is made anew, all others are kept.",
     )
@@ -198,25 +200,15 @@ def newer_format(path: Path, found: int) -> WorkspaceError:
     )
 
 
-class _reading:
-    """Open a part; whatever Arrow finds wrong becomes one error that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> pq.ParquetFile:
-        try:
-            self.file = pq.ParquetFile(self.path, page_checksum_verification=True)
-        except (OSError, pa.ArrowException) as err:
-            raise self._explain(err) from err
-        return self.file
-
-    def __exit__(self, kind: Any, err: BaseException | None, trace: Any) -> None:
-        self.file.close()
-        if isinstance(err, (OSError, pa.ArrowException, ValueError, KeyError, TypeError)):
-            raise self._explain(err) from err
-
-    def _explain(self, err: BaseException) -> WorkspaceError:
-        if isinstance(err, FileNotFoundError):
-            return WorkspaceError(f'The file "{self.path}" is not there.', "Run its step again.")
-        return damaged(self.path, str(err).splitlines()[0].rstrip(".") or type(err).__name__)
+@contextmanager
+def _reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a part. What the system refuses is said as such; whatever else Arrow finds wrong is damage to this file."""
+    try:
+        with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except WorkspaceError:
+        raise
+    except FileNotFoundError as err:
+        raise WorkspaceError(f'The file "{path}" is not there.', "Run its step again.") from err
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as err:
+        raise damaged(path, (str(err) or type(err).__name__).splitlines()[0].rstrip(".")) from err

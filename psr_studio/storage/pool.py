@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.errors import DiskError, WorkspaceError
 from psr_studio.storage.parquet import PartInfo, damaged, read_columns, read_part, stable_hash
 from psr_studio.storage.png import decode_png
 
@@ -150,7 +150,7 @@ class Pool:
             try:
                 out[i] = self._image(int(position))
             except WorkspaceError as err:
-                if strict:
+                if strict or isinstance(err, DiskError):
                     raise
                 self._note(Broken(self._parts[self._part_of[position]].path, err.problem))
         return out
@@ -209,6 +209,8 @@ class Pool:
             try:
                 part = _open_part(path)
                 _check_alike(part, parts, ids_of.get(part.class_id, []))
+            except DiskError:  # a disk that is away for a moment must not make the pool smaller
+                raise
             except WorkspaceError as err:
                 self.broken.append(Broken(path, err.problem))
                 continue

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.errors import DiskError, WorkspaceError
 from psr_studio.storage.parquet import damaged, read_columns, read_part
 from psr_studio.storage.png import decode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some
@@ -92,6 +92,8 @@ def load_refined(files: Mapping[int, Path]) -> Refined:
             stored["image"] = _decode_all(path, stored)
             _check_alike(path, stored, kept)
             hashes[class_id] = info.inputs_hash
+        except DiskError:  # it says nothing about the file
+            raise
         except WorkspaceError as err:
             broken.append(Broken(path, err.problem))
             continue
@@ -135,6 +137,8 @@ def _read_all(paths: Sequence[Path], names: Sequence[str]) -> tuple[list[dict], 
     for path in paths:
         try:
             stored.append(read_columns(path, names))
+        except DiskError:  # it says nothing about the file
+            raise
         except WorkspaceError as err:
             broken.append(Broken(path, err.problem))
     return stored, broken

@@ -13,21 +13,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from psr_studio.core.disk import disk_error, sweep_temps, write_bytes
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.disk import sweep_temps, write_bytes
+from psr_studio.core.errors import DamagedError, WorkspaceError
+from psr_studio.core.files import check_path
+from psr_studio.disk import reading, writing
 from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
+from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
-from psr_studio.storage.lock import FolderLock
+from psr_studio.storage.lock import OPEN_AGAIN, FolderLock
 from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, read_info, stable_hash, write_part
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
+from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
 __all__ = [
@@ -108,7 +113,7 @@ class Workspace:
         Raises:
             WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere.
         """
-        root = Path(root).expanduser().absolute()
+        root = check_path(root).absolute()
         _make_folder(root, create)
         held = FolderLock(root) if lock else None
         try:
@@ -142,7 +147,7 @@ class Workspace:
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the resolved recipe."""
-        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode())
+        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode(), again=DO_AGAIN)
 
     # Pool
 
@@ -184,7 +189,7 @@ class Workspace:
         """Remove the parts of a class numbered `keep` and up, left from a larger pool; returns how many."""
         extra = [path for path in self.pool_paths([class_id]) if _part_number(path) >= keep]
         for path in extra:
-            path.unlink()
+            discard(path)
         return len(extra)
 
     def pool_paths(self, classes: Sequence[int] | None = None) -> list[Path]:
@@ -292,6 +297,31 @@ class Workspace:
         return StageStatus("fresh", f"All {present} {what} are there.")
 
 
+def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
+    """Replace the ledger of a workspace by a new one with every row that can be read.
+
+    Returns:
+        Where the replaced file is kept, and how many rows of each table were taken over.
+
+    Raises:
+        WorkspaceError: there is no ledger, it is whole or of a newer version, the workspace is open elsewhere, or the
+            disk refuses.
+    """
+    root = check_path(root).absolute()
+    path = root / "studio.sqlite"
+    if not path.is_file():
+        raise WorkspaceError(f'There is no ledger "{path}".', "Name the folder of a workspace.")
+    held = FolderLock(root)
+    try:
+        if is_whole(path):
+            raise WorkspaceError(f'The ledger "{path}" is whole.', "Leave it as it is. Nothing was changed.")
+        kept = set_aside(path)
+        with closing(Ledger(path)) as ledger:
+            return kept, take_over(kept, ledger)
+    finally:
+        held.release()
+
+
 def _make_folder(root: Path, create: bool) -> None:
     if root.is_dir():
         return
@@ -301,10 +331,14 @@ def _make_folder(root: Path, create: bool) -> None:
         raise WorkspaceError(
             f'There is no workspace "{root}".', "Check the path, or generate a pool there first."
         )
-    try:
+    with writing(root, again=OPEN_AGAIN):
         root.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise disk_error(err, root) from err
+
+
+def discard(path: Path) -> None:
+    """Remove a file that nothing needs any more; DiskError when that is refused."""
+    with writing(path):
+        path.unlink(missing_ok=True)
 
 
 def _holds(path: Path, inputs_hash: str | None) -> bool:
@@ -313,11 +347,12 @@ def _holds(path: Path, inputs_hash: str | None) -> bool:
 
 
 def _state(path: Path, wanted: str | None) -> State:
-    if not path.is_file():
-        return "missing"
+    with reading(path):
+        if not path.is_file():
+            return "missing"
     try:
         found = read_info(path).inputs_hash
-    except WorkspaceError:
+    except DamagedError:
         return "missing"
     return "fresh" if wanted in (None, found) else "stale"
 

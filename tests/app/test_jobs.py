@@ -1,5 +1,6 @@
 """The worker: order, both stops, what the ledger keeps, and what a failure says."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +164,19 @@ def test_memory_that_ran_out_names_the_control_that_helps(start):
     state = worker.wait(worker.submit("pool"), SECONDS)
     assert state.problem == "The memory of the device ran out (no 3 GiB)."
     assert 'Halve "Batch size"' in state.fix
+
+
+def test_a_file_that_the_system_refuses_is_said_as_such(start, tmp_path):
+    """No step foresaw it, but the system's word and the file's name are there: that is no riddle for a log."""
+
+    def refused() -> Iterator[Progress]:
+        yield Progress("pool", 0, 4)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", str(tmp_path / "file"))
+
+    worker = start(pool=refused)
+    state = worker.wait(worker.submit("pool"), SECONDS)
+    assert state.problem == f'Your quota on this disk is used up: "{tmp_path / "file"}" cannot be written.'
+    assert state.fix.endswith("then run the step again: whole parts are kept.")
 
 
 def test_a_job_of_a_dead_process_is_interrupted_after_a_restart(tmp_path: Path):

@@ -15,6 +15,7 @@ from psr_studio import __version__
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
+from psr_studio.disk import writing
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.recipe import Recipe, to_toml
 from psr_studio.stages import score
@@ -136,26 +137,24 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     temp = temp_path(folder)
     done = 0
     try:
-        temp.mkdir(parents=True)
-        with_pictures = "folder" in recipe.export.formats
-        if with_pictures:
-            write_pictures(data, temp)
-        write_labels(data, temp, with_pictures)
-        done += 1
-        yield event(done, f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels.")
-        for name in names:
-            WRITERS[name](data, temp)
+        with writing(folder, again="export again: nothing was changed"):
+            temp.mkdir(parents=True)
+            with_pictures = "folder" in recipe.export.formats
+            if with_pictures:
+                write_pictures(data, temp)
+            write_labels(data, temp, with_pictures)
             done += 1
-            yield event(done, f"Wrote {name}.")
-        _write_about(ws, recipe, bundle, record, data, temp)
-        done += 1
-        yield event(done, "Wrote the data card and the manifest.")
-        put_in_place(temp, folder)
-    except OSError as err:
-        raise ExportError(
-            f'"{folder}" could not be written: {err.strerror or err}.',
-            "Free space or give yourself write permission there, then export again. Nothing was changed.",
-        ) from err
+            yield event(
+                done, f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
+            )
+            for name in names:
+                WRITERS[name](data, temp)
+                done += 1
+                yield event(done, f"Wrote {name}.")
+            _write_about(ws, recipe, bundle, record, data, temp)
+            done += 1
+            yield event(done, "Wrote the data card and the manifest.")
+            put_in_place(temp, folder)
     finally:
         shutil.rmtree(temp, ignore_errors=True)
     done += 1

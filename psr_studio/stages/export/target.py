@@ -11,6 +11,7 @@ from typing import Any
 
 from psr_studio.core.errors import ExportError
 from psr_studio.core.files import sha256
+from psr_studio.disk import remove_if_possible, writing
 
 MANIFEST = "manifest.json"
 TEMP, OLD = ".tmp-export-", ".old-export-"
@@ -90,18 +91,15 @@ def write_zip(folder: Path) -> Path:
     """<name>.zip beside the folder, with the folder inside; what is compressed already is stored as it is."""
     target = zip_path(folder)
     temp = temp_path(target)
+    again = f'export again, or set "export.zip" to false: the folder "{folder.name}" is whole'
     try:
-        with zipfile.ZipFile(temp, "w") as packed:
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                stored = path.suffix in (".png", ".tar", ".parquet")
-                kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
-        os.replace(temp, target)
-    except OSError as err:
-        raise ExportError(
-            f'"{target.name}" could not be written: {err.strerror or err}.',
-            f'Free some space, or set "export.zip" to false; the folder "{folder.name}" is whole.',
-        ) from err
+        with writing(target, again=again):
+            with zipfile.ZipFile(temp, "w") as packed:
+                for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                    stored = path.suffix in (".png", ".tar", ".parquet")
+                    kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                    packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
+            os.replace(temp, target)
     finally:
-        temp.unlink(missing_ok=True)
+        remove_if_possible(temp)
     return target

@@ -23,6 +23,7 @@ from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
+from psr_studio.disk import disk_error
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.importing.classes import match_classes
@@ -112,10 +113,7 @@ def run(
         with _new_start(ws, recipe, source.path.name, replaces=n > 0) as gone:
             _put_in_place(ws.root)
     except OSError as err:
-        raise WorkspaceError(
-            f"The import could not be written: {err.strerror or err}.",
-            "Free space or give yourself write permission there. The pool is as it was.",
-        ) from err
+        raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
     finally:
         shutil.rmtree(ws.root / STAGING, ignore_errors=True)
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"

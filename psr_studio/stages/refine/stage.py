@@ -20,7 +20,7 @@ from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace
+from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace, discard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -284,7 +284,7 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     wanted = {ws.refined_path(record.name, c) for c in record.picks}
     for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
         if path not in wanted:
-            path.unlink()
+            discard(path)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
