@@ -270,6 +270,7 @@ def test_a_part_that_may_not_be_read_is_neither_damaged_nor_missing(marked):
     """Else the next run would make it anew over data that are whole."""
     open_to_all(marked)
     part = marked / "pool" / "class=1" / "part-00000.parquet"
+    os.utime(part)  # not as it was when it was written and known to be whole
     part.chmod(0o200)
     code = """
         become_nobody()

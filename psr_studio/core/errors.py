@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class StudioError(Exception):
@@ -40,7 +41,12 @@ class DiskError(WorkspaceError):
 
 
 class DamagedError(WorkspaceError):
-    """A file whose content cannot be used; all others can."""
+    """A file whose content cannot be used; all others can. `path` and `reason` are those in the problem."""
+
+    def __init__(self, problem: str, fix: str, path: Path | None = None, reason: str = "") -> None:
+        super().__init__(problem, fix)
+        self.path = path
+        self.reason = reason
 
 
 class ModelError(StudioError):

@@ -12,6 +12,7 @@ from typing import Any
 
 from psr_studio.core.errors import JobError, SelectionError, did_you_mean
 from psr_studio.storage.history import HISTORY_SCHEMA, History
+from psr_studio.storage.parts import FILES_SCHEMA, Files
 from psr_studio.storage.records import EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
 
@@ -21,6 +22,7 @@ JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (
     HISTORY_SCHEMA
     + TRIALS_SCHEMA
+    + FILES_SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS selections (name TEXT PRIMARY KEY, created REAL NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -32,8 +34,9 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(Trials, History):
-    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`.
+class Ledger(Files, Trials, History):
+    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, what was found in
+    files in `Files`.
 
     Args:
         path: the SQLite file, made when missing.

@@ -21,15 +21,16 @@ from typing import Any, Literal
 import numpy as np
 
 from psr_studio.core.disk import sweep_temps, write_bytes
-from psr_studio.core.errors import DamagedError, WorkspaceError
+from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.files import check_path
-from psr_studio.disk import reading, writing
+from psr_studio.disk import writing
 from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.lock import OPEN_AGAIN, FolderLock
-from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, read_info, stable_hash, write_part
+from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, stable_hash, write_part
+from psr_studio.storage.parts import Parts
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
 from psr_studio.storage.rescue import is_whole, set_aside, take_over
@@ -101,6 +102,7 @@ class Workspace:
     def __init__(self, root: Path, ledger: Ledger, lock: FolderLock | None) -> None:
         self.root = root
         self.ledger = ledger
+        self.parts = Parts(root, ledger)
         self._lock = lock
         self._pool: tuple[tuple, Pool] | None = None
 
@@ -156,8 +158,8 @@ class Workspace:
         return self.root / "pool" / _class_folder(class_id) / _part_name(part)
 
     def has_part(self, class_id: int, part: int, inputs_hash: str | None = None) -> bool:
-        """Whether a part can be read and, when a hash is given, was made from these inputs."""
-        return _holds(self.pool_part_path(class_id, part), inputs_hash)
+        """Whether a part is whole and, when a hash is given, was made from these inputs."""
+        return self._holds(self.pool_part_path(class_id, part), inputs_hash)
 
     def write_pool_part(
         self,
@@ -182,7 +184,7 @@ class Workspace:
             "latent": columns.latents,
             "generator": [_settings_text(settings or {})] * n,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def discard_pool_parts(self, class_id: int, keep: int) -> int:
@@ -201,7 +203,7 @@ class Workspace:
         paths = self.pool_paths()
         state = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in paths)
         if self._pool is None or self._pool[0] != state:
-            self._pool = (state, Pool(paths))
+            self._pool = (state, Pool(paths, self.parts))
         return self._pool[1]
 
     # Scores
@@ -213,8 +215,8 @@ class Workspace:
     def has_scores_part(
         self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
     ) -> bool:
-        """Whether scores of a part can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
+        """Whether scores of a part are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
 
     def write_scores_part(
         self, teacher_id: str, class_id: int, part: int, *, columns: ScorePart, inputs_hash: str
@@ -227,12 +229,13 @@ class Workspace:
             "logits": columns.logits,
             "embedding": columns.embeddings,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings={"teacher": teacher_id})
+        self._write(path, stored, inputs_hash, {"teacher": teacher_id})
         return path
 
     def scores(self, teacher_id: str, *, require_all: bool = True) -> Scores:
         """Scores in pool order; see `load_scores` for what is raised."""
-        return load_scores(self.pool(), _parts(self.root / "scores" / _folder_of(teacher_id)), require_all)
+        paths = _parts(self.root / "scores" / _folder_of(teacher_id))
+        return load_scores(self.pool(), paths, self.parts, require_all)
 
     # Refined
 
@@ -242,8 +245,8 @@ class Workspace:
         return self.root / "refined" / selection / f"{_class_folder(class_id)}.parquet"
 
     def has_refined(self, selection: str, class_id: int, inputs_hash: str | None = None) -> bool:
-        """Whether refined picks can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.refined_path(selection, class_id), inputs_hash)
+        """Whether refined picks are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.refined_path(selection, class_id), inputs_hash)
 
     def write_refined(
         self,
@@ -264,13 +267,14 @@ class Workspace:
             "latent": columns.latents,
             "trace": columns.traces,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def refined(self, selection: str) -> Refined:
         """Refined picks of a selection, by class and in pick order; WorkspaceError when there are none."""
         folder = self.refined_path(selection, 0).parent
-        return load_refined({_class_number(path.stem): path for path in folder.glob("class=*.parquet")})
+        paths = {_class_number(path.stem): path for path in folder.glob("class=*.parquet")}
+        return load_refined(paths, self.parts)
 
     def export_path(self, name: str) -> Path:
         """Where an export of that name goes."""
@@ -286,15 +290,41 @@ class Workspace:
             expected: every file of the stage and its hash.
             what: the unit in words, such as "parts".
         """
-        states = [_state(path, wanted) for path, wanted in expected.items()]
-        present = len(states) - states.count("missing")
-        if not present:
-            return StageStatus("missing", f"None of {len(states)} {what} is there.")
-        if stale := states.count("stale"):
-            return StageStatus("stale", f"{stale} of {present} {what} were made from other inputs.")
-        if present < len(states):
-            return StageStatus("partial", f"{present} of {len(states)} {what} are there.")
-        return StageStatus("fresh", f"All {present} {what} are there.")
+        found = self.parts.look(expected)
+        damaged = {path: seen.problem for path, seen in found.items() if seen is not None and seen.problem}
+        words = f" Damaged: {_named(list(damaged))} ({next(iter(damaged.values()))})." if damaged else ""
+        present = {path: seen for path, seen in found.items() if seen is not None and not seen.problem}
+        if not present and not damaged:
+            return StageStatus("missing", f"None of {len(found)} {what} is there.")
+        if stale := sum(seen.inputs_hash != expected[path] for path, seen in present.items()):
+            return StageStatus(
+                "stale", f"{stale} of {len(present)} {what} were made from other inputs.{words}"
+            )
+        if len(present) < len(found):
+            return StageStatus("partial", f"{len(present)} of {len(found)} {what} are there.{words}")
+        return StageStatus("fresh", f"All {len(present)} {what} are there.")
+
+    def lacking(self, expected: Mapping[Path, str | None]) -> set[Path]:
+        """The files that are missing, damaged or made from other inputs than their hash says; None: from any."""
+        return {
+            path
+            for path, seen in self.parts.look(expected).items()
+            if seen is None or seen.problem or expected[path] not in (None, seen.inputs_hash)
+        }
+
+    def _holds(self, path: Path, inputs_hash: str | None) -> bool:
+        return not self.lacking({path: inputs_hash})
+
+    def _write(
+        self,
+        path: Path,
+        columns: Mapping[str, Any],
+        inputs_hash: str,
+        settings: Mapping[str, Any] | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        info = write_part(path, columns, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        self.parts.note_whole(path, info)
 
 
 def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
@@ -341,20 +371,13 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _holds(path: Path, inputs_hash: str | None) -> bool:
-    """A damaged part counts as missing, so that running the step again mends it."""
-    return _state(path, inputs_hash) == "fresh"
-
-
-def _state(path: Path, wanted: str | None) -> State:
-    with reading(path):
-        if not path.is_file():
-            return "missing"
-    try:
-        found = read_info(path).inputs_hash
-    except DamagedError:
-        return "missing"
-    return "fresh" if wanted in (None, found) else "stale"
+def _named(paths: Sequence[Path]) -> str:
+    """Parts in words: "part 3 of class 2 and 4 more"."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    path = paths[0]
+    if path.stem.startswith("part-"):
+        return f"part {_part_number(path)} of class {_class_number(path.parent.name)}{more}"
+    return f"class {_class_number(path.stem)}{more}"
 
 
 def _parts(folder: Path, classes: Sequence[int] | None = None) -> list[Path]:

@@ -106,13 +106,12 @@ def test_shared_arrays_cannot_be_written_to(filled):
 
 
 def test_opening_a_pool_reads_neither_pictures_nor_latents(filled, monkeypatch):
-    from psr_studio.storage import pool as module
+    from psr_studio.storage.parts import Parts
 
     asked: list[str] = []
-    for name in ("read_part", "read_columns"):
-        real = getattr(module, name)
-        spy = lambda path, names, real=real: asked.extend(names) or real(path, names)  # noqa: E731
-        monkeypatch.setattr(module, name, spy)
+    read = Parts.read
+    spy = lambda self, path, names: asked.extend(names) or read(self, path, names)  # noqa: E731
+    monkeypatch.setattr(Parts, "read", spy)
     pool = filled.pool()
     assert set(asked) == {"candidate_id", "seed"}
     pool.png(0)
@@ -278,9 +277,7 @@ def test_a_truncated_part_is_named_and_the_rest_stays_usable(filled):
     assert pool.images.shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
     assert len(filled.scores(TEACHER).logits) == 15
     err = refused(read_info, path)
-    assert err.fix == (
-        "Delete this file and run its step again: only this part is made anew, all others are kept."
-    )
+    assert err.fix == ("Run the generate step again: only this part is made anew, all others are kept.")
     assert not filled.has_part(1, 0), "so that the next run makes it anew"
 
 
@@ -398,7 +395,10 @@ def test_stored_scores_that_are_not_finite_are_found_on_reading(filled, pool_par
         "embedding": np.zeros((3, EMBEDDING), np.float32),
     }
     write_part(filled.scores_part_path(TEACHER, 0, 0), columns, inputs_hash="s")
-    assert "are not finite numbers: 0, 1, 2." in refused(filled.scores, TEACHER).problem
+    problem = refused(filled.scores, TEACHER).problem
+    assert problem.startswith("3 of 18 candidates have no teacher scores, such as 0, 1, 2. The file ")
+    assert problem.endswith('is damaged: "logits" in 3 of 3 rows is not a finite number.')
+    assert not filled.has_scores_part(TEACHER, 0, 0), "so that the score step makes it anew"
 
 
 def test_a_damaged_refined_class_costs_only_itself(workspace):

@@ -174,12 +174,10 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     pool, ids = ws.pool(), record.candidate_ids
     at = pool.positions(ids)
     task = sorted(record.picks)
-    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at][:, task]
+    logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
     labels, tau = np.searchsorted(task, pool.labels[at]), float(record.settings["temperature"])
     if recipe.export.refined:
-        refined = ws.refined(record.name)
-        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
-        images = refined.images[[place[cid] for cid in ids]]
+        images = ws.refined(record.name).images_of(ids)
         pngs = [encode_png(image) for image in images]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]

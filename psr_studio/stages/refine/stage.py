@@ -98,12 +98,8 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
 
 def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
     """What `left` says, without removing anything."""
-    pool = ws.pool()
-    missing = {
-        c
-        for c in record.picks
-        if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
-    }
+    lacking = ws.lacking(expected(ws, recipe, bundle, record))
+    missing = {c for c in record.picks if ws.refined_path(record.name, c) in lacking}
     return plan_work(
         {c: len(record.picks[c]) for c in sorted(record.picks)},
         missing,
@@ -242,7 +238,7 @@ class _Refiner:
 
         at = self.pool.positions(candidate_ids)
         labels = self.pool.labels[at]
-        soft = soften(self.scores.logits[at], self.temperature)
+        soft = soften(self.scores.logits_at(at), self.temperature)
         return Seeds(
             latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
             classes=torch.from_numpy(np.array(labels)),
