@@ -12,7 +12,7 @@ from psr_studio.app.replacement import check_preset
 from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import RecipeError, did_you_mean
-from psr_studio.core.files import whole_file
+from psr_studio.core.files import check_path, whole_file
 from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
 from psr_studio.stages.importing.stage import recover as recover_import
 from psr_studio.storage.workspace import Workspace
@@ -35,7 +35,7 @@ class OpenWorkspace:
     ) -> None:  # fmt: skip
         self.staff = staff_of(workers, ray)
         values = _settings(overrides)
-        root = Path(workspace).expanduser().absolute()
+        root = check_path(workspace).absolute()
         is_new = _is_new(root)
         if preset is None and is_new:
             preset = DEFAULT_PRESET
@@ -43,6 +43,8 @@ class OpenWorkspace:
         given = given and given.with_values(values)  # a mistake in them should leave no folder behind
         if "device" in values:  # nor should a GPU that is not there
             pick_device(values["device"])
+        if given is not None:  # nor a bundle
+            load_bundle(given.bundle)
         self.workspace = Workspace.open(root)
         try:
             recover_import(root)
@@ -55,6 +57,7 @@ class OpenWorkspace:
             if demo and is_new and self.bundle.demo is not None:
                 copy_demo(self.bundle.demo, root)
             if given is not None or values or saved is None:
+                self._opened(self.recipe.bundle)
                 self.workspace.save_recipe(self.recipe)
         except BaseException:
             self.workspace.close()
@@ -76,9 +79,13 @@ class OpenWorkspace:
     def bundle(self) -> Bundle:
         """The bundle of the recipe; its networks are opened on first use and kept."""
         with self._lock:
-            if self._bundle is None or self._bundle[0] != self.recipe.bundle:
-                self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
-            return self._bundle[1]
+            return self._opened(self.recipe.bundle)
+
+    def _opened(self, name: str) -> Bundle:
+        """The bundle of that name; ModelError when there is none, and the one before stays."""
+        if self._bundle is None or self._bundle[0] != name:
+            self._bundle = (name, load_bundle(name))
+        return self._bundle[1]
 
     @property
     def device_words(self) -> str:
@@ -86,11 +93,17 @@ class OpenWorkspace:
         return in_words(pick_device(self.recipe.device))
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
-        changed = self.recipe.with_values(_settings(values))
-        if changed != self.recipe:
-            self.recipe = changed
-            self.workspace.save_recipe(changed)
+        """Change settings, such as {"select.ipc": 5}, and save the recipe.
+
+        Raises:
+            RecipeError, ModelError, DiskError: a value, the bundle or the disk refuses; nothing has changed then.
+        """
+        with self._lock:
+            changed = self.recipe.with_values(_settings(values))
+            if changed != self.recipe:
+                self._opened(changed.bundle)
+                self.workspace.save_recipe(changed)
+                self.recipe = changed
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +112,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     named = values.get("bundle")
     if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
         return values
-    path = Path(named).expanduser()
+    path = check_path(named)
     return {**values, "bundle": str(path.absolute())} if path.exists() else values
 
 
