@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from psr_studio.app.opening import OpenWorkspace
-from psr_studio.core.disk import disk_error
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, SelectionError
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.recipe import Recipe, check_value
@@ -18,6 +18,7 @@ from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.live import LiveSelection
 from psr_studio.stages.select.result import resolve_weights
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
+from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.records import SelectionRecord
 
 PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
@@ -184,14 +185,11 @@ class Curating(OpenWorkspace):
         curated, ws = self._curated(), self.workspace
         values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
         values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
-        try:
-            with ws.change() as change:
-                recipe = self._set_with(change, values)
-                record, _ = select.choose(ws, recipe, self.bundle, self.live, note)
-                with change.commit():
-                    ws.ledger.save_selection(record)
-        except OSError as err:
-            raise disk_error(err, ws.root) from err
+        with writing(ws.root, again=DO_AGAIN), ws.change() as change:
+            recipe = self._set_with(change, values)
+            record, _ = select.choose(ws, recipe, self.bundle, self.live, note)
+            with change.commit():
+                ws.ledger.save_selection(record)
         return record
 
     def save_candidates(self, name: str, candidate_ids: Sequence[int], note: str = "") -> SelectionRecord:

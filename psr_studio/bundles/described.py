@@ -33,6 +33,7 @@ from psr_studio.bundles.sources import (
     state,
 )
 from psr_studio.core.errors import ModelError
+from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
     """
     name = str(name_or_path)
     path = external_bundles().get(name)
-    if path is None and name.endswith(".toml") and Path(name).expanduser().is_file():
-        path, name = Path(name).expanduser(), Path(name).stem
+    if path is None and name.endswith(".toml") and check_path(name).is_file():
+        path, name = check_path(name), Path(name).stem
     if path is None:
         return None
     index = _read(path)

@@ -19,10 +19,13 @@ from psr_studio import __version__
 from psr_studio.cli import models as cli_models
 from psr_studio.cli.console import ProgressLine, consume, error_text, says_what_stands
 from psr_studio.core.allocator import keep_freed_memory
+from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.core.files import check_path, whole_file
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.fields import toml_value
 from psr_studio.recipe.recipe import describe, field_help, load_recipe, parse_assignment, presets, to_toml
+from psr_studio.storage.workspace import rescue_ledger
 from psr_studio.ui.launch import add_flags as add_app_flags
 from psr_studio.ui.launch import add_worker_flags, launch
 
@@ -61,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{getattr(args, 'stopped', KEPT)}", file=sys.stderr)
         return STOPPED
     except Exception as err:  # the last line of defence: a log for us, one line for the user
+        if (refused := foreseen(err)) is not None:
+            print(error_text(refused), file=sys.stderr)
+            return REFUSED
         print(_log(args, err), file=sys.stderr)
         return UNFORESEEN
 
@@ -145,6 +151,10 @@ def _doctor_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w", "--workspace", default=DEFAULT_WORKSPACE, metavar="W", help="whose disk to look at"
     )
+    parser.add_argument(
+        "--rescue", action="store_true",
+        help="replace a damaged studio.sqlite there by what can be read of it; the damaged file is kept",
+    )  # fmt: skip
 
 
 def _bench_flags(parser: argparse.ArgumentParser) -> None:
@@ -308,16 +318,25 @@ def _bench(args: argparse.Namespace) -> int:
     if args.out:
         rows = [{"name": f.name, "value": round(f.value, 3), "unit": f.unit} for f in figures]
         made = {"command": "psr-studio " + " ".join(sys.argv[1:]), **stated, "figures": rows}
-        Path(args.out).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+        with whole_file(check_path(args.out)) as temp:
+            temp.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return DONE
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.rescue:
+        print(_rescued_text(*rescue_ledger(args.workspace)))
+        return DONE
     from psr_studio.cli.doctor import examine, report
 
     found = examine(Path(args.workspace))
     print(report(found))
     return UNFORESEEN if any(item.needed_is_missing for item in found) else DONE
+
+
+def _rescued_text(kept: Path, rows: dict[str, int]) -> str:
+    found = ", ".join(f"{n:,} {table}" for table, n in rows.items())
+    return f'The ledger was made anew with what can be read: {found}.\nThe file before is kept as "{kept}".'
 
 
 def _presets(args: argparse.Namespace) -> int:
