@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from psr_studio.app.opening import OpenWorkspace
-from psr_studio.core.disk import disk_error
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
 from psr_studio.method.difficulty import TARGET_SHAPES
@@ -25,6 +25,7 @@ from psr_studio.stages.select.result import LiveResult, Weights, resolve_weights
 from psr_studio.stages.select.saved import BY_HAND, WEIGHTS, as_presets, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.stages.select.smoothing import EDGES
+from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.trials import TrialRecord
@@ -318,14 +319,11 @@ class Curation:
             curated, ws = self.recipe(), self._opened.workspace
             values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
             values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
-            try:
-                with ws.change() as change:
-                    recipe = self._opened.set_with(change, values)
-                    result, record = saved.choose(ws, recipe, self.scored, note)
-                    with change.commit():
-                        ws.ledger.save_selection(record)
-            except OSError as err:
-                raise disk_error(err, ws.root) from err
+            with writing(ws.root, again=DO_AGAIN), ws.change() as change:
+                recipe = self._opened.set_with(change, values)
+                result, record = saved.choose(ws, recipe, self.scored, note)
+                with change.commit():
+                    ws.ledger.save_selection(record)
             self._last = result
             return record
 

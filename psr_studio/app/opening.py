@@ -12,10 +12,12 @@ from typing import Any, Self
 from psr_studio.app.replacement import check_preset
 from psr_studio.bundles.bundle import Bundle, load_bundle
 from psr_studio.core.devices import in_words, pick_device
-from psr_studio.core.disk import disk_error
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, did_you_mean
+from psr_studio.core.files import check_path
 from psr_studio.recipe.recipe import DEFAULT_PRESET, SECTIONS, Recipe, keys, load_recipe
 from psr_studio.storage.changes import Change
+from psr_studio.storage.lock import OPEN_AGAIN
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.request import Staff
 
@@ -33,13 +35,15 @@ class OpenWorkspace:
     ) -> None:  # fmt: skip
         self.staff = staff
         values = _settings(overrides)
-        root = Path(workspace).expanduser().absolute()
+        root = check_path(workspace).absolute()
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
-        if given is None and _is_new(root):
-            load_recipe(DEFAULT_PRESET).with_values(values)  # a mistake in them should leave no folder behind
-        given = given and given.with_values(values)
+        first = load_recipe(DEFAULT_PRESET) if given is None and _is_new(root) else given
+        first = first and first.with_values(values)  # a mistake in them should leave no folder behind
+        given = given and first
         if "device" in values:  # nor should a GPU that is not there
             pick_device(values["device"])
+        if first is not None:  # nor a bundle
+            load_bundle(first.bundle)
         self.workspace = Workspace.open(root, create=create)
         try:
             if given is not None and not replace_recipe:
@@ -51,6 +55,7 @@ class OpenWorkspace:
             if demo and _is_new(root) and self.bundle.demo is not None:
                 copy_demo(self.bundle.demo, self.workspace, self.recipe)
             elif given is not None or values or saved is None:
+                self._opened(self.recipe.bundle)
                 self.workspace.save_recipe(self.recipe)
         except BaseException:
             self.workspace.close()
@@ -72,9 +77,13 @@ class OpenWorkspace:
     def bundle(self) -> Bundle:
         """The bundle of the recipe; its networks are opened on first use and kept."""
         with self._lock:
-            if self._bundle is None or self._bundle[0] != self.recipe.bundle:
-                self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
-            return self._bundle[1]
+            return self._opened(self.recipe.bundle)
+
+    def _opened(self, name: str) -> Bundle:
+        """The bundle of that name; ModelError when there is none, and the one before stays."""
+        if self._bundle is None or self._bundle[0] != name:
+            self._bundle = (name, load_bundle(name))
+        return self._bundle[1]
 
     @property
     def device_words(self) -> str:
@@ -82,11 +91,17 @@ class OpenWorkspace:
         return in_words(pick_device(self.recipe.device))
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
-        changed = self.recipe.with_values(_settings(values))
-        if changed != self.recipe:
-            self.recipe = changed
-            self.workspace.save_recipe(changed)
+        """Change settings, such as {"select.ipc": 5}, and save the recipe.
+
+        Raises:
+            RecipeError, ModelError, DiskError: a value, the bundle or the disk refuses; nothing has changed then.
+        """
+        with self._lock:
+            changed = self.recipe.with_values(_settings(values))
+            if changed != self.recipe:
+                self._opened(changed.bundle)
+                self.workspace.save_recipe(changed)
+                self.recipe = changed
 
     def set_with(self, change: Change, values: Mapping[str, Any]) -> Recipe:
         """Change settings together with what else a change puts in place; the studio has them from its commit on."""
@@ -102,7 +117,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     named = values.get("bundle")
     if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
         return values
-    path = Path(named).expanduser()
+    path = check_path(named)
     return {**values, "bundle": str(path.absolute())} if path.exists() else values
 
 
@@ -125,17 +140,14 @@ def full_key(name: str) -> str:
 
 def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:
     """Copy the pre-generated pool into a new workspace, together with its recipe, all or nothing."""
-    try:
-        with ws.change() as change:
-            for source in sorted(path for path in demo.rglob("*") if path.is_file()):
-                target = change.new / source.relative_to(demo)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-            ws.beside(change).save_recipe(recipe)
-            with change.commit():
-                pass
-    except OSError as err:
-        raise disk_error(err, ws.root) from err
+    with writing(ws.root / "pool", again=OPEN_AGAIN), ws.change() as change:
+        for source in sorted(path for path in demo.rglob("*") if path.is_file()):
+            target = change.new / source.relative_to(demo)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        ws.beside(change).save_recipe(recipe)
+        with change.commit():
+            pass
 
 
 def _is_new(root: Path) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.errors import ModelError, did_you_mean
-from psr_studio.core.files import sha256
+from psr_studio.core.files import check_path, sha256
 from psr_studio.core.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     from psr_studio.bundles.described import external_bundles, load_external
 
     embedded = bundles()
-    path = embedded.get(str(name_or_path), Path(name_or_path).expanduser())
+    path = embedded.get(str(name_or_path)) or check_path(name_or_path)
     if not (path / INDEX).is_file():
         if str(name_or_path) == TINY:
             from psr_studio.bundles.tiny_dit import TinyDit
@@ -82,12 +82,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
             return described
         if str(name_or_path) in DATA_SETS:
             raise UnmadeBundleError(DATA_SETS[str(name_or_path)])
-        known = [*embedded, TINY, *external_bundles()]
-        raise ModelError(
-            f'There is no bundle "{name_or_path}": it is neither a folder with a {INDEX} nor one of '
-            f"{', '.join(known)}.",
-            f'{did_you_mean(str(name_or_path), known)}Set "bundle" to one of these.',
-        )
+        raise _unknown(str(name_or_path), [*embedded, TINY, *external_bundles()])
     try:
         index = tomllib.loads((path / INDEX).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
@@ -99,6 +94,20 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
 
         return OwnDataBundle(path, index)
     return Bundle(path, index)
+
+
+def _unknown(name: str, known: list[str]) -> ModelError:
+    """The error for a name that stands for no bundle; a path is often one of the machine that a recipe came from."""
+    if "/" in name or "\\" in name or name.endswith(".toml"):
+        return ModelError(
+            f'There is no bundle at "{name}": neither a folder with a {INDEX} nor a description is there.',
+            "Say where it is on this machine, `psr-studio status -w WORKSPACE --set bundle=PATH`, or set it to one of "
+            f"{', '.join(known)}.",
+        )
+    return ModelError(
+        f'There is no bundle "{name}": it is neither a folder with a {INDEX} nor one of {", ".join(known)}.',
+        f'{did_you_mean(name, known)}Set "bundle" to one of these, or to the path of one of yours.',
+    )
 
 
 @dataclass

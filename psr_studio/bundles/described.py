@@ -22,6 +22,7 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
 from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
 from psr_studio.core.errors import ModelError
+from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
     """
     name = str(name_or_path)
     path = external_bundles().get(name)
-    if path is None and name.endswith(".toml") and Path(name).expanduser().is_file():
-        path, name = Path(name).expanduser(), Path(name).stem
+    if path is None and name.endswith(".toml") and check_path(name).is_file():
+        path, name = check_path(name), Path(name).stem
     if path is None:
         return None
     index = _read(path)

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psr_studio.core.errors import ModelError
-from psr_studio.core.files import sha256, whole_file
+from psr_studio.core.errors import DiskError, ModelError
+from psr_studio.core.files import check_path, sha256, whole_file
 from psr_studio.core.network import asked_for
 from psr_studio.core.progress import Progress
 
@@ -117,7 +117,7 @@ def remember(source: Source, folder: str | Path) -> Path:
     Raises:
         ModelError: the folder is missing or lacks a file, by name.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = check_path(folder).absolute()
     lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
     if not folder.is_dir() or lacking:
         problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
@@ -332,12 +332,10 @@ def _read(name: str) -> dict[str, Any]:
 
 def _write(name: str, values: dict[str, Any]) -> None:
     """Whole or not at all; a home that cannot be written to only costs the memory of it."""
+    again = f"try again, or set {HOME_VARIABLE} to a folder that you may write to"
     try:
-        with whole_file(home() / name) as temp:
+        with whole_file(home() / name, again=again) as temp:
             temp.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    except OSError as err:
+    except DiskError:
         if name == LOCATIONS:  # that one was asked for
-            raise ModelError(
-                f'"{home() / name}" could not be written: {err.strerror or err}.',
-                f"Set {HOME_VARIABLE} to a folder that you may write to.",
-            ) from err
+            raise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.flags import DONE, add_command, add_set_flag
 from psr_studio.core.errors import StudioError
+from psr_studio.core.files import check_path, whole_file
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import DEFAULT_PRESET, Recipe, load_recipe, parse_assignment
 
@@ -52,7 +53,8 @@ def _bench(args: argparse.Namespace) -> int:
     if args.out:
         rows = [{"name": f.name, "value": round(f.value, 3), "unit": f.unit} for f in figures]
         made = {"command": "psr-studio " + " ".join(sys.argv[1:]), **stated, "figures": rows}
-        Path(args.out).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+        with whole_file(check_path(args.out)) as temp:
+            temp.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return DONE
 
 

@@ -19,6 +19,7 @@ from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.storage.workspace import rescue_ledger
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")
@@ -32,12 +33,24 @@ def add_commands(commands: Any) -> None:
     """`doctor`."""
     parser = add_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor)
     add_workspace_flag(parser, "whose disk to look at")
+    parser.add_argument(
+        "--rescue", action="store_true",
+        help="replace a damaged studio.sqlite there by what can be read of it; the damaged file is kept",
+    )  # fmt: skip
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.rescue:
+        print(_rescued_text(*rescue_ledger(args.workspace)))
+        return DONE
     found = examine(Path(args.workspace))
     print(report(found))
     return FAILED if any(item.needed_is_missing for item in found) else DONE
+
+
+def _rescued_text(kept: Path, rows: dict[str, int]) -> str:
+    found = ", ".join(f"{n:,} {table}" for table, n in rows.items())
+    return f'The ledger was made anew with what can be read: {found}.\nThe file before is kept as "{kept}".'
 
 
 @dataclass(frozen=True)

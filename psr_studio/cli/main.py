@@ -18,6 +18,7 @@ from psr_studio.cli import app, bench, doctor, imports, listings, models, steps,
 from psr_studio.cli.console import error_text
 from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPPED
 from psr_studio.core.allocator import keep_freed_memory
+from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import StudioError
 
 GROUPS = (app, steps, bench, doctor, listings, train, models, imports)
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{getattr(args, 'stopped', KEPT)}", file=sys.stderr)
         return STOPPED
     except Exception as err:  # the last line of defence: a log for us, one line for the user
+        if (refused := foreseen(err)) is not None:
+            print(error_text(refused), file=sys.stderr)
+            return REFUSED
         print(_log(args, err), file=sys.stderr)
         return FAILED
 

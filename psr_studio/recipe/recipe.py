@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from psr_studio.core.disk import reading
 from psr_studio.core.errors import RecipeError, did_you_mean
+from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
 from psr_studio.recipe.fields import check_field, documented, range_text, toml_value
 from psr_studio.recipe.pairs import check_pairs
@@ -185,13 +187,14 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         RecipeError: no such preset or file, or the file does not pass the checks (file and line named).
     """
     known = presets()
-    path = known.get(str(name_or_path)) or Path(name_or_path)
+    path = known.get(str(name_or_path)) or check_path(name_or_path)
     if not path.is_file():
         fix = did_you_mean(str(name_or_path), known) + "Name one of them, or give the path of a TOML file."
         raise RecipeError(f'There is no preset "{name_or_path}". Presets: {", ".join(known)}.', fix)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
+        with reading(path):
+            text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
         raise RecipeError(f"{path} cannot be read as text: {err}.", "Give the path of a TOML file.") from err
     return recipe_from_toml(text, path)
 

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from psr_studio.core.disk import flush_folder, flush_tree
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.files import flush_folder, flush_tree
 from psr_studio.storage.database import Database
 
 NEW, OLD = ".new-", ".old-"

@@ -13,6 +13,7 @@ from typing import Any
 from psr_studio.core.errors import JobError, SelectionError, did_you_mean
 from psr_studio.storage.changes import CHANGES_SCHEMA, Changes
 from psr_studio.storage.history import HISTORY_SCHEMA, History
+from psr_studio.storage.parts import FILES_SCHEMA, Files
 from psr_studio.storage.records import EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
 
@@ -23,6 +24,7 @@ LEDGER_SCHEMA = (
     HISTORY_SCHEMA
     + TRIALS_SCHEMA
     + CHANGES_SCHEMA
+    + FILES_SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS selections (name TEXT PRIMARY KEY, created REAL NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -34,9 +36,9 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(Trials, History, Changes):
+class Ledger(Trials, History, Changes, Files):
     """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, what a change
-    of files and ledger needs in `Changes`.
+    of files and ledger needs in `Changes`, what was found in files in `Files`.
 
     A row that is damaged is left out and named in `damaged`; the others are read.
 

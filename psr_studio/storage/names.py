@@ -5,11 +5,8 @@ managers lay copies beside it, such as "part-00000 (1).parquet", which are never
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-
-from psr_studio.core.errors import WorkspaceError
-from psr_studio.storage.parquet import read_info
 
 ENDING = ".parquet"
 BEGINNING = re.compile(r"part-\d{5,}|class=\d+")
@@ -59,11 +56,12 @@ def class_files(folder: Path) -> dict[int, Path]:
     return dict(sorted((class_id, path) for class_id, path in found if class_id is not None))
 
 
-def strays(paths: Collection[Path], root: Path) -> str:
+def strays(paths: Collection[Path], root: Path, is_whole: Callable[[Path], bool]) -> str:
     """What lies among these files and is none by its name, said once; "" when nothing does.
 
     Args:
         root: where the paths that are said begin.
+        is_whole: whether a file is there and can be read through.
     """
     folders = {path.parent for path in paths}
     files = [path for folder in folders for path in folder.glob(f"*{ENDING}") if not _is_ours(path)]
@@ -72,7 +70,7 @@ def strays(paths: Collection[Path], root: Path) -> str:
     if not files and not odd:
         return ""
     first, *rest = sorted([*files, *odd])
-    return f'"{first.relative_to(root).as_posix()}"{_why(first)}' + (
+    return f'"{first.relative_to(root).as_posix()}"{_why(first, is_whole)}' + (
         f" {len(rest)} more are not read either." if rest else ""
     )
 
@@ -81,23 +79,15 @@ def _is_ours(path: Path) -> bool:
     return part_number(path.name) is not None or class_number(path.stem) is not None
 
 
-def _why(stray: Path) -> str:
+def _why(stray: Path, is_whole: Callable[[Path], bool]) -> str:
     """Why it is not read, and what may be done about it: never away with what may be the only one."""
     meant = BEGINNING.match(stray.name)
     original = stray.with_name(f"{meant[0]}{ENDING}") if meant and stray.suffix == ENDING else None
     if original is None:
         return " is not read: nothing of a workspace is called so."
-    if _is_whole(original):
+    if is_whole(original):
         return (
             f' is not read: by its name it is a copy of "{original.name}", as sync programs make them. '
             "That one is whole, so the copy may be moved away."
         )
     return f' is not read: give it the name "{original.name}" if it is that one, of which there is no other.'
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        read_info(path)
-    except WorkspaceError:
-        return False
-    return True

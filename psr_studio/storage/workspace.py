@@ -14,23 +14,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from psr_studio.core.disk import disk_error, sweep_temps, write_bytes
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.files import check_path, sweep_temps, write_bytes
 from psr_studio.core.place import Place
 from psr_studio.recipe.fields import check_folder_name
 from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
 from psr_studio.storage.changes import Change, recover
+from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
-from psr_studio.storage.lock import FolderLock
-from psr_studio.storage.names import class_files, class_folder, part_files, part_name, part_number, strays
-from psr_studio.storage.parquet import read_info, write_part
+from psr_studio.storage.lock import OPEN_AGAIN, FolderLock
+from psr_studio.storage.names import (
+    class_files,
+    class_folder,
+    class_number,
+    part_files,
+    part_name,
+    part_number,
+    strays,
+)
+from psr_studio.storage.parquet import write_part
+from psr_studio.storage.parts import Parts, stamp
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
+from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
 EXPORTS = "exports"
@@ -82,6 +95,7 @@ class Workspace:
         self.root = root
         self.ledger = ledger
         self.place = ledger.place or Place(root)
+        self.parts = Parts(root, ledger)
         self._lock = lock
         self._pool: tuple[tuple, Pool] | None = None
 
@@ -96,7 +110,7 @@ class Workspace:
             WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere; without
                 `create` also one that holds nothing of a workspace.
         """
-        root = Path(root).expanduser().absolute()
+        root = check_path(root).absolute()
         _make_folder(root, create)
         held = FolderLock(root) if lock else None
         try:
@@ -152,7 +166,7 @@ class Workspace:
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the resolved recipe."""
-        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode(), self.place)
+        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode(), self.place, DO_AGAIN)
 
     # Pool
 
@@ -161,8 +175,8 @@ class Workspace:
         return self.root / "pool" / class_folder(class_id) / part_name(part)
 
     def has_part(self, class_id: int, part: int, inputs_hash: str | None = None) -> bool:
-        """Whether a part can be read and, when a hash is given, was made from these inputs."""
-        return _holds(self.pool_part_path(class_id, part), inputs_hash)
+        """Whether a part is whole and, when a hash is given, was made from these inputs."""
+        return self._holds(self.pool_part_path(class_id, part), inputs_hash)
 
     def write_pool_part(
         self,
@@ -187,21 +201,14 @@ class Workspace:
             "latent": columns.latents,
             "generator": [_settings_text(settings or {})] * n,
         }
-        write_part(
-            path,
-            stored,
-            inputs_hash=inputs_hash,
-            settings=settings,
-            class_names=class_names,
-            place=self.place,
-        )
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def discard_pool_parts(self, class_id: int, keep: int) -> int:
         """Remove the parts of a class numbered `keep` and up, left from a larger pool; returns how many."""
         extra = [path for path in self.pool_paths([class_id]) if (part_number(path.name) or 0) >= keep]
         for path in extra:
-            path.unlink()
+            discard(path)
         return len(extra)
 
     def pool_paths(self, classes: Sequence[int] | None = None) -> list[Path]:
@@ -211,9 +218,9 @@ class Workspace:
     def pool(self) -> Pool:
         """The pool as it is on disk now; the same object as long as no file has changed."""
         paths = self.pool_paths()
-        state = tuple((path, _stamp(path)) for path in paths)
+        state = tuple((path, stamp(path)) for path in paths)
         if self._pool is None or self._pool[0] != state:
-            self._pool = (state, Pool(paths))
+            self._pool = (state, Pool(paths, self.parts))
         return self._pool[1]
 
     # Scores
@@ -225,8 +232,8 @@ class Workspace:
     def has_scores_part(
         self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
     ) -> bool:
-        """Whether scores of a part can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
+        """Whether scores of a part are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
 
     def write_scores_part(
         self, teacher_id: str, class_id: int, part: int, *, columns: ScorePart, inputs_hash: str
@@ -239,14 +246,16 @@ class Workspace:
             "logits": columns.logits,
             "embedding": columns.embeddings,
         }
-        about = {"teacher": teacher_id}
-        write_part(path, stored, inputs_hash=inputs_hash, settings=about, place=self.place)
+        self._write(path, stored, inputs_hash, {"teacher": teacher_id})
         return path
 
     def scores(self, teacher_id: str, *, require_all: bool = True) -> Scores:
         """Scores in pool order; see `load_scores` for what is raised."""
         return load_scores(
-            self.pool(), part_files(self.root / "scores" / _folder_of(teacher_id)), require_all
+            self.pool(),
+            part_files(self.root / "scores" / _folder_of(teacher_id)),
+            self.parts,
+            require_all,
         )
 
     # Refined
@@ -257,8 +266,8 @@ class Workspace:
         return self.root / "refined" / selection / f"{class_folder(class_id)}.parquet"
 
     def has_refined(self, selection: str, class_id: int, inputs_hash: str | None = None) -> bool:
-        """Whether refined picks can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.refined_path(selection, class_id), inputs_hash)
+        """Whether refined picks are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.refined_path(selection, class_id), inputs_hash)
 
     def write_refined(
         self,
@@ -279,19 +288,12 @@ class Workspace:
             "latent": columns.latents,
             "trace": columns.traces,
         }
-        write_part(
-            path,
-            stored,
-            inputs_hash=inputs_hash,
-            settings=settings,
-            class_names=class_names,
-            place=self.place,
-        )
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def refined(self, selection: str) -> Refined:
         """Refined picks of a selection, by class and in pick order; WorkspaceError when there are none."""
-        return load_refined(self.refined_files(selection))
+        return load_refined(self.refined_files(selection), self.parts)
 
     def refined_files(self, selection: str) -> dict[int, Path]:
         """The files of the refined picks of a selection, by class; {} when there are none."""
@@ -312,20 +314,78 @@ class Workspace:
             what: the unit in words, such as "parts".
         """
         found = self._compared(expected, what)
-        if said := strays(expected, self.root):
+        if said := strays(expected, self.root, lambda path: self._holds(path, None)):
             return StageStatus(found.state, f"{found.reason} {said}")
         return found
 
     def _compared(self, expected: Mapping[Path, str], what: str) -> StageStatus:
-        states = [_state(path, wanted) for path, wanted in expected.items()]
-        present = len(states) - states.count("missing")
-        if not present:
-            return StageStatus("missing", f"None of {len(states)} {what} is there.")
-        if stale := states.count("stale"):
-            return StageStatus("stale", f"{stale} of {present} {what} were made from other inputs.")
-        if present < len(states):
-            return StageStatus("partial", f"{present} of {len(states)} {what} are there.")
-        return StageStatus("fresh", f"All {present} {what} are there.")
+        found = self.parts.look(expected)
+        damaged = {path: seen.problem for path, seen in found.items() if seen is not None and seen.problem}
+        words = f" Damaged: {_named(list(damaged))} ({next(iter(damaged.values()))})." if damaged else ""
+        present = {path: seen for path, seen in found.items() if seen is not None and not seen.problem}
+        if not present and not damaged:
+            return StageStatus("missing", f"None of {len(found)} {what} is there.")
+        if stale := sum(seen.inputs_hash != expected[path] for path, seen in present.items()):
+            return StageStatus(
+                "stale", f"{stale} of {len(present)} {what} were made from other inputs.{words}"
+            )
+        if len(present) < len(found):
+            return StageStatus("partial", f"{len(present)} of {len(found)} {what} are there.{words}")
+        return StageStatus("fresh", f"All {len(present)} {what} are there.")
+
+    def lacking(self, expected: Mapping[Path, str | None]) -> set[Path]:
+        """The files that are missing, damaged or made from other inputs than their hash says; None: from any."""
+        return {
+            path
+            for path, seen in self.parts.look(expected).items()
+            if seen is None or seen.problem or expected[path] not in (None, seen.inputs_hash)
+        }
+
+    def _holds(self, path: Path, inputs_hash: str | None) -> bool:
+        return not self.lacking({path: inputs_hash})
+
+    def _write(
+        self,
+        path: Path,
+        columns: Mapping[str, Any],
+        inputs_hash: str,
+        settings: Mapping[str, Any] | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        info = write_part(
+            path,
+            columns,
+            inputs_hash=inputs_hash,
+            settings=settings,
+            class_names=class_names,
+            place=self.place,
+        )
+        self.parts.note_whole(path, info)
+
+
+def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
+    """Replace the ledger of a workspace by a new one with every row that can be read.
+
+    Returns:
+        Where the replaced file is kept, and how many rows of each table were taken over.
+
+    Raises:
+        WorkspaceError: there is no ledger, it is whole or of a newer version, the workspace is open elsewhere, or the
+            disk refuses.
+    """
+    root = check_path(root).absolute()
+    path = root / "studio.sqlite"
+    if not path.is_file():
+        raise WorkspaceError(f'There is no ledger "{path}".', "Name the folder of a workspace.")
+    held = FolderLock(root)
+    try:
+        if is_whole(path):
+            raise WorkspaceError(f'The ledger "{path}" is whole.', "Leave it as it is. Nothing was changed.")
+        kept = set_aside(path)
+        with closing(Ledger(path)) as ledger:
+            return kept, take_over(kept, ledger)
+    finally:
+        held.release()
 
 
 def _make_folder(root: Path, create: bool) -> None:
@@ -339,34 +399,23 @@ def _make_folder(root: Path, create: bool) -> None:
         raise WorkspaceError(
             f'There is no workspace "{root}".', "Check the path, or generate a pool there first."
         )
-    try:
+    with writing(root, again=OPEN_AGAIN):
         root.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise disk_error(err, root) from err
 
 
-def _holds(path: Path, inputs_hash: str | None) -> bool:
-    """A damaged part counts as missing, so that running the step again mends it."""
-    return _state(path, inputs_hash) == "fresh"
+def discard(path: Path) -> None:
+    """Remove a file that nothing needs any more; DiskError when that is refused."""
+    with writing(path):
+        path.unlink(missing_ok=True)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Changes with a file; None where it has gone."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
-
-
-def _state(path: Path, wanted: str | None) -> State:
-    if not path.is_file():
-        return "missing"
-    try:
-        found = read_info(path).inputs_hash
-    except WorkspaceError:
-        return "missing"
-    return "fresh" if wanted in (None, found) else "stale"
+def _named(paths: Sequence[Path]) -> str:
+    """Parts in words: "part 3 of class 2 and 4 more"."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    part = part_number(paths[0].name)
+    if part is not None:
+        return f"part {part} of class {class_number(paths[0].parent.name)}{more}"
+    return f"class {class_number(paths[0].stem)}{more}"
 
 
 def _folder_of(teacher_id: str) -> str:

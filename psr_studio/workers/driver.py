@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.core.disk import sweep_temps
+from psr_studio.core.errors import DamagedError
+from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages import refine
@@ -61,6 +62,9 @@ def run(
         try:
             order = _order(stage.name, ws, token, recipe, work, selection)
             yield from Foreman(crew, order, work, left).events()
+        except DamagedError as err:  # a worker has no ledger to keep it in
+            ws.parts.note_damage(err)
+            raise
         finally:
             crew.close()
             sweep_temps(ws.root)

@@ -9,7 +9,7 @@ from tiny import finish, tiny_recipe
 import psr_studio
 from psr_studio.app.opening import full_key
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
+from psr_studio.core.errors import DiskError, ModelError, RecipeError, StudioError, WorkspaceError
 from psr_studio.recipe.recipe import load_recipe
 from psr_studio.stages.table import PIPELINE
 
@@ -93,10 +93,32 @@ def test_step_settings_are_kept(studio):
     assert len(studio.selection()) == 3 and len(studio.selection("current")) == 6
 
 
-def test_a_bundle_that_is_not_there(tmp_path):
-    with Studio(tmp_path / "ws", bundle="fashion-mnst") as studio:
-        with pytest.raises(ModelError, match='There is no bundle "fashion-mnst"'):
-            finish(studio.generate())
+def test_a_bundle_that_is_not_there_is_neither_opened_nor_saved(tmp_path, studio):
+    with pytest.raises(ModelError, match='There is no bundle "fashion-mnst"') as err:
+        Studio(tmp_path / "ws", bundle="fashion-mnst")
+    assert 'Did you mean "fashion-mnist"?' in err.value.fix and not (tmp_path / "ws").exists()
+    before, saved = studio.recipe, (studio.workspace.root / "recipe.toml").read_bytes()
+    for change in (lambda: studio.set({"bundle": "nope"}), lambda: studio.generate(bundle="nope")):
+        with pytest.raises(StudioError):
+            change()
+        assert studio.recipe is before and (studio.workspace.root / "recipe.toml").read_bytes() == saved
+    root = studio.workspace.root
+    studio.close()
+    with pytest.raises(ModelError):
+        Studio(root, bundle="nope")
+    assert (root / "recipe.toml").read_bytes() == saved
+    Studio(root).close()
+
+
+def test_settings_that_cannot_be_saved_are_not_taken(studio):
+    before = studio.recipe
+    path = studio.workspace.root / "recipe.toml"
+    path.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    with pytest.raises(DiskError):
+        studio.set({"select.ipc": 1})
+    assert studio.recipe is before
 
 
 def test_the_demo_fills_a_new_workspace_only(tmp_path, tiny_bundle):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -130,6 +131,23 @@ def test_a_near_name_is_offered():
     with pytest.raises(ModelError, match="There is no bundle") as err:
         load_bundle("imagewoof")
     assert 'Did you mean "imagewoof-dit"?' in err.value.fix
+
+
+def test_a_recipe_from_another_machine_says_how_to_name_its_bundle_anew(tmp_path, described, capsys):
+    """The description has moved; the command as the message prints it mends the workspace."""
+    root = tmp_path / "ws"
+    with Studio(root, bundle=str(described)):
+        pass
+    here = described.rename(tmp_path / "here.toml")
+    assert main(["status", "-w", str(root)]) == 2
+    problem, fix = capsys.readouterr().err.splitlines()
+    assert problem == (
+        f'Problem: There is no bundle at "{described}": neither a folder with a bundle.toml nor a description is there.'
+    )
+    command = (
+        fix.partition("`")[2].partition("`")[0].replace("WORKSPACE", str(root)).replace("PATH", str(here))
+    )
+    assert main(shlex.split(command)[1:]) == 0 and main(["status", "-w", str(root)]) == 0
 
 
 # What is missing

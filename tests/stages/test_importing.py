@@ -235,7 +235,7 @@ def test_an_import_that_fails_leaves_pool_marks_and_history(marked, folder, monk
         real(source, target)
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(WorkspaceError, match="could not be written: Permission denied"):
+    with pytest.raises(WorkspaceError, match=r"cannot be written to \(Permission denied\)"):
         finish(marked.import_pool(folder, replace=True))
     assert refusals and not leftovers(marked.workspace.root)
     assert by_hand(marked) == before and marked.curation.history() == history
@@ -531,7 +531,7 @@ def test_a_damaged_zip_and_a_foreign_file(empty, folder, tmp_path):
 
 
 def test_a_full_disk_leaves_the_pool(tmp_path, tiny_bundle, folder, monkeypatch):
-    from psr_studio.core import disk as atomic
+    from psr_studio.core import files as atomic
 
     with full_studio(tmp_path / "ws", tiny_bundle) as studio:
         before = studio.pool.content_hash()

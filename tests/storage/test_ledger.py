@@ -332,7 +332,9 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path):
 def test_a_damaged_ledger_is_named(tmp_path):
     path = tmp_path / "studio.sqlite"
     path.write_bytes(b"this is no database" * 300)
-    with pytest.raises(WorkspaceError, match="is damaged: file is not a database.\nMove this file away"):
+    with pytest.raises(
+        WorkspaceError, match="is damaged: file is not a database.\nPut a backup in its place, "
+    ):
         Ledger(path)
 
 
@@ -342,7 +344,7 @@ def test_a_full_disk_loses_nothing(ledger):
     db = ledger._db
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(WorkspaceError, match="The disk is full: .* cannot grow."):
+    with pytest.raises(WorkspaceError, match="The disk is full: .* cannot be written"):
         ledger.set_marks(range(50_000), "pin")
     assert ledger.marks() == {} and ledger.next_undo() is None
     assert ledger.selection("current") == selection()

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 
-from psr_studio.core import disk as atomic
+from psr_studio.core import disk
+from psr_studio.core import files as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
-from psr_studio.core.files import this_host
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
@@ -106,13 +106,12 @@ def test_shared_arrays_cannot_be_written_to(filled):
 
 
 def test_opening_a_pool_reads_neither_pictures_nor_latents(filled, monkeypatch):
-    from psr_studio.storage import pool as module
+    from psr_studio.storage.parts import Parts
 
     asked: list[str] = []
-    for name in ("read_part", "read_columns"):
-        real = getattr(module, name)
-        spy = lambda path, names, real=real: asked.extend(names) or real(path, names)  # noqa: E731
-        monkeypatch.setattr(module, name, spy)
+    read = Parts.read
+    spy = lambda self, path, names: asked.extend(names) or read(self, path, names)  # noqa: E731
+    monkeypatch.setattr(Parts, "read", spy)
     pool = filled.pool()
     assert set(asked) == {"candidate_id", "seed"}
     pool.png(0)
@@ -278,9 +277,7 @@ def test_a_truncated_part_is_named_and_the_rest_stays_usable(filled):
     assert pool.images.shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
     assert len(filled.scores(TEACHER).logits) == 15
     err = refused(read_info, path)
-    assert err.fix == (
-        "Delete this file and run its step again: only this part is made anew, all others are kept."
-    )
+    assert err.fix == ("Run the generate step again: only this part is made anew, all others are kept.")
     assert not filled.has_part(1, 0), "so that the next run makes it anew"
 
 
@@ -398,7 +395,10 @@ def test_stored_scores_that_are_not_finite_are_found_on_reading(filled, pool_par
         "embedding": np.zeros((3, EMBEDDING), np.float32),
     }
     write_part(filled.scores_part_path(TEACHER, 0, 0), columns, inputs_hash="s")
-    assert "are not finite numbers: 0, 1, 2." in refused(filled.scores, TEACHER).problem
+    problem = refused(filled.scores, TEACHER).problem
+    assert problem.startswith("3 of 18 candidates have no teacher scores, such as 0, 1, 2. The file ")
+    assert problem.endswith('is damaged: "logits" in 3 of 3 rows is not a finite number.')
+    assert not filled.has_scores_part(TEACHER, 0, 0), "so that the score step makes it anew"
 
 
 def test_a_damaged_refined_class_costs_only_itself(workspace):
@@ -509,14 +509,13 @@ def test_refined_classes_count_by_their_exact_names(workspace):
 # A disk that refuses
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_nothing_half_written(filled, pool_part, monkeypatch, call, code):
+def test_a_full_disk_leaves_nothing_half_written(filled, pool_part, monkeypatch, call):
     """Only the operating system's last call is replaced: the part was written, then the disk said no."""
     before = snapshot(filled.root)
 
     def full(*args, **kwargs):
-        raise OSError(code, os.strerror(code))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(atomic.os, call, full)
     err = refused(filled.write_pool_part, 0, 0, columns=pool_part(0, 0), inputs_hash="new")
@@ -538,7 +537,7 @@ def test_a_real_write_limit_leaves_nothing_half_written(tmp_path):
         import numpy as np
         from pathlib import Path
         from psr_studio.core.errors import WorkspaceError
-        from psr_studio.core.disk import write_bytes
+        from psr_studio.core.files import write_bytes
         path = Path(sys.argv[1]) / "part"
         write_bytes(path, b"old")
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
@@ -549,7 +548,7 @@ def test_a_real_write_limit_leaves_nothing_half_written(tmp_path):
         print(path.read_bytes(), len(list(path.parent.iterdir())))
     """
     problem, rest = in_subprocess(code, str(tmp_path)).splitlines()
-    assert problem.startswith("The disk is full: writing") and "needs 16.0 MiB" in problem
+    assert problem.endswith('part" cannot be written: this process may write files of 9.8 KiB at most.')
     assert rest == "b'old' 1"
 
 
@@ -572,7 +571,7 @@ def test_files_of_dead_writers_are_swept_and_those_of_living_ones_kept(tmp_path)
     dead.wait()
     folder = root / "pool" / "class=0"
     folder.mkdir(parents=True)
-    host = this_host()
+    host = disk.this_host()
     names = {
         f".tmp-{dead.pid}-{host}-00": False,
         f".tmp-{os.getpid()}-{host}-00": True,
@@ -686,7 +685,10 @@ def test_a_read_only_workspace_is_said(tmp_path, inside):
     problem, fix = in_subprocess(READ_ONLY, str(root / inside)).splitlines()
     root.chmod(0o755)
     assert problem == f'The folder "{root}" cannot be written to (Permission denied).'
-    assert fix == "Give yourself write permission there, or choose another workspace folder."
+    assert fix == (
+        "Give yourself write permission there, then open the workspace again, or choose another folder: "
+        "nothing was changed."
+    )
 
 
 def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path):
@@ -768,4 +770,4 @@ def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
 
 
 def test_sizes_are_in_words():
-    assert [atomic.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]
+    assert [disk.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]

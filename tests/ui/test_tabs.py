@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from html import unescape
+from pathlib import Path
 
 import gradio as gr
 import pytest
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError
+from psr_studio.core.errors import ModelError, SelectionError
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -202,3 +204,28 @@ def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
     record = screen.studio.workspace.ledger.selection("wide")
     assert settings_of(record, screen.studio.recipe)["select.name"] == "wide"
     assert screen.studio.status()["select"].state == "fresh"
+
+
+def test_a_job_that_names_a_bundle_that_is_not_there_changes_nothing(screen):
+    before = screen.studio.recipe
+    with pytest.raises(ModelError, match='There is no bundle "nope"'):
+        screen.submit("select", {"bundle": "nope"})
+    assert screen.studio.recipe == before == screen.studio.workspace.recipe
+    assert screen.worker.wait(screen.submit("select", {}), 60).state == "done"
+
+
+def test_a_bundle_that_goes_away_costs_the_jobs_that_need_it(tmp_path, tiny_bundle):
+    """The folder is renamed while the page is open: jobs fail with its name, and once it is back they run."""
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    screen = Screen(Studio(tmp_path / "ws", tiny_recipe(bundle)))
+    try:
+        gone = bundle.rename(tmp_path / "gone")
+        screen.studio._bundle = None  # as in a process that had opened another one
+        jobs = [screen.worker.submit("pool"), screen.worker.submit("score")]
+        for job in jobs:
+            state = screen.worker.wait(job, 60)
+            assert state.state == "failed" and str(bundle) in state.problem
+        gone.rename(bundle)
+        assert screen.worker.wait(screen.submit("pool", {}), 60).state == "done"
+    finally:
+        screen.close()

@@ -115,12 +115,10 @@ class Trainer:
             ids = require(self.ws, arm.selection, self.bundle).candidate_ids
         pool = self.ws.pool()
         at = pool.positions(ids)
-        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits[at]
+        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits_at(at)
         if arm.form != "refined":
             return pool.images_at(at), pool.labels[at], logits
-        refined = self.ws.refined(arm.selection)
-        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
-        return refined.images[[place[cid] for cid in ids]], pool.labels[at], logits
+        return self.ws.refined(arm.selection).images_of(ids), pool.labels[at], logits
 
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         images, labels = self.bundle.train_subset

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio import __version__
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
@@ -144,37 +145,34 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     yield event(0, "Reading the pictures.")
     data = gather(ws, recipe, bundle, record)
     done = 0
-    try:
-        with ws.change(folder.parent) as change:
-            made = change.new / folder.name
-            made.mkdir()
-            with_pictures = "folder" in recipe.export.formats
-            if with_pictures:
-                write_pictures(data, made)
-            write_labels(data, made, with_pictures)
+    with (
+        writing(folder, again="export again: nothing was changed"),
+        ws.change(folder.parent) as change,
+    ):
+        made = change.new / folder.name
+        made.mkdir()
+        with_pictures = "folder" in recipe.export.formats
+        if with_pictures:
+            write_pictures(data, made)
+        write_labels(data, made, with_pictures)
+        done += 1
+        wrote = f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
+        yield event(done, wrote)
+        for name in names:
+            WRITERS[name](data, made)
             done += 1
-            wrote = f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
-            yield event(done, wrote)
-            for name in names:
-                WRITERS[name](data, made)
-                done += 1
-                yield event(done, f"Wrote {name}.")
-            _write_about(ws, recipe, bundle, record, data, made)
+            yield event(done, f"Wrote {name}.")
+        _write_about(ws, recipe, bundle, record, data, made)
+        done += 1
+        yield event(done, "Wrote the data card and the manifest.")
+        if recipe.export.zip:
+            yield event(done, "Packing the zip.")
+            write_zip(made)
             done += 1
-            yield event(done, "Wrote the data card and the manifest.")
-            if recipe.export.zip:
-                yield event(done, "Packing the zip.")
-                write_zip(made)
-                done += 1
-            elif is_our_zip(folder):  # of the export that is replaced
-                change.remove(zip_path(folder).name)
-            with change.commit():
-                pass
-    except OSError as err:
-        raise ExportError(
-            f'"{folder}" could not be written: {err.strerror or err}.',
-            "Free space or give yourself write permission there, then export again. Nothing was changed.",
-        ) from err
+        elif is_our_zip(folder):  # of the export that is replaced
+            change.remove(zip_path(folder).name)
+        with change.commit():
+            pass
     yield event(total, f'Exported {len(data)} images to "{folder}".', part_done=True)
 
 
@@ -187,12 +185,10 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     pool, ids = ws.pool(), record.candidate_ids
     at = pool.positions(ids)
     task = sorted(record.picks)
-    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at][:, task]
+    logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
     labels, tau = np.searchsorted(task, pool.labels[at]), float(record.settings["temperature"])
     if recipe.export.refined:
-        refined = ws.refined(record.name)
-        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
-        images = refined.images[[place[cid] for cid in ids]]
+        images = ws.refined(record.name).images_of(ids)
         pngs = [encode_png(image) for image in images]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]

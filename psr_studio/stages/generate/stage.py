@@ -133,8 +133,10 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     if (imported := importing.manifest(ws)) is not None:
         return importing.status_of(ws, bundle, imported)
     found = ws.compare(expected(ws, recipe, bundle), "pool parts")
-    if damaged := ws.pool().broken:
-        return StageStatus("partial", f"{found.reason} {damaged[0].reason}")
+    if (
+        broken := ws.pool().broken
+    ) and found.state == "fresh":  # whole by themselves, but not with the others
+        return StageStatus("partial", f"{found.reason} {broken[0].reason}")
     return found
 
 
@@ -157,13 +159,10 @@ def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[i
         return Work(n, n, ())
     parts = dict(enumerate(plan(recipe, bundle)))
     touched = {i: part for i, part in parts.items() if only is None or part.class_id in only}
-    damaged = {broken.path for broken in ws.pool().broken}
-    missing = {
-        i
-        for i, p in touched.items()
-        if ws.pool_part_path(p.class_id, p.part) in damaged
-        or not ws.has_part(p.class_id, p.part, part_hash(recipe, bundle, p))
-    }
+    paths = {i: ws.pool_part_path(part.class_id, part.part) for i, part in touched.items()}
+    lacking = ws.lacking({paths[i]: part_hash(recipe, bundle, part) for i, part in touched.items()})
+    lacking |= {broken.path for broken in ws.pool().broken}
+    missing = {i for i, path in paths.items() if path in lacking}
     # Groups are those of the whole pool, so that a class alone comes out as it would among the others.
     work = plan_work(
         {i: part.n for i, part in parts.items()},

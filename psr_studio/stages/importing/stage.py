@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
+from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
@@ -132,10 +133,7 @@ def run(
             with change.commit():
                 gone = _start_anew(ws, recipe, name, replaces=n > 0)
     except OSError as err:
-        raise WorkspaceError(
-            f"The import could not be written: {err.strerror or err}.",
-            "Free space or give yourself write permission there. The pool is as it was.",
-        ) from err
+        raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
     yield Progress(

@@ -21,7 +21,7 @@ from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace
+from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace, discard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,12 +98,8 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
 
 def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
     """What `left` says, without removing anything."""
-    pool = ws.pool()
-    missing = {
-        c
-        for c in record.picks
-        if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
-    }
+    lacking = ws.lacking(expected(ws, recipe, bundle, record))
+    missing = {c for c in record.picks if ws.refined_path(record.name, c) in lacking}
     return plan_work(
         {c: len(record.picks[c]) for c in sorted(record.picks)},
         missing,
@@ -244,7 +240,7 @@ class _Refiner:
 
         at = self.pool.positions(candidate_ids)
         labels = self.pool.labels[at]
-        soft = soften(self.scores.logits[at], self.temperature)
+        soft = soften(self.scores.logits_at(at), self.temperature)
         return Seeds(
             latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
             classes=torch.from_numpy(np.array(labels)),
@@ -285,7 +281,7 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     """Remove refined classes that an older selection of this name had and this one has not."""
     for class_id, path in ws.refined_files(record.name).items():
         if class_id not in record.picks:
-            path.unlink()
+            discard(path)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.devices import pick_device
-from psr_studio.core.errors import ModelError, WorkspaceError
+from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.recipe import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
 from psr_studio.stages.generate.stage import overlaps
+from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import STAGE
 from psr_studio.storage.parquet import stable_hash
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, PartView, Pool, candidate_id
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
 from psr_studio.storage.workspace import ScorePart, StageStatus, Workspace
 
 if TYPE_CHECKING:
@@ -89,12 +90,9 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
     if not len(pool):
         raise _no_pool(ws)
     parts = {_number(part): part for part in pool.parts()}
-    known = bundle.teacher_id
-    missing = {
-        number
-        for number, p in parts.items()
-        if not ws.has_scores_part(known, p.class_id, p.part, part_hash(bundle, p))
-    }
+    lacking = ws.lacking(expected(ws, bundle))
+    teacher = bundle.teacher_id
+    missing = {n for n, p in parts.items() if ws.scores_part_path(teacher, p.class_id, p.part) in lacking}
     return plan_work(
         {number: len(part.candidate_ids) for number, part in parts.items()},
         missing,
@@ -160,11 +158,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             metrics={"agreement": agree},
         )
     if pool.broken:
-        raise WorkspaceError(
-            f"{len(pool.broken)} part{'s' if len(pool.broken) > 1 else ''} of the pool could not be scored. "
-            f"{pool.broken[0].reason}",
-            "Delete that file, then generate and score again: only this part is made anew.",
-        )
+        raise _unscorable(ws, pool.broken)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
@@ -226,6 +220,19 @@ def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.n
             'Set "class_indices" in the config.json of the teacher to the outputs of these classes.',
         )
     return logits.numpy(), embeddings.numpy()
+
+
+def _unscorable(ws: Workspace, broken: Sequence[Broken]) -> DamagedError:
+    if importing.manifest(ws) is None:
+        fix = "Generate and score again: only what is damaged is made anew."
+    else:
+        fix = "Put a backup of that file in its place, or import the pictures again; then score again."
+    return DamagedError(
+        f"{len(broken)} part{'s' if len(broken) > 1 else ''} of the pool could not be scored. {broken[0].reason}",
+        fix,
+        broken[0].path,
+        broken[0].cause,
+    )
 
 
 def _no_pool(ws: Workspace) -> WorkspaceError:

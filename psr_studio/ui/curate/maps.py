@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.core.files import temp_name
+from psr_studio.core.disk import temp_name
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.umap_process import MIN_DIST, N_NEIGHBORS
 
