@@ -51,7 +51,9 @@ def test_little_memory_halves_the_rows_and_changes_no_candidate(folder):
     wanted = last(generator, [0, 1, 0], [3, 4, 5])
     small = generator.unet.conv_in = SmallMemory(generator.unet.conv_in)
     found = last(generator, [0, 1, 0], [3, 4, 5])
-    assert small.refused and generator.memory.size <= MOST and "going on with" in generator.memory.said()
+    assert (
+        small.refused and generator.memory.size <= MOST and "going on with" in generator.memory.take_notice()
+    )
     assert torch.allclose(found, wanted, atol=1e-3)  # values up to 30
 
 
