@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from safetensors.numpy import save_file
 
-from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.core.files import sha256
 from psr_studio.models.teacher import Teacher

@@ -177,7 +177,7 @@ def test_an_import_on_a_small_device_has_the_same_latents(tmp_path, tiny_bundle,
 
 def test_a_gradient_goes_through_an_encoding_of_any_size(tiny_bundle):
     """Where one is asked for the pictures are encoded together: a piece of a graph could not be let go."""
-    from psr_studio.bundles.bundle import load_bundle
+    from psr_studio.bundles.catalogue import load_bundle
 
     codec = load_bundle(tiny_bundle).codec(torch.device("cpu"))
     pictures = torch.zeros(3, 1, SIZE, SIZE, requires_grad=True)

@@ -13,8 +13,9 @@ from tiny import finish
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError
 from psr_studio.models import adapters
-from psr_studio.models.adapters import Opening, open_generator
+from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Sampling
+from psr_studio.models.kinds import open_generator
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
 CPU, NAMES = torch.device("cpu"), ("boot", "dress")
