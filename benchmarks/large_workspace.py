@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.stages.score import stage as score
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, ScorePart, Workspace

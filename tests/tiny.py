@@ -21,7 +21,8 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress

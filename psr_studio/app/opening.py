@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from psr_studio.app.replacement import check_preset
-from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, did_you_mean

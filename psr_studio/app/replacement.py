@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
 from psr_studio.recipe.fields import toml_value
 from psr_studio.recipe.recipe import Recipe, keys

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
+from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import check_path
@@ -133,11 +133,6 @@ class ExternalBundle(Bundle):
         rows = self.index.get("class_indices")
         return None if rows is None else tuple(rows)
 
-    @property
-    def files(self) -> dict[str, str]:
-        """None: its files are the user's own."""
-        return {}
-
     def folder(self, part: str) -> Path:
         """Where a part lies on this machine.
 
@@ -183,7 +178,8 @@ class ExternalBundle(Bundle):
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Any:
         """The generator on ``device``, of the kind that the description names ("dit" by default)."""
-        from psr_studio.models.adapters import Opening, open_generator
+        from psr_studio.models.adapters import Opening
+        from psr_studio.models.kinds import open_generator
 
         options = self.index["generator"]
         opening = Opening(self.folder("generator"), device, dtype, self.class_names, self.class_rows, options)
@@ -214,11 +210,9 @@ class ExternalBundle(Bundle):
         """The validation images of the task's classes: uint8 (N, H, W, ch), labels int64 (N,)."""
         return self._prepared("val", per_class=None)
 
-    def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _train_images(self) -> tuple[np.ndarray, np.ndarray]:
         per_class = int(self.index.get("images", {}).get("train_per_class", TRAIN_PER_CLASS))
-        images, labels = self._prepared("train", per_class)
-        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
-        return images[own], labels[own]
+        return self._prepared("train", per_class)
 
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
         from psr_studio.bundles.real_images import prepared
@@ -253,10 +247,6 @@ class ExternalBundle(Bundle):
         names = self.index.get("wordnet_ids", self.class_names)
         places = [folder / split / name for split in ("train", "val") for name in names]
         return [(str(place), place.stat().st_mtime_ns if place.is_dir() else 0) for place in places]
-
-    def verify(self) -> list[str]:
-        """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
-        return []
 
     def remember(self, part: str, folder: str | Path) -> None:
         """As in `Bundle`; what was known of the files is forgotten."""

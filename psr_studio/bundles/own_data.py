@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import Bundle, rank_in_class
+from psr_studio.bundles.bundle import rank_in_class
 from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.originals import read_split
 from psr_studio.bundles.sources import Source, home, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
 
 
-class OwnDataBundle(Bundle):
+class OwnDataBundle(EmbeddedBundle):
     """A bundle whose index has a table [images]: the data set's name, its licence, and its class in torchvision."""
 
     @cached_property

@@ -12,12 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from psr_studio import __version__
-from psr_studio.bundles.bundle import UnmadeBundleError, bundles, load_bundle
+from psr_studio.bundles.catalogue import UnmadeBundleError, load_bundle
 from psr_studio.bundles.described import external_bundles
+from psr_studio.bundles.embedded import bundles
 from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
+from psr_studio.core.version import __version__
 from psr_studio.recipe.recipe import load_recipe, presets
 from psr_studio.storage.workspace import rescue_ledger
 

@@ -45,8 +45,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _weights(args: argparse.Namespace) -> int:
-    from psr_studio.bundles.bundle import bundles, load_bundle
+    from psr_studio.bundles.catalogue import load_bundle
     from psr_studio.bundles.described import external_bundles
+    from psr_studio.bundles.embedded import bundles
 
     known = [name for name in (*bundles(), *external_bundles()) if load_bundle(name).sources]
     if args.name is None:

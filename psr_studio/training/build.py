@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 
-from psr_studio.bundles.bundle import CODEC, INDEX, load_bundle, write_idx
+from psr_studio.bundles.bundle import CODEC
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.bundles.originals import class_names
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import StudioError

@@ -52,7 +52,7 @@ def run(
         """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
         return stage.left(ws, recipe, bundle, **seen)
 
-    work = left()
+    work = stage.begin(ws, recipe, bundle, **seen)
     if not work.groups:
         yield from stage.run(ws, recipe, bundle, **options)
         return

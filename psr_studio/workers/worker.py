@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.core.progress import Progress

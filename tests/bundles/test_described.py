@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import external_bundles, load_external
 from psr_studio.bundles.sources import Source, fingerprint, locate, remember
 from psr_studio.cli.main import main

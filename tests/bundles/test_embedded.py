@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from psr_studio.bundles.bundle import Bundle, bundles, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.embedded import EmbeddedBundle, bundles
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.resources import resource_dir
 from psr_studio.models.generator import Generator, Sampling
@@ -36,7 +38,7 @@ def test_every_file_matches_its_checksum_and_no_file_is_unlisted(name: str) -> N
 def test_a_changed_file_is_named(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "LICENSE").write_text("changed", encoding="utf-8")
-    problems = Bundle(tmp_path, bundle.index).verify()
+    problems = EmbeddedBundle(tmp_path, bundle.index).verify()
     assert any("LICENSE differs from its SHA-256" in problem for problem in problems)
     assert any("model.safetensors is missing" in problem for problem in problems)
 

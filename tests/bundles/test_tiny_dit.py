@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler
 from tiny import finish
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_generator, candidate_seed, stacked_noise
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.generator import Sampling

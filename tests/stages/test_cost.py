@@ -15,7 +15,7 @@ from PIL import Image
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.stages import cost

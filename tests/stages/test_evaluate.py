@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import TRAIN_PER_CLASS, finish
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.recipe.recipe import load_recipe, presets

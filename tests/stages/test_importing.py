@@ -22,7 +22,7 @@ from PIL import Image
 from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import SelectionError, StudioError, WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.stages.importing import stage as importing

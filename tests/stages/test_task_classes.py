@@ -165,7 +165,7 @@ def test_a_changed_file_of_the_bundle_is_another_bundle(tmp_path, tiny_bundle):
     """Same name in bundle.toml, other bytes on the disk."""
     import shutil
 
-    from psr_studio.bundles.bundle import load_bundle
+    from psr_studio.bundles.catalogue import load_bundle
 
     folder = shutil.copytree(tiny_bundle, tmp_path / "copy")
     bundle = load_bundle(folder)

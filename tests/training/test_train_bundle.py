@@ -23,8 +23,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import bundles, load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.embedded import bundles
 from psr_studio.bundles.originals import class_names, read_split
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, StudioError

@@ -18,7 +18,7 @@ from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
 
-from psr_studio.bundles.bundle import bundles
+from psr_studio.bundles.embedded import bundles
 from psr_studio.recipe.recipe import load_recipe, to_toml
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

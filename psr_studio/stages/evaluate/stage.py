@@ -163,12 +163,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
                 metrics[f"top1/{job.arm.name}"] = check.top1
             if check.epoch < epochs:
                 words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
-                words = " ".join(filter(None, (words, trainer.said())))
+                words = " ".join(filter(None, (words, trainer.take_notice())))
                 yield event(done + check.epoch, words, metrics=metrics)
         record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
         ws.ledger.add_evaluation(record)
         done += epochs
-        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.said())))
+        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
         yield event(done, words, part_done=True, metrics=metrics)
 
 

@@ -53,7 +53,7 @@ class Trainer:
         self.n_images = 0
         self._real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
-        self._unsaid = ""
+        self._notice = ""
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
@@ -78,10 +78,10 @@ class Trainer:
             memory=self._memory,
         )
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        of_teacher, self._unsaid = self._unsaid, ""
-        return " ".join(filter(None, (of_teacher, self._memory.said() if self._memory else "")))
+        of_teacher, self._notice = self._notice, ""
+        return " ".join(filter(None, (of_teacher, self._memory.take_notice() if self._memory else "")))
 
     def cost(self, arms: Sequence[Arm]) -> Cost:
         """What training a student on each of these arms costs here, from a short measurement."""
@@ -134,7 +134,7 @@ class Trainer:
             return chosen, labels[rows], None
         teacher = self.bundle.teacher(self.device)
         logits, _ = teacher.predict(torch.from_numpy(chosen))
-        self._unsaid = teacher.memory.said()
+        self._notice = teacher.memory.take_notice()
         return chosen, labels[rows], logits.numpy()
 
     def _in_task(

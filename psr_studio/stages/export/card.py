@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from psr_studio import __version__
+from psr_studio.core.version import __version__
 from psr_studio.stages.evaluate.stage import Row, format_table
 from psr_studio.stages.export.formats import DATA_FILES, DD_RANKING, PARQUET
 

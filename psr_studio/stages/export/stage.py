@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio import __version__
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
+from psr_studio.core.version import __version__
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.recipe import Recipe, to_toml
 from psr_studio.stages.batches import Stopwatch

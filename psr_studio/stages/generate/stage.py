@@ -140,20 +140,20 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return found
 
 
-def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
-    """What is missing of the pool, or of the classes `only`; parts beyond a smaller pool are removed.
-
-    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
-    """
+def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """Remove parts beyond a smaller pool, of all classes or of `only`; returns what is `left`."""
     if importing.manifest(ws) is None:
         touched = [part.class_id for part in plan(recipe, bundle) if only is None or part.class_id in only]
         for class_id, n_parts in Counter(touched).items():
             ws.discard_pool_parts(class_id, n_parts)
-    return missing_work(ws, recipe, bundle, only)
+    return left(ws, recipe, bundle, only)
 
 
-def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
-    """What `left` says, without removing anything."""
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """What is missing of the pool, or of the classes `only`.
+
+    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
+    """
     if (imported := importing.manifest(ws)) is not None:
         n = sum(imported["counts"].values())
         return Work(n, n, ())
@@ -202,7 +202,7 @@ def run(
         yield Progress(STAGE.name, n, n, words, part_done=True, resumed=n)
         return
     clock = Stopwatch(started=False)
-    work = left(ws, recipe, bundle, only) if share is None else share
+    work = begin(ws, recipe, bundle, only) if share is None else share
     parts = plan(recipe, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
@@ -231,7 +231,7 @@ def run(
             missing = {parts[i] for i in group.missing}
             first = wanted[0].class_id
             for computed, previews in sampler.denoise(wanted):
-                message = " ".join(filter(None, (f"Denoising {group.name}.", sampler.said())))
+                message = " ".join(filter(None, (f"Denoising {group.name}.", sampler.take_notice())))
                 yield event(units_done(done, group.new, computed), message, class_id=first, previews=previews)
             written = 0
             for part, columns in beside.run(sampler.store(wanted, missing)):
@@ -321,10 +321,10 @@ class _Sampler:
             self.write(part, columns)
             yield part, columns
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory and compilation, once."""
-        of_generator = getattr(self.generator, "said", str)  # not every adapter has it
-        return " ".join(filter(None, (of_generator(), self.codec.memory.said())))
+        of_generator = getattr(self.generator, "take_notice", str)  # not every adapter has it
+        return " ".join(filter(None, (of_generator(), self.codec.memory.take_notice())))
 
     def cost(self, work: Work, parts: Sequence[PartPlan]) -> Cost:
         """What the missing parts cost here, from a short measurement."""
@@ -368,4 +368,4 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    return _Sampler(ws, recipe, bundle).cost(missing_work(ws, recipe, bundle), plan(recipe, bundle))
+    return _Sampler(ws, recipe, bundle).cost(left(ws, recipe, bundle), plan(recipe, bundle))

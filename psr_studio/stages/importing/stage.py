@@ -218,7 +218,7 @@ def _pixels(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
 def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
     """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
     shown = writer.write(class_id)
-    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.said())
+    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
     return " ".join(filter(None, said)), shown
 
 

@@ -109,9 +109,9 @@ class PoolWriter:
         self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return self.codec.encoding.said()
+        return self.codec.encoding.take_notice()
 
     @property
     def settings(self) -> dict[str, Any]:

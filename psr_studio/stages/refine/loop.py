@@ -48,9 +48,14 @@ class Networks:
     denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
     labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return " ".join(filter(None, (self.denoising.said(), self.labels.said(), self.codec.memory.said())))
+        return " ".join(
+            filter(
+                None,
+                (self.denoising.take_notice(), self.labels.take_notice(), self.codec.memory.take_notice()),
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,15 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
+def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
+    """Remove the refined classes that the selection no longer has; returns what is `left`."""
+    record = record or select.require(ws, recipe.select.name, bundle)
+    _discard_other_classes(ws, record)
+    return left(ws, recipe, bundle, record)
+
+
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
-    """The classes of the selection that are not refined yet; those it no longer has are removed.
+    """The classes of the selection that are not refined yet.
 
     Units are classes.
 
@@ -92,12 +99,6 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
         SelectionError: no selection of the recipe's name, or one of another pool.
     """
     record = record or select.require(ws, recipe.select.name, bundle)
-    _discard_other_classes(ws, record)
-    return missing_work(ws, recipe, bundle, record)
-
-
-def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
-    """What `left` says, without removing anything."""
     lacking = ws.lacking(expected(ws, recipe, bundle, record))
     missing = {c for c in record.picks if ws.refined_path(record.name, c) in lacking}
     return plan_work(
@@ -119,7 +120,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
     """
     clock = Stopwatch(started=False)
-    work = left(ws, recipe, bundle) if share is None else share
+    work = begin(ws, recipe, bundle) if share is None else share
     record = select.require(ws, recipe.select.name, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
@@ -141,7 +142,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         whose = " to ".join(dict.fromkeys(f'"{bundle.class_names[c]}"' for c in (wanted[0], wanted[-1])))
         for computed, loss, step, previews in refiner.refine(wanted):
             words = f"{whose}: {step}, {group.new} latents, mean loss {loss:.4g}."
-            words = " ".join(filter(None, (words, refiner.nets.said())))
+            words = " ".join(filter(None, (words, refiner.nets.take_notice())))
             now = units_done(done, group.new, computed)
             yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
         written = 0
@@ -287,5 +288,5 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    missing = missing_work(ws, recipe, bundle, record).missing
+    missing = left(ws, recipe, bundle, record).missing
     return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

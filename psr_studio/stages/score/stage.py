@@ -101,6 +101,9 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
     )
 
 
+begin = left  # nothing is removed
+
+
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = None) -> Iterator[Progress]:
     """Score the parts of the pool that have no scores of this teacher.
 
@@ -142,7 +145,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             batch = _predict(teacher, images[rows], bundle)
             logits.append(batch[0])
             embeddings.append(batch[1])
-            words = " ".join(filter(None, (f'Scoring "{name}".', teacher.memory.said())))
+            words = " ".join(filter(None, (f'Scoring "{name}".', teacher.memory.take_notice())))
             yield event(done + rows.stop, words, class_id=part.class_id)
         columns = ScorePart(part.candidate_ids, np.concatenate(logits), np.concatenate(embeddings))
         ws.write_scores_part(

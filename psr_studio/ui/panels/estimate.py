@@ -67,7 +67,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     if (imported := importing.manifest(workspace)) is not None:
         return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
-    work = pool.missing_work(workspace, recipe, bundle)
+    work = pool.left(workspace, recipe, bundle)
     total, missing = work.total, work.total - work.found
     if not missing:
         return f"All {total:,} candidates of these settings are there."
