@@ -31,7 +31,7 @@ from psr_studio.ui.file_routes import file_router
 from psr_studio.ui.guard.hosts import Hosts
 from psr_studio.ui.guard.login import LoginWall
 from psr_studio.ui.guard.refusal import Refused, told
-from psr_studio.ui.guard.shield import Shield
+from psr_studio.ui.guard.shield import HEADERS, Shield
 from psr_studio.ui.guard.uploads import OnlyUploads
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
@@ -126,9 +126,9 @@ def _say_malformed(request: Request, err: Exception) -> JSONResponse:
 def _say_unforeseen(request: Request, err: Exception) -> JSONResponse:
     LOG.error("%s %s", request.method, request.url.path, exc_info=err)
     problem = f"The studio met an error that was not foreseen ({type(err).__name__}: {err})."
-    return JSONResponse(
-        {"problem": problem, "fix": 'Look at "log.txt" in the workspace for the details.'}, 500
-    )
+    answer = told(StudioError(problem, 'Look at "log.txt" in the workspace for the details.'), 500)
+    answer.headers.update(HEADERS)  # the one answer that is made outside of `Shield`
+    return answer
 
 
 def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> None:
