@@ -31,6 +31,7 @@ from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher, TeacherConfig
 from psr_studio.recipe.recipe import load_recipe
+from psr_studio.stages import weights
 from psr_studio.training import codec, generator, teacher
 from psr_studio.training.build import build_bundle, train_networks
 from psr_studio.training.checkpoints import Checkpoint
@@ -257,7 +258,7 @@ def test_the_pool_tab_offers_the_images_and_takes_a_folder_of_them(made, tmp_pat
     screen = Screen(Studio(tmp_path / "ws", "cifar10", demo=True, bundle=str(made / "bundle")))
     try:
         assert build_page(screen) is not None
-        jobs = JobPanel(screen, ("weights",))
+        jobs = JobPanel(screen, (weights.STAGE,))
         panel = WeightsPanel(screen, jobs)
         with gr.Blocks():
             jobs.build()
