@@ -4,28 +4,64 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.errors import RecipeError, SelectionError
+from psr_studio.method.selectors import psr
+from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import Recipe, check_value
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.selectors.selector import Selector
+from psr_studio.method.selectors.weights import WEIGHTS
+from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
+from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
 from psr_studio.stages.select import figures as lab
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.live import LiveSelection
-from psr_studio.stages.select.result import resolve_weights
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
 from psr_studio.storage.records import SelectionRecord
 
-PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
-CURATE_KEYS = (
-    "selector", "ipc", "temperature", *PARAMETER_KEYS, "allocation", "floor", "ceiling", "budgets",
-)  # fmt: skip
+WEIGHT_KEYS = tuple(key for key in CURATED if key.rpartition(".")[2] in WEIGHTS)
 LOCKED = "locked"
 SLIDER_SECONDS = 1.0  # one drag of a slider is one undo
 COMMANDED = "from-command"  # what the copied command saves: it must not replace what somebody has named
+
+
+if TYPE_CHECKING:
+    _Settings = BaseModel
+else:
+    _Settings = create_model(
+        "_Settings",
+        **{
+            name: (annotation(f"select.{key}") | None, None)
+            for key in CURATED
+            for name in (key, key.rpartition(".")[2])
+            if name != "budgets"
+        },
+    )
+
+
+class SelectChange(_Settings):
+    """A change of the selection, as the page sends it; what is left out stays as it is.
+
+    A setting is named by its key, such as "psr.alpha", or alone (`recipe.schema.place`); None follows the preset, or
+    lifts a limit.
+
+    Attributes:
+        own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
+        locked: the classes that keep their picks from now on; None leaves the locks as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    own_budgets: dict[int, int | None] | None = None
+    locked: tuple[int, ...] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that are named."""
+        return self.model_dump(exclude_unset=True, exclude={"own_budgets", "locked"})
 
 
 class Curating(OpenWorkspace):
@@ -48,34 +84,46 @@ class Curating(OpenWorkspace):
     def selectors(self) -> list[dict[str, Any]]:
         """Every selector in plain words, in the order of the screen.
 
-        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with
-        "name", "kind", "default", "low", "high", "choices" and "help" of each.
+        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with "name",
+        "label", "kind", "default", "low", "high", "slider" (where a slider ends), "choices", "help" and "when" of
+        each: the setting and the value it must have for this one to be read, None where it always is.
         """
-        plain = ("name", "title", "help", "source", "on_real", "needs_original")
+        facts = ("name", "title", "help", "source", "on_real", "needs_original")
         return [
-            {
-                **{key: getattr(selector, key) for key in plain},
-                "parameters": [
-                    {**asdict(p), "default": _plain(p.default), "choices": list(p.choices)}
-                    for p in selector.parameters
-                ],
-            }
+            {**{key: getattr(selector, key) for key in facts}, "parameters": _parameters(selector)}
             for selector in SELECTORS.values()
         ]
 
     def curate_settings(self) -> dict[str, Any]:
-        """Everything of `CURATE_KEYS` as it stands, as plain JSON values; weights are resolved."""
-        chosen = self.curate_rules()
-        plain = {key: _plain(getattr(chosen, key)) for key in CURATE_KEYS}
-        return {**plain, **resolve_weights(chosen)._asdict()}
+        """Every setting that has a control by its bare name, as plain JSON values; weights are resolved.
+
+        A name that several selectors have is that of the chosen one (`recipe.schema.place`).
+        """
+        chosen = self.curate_rules().resolved()
+        return {name: plain(chosen.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
 
     def curate_rules(self, **settings: Any) -> SelectRecipe:
         """The rules for `live.select(rules=...)`: the recipe, over it the sliders, over them `settings`.
 
+        Settings are named by key, such as "psr.alpha", or alone, such as "alpha" of the chosen selector.
+
         Raises:
             RecipeError: a value out of its range, or one that does not go with another.
         """
-        return self._curated(settings).select
+        stored = {f"select.{key}": value for key, value in self.workspace.ledger.settings().items()}
+        moved = {key.removeprefix("select."): v for key, v in renamed(stored, "The sliders").items()}
+        rules = self.recipe.select.changed({**{k: v for k, v in moved.items() if k in CURATED}, **settings})
+        self._curated(rules)
+        return rules
+
+    def changed_rules(self, change: SelectChange) -> SelectRecipe:
+        """The rules after a change; weights that it sets to those of the preset follow the budget."""
+        settings = change.settings
+        if change.own_budgets is not None:
+            settings["budgets"] = self._budgets(change.own_budgets)
+        rules = self.curate_rules(**settings)
+        keys = {place(name, rules.selector) for name in settings} & set(WEIGHT_KEYS)
+        return rules.left_to_presets(*(key.partition(".")[0] for key in keys))
 
     def set_curate_settings(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
         """Move sliders, as one undoable action; a weight of None follows the preset of the budget.
@@ -85,19 +133,18 @@ class Curating(OpenWorkspace):
         Returns:
             What changed in words, or None when nothing did.
         """
-        for key, value in settings.items():
-            if key not in CURATE_KEYS:
-                raise RecipeError(f'"{key}" has no slider.', f"Set one of {', '.join(CURATE_KEYS)}.", key)
-            check_value(f"select.{key}", value)
-        now, after, recipe = self.curate_rules(), self.curate_rules(**settings), self.recipe.select
-        weights = resolve_weights(recipe, now.ipc)._asdict()
-        stand = {key: _plain(getattr(recipe, key)) for key in CURATE_KEYS}
-        if resolve_weights(now) == resolve_weights(after):  # then "the preset" changes nothing either
-            stand |= {key: None for key in weights if settings.get(key, 0.0) is None}
-        kept, plain = self.workspace.ledger.settings(), {k: _plain(v) for k, v in settings.items()}
-        moved = {key: value for key, value in plain.items() if key in kept or value != stand[key]}
-        absent = {**stand, **weights}
-        return self.workspace.ledger.set_settings(moved, merge_within=merge_within, absent=absent)
+        for name in settings:
+            if name not in CURATED and not any(key.endswith(f".{name}") for key in CURATED):
+                raise RecipeError(f'"{name}" has no slider.', f"Set one of {', '.join(CURATED)}.", name)
+        return self.move_to(self.curate_rules(**settings), merge_within)
+
+    def move_to(self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS) -> str | None:
+        """Move the sliders to some rules, as `set_curate_settings` does."""
+        now = self.curate_rules()
+        if now.budgets != rules.budgets:  # no drag: each is one undo
+            merge_within = 0.0
+        absent = {key: plain(now.resolved().setting(key)) for key in CURATED}
+        return self.workspace.ledger.set_settings(self._moved(now, rules), merge_within, absent)
 
     # Budgets and locks by class
 
@@ -107,13 +154,10 @@ class Curating(OpenWorkspace):
 
     def set_own_budgets(self, changes: Mapping[int, int | None]) -> str | None:
         """Set the budgets of some classes, None to leave one to the allocation again; one undoable action."""
-        budgets = {**self.own_budgets(), **changes}
-        self._check_classes(budgets)
-        listed = [budgets.get(c) or 0 for c in range(self.bundle.n_classes)]
+        names, listed = self.bundle.class_names, self._budgets(changes)
         check_value("select.budgets", listed)
-        names = self.bundle.class_names
         words = ", ".join(f'budget of "{names[c]}" {n or "as allocated"}' for c, n in changes.items())
-        return self.workspace.ledger.change({}, {"budgets": listed if any(listed) else None}, words)
+        return self.workspace.ledger.change({}, {"budgets": listed}, words)
 
     def locked(self) -> list[int]:
         """Classes that keep their picks whatever the sliders do."""
@@ -178,7 +222,7 @@ class Curating(OpenWorkspace):
     def save_selection(self, name: str = "current", note: str = "") -> SelectionRecord:
         """Select as the sliders stand and save it under a name; the recipe takes their settings over."""
         curated = self._curated()
-        values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
+        values = {f"select.{key}": curated.select.setting(key) for key in CURATED}
         self.set({**values, "pool.pool_size": curated.pool.pool_size, "select.name": name})
         for _ in select.run(self.workspace, self.recipe, self.bundle, live=self.live, note=note):
             pass
@@ -209,7 +253,7 @@ class Curating(OpenWorkspace):
         same_pool = select.is_of_pool(self.workspace, record, self.bundle)
         if not same_pool and record.settings["selector"] == BY_HAND:
             select.require(self.workspace, name, self.bundle)
-        settings = restored_settings(record, CURATE_KEYS)
+        settings = restored_settings(record, CURATED)
         if not same_pool:
             del settings[LOCKED]
         marks: dict[int, Any] = {}
@@ -217,7 +261,7 @@ class Curating(OpenWorkspace):
             marks = dict.fromkeys(ledger.marks())
             marks |= dict.fromkeys(record.marks.get("pin", ()), "pin")
             marks |= dict.fromkeys(record.marks.get("veto", ()), "veto")
-        self.curate_rules(**{k: v for k, v in settings.items() if k in CURATE_KEYS})
+        self.curate_rules(**{k: v for k, v in settings.items() if k in CURATED})
         words = f'restore "{name}"' + ("" if same_pool else ", its settings only: it is of another pool")
         return ledger.change(marks, settings, words)
 
@@ -240,7 +284,8 @@ class Curating(OpenWorkspace):
     def sufficiency(self) -> list[dict[str, Any]]:
         """Whether each class's pool is large enough for its budget."""
         rules = self.curate_rules()
-        return lab.sufficiency(self.live, resolve_weights(rules), rules.ipc, rules.scaling)
+        greedy = rules.of(psr.Parameters)
+        return lab.sufficiency(self.live, greedy.weights(rules.ipc), rules.ipc, greedy.scaling)
 
     def compare(self, a: str, b: str) -> dict[str, Any]:
         """Two selections beside each other, by saved name or "live" for the last one on screen."""
@@ -260,6 +305,13 @@ class Curating(OpenWorkspace):
         done += [f'unlock "{names[c]}"' for c in held if c not in picks]
         return self.workspace.ledger.change({}, {LOCKED: _as_json(picks)}, ", ".join(done) or "lock")
 
+    def _budgets(self, changes: Mapping[int, int | None]) -> list[int] | None:
+        """Budgets of all classes, 0 for one that is not set by hand; None when none is."""
+        budgets = {**self.own_budgets(), **changes}
+        self._check_classes(budgets)
+        listed = [budgets.get(c) or 0 for c in range(self.bundle.n_classes)]
+        return listed if any(listed) else None
+
     def _check_classes(self, class_ids: Iterable[int]) -> None:
         wrong = [c for c in class_ids if not 0 <= c < self.bundle.n_classes]
         if wrong:
@@ -267,15 +319,26 @@ class Curating(OpenWorkspace):
                 f"There is no class {wrong[0]}.", f"The classes are 0 to {self.bundle.n_classes - 1}."
             )
 
-    def _curated(self, settings: Mapping[str, Any] | None = None) -> Recipe:
-        """The recipe, over it the sliders of the ledger, over them `settings`."""
-        moved = {k: v for k, v in self.workspace.ledger.settings().items() if k in CURATE_KEYS}
-        moved |= settings or {}
-        values = {f"select.{key}": value for key, value in moved.items()}
-        most = max([moved.get("ipc") or 0, *(moved.get("budgets") or ())])
-        if most > self.recipe.pool.pool_size:  # the recipe's pool size says nothing about the pool on disk
-            values["pool.pool_size"] = most
-        return self.recipe.with_values(values)
+    def _moved(self, now: SelectRecipe, after: SelectRecipe) -> dict[str, Any]:
+        """The settings that differ, as the ledger keeps them; leaving weights to a preset of just them is no move."""
+        kept, same = self.workspace.ledger.settings(), now.weights == after.weights
+        changed = {
+            key: plain(after.setting(key)) for key in CURATED if after.setting(key) != now.setting(key)
+        }
+        return {
+            key: v
+            for key, v in changed.items()
+            if key in kept or not (same and v is None and key in WEIGHT_KEYS)
+        }
+
+    def _curated(self, rules: SelectRecipe | None = None) -> Recipe:
+        """The recipe with the sliders, or some rules, in it; RecipeError where two values do not go together."""
+        if rules is None:
+            rules = self.curate_rules()
+        most = max(rules.ipc, *(rules.budgets or (0,)))
+        pool = self.recipe.pool  # its size says nothing about the pool on disk
+        pool = pool.model_copy(update={"pool_size": max(pool.pool_size, most)})
+        return Recipe.model_validate({**dict(self.recipe), "select": rules, "pool": pool})
 
     def _live_state(self) -> object:
         """Changes whenever a file of the pool or of its scores does, or the classes of the task."""
@@ -287,9 +350,30 @@ class Curating(OpenWorkspace):
         return id(found), teacher, self.recipe.pool.classes, files
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it, so that settings compare equal to what was stored."""
-    return list(value) if isinstance(value, tuple) else value
+def _parameters(selector: Selector) -> list[dict[str, Any]]:
+    """The parameters that have a control; see `Curating.selectors`."""
+    table, stands = selector.parameters, selector.parameters()
+    return [
+        {
+            "name": name,
+            "label": facts.label,
+            "kind": _kind(facts, shape_of(table.model_fields[name].annotation)),
+            "default": plain(getattr(stands, name)),
+            "low": facts.low,
+            "high": facts.high,
+            "slider": facts.slider,
+            "choices": list(facts.choices),
+            "help": facts.help,
+            "when": table.read_when.get(name),
+        }
+        for name, facts in facts_of(table).items()
+        if facts.control
+    ]
+
+
+def _kind(facts: Facts, shape: Shape) -> str:
+    """What a control is drawn as: "choice", "bars", "int" or "float"."""
+    return "choice" if facts.choices else "bars" if shape.many else shape.kind.__name__
 
 
 def _as_json(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:

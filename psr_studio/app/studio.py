@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.app.curation import CURATE_KEYS, Curating
+from psr_studio.app.curation import Curating
 from psr_studio.core.progress import Progress
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages import generate as pool
 from psr_studio.stages import score
 from psr_studio.stages.evaluate import stage as evaluate
@@ -34,7 +35,6 @@ from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.saved import as_presets
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import stage as tune
 from psr_studio.storage.pool import Pool
@@ -212,11 +212,11 @@ class Studio(Curating):
 
     def take(self, trial: TrialRecord) -> str | None:
         """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
-        return self.set_curate_settings(merge_within=0.0, **self._differs(trial))
+        return self.move_to(self._rules_of(trial), merge_within=0.0)
 
     def holds(self, trial: TrialRecord) -> bool:
         """Whether the sliders stand as in a trial."""
-        return not self._differs(trial)
+        return not self._moved(self.curate_rules(), self._rules_of(trial))
 
     def refined(self, name: str | None = None) -> Refined:
         """Refined latents, pictures and loss traces of a selection; WorkspaceError when there are none."""
@@ -233,14 +233,9 @@ class Studio(Curating):
 
     # Inside
 
-    def _differs(self, trial: TrialRecord) -> dict[str, Any]:
-        """The settings of a trial that differ from those on the sliders."""
-        rules, shown = self.curate_rules(), self.curate_settings()
-        return {
-            key: value
-            for key, value in as_presets(trial.settings).items()
-            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
-        }
+    def _rules_of(self, trial: TrialRecord) -> SelectRecipe:
+        """The rules on the sliders with the settings of a trial; weights that are the preset's follow the budget."""
+        return self.curate_rules(**trial.settings).left_to_presets(trial.settings["selector"])
 
     def _arrays(self, record: SelectionRecord) -> SelectionArrays:
         classes = sorted(record.picks)

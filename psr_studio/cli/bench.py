@@ -13,7 +13,7 @@ from typing import Any
 from psr_studio.app.studio import Studio
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 
 N_SELECTIONS = 50
 

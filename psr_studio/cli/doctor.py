@@ -15,7 +15,7 @@ from psr_studio.bundles.bundle import bundles, load_bundle
 from psr_studio.bundles.described import external_bundles, missing
 from psr_studio.bundles.sources import locate, size_words
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")

@@ -20,8 +20,9 @@ from psr_studio.cli.console import ProgressLine, consume, error_text
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.fields import toml_value
-from psr_studio.recipe.recipe import describe, field_help, load_recipe, parse_assignment, presets, to_toml
+from psr_studio.recipe.keys import SELECT_KEYS, describe, field_help, renamed
+from psr_studio.recipe.load import load_recipe, parse_assignment, presets
+from psr_studio.recipe.toml import to_toml, toml_value
 from psr_studio.ui.launch import add_flags as add_app_flags
 from psr_studio.ui.launch import add_worker_flags, launch
 
@@ -186,7 +187,7 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
 def _open(args: argparse.Namespace) -> Studio:
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
-    values = dict(parse_assignment(text) for text in args.assignments)
+    values = renamed(dict(map(parse_assignment, args.assignments)), "--set")
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
     staff: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
@@ -283,7 +284,9 @@ def _bench(args: argparse.Namespace) -> int:
 
     from psr_studio.cli.bench import bench, conditions
 
-    recipe = load_recipe(args.preset).with_values(dict(map(parse_assignment, args.assignments)))
+    recipe = load_recipe(args.preset).with_values(
+        renamed(dict(map(parse_assignment, args.assignments)), "--set")
+    )
     if args.images < 2:
         raise StudioError(
             f"{args.images} candidates per class are asked for, but bench needs 2.", "Raise --images."
@@ -329,10 +332,11 @@ def _selectors(args: argparse.Namespace) -> int:
     for name in [args.name] if args.name else SELECTORS:
         selector = SELECTORS[name]
         print(f"{name}: {selector.title} ({selector.source}). {selector.help}")
-        for parameter in selector.parameters:
-            facts = field_help("select", parameter.name)
-            shown = "none" if facts.value is None else toml_value(facts.value)
-            print(f"    select.{parameter.name} = {shown}  ({facts.range})  {facts.help}")
+        for key in SELECT_KEYS:
+            if key.startswith(f"select.{name}."):
+                facts = field_help(key)
+                shown = "none" if facts.value is None else toml_value(facts.value)
+                print(f"    {key} = {shown}  ({facts.range or 'true, false'})  {facts.help}")
     return DONE
 
 

@@ -32,6 +32,18 @@ class Selection:
     filled: np.ndarray
     shortfall: int
 
+    def first(self, k: int) -> Selection:
+        """The first k picks, which with a rule that adds one at a time are what k alone would give."""
+        n = min(k, len(self.indices))
+        filled = self.filled[:n]
+        missing = k - n + int(np.count_nonzero(filled))
+        return Selection(self.indices[:n], self.scores[:n], self.terms[:n], filled, missing)
+
+
+def nothing() -> Selection:
+    """A selection without a pick."""
+    return Selection(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros(0, bool), 0)
+
 
 @dataclass(frozen=True, eq=False)
 class PoolSelection:

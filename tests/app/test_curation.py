@@ -9,11 +9,10 @@ import pytest
 from steps import logits_with_eligible, rescore
 from tiny import finish
 
-from psr_studio.app.curation import CURATE_KEYS
 from psr_studio.cli.main import main
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import check_value
+from psr_studio.recipe.keys import CURATED, check_value
 from psr_studio.stages.select.figures import compare
 
 
@@ -31,8 +30,9 @@ def test_selectors_in_plain_words_are_what_the_recipe_takes(studio):
     for row in found:
         assert row["title"] and row["help"].endswith(".") and row["source"]
         for parameter in row["parameters"]:
-            assert parameter["name"] in CURATE_KEYS
-            check_value(f"select.{parameter['name']}", parameter["default"])
+            key = f"{row['name']}.{parameter['name']}"
+            assert key in CURATED
+            check_value(f"select.{key}", parameter["default"])
 
 
 @pytest.mark.parametrize("selector", list(SELECTORS))
@@ -50,17 +50,17 @@ def test_every_selector_spends_the_budget_on_pins_first_and_never_on_vetoes(stud
     assert all(studio.live.why(int(p)).startswith("Not picked") for p in left)
 
 
-@pytest.mark.parametrize("within_bin", ["random", "psr"])
-def test_dgs_on_cached_difficulties_is_the_dgs_of_the_registry(studio, within_bin):
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_the_live_selection_is_that_of_each_class_alone(studio, selector):
     from psr_studio.core.devices import candidate_seed
-    from psr_studio.stages.select.picks import Request, class_pool
+    from psr_studio.stages.select.picks import class_pool
 
-    rules = studio.curate_rules(selector="dgs", within_bin=within_bin, ipc=3, target="slope")
+    rules = studio.curate_rules(selector=selector, ipc=3)
     result = studio.live.select(rules=rules)
-    none = np.zeros(0, np.int64)
-    params = Request(result.rules, result.weights, none, none, {}).params
     for c in range(3):
-        alone = SELECTORS["dgs"].choose(class_pool(studio.live, c), 3, params, candidate_seed(0, c, 0))
+        alone = SELECTORS[selector].choose(
+            class_pool(studio.live, c), 3, rules.parameters(), candidate_seed(0, c, 0)
+        )
         assert (result.picks[c] - 6 * c).tolist() == alone.indices.tolist()
 
 

@@ -10,7 +10,7 @@ import psr_studio
 from psr_studio.app.opening import full_key
 from psr_studio.app.studio import STAGES, Studio
 from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.recipe.load import load_recipe
 
 
 def test_studio_is_the_name_of_the_package():
@@ -181,5 +181,5 @@ def test_saving_the_sliders_makes_them_the_recipe(studio):
     live = studio.live.select(tuple(studio.curate_settings()[k] for k in ("alpha", "beta", "gamma")), 3)
     record = studio.save_selection("by hand")
     assert record.candidate_ids == studio.live.candidate_ids[live.positions].tolist()
-    assert studio.recipe.select.name == "by hand" and studio.recipe.select.gamma == 2.0
+    assert studio.recipe.select.name == "by hand" and studio.recipe.value("select.psr.gamma") == 2.0
     assert studio.status()["select"].state == "fresh"

@@ -170,7 +170,7 @@ def test_a_class_without_one_eligible_candidate(studio):
         'No candidate of class "T-shirt/top" is eligible: the teacher sees another class in all 6, '
         "or they are vetoed."
     )
-    assert err.value.fix.startswith('Set "select.on_shortage" to "fill", pin a candidate of this class')
+    assert err.value.fix.startswith('Set "select.psr.on_shortage" to "fill", pin a candidate of this class')
     with pytest.raises(SelectionError):
         studio.selection("short")
 
@@ -224,9 +224,9 @@ def test_a_pool_without_scores(tmp_path, tiny_bundle):
 
 def test_status_names_what_changed(studio):
     assert studio.status()["select"].state == "fresh"
-    studio.set({"select.gamma": 2.0})
+    studio.set({"select.psr.gamma": 2.0})
     assert studio.status()["select"].reason == '"current" was made with other settings.'
-    studio.set({"select.gamma": None})
+    studio.set({"select.psr.gamma": None})
     studio.mark([1], "veto")
     assert studio.status()["select"].reason == '"current" was made from another pool or other marks.'
     studio.undo()

@@ -15,35 +15,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.method.bins import bin_of
+from psr_studio.method.difficulty import Smoothed, smoothed
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.lazy_distances import class_distances
-from psr_studio.method.picks import Selection
+from psr_studio.method.picks import Selection, nothing
 from psr_studio.method.selection import warm_up
+from psr_studio.method.selectors.weights import WEIGHTS
 from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages import score
 from psr_studio.stages.generate import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.select.picks import Packed, Request, choose
-from psr_studio.stages.select.result import (
-    LiveResult,
-    PickInfo,
-    Signals,
-    Weights,
-    check_budget,
-    check_ipc,
-    resolve_weights,
-    substitutions,
-)
-from psr_studio.stages.select.smoothing import Smoothed, smoothed
+from psr_studio.stages.select.result import LiveResult, PickInfo, Signals, check_ipc, substitutions
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.storage.workspace import Workspace
 
-__all__ = ["LiveResult", "LiveSelection", "PickInfo", "Signals", "Weights", "check_budget", "resolve_weights"]
 KEPT_TEMPERATURES = 4
 KEPT_SMOOTHINGS = 4
 
@@ -147,15 +136,8 @@ class LiveSelection:
                 while len(self._smoothed) > KEPT_SMOOTHINGS:
                     del self._smoothed[next(iter(self._smoothed))]
                 own, real = self.difficulty[self.members(class_id)], self.original_difficulty(class_id)
-                kept[class_id] = smoothed(class_id, own, real, lam)
+                kept[class_id] = smoothed(own, real, lam)
             return kept[class_id]
-
-    def bins(self, lam: float) -> np.ndarray:
-        """(N,) int8 bin 0 to 9 of each candidate's smoothed difficulty, as DGS sees it; -1 outside the task."""
-        out = np.full(self.n, -1, np.int8)
-        for class_id in np.flatnonzero(self.counts):
-            out[self.members(int(class_id))] = bin_of(self.smoothed(int(class_id), lam).pool)
-        return out
 
     @cached_property
     def usual_distance(self) -> np.ndarray:
@@ -240,16 +222,14 @@ class LiveSelection:
             SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
         """
         with self._lock:
-            base = rules or self.recipe.select
-            ipc = base.ipc if ipc is None else ipc
+            asked = {"ipc": ipc, "temperature": temperature, "selector": selector}
+            asked |= {} if weights is None else dict(zip(WEIGHTS, map(float, weights), strict=True))
+            changes = {name: value for name, value in asked.items() if value is not None}
             check_ipc(ipc)
-            chosen = resolve_weights(base, ipc) if weights is None else Weights(*map(float, weights))
-            self.temperature = base.temperature if temperature is None else float(temperature)
-            base = replace(
-                base, ipc=ipc, temperature=self.temperature, selector=selector or base.selector,
-                **chosen._asdict(),
-            )  # fmt: skip
-            request = self._request(base, chosen, budgets, locked)
+            base = rules or self.recipe.select
+            base = (base.changed(changes) if changes else base).resolved()
+            self.temperature = base.temperature
+            request = self._request(base, budgets, locked)
             _ = self.signals(self.temperature), self.packed  # paid for before the clock starts
             began = time.perf_counter()
             found, given = choose(self, request)
@@ -269,7 +249,6 @@ class LiveSelection:
     def _request(
         self,
         rules: SelectRecipe,
-        weights: Weights,
         budgets: Sequence[int] | np.ndarray | None,
         locked: Mapping[int, Sequence[int]] | None,
     ) -> Request:
@@ -283,7 +262,6 @@ class LiveSelection:
         pins, vetoes = self._open(ledger.pinned(), held), self._open(ledger.vetoed(), held)
         return Request(
             rules,
-            weights,
             np.concatenate([pins, *held.values()]),
             vetoes,
             held,
@@ -300,20 +278,17 @@ class LiveSelection:
     ) -> LiveResult:
         from psr_studio.stages.select.reasons import shortage_message
 
-        none = Selection(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros(0, bool), 0)
-        by_class = [found.get(c, none) for c in range(len(self.class_names))]
+        by_class = [found.get(c, nothing()) for c in range(len(self.class_names))]
         result = LiveResult(
             picks=[s.indices for s in by_class],
             scores=[s.scores for s in by_class],
             terms=[s.terms for s in by_class],
             filled=[s.filled for s in by_class],
             shortfall=[s.shortfall for s in by_class],
-            weights=request.weights,
             rules=request.rules,
             budgets=budgets,
             locked=tuple(sorted(request.locked)),
             substituted=substitutions(by_class),
-            bins=self.bins(request.rules.lam) if request.rules.selector == "dgs" else None,
             message="",
             seconds=seconds,
             _distances=self.distances,

@@ -16,23 +16,8 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
-from psr_studio.method.selection import ipc_preset
-from psr_studio.recipe.tables import SelectRecipe
-
-
-class Weights(NamedTuple):
-    """Weights of reliability, entropy (subtracted) and diversity (PSR eq. 8)."""
-
-    alpha: float
-    beta: float
-    gamma: float
-
-
-def resolve_weights(chosen: SelectRecipe, ipc: int | None = None) -> Weights:
-    """The weights of a recipe; what is None comes from the preset of its budget, or of `ipc`."""
-    given = (chosen.alpha, chosen.beta, chosen.gamma)
-    preset = ipc_preset(chosen.ipc if ipc is None else ipc)
-    return Weights(*(p if value is None else value for value, p in zip(given, preset, strict=True)))
+from psr_studio.method.selectors.weights import Weights
+from psr_studio.recipe.schema import SelectRecipe
 
 
 @dataclass(frozen=True)
@@ -64,14 +49,10 @@ class LiveResult:
     terms: list[np.ndarray]  # (k, 3) float64
     filled: list[np.ndarray]  # bool
     shortfall: list[int]
-    weights: Weights
     rules: SelectRecipe  # all that was asked for, weights resolved
     budgets: np.ndarray  # (C,) int64, images asked for of each class
     locked: tuple[int, ...]  # classes that kept their picks
-    substituted: list[
-        dict[str, int]
-    ]  # slots of a difficulty bin that another bin filled, see `substitutions`
-    bins: np.ndarray | None  # (N,) int8 bin of smoothed difficulty, -1 outside the task; None but for dgs
+    substituted: list[dict[str, int]]  # slots of a difficulty bin that another filled, see `substitutions`
     message: str
     seconds: float  # of the selection alone
     _distances: ClassDistances
@@ -91,6 +72,11 @@ class LiveResult:
     def selector(self) -> str:
         """Name of the rule."""
         return self.rules.selector
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the selector, or of the PSR greedy where it has none."""
+        return self.rules.weights
 
     @property
     def positions(self) -> np.ndarray:
@@ -148,9 +134,9 @@ def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
     return rows
 
 
-def check_ipc(ipc: int) -> None:
+def check_ipc(ipc: int | None) -> None:
     """Raise SelectionError for a budget below one image per class."""
-    if ipc < 1:
+    if ipc is not None and ipc < 1:
         raise SelectionError(
             f"{ipc} images per class are asked for, but at least 1 is needed.",
             'Raise "Images per class" to 1 or more.',

@@ -9,7 +9,7 @@ import numpy as np
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import generate as pool_stage
 from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
@@ -168,7 +168,7 @@ def to_record(
             raise SelectionError(
                 f'No candidate of class "{name}" is eligible: the teacher sees another class in all '
                 f"{live.counts[class_id]}, or they are vetoed.",
-                'Set "select.on_shortage" to "fill", pin a candidate of this class, or generate more.',
+                'Set "select.psr.on_shortage" to "fill", pin a candidate of this class, or generate more.',
             )
     locked = ws.ledger.locked()
     kept = {

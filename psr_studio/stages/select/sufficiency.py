@@ -8,8 +8,8 @@ from psr_studio.method.sufficiency import Sufficiency, sufficiency
 from psr_studio.stages.select.picks import class_pool
 
 if TYPE_CHECKING:
+    from psr_studio.method.selectors.weights import Weights
     from psr_studio.stages.select.live import LiveSelection
-    from psr_studio.stages.select.result import Weights
 
 
 def of_class(live: LiveSelection, class_id: int, weights: Weights, ipc: int, scaling: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.models.students import StudentMemory, Training, train_student
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.evaluate.training import new_student, normalised, protocol, students_cost, training_of
 from psr_studio.stages.select.live import LiveSelection

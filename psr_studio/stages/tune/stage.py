@@ -15,7 +15,8 @@ import torch
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import score
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
@@ -187,9 +188,7 @@ class _Search:
 
 def describe(settings: dict[str, Any]) -> str:
     """The settings of a trial in words: "psr, alpha 2.1, beta 0.4, gamma 2", "dgs, target hill, within_bin psr"."""
-    names = {
-        "psr": tune_space.WEIGHTS, "dgs": ("target", "within_bin"), "cao2": ("order",)
-    }.get(settings["selector"], ())  # fmt: skip
+    names = SELECTORS[settings["selector"]].parameters.searched
     return ", ".join([settings["selector"], *(f"{name} {_short(settings[name])}" for name in names)])
 
 

@@ -17,12 +17,6 @@ from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.ledger import Ledger
 from psr_studio.ui.curate.pack import pack
 
-WEIGHTS = ("alpha", "beta", "gamma")
-SETTINGS = (
-    "selector", *WEIGHTS, "ipc", "temperature", "scaling", "target", "drawn", "within_bin", "lam", "order",
-    "allocation", "floor", "ceiling",
-)  # fmt: skip
-
 
 class Answers:
     """Packs selections and remembers the last one, to say what the next one changes."""
@@ -79,7 +73,7 @@ def asked_for(live: LiveSelection, result: LiveResult | None, settings: Mapping[
     """The settings, what each class gets, and which classes were set by hand or are locked."""
     own = settings.get("budgets") or ()
     return {
-        "settings": {name: settings[name] for name in SETTINGS},
+        "settings": {name: value for name, value in settings.items() if name != "budgets"},
         "budgets": [int(n) for n in result.budgets] if result else [],
         "own_budgets": {str(class_id): n for class_id, n in enumerate(own) if n},
         "locked": sorted(live.ws.ledger.locked()),

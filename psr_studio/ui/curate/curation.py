@@ -5,20 +5,19 @@ Positions are indices into the pool order (0 to N - 1); lists "per class" are in
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError, StudioError
-from psr_studio.recipe.recipe import check_value
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages.select.result import LiveResult, resolve_weights
+from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.ui.curate.answer import WEIGHTS, Answers, asked_for, marks
+from psr_studio.ui.curate.answer import Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
@@ -66,12 +65,12 @@ class Curation:
                 "class_names": list(live.class_names),
                 "image": {"width": width, "height": height, "channels": channels},
                 "sprite": self.view.sprite(),
-                "weights": {name: settings[name] for name in WEIGHTS},
+                "weights": self.studio.curate_rules().weights._asdict(),
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
                 "selector": settings["selector"],
                 "selectors": self.studio.selectors(),
-                "normalize": self.studio.recipe.select.normalize,
+                "normalize": self.studio.recipe.select.setting("normalize"),
                 "ipc_presets": ipc_presets(),
                 "has_original": live.has_original,
                 "map": {"kind": kind, "revision": kind},
@@ -137,26 +136,11 @@ class Curation:
 
     # Doing: each answers with the new selection
 
-    def select(
-        self,
-        settings: Mapping[str, Any],
-        own_budgets: Mapping[int, int | None] | None = None,
-        locked: Sequence[int] | None = None,
-    ) -> bytes:
-        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing.
-
-        Args:
-            settings: recipe values by bare name; what is absent stays.
-            own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
-            locked: the classes that keep their picks from now on; None leaves the locks as they are.
-        """
-        for key, value in settings.items():
-            check_value(f"select.{key}", value)
+    def select(self, change: SelectChange) -> bytes:
+        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing."""
         with self.lock:
-            changes = dict(settings)
-            if own_budgets is not None:
-                changes["budgets"] = self._budgets(own_budgets)
-            return self.act(None if locked is None else lambda: self.studio.set_locked(locked), **changes)
+            rules, locked = self.studio.changed_rules(change), change.locked
+            return self.act(None if locked is None else lambda: self.studio.set_locked(locked), rules)
 
     def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
         """Pin, veto or clear; more pins than fit are refused and change nothing."""
@@ -180,26 +164,24 @@ class Curation:
             self.studio.redo()
             return self.act()
 
-    def act(self, action: Callable[[], str | None] | None = None, **changes: Any) -> bytes:
+    def act(self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None) -> bytes:
         """Do something undoable, move sliders, and select again; what cannot be selected then is taken back.
 
         Args:
             action: returns what it did, None when it changed nothing.
-            changes: settings by bare name.
+            rules: where the sliders go; None leaves them.
         """
         began = time.perf_counter()
         with self.lock:
             done = action() if action else None
             try:
-                rules = self.studio.curate_rules(**changes)
-                result = self._run(rules)
+                result = self._run(rules or self.studio.curate_rules())
             except StudioError:
                 if done:
                     self.studio.undo()
                 raise
-            if changes:
-                alone = {"merge_within": 0.0} if "budgets" in changes else {}  # no drag: each is one undo
-                self.studio.set_curate_settings(**alone, **_as_presets(changes, rules))
+            if rules:
+                self.studio.move_to(rules)
             settings, ledger = self.studio.curate_settings(), self.studio.workspace.ledger
             return self.answers.pack(self.studio.live, result, settings, ledger, began)
 
@@ -218,19 +200,6 @@ class Curation:
         except StudioError:
             return None
 
-    def _budgets(self, changes: Mapping[int, int | None]) -> list[int] | None:
-        """Budgets of all classes, 0 for one that is not set by hand; None when none is."""
-        n_classes = len(self.studio.live.class_names)
-        wrong = [c for c in changes if not 0 <= c < n_classes]
-        if wrong:
-            raise SelectionError(
-                f"There is no class {wrong[0]}: the classes are 0 to {n_classes - 1}.",
-                "Reload the page: the pool has changed since it was drawn.",
-            )
-        own = {**self.studio.own_budgets(), **changes}
-        listed = [own.get(c) or 0 for c in range(n_classes)]
-        return listed if any(listed) else None
-
     def _fingerprint(self, settings: Mapping[str, Any]) -> str:
         """Names what is on screen: equal for the same pool, settings, marks and locks."""
         ledger = self.studio.workspace.ledger
@@ -243,22 +212,9 @@ def ipc_presets() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     plain = SelectRecipe()
     for ipc in range(1, LARGEST_PRESET_BREAK + 1):
-        weights = resolve_weights(plain, ipc)._asdict()
+        weights = plain.model_copy(update={"ipc": ipc}).weights._asdict()
         if not rows or rows[-1]["weights"] != weights:
             rows.append({"max_ipc": ipc, "weights": weights})
         rows[-1]["max_ipc"] = ipc
     rows[-1]["max_ipc"] = None
     return rows
-
-
-def _as_presets(changes: Mapping[str, Any], rules: SelectRecipe) -> dict[str, Any]:
-    """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
-    preset = resolve_weights(SelectRecipe(), rules.ipc)
-    moved = any(name in changes for name in WEIGHTS)
-    if moved and all(map(_same, resolve_weights(rules), preset)):
-        return {**changes, **dict.fromkeys(WEIGHTS)}
-    return dict(changes)
-
-
-def _same(given: float, preset: float) -> bool:
-    return math.isclose(given, preset, abs_tol=1e-9)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.recipe.recipe import check_value
+from psr_studio.recipe.keys import check_value
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.pack import pack
