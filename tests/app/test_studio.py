@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from steps import asked
 from tiny import finish, tiny_recipe
 
 import psr_studio
@@ -102,7 +103,7 @@ def test_the_demo_fills_a_new_workspace_only(tmp_path, tiny_bundle):
     recipe = tiny_recipe(tiny_bundle)
     with Studio(tmp_path / "demo", recipe, demo=True) as studio:
         assert studio.status()["pool"].state == studio.status()["score"].state == "fresh"
-        assert len(studio.live.select(ipc=2).positions) == 6
+        assert len(studio.live.select(asked(studio, ipc=2)).positions) == 6
     (tmp_path / "used" / "pool").mkdir(parents=True)
     with Studio(tmp_path / "used", recipe, demo=True) as studio:
         assert len(studio.pool) == 0
@@ -178,7 +179,7 @@ def test_a_slider_that_is_none_and_a_value_out_of_range(studio):
 
 def test_saving_the_sliders_makes_them_the_recipe(studio):
     studio.set_curate_settings(gamma=2.0, ipc=3)
-    live = studio.live.select(tuple(studio.curate_settings()[k] for k in ("alpha", "beta", "gamma")), 3)
+    live = studio.live.select(studio.curate_rules())
     record = studio.save_selection("by hand")
     assert record.candidate_ids == studio.live.candidate_ids[live.positions].tolist()
     assert studio.recipe.select.name == "by hand" and studio.recipe.value("select.psr.gamma") == 2.0

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from psr_studio.method.bins import bin_of, spread_counts
-from psr_studio.method.distances import pairwise_sq_distances
+from psr_studio.method.distances import class_distances, pairwise_sq_distances
 from psr_studio.method.selection import greedy_select
 from psr_studio.method.selectors import registry
 from psr_studio.method.selectors.parameters import facts_of
 from psr_studio.method.selectors.registry import SELECTORS, warm_up
-from psr_studio.method.selectors.selector import ClassPool
+from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 
 N = 40
@@ -112,6 +112,39 @@ def test_psr_within_bins_is_the_greedy_selection_with_full_bins_closed():
         assert sorted(found.indices) == sorted(one_bin_at_a_time(pool, found, (1.0, 1.0, 3.0)))
         random = SELECTORS["dgs"].choose(pool, 20)
         assert found.substitutions == random.substitutions  # the bins give the same
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("within_bin", ["random", "psr"])
+def test_all_classes_at_once_are_each_class_alone(name, within_bin):
+    """Pins and vetoes count over the pool; a class without budget gives nothing, one that is all vetoed too."""
+    if within_bin == "psr" and name != "dgs":
+        return
+    selector, pools = SELECTORS[name], [a_pool(n, seed) for seed, n in enumerate((60, 90, 70, 65))]
+    params = selector.parameters.model_validate({"within_bin": within_bin} if name == "dgs" else {}).resolved(
+        10
+    )
+    starts = np.cumsum([0, *map(len, pools)])
+    distances = class_distances(
+        np.concatenate([pool.embeddings for pool in pools]), np.repeat(np.arange(4), np.diff(starts))
+    )
+    whole = Pool(
+        *(np.concatenate([getattr(p, key) for p in pools]) for key in ("reliability", "entropy", "eligible")),
+        starts, lambda: distances, pools.__getitem__,
+    )  # fmt: skip
+    budgets, pins, vetoes = (
+        np.array([10, 20, 0, 7]),
+        np.array([100, 63, 5]),
+        np.array([4, 61, *range(220, 285)]),
+    )
+    found = selector.choose_all(whole, params, AskAll(budgets, lambda c: 3 + c, pins, vetoes))
+    for c, (pool, one) in enumerate(zip(pools, found, strict=True)):
+        assert len(one.indices) == (0 if c == 3 else budgets[c]) and one.shortfall >= (7 if c == 3 else 0)
+        if len(one.indices):
+            inside = [m[(m >= starts[c]) & (m < starts[c + 1])] - starts[c] for m in (pins, vetoes)]
+            single = selector.choose(pool, int(budgets[c]), params, 3 + c, *inside)
+            assert (one.indices - starts[c]).tolist() == single.indices.tolist()
+            assert one.shortfall == single.shortfall and one.filled.tolist() == single.filled.tolist()
 
 
 def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from steps import logits_with_eligible, rescore
+from steps import asked, logits_with_eligible, rescore
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError, WorkspaceError
+from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.stages.select.live import LiveSelection
@@ -25,7 +25,7 @@ def test_signals_are_those_of_the_method(studio):
         own = labels == c
         assert np.array_equal(live.rel_n[own], min_max(live.reliability[own], over=live.eligible[own]))
     soft = live.soft_labels(0)
-    live.select(temperature=3.0)
+    live.select(asked(studio, temperature=3.0))
     assert live.soft_labels(0).max() < soft.max(), "a higher temperature flattens the label"
 
 
@@ -33,7 +33,7 @@ def test_signals_are_those_of_the_method(studio):
 def test_the_live_selection_is_the_greedy_of_every_class(studio, ipc):
     """Whole pool at once equals one `greedy_select` per class on that class alone."""
     live = studio.live
-    result = live.select((1.0, 0.5, 2.0), ipc, 1.5)
+    result = live.select(asked(studio, alpha=1.0, beta=0.5, gamma=2.0, ipc=ipc, temperature=1.5))
     for c in range(3):
         own = np.flatnonzero(live.labels == c)
         alone = greedy_select(
@@ -52,46 +52,46 @@ def test_the_live_selection_is_the_greedy_of_every_class(studio, ipc):
 
 
 def test_the_weights_follow_the_budget_until_they_are_set(studio):
-    assert studio.live.select(ipc=2).weights == ipc_preset(2) == (3.0, 1.0, 0.5)
+    assert studio.live.select(asked(studio, ipc=2)).weights == ipc_preset(2) == (3.0, 1.0, 0.5)
     finish(studio.select(gamma=2.0))
     assert studio.selection().settings["gamma"] == 2.0 and studio.selection().settings["alpha"] == 3.0
 
 
 def test_diversity_is_zero_at_picks_and_at_most_one_among_eligible(studio):
-    result = studio.live.select(ipc=2)
+    result = studio.live.select(asked(studio, ipc=2))
     assert (result.diversity[result.positions] == 0).all()
     assert 0 <= result.diversity[studio.live.eligible].max() <= 1
 
 
 def test_a_smaller_budget_is_a_prefix(studio):
-    five = studio.live.select((1, 1, 1), 5)
-    two = studio.live.select((1, 1, 1), 2)
+    five = studio.live.select(asked(studio, alpha=1, beta=1, gamma=1, ipc=5))
+    two = studio.live.select(asked(studio, alpha=1, beta=1, gamma=1, ipc=2))
     assert all(a[:2].tolist() == b.tolist() for a, b in zip(five.picks, two.picks, strict=True))
 
 
 def test_pins_come_first_and_vetoes_never(studio):
     live = studio.live
-    first = live.select(ipc=2).picks[0]
+    first = live.select(asked(studio, ipc=2)).picks[0]
     other = [p for p in range(6) if p not in first]
     studio.mark([int(live.candidate_ids[other[0]])], "pin")
     studio.mark([int(live.candidate_ids[first[0]])], "veto", "blurred")
-    result = live.select(ipc=2)
+    result = live.select(asked(studio, ipc=2))
     assert result.picks[0][0] == other[0] and first[0] not in result.picks[0]
     assert live.why(other[0]) == 'Pick 1 of 2 in "boot": you pinned it.'
     assert live.why(int(first[0])) == "Not picked: you vetoed it."
     studio.undo()
-    assert first[0] in live.select(ipc=2).picks[0]
+    assert first[0] in live.select(asked(studio, ipc=2)).picks[0]
 
 
 def test_marks_on_candidates_of_another_pool_are_left_alone(studio):
     studio.mark([5_000_000], "pin")
     studio.mark([2_000_099], "veto")
-    assert len(studio.live.select(ipc=2).positions) == 6
+    assert len(studio.live.select(asked(studio, ipc=2)).positions) == 6
 
 
 def test_pick_info_and_why_agree_with_the_result(studio):
     live = studio.live
-    result = live.select((1, 1, 1), 3)
+    result = live.select(asked(studio, alpha=1, beta=1, gamma=1, ipc=3))
     second = int(result.picks[1][1])
     info = live.pick_info(second)
     assert info is not None and info.rank == 1
@@ -130,7 +130,7 @@ def test_random_and_generate_and_use(studio):
 
 def test_the_saved_selection_is_the_live_one(studio):
     finish(studio.select(ipc=3, name="mine"))
-    saved, live = studio.selection("mine"), studio.live.select(ipc=3)
+    saved, live = studio.selection("mine"), studio.live.select(asked(studio, ipc=3))
     assert saved.positions.tolist() == live.positions.tolist()
     assert saved.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert np.allclose(saved.scores, np.concatenate(live.scores))
@@ -190,7 +190,7 @@ def test_a_class_without_candidates(tmp_path, tiny_bundle):
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, pool__classes=[0, 2])) as studio:
         finish(studio.generate())
         finish(studio.score())
-        assert [len(picks) for picks in studio.live.select(ipc=2).picks] == [2, 0, 2]
+        assert [len(picks) for picks in studio.live.select(asked(studio, ipc=2)).picks] == [2, 0, 2]
         finish(studio.select())
         assert studio.selection().labels.tolist() == [0, 0, 2, 2]
         studio.set({"pool.classes": None})
@@ -201,7 +201,7 @@ def test_a_class_without_candidates(tmp_path, tiny_bundle):
 def test_more_pins_than_images(studio):
     studio.mark([0, 1, 2], "pin")
     with pytest.raises(SelectionError) as err:
-        studio.live.select(ipc=2)
+        studio.live.select(asked(studio, ipc=2))
     assert err.value.problem == (
         'Class "boot" has 3 pinned candidates, but 2 images per class are asked for.'
     )
@@ -209,8 +209,8 @@ def test_more_pins_than_images(studio):
 
 
 def test_no_image_at_all(studio):
-    with pytest.raises(SelectionError, match="0 images per class are asked for, but at least 1 is needed"):
-        studio.live.select(ipc=0)
+    with pytest.raises(RecipeError, match='"select.ipc" is 0, but it must be from 1 to 1000000 images/class'):
+        finish(studio.select(ipc=0))
 
 
 def test_a_pool_without_scores(tmp_path, tiny_bundle):

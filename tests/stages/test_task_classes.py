@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from steps import asked
 from tiny import TEST_PER_CLASS, finish
 
 from psr_studio.core.errors import SelectionError
@@ -32,7 +33,7 @@ def test_only_the_classes_of_the_task_are_selected_from(part):
     finish(part.select(name="part"))
     chosen = part.selection("part")
     assert chosen.labels.tolist() == [0, 0, 2, 2]
-    result = part.live.select(ipc=2)
+    result = part.live.select(asked(part, ipc=2))
     assert [len(p) for p in result.picks] == [2, 0, 2] and result.budgets.tolist() == [2, 0, 2]
     assert part.live.why(7) == 'Not picked: "T-shirt/top" is not among the classes of the task.'
     finish(part.select(name="gain", allocation="gain", ipc=3))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from steps import asked
 from tiny import HELD_OUT, TRAIN_PER_CLASS, finish
 
 from psr_studio.core.errors import RecipeError, SelectionError
@@ -146,7 +147,7 @@ def test_marks_that_change_meanwhile_stop_it(studio):
 
 
 def test_the_page_keeps_its_own_selection(studio):
-    shown = studio.live.select(selector="random")
+    shown = studio.live.select(asked(studio, selector="random"))
     finish(studio.tune(**FAST))
     assert studio.live.result is shown
 

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 from PIL import Image
 from serving import SELECT, answer, refusal, select
+from steps import asked
 from tiny import CLASS_NAMES, SIZE
 
 from psr_studio.ui.curate.pack import pack, unpack
@@ -52,7 +53,9 @@ def test_points_are_the_signals_of_the_live_selection(client, screen):
 
 def test_select_answers_what_the_studio_selects(client, screen):
     header, arrays = select(client)
-    result = screen.studio.live.select((1.0, 0.5, 2.0), 3, 1.5)
+    result = screen.studio.live.select(
+        asked(screen.studio, alpha=1.0, beta=0.5, gamma=2.0, ipc=3, temperature=1.5)
+    )
     np.testing.assert_array_equal(arrays["picks"], result.positions)
     np.testing.assert_allclose(arrays["terms"].reshape(-1, 3).sum(axis=1), arrays["scores"], atol=1e-5)
     assert header["counts"] == [3, 3, 3] and header["picked"] == 9

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from psr_studio.method.selectors.parameters import Table, setting
-from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selector
-
-if TYPE_CHECKING:
-    from psr_studio.method.picks import Selection
+from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 ORDERS = ("by budget", "surest", "least sure")
 
@@ -32,24 +29,22 @@ def _choose(pool: ClassPool, params: Parameters, ask: Ask) -> Selection:
     return cao2(pool.difficulty, ask.ipc, pool.eligible, ask.pinned, ask.vetoed, order=params.order)
 
 
-def _taken(chosen: Chosen) -> str:
-    sure = 1 - chosen.pool.difficulty[chosen.at]
-    return f"the teacher sees its class with confidence {sure:.3f}, and CaO2 goes by that"
-
-
-def _left(chosen: Chosen) -> str:
-    sure = 1 - chosen.pool.difficulty[chosen.at]
-    return f"the teacher's confidence in its class is {sure:.3f}; others came first"
+def _confidence(chosen: Chosen) -> float:
+    return float(1 - chosen.pool.difficulty[chosen.at])
 
 
 SELECTOR = Selector(
-    name="cao2",
-    order=100,
-    title="CaO2",
-    help="Keeps candidates that the teacher classifies rightly, by its confidence.",
+    "cao2",
+    100,
+    "CaO2",
+    "Keeps candidates that the teacher classifies rightly, by its confidence.",
     source="CaO2, Wang et al. 2025",
-    taken=_taken,
-    left=_left,
+    taken=lambda chosen: (
+        f"the teacher sees its class with confidence {_confidence(chosen):.3f}, and CaO2 goes by that"
+    ),
+    left=lambda chosen: (
+        f"the teacher's confidence in its class is {_confidence(chosen):.3f}; others came first"
+    ),
     one_class=_choose,
     parameters=Parameters,
     eligible_first=True,

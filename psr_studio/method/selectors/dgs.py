@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from psr_studio.method.selectors.parameters import Table, setting
-from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selector
+from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selection, Selector
 from psr_studio.method.selectors.weights import SCALING, WEIGHTS, Weighted
 
 if TYPE_CHECKING:
     import numpy as np
 
     from psr_studio.method.difficulty import Plan, Smoothed
-    from psr_studio.method.picks import Selection
 
 SHAPES = ("hill", "ground", "slope", "cliff")
 DRAWN = "drawn"  # the target that is no rule
@@ -45,7 +44,7 @@ class Bins(Table):
     )
     lam: float = setting(
         0.5, "How near the smoothing stays to the original distribution.", "", 0.0, 1.0,
-        label="Keep to the original",
+        label="Keep to the original"
     )  # fmt: skip
 
 
@@ -145,10 +144,10 @@ def _bin(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    name="dgs",
-    order=20,
-    title="Difficulty-guided",
-    help="Gives every difficulty bin the share that the target asks for.",
+    "dgs",
+    20,
+    "Difficulty-guided",
+    "Gives every difficulty bin the share that the target asks for.",
     source="DGS Algorithm 1",
     taken=_taken,
     left=_left,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selector
-
-if TYPE_CHECKING:
-    from psr_studio.method.picks import Selection
+from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 
-def _choose(pool: ClassPool, params: Any, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: Table, ask: Ask) -> Selection:
     from psr_studio.method.coresets import k_center
 
     return k_center(None, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed, distances=pool.distances())
@@ -23,17 +19,13 @@ def _taken(chosen: Chosen) -> str:
     return f"the farthest from the {chosen.rank} taken before it (distance {away:.2f})"
 
 
-def _left(chosen: Chosen) -> str:
-    return chosen.covered()
-
-
 SELECTOR = Selector(
-    name="k-center",
-    order=70,
-    title="k-center",
-    help="Adds the candidate farthest from all chosen ones, so that every candidate is near a chosen one.",
+    "k-center",
+    70,
+    "k-center",
+    "Adds the candidate farthest from all chosen ones, so that every candidate is near a chosen one.",
     source="core-set, Sener & Savarese 2018",
     taken=_taken,
-    left=_left,
+    left=Chosen.covered,
     one_class=_choose,
 )

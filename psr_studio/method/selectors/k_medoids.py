@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selector
-
-if TYPE_CHECKING:
-    from psr_studio.method.picks import Selection
+from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 
-def _choose(pool: ClassPool, params: Any, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: Table, ask: Ask) -> Selection:
     from psr_studio.method.coresets import k_medoids
 
     return k_medoids(None, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed, distances=pool.distances())
@@ -22,17 +18,13 @@ def _taken(chosen: Chosen) -> str:
     return f"a medoid: {served} candidate{'s' if served != 1 else ''} of the class lie nearest to it"
 
 
-def _left(chosen: Chosen) -> str:
-    return chosen.covered()
-
-
 SELECTOR = Selector(
-    name="k-medoids",
-    order=80,
-    title="k-medoids",
-    help="Looks for the candidates with the least summed squared distance of all others to the nearest.",
+    "k-medoids",
+    80,
+    "k-medoids",
+    "Looks for the candidates with the least summed squared distance of all others to the nearest.",
     source="PSR eq. 2",
     taken=_taken,
-    left=_left,
+    left=Chosen.covered,
     one_class=_choose,
 )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from psr_studio.method.selectors.parameters import setting
-from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selector
+from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selection, Selector
 from psr_studio.method.selectors.weights import SCALING, SLIDER, WEIGHTS, Weighted
-
-if TYPE_CHECKING:
-    from psr_studio.method.picks import Selection
 
 # Eq. 8 compares scores, so only the ratios of the weights count: two shares say all of it, and a search holds the
 # sum where the presets for few and for many images per class hold it.
@@ -28,7 +25,7 @@ class Parameters(Weighted):
     on_shortage: str = setting(
         "fill",
         "When too few candidates are eligible: fill with the others, or leave the class short.",
-        choices=("fill", "short"), label="When a class runs short", control=False,
+        choices=("fill", "short"), label="When a class runs short", control=False
     )  # fmt: skip
 
     @classmethod
@@ -87,10 +84,10 @@ def _left(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    name="psr",
-    order=10,
-    title="PSR greedy",
-    help="Adds one candidate at a time: sure, confident and far from those already chosen.",
+    "psr",
+    10,
+    "PSR greedy",
+    "Adds one candidate at a time: sure, confident and far from those already chosen.",
     source="PSR eq. 8",
     taken=_taken,
     left=_left,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.method.result import Selection
 from psr_studio.method.selectors.parameters import Table
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from psr_studio.method.difficulty import Smoothed
     from psr_studio.method.distances import ClassDistances
-    from psr_studio.method.picks import Selection
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,11 @@ class Chosen:
         """Distance to the nearest of some candidates."""
         return float(self.pool.distances()[self.at, others].min()) ** 0.5
 
-    def beside(self, values: np.ndarray, word: str) -> str:
+    def ranked(self, word: str, values: np.ndarray) -> str:
+        """The place of a pick by a value, in words."""
+        return f"number {self.rank + 1} by {word} ({values[self.at]:.3f})"
+
+    def beside(self, word: str, values: np.ndarray) -> str:
         """A value of the candidate beside that of the last pick, in words."""
         last = f"; the last pick has {values[self.picks[-1]]:.3f}" if len(self.picks) else ""
         return f"its {word} is {values[self.at]:.3f}{last}"

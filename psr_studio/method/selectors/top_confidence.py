@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selector
-
-if TYPE_CHECKING:
-    from psr_studio.method.picks import Selection
+from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.selector import Ask, ClassPool, Selection, Selector
 
 
-def _choose(pool: ClassPool, params: Any, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: Table, ask: Ask) -> Selection:
     from psr_studio.method.baselines import top_confidence
 
     return top_confidence(pool.reliability, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed)
 
 
-def _taken(chosen: Chosen) -> str:
-    return f"number {chosen.rank + 1} by reliability ({chosen.pool.reliability[chosen.at]:.3f})"
-
-
-def _left(chosen: Chosen) -> str:
-    return chosen.beside(chosen.pool.reliability, "reliability")
-
-
 SELECTOR = Selector(
-    name="top-confidence",
-    order=50,
-    title="Top confidence",
-    help="Takes the most reliable.",
+    "top-confidence",
+    50,
+    "Top confidence",
+    "Takes the most reliable.",
     source="PSR eq. 1 alone",
-    taken=_taken,
-    left=_left,
+    taken=lambda chosen: chosen.ranked("reliability", chosen.pool.reliability),
+    left=lambda chosen: chosen.beside("reliability", chosen.pool.reliability),
     one_class=_choose,
 )

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.allocation import allocate, comparable_gains
-from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
 from psr_studio.method.selectors import psr
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
+from psr_studio.method.selectors.selector import AskAll
 from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.budgets import check_room, fixed_budgets
 from psr_studio.stages.select.result import check_budget
-
-if TYPE_CHECKING:
-    from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.scored import ScoredPool
 
 
 @dataclass(frozen=True)
@@ -39,16 +34,7 @@ class Request:
     budgets: np.ndarray | None = None  # (C,) exactly these, instead of those of the rules
 
 
-@dataclass(frozen=True)
-class Packed:
-    """The candidates of the classes at hand for the compiled greedy, which knows no empty class."""
-
-    rows: np.ndarray  # (n,) positions in the pool
-    classes: np.ndarray  # ids of the classes, ascending
-    distances: ClassDistances
-
-
-def choose(live: LiveSelection, request: Request) -> tuple[dict[int, Selection], np.ndarray]:
+def choose(live: ScoredPool, request: Request) -> tuple[dict[int, Selection], np.ndarray]:
     """The picks by class, positions over the whole pool, and the budgets (C,) they were given.
 
     Raises:
@@ -63,23 +49,7 @@ def choose(live: LiveSelection, request: Request) -> tuple[dict[int, Selection],
     return {c: found.first(int(budgets[c])) for c, found in ordered.items()}, budgets
 
 
-def class_pool(live: LiveSelection, class_id: int) -> ClassPool:
-    """What a selector may read about one class, at the present temperature; views only."""
-    own = live.members(class_id)
-    now = live.signals(live.temperature)
-    return ClassPool(
-        reliability=now.reliability[own],
-        entropy=now.entropy[own],
-        difficulty=live.difficulty[own],
-        embeddings=live.embeddings[own],
-        eligible=live.eligible[own],
-        distances=lambda: live.distances.block(class_id),
-        original_difficulty=live.original_difficulty(class_id),
-        smoothing=partial(live.smoothed, class_id),
-    )
-
-
-def _budgets(live: LiveSelection, request: Request) -> tuple[np.ndarray, dict[int, Selection] | None]:
+def _budgets(live: ScoredPool, request: Request) -> tuple[np.ndarray, dict[int, Selection] | None]:
     """Budgets (C,), and the greedy order of every class where the allocation had to look at it.
 
     The allocation goes by the greedy order of PSR eq. 8 whatever the selector: no other rule says what one
@@ -105,7 +75,7 @@ def _budgets(live: LiveSelection, request: Request) -> tuple[np.ndarray, dict[in
 
 
 def _gains(
-    live: LiveSelection, request: Request, ordered: Mapping[int, Selection], depths: np.ndarray
+    live: ScoredPool, request: Request, ordered: Mapping[int, Selection], depths: np.ndarray
 ) -> dict[int, np.ndarray]:
     """What each further pick of a class adds; the ineligible and the missing come after everything else."""
     now, packed = live.signals(live.temperature), live.packed
@@ -121,29 +91,19 @@ def _gains(
 
 
 def _choose_all(
-    live: LiveSelection, request: Request, selector: str, budgets: np.ndarray
+    live: ScoredPool, request: Request, selector: str, budgets: np.ndarray
 ) -> dict[int, Selection]:
     """What a selector chooses, by class id; the seed of a class is its own, so no class moves another."""
-    now, packed, rules = live.signals(live.temperature), live.packed, request.rules
-    rows, classes = packed.rows, packed.classes.tolist()
-    whole = len(rows) == live.n
-    own = (lambda values: values) if whole else (lambda values: values[rows])
-    inside = (lambda places: places) if whole else (lambda places: np.searchsorted(rows, places))
-    pool = Pool(
-        own(now.reliability), own(now.entropy), own(live.eligible), packed.distances.starts,
-        lambda: packed.distances, lambda i: class_pool(live, classes[i]),
-    )  # fmt: skip
-    ask = AskAll(
-        budgets[packed.classes], lambda i: candidate_seed(rules.seed, classes[i], 0),
-        inside(request.pins), inside(request.vetoes),
-    )  # fmt: skip
-    found = SELECTORS[selector].choose_all(pool, rules.parameters(selector), ask)
-    if not whole:
+    rules, rows, classes = request.rules, live.packed.rows, live.packed.classes.tolist()
+    pins, vetoes = (np.searchsorted(rows, places) for places in (request.pins, request.vetoes))
+    ask = AskAll(budgets[classes], lambda i: candidate_seed(rules.seed, classes[i], 0), pins, vetoes)
+    found = SELECTORS[selector].choose_all(live.task_pool(), rules.parameters(selector), ask)
+    if len(rows) < live.n:
         found = [replace(one, indices=rows[one.indices]) for one in found]
     return dict(zip(classes, found, strict=True))
 
 
-def _check(live: LiveSelection, request: Request, budgets: np.ndarray) -> None:
+def _check(live: ScoredPool, request: Request, budgets: np.ndarray) -> None:
     pinned = np.bincount(live.labels[request.pins], minlength=len(budgets))
     for class_id in np.flatnonzero((budgets > live.counts) | (pinned > budgets)):
         name, budget = live.class_names[class_id], int(budgets[class_id])
@@ -155,6 +115,6 @@ def _check(live: LiveSelection, request: Request, budgets: np.ndarray) -> None:
         )
 
 
-def _check_original(live: LiveSelection, rules: SelectRecipe) -> None:
+def _check_original(live: ScoredPool, rules: SelectRecipe) -> None:
     if rules.parameters().needs_original and not live.has_original:
         raise SelectionError(*SELECTORS[rules.selector].without_original)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Chosen
-from psr_studio.stages.select.picks import class_pool
-
-if TYPE_CHECKING:
-    from psr_studio.stages.select.live import LiveSelection
-    from psr_studio.stages.select.result import LiveResult, PickInfo
+from psr_studio.stages.select.result import LiveResult, PickInfo
+from psr_studio.stages.select.scored import ScoredPool
 
 NAMED_CLASSES = 3
 
 
-def why(live: LiveSelection, result: LiveResult, position: int) -> str:
+def why(live: ScoredPool, result: LiveResult, position: int) -> str:
     """One sentence on the candidate at a position of the pool."""
     class_id = int(live.labels[position])
     name = live.class_names[class_id]
@@ -38,7 +34,7 @@ def why(live: LiveSelection, result: LiveResult, position: int) -> str:
     return f"{place}: {selector.taken(_chosen(live, result, position, pick))}."
 
 
-def _why_not(live: LiveSelection, result: LiveResult, position: int, mark: str | None) -> str:
+def _why_not(live: ScoredPool, result: LiveResult, position: int, mark: str | None) -> str:
     class_id = int(live.labels[position])
     if not live.counts[class_id]:
         return f'Not picked: "{live.class_names[class_id]}" is not among the classes of the task.'
@@ -55,12 +51,12 @@ def _why_not(live: LiveSelection, result: LiveResult, position: int, mark: str |
     return f"Not picked: {selector.left(_chosen(live, result, position))}."
 
 
-def _chosen(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo | None = None) -> Chosen:
+def _chosen(live: ScoredPool, result: LiveResult, position: int, pick: PickInfo | None = None) -> Chosen:
     """What a sentence of a selector may read."""
     class_id = int(live.labels[position])
     start = live.members(class_id).start
     return Chosen(
-        class_pool(live, class_id),
+        live.class_pool(class_id),
         result.rules.parameters(),
         result.picks[class_id] - start,
         result.scores[class_id],
@@ -70,18 +66,17 @@ def _chosen(live: LiveSelection, result: LiveResult, position: int, pick: PickIn
     )
 
 
-def shortage_message(live: LiveSelection, result: LiveResult) -> str:
-    """Which classes came short and what was done about it; "" when none did."""
-    return shortage_text(live.class_names, result.selector, dict(enumerate(result.shortfall)), result.filled)
-
-
 def shortage_text(
     class_names: Sequence[str],
     selector: str,
     shortfall: Mapping[int, int],
     filled: Mapping[int, Sequence[bool]] | Sequence[Sequence[bool] | np.ndarray],
 ) -> str:
-    """The same of any selection, from what each class lacks and which of its picks fill up."""
+    """Which classes came short and what was done about it, "" when none did.
+
+    Args:
+        shortfall: what each class lacks. filled: which of its picks fill up.
+    """
     short = [c for c, missing in shortfall.items() if missing]
     if not short:
         return ""

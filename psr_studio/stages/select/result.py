@@ -59,16 +59,6 @@ class LiveResult:
     _eligible: np.ndarray
 
     @property
-    def ipc(self) -> int:
-        """Images per class: exactly under the even split, on average under another."""
-        return self.rules.ipc
-
-    @property
-    def temperature(self) -> float:
-        """Softness of the labels."""
-        return self.rules.temperature
-
-    @property
     def selector(self) -> str:
         """Name of the rule."""
         return self.rules.selector
@@ -132,15 +122,6 @@ def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
             for b, giver, n in moves
         ]
     return rows
-
-
-def check_ipc(ipc: int | None) -> None:
-    """Raise SelectionError for a budget below one image per class."""
-    if ipc is not None and ipc < 1:
-        raise SelectionError(
-            f"{ipc} images per class are asked for, but at least 1 is needed.",
-            'Raise "Images per class" to 1 or more.',
-        )
 
 
 def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.method.sufficiency import Sufficiency, sufficiency
-from psr_studio.stages.select.picks import class_pool
 
 if TYPE_CHECKING:
     from psr_studio.method.selectors.weights import Weights
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 def of_class(live: LiveSelection, class_id: int, weights: Weights, ipc: int, scaling: str) -> dict[str, Any]:
     """See `lab.sufficiency`, of which this is one row."""
     size = int(live.counts[class_id])
-    found = sufficiency(class_pool(live, class_id), min(ipc, size), *weights, scaling=scaling)
+    found = sufficiency(live.class_pool(class_id), min(ipc, size), *weights, scaling=scaling)
     name = live.class_names[class_id]
     return {
         "class_id": class_id,

@@ -42,8 +42,8 @@ class Answers:
         header = {
             "revision": self.revision,
             "n": live.n,
-            "ipc": result.ipc,
-            "temperature": result.temperature,
+            "ipc": result.rules.ipc,
+            "temperature": result.rules.temperature,
             "selector": result.selector,
             "weights": result.weights._asdict(),
             "picked": len(picks),
