@@ -18,7 +18,7 @@ from psr_studio.bundles.described import external_bundles
 from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")

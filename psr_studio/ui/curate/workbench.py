@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from psr_studio.app.curation import LIVE
+from psr_studio.app.curation import LIVE, SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError, StudioError
-from psr_studio.recipe.recipe import check_value
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages.select.result import LiveResult, resolve_weights
+from psr_studio.recipe.keys import check_value
+from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.ui.curate.answer import WEIGHTS, Answers, asked_for, marks
+from psr_studio.ui.curate.answer import Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
@@ -68,12 +68,12 @@ class Workbench:
                 "class_names": list(scored.class_names),
                 "image": {"width": width, "height": height, "channels": channels},
                 "sprite": self.view.sprite(),
-                "weights": {name: settings[name] for name in WEIGHTS},
+                "weights": self.curation.rules().weights._asdict(),
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
                 "selector": settings["selector"],
                 "selectors": self.curation.selectors(),
-                "normalize": self.studio.recipe.select.normalize,
+                "normalize": self.studio.recipe.select.setting("normalize"),
                 "ipc_presets": ipc_presets(),
                 "has_original": scored.has_original,
                 "map": {"kind": kind, "revision": kind},
@@ -125,26 +125,11 @@ class Workbench:
 
     # Doing: each answers with the new selection
 
-    def select(
-        self,
-        settings: Mapping[str, Any],
-        own_budgets: Mapping[int, int | None] | None = None,
-        locked: Sequence[int] | None = None,
-    ) -> bytes:
-        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing.
-
-        Args:
-            settings: recipe values by bare name; what is absent stays.
-            own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
-            locked: the classes that keep their picks from now on; None leaves the locks as they are.
-        """
-        for key, value in settings.items():
-            check_value(f"select.{key}", value)
+    def select(self, change: SelectChange) -> bytes:
+        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing."""
         with self.curation.lock:
-            changes = dict(settings)
-            if own_budgets is not None:
-                changes["budgets"] = self.curation.with_own_budgets(own_budgets)
-            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), **changes)
+            rules, locked = self.curation.changed_rules(change), change.locked
+            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), rules)
 
     def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
         """Pin, veto or clear; more pins than fit are refused and change nothing."""
@@ -172,11 +157,11 @@ class Workbench:
         """Bring back settings, marks and locks, as one undoable action."""
         return self.act(lambda: self.curation.restore(name))
 
-    def act(self, action: Callable[[], str | None] | None = None, **changes: Any) -> bytes:
+    def act(self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None) -> bytes:
         """See `Curation.act`."""
         began = time.perf_counter()
         with self.curation.lock:
-            result = self.curation.act(action, **changes)
+            result = self.curation.act(action, rules)
             return self.answers.pack(result, self.curation.settings(), self.ledger, began)
 
     # Saved selections
@@ -268,7 +253,7 @@ def ipc_presets() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     plain = SelectRecipe()
     for ipc in range(1, LARGEST_PRESET_BREAK + 1):
-        weights = resolve_weights(plain, ipc)._asdict()
+        weights = plain.model_copy(update={"ipc": ipc}).weights._asdict()
         if not rows or rows[-1]["weights"] != weights:
             rows.append({"max_ipc": ipc, "weights": weights})
         rows[-1]["max_ipc"] = ipc
