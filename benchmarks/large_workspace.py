@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.stages.score import stage as score
 from psr_studio.storage.pool import candidate_id
@@ -119,7 +120,7 @@ def measure(root: Path) -> dict[str, Any]:
     lap("state, with its selection")
     points = workbench.points()
     lap("points")
-    workbench.select({"ipc": 10, "gamma": 1.0})
+    workbench.select(SelectChange.model_validate({"ipc": 10, "gamma": 1.0}))
     lap("select")
     first, cpu = sum(seconds.values()), time.process_time() - worked
     moves = [_move(workbench, gamma) for gamma in np.linspace(0.5, 3.0, MOVES)]
@@ -144,7 +145,7 @@ def measure(root: Path) -> dict[str, Any]:
 def _move(workbench: Any, gamma: float) -> tuple[float, float]:
     """Seconds of one slider move, on the clock and on the processor."""
     began, worked = time.perf_counter(), time.process_time()
-    workbench.select({"gamma": float(gamma)})
+    workbench.select(SelectChange.model_validate({"gamma": float(gamma)}))
     return time.perf_counter() - began, time.process_time() - worked
 
 

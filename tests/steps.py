@@ -96,3 +96,8 @@ SIZES = {"pool__batch_size": 4, "pool__steps": 40, "score__batch_size": 4, "refi
 
 def open_studio(root: Path, bundle: Path, **more: Any) -> Studio:
     return Studio(root, tiny_recipe(bundle, **SIZES), **more)
+
+
+def asked(studio, **settings):
+    """The rules of the recipe with some settings, named alone, in them."""
+    return studio.recipe.select.changed(settings)

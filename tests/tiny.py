@@ -30,7 +30,7 @@ from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import TeacherConfig, create_backbone
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 
 CLASS_NAMES = ("boot", "T-shirt/top", "dress")
 SIZE, CHANNELS, LATENT = 12, 1, (4, 6, 6)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.disk import writing
@@ -15,14 +16,17 @@ from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
 from psr_studio.method.difficulty import TARGET_SHAPES
 from psr_studio.method.selection import IPC_PRESETS
+from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import Recipe, check_value
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.selectors.selector import Selector
+from psr_studio.method.selectors.weights import WEIGHTS, Weights
+from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
+from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
 from psr_studio.stages.select.choice import Marks, select
-from psr_studio.stages.select.result import LiveResult, Weights, resolve_weights
-from psr_studio.stages.select.saved import BY_HAND, WEIGHTS, as_presets, restored_settings, shell_assignments
+from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.stages.select.smoothing import EDGES
 from psr_studio.storage.database import DO_AGAIN
@@ -30,14 +34,46 @@ from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.trials import TrialRecord
 
-PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
-CURATE_KEYS = (
-    "selector", "ipc", "temperature", *PARAMETER_KEYS, "allocation", "floor", "ceiling", "budgets",
-)  # fmt: skip
+WEIGHT_KEYS = tuple(key for key in CURATED if key.rpartition(".")[2] in WEIGHTS)
 LOCKED = "locked"
 SLIDER_SECONDS = 1.0  # one drag of a slider is one undo
 COMMANDED = "from-command"  # what the copied command saves: it must not replace what somebody has named
 LIVE = "live"  # in `compare`, the last selection; a saved one cannot have this name
+
+
+if TYPE_CHECKING:
+    _Settings = BaseModel
+else:
+    _Settings = create_model(
+        "_Settings",
+        **{
+            name: (annotation(f"select.{key}") | None, None)
+            for key in CURATED
+            for name in (key, key.rpartition(".")[2])
+            if name != "budgets"
+        },
+    )
+
+
+class SelectChange(_Settings):
+    """A change of the selection, as the page sends it; what is left out stays as it is.
+
+    A setting is named by its key, such as "psr.alpha", or alone (`recipe.schema.place`); None follows the preset, or
+    lifts a limit.
+
+    Attributes:
+        own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
+        locked: the classes that keep their picks from now on; None leaves the locks as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    own_budgets: dict[int, int | None] | None = None
+    locked: tuple[int, ...] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that are named."""
+        return self.model_dump(exclude_unset=True, exclude={"own_budgets", "locked"})
 
 
 class Curation:
@@ -74,8 +110,11 @@ class Curation:
             RecipeError: a value out of its range, or one that does not go with another.
             SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
         """
+        return self._select(self.rules(**settings))
+
+    def _select(self, rules: SelectRecipe) -> LiveResult:
         with self.lock:
-            self._last = select(self.scored, self.rules(**settings), Marks.of(self._ledger))
+            self._last = select(self.scored, rules, Marks.of(self._ledger))
             return self._last
 
     @property
@@ -95,24 +134,25 @@ class Curation:
         mark = self._ledger.marks().get(int(result.scored.candidate_ids[position]))
         return reasons.why(result, position, mark)
 
-    def act(self, action: Callable[[], str | None] | None = None, **changes: Any) -> LiveResult:
+    def act(
+        self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None
+    ) -> LiveResult:
         """Do something undoable, move sliders, and select again; what cannot be selected then is taken back.
 
         Args:
             action: returns what it did, None when it changed nothing.
-            changes: settings by bare name.
+            rules: where the sliders go; None leaves them.
         """
         with self.lock:
             done = action() if action else None
             try:
-                result = self.select(**changes)
+                result = self._select(rules or self.rules())
             except StudioError:
                 if done:
                     self.undo()
                 raise
-            if changes:
-                alone = {"merge_within": 0.0} if "budgets" in changes else {}  # no drag: each is one undo
-                self.set(**alone, **_with_presets(changes, result.rules))
+            if rules:
+                self.move_to(rules)
             return result
 
     # Settings
@@ -120,18 +160,13 @@ class Curation:
     def selectors(self) -> list[dict[str, Any]]:
         """Every selector in plain words, in the order of the screen.
 
-        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with
-        "name", "kind", "default", "low", "high", "choices" and "help" of each.
+        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with "name",
+        "label", "kind", "default", "low", "high", "slider" (where a slider ends), "choices", "help" and "when" of
+        each: the setting and the value it must have for this one to be read, None where it always is.
         """
-        plain = ("name", "title", "help", "source", "on_real", "needs_original")
+        facts = ("name", "title", "help", "source", "on_real", "needs_original")
         return [
-            {
-                **{key: getattr(selector, key) for key in plain},
-                "parameters": [
-                    {**asdict(p), "default": _plain(p.default), "choices": list(p.choices)}
-                    for p in selector.parameters
-                ],
-            }
+            {**{key: getattr(selector, key) for key in facts}, "parameters": _parameters(selector)}
             for selector in SELECTORS.values()
         ]
 
@@ -149,28 +184,43 @@ class Curation:
         return {"ipc_presets": presets, "target_shapes": shapes, "bin_edges": list(EDGES)}
 
     def settings(self) -> dict[str, Any]:
-        """Everything of `CURATE_KEYS` as it stands, as plain JSON values; weights are resolved."""
-        chosen = self.rules()
-        plain = {key: _plain(getattr(chosen, key)) for key in CURATE_KEYS}
-        return {**plain, **resolve_weights(chosen)._asdict()}
+        """Every setting that has a control by its bare name, as plain JSON values; weights are resolved.
+
+        A name that several selectors have is that of the chosen one (`recipe.schema.place`).
+        """
+        chosen = self.rules().resolved()
+        return {name: plain(chosen.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
 
     def rules(self, **settings: Any) -> SelectRecipe:
         """What is selected by: the recipe, over it the sliders, over them `settings`.
+
+        Settings are named by key, such as "psr.alpha", or alone, such as "alpha" of the chosen selector.
 
         Raises:
             RecipeError: a value out of its range, or one that does not go with another.
         """
         return self.recipe(**settings).select
 
+    def changed_rules(self, change: SelectChange) -> SelectRecipe:
+        """The rules after a change; weights that it sets to those of the preset follow the budget."""
+        settings = change.settings
+        if change.own_budgets is not None:
+            settings["budgets"] = self.with_own_budgets(change.own_budgets)
+        rules = self.rules(**settings)
+        keys = {place(name, rules.selector) for name in settings} & set(WEIGHT_KEYS)
+        return rules.left_to_presets(*(key.partition(".")[0] for key in keys))
+
     def recipe(self, **settings: Any) -> Recipe:
         """The recipe, over it the sliders, over them `settings`."""
         recipe = self._opened.recipe
-        moved = {k: v for k, v in self._ledger.settings().items() if k in CURATE_KEYS} | settings
-        values = {f"select.{key}": value for key, value in moved.items()}
-        most = max([moved.get("ipc") or 0, *(moved.get("budgets") or ())])
-        if most > recipe.pool.pool_size:  # the recipe's pool size says nothing about the pool on disk
-            values["pool.pool_size"] = most
-        return recipe.with_values(values)
+        stored = {f"select.{key}": value for key, value in self._ledger.settings().items()}
+        moved = {key.removeprefix("select."): v for key, v in renamed(stored, "The sliders").items()}
+        rules = recipe.select.changed({**{k: v for k, v in moved.items() if k in CURATED}, **settings})
+        most = max(
+            rules.ipc, *(rules.budgets or (0,))
+        )  # the recipe's pool size says nothing about that on disk
+        pool = recipe.pool.model_copy(update={"pool_size": max(recipe.pool.pool_size, most)})
+        return Recipe.model_validate({**dict(recipe), "select": rules, "pool": pool})
 
     def set(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
         """Move sliders, as one undoable action; a weight of None follows the preset of the budget.
@@ -180,26 +230,26 @@ class Curation:
         Returns:
             What changed in words, or None when nothing did.
         """
-        for key, value in settings.items():
-            if key not in CURATE_KEYS:
-                raise RecipeError(f'"{key}" has no slider.', f"Set one of {', '.join(CURATE_KEYS)}.", key)
-            check_value(f"select.{key}", value)
-        now, after, recipe = self.rules(), self.rules(**settings), self._opened.recipe.select
-        weights = resolve_weights(recipe, now.ipc)._asdict()
-        stand = {key: _plain(getattr(recipe, key)) for key in CURATE_KEYS}
-        if resolve_weights(now) == resolve_weights(after):  # then "the preset" changes nothing either
-            stand |= {key: None for key in weights if settings.get(key, 0.0) is None}
-        kept, plain = self._ledger.settings(), {k: _plain(v) for k, v in settings.items()}
-        moved = {key: value for key, value in plain.items() if key in kept or value != stand[key]}
-        return self._ledger.set_settings(moved, merge_within=merge_within, absent={**stand, **weights})
+        for name in settings:
+            if name not in CURATED and not any(key.endswith(f".{name}") for key in CURATED):
+                raise RecipeError(f'"{name}" has no slider.', f"Set one of {', '.join(CURATED)}.", name)
+        return self.move_to(self.rules(**settings), merge_within)
+
+    def move_to(self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS) -> str | None:
+        """Move the sliders to some rules, as `set` does."""
+        now = self.rules()
+        if now.budgets != rules.budgets:  # no drag: each is one undo
+            merge_within = 0.0
+        absent = {key: plain(now.resolved().setting(key)) for key in CURATED}
+        return self._ledger.set_settings(self._moved(now, rules), merge_within, absent)
 
     def take(self, trial: TrialRecord) -> str | None:
         """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
-        return self.set(merge_within=0.0, **self._differs(trial))
+        return self.move_to(self._rules_of(trial), merge_within=0.0)
 
     def holds(self, trial: TrialRecord) -> bool:
         """Whether the sliders stand as in a trial."""
-        return not self._differs(trial)
+        return not self._moved(self.rules(), self._rules_of(trial))
 
     def command(self) -> str:
         """The shell line that makes the selection on screen, under a name of its own; marks and locks are in
@@ -317,7 +367,7 @@ class Curation:
             if note is None:
                 note = next((r.note for r in self._ledger.selections() if r.name == name), "")
             curated, ws = self.recipe(), self._opened.workspace
-            values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
+            values = {f"select.{key}": curated.select.setting(key) for key in CURATED}
             values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
             with writing(ws.root, again=DO_AGAIN), ws.change() as change:
                 recipe = self._opened.set_with(change, values)
@@ -352,7 +402,7 @@ class Curation:
         same_pool = saved.is_of_pool(ws, record, bundle)
         if not same_pool and record.settings["selector"] == BY_HAND:
             saved.require(ws, name, bundle)
-        settings = restored_settings(record, CURATE_KEYS)
+        settings = restored_settings(record, CURATED)
         if not same_pool:
             del settings[LOCKED]
         marks: dict[int, Any] = {}
@@ -360,7 +410,7 @@ class Curation:
             marks = dict.fromkeys(ledger.marks())
             marks |= dict.fromkeys(record.marks.get("pin", ()), "pin")
             marks |= dict.fromkeys(record.marks.get("veto", ()), "veto")
-        self.rules(**{k: v for k, v in settings.items() if k in CURATE_KEYS})
+        self.rules(**{k: v for k, v in settings.items() if k in CURATED})
         words = f'restore "{name}"' + ("" if same_pool else ", its settings only: it is of another pool")
         return ledger.change(marks, settings, words)
 
@@ -390,13 +440,20 @@ class Curation:
             self.shown() if name == LIVE else saved.require(self._opened.workspace, name, self._opened.bundle)
         )
 
-    def _differs(self, trial: TrialRecord) -> dict[str, Any]:
-        """The settings of a trial that differ from those on the sliders."""
-        rules, shown = self.rules(), self.settings()
+    def _rules_of(self, trial: TrialRecord) -> SelectRecipe:
+        """The rules on the sliders with the settings of a trial; weights that are the preset's follow the budget."""
+        return self.rules(**trial.settings).left_to_presets(trial.settings["selector"])
+
+    def _moved(self, now: SelectRecipe, after: SelectRecipe) -> dict[str, Any]:
+        """The settings that differ, as the ledger keeps them; leaving weights to a preset of just them is no move."""
+        kept, same = self._ledger.settings(), now.weights == after.weights
+        changed = {
+            key: plain(after.setting(key)) for key in CURATED if after.setting(key) != now.setting(key)
+        }
         return {
-            key: value
-            for key, value in as_presets(trial.settings).items()
-            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
+            key: v
+            for key, v in changed.items()
+            if key in kept or not (same and v is None and key in WEIGHT_KEYS)
         }
 
     def _on_disk(self) -> object:
@@ -409,18 +466,31 @@ class Curation:
         return id(found), teacher, self._opened.recipe.pool.classes, files
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it, so that settings compare equal to what was stored."""
-    return list(value) if isinstance(value, tuple) else value
+def _parameters(selector: Selector) -> list[dict[str, Any]]:
+    """The parameters that have a control; see `Curation.selectors`."""
+    table, stands = selector.parameters, selector.parameters()
+    return [
+        {
+            "name": name,
+            "label": facts.label,
+            "kind": _kind(facts, shape_of(table.model_fields[name].annotation)),
+            "default": plain(getattr(stands, name)),
+            "low": facts.low,
+            "high": facts.high,
+            "slider": facts.slider,
+            "choices": list(facts.choices),
+            "help": facts.help,
+            "when": table.read_when.get(name),
+        }
+        for name, facts in facts_of(table).items()
+        if facts.control
+    ]
+
+
+def _kind(facts: Facts, shape: Shape) -> str:
+    """What a control is drawn as: "choice", "bars", "int" or "float"."""
+    return "choice" if facts.choices else "bars" if shape.many else shape.kind.__name__
 
 
 def _as_json(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:
     return {str(class_id): list(ids) for class_id, ids in sorted(picks.items())}
-
-
-def _with_presets(changes: Mapping[str, Any], rules: SelectRecipe) -> dict[str, Any]:
-    """Weights that are just those of the preset are kept as "the preset", so that they follow the budget."""
-    if not changes.keys() & set(WEIGHTS):
-        return dict(changes)
-    resolved = as_presets({**resolve_weights(rules)._asdict(), "ipc": rules.ipc})
-    return {**changes, **{name: None for name in WEIGHTS if resolved[name] is None}}

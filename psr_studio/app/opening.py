@@ -14,9 +14,10 @@ from psr_studio.bundles.bundle import Bundle
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.disk import writing
-from psr_studio.core.errors import RecipeError, did_you_mean
 from psr_studio.core.files import check_path
-from psr_studio.recipe.recipe import DEFAULT_PRESET, SECTIONS, Recipe, keys, load_recipe
+from psr_studio.recipe.keys import full_key
+from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.storage.changes import Change
 from psr_studio.storage.lock import OPEN_AGAIN
 from psr_studio.storage.workspace import Workspace
@@ -120,23 +121,6 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
         return values
     path = check_path(named)
     return {**values, "bundle": str(path.absolute())} if path.exists() else values
-
-
-def full_key(name: str) -> str:
-    """The dotted key of a setting given by its bare name; RecipeError when several tables or none have it."""
-    if "." in name or name in keys():
-        return name
-    found = [key for key in keys() if key.endswith(f".{name}")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise RecipeError(f'"{name}" is in several tables.', f"Write one of {', '.join(found)}.", name)
-    bare = sorted({key.rpartition(".")[2] for key in keys()})
-    raise RecipeError(
-        f'unknown key "{name}". Tables: {", ".join(SECTIONS)}.',
-        did_you_mean(name, bare) + "`psr-studio presets --keys` lists all keys.",
-        name,
-    )
 
 
 def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:

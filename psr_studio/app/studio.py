@@ -25,7 +25,7 @@ from psr_studio.app.curation import Curation
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row

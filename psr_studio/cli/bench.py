@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from psr_studio.cli.flags import DONE, add_command, add_set_flag
 from psr_studio.core.errors import StudioError
 from psr_studio.core.files import check_path, whole_file
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import DEFAULT_PRESET, Recipe, load_recipe, parse_assignment
+from psr_studio.recipe.keys import renamed
+from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, parse_assignment
+from psr_studio.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
@@ -39,7 +41,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    recipe = load_recipe(args.preset).with_values(dict(map(parse_assignment, args.assignments)))
+    recipe = load_recipe(args.preset).with_values(
+        renamed(dict(map(parse_assignment, args.assignments)), "--set")
+    )
     if args.images < 2:
         raise StudioError(
             f"{args.images} candidates per class are asked for, but bench needs 2.", "Raise --images."
@@ -137,7 +141,8 @@ def _selection_seconds(studio: Studio) -> float:
     select(scored, rules)
     seconds = []
     for i in range(N_SELECTIONS):
+        rules = studio.curation.rules(alpha=1.0, beta=1.0, gamma=0.05 * i)
         began = time.perf_counter()
-        select(scored, replace(rules, alpha=1.0, beta=1.0, gamma=0.05 * i))
+        select(scored, rules)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

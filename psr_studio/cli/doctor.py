@@ -19,7 +19,7 @@ from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
 from psr_studio.core.version import __version__
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.storage.workspace import rescue_ledger
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from psr_studio.recipe.recipe import DEFAULT_PRESET
+from psr_studio.recipe.load import DEFAULT_PRESET
 
 DONE, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit statuses
 DEFAULT_WORKSPACE = "workspace"

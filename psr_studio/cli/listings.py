@@ -8,8 +8,9 @@ from typing import Any
 from psr_studio.cli.flags import DONE, add_command
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.fields import toml_value
-from psr_studio.recipe.recipe import DEFAULT_PRESET, describe, field_help, load_recipe, presets, to_toml
+from psr_studio.recipe.keys import SELECT_KEYS, describe, field_help
+from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, presets
+from psr_studio.recipe.toml import to_toml, toml_value
 
 
 def add_commands(commands: Any) -> None:
@@ -41,8 +42,9 @@ def _selectors(args: argparse.Namespace) -> int:
     for name in [args.name] if args.name else SELECTORS:
         selector = SELECTORS[name]
         print(f"{name}: {selector.title} ({selector.source}). {selector.help}")
-        for parameter in selector.parameters:
-            facts = field_help("select", parameter.name)
-            shown = "none" if facts.value is None else toml_value(facts.value)
-            print(f"    select.{parameter.name} = {shown}  ({facts.range})  {facts.help}")
+        for key in SELECT_KEYS:
+            if key.startswith(f"select.{name}."):
+                facts = field_help(key)
+                shown = "none" if facts.value is None else toml_value(facts.value)
+                print(f"    {key} = {shown}  ({facts.range or 'true, false'})  {facts.help}")
     return DONE

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
-from psr_studio.recipe.recipe import parse_assignment
+from psr_studio.recipe.keys import renamed
+from psr_studio.recipe.load import parse_assignment
 
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
@@ -20,7 +21,7 @@ def open_studio(args: argparse.Namespace, create: bool = True) -> Studio:
     """
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
-    values = dict(map(parse_assignment, args.assignments))
+    values = renamed(dict(map(parse_assignment, args.assignments)), "--set")
     values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
     values |= {"device": args.device} if args.device is not None else {}
     workers: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.core.progress import Progress
-    from psr_studio.recipe.recipe import Recipe
+    from psr_studio.recipe.schema import Recipe
     from psr_studio.stages.batches import Work
     from psr_studio.stages.cost import Cost
     from psr_studio.storage.workspace import StageStatus, Workspace

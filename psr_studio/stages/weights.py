@@ -11,7 +11,7 @@ from psr_studio.stages.stage import Stage
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.core.progress import Progress
-    from psr_studio.recipe.recipe import Recipe
+    from psr_studio.recipe.schema import Recipe
     from psr_studio.storage.workspace import Workspace
 
 STAGE = Stage(

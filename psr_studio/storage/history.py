@@ -277,8 +277,9 @@ def _settings_text(before: Mapping[str, list], after: Mapping[str, list]) -> str
     """What changed, in words: "alpha 3 to 2.5, K 10"; of a list only that it changed."""
     parts = []
     for key, row in after.items():
-        name = NAMES.get(key, key)
-        left_out = "preset" if key in WEIGHTS else "none"
+        alone = key.rpartition(".")[2]  # without the table of its selector
+        name = NAMES.get(alone, alone)
+        left_out = "preset" if alone in WEIGHTS else "none"
         old = (_word(before[key]) or left_out) if key in before else ""
         new = _word(row) or left_out
         if old != new or new == CHANGED:  # a weight is set with the two others, though they stay

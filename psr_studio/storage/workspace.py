@@ -25,8 +25,10 @@ from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.files import check_path, sweep_temps, write_bytes
 from psr_studio.core.place import Place
-from psr_studio.recipe.fields import check_folder_name
-from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
+from psr_studio.recipe.errors import check_folder_name
+from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import to_toml
 from psr_studio.storage.changes import Change, recover
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.ui.curate.pack import unpack
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import said
@@ -25,7 +26,7 @@ class ScriptApi:
     def select(self, alpha: float, beta: float, gamma: float, ipc: int, temperature: float) -> dict:
         """Move the sliders and return the picks: {"picks": {class name: [candidate id]}, "message": text}."""
         values = {"alpha": alpha, "beta": beta, "gamma": gamma, "ipc": ipc, "temperature": temperature}
-        return self._picks(self.screen.workbench.select(values))
+        return self._picks(self.screen.workbench.select(SelectChange.model_validate(values)))
 
     def mark(self, candidate_ids: list[int], mark: str) -> dict:
         """Pin, veto or clear candidates; returns the picks as `select` does."""

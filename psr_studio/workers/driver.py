@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.core.errors import DamagedError
 from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import refine
 from psr_studio.stages.batches import Work
 from psr_studio.stages.select import stage as select

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Group
 from psr_studio.stages.cost import Cost
 from psr_studio.storage.records import SelectionRecord

@@ -10,13 +10,15 @@ import pytest
 from steps import logits_with_eligible, rescore
 from tiny import finish
 
-from psr_studio.app.curation import CURATE_KEYS
+from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
+from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import check_value
+from psr_studio.recipe.keys import CURATED, check_value
 from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.figures import distributions
+from psr_studio.stages.select.picks import class_pool
 
 
 def ids_of(studio, result) -> list[list[int]]:
@@ -33,8 +35,9 @@ def test_selectors_in_plain_words_are_what_the_recipe_takes(studio):
     for row in found:
         assert row["title"] and row["help"].endswith(".") and row["source"]
         for parameter in row["parameters"]:
-            assert parameter["name"] in CURATE_KEYS
-            check_value(f"select.{parameter['name']}", parameter["default"])
+            key = f"{row['name']}.{parameter['name']}"
+            assert key in CURATED
+            check_value(f"select.{key}", parameter["default"])
 
 
 @pytest.mark.parametrize("selector", list(SELECTORS))
@@ -52,17 +55,29 @@ def test_every_selector_spends_the_budget_on_pins_first_and_never_on_vetoes(stud
     assert all(studio.curation.why(int(p)).startswith("Not picked") for p in left)
 
 
-@pytest.mark.parametrize("within_bin", ["random", "psr"])
-def test_dgs_on_cached_difficulties_is_the_dgs_of_the_registry(studio, within_bin):
-    from psr_studio.core.devices import candidate_seed
-    from psr_studio.stages.select.picks import Request, class_pool
+def alone(result) -> list[list[int]]:
+    """The picks of each class by the selector of the rules, given that class and nothing else."""
+    scored, rules, found = result.scored, result.rules, []
+    for c in scored.present:
+        seed, pool = candidate_seed(rules.seed, c, 0), class_pool(scored, c, rules.temperature)
+        one = SELECTORS[rules.selector].choose(pool, rules.ipc, rules.parameters(), seed)
+        found.append((one.indices + scored.members(c).start).tolist())
+    return found
 
-    result = studio.curation.select(selector="dgs", within_bin=within_bin, ipc=3, target="slope")
-    none = np.zeros(0, np.int64)
-    params = Request(result.rules, none, none, {}).params
-    for c in range(3):
-        alone = SELECTORS["dgs"].choose(class_pool(result.scored, c, 1.5), 3, params, candidate_seed(0, c, 0))
-        assert (result.picks[c] - 6 * c).tolist() == alone.indices.tolist()
+
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_the_live_selection_is_that_of_each_class_alone(studio, selector):
+    result = studio.curation.select(selector=selector, ipc=3)
+    assert [picks.tolist() for picks in result.picks] == alone(result)
+
+
+@pytest.mark.parametrize("ipc", [10, 20])
+def test_dgs_by_the_psr_score_is_one_rule_in_large_classes(tmp_path, ipc):
+    """One greedy over a class in which a full bin is closed: not the order of the whole class, bin by bin."""
+    with Studio(tmp_path / "ws", "fashion-mnist", demo=True) as studio:
+        assert studio.curation.scored.counts.min() >= 60
+        result = studio.curation.select(selector="dgs", within_bin="psr", ipc=ipc)
+        assert [picks.tolist() for picks in result.picks] == alone(result)
 
 
 def test_budgets_by_hand_are_met_and_taken_from_nobody(studio):
@@ -223,8 +238,6 @@ def test_the_command_makes_the_same_selection(studio, capsys):
     words = shlex.split(command)
     assert words[:2] == ["psr-studio", "select"] and main([*words[1:], "-q"]) == 0
     capsys.readouterr()
-    from psr_studio.app.studio import Studio
-
     with Studio(root) as again:
         record = again.workspace.ledger.selection("from-command")
         assert [record.picks[c] for c in range(3)] == wanted

@@ -10,7 +10,7 @@ import psr_studio
 from psr_studio.app.opening import full_key
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import DiskError, ModelError, RecipeError, StudioError, WorkspaceError
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.recipe.load import load_recipe
 from psr_studio.stages.table import PIPELINE
 
 
@@ -204,5 +204,5 @@ def test_saving_the_sliders_makes_them_the_recipe(studio):
     live = studio.curation.select()
     record = studio.curation.save("by hand")
     assert record.candidate_ids == live.candidate_ids
-    assert studio.recipe.select.name == "by hand" and studio.recipe.select.gamma == 2.0
+    assert studio.recipe.select.name == "by hand" and studio.recipe.value("select.psr.gamma") == 2.0
     assert studio.status()["select"].state == "fresh"

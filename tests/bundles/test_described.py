@@ -26,7 +26,7 @@ from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_transformer
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 
 CPU = torch.device("cpu")
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "imagenette-sample"

@@ -66,7 +66,7 @@ def test_a_class_with_no_eligible_candidate(refused, scored, tiny_bundle):
         rescore(studio, logits_with_eligible(studio, {2: 0}))
     problem, fix = refused("select", "--set", "select.on_shortage=short", workspace=scored)
     assert problem.startswith('No candidate of class "dress" is eligible')
-    assert "select.on_shortage" in fix
+    assert "select.psr.on_shortage" in fix
 
 
 def test_logits_that_are_not_finite(refused, call, tiny_bundle, tmp_path):

@@ -22,7 +22,8 @@ from psr_studio.cli.console import ProgressLine, duration, progress_text
 from psr_studio.cli.main import build_parser, main
 from psr_studio.core.progress import Progress
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import keys, presets
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.load import presets
 
 COMMANDS = (
     "generate",
@@ -178,8 +179,8 @@ def test_selectors_are_listed_with_parameters_and_ranges(capsys):
     out = capsys.readouterr().out
     for name, selector in SELECTORS.items():
         assert f"{name}: {selector.title} ({selector.source})" in out
-    assert "select.lam = 0.5  (0.0 to 1.0)" in out
-    assert 'select.target = "scale"  (scale, hill, ground, slope, cliff, drawn)' in out
+    assert "select.dgs.lam = 0.5  (0.0 to 1.0)" in out
+    assert 'select.dgs.target = "scale"  (scale, hill, ground, slope, cliff, drawn)' in out
     assert main(["selectors", "herding"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["selectors", "k-centre"]) == 2
@@ -193,7 +194,7 @@ def test_select_takes_every_selector(selector, capsys, scored):
 
 
 def test_select_takes_targets_budgets_and_none(capsys, scored):
-    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,1,1,1,1,1,1]"]
+    how = ["select.selector=dgs", "select.dgs.target=drawn", "select.dgs.drawn=[0,0,0,0,1,1,1,1,1,1]"]
     flags = [flag for text in [*how, "select.budgets=[0,3,0]"] for flag in ("--set", text)]
     assert main(["select", "-w", str(scored), "-q", *flags]) == 0
     assert capsys.readouterr().out.startswith('Selected 7 images as "current".')
@@ -202,7 +203,12 @@ def test_select_takes_targets_budgets_and_none(capsys, scored):
 
 
 def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, scored):
-    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,0,0,0,0,0,1]", "select.ipc=6"]
+    how = [
+        "select.selector=dgs",
+        "select.dgs.target=drawn",
+        "select.dgs.drawn=[0,0,0,0,0,0,0,0,0,1]",
+        "select.ipc=6",
+    ]
     assert main(["select", "-w", str(scored), "-q", *(flag for text in how for flag in ("--set", text))]) == 0
     first, told = capsys.readouterr().out.splitlines()
     with Studio(scored) as studio:

@@ -37,7 +37,7 @@ from psr_studio.models.students import Training, build_student, train_student
 from psr_studio.models.teacher import Teacher
 from psr_studio.models.text_to_image import TextToImage
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_teacher, build_transformer
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.refine import loop as refinement
 from psr_studio.stages.refine.loop import Networks, Seeds, refine_batch
 from psr_studio.training import codec as codec_training

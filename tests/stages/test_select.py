@@ -10,7 +10,7 @@ from steps import logits_with_eligible, rescore
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError, WorkspaceError
+from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.stages.select.choice import select
@@ -189,7 +189,7 @@ def test_a_class_without_one_eligible_candidate(studio):
         'No candidate of class "T-shirt/top" is eligible: the teacher sees another class in all 6, '
         "or they are vetoed."
     )
-    assert err.value.fix.startswith('Set "select.on_shortage" to "fill", pin a candidate of this class')
+    assert err.value.fix.startswith('Set "select.psr.on_shortage" to "fill", pin a candidate of this class')
     with pytest.raises(SelectionError):
         studio.selection("short")
 
@@ -227,6 +227,11 @@ def test_more_pins_than_images(studio):
     assert err.value.fix == 'Raise "Images per class" to 3 or more, or unpin some of them.'
 
 
+def test_no_image_at_all(studio):
+    with pytest.raises(RecipeError, match='"select.ipc" is 0, but it must be from 1 to 1000000 images/class'):
+        finish(studio.select(ipc=0))
+
+
 def test_a_pool_without_scores(tmp_path, tiny_bundle):
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
         finish(studio.generate())
@@ -238,9 +243,9 @@ def test_a_pool_without_scores(tmp_path, tiny_bundle):
 
 def test_status_names_what_changed(studio):
     assert studio.status()["select"].state == "fresh"
-    studio.set({"select.gamma": 2.0})
+    studio.set({"select.psr.gamma": 2.0})
     assert studio.status()["select"].reason == '"current" was made with other settings.'
-    studio.set({"select.gamma": None})
+    studio.set({"select.psr.gamma": None})
     studio.curation.mark([1], "veto")
     assert studio.status()["select"].reason == '"current" was made from another pool or other marks.'
     studio.curation.undo()

@@ -12,9 +12,9 @@ from tiny import HELD_OUT, TRAIN_PER_CLASS, finish
 
 from psr_studio.core.errors import RecipeError, SelectionError
 from psr_studio.core.resources import resource_dir
+from psr_studio.method.selectors import psr
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.recipe.tune import TuneRecipe
+from psr_studio.recipe.schema import SelectRecipe, TuneRecipe
 from psr_studio.stages.evaluate.arms import random_real
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import space as tune_space
@@ -157,19 +157,18 @@ def test_the_page_keeps_its_own_selection(studio):
 def test_weights_are_on_the_plane_of_the_presets_and_exact_on_a_slider():
     base = SelectRecipe()
     for diversity, entropy in ((0.0, 0.0), (1.0, 0.3), (0.37, 0.81)):
-        params = {"selector": "psr", tune_space.DIVERSITY: diversity, tune_space.ENTROPY: entropy}
-        rules = tune_space.rules_of(params, base)
-        weights = np.array([rules.alpha, rules.beta, rules.gamma])
-        assert weights.min() >= 0 and abs(weights.sum() - tune_space.WEIGHTS_SUM) < 0.02
-        np.testing.assert_array_equal(weights, weights.round(tune_space.DECIMALS))
+        params = {"selector": "psr", f"psr.{psr.DIVERSITY}": diversity, f"psr.{psr.ENTROPY}": entropy}
+        weights = np.array(tune_space.rules_of(params, base).weights)
+        assert weights.min() >= 0 and abs(weights.sum() - psr.WEIGHTS_SUM) < 0.02
+        np.testing.assert_array_equal(weights, weights.round(psr.DECIMALS))
 
 
 def test_what_stands_now_is_tried_first_then_each_selector_once():
     chosen = TuneRecipe()
-    base = SelectRecipe(alpha=1.0, beta=1.0, gamma=2.5)
+    base = SelectRecipe().changed({"alpha": 1.0, "beta": 1.0, "gamma": 2.5})
     points = tune_space.starts(chosen, base)
     first = tune_space.rules_of(points[0], base)
-    assert (first.alpha, first.beta, first.gamma) == (1.0, 1.0, 2.5)
+    assert first.weights == (1.0, 1.0, 2.5)
     assert [p["selector"] for p in points] == ["psr", *SELECTORS]
     assert len(tune_space.starts(chosen, SelectRecipe())) == len(SELECTORS), "the preset is tried once"
 
@@ -199,9 +198,9 @@ def test_a_selector_nobody_knows(studio):
 
 
 def test_trials_in_words():
-    settings = tune_space.settings_of(SelectRecipe(alpha=2.5, beta=0.0, gamma=2.0))
+    settings = tune_space.settings_of(SelectRecipe().changed({"alpha": 2.5, "beta": 0.0, "gamma": 2.0}))
     assert tune.describe(settings) == "psr, alpha 2.5, beta 0, gamma 2"
-    settings = tune_space.settings_of(SelectRecipe(selector="dgs", target="hill"))
+    settings = tune_space.settings_of(SelectRecipe().changed({"selector": "dgs", "target": "hill"}))
     assert tune.describe(settings) == "dgs, target hill, within_bin random"
     with pytest.raises(SelectionError) as err:
         tune.format_table([])

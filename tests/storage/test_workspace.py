@@ -18,7 +18,7 @@ from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 from psr_studio.core import disk
 from psr_studio.core import files as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.storage.pool import candidate_id

@@ -30,7 +30,7 @@ from psr_studio.bundles.originals import class_names, read_split
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher, TeacherConfig
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.recipe.load import load_recipe
 from psr_studio.stages import weights
 from psr_studio.training import codec, generator, teacher
 from psr_studio.training.build import build_bundle, train_networks

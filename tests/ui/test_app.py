@@ -17,7 +17,7 @@ from tiny import tiny_recipe
 
 from psr_studio.cli.main import main as command_line
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import to_toml
+from psr_studio.recipe.toml import to_toml
 from psr_studio.ui.guard.listen import address, bind, read_login
 from psr_studio.ui.guard.temporary import own_temporary_folder
 from psr_studio.ui.server import build_app

@@ -13,7 +13,8 @@ import pytest
 import psr_studio.ui
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
-from psr_studio.recipe.recipe import Recipe, keys
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.schema import Recipe
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size

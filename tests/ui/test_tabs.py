@@ -11,6 +11,7 @@ import gradio as gr
 import pytest
 from tiny import finish, tiny_recipe
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, SelectionError
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
@@ -97,7 +98,7 @@ def test_versions_change_with_what_is_shown(screen):
 
 def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
-    screen.workbench.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))
     found = saved_status(screen)
     assert found.state == "stale" and found.reason == '"current" differs from the screen.'
     screen.studio.curation.save("mine")
@@ -107,7 +108,7 @@ def test_a_moved_slider_is_said_to_be_unsaved(screen):
 
 def test_what_was_saved_under_another_name_counts_as_saved(screen):
     screen.studio.curation.save("mine")
-    screen.workbench.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))
     screen.studio.curation.save("other")
     screen.forget_status()
     screen.workbench.restore("mine")
@@ -125,7 +126,7 @@ def test_a_lasso_is_proposed_until_a_step_works_on_something_else(screen):
 
 
 def test_order_and_temperature_belong_to_what_is_refined(screen):
-    screen.workbench.select({"ipc": 6})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 6}))
     screen.workbench.save("current")
     finish(screen.studio.refine())
     screen.forget_status()
@@ -136,11 +137,11 @@ def test_order_and_temperature_belong_to_what_is_refined(screen):
         ({"selector": "herding"}, {"selector": "psr"}),
         ({"temperature": 4.0}, {"temperature": 1.5}),
     ):
-        screen.workbench.select(other)
+        screen.workbench.select(SelectChange.model_validate(other))
         assert set(screen.workbench.candidate_ids()) == whole
         assert not picker.is_refined(LIVE)
         assert saved_status(screen).reason == '"current" differs from the screen.'
-        screen.workbench.select(back)
+        screen.workbench.select(SelectChange.model_validate(back))
         assert picker.is_refined(LIVE)
 
 
@@ -156,7 +157,7 @@ def test_every_tab_proposes_the_same_selection_and_says_what_it_is(screen):
         for tab in tabs:
             tab.build()
     assert {proposed(tab.picker) for tab in tabs} == {"current: 6 images, not refined"}
-    screen.workbench.select({"ipc": 1})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
     assert 'shows another selection than "current"' in tabs[0].picker.values()[0].info
     screen.workbench.save("small")
     assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, not refined"}
@@ -193,14 +194,14 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
 
 
 def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
-    screen.workbench.select({"ipc": 4, "gamma": 9.0})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 4, "gamma": 9.0}))
     screen.studio.curation.save("wide")
-    screen.workbench.select({"ipc": 1})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
     picker = SelectionPicker(screen)
     screen.studio.set(picker.use(LIVE))
     assert screen.studio.recipe.select.ipc == 1 and screen.studio.recipe.select.name == "current"
     screen.studio.set(picker.use("wide"))
-    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.select.gamma == 9.0
+    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.value("select.psr.gamma") == 9.0
     record = screen.studio.workspace.ledger.selection("wide")
     assert settings_of(record, screen.studio.recipe)["select.name"] == "wide"
     assert screen.studio.status()["select"].state == "fresh"

@@ -19,7 +19,8 @@ from running import running_app
 from tiny import SETTINGS, write_bundle
 
 from psr_studio.bundles.embedded import bundles
-from psr_studio.recipe.recipe import load_recipe, to_toml
+from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.toml import to_toml
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SIZES = ((1366, 768), (1920, 1080))

@@ -258,7 +258,7 @@ def test_workers_that_cannot_start_are_an_error_with_their_last_words(tmp_path, 
 
 
 def test_a_folder_that_is_not_shared_is_said_clearly(tmp_path):
-    from psr_studio.recipe.recipe import Recipe
+    from psr_studio.recipe.schema import Recipe
 
     said: list[Said] = []
     perform(Order("pool", tmp_path, ".crew-x", Recipe(), 1, 0, 1), queue.SimpleQueue(), said.append)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm

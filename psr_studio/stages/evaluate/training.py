@@ -14,8 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, Training, build_student, top1, train_student
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import EvaluateRecipe
+from psr_studio.recipe.schema import EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
     GENERATE_AND_USE,
     HARD,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
 from psr_studio.core.version import __version__
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
-from psr_studio.recipe.recipe import Recipe, to_toml
+from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import to_toml
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.export import STAGE
@@ -270,7 +271,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
     }
     if recipe.export.refined:
-        found["refinement"] = asdict(recipe.refine)
+        found["refinement"] = dict(recipe.refine)
     return found
 
 

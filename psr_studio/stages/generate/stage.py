@@ -13,7 +13,7 @@ import numpy as np
 from psr_studio.core.devices import candidate_seed, own_stream, pick_device, pick_dtype
 from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import (
     N_PREVIEWS,
     Beside,

@@ -22,7 +22,7 @@ from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes

@@ -13,7 +13,7 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import ModelError
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import spans
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable

@@ -24,7 +24,7 @@ from psr_studio.method.refinement import (
 )
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
-from psr_studio.recipe.tables import RefineRecipe
+from psr_studio.recipe.schema import RefineRecipe
 
 if TYPE_CHECKING:
     from psr_studio.models.codec import Codec

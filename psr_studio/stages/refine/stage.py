@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
@@ -37,7 +36,7 @@ def inputs(
     pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
 ) -> dict[str, Any]:
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
-    settings = asdict(recipe.refine)
+    settings = dict(recipe.refine)
     del settings["batch_size"]
     return {
         "stage": STAGE.name,
@@ -230,7 +229,7 @@ class _Refiner:
             class_id,
             columns=columns,
             inputs_hash=class_hash(self.pool, self.recipe, self.bundle, self.record, class_id),
-            settings={**asdict(self.recipe.refine), "temperature": self.temperature},
+            settings={**dict(self.recipe.refine), "temperature": self.temperature},
             class_names=self.bundle.class_names,
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
 from psr_studio.stages.generate.stage import overlaps
 from psr_studio.stages.importing import stage as importing

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from psr_studio.method.picks import Selection
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.picks import nothing
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.picks import Request, choose
 from psr_studio.stages.select.reasons import shortage_text
-from psr_studio.stages.select.result import LiveResult, resolve_weights, substitutions
+from psr_studio.stages.select.result import LiveResult, substitutions
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
 
@@ -41,15 +41,13 @@ def select(scored: ScoredPool, rules: SelectRecipe, marks: Marks | None = None) 
     Raises:
         SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
     """
-    weights = resolve_weights(rules)
-    rules = replace(rules, **weights._asdict())
+    rules = rules.resolved()
     request = _request(scored, rules, marks or Marks())
     _ = scored.signals(rules.temperature), scored.packed  # paid for before the clock starts
     began = time.perf_counter()
     found, budgets = choose(scored, request)
     seconds = time.perf_counter() - began
-    none = Selection(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros(0, bool), 0)
-    by_class = [found.get(c, none) for c in range(len(scored.class_names))]
+    by_class = [found.get(c) or nothing() for c in range(len(scored.class_names))]
     shortfall, filled = [s.shortfall for s in by_class], [s.filled for s in by_class]
     return LiveResult(
         scored=scored,
@@ -58,12 +56,10 @@ def select(scored: ScoredPool, rules: SelectRecipe, marks: Marks | None = None) 
         terms=[s.terms for s in by_class],
         filled=filled,
         shortfall=shortfall,
-        weights=weights,
         rules=rules,
         budgets=budgets,
         locked=tuple(sorted(request.locked)),
         substituted=substitutions(by_class),
-        bins=scored.bins(rules.lam) if rules.selector == "dgs" else None,
         message=shortage_text(scored.class_names, rules.selector, dict(enumerate(shortfall)), filled),
         seconds=seconds,
     )

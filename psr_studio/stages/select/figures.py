@@ -6,19 +6,20 @@ pool order, and every answer is plain JSON but for the (N,) arrays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.method.bins import N_BINS, bin_of
+from psr_studio.method.difficulty import Smoothed
 from psr_studio.method.lazy_distances import LazyBlock
+from psr_studio.method.selectors import dgs
 from psr_studio.stages.select.result import LiveResult
-from psr_studio.stages.select.smoothing import EDGES, Smoothed, bars, wanted_counts
 from psr_studio.storage.records import SelectionRecord
 
 if TYPE_CHECKING:
-    from psr_studio.recipe.recipe import Recipe
-    from psr_studio.recipe.tables import SelectRecipe
+    from psr_studio.recipe.schema import Recipe, SelectRecipe
     from psr_studio.stages.evaluate.stage import Row
     from psr_studio.stages.select.scored import ScoredPool
     from psr_studio.storage.workspace import Workspace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 NEAR_DUPLICATE = 0.35
 SIGNALS = ("reliability", "entropy", "difficulty", "diversity")
 KINDS = ("original", "pool", "picked")
+EDGES = tuple(round(k / N_BINS, 1) for k in range(N_BINS + 1))
 
 
 def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, Any]:
@@ -39,28 +41,24 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
         `LiveResult`; "n" of each kind.
     """
-    scored = result.scored
-    classes = [class_id] if class_id is not None else scored.present
-    found = [scored.smoothed(c, result.rules.lam) for c in classes if scored.counts[c]]
-    picks = [result.picks[c] - scored.members(c).start for c in classes if scored.counts[c]]
-    has_original = bool(found) and all(s.original is not None for s in found)
-    values = _values_of(scored, found, picks, has_original)
-    raw, smooth = ({k: v and bars(v) for k, v in row.items()} for row in values)
+    scored, rules = result.scored, result.rules.of(dgs.Parameters)
+    classes = [c for c in scored.present if class_id in (None, c)]
+    found = {c: scored.smoothed(c, rules.lam) for c in classes}
+    has_original = bool(found) and all(s.original is not None for s in found.values())
+    values = _values_of(found, result, has_original)
+    raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
-    aims = result.rules.selector == "dgs"
-    targets = [
-        wanted_counts(s, result.rules, int(result.budgets[s.class_id])) if aims else None for s in found
-    ]
-    known = [t for t in targets if t is not None]
+    aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
+    targets = [rules.counts(s, int(result.budgets[c])) for c, s in found.items()] if aims else []
     return {
         "edges": list(EDGES),
         "raw": raw,
         "smoothed": smooth,
         "means": {"raw": means[0], "smoothed": means[1]},
-        "target": np.sum(known, axis=0).tolist() if known and len(known) == len(targets) else None,
+        "target": np.sum(targets, axis=0).tolist() if targets else None,
         "thresholds": {
-            "pool": _mean([s.pool_thresholds for s in found]),
-            "original": _mean([s.original_thresholds for s in found]) if has_original else None,
+            "pool": _mean([s.pool_thresholds for s in found.values()]),
+            "original": _mean([s.original_thresholds for s in found.values()]) if has_original else None,
         },
         "substituted": [row for row in result.substituted if row["class_id"] in classes],
         "n": {kind: None if raw[kind] is None else int(sum(raw[kind])) for kind in KINDS},
@@ -68,25 +66,33 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
 
 
 def _values_of(
-    scored: ScoredPool, found: Sequence[Smoothed], picks: Sequence[np.ndarray], has_original: bool
+    found: Mapping[int, Smoothed], result: LiveResult, has_original: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Difficulties class by class, before and after smoothing."""
-    own = [scored.difficulty[scored.members(s.class_id)] for s in found]
+    scored = result.scored
+    own = {c: scored.difficulty[scored.members(c)] for c in found}
+    picks = {c: result.picks[c] - scored.members(c).start for c in found}
     raw = {
-        "original": [scored.original_difficulty(s.class_id) for s in found] if has_original else None,
-        "pool": own,
-        "picked": [values[at] for values, at in zip(own, picks, strict=True)],
+        "original": [scored.original_difficulty(c) for c in found] if has_original else None,
+        "pool": list(own.values()),
+        "picked": [own[c][picks[c]] for c in found],
     }
     smooth = {
-        "original": [s.original for s in found] if has_original else None,
-        "pool": [s.pool for s in found],
-        "picked": [s.pool[at] for s, at in zip(found, picks, strict=True)],
+        "original": [s.original for s in found.values()] if has_original else None,
+        "pool": [s.pool for s in found.values()],
+        "picked": [s.pool[picks[c]] for c, s in found.items()],
     }
     return raw, smooth
 
 
-def _mean(pairs: Sequence[tuple[float, float]]) -> list[float] | None:
-    return [float(x) for x in np.mean(pairs, axis=0)] if pairs else None
+def _bars(parts: Sequence[np.ndarray]) -> list[int]:
+    """How many values of all parts fall into each of the ten bins."""
+    values = np.concatenate(parts)
+    return np.bincount(bin_of(values), minlength=N_BINS).tolist() if len(values) else [0] * N_BINS
+
+
+def _mean(pairs: Sequence[tuple[float, float] | None]) -> list[float] | None:
+    return np.mean(np.array(pairs), axis=0).tolist() if pairs else None
 
 
 def sufficiency(scored: ScoredPool, rules: SelectRecipe) -> list[dict[str, Any]]:

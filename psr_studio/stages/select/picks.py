@@ -5,24 +5,23 @@ Shapes: N candidates, C classes. Positions count over the pool order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.allocation import allocate, comparable_gains
-from psr_studio.method.difficulty import difficulty_select
 from psr_studio.method.picks import Selection
-from psr_studio.method.selection import greedy_select_all
-from psr_studio.method.selectors.registry import SELECTORS, ClassPool
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.selectors import psr
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.budgets import check_room, fixed_budgets
-from psr_studio.stages.select.result import Weights, check_budget, resolve_weights
+from psr_studio.stages.select.result import check_budget
 from psr_studio.stages.select.scored import ScoredPool
-from psr_studio.stages.select.smoothing import wanted_counts
 
 
 @dataclass(frozen=True)
@@ -34,24 +33,6 @@ class Request:
     vetoes: np.ndarray  # positions
     locked: Mapping[int, np.ndarray]  # class id to positions
 
-    @property
-    def weights(self) -> Weights:
-        """Of the greedy step."""
-        return resolve_weights(self.rules)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """What the selector reads."""
-        return SELECTORS[self.rules.selector].reads(asdict(self.rules))
-
-    def pins_of(self, members: slice) -> np.ndarray:
-        """Pins of a class, counted inside it."""
-        return _inside(self.pins, members)
-
-    def vetoes_of(self, members: slice) -> np.ndarray:
-        """Vetoes of a class, counted inside it."""
-        return _inside(self.vetoes, members)
-
 
 def choose(scored: ScoredPool, request: Request) -> tuple[dict[int, Selection], np.ndarray]:
     """The picks by class, positions over the whole pool, and the budgets (C,) they were given.
@@ -59,33 +40,18 @@ def choose(scored: ScoredPool, request: Request) -> tuple[dict[int, Selection], 
     Raises:
         SelectionError: a class with fewer candidates, or more pins, than its budget; no real images to aim at.
     """
-    rules = request.rules
-    _check_original(scored, rules)
+    selector = request.rules.selector
+    _check_original(scored, request.rules)
     budgets, ordered = _budgets(scored, request)
     _check(scored, request, budgets)
-    wanted = [int(c) for c in np.flatnonzero(budgets)]
-    if rules.selector == "dgs":
-        return _difficulty_guided(scored, request, wanted, budgets), budgets
-    if rules.selector != "psr":
-        params = request.params
-        return {c: _one_class(scored, request, c, int(budgets[c]), params) for c in wanted}, budgets
-    ordered = ordered or _greedy(scored, request, budgets)
-    return {c: prefix(ordered[c], int(budgets[c])) for c in wanted}, budgets
-
-
-def prefix(found: Selection, k: int) -> Selection:
-    """The first k picks of a selection that was made deeper: with the same rule, what k alone would give."""
-    n = min(k, len(found.indices))
-    filled = found.filled[:n]
-    return Selection(
-        found.indices[:n], found.scores[:n], found.terms[:n], filled, k - n + int(np.count_nonzero(filled))
-    )
+    if ordered is None or selector != psr.SELECTOR.name:
+        return _choose_all(scored, request, selector, budgets), budgets
+    return {c: found.first(int(budgets[c])) for c, found in ordered.items()}, budgets
 
 
 def class_pool(scored: ScoredPool, class_id: int, temperature: float) -> ClassPool:
     """What a selector may read about one class, its labels softened by a temperature; views only."""
-    own = scored.members(class_id)
-    now = scored.signals(temperature)
+    own, now = scored.members(class_id), scored.signals(temperature)
     return ClassPool(
         reliability=now.reliability[own],
         entropy=now.entropy[own],
@@ -94,6 +60,22 @@ def class_pool(scored: ScoredPool, class_id: int, temperature: float) -> ClassPo
         eligible=scored.eligible[own],
         distances=lambda: scored.distances.block(class_id),
         original_difficulty=scored.original_difficulty(class_id),
+        smoothing=partial(scored.smoothed, class_id),
+    )
+
+
+def task_pool(scored: ScoredPool, temperature: float) -> Pool:
+    """The same of all classes of the task; positions in it are places in `scored.packed.rows`."""
+    now, packed = scored.signals(temperature), scored.packed
+    signals = now.reliability, now.entropy, scored.eligible
+    if len(packed.rows) < scored.n:
+        signals = tuple(values[packed.rows] for values in signals)
+    classes = packed.classes.tolist()
+    return Pool(
+        *signals,
+        packed.distances.starts,
+        lambda: packed.distances,
+        lambda i: class_pool(scored, classes[i], temperature),
     )
 
 
@@ -114,7 +96,7 @@ def _budgets(scored: ScoredPool, request: Request) -> tuple[np.ndarray, dict[int
     check_room(scored.class_names, free, floors, most)
     depths = np.minimum(budgets, scored.counts)
     depths[free.classes] = np.minimum(most, free.total - floors.sum() + floors)
-    ordered = _greedy(scored, request, depths)
+    ordered = _choose_all(scored, request, psr.SELECTOR.name, depths)
     gains = _gains(scored, request, ordered, depths)
     budgets[free.classes] = allocate([gains[c] for c in free.classes.tolist()], free.total, floors)
     return budgets, ordered
@@ -126,10 +108,8 @@ def _gains(
     """What each further pick of a class adds; the ineligible and the missing come after everything else."""
     now, packed = scored.signals(request.rules.temperature), scored.packed
     orders = [np.searchsorted(packed.rows, ordered[c].indices) for c in packed.classes.tolist()]
-    rows = packed.rows
-    found = comparable_gains(
-        now.reliability[rows], now.entropy[rows], packed.distances, orders, request.weights
-    )
+    rows, weights = packed.rows, request.rules.of(psr.Parameters).weights(request.rules.ipc)
+    found = comparable_gains(now.reliability[rows], now.entropy[rows], packed.distances, orders, weights)
     least = min(float(gains.min(initial=0.0)) for gains in found) - 1.0
     padded = {}
     for class_id, gains in zip(packed.classes.tolist(), found, strict=True):
@@ -138,69 +118,19 @@ def _gains(
     return padded
 
 
-def _greedy(scored: ScoredPool, request: Request, depths: np.ndarray) -> dict[int, Selection]:
-    """The greedy selection of every class, `depths` (C,) deep, in one compiled call."""
-    now, packed, rules = scored.signals(request.rules.temperature), scored.packed, request.rules
-    rows, whole = packed.rows, len(packed.rows) == scored.n
-    own = (lambda values: values) if whole else (lambda values: values[rows])
-    inside = (lambda places: places) if whole else (lambda places: np.searchsorted(rows, places))
-    picked = greedy_select_all(
-        own(now.reliability), own(now.entropy), packed.distances, np.maximum(depths[packed.classes], 1),
-        *request.weights, eligible=own(scored.eligible), pinned=inside(request.pins),
-        vetoed=inside(request.vetoes), normalize=rules.normalize, on_shortage=rules.on_shortage,
-        scaling=rules.scaling,
-    )  # fmt: skip
-    found = [picked.of_class(i) for i in range(len(packed.classes))]
-    if not whole:
-        found = [replace(s, indices=rows[s.indices]) for s in found]
-    return dict(zip(packed.classes.tolist(), found, strict=True))
-
-
-def _one_class(
-    scored: ScoredPool, request: Request, class_id: int, budget: int, params: Mapping[str, Any]
-) -> Selection:
-    """Any selector of the registry on one class; its seed is its own, so no class moves another."""
-    own, rules = scored.members(class_id), request.rules
-    found = SELECTORS[rules.selector].choose(
-        class_pool(scored, class_id, rules.temperature), budget, params, candidate_seed(rules.seed, class_id, 0),
-        request.pins_of(own), request.vetoes_of(own),
-    )  # fmt: skip
-    return replace(found, indices=found.indices + own.start)
-
-
-def _difficulty_guided(
-    scored: ScoredPool, request: Request, class_ids: Sequence[int], budgets: np.ndarray
+def _choose_all(
+    scored: ScoredPool, request: Request, selector: str, budgets: np.ndarray
 ) -> dict[int, Selection]:
-    """What the registry's "dgs" chooses, from difficulties that were smoothed once: no slider changes them."""
-    rules = request.rules
-    orders = None
-    if rules.within_bin == "psr":
-        plain = replace(request, rules=replace(rules, normalize=True, on_shortage="fill"))
-        orders = _greedy(scored, plain, scored.counts)
-    found: dict[int, Selection] = {}
-    for class_id in class_ids:
-        own, known = scored.members(class_id), scored.smoothed(class_id, rules.lam)
-        vetoes, size = request.vetoes_of(own), own.stop - own.start
-        left = min(int(budgets[class_id]), size - len(vetoes))
-        picked = difficulty_select(
-            known.pool, wanted_counts(known, rules, left), candidate_seed(rules.seed, class_id, 0),
-            request.pins_of(own), vetoes, within_bin=rules.within_bin,
-            scores=None if orders is None else _falling(orders[class_id].indices - own.start, size),
-        )  # fmt: skip
-        short = picked.shortfall + int(budgets[class_id]) - left
-        found[class_id] = replace(picked, indices=picked.indices + own.start, shortfall=short)
-    return found
-
-
-def _falling(order: np.ndarray, size: int) -> np.ndarray:
-    """(size,) scores that fall from 1 along an order; 0 for who is not in it."""
-    scores = np.zeros(size)
-    scores[order] = 1 - np.arange(len(order)) / size
-    return scores
-
-
-def _inside(positions: np.ndarray, members: slice) -> np.ndarray:
-    return positions[(positions >= members.start) & (positions < members.stop)] - members.start
+    """What a selector chooses, by class id; the seed of a class is its own, so no class moves another."""
+    rules, rows, classes = request.rules, scored.packed.rows, scored.packed.classes.tolist()
+    pins, vetoes = (np.searchsorted(rows, places) for places in (request.pins, request.vetoes))
+    ask = AskAll(budgets[classes], lambda i: candidate_seed(rules.seed, classes[i], 0), pins, vetoes)
+    found = SELECTORS[selector].choose_all(
+        task_pool(scored, rules.temperature), rules.parameters(selector), ask
+    )
+    if len(rows) < scored.n:
+        found = [replace(one, indices=rows[one.indices]) for one in found]
+    return dict(zip(classes, found, strict=True))
 
 
 def _check(scored: ScoredPool, request: Request, budgets: np.ndarray) -> None:
@@ -216,8 +146,5 @@ def _check(scored: ScoredPool, request: Request, budgets: np.ndarray) -> None:
 
 
 def _check_original(scored: ScoredPool, rules: SelectRecipe) -> None:
-    if rules.selector == "dgs" and rules.target == "scale" and not scored.has_original:
-        raise SelectionError(
-            'The target "scale" aims at the difficulties of the real images, but this bundle has none.',
-            'Choose another target, such as "ground".',
-        )
+    if rules.parameters().needs_original and not scored.has_original:
+        raise SelectionError(*SELECTORS[rules.selector].without_original)

@@ -16,24 +16,9 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
-from psr_studio.method.selection import ipc_preset
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.selectors.weights import Weights
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.scored import ScoredPool, Signals
-
-
-class Weights(NamedTuple):
-    """Weights of reliability, entropy (subtracted) and diversity (PSR eq. 8)."""
-
-    alpha: float
-    beta: float
-    gamma: float
-
-
-def resolve_weights(chosen: SelectRecipe, ipc: int | None = None) -> Weights:
-    """The weights of a recipe; what is None comes from the preset of its budget, or of `ipc`."""
-    given = (chosen.alpha, chosen.beta, chosen.gamma)
-    preset = ipc_preset(chosen.ipc if ipc is None else ipc)
-    return Weights(*(p if value is None else value for value, p in zip(given, preset, strict=True)))
 
 
 class PickInfo(NamedTuple):
@@ -55,31 +40,22 @@ class LiveResult:
     terms: list[np.ndarray]  # (k, 3) float64
     filled: list[np.ndarray]  # bool
     shortfall: list[int]
-    weights: Weights
     rules: SelectRecipe  # all that was asked for, weights resolved
     budgets: np.ndarray  # (C,) int64, images asked for of each class
     locked: tuple[int, ...]  # classes that kept their picks
-    substituted: list[
-        dict[str, int]
-    ]  # slots of a difficulty bin that another bin filled, see `substitutions`
-    bins: np.ndarray | None  # (N,) int8 bin of smoothed difficulty, -1 outside the task; None but for dgs
+    substituted: list[dict[str, int]]  # slots of a difficulty bin that another filled, see `substitutions`
     message: str
     seconds: float  # of the selection alone
-
-    @property
-    def ipc(self) -> int:
-        """Images per class: exactly under the even split, on average under another."""
-        return self.rules.ipc
-
-    @property
-    def temperature(self) -> float:
-        """Softness of the labels."""
-        return self.rules.temperature
 
     @property
     def selector(self) -> str:
         """Name of the rule."""
         return self.rules.selector
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the selector, or of the PSR greedy where it has none."""
+        return self.rules.weights
 
     @property
     def positions(self) -> np.ndarray:
@@ -94,7 +70,7 @@ class LiveResult:
     @property
     def signals(self) -> Signals:
         """What the teacher says at the temperature of the rules."""
-        return self.scored.signals(self.temperature)
+        return self.scored.signals(self.rules.temperature)
 
     @cached_property
     def diversity(self) -> np.ndarray:

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psr_studio.core.kept import Kept
-from psr_studio.method.bins import bin_of
+from psr_studio.method.difficulty import Smoothed, smoothed
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.lazy_distances import class_distances
 from psr_studio.method.selection import warm_up
 from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.score import stage as score
-from psr_studio.stages.select.smoothing import Smoothed, smoothed
 from psr_studio.storage.pool import Pool, frozen
 
 if TYPE_CHECKING:
@@ -232,14 +231,7 @@ class ScoredPool:
         """Difficulties of a class before and after the smoothing of DGS; kept for the last few `lam`."""
         kept = self._smoothed.get(lam, lambda: Kept(len(self.class_names)))
         own = self.difficulty[self.members(class_id)]
-        return kept.get(class_id, lambda: smoothed(class_id, own, self.original_difficulty(class_id), lam))
-
-    def bins(self, lam: float) -> np.ndarray:
-        """(N,) int8 bin 0 to 9 of each candidate's smoothed difficulty, as DGS sees it; -1 outside the task."""
-        out = np.full(self.n, -1, np.int8)
-        for class_id in self.present:
-            out[self.members(class_id)] = bin_of(self.smoothed(class_id, lam).pool)
-        return out
+        return kept.get(class_id, lambda: smoothed(own, self.original_difficulty(class_id), lam))
 
     # By number
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import stage as pool_stage
 from psr_studio.stages.score import stage as score
@@ -162,7 +162,7 @@ def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "")
             raise SelectionError(
                 f'No candidate of class "{name}" is eligible: the teacher sees another class in all '
                 f"{scored.counts[class_id]}, or they are vetoed.",
-                'Set "select.on_shortage" to "fill", pin a candidate of this class, or generate more.',
+                'Set "select.psr.on_shortage" to "fill", pin a candidate of this class, or generate more.',
             )
     locked = ws.ledger.locked()
     kept = {

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.method.selectors import psr
 from psr_studio.method.sufficiency import Sufficiency, sufficiency
 from psr_studio.stages.select.picks import class_pool
-from psr_studio.stages.select.result import resolve_weights
 
 if TYPE_CHECKING:
-    from psr_studio.recipe.tables import SelectRecipe
+    from psr_studio.recipe.schema import SelectRecipe
     from psr_studio.stages.select.scored import ScoredPool
 
 
 def of_class(scored: ScoredPool, class_id: int, rules: SelectRecipe) -> dict[str, Any]:
     """See `figures.sufficiency`, of which this is one row."""
     size, ipc, name = int(scored.counts[class_id]), rules.ipc, scored.class_names[class_id]
-    candidates = class_pool(scored, class_id, rules.temperature)
-    found = sufficiency(candidates, min(ipc, size), *resolve_weights(rules), scaling=rules.scaling)
+    greedy, candidates = rules.of(psr.Parameters), class_pool(scored, class_id, rules.temperature)
+    found = sufficiency(candidates, min(ipc, size), *greedy.weights(ipc), scaling=greedy.scaling)
     return {
         "class_id": class_id,
         "name": name,

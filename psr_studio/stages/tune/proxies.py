@@ -17,7 +17,7 @@ from torch import nn
 
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.models.students import StudentMemory, Training, train_student
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.evaluate.training import new_student, normalised, protocol, students_cost, training_of
 from psr_studio.stages.select.result import LiveResult
@@ -112,7 +112,7 @@ class _ShortStudent:
         student, how = self._student()
         self._memory = self._memory or StudentMemory.of(student)
         soft = None if rules.protocol == "hard" else chosen.signals.soft_labels[at]
-        targets, loss = protocol(scored.labels[at], soft, chosen.temperature)
+        targets, loss = protocol(scored.labels[at], soft, chosen.rules.temperature)
         pictures = normalised(scored.pool.images_at(at), self._bundle, self._device)
         checks = train_student(
             student, pictures, targets.to(self._device), loss,
@@ -126,7 +126,8 @@ class _ShortStudent:
         student, how = self._student()
         hard = self._recipe.evaluate.protocol == "hard"
         return students_cost(
-            student, how, (self._images, self._labels), self._bundle.n_classes, None if hard else chosen.temperature,
+            student, how, (self._images, self._labels), self._bundle.n_classes,
+            None if hard else chosen.rules.temperature,
             [len(chosen.positions)] * n,
         )  # fmt: skip
 

@@ -15,7 +15,8 @@ import torch
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
 from psr_studio.stages.score import stage as score
@@ -180,14 +181,12 @@ class _Search:
         return tuple(self.scored.pool.images_at(spread, strict=False))
 
     def _value_hash(self, picked: LiveResult) -> str:
-        return stable_hash([self._pool, self._proxy_inputs, picked.temperature, picked.candidate_ids])
+        return stable_hash([self._pool, self._proxy_inputs, picked.rules.temperature, picked.candidate_ids])
 
 
 def describe(settings: dict[str, Any]) -> str:
     """The settings of a trial in words: "psr, alpha 2.1, beta 0.4, gamma 2", "dgs, target hill, within_bin psr"."""
-    names = {
-        "psr": tune_space.WEIGHTS, "dgs": ("target", "within_bin"), "cao2": ("order",)
-    }.get(settings["selector"], ())  # fmt: skip
+    names = SELECTORS[settings["selector"]].parameters.searched
     return ", ".join([settings["selector"], *(f"{name} {_short(settings[name])}" for name in names)])
 
 

@@ -17,12 +17,6 @@ from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
 from psr_studio.ui.curate.pack import pack
 
-WEIGHTS = ("alpha", "beta", "gamma")
-SETTINGS = (
-    "selector", *WEIGHTS, "ipc", "temperature", "scaling", "target", "drawn", "within_bin", "lam", "order",
-    "allocation", "floor", "ceiling",
-)  # fmt: skip
-
 
 class Answers:
     """Packs selections and remembers the last one, to say what the next one changes."""
@@ -37,12 +31,12 @@ class Answers:
         self.revision += 1
         picks, scored = result.positions, result.scored
         shown, self._shown = self._shown, frozenset(picks.tolist())
-        before, self._means = self._means, figures.means(scored, picks, result.temperature)
+        before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
             "revision": self.revision,
             "n": scored.n,
-            "ipc": result.ipc,
-            "temperature": result.temperature,
+            "ipc": result.rules.ipc,
+            "temperature": result.rules.temperature,
             "selector": result.selector,
             "weights": result.weights._asdict(),
             "picked": len(picks),
@@ -72,7 +66,7 @@ def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Le
     """The settings, what each class gets, and which classes were set by hand or are locked."""
     own = settings.get("budgets") or ()
     return {
-        "settings": {name: settings[name] for name in SETTINGS},
+        "settings": {name: value for name, value in settings.items() if name != "budgets"},
         "budgets": [int(n) for n in result.budgets] if result else [],
         "own_budgets": {str(class_id): n for class_id, n in enumerate(own) if n},
         "locked": sorted(ledger.locked()),

@@ -7,32 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.ui.curate.pack import NO_STORE, packed
 from psr_studio.ui.curate.workbench import Workbench
 
 KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}  # addresses carry the version of the pool
-
-
-class SelectBody(BaseModel):
-    """Settings of the selection; what is left out stays as it is, null follows the preset or lifts a limit."""
-
-    alpha: float | None = None
-    beta: float | None = None
-    gamma: float | None = None
-    ipc: int | None = None
-    temperature: float | None = None
-    selector: str | None = None
-    scaling: str | None = None
-    target: str | None = None
-    drawn: list[float] | None = None
-    within_bin: str | None = None
-    lam: float | None = None
-    order: str | None = None
-    allocation: str | None = None
-    floor: int | None = None
-    ceiling: int | None = None
-    own_budgets: dict[int, int | None] | None = None
-    locked: list[int] | None = None
 
 
 class MarkBody(BaseModel):
@@ -71,10 +50,8 @@ def curate_router(workbench: Workbench) -> APIRouter:
         return workbench.candidate(position)
 
     @routes.post("/select")
-    def select(body: SelectBody) -> Response:
-        given = body.model_dump(exclude_unset=True)
-        own_budgets, locked = given.pop("own_budgets", None), given.pop("locked", None)
-        return packed(workbench.select(given, own_budgets, locked))
+    def select(change: SelectChange) -> Response:
+        return packed(workbench.select(change))
 
     @routes.post("/mark")
     def mark(body: MarkBody) -> Response:

@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from psr_studio.app.curation import LIVE, Curation
+from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError, StudioError
-from psr_studio.recipe.fields import NAME_PATTERN, NAME_RULE
-from psr_studio.recipe.recipe import check_value
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.recipe.errors import FOLDER_NAME, NAME_RULE
+from psr_studio.recipe.keys import check_value
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.ui.curate.answer import WEIGHTS, Answers, asked_for, marks
+from psr_studio.ui.curate.answer import Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
@@ -68,12 +68,12 @@ class Workbench:
                 "class_names": list(scored.class_names),
                 "image": {"width": width, "height": height, "channels": channels},
                 "sprite": self.view.sprite(),
-                "weights": {name: settings[name] for name in WEIGHTS},
+                "weights": self.curation.rules().weights._asdict(),
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
                 "selector": settings["selector"],
                 "selectors": selectors(self.curation),
-                "normalize": self.studio.recipe.select.normalize,
+                "normalize": self.studio.recipe.select.setting("normalize"),
                 **self.curation.tables(),
                 "names": names(),
                 "has_original": scored.has_original,
@@ -126,26 +126,11 @@ class Workbench:
 
     # Doing: each answers with the new selection
 
-    def select(
-        self,
-        settings: Mapping[str, Any],
-        own_budgets: Mapping[int, int | None] | None = None,
-        locked: Sequence[int] | None = None,
-    ) -> bytes:
-        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing.
-
-        Args:
-            settings: recipe values by bare name; what is absent stays.
-            own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
-            locked: the classes that keep their picks from now on; None leaves the locks as they are.
-        """
-        for key, value in settings.items():
-            check_value(f"select.{key}", value)
+    def select(self, change: SelectChange) -> bytes:
+        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing."""
         with self.curation.lock:
-            changes = dict(settings)
-            if own_budgets is not None:
-                changes["budgets"] = self.curation.with_own_budgets(own_budgets)
-            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), **changes)
+            rules, locked = self.curation.changed_rules(change), change.locked
+            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), rules)
 
     def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
         """Pin, veto or clear; more pins than fit are refused and change nothing."""
@@ -173,11 +158,11 @@ class Workbench:
         """Bring back settings, marks and locks, as one undoable action."""
         return self.act(lambda: self.curation.restore(name))
 
-    def act(self, action: Callable[[], str | None] | None = None, **changes: Any) -> bytes:
+    def act(self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None) -> bytes:
         """See `Curation.act`."""
         began = time.perf_counter()
         with self.curation.lock:
-            result = self.curation.act(action, **changes)
+            result = self.curation.act(action, rules)
             return self.answers.pack(result, self.curation.settings(), self.ledger, began)
 
     # Saved selections
@@ -277,5 +262,5 @@ def selectors(curation: Curation) -> list[dict[str, Any]]:
 
 def names() -> dict[str, str]:
     """What a selection may be called, and the two names that mean something: the screen, and the unnamed."""
-    pattern = NAME_PATTERN.replace(r"\w", r"\p{L}\p{N}_")  # as a browser writes it
+    pattern = FOLDER_NAME.replace(r"\w", r"\p{L}\p{N}_")  # as a browser writes it
     return {"rule": NAME_RULE, "pattern": pattern, "live": LIVE, "working": SelectRecipe().name}

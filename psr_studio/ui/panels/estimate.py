@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import gradio as gr
 
 from psr_studio.core.errors import SelectionError, StudioError
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.recipe.keys import SELECT_KEYS
+from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select.saved import restored_settings
 from psr_studio.storage.records import SelectionRecord
@@ -19,7 +18,7 @@ from psr_studio.ui.words import plural
 LIVE = "\0live"  # no saved selection can have this name
 LIVE_WORDS = "As on the Curate tab now"
 CURRENT = SelectRecipe().name
-TAKEN_OVER = tuple(f.name for f in fields(SelectRecipe) if f.name != "name")
+TAKEN_OVER = tuple(key.removeprefix("select.") for key in SELECT_KEYS if key != "select.name")
 REFINED = {"fresh": "refined", "stale": "refined with other settings", "partial": "partly refined"}
 # The panel of saved selections is no part of Gradio's page: it is told to look again.
 LOOK_AGAIN = "() => { document.dispatchEvent(new Event('psr-saved')); }"

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.tables import WAYS
+from psr_studio.recipe.schema import WAYS
 from psr_studio.stages import generate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
