@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from fashion_mnist_table import follow
+from scipy.stats import bootstrap, spearmanr
 
 from psr_studio import Studio
 from psr_studio.core.resources import resource_dir
-from psr_studio.stages.tune.correlation import FILE, bootstrap_interval, identity, spearman
+from psr_studio.stages.tune.correlation import FILE, identity
 from psr_studio.stages.tune.proxies import open_proxy
 
 PRESET, IPC = "fashion-mnist", 10
@@ -150,15 +151,23 @@ def report(workspace: Path) -> dict[str, Any]:
     }
 
 
+def rho(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation, in [-1, 1]; NaN when one side is constant."""
+    return float(spearmanr(a, b).statistic)
+
+
 def correlate(judged: Measured, full: np.ndarray) -> dict[str, Any]:
     """Rho over all settings, with its interval and the cost of a value."""
     values = np.array([found["top1"] for found in judged.values()])
-    low, high = bootstrap_interval(values, full)
+    interval = bootstrap(
+        (values, full), rho, paired=True, vectorized=False, n_resamples=2000, method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
     seconds = np.mean([found["cpu_seconds"] for found in judged.values()])
     return {
-        "rho": round(spearman(values, full), 3),
-        "low": round(low, 3),
-        "high": round(high, 3),
+        "rho": round(rho(values, full), 3),
+        "low": round(float(interval.low), 3),
+        "high": round(float(interval.high), 3),
         "n": len(values),
         "cpu_seconds": round(float(seconds), 2),
     }
@@ -175,7 +184,7 @@ def ceiling(full: dict[int, np.ndarray], seeds: dict[int, Measured]) -> dict[str
     seconds = np.mean([found["cpu_seconds"] for found in seeds[min(seeds)].values()])
     return {
         "seeds": sorted(full),
-        "rho_between_two_seeds": round(spearman(a, b), 3) if len(full) > 1 else None,
+        "rho_between_two_seeds": round(rho(a, b), 3) if len(full) > 1 else None,
         "std_of_settings": round(float(np.mean(list(full.values()), axis=0).std(ddof=1)), 4),
         "cpu_seconds": round(float(seconds), 1),
     }

@@ -21,7 +21,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.storage.changes import Change
 from psr_studio.storage.lock import OPEN_AGAIN
 from psr_studio.storage.workspace import Workspace
-from psr_studio.workers.request import Staff
+from psr_studio.workers.request import WorkerRequest
 
 
 class OpenWorkspace:
@@ -33,9 +33,9 @@ class OpenWorkspace:
 
     def __init__(
         self, workspace: str | Path, preset: str | Path | Recipe | None, overrides: Mapping[str, Any], create: bool,
-        demo: bool, replace_recipe: bool, staff: Staff | None,
+        demo: bool, replace_recipe: bool, workers: WorkerRequest | None,
     ) -> None:  # fmt: skip
-        self.staff = staff
+        self.workers = workers
         values = _settings(overrides)
         root = check_path(workspace).absolute()
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)

@@ -46,7 +46,7 @@ from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.scores import Refined, Scores
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.workers.request import staff_of
+from psr_studio.workers.request import worker_request
 
 if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
@@ -103,7 +103,9 @@ class Studio(OpenWorkspace):
         demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
         **overrides: Any,
     ) -> None:  # fmt: skip
-        super().__init__(workspace, preset, overrides, create, demo, replace_recipe, staff_of(workers, ray))
+        super().__init__(
+            workspace, preset, overrides, create, demo, replace_recipe, worker_request(workers, ray)
+        )
         self.curation = Curation(self)
 
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
@@ -154,11 +156,11 @@ class Studio(OpenWorkspace):
         """Check the settings now, work when the first event is asked for: in this process, or by its workers."""
         self._keep(stage, settings)
         opened = self.workspace, self.recipe, self.bundle
-        if self.staff is None or not stage.shared:
+        if self.workers is None or not stage.shared:
             return self._watched(stage.run(*opened, **(options or {})))
         from psr_studio.workers import driver
 
-        return self._watched(driver.run(self.staff, stage, *opened, **(options or {})))
+        return self._watched(driver.run(self.workers, stage, *opened, **(options or {})))
 
     def _watched(self, events: Iterator[Progress]) -> Iterator[Progress]:
         """A step; where it ends in a workspace that is not where it was opened, that is the cause that is said."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import duration
 from psr_studio.stages.table import STAGES
 
 if TYPE_CHECKING:
@@ -97,16 +98,6 @@ def progress_text(event: Progress, bar: bool = False) -> str:
     if event.eta_seconds:
         parts.append(f"{duration(event.eta_seconds)} left")
     return f"{event.stage:<8} {drawn}{', '.join(parts)}. {event.message}".rstrip()
-
-
-def duration(seconds: float) -> str:
-    """A time in words: "45 s", "3 min 20 s", "2 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def error_text(err: StudioError) -> str:

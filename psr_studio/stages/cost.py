@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from psr_studio.core.devices import forget_peak, peak_memory, wait
+from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import RefineRecipe
 from psr_studio.stages.batches import N_PREVIEWS, preview_steps, spans
 from psr_studio.storage.png import encode_png
@@ -59,8 +60,7 @@ class Cost:
     @property
     def text(self) -> str:
         """One line: images, seconds, GiB on disk and on the device."""
-        unit = self.unit.removesuffix("s") if self.images == 1 else self.unit
-        parts = [f"Cost: {self.images:,} {unit}", f"about {_time(self.seconds)}"]
+        parts = [f"Cost: {plural(self.images, self.unit.removesuffix('s'))}", f"about {_time(self.seconds)}"]
         parts += [f"{_size(self.disk_bytes)} on disk"] if self.disk_bytes else []
         parts += (
             [] if self.memory_bytes is None else [f"{_size(self.memory_bytes)} of {_memory(self.device)}"]
@@ -261,9 +261,4 @@ def _memory(device: str) -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{seconds / 3600:.1f} h"
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)

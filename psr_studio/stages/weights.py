@@ -15,14 +15,9 @@ if TYPE_CHECKING:
     from psr_studio.storage.workspace import Workspace
 
 STAGE = Stage(
-    name=WEIGHTS,
-    verb="Download weights",
-    title="Downloading",
-    help="Fetch the weights that are not on this machine.",
-    tab="pool",
-    code=__name__,
-    unit="MiB",
-)
+    WEIGHTS, "Download weights", "Downloading", "Fetch the weights that are not on this machine.",
+    tab="pool", code=__name__, unit="MiB",
+)  # fmt: skip
 
 
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:

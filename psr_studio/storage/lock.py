@@ -4,52 +4,59 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
 
 LOCK_NAME = ".lock"
 OPEN_AGAIN = "open the workspace again, or choose another folder: nothing was changed"
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+NUMBER_AT = 1  # in the file: Windows locks its first byte, and locked bytes cannot be read
 
 
 class FolderLock:
-    """Holds `<root>/.lock` from construction to `release`.
+    """Holds `<root>/.lock` from construction to `release`; any thread may let go.
 
     Raises:
         WorkspaceError: another process (numbered) or this one holds it, or the disk refuses the file.
     """
 
     def __init__(self, root: Path) -> None:
-        self.path = root / LOCK_NAME
-        with writing(self.path, again=OPEN_AGAIN):
-            self._file: IO[str] | None = open(self.path, "a+", encoding="ascii")
+        path = root / LOCK_NAME
+        self._lock = FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
         try:
-            _lock(self._file)
-        except OSError as err:
-            holder = _holder(self._file)
-            self._file.close()
-            held = err.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-            raise (_taken(root, holder) if held else _unlockable(root, err)) from err
-        try:
-            with writing(self.path, again=OPEN_AGAIN):
-                os.ftruncate(self._file.fileno(), 0)
-                os.write(self._file.fileno(), f"{os.getpid()}\n".encode())  # a buffer would be written again
+            with writing(path, again=OPEN_AGAIN):
+                self._acquire(root, path)
+                with path.open("r+b", buffering=0) as file:  # a buffer would be written again
+                    file.seek(NUMBER_AT)
+                    file.truncate()
+                    file.write(str(os.getpid()).encode())
         except BaseException:
             self.release()
             raise
 
+    def _acquire(self, root: Path, path: Path) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as err:
+            raise _taken(root, path) from err
+        except OSError as err:
+            if err.errno in NO_LOCKS:
+                raise _unlockable(root, err) from err
+            raise
+
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next process. May be called twice."""
-        if self._file is not None:
-            _unlock(self._file)
-            self._file.close()
-            self._file = None
+        self._lock.release()
 
 
-def _taken(root: Path, holder: str) -> WorkspaceError:
+def _taken(root: Path, path: Path) -> WorkspaceError:
+    with path.open("rb") as file:
+        file.seek(NUMBER_AT)
+        holder = file.read(32).decode(errors="replace").strip()
     if holder == str(os.getpid()):
         who, fix = "this process", "Close the other one first, or choose another workspace folder."
     else:
@@ -63,32 +70,3 @@ def _unlockable(root: Path, err: OSError) -> WorkspaceError:
         f'The disk of "{root}" offers no file locks ({err.strerror}), so two writers could clash.',
         "Put the workspace on a local disk.",
     )
-
-
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    return file.read(32).strip()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # Windows locks bytes, and locked bytes cannot be read: lock one far behind the process number.
-    FAR_BYTE = 1 << 20
-
-    def _lock(file: IO[str]) -> None:
-        file.seek(FAR_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-    def _unlock(file: IO[str]) -> None:
-        file.seek(FAR_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[str]) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(file: IO[str]) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_UN)

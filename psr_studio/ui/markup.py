@@ -8,10 +8,11 @@ from html import escape
 import numpy as np
 
 from psr_studio.app.jobs import JobState
+from psr_studio.core.words import duration
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.sprites import data_uri, encode, to_pillow
-from psr_studio.ui.words import duration, on_screen
+from psr_studio.ui.words import on_screen
 
 PREVIEW_PX = 96  # longer edge of a picture inside the page
 STATES = {

@@ -39,7 +39,7 @@ class Screen:
         cache = studio.workspace.root / "cache"
         self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
-        self.speeds = Speeds(cache, str(studio.staff or ""))
+        self.speeds = Speeds(cache, str(studio.workers or ""))
         self.workbench = Workbench(studio, self.maps, self.forget_status)
         self.token = secrets.token_urlsafe(24)
         self._refined: tuple[object, Refined] | None = None

@@ -118,20 +118,3 @@ def as_error(err: StudioError) -> gr.Error:
     problem, fix = escape(on_screen(err.problem)), escape(on_screen(err.fix))
     text = f"<strong>{problem}</strong><br>{fix}"
     return gr.Error(text, duration=ERROR_SECONDS, print_exception=False)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words: "3 s", "2 min 5 s", "1 h 20 min"; "" when unknown."""
-    if seconds is None:
-        return ""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def plural(n: int, noun: str, nouns: str = "") -> str:
-    """A count with its noun: "1 image", "3 images", "2 classes"."""
-    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"

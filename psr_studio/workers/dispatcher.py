@@ -1,7 +1,7 @@
-"""Hands out the groups of a step, one at a time to each worker, and tells what happens as the step itself would.
+"""Assigns the groups of a step, one at a time to each worker, and tells what happens as the step itself would.
 
 What counts as done is what lies on the disk: when a worker dies, the groups it held that are not there are
-handed to others, and another worker takes its place.
+assigned to others, and another worker takes its place.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.stages.batches import FinishParts, Group, Stopwatch, Work
 from psr_studio.stages.cost import Cost
-from psr_studio.workers.messages import Crew, Gone, Order, Said, Sign
+from psr_studio.workers.messages import Ended, Message, Signal, Task, WorkerPool
 
 MOST_DEATHS = 3  # of workers over the same group, or before they were ready
 WAIT_SECONDS = 1.0
@@ -38,19 +39,19 @@ class _Worker:
         return bool(self.held) and not self.ready and not self.ending
 
 
-class Foreman:
-    """Keeps a crew at work until a step is done.
+class Dispatcher:
+    """Keeps the workers of a pool busy until a step is done.
 
     Args:
         work: what is missing. left: finds out what is missing now.
     """
 
-    def __init__(self, crew: Crew, order: Order, work: Work, left: Callable[[], Work]) -> None:
-        self.crew, self.order, self.left = crew, order, left
+    def __init__(self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work]) -> None:
+        self.pool, self.task, self.left = pool, task, left
         self.todo = deque(work.groups)
         self.new = work.total - work.found
         self.workers: dict[int, _Worker] = {}
-        self.n = min(crew.size, len(self.todo))
+        self.n = min(pool.size, len(self.todo))
         self.settled = 0  # units of workers that have gone
         self.shown = work.found
         self.deaths: Counter[int | None] = Counter()  # by group; None before any
@@ -58,20 +59,20 @@ class Foreman:
         self.stopped = False
         self.message = ""
         self.clock = Stopwatch(started=False)
-        self.since_hired = Stopwatch(started=False)
+        self.since_start = Stopwatch(started=False)
         self.measuring: int | None = None  # the worker that finds out the cost, which comes before the work
 
     def events(self) -> Iterator[Progress]:
         """Work to the end; an event at least every second, at which the step can be stopped."""
-        self.since_hired.start()
+        self.since_start.start()
         for number in range(self.n):
-            self._hire(measure=number == 0)
+            self._start(measure=number == 0)
         self.measuring = next(iter(self.workers), None)
-        yield self._event(f"Starting {_workers(self.n)} {self.crew.place}.")
+        yield self._event(f"Starting {plural(self.n, 'worker')} {self.pool.place}.")
         while self.workers:
-            self._hand_out()
-            heard = self.crew.heard(WAIT_SECONDS)
-            for event in self._told(heard) if heard else [self._event(self.message)]:
+            self._assign()
+            messages = self.pool.receive(WAIT_SECONDS)
+            for event in self._events_of(messages) if messages else [self._event(self.message)]:
                 try:
                     yield event
                 except FinishParts:
@@ -80,12 +81,12 @@ class Foreman:
         if self.errors:
             raise self.errors[0]
         if not self.stopped and (unseen := tuple(self.left().groups)):
-            raise _unseen(self.order.root, len(unseen))
+            raise _unseen(self.task.root, len(unseen))
 
-    def _hire(self, measure: bool = False) -> None:
-        self.workers[self.crew.hire(replace(self.order, measure=measure))] = _Worker()
+    def _start(self, measure: bool = False) -> None:
+        self.workers[self.pool.start(replace(self.task, measure=measure))] = _Worker()
 
-    def _hand_out(self) -> None:
+    def _assign(self) -> None:
         """Give ready workers a group each; when none is left and none is being made, let all end."""
         if self.todo and self._still_measures():
             return
@@ -96,51 +97,53 @@ class Foreman:
                     self.clock.start()
                 worker.ready = False
                 worker.held.append(self.todo[0])
-                self.crew.give(number, self.todo.popleft())
+                self.pool.assign(number, self.todo.popleft())
         if self.todo or any(worker.busy for worker in self.workers.values()):
             return
         for number, worker in list(self.workers.items()):
             if worker.ready:
                 worker.ready, worker.ending = False, True
-                self.crew.give(number, None)
+                self.pool.assign(number, None)
             elif not worker.ending:  # still starting, and for nothing
-                self.crew.dismiss(number)
+                self.pool.stop(number)
                 del self.workers[number]
 
     def _still_measures(self) -> bool:
         """Whether the cost is being found out; a worker that has died or waits for a place holds nobody up."""
         worker = self.workers.get(-1 if self.measuring is None else self.measuring)
-        if worker is None or worker.ready or self.since_hired.seconds > MEASURE_SECONDS:
+        if worker is None or worker.ready or self.since_start.seconds > MEASURE_SECONDS:
             self.measuring = None
         return self.measuring is not None
 
-    def _told(self, heard: Iterable[tuple[int, Said]]) -> Iterator[Progress]:
-        for number, said in heard:
-            event = self._take(number, said) if number in self.workers else None
+    def _events_of(self, messages: Iterable[tuple[int, Message]]) -> Iterator[Progress]:
+        for number, message in messages:
+            event = self._take(number, message) if number in self.workers else None
             if event is not None:
                 yield event
 
-    def _take(self, number: int, said: Said) -> Progress | None:
-        """Note what a worker said; returns what there is to tell."""
+    def _take(self, number: int, message: Message) -> Progress | None:
+        """Note a message; returns the event that comes of it."""
         worker = self.workers[number]
-        match said:
+        match message:
             case Progress():
-                worker.gained = said.done - self.order.found
-                return self._event(said.message, said)
+                worker.gained = message.done - self.task.found
+                return self._event(message.message, message)
             case Cost():
-                return self._event(self._cost_text(said), lasting=True)
-            case Sign.READY:  # the end of its last group may run beside the next; those before it are written
+                return self._event(self._cost_text(message), lasting=True)
+            case (
+                Signal.READY
+            ):  # the end of its last group may run beside the next; those before it are written
                 worker.ready = True
                 worker.written += sum(group.new for group in worker.held[:-1])
                 del worker.held[:-1]
-            case Sign.OVER:
+            case Signal.OVER:
                 self._leave(number, lost=())
             case StudioError():
-                self.errors.append(said)
+                self.errors.append(message)
                 self.todo.clear()
                 self._leave(number, self._lost(worker))
-            case Gone():
-                return self._replace(number, said.words)
+            case Ended():
+                return self._replace(number, message.words)
         return None
 
     def _replace(self, number: int, words: str) -> Progress:
@@ -160,7 +163,7 @@ class Foreman:
         if self.errors or self.stopped:
             self.todo.clear()
         elif not often and self.todo and len(self.workers) < self.n:
-            self._hire()
+            self._start()
             told += f" {lost[0].name[0].upper()}{lost[0].name[1:]} are made again." if lost else ""
         return self._event(told)
 
@@ -175,21 +178,21 @@ class Foreman:
         worker = self.workers.pop(number)
         held = sum(group.new for group in worker.held) - sum(group.new for group in lost)
         self.settled += worker.written + held
-        self.crew.dismiss(number)
+        self.pool.stop(number)
 
     def _event(self, message: str, of: Progress | None = None, **more: Any) -> Progress:
         """An event of a worker, or of our own, with what all have done together."""
-        done = self.order.found + self.settled + sum(worker.gained for worker in self.workers.values())
+        done = self.task.found + self.settled + sum(worker.gained for worker in self.workers.values())
         self.shown = max(self.shown, done)
         at_work = sum(worker.ready or bool(worker.held) for worker in self.workers.values())
-        self.message = f"{_workers(at_work)}: {message}" if of and at_work else message
+        self.message = f"{plural(at_work, 'worker')}: {message}" if of and at_work else message
         return replace(
-            of or Progress(self.order.stage, 0, 0),
+            of or Progress(self.task.stage, 0, 0),
             done=self.shown,
-            total=self.order.total,
+            total=self.task.total,
             message=self.message,
             seconds=self.clock.seconds,
-            resumed=self.order.found,
+            resumed=self.task.found,
             **more,
         )
 
@@ -199,15 +202,11 @@ class Foreman:
         whole = replace(
             cost,
             images=self.new,
-            seconds=cost.seconds * share / min(self.n, self.crew.n_devices),
+            seconds=cost.seconds * share / min(self.n, self.pool.n_devices),
             disk_bytes=round(cost.disk_bytes * share),
         )
         each = "" if cost.memory_bytes is None else " each"
-        return f"{whole.text.removesuffix('.')}{each}, by {_workers(self.n)}."
-
-
-def _workers(n: int) -> str:
-    return f"{n} worker" if n == 1 else f"{n} workers"
+        return f"{whole.text.removesuffix('.')}{each}, by {plural(self.n, 'worker')}."
 
 
 def _too_often(n: int, lost: list[Group], words: str) -> JobError:
@@ -220,6 +219,6 @@ def _too_often(n: int, lost: list[Group], words: str) -> JobError:
 
 def _unseen(root: Path, n: int) -> WorkspaceError:
     return WorkspaceError(
-        f'Workers wrote all they were handed, but {n} groups of it are not seen in "{root}" here.',
+        f'Workers wrote all that was assigned to them, but {n} groups of it are not seen in "{root}" here.',
         "Check that all machines mount the same disk there, then run the step again: the rest is kept.",
     )

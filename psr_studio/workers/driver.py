@@ -19,18 +19,18 @@ from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace
-from psr_studio.workers.dispatcher import Foreman
-from psr_studio.workers.messages import Order
-from psr_studio.workers.request import Staff
+from psr_studio.workers.dispatcher import Dispatcher
+from psr_studio.workers.messages import Task
+from psr_studio.workers.request import WorkerRequest
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-TOKEN = ".crew-"
+TOKEN = ".workers-"
 
 
 def run(
-    staff: Staff, stage: Stage, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
+    request: WorkerRequest, stage: Stage, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
 ) -> Iterator[Progress]:
     """Do a step by several workers; events, errors and bytes are those of `stage.run`.
 
@@ -58,27 +58,27 @@ def run(
         return
 
     with _token(ws.root) as token:
-        crew = staff.gather(recipe.device)
+        pool = request.open(recipe.device)
         try:
-            order = _order(stage.name, ws, token, recipe, work, selection)
-            yield from Foreman(crew, order, work, left).events()
+            task = _task(stage.name, ws, token, recipe, work, selection)
+            yield from Dispatcher(pool, task, work, left).events()
         except DamagedError as err:  # a worker has no ledger to keep it in
             ws.parts.note_damage(err)
             raise
         finally:
-            crew.close()
+            pool.close()
             sweep_temps(ws.root)
 
 
-def _order(
+def _task(
     stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work, selection: SelectionRecord | None
-) -> Order:
+) -> Task:
     import torch
 
     if os.sep in recipe.bundle:  # a worker may stand in another folder
         recipe = recipe.with_values({"bundle": str(Path(recipe.bundle).expanduser().absolute())})
     threads = torch.get_num_threads()
-    return Order(stage, ws.root, token, recipe, work.total, work.found, threads, selection)
+    return Task(stage, ws.root, token, recipe, work.total, work.found, threads, selection)
 
 
 @contextmanager

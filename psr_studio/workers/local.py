@@ -15,8 +15,8 @@ from typing import IO
 from psr_studio.core.errors import StudioError
 from psr_studio.core.resources import PACKAGE
 from psr_studio.stages.batches import Group
-from psr_studio.workers.messages import Gone, Order, Said, Sign
-from psr_studio.workers.worker import last_words
+from psr_studio.workers.messages import Ended, Message, Signal, Task
+from psr_studio.workers.worker import last_lines
 
 COMMAND = [sys.executable, "-m", "psr_studio.workers.process"]
 TAIL_BYTES = 4000
@@ -29,8 +29,8 @@ class _Process:
     errors: IO[bytes]
 
 
-class LocalCrew:
-    """See `Crew`. A process is started anew, never forked: torch would not survive it.
+class LocalWorkers:
+    """See `WorkerPool`. A process is started anew, never forked: torch would not survive it.
 
     Args:
         size: how many.
@@ -43,10 +43,10 @@ class LocalCrew:
         self._device = device
         self.n_devices = len(self._gpus()) or _at_full_speed()
         self._workers: dict[int, _Process] = {}
-        self._said: queue.SimpleQueue[tuple[int, Said]] = queue.SimpleQueue()
-        self._hired = 0
+        self._messages: queue.SimpleQueue[tuple[int, Message]] = queue.SimpleQueue()
+        self._started = 0
 
-    def hire(self, order: Order) -> int:
+    def start(self, task: Task) -> int:
         """Start a process in the first free slot."""
         taken = {worker.slot for worker in self._workers.values()}
         slot = next(i for i in range(len(taken) + 1) if i not in taken)
@@ -59,27 +59,27 @@ class LocalCrew:
             env=self._environment(slot),
             start_new_session=True,  # Ctrl-C is for the driver, which ends its workers
         )
-        self._hired += 1
-        worker = self._workers[self._hired] = _Process(slot, process, errors)
-        self._tell(self._hired, order)
-        threading.Thread(target=self._listen, args=(self._hired, worker), daemon=True).start()
-        return self._hired
+        self._started += 1
+        worker = self._workers[self._started] = _Process(slot, process, errors)
+        self._send(self._started, task)
+        threading.Thread(target=self._listen, args=(self._started, worker), daemon=True).start()
+        return self._started
 
-    def give(self, worker: int, group: Group | None) -> None:
+    def assign(self, worker: int, group: Group | None) -> None:
         """Write it to the process."""
-        self._tell(worker, group)
+        self._send(worker, group)
 
-    def heard(self, seconds: float) -> list[tuple[int, Said]]:
+    def receive(self, seconds: float) -> list[tuple[int, Message]]:
         """What the processes wrote."""
         try:
-            said = [self._said.get(timeout=seconds)]
+            messages = [self._messages.get(timeout=seconds)]
         except queue.Empty:
             return []
-        while not self._said.empty():
-            said.append(self._said.get())
-        return said
+        while not self._messages.empty():
+            messages.append(self._messages.get())
+        return messages
 
-    def dismiss(self, worker: int) -> None:
+    def stop(self, worker: int) -> None:
         """Kill the process: a part is renamed into place when it is whole, so nothing can be left half done."""
         left = self._workers.pop(worker, None)
         if left is not None:
@@ -94,13 +94,13 @@ class LocalCrew:
     def close(self) -> None:
         """Kill all that are left."""
         for worker in list(self._workers):
-            self.dismiss(worker)
+            self.stop(worker)
 
-    def _tell(self, worker: int, words: Order | Group | None) -> None:
+    def _send(self, worker: int, content: Task | Group | None) -> None:
         stream = self._workers[worker].process.stdin
         assert stream is not None
         try:
-            pickle.dump(words, stream)
+            pickle.dump(content, stream)
             stream.flush()
         except BrokenPipeError:
             pass  # it has died; the end of its output says so
@@ -108,19 +108,19 @@ class LocalCrew:
     def _listen(self, number: int, worker: _Process) -> None:
         """Pass on what a process writes, in a thread of its own: pipes cannot be waited for alike everywhere."""
         assert worker.process.stdout is not None
-        said: Said | None = None
+        message: Message | None = None
         with worker.process.stdout as stream, worker.errors:
             try:
                 while True:
-                    said = pickle.load(stream)
-                    self._said.put((number, said))
+                    message = pickle.load(stream)
+                    self._messages.put((number, message))
             except EOFError:
                 pass
-            except Exception:  # half a word, of whatever kind: what follows cannot be understood either
+            except Exception:  # half a message: what follows cannot be read either
                 worker.process.kill()
             status = worker.process.wait()
-            if said is not Sign.OVER and not isinstance(said, StudioError):
-                self._said.put((number, Gone(_end(status, worker.errors))))
+            if message is not Signal.OVER and not isinstance(message, StudioError):
+                self._messages.put((number, Ended(_end(status, worker.errors))))
 
     def _environment(self, slot: int) -> dict[str, str]:
         """One GPU for each, in turn. Threads that wait must not spin where workers share the cores."""
@@ -151,9 +151,9 @@ def _at_full_speed() -> int:
 
 
 def _end(status: int, errors: IO[bytes]) -> str:
-    """How a process ended, and what it said last."""
+    """How a process ended, and what it wrote last."""
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - TAIL_BYTES))
-    words = last_words(errors.read().decode(errors="replace"))
+    words = last_lines(errors.read().decode(errors="replace"))
     how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
     return f"{how}: {words}" if words else how

@@ -1,4 +1,4 @@
-"""What driver and workers say to each other."""
+"""What driver and workers send each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from psr_studio.storage.records import SelectionRecord
 
 
 @dataclass(frozen=True)
-class Order:
+class Task:
     """All that a worker must know to take part in a step.
 
     Attributes:
@@ -26,7 +26,7 @@ class Order:
         total: units of the whole step. found: those that were on the disk.
         threads: of a CPU; as many as the driver would take, since their number may change rounding.
         selection: what is refined. The ledger is SQLite, which must not be opened from several machines.
-        measure: say what the step costs before it begins.
+        measure: tell what the step costs before it begins.
     """
 
     stage: str
@@ -40,24 +40,24 @@ class Order:
     measure: bool = False
 
 
-class Sign(Enum):
-    """What a worker says without further words."""
+class Signal(Enum):
+    """What a worker sends without further words."""
 
-    READY = "its networks are open, it asks for a group"
-    OVER = "all it was handed is written"
+    READY = "its networks are open, it waits for a group"
+    OVER = "all that was assigned to it is written"
 
 
 @dataclass(frozen=True)
-class Gone:
-    """A worker that ended without having been asked to, and what it said last."""
+class Ended:
+    """A worker that ended without having been asked to, and what it wrote last."""
 
     words: str
 
 
-Said = Progress | Cost | StudioError | Sign | Gone
+Message = Progress | Cost | StudioError | Signal | Ended
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Workers somewhere. Numbers of workers are never used twice.
 
     Attributes:
@@ -69,16 +69,16 @@ class Crew(Protocol):
     place: str
     n_devices: int
 
-    def hire(self, order: Order) -> int:
-        """Start a worker and return its number; it says READY when it is up."""
+    def start(self, task: Task) -> int:
+        """Start a worker and return its number; it sends READY when it is up."""
 
-    def give(self, worker: int, group: Group | None) -> None:
-        """Hand a group to a worker that is READY; None lets it end."""
+    def assign(self, worker: int, group: Group | None) -> None:
+        """Give a group to a worker that is READY; None lets it end."""
 
-    def heard(self, seconds: float) -> list[tuple[int, Said]]:
-        """What was said, waited for as long as that; [] when nothing was."""
+    def receive(self, seconds: float) -> list[tuple[int, Message]]:
+        """The messages that came, waited for as long as that; [] when none did."""
 
-    def dismiss(self, worker: int) -> None:
+    def stop(self, worker: int) -> None:
         """End a worker at once."""
 
     def close(self) -> None:

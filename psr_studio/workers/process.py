@@ -1,6 +1,6 @@
 """What a local worker runs: `python -m psr_studio.workers.process`.
 
-It reads an `Order`, then groups, from its standard input and writes what it says to its standard output, both
+It reads a `Task`, then groups, from its standard input and writes messages to its standard output, both
 pickled by and for the same program. It ends when its input ends: it never outlives its driver.
 """
 
@@ -13,30 +13,30 @@ import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from psr_studio.workers.messages import Said
+    from psr_studio.workers.messages import Message
 
 
 def main() -> None:
     """Work until there is no more, or nobody to work for."""
-    hear, talk = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever libraries print from here on, in Python or below it, goes to standard error
-    from psr_studio.workers.worker import perform
+    from psr_studio.workers.worker import run_task
 
-    def say(said: Said) -> None:
-        pickle.dump(said, talk)
-        talk.flush()
+    def send(message: Message) -> None:
+        pickle.dump(message, writer)
+        writer.flush()
 
-    order = pickle.load(hear)
+    task = pickle.load(reader)
     inbox: queue.SimpleQueue = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(hear, inbox), daemon=True).start()
-    perform(order, inbox, say)
+    threading.Thread(target=_listen, args=(reader, inbox), daemon=True).start()
+    run_task(task, inbox, send)
 
 
-def _listen(hear: BinaryIO, inbox: queue.SimpleQueue) -> None:
+def _listen(reader: BinaryIO, inbox: queue.SimpleQueue) -> None:
     try:
         while True:
-            inbox.put(pickle.load(hear))
-    finally:  # the driver has gone, perhaps in the middle of a word; a half-written part is under no name yet
+            inbox.put(pickle.load(reader))
+    finally:  # the driver has gone, perhaps in the middle of a message; a half-written part is under no name yet
         os._exit(1)
 
 

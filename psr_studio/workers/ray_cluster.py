@@ -2,7 +2,7 @@
 
 Ray restarts nothing by itself (`max_restarts` and `max_task_retries` are 0, explicitly): the driver replaces what
 dies, so a group is never computed behind its back and the limit on deaths is its own. An actor has one call in
-flight at most, which returns what it has said; what was done stands in the workspace, not in Ray's memory.
+flight at most, which returns its messages; what was done stands in the workspace, not in Ray's memory.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 from psr_studio.core.errors import StudioError
 from psr_studio.stages.batches import Group
-from psr_studio.workers.messages import Gone, Order, Said, Sign
-from psr_studio.workers.worker import Hand, last_words
+from psr_studio.workers.messages import Ended, Message, Signal, Task
+from psr_studio.workers.worker import WorkerThread, last_lines
 
 LOCAL = "local"
-KNOCK_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
 
 
-class RayCrew:
-    """See `Crew`. As many actors as the cluster has GPUs, or else CPUs; those without a place yet wait for one.
+class RayWorkers:
+    """See `WorkerPool`. As many actors as the cluster has GPUs, or else CPUs; those without a place yet wait for one.
 
     Args:
         address: of a cluster; "auto" for the one on this machine, "local" to start one that ends with the step.
@@ -48,7 +48,7 @@ class RayCrew:
         self._needs = {"num_gpus": 1} if n_gpus else {"num_cpus": 1}
         self._actors: dict[int, Any] = {}
         self._asked: dict[Any, int] = {}  # the call in flight -> worker
-        self._hired = 0
+        self._started = 0
         if not self.size:
             self.close()
             raise StudioError(
@@ -56,24 +56,24 @@ class RayCrew:
                 "Add a node with `ray start --address=<head>`, or give the head some.",
             )
 
-    def hire(self, order: Order) -> int:
+    def start(self, task: Task) -> int:
         """Ask Ray for an actor; it begins when the cluster has a place."""
         how = self._ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1, **self._needs)
-        self._hired += 1
-        self._actors[self._hired] = how(Hand).remote(order)
-        self._ask(self._hired)
-        return self._hired
+        self._started += 1
+        self._actors[self._started] = how(WorkerThread).remote(task)
+        self._ask(self._started)
+        return self._started
 
-    def give(self, worker: int, group: Group | None) -> None:
+    def assign(self, worker: int, group: Group | None) -> None:
         """Send it with the next call."""
         self._ask(worker, group)
 
-    def heard(self, seconds: float) -> list[tuple[int, Said]]:
+    def receive(self, seconds: float) -> list[tuple[int, Message]]:
         """What the first calls to return brought."""
         done, _ = self._ray.wait(list(self._asked), num_returns=1, timeout=seconds)
-        return [(worker, said) for call in done for worker, said in self._answers(call)]
+        return [(worker, message) for call in done for worker, message in self._answers(call)]
 
-    def dismiss(self, worker: int) -> None:
+    def stop(self, worker: int) -> None:
         """Kill the actor: a part is renamed into place when it is whole, so nothing can be left half done."""
         actor = self._actors.pop(worker, None)
         self._asked = {call: number for call, number in self._asked.items() if number != worker}
@@ -85,24 +85,26 @@ class RayCrew:
         if not self._ray.is_initialized():
             return
         for worker in list(self._actors):
-            self.dismiss(worker)
+            self.stop(worker)
         if self._ours:
             self._ray.shutdown()
 
     def _ask(self, worker: int, *groups: Group | None) -> None:
         self._asked[self._actors[worker].exchange.remote(*groups)] = worker
 
-    def _answers(self, call: Any) -> list[tuple[int, Said]]:
+    def _answers(self, call: Any) -> list[tuple[int, Message]]:
         """What a call brought; it is followed by the next unless the worker waits for a group, or is gone."""
         worker = self._asked.pop(call)
         try:
-            said: Sequence[Said] = self._ray.get(call)
+            messages: Sequence[Message] = self._ray.get(call)
         except self._ray.exceptions.RayError as err:
-            said = [Gone(f"was lost: {last_words(str(err).partition('The actor')[0]) or type(err).__name__}")]
-        if isinstance(said[-1], StudioError | Gone | Sign):
-            return [(worker, words) for words in said]
+            messages = [
+                Ended(f"was lost: {last_lines(str(err).partition('The actor')[0]) or type(err).__name__}")
+            ]
+        if isinstance(messages[-1], StudioError | Ended | Signal):
+            return [(worker, message) for message in messages]
         self._ask(worker)
-        return [(worker, words) for words in said]
+        return [(worker, message) for message in messages]
 
 
 def _import_ray() -> ModuleType:
@@ -119,17 +121,17 @@ def _connect(ray: ModuleType, address: str) -> None:
         if address == LOCAL:
             ray.init(address=LOCAL, include_dashboard=False, **quiet)
         else:
-            _knock(address)
+            _check_listening(address)
             ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as err:
         raise StudioError(
-            f'No Ray cluster answers at "{address}" ({last_words(str(err)) or type(err).__name__}).',
+            f'No Ray cluster answers at "{address}" ({last_lines(str(err)) or type(err).__name__}).',
             'Start one with `ray start --head --disable-usage-stats`, correct the address, or use "--ray local".',
         ) from err
 
 
-def _knock(address: str) -> None:
+def _check_listening(address: str) -> None:
     """Raise OSError where nobody listens: Ray itself would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()

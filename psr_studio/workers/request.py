@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING
 from psr_studio.core.errors import StudioError
 
 if TYPE_CHECKING:
-    from psr_studio.workers.messages import Crew
+    from psr_studio.workers.messages import WorkerPool
 
 MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
-class Staff:
-    """Processes here (`workers` of them) or Ray actors (at the address `ray`); see `staff_of`."""
+class WorkerRequest:
+    """Processes here (`workers` of them) or Ray actors (at the address `ray`); see `worker_request`."""
 
     workers: int | None = None
     ray: str | None = None
 
-    def gather(self, device: str) -> Crew:
-        """Make the crew, without a worker yet; StudioError when no Ray answers.
+    def open(self, device: str) -> WorkerPool:
+        """Make the pool, without a worker yet; StudioError when no Ray answers.
 
         Args:
             device: of the recipe; "cpu" leaves GPUs alone.
         """
         if self.ray is not None:
-            from psr_studio.workers.ray_cluster import RayCrew
+            from psr_studio.workers.ray_cluster import RayWorkers
 
-            return RayCrew(self.ray, device)
-        from psr_studio.workers.local import LocalCrew
+            return RayWorkers(self.ray, device)
+        from psr_studio.workers.local import LocalWorkers
 
         assert self.workers is not None
-        return LocalCrew(self.workers, device)
+        return LocalWorkers(self.workers, device)
 
 
-def staff_of(workers: int | None = None, ray: str | None = None) -> Staff | None:
-    """The staff that was asked for, None for none: then each step runs in this very process.
+def worker_request(workers: int | None = None, ray: str | None = None) -> WorkerRequest | None:
+    """The workers that were asked for, None for none: then each step runs in this very process.
 
     Args:
         workers: processes on this machine, one per GPU.
@@ -70,4 +70,4 @@ def staff_of(workers: int | None = None, ray: str | None = None) -> Staff | None
         )
     if workers is None and ray is None:
         return None
-    return Staff(workers, ray)
+    return WorkerRequest(workers, ray)

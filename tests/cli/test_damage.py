@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commands import problem_and_fix
-from handing import HandCrew
 from steps import bytes_of
 from tiny import finish, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import DamagedError
@@ -135,7 +135,7 @@ def test_a_worker_that_meets_damage_has_it_remembered(refined, tiny_bundle):
         assert studio.status()["pool"].state == "fresh"
         flip(part_of(refined, "pool"), "image", rot=True)
         with pytest.raises(DamagedError, match="1 part of the pool could not be scored."):
-            finish(driver.run(HandCrew(), score.STAGE, studio.workspace, studio.recipe, studio.bundle))
+            finish(driver.run(ThreadWorkers(), score.STAGE, studio.workspace, studio.recipe, studio.bundle))
         assert "Damaged: part 1 of class 2 (" in studio.status()["pool"].reason
         finish(studio.generate())
         finish(studio.score())

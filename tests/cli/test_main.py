@@ -18,7 +18,7 @@ from commands import problem_and_fix
 
 from psr_studio import __version__
 from psr_studio.app.studio import Studio
-from psr_studio.cli.console import ProgressLine, duration, progress_text
+from psr_studio.cli.console import ProgressLine, progress_text
 from psr_studio.cli.main import build_parser, main
 from psr_studio.core.progress import Progress
 from psr_studio.method.selectors.registry import SELECTORS
@@ -267,10 +267,6 @@ def test_progress_as_text():
     assert progress_text(event) == "pool     120/600 images, 6/s, 1 min 20 s left. Wrote 60."
     assert progress_text(event, bar=True).startswith("pool     [####................] 120/600")
     assert progress_text(Progress("select", 1, 1, "Done.")) == "select   1/1 steps. Done."
-
-
-def test_durations():
-    assert [duration(s) for s in (5, 65, 3725)] == ["5 s", "1 min 05 s", "1 h 02 min"]
 
 
 def test_a_terminal_gets_one_moving_line_and_a_pipe_sparse_ones():

@@ -30,19 +30,18 @@ def test_missing_folders_are_said(monkeypatch, tmp_path):
 
 def test_a_wheel_carries_presets_and_assets(tmp_path):
     """Built from a copy with small assets: what lies in the two folders lies in the wheel."""
-    pytest.importorskip("setuptools", minversion="77")
+    pytest.importorskip("hatchling")
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "LICENSE"):
+    for name in ("pyproject.toml", "LICENSE"):
         copy(ROOT / name, source)
     (source / "README.md").write_text("PSR Studio")
     copytree(ROOT / "presets", source / "presets")
     (source / "psr_studio" / "core").mkdir(parents=True)
-    for name in ("__init__.py", "core/__init__.py", "core/version.py"):
-        copy(ROOT / "psr_studio" / name, source / "psr_studio" / name)
+    copy(ROOT / "psr_studio" / "core" / "version.py", source / "psr_studio" / "core")
     (source / "assets" / "tiny").mkdir(parents=True)
     (source / "assets" / "tiny" / "weights.safetensors").write_bytes(b"x" * 10)
-    build = "from setuptools import build_meta as b; print(b.build_wheel('out'))"
+    build = "from hatchling import build as b; print(b.build_wheel('out'))"
     run = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
     names = zipfile.ZipFile(next((source / "out").glob("*.whl"))).namelist()

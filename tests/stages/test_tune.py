@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 from tiny import HELD_OUT, TRAIN_PER_CLASS, finish
 
 from psr_studio.core.errors import RecipeError, SelectionError
@@ -19,7 +18,7 @@ from psr_studio.stages.evaluate.arms import random_real
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import space as tune_space
 from psr_studio.stages.tune import stage as tune
-from psr_studio.stages.tune.correlation import Correlation, bootstrap_interval, ranks, spearman, trust
+from psr_studio.stages.tune.correlation import Correlation, trust
 from psr_studio.stages.tune.proxies import open_proxy, vote
 
 FAST = {"selectors": ["psr", "random", "herding"], "trials": 8}
@@ -224,17 +223,6 @@ def test_the_same_picks_have_the_same_value(studio):
     chosen = studio.curation.select()
     *progress, value = proxy(chosen)
     assert progress == [None] and value == list(proxy(chosen))[-1]
-
-
-def test_rank_correlation_against_scipy_and_its_bounds():
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 6, 30), rng.integers(0, 6, 30)
-    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert ranks([3, 1, 3]).tolist() == [2.5, 1, 2.5]
-    assert spearman([1, 2, 3], [2, 4, 9]) == 1 and spearman([1, 2, 3], [3, 2, 1]) == -1
-    assert np.isnan(spearman([1, 1], [1, 2]))
-    low, high = bootstrap_interval(a, b)
-    assert low < spearman(a, b) < high and (low, high) == bootstrap_interval(a, b)
 
 
 def test_a_low_correlation_is_said_in_plain_words():

@@ -24,7 +24,7 @@ from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
 from psr_studio.ui.plots.curves import _running_mean, accuracy_figure, live_curves, loss_figure
-from psr_studio.ui.words import LABELS, duration, on_screen, plural
+from psr_studio.ui.words import LABELS, on_screen
 
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
 
@@ -185,11 +185,6 @@ def test_words_from_files_are_escaped():
         tree(NASTY, [NASTY]),
     ):
         assert "<img" not in markup and "&lt;img" in markup
-
-
-def test_durations_and_counts_in_words():
-    assert [duration(s) for s in (None, 3.2, 125, 4800)] == ["", "3 s", "2 min 5 s", "1 h 20 min"]
-    assert [plural(1, "class", "classes"), plural(1200, "class", "classes")] == ["1 class", "1,200 classes"]
 
 
 def test_sheets_stay_drawable_and_the_cache_bounded():

@@ -49,7 +49,7 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_p
             told.append(event)
             if not killed and event.message.startswith("2 workers"):
                 own = psutil.Process().children(recursive=True)
-                killed = [p for p in own if "ray::Hand" in "".join(p.cmdline())]
+                killed = [p for p in own if "ray::WorkerThread" in "".join(p.cmdline())]
                 killed[0].kill()
         for step in (studio.score, studio.select, studio.refine):
             told += step()

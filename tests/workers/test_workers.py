@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
-from handing import HandCrew
 from steps import SIZES, bytes_of, open_studio
 from tiny import finish, run_python, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.jobs import JobWorker
 from psr_studio.app.studio import Studio
@@ -25,9 +25,9 @@ from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.workers import driver, local
-from psr_studio.workers.messages import Order, Said
-from psr_studio.workers.request import Staff, staff_of
-from psr_studio.workers.worker import perform
+from psr_studio.workers.messages import Message, Task
+from psr_studio.workers.request import WorkerRequest, worker_request
+from psr_studio.workers.worker import run_task
 
 SECONDS = 60.0  # far beyond what any of these needs
 
@@ -59,9 +59,9 @@ def without(whole: Path, root: Path, *folders: str) -> Path:
     return root
 
 
-def shared(crew: HandCrew, stage: Any, studio: Studio, **options: Any) -> Iterator[Any]:
-    """A step done by a crew of our own."""
-    return driver.run(crew, stage.STAGE, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
+def shared(threads: ThreadWorkers, stage: Any, studio: Studio, **options: Any) -> Iterator[Any]:
+    """A step done by threads of our own."""
+    return driver.run(threads, stage.STAGE, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
 
 
 def our_workers() -> list[psutil.Process]:
@@ -153,7 +153,7 @@ def test_a_killed_driver_and_then_a_full_disk_lose_no_part(tmp_path, tiny_bundle
 def test_scores_and_refined_picks_are_the_same_bytes_by_three(tmp_path, tiny_bundle, whole, stage, folder):
     root = without(whole, tmp_path / "ws", folder)
     with open_studio(root, tiny_bundle) as studio:
-        events = finish(shared(HandCrew(3), stage, studio))
+        events = finish(shared(ThreadWorkers(3), stage, studio))
     assert events[-1].done == events[-1].total == (18 if stage is score else 6)
     assert sum(e.part_done for e in events) == len(bytes_of(whole / folder))
     assert bytes_of(root / folder) == bytes_of(whole / folder)
@@ -162,10 +162,10 @@ def test_scores_and_refined_picks_are_the_same_bytes_by_three(tmp_path, tiny_bun
 def test_a_step_that_is_done_starts_nobody(tmp_path, tiny_bundle, whole):
     root = without(whole, tmp_path / "ws")
     with open_studio(root, tiny_bundle) as studio:
-        crew = HandCrew()
-        said = [e.message for stage in (pool, score, refine) for e in shared(crew, stage, studio)]
+        threads = ThreadWorkers()
+        said = [e.message for stage in (pool, score, refine) for e in shared(threads, stage, studio)]
     assert said == ["The pool is complete.", "Every candidate is scored.", '"current" is refined.']
-    assert not crew.hired
+    assert not threads.started
 
 
 def test_an_imported_pool_is_left_alone(tmp_path, tiny_bundle, whole):
@@ -176,14 +176,14 @@ def test_an_imported_pool_is_left_alone(tmp_path, tiny_bundle, whole):
     (root / "pool" / "import.json").write_text(json.dumps(about), encoding="utf-8")
     (root / "pool" / "class=1" / "part-00000.parquet").unlink()
     with open_studio(root, tiny_bundle) as studio:
-        crew = HandCrew()
-        (event,) = finish(shared(crew, pool, studio))
-    assert event.message.startswith('This pool was imported from "elsewhere"') and not crew.hired
+        threads = ThreadWorkers()
+        (event,) = finish(shared(threads, pool, studio))
+    assert event.message.startswith('This pool was imported from "elsewhere"') and not threads.started
 
 
 def test_one_class_alone_is_generated_by_several(tmp_path, tiny_bundle, whole):
     with open_studio(tmp_path / "ws", tiny_bundle) as studio:
-        finish(shared(HandCrew(), pool, studio, only=[1]))
+        finish(shared(ThreadWorkers(), pool, studio, only=[1]))
     made = bytes_of(tmp_path / "ws" / "pool")
     assert made.keys() == {"class=1/part-00000.parquet", "class=1/part-00001.parquet"}
     assert made.items() <= bytes_of(whole / "pool").items()
@@ -193,7 +193,7 @@ def test_a_group_that_kills_whoever_takes_it_is_named(tmp_path, tiny_bundle, who
     """One worker at a time, and each dies over the first group: the third is the last."""
     root = without(whole, tmp_path / "ws", "refined")
     with open_studio(root, tiny_bundle) as studio, pytest.raises(JobError) as refused:
-        finish(shared(HandCrew(1, frozenset({1, 2, 3})), refine, studio))
+        finish(shared(ThreadWorkers(1, frozenset({1, 2, 3})), refine, studio))
     assert refused.value.problem == (
         '3 workers died while they worked on the picks from "boot" on; the last one fell over.'
     )
@@ -203,7 +203,7 @@ def test_a_group_that_kills_whoever_takes_it_is_named(tmp_path, tiny_bundle, who
 def test_a_group_whose_worker_died_twice_is_made_by_the_third(tmp_path, tiny_bundle, whole):
     root = without(whole, tmp_path / "ws", "refined")
     with open_studio(root, tiny_bundle) as studio:
-        events = finish(shared(HandCrew(1, frozenset({1, 2})), refine, studio))
+        events = finish(shared(ThreadWorkers(1, frozenset({1, 2})), refine, studio))
     told = [e.message for e in events if "fell over" in e.message]
     assert told == ['A worker fell over. The picks from "boot" on are made again.'] * 2
     assert bytes_of(root / "refined") == bytes_of(whole / "refined")
@@ -213,7 +213,7 @@ def test_a_damaged_part_is_named_when_the_others_are_scored(tmp_path, tiny_bundl
     root = without(whole, tmp_path / "ws", "scores")
     (root / "pool" / "class=1" / "part-00000.parquet").write_bytes(b"no parquet")
     with open_studio(root, tiny_bundle) as studio, pytest.raises(WorkspaceError) as refused:
-        finish(shared(HandCrew(), score, studio))
+        finish(shared(ThreadWorkers(), score, studio))
     assert refused.value.problem.startswith("1 part of the pool could not be scored.")
     assert len(bytes_of(root / "scores")) == 5
 
@@ -222,8 +222,8 @@ def test_stop_after_this_part_lets_the_groups_in_flight_finish(tmp_path, tiny_bu
     """Both workers hold a group when the first part is written: that of the other is written too, and no third."""
     root = without(whole, tmp_path / "ws", "pool", "scores", "refined")
     with open_studio(root, tiny_bundle) as studio:
-        crew = HandCrew()
-        worker = JobWorker(studio.workspace.ledger, {"pool": lambda: stopping(shared(crew, pool, studio))})
+        threads = ThreadWorkers()
+        worker = JobWorker(studio.workspace.ledger, {"pool": lambda: stopping(shared(threads, pool, studio))})
 
         def stopping(events: Iterator[Any]) -> Iterator[Any]:
             worker.stop_after_part(1)
@@ -260,8 +260,8 @@ def test_workers_that_cannot_start_are_an_error_with_their_last_words(tmp_path, 
 def test_a_folder_that_is_not_shared_is_said_clearly(tmp_path):
     from psr_studio.recipe.schema import Recipe
 
-    said: list[Said] = []
-    perform(Order("pool", tmp_path, ".crew-x", Recipe(), 1, 0, 1), queue.SimpleQueue(), said.append)
+    said: list[Message] = []
+    run_task(Task("pool", tmp_path, ".workers-x", Recipe(), 1, 0, 1), queue.SimpleQueue(), said.append)
     (err,) = said
     assert isinstance(err, WorkspaceError)
     assert err.problem.startswith(f'The workspace "{tmp_path}" is not the same folder on "')
@@ -294,13 +294,13 @@ def test_without_ray_the_error_says_how_to_get_it(monkeypatch):
     """As on a machine without it: the finder of modules does not know the name."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StudioError) as refused:
-        staff_of(ray="auto")
+        worker_request(ray="auto")
     assert refused.value.problem == '"--ray auto" needs Ray, which is not installed here.'
     assert 'pip install -e ".[ray]"' in refused.value.fix
 
 
 def test_nobody_is_asked_for_by_default():
-    assert staff_of() is None and staff_of(workers=1) == Staff(1)
+    assert worker_request() is None and worker_request(workers=1) == WorkerRequest(1)
 
 
 def test_the_command_line_refuses_a_wrong_number(tmp_path, capsys):
@@ -309,9 +309,9 @@ def test_the_command_line_refuses_a_wrong_number(tmp_path, capsys):
 
 
 def test_a_bundle_given_by_a_relative_path_is_found_elsewhere(tmp_path, tiny_bundle, monkeypatch):
-    """Workers stand in folders of their own, so the order names the bundle in full."""
+    """Workers stand in folders of their own, so the task names the bundle in full."""
     monkeypatch.chdir(tiny_bundle.parent)
     recipe = tiny_recipe(Path(f"./{tiny_bundle.name}")).with_values({"bundle": f"./{tiny_bundle.name}"})
     with Studio(tmp_path / "ws", recipe) as studio:
-        order = driver._order("pool", studio.workspace, "t", recipe, Work(1, 0, ()), None)
-    assert Path(order.recipe.bundle).is_absolute() and Path(order.recipe.bundle).samefile(tiny_bundle)
+        task = driver._task("pool", studio.workspace, "t", recipe, Work(1, 0, ()), None)
+    assert Path(task.recipe.bundle).is_absolute() and Path(task.recipe.bundle).samefile(tiny_bundle)

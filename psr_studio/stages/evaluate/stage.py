@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import text_table
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
@@ -271,23 +272,8 @@ def format_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
-    head = (
-        "arm",
-        "labels",
-        "protocol",
-        "student",
-        "epochs",
-        "IPC",
-        "images",
-        "n",
-        "last %",
-        "best %",
-        "seconds",
-    )
-    lines = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+    head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|seconds".split("|")
+    return text_table(head, (_cells(row) for row in rows))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

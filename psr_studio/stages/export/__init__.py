@@ -3,10 +3,6 @@
 from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
-    name="export",
-    verb="Export",
-    title="Exporting",
-    help="Write the set out as a folder.",
-    tab="export",
-    code=f"{__name__}.stage",
-)
+    "export", "Export", "Exporting", "Write the set out as a folder.",
+    tab="export", code=f"{__name__}.stage",
+)  # fmt: skip

@@ -3,13 +3,6 @@
 from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
-    name="pool",
-    verb="Generate",
-    title="Generating",
-    help="Generate the missing parts of the pool.",
-    tab="pool",
-    code=f"{__name__}.stage",
-    unit="images",
-    shared=True,
-    resumes=True,
-)
+    "pool", "Generate", "Generating", "Generate the missing parts of the pool.",
+    tab="pool", code=f"{__name__}.stage", unit="images", shared=True, resumes=True,
+)  # fmt: skip

@@ -3,13 +3,6 @@
 from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
-    name="refine",
-    verb="Refine",
-    title="Refining",
-    help="Refine the latents of the selection.",
-    tab="refine",
-    code=f"{__name__}.stage",
-    unit="images",
-    shared=True,
-    resumes=True,
-)
+    "refine", "Refine", "Refining", "Refine the latents of the selection.",
+    tab="refine", code=f"{__name__}.stage", unit="images", shared=True, resumes=True,
+)  # fmt: skip

@@ -3,13 +3,6 @@
 from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
-    name="score",
-    verb="Score",
-    title="Scoring",
-    help="Score the pool with the teacher.",
-    tab="pool",
-    code=f"{__name__}.stage",
-    unit="images",
-    shared=True,
-    resumes=True,
-)
+    "score", "Score", "Scoring", "Score the pool with the teacher.",
+    tab="pool", code=f"{__name__}.stage", unit="images", shared=True, resumes=True,
+)  # fmt: skip

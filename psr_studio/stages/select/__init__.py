@@ -3,10 +3,6 @@
 from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
-    name="select",
-    verb="Select",
-    title="Selecting",
-    help="Choose K images per class and save the selection.",
-    tab="curate",
-    code=f"{__name__}.stage",
-)
+    "select", "Select", "Selecting", "Choose K images per class and save the selection.",
+    tab="curate", code=f"{__name__}.stage",
+)  # fmt: skip

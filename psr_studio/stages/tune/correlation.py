@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from psr_studio.core.resources import resource_dir
 
@@ -17,8 +14,6 @@ if TYPE_CHECKING:
 FILE = "tune-correlation.json"  # in the folder of the embedded models; made by benchmarks/tune_correlation.py
 PARTS = ("generator", "teacher", "data")  # a bundle with other ones is another bundle
 LOW = 0.5  # below it the best trial says little
-LEVEL = 0.95
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -80,29 +75,3 @@ def trust(bundle: Bundle, proxy: str, ipc: int) -> str:
 def identity(bundle: Bundle) -> dict[str, str]:
     """What the correlation was measured with."""
     return {part: bundle.identity(part) for part in PARTS}
-
-
-def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Ranks from 1, ties sharing their mean rank: (n,) -> (n,)."""
-    _, place, counts = np.unique(np.asarray(values, np.float64), return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[place]
-
-
-def spearman(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
-    """Spearman's rho, in [-1, 1]; NaN when one side is constant."""
-    x, y = ranks(a), ranks(b)
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x**2).sum() * (y**2).sum()))
-    return float((x * y).sum()) / scale if scale > 0 else float("nan")
-
-
-def bootstrap_interval(
-    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of rho over settings drawn with replacement; constant resamples are left out."""
-    x, y = np.asarray(a), np.asarray(b)
-    rng = np.random.default_rng(seed)
-    drawn = [spearman(x[rows], y[rows]) for rows in rng.integers(0, len(x), (RESAMPLES, len(x)))]
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

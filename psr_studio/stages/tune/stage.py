@@ -15,6 +15,7 @@ import torch
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import text_table
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
@@ -199,10 +200,7 @@ def format_table(found: Sequence[TrialRecord]) -> str:
     if not found:
         raise SelectionError("No setting is tried yet.", "Run the tune step first.")
     head = ("trial", "proxy", "top-1 %", "images", "seconds", "settings")
-    lines = [head, *(_cells(record) for record in found)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+    return text_table(head, (_cells(record) for record in found))
 
 
 def _cells(record: TrialRecord) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
+from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace
-from psr_studio.ui.words import duration, plural
 
 LOG = logging.getLogger(__name__)
 SHORTEST_RUN = 2.0  # seconds; below that a speed is mostly the opening of the networks
@@ -22,12 +22,12 @@ class Speeds:
     """Denoising steps per second by device, kept in `<workspace>/cache/speeds.json`.
 
     Args:
-        staff: who does the work, in words, where it is not this process alone.
+        workers: who does the work, in words, where it is not this process alone.
     """
 
-    def __init__(self, folder: Path, staff: str = "") -> None:
+    def __init__(self, folder: Path, workers: str = "") -> None:
         self._path = folder / "speeds.json"
-        self._staff = staff
+        self._workers = workers
 
     def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
@@ -47,7 +47,7 @@ class Speeds:
         return n_images * passes(recipe, bundle) / speed if speed else None
 
     def _who(self, recipe: Recipe) -> str:
-        return " by ".join(filter(None, (recipe.device, self._staff)))
+        return " by ".join(filter(None, (recipe.device, self._workers)))
 
     def _all(self) -> dict[str, float]:
         try:

@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.core.words import plural
 from psr_studio.recipe.keys import SELECT_KEYS
 from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select.saved import restored_settings
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import plural
 
 LIVE = "\0live"  # no saved selection can have this name
 LIVE_WORDS = "As on the Curate tab now"

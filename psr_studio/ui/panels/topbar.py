@@ -10,6 +10,7 @@ import gradio as gr
 
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
+from psr_studio.core.words import duration
 from psr_studio.stages import select
 from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.storage.workspace import StageStatus
@@ -18,7 +19,7 @@ from psr_studio.ui.one_file import one_body
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import saved_status
 from psr_studio.ui.theme import STATIC
-from psr_studio.ui.words import duration, on_screen
+from psr_studio.ui.words import on_screen
 
 TABS = tuple(dict.fromkeys(stage.tab for stage in PIPELINE))  # ids, in the order of the page
 

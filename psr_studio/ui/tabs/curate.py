@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.core.words import plural
 from psr_studio.recipe.errors import NAME_RULE
 from psr_studio.stages import select
 from psr_studio.storage.workspace import StageStatus
@@ -19,7 +20,7 @@ from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, plural, said
+from psr_studio.ui.words import PRESSED, QUIET, said
 
 SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
 

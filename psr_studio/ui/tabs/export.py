@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.core.words import plural
 from psr_studio.stages import export
 from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.table import stages_of
@@ -18,7 +19,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import LABELS, PRESSED, QUIET, plural, said
+from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
 
 SHOWN_FILES = 3  # of each folder
 REFINED = "export.refined"

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import WAYS
 from psr_studio.stages import generate
 from psr_studio.stages.table import stages_of
@@ -19,7 +20,7 @@ from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, plural, said
+from psr_studio.ui.words import PRESSED, QUIET, said
 
 SHEET_IMAGES = 200
 

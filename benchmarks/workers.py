@@ -1,6 +1,6 @@
-"""What handing out costs: one worker of a crew against the bare loop in one process, same groups, same bytes.
+"""What handing out costs: one worker against the bare loop in one process, same groups, same bytes.
 
-    python benchmarks/crew.py
+    python benchmarks/workers.py
 
 The embedded model generates a pool of 4 groups; the two ways take turns. What counts is the time from the first
 step of the first group to the last part that is written, and the CPU seconds of all processes in that time. What
@@ -52,7 +52,7 @@ def measure(root: Path, workers: int | None) -> dict[str, float]:
     return {
         "seconds": wall_end - wall,
         "cpu_seconds": cpu_end - cpu,
-        "cpu_seconds_of_this_process": own_end - own,  # in a crew: of the one that only hands out
+        "cpu_seconds_of_this_process": own_end - own,  # with a worker: of the one that only hands out
         "start_up_seconds": wall - began,
     }
 
@@ -63,11 +63,11 @@ def hashes(root: Path) -> dict[str, str]:
 
 
 def compare() -> dict[str, Any]:
-    """Medians of both ways, taking turns, and what the crew adds."""
-    rows: dict[str, list[dict[str, float]]] = {"bare loop": [], "crew of one": []}
+    """Medians of both ways, taking turns, and what the worker adds."""
+    rows: dict[str, list[dict[str, float]]] = {"bare loop": [], "one worker": []}
     made = []
     for number in range(ROUNDS + 1):
-        for name, workers in (("bare loop", None), ("crew of one", 1)):
+        for name, workers in (("bare loop", None), ("one worker", 1)):
             with tempfile.TemporaryDirectory() as folder:
                 row = measure(Path(folder) / "ws", workers)
                 made.append(hashes(Path(folder) / "ws"))
@@ -79,17 +79,17 @@ def compare() -> dict[str, Any]:
 
 
 def summary(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Median and least of the rounds, and what the crew adds by either; on a busy machine the least disturbs least."""
+    """Median and least of the rounds, and what the worker adds by either; on a busy machine the least is the fairer."""
     found: dict[str, Any] = {}
     for what, chosen in (("medians", statistics.median), ("least", min)):
         table = {
             name: {key: round(chosen([row[key] for row in runs]), 3) for key in runs[0]}
             for name, runs in rows.items()
         }
-        bare, crew = table["bare loop"], table["crew of one"]
-        more = {key: round(100 * (crew[key] / bare[key] - 1), 2) for key in ("seconds", "cpu_seconds")}
+        bare, shared = table["bare loop"], table["one worker"]
+        more = {key: round(100 * (shared[key] / bare[key] - 1), 2) for key in ("seconds", "cpu_seconds")}
         found[what] = {**table, "added_percent": more}
-    handing = statistics.median(row["cpu_seconds_of_this_process"] for row in rows["crew of one"])
+    handing = statistics.median(row["cpu_seconds_of_this_process"] for row in rows["one worker"])
     bare_cpu = found["medians"]["bare loop"]["cpu_seconds"]
     return {**found, "handing_out_percent_of_cpu": round(100 * handing / bare_cpu, 2)}
 
@@ -99,7 +99,7 @@ def main() -> None:
     stated = conditions()
     found = compare()
     print({key: value for key, value in found.items() if key != "runs"})
-    write_results("crew", {"conditions": stated, "rounds": ROUNDS, **found})
+    write_results("workers", {"conditions": stated, "rounds": ROUNDS, **found})
 
 
 if __name__ == "__main__":
