@@ -16,9 +16,7 @@ import numpy as np
 from psr_studio.method import distances as _distances
 from psr_studio.method.arrays import finite, to_numpy
 from psr_studio.method.distances import CLOSE, ClassDistances
-from psr_studio.method.kernels import greedy as _kernels
-from psr_studio.method.kernels.greedy import _best as _best_of
-from psr_studio.method.kernels.greedy import _Room
+from psr_studio.method.kernels import greedy as kernels
 
 # Of all blocks together. Beyond it a page would wait for seconds for distances that no selection reads.
 MOST_BYTES = 1 << 28
@@ -232,101 +230,28 @@ class _Kept:
 
 def greedy_classes(
     distances: LazyDistances,
-    pool: _kernels.Candidates,
-    rule: _kernels.Rule,
+    pool: kernels.Candidates,
+    rule: kernels.Rule,
     slots: np.ndarray,
     picks: np.ndarray,
     terms: np.ndarray,
     filled: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """What `_kernels.greedy_classes` does, with rows on demand; the same arguments, written in the same way."""
+    """As `kernels.greedy.greedy_classes`, where each row of distances is computed once it is needed."""
     for c in range(counts.size):
         a, b = slots[c], slots[c + 1]
-        counts[c] = _greedy_class(distances.block(c), pool, c, rule, picks[a:b], terms[a:b], filled[a:b])
+        state = kernels.begin(pool, c, rule, picks[a:b], terms[a:b], filled[a:b])
+        counts[c] = _run_steps(distances.block(c), state, rule)
 
 
-def _greedy_class(
-    block: LazyBlock,
-    pool: _kernels.Candidates,
-    c: int,
-    rule: _kernels.Rule,
-    picks: np.ndarray,
-    terms: np.ndarray,
-    filled: np.ndarray,
-) -> int:
-    """Step by step as the compiled loop of the same name, and by its own compiled parts."""
-    a, b = pool.starts[c], pool.starts[c + 1]
-    reliability, entropy, eligible = pool.reliability[a:b], pool.entropy[a:b], pool.eligible[a:b]
-    pins = pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
-    groups, left = pool.groups[a:b] if pool.groups.size else pool.groups, pool.quotas[c].copy()
-    room = _room(eligible, pool.vetoed[a:b])
-    for group in np.flatnonzero(left == 0):
-        _kernels._close_group(room, groups, group)
-    scales = (0.0, 1.0, 0.0, 1.0)
-    if rule.normalize:
-        scales = (*_kernels._range(reliability, eligible), *_kernels._range(entropy, eligible))
-    spread = _kernels._fill_static(room, reliability, entropy, rule, scales)
-    nearest = room.nearest.view(np.int32)
-    low = width = high = 0.0  # no distance yet
-    for step in range(picks.size):
-        if step < pins.size:
-            pick = int(pins[step])
-        elif step == 0:
-            pick = _kernels._most_reliable(reliability, room.open_)
-        else:
-            pick = _best(*room, rule.gamma, low, width, spread, high)
-        if pick < 0 and rule.fill:
-            pick = _kernels._most_reliable(reliability, room.spare)
-            filled[step] = True
-        if pick < 0:
+def _run_steps(block: LazyBlock, state: kernels.State, rule: kernels.Rule) -> int:
+    """Do the steps of one class one by one; return how many picks there are."""
+    row = np.zeros(len(block), np.float32)
+    rows = kernels.Rows(row.view(np.int32), start=0, stride=0)
+    for step in range(len(state.picks)):
+        if step:
+            row[:] = block.row(int(state.picks[step - 1]))
+        if kernels.run_steps(state, rule, step, step + 1, rows, 0, 0) == step:
             return step
-        picks[step] = pick
-        terms[step, 0] = _kernels._term(reliability[pick], rule.alpha, *scales[:2])
-        terms[step, 1] = 0.0 - _kernels._term(entropy[pick], rule.beta, *scales[2:])
-        terms[step, 2] = _kernels._term(float(room.nearest[pick]), rule.gamma, low, width)
-        _kernels._close(room, pick)
-        if left.size and step >= pins.size:
-            _kernels._count_against(room, groups, left, groups[pick])
-        if rule.scaling == _kernels.REMAINING:
-            room.counted[pick] = 0
-        row = block.row(pick)
-        np.minimum(room.nearest[: len(row)], row, out=room.nearest[: len(row)])
-        high = float(room.nearest.max(where=room.counted != 0, initial=0.0))
-        if rule.scaling == _kernels.RAW:
-            width = 1.0
-        elif rule.scaling == _kernels.POOL or (rule.scaling == _kernels.FROZEN and step == 0):
-            width = high
-        elif rule.scaling == _kernels.REMAINING:
-            low = _kernels._smallest(nearest, room.counted)
-            low, width = (low, high - low) if high > low else (0.0, 0.0)
-    return picks.size
-
-
-@_kernels.compiled
-def _best(
-    static: Any, raised: Any, rough: Any, tops: Any, nearest: Any, counted: Any, open_: Any, spare: Any,
-    gamma: float, low: float, width: float, spread: float, farthest: float,
-) -> int:  # fmt: skip
-    """The compiled step of the same name; arrays one by one are passed to compiled code ten times faster."""
-    room = _Room(static, raised, rough, tops, nearest, counted, open_, spare)
-    return _best_of(room, gamma, (low, width), spread, farthest)
-
-
-def _room(eligible: np.ndarray, vetoed: np.ndarray) -> Any:
-    """What `_kernels` works one class out in, at its first step."""
-    m = len(eligible)
-    n = _kernels.padded(m)
-    room = _Room(
-        static=np.full(n, -np.inf),
-        raised=np.empty(n, np.float32),
-        rough=np.empty(n, np.int32),
-        tops=np.empty(n // int(_kernels.BLOCK), np.int32),
-        nearest=np.zeros(n, np.float32),
-        counted=np.zeros(n, np.int32),
-        open_=eligible & ~vetoed,
-        spare=~eligible & ~vetoed,
-    )
-    room.nearest[:m] = np.inf
-    room.counted[:m] = np.where(eligible, -1, 0)
-    return room
+    return len(state.picks)

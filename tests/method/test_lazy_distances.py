@@ -34,16 +34,13 @@ def both(embeddings, labels):
     return blocks, lazy
 
 
-@pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("on_shortage", ["fill", "short"])
-def test_the_picks_are_those_of_the_blocks(pool, scaling, normalize, on_shortage):
+def test_the_picks_of_a_pool_are_those_of_the_blocks(pool, scaling):
     embeddings, labels, (reliability, entropy), eligible = pool
-    rules = {"scaling": scaling, "normalize": normalize, "on_shortage": on_shortage}
-    marks = {"pinned": [75, 2, 200], "vetoed": [4, 90, 91]}
+    marks = {"pinned": [75, 2, 200], "vetoed": [4, 90, 91], "scaling": scaling}
     for ipc, weights in itertools.product((1, 7, 38), ((3, 1, 0.5), (0.5, 1, 3), (0, 0, 1))):
         found = [
-            greedy_select_all(reliability, entropy, cache, ipc, *weights, eligible=eligible, **marks, **rules)
+            greedy_select_all(reliability, entropy, cache, ipc, *weights, eligible=eligible, **marks)
             for cache in both(embeddings, labels)
         ]
         for name in ("indices", "filled", "starts", "shortfall"):

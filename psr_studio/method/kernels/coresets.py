@@ -1,8 +1,4 @@
-"""The compiled inner loops of the selectors in `coresets`: k-center, k-medoids, herding.
-
-One class of n candidates at a time. As in `_kernels`, nothing is reordered or contracted, and maxima over
-distances are taken over their bits.
-"""
+"""The compiled inner loops of the selectors in `coresets`: k-center, k-medoids, herding; one class of n candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +12,8 @@ def grow_centers(bits: np.ndarray, nearest: np.ndarray, picks: np.ndarray) -> No
     """Farthest-first traversal: each pick is the open candidate farthest from all chosen ones.
 
     Args:
-        bits: (n, n) int32, bits of the float32 squared distances.
+        bits: (n, n) int32, bits of the float32 squared distances, which are in the order of the distances; a
+            maximum of whole numbers is found faster, see `kernels.greedy`.
         nearest: (n,) int32, bits of the distance to the nearest chosen one, -1 where closed; changed.
         picks: (k,) int64; written, the lowest index first on a tie.
     """
@@ -27,12 +24,12 @@ def grow_centers(bits: np.ndarray, nearest: np.ndarray, picks: np.ndarray) -> No
         for i in range(n):
             nearest[i] = min(nearest[i], row[i])  # -1 stays
             highest = max(highest, nearest[i])
-        first = n
-        for i in range(n):
-            first = min(first, i if nearest[i] == highest else n)
-        picks[step] = first
-        nearest[first] = -1
-        row = bits[first]
+        farthest = 0
+        while nearest[farthest] != highest:
+            farthest += 1
+        picks[step] = farthest
+        nearest[farthest] = -1
+        row = bits[farthest]
 
 
 @compiled
