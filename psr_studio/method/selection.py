@@ -114,13 +114,15 @@ def greedy_reference(
             div = s_div
         score = alpha * rel - beta * ent + gamma * div  # eq. 8
         is_open = ~closed & (left[group_of] > 0)
-        right, others = consistent & is_open, ~consistent & is_open
+        candidates, fillers = consistent & is_open, ~consistent & is_open
         if step < len(pins):
             pick = int(pins[step])
-        elif right.any():  # first the most reliable, then the highest score; ours: the lowest index on a tie
-            pick = int(np.where(right, score if step else s_rel, -np.inf).argmax())
-        elif on_shortage == "fill" and others.any():  # departure: they fill a class that would be short
-            pick, filled[step] = int(np.where(others, s_rel, -np.inf).argmax()), True
+        elif (
+            candidates.any()
+        ):  # first the most reliable, then the highest score; ours: the lowest index on a tie
+            pick = int(np.where(candidates, score if step else s_rel, -np.inf).argmax())
+        elif on_shortage == "fill" and fillers.any():  # departure: they fill a class that would be short
+            pick, filled[step] = int(np.where(fillers, s_rel, -np.inf).argmax()), True
         else:
             break
         terms[step] = alpha * rel[pick], -beta * ent[pick], gamma * div[pick]

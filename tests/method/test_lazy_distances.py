@@ -102,7 +102,7 @@ def test_core_sets_read_the_rows_of_their_picks_only(pool, monkeypatch, selector
     monkeypatch.setattr(_lazy_distances.LazyBlock, "__array__", None)
     found = selector(embeddings[own], distances=lazy.block(2), **rules)
     np.testing.assert_array_equal(found.indices, wanted.indices)
-    assert len(lazy.kept._rows) <= 30
+    assert len(lazy.cache._rows) <= 30
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_equal_candidates_are_at_distance_zero(pool):
 
 
 def test_rows_beyond_the_limit_are_forgotten_and_come_back_equal():
-    kept = _lazy_distances._Kept(limit=3 * 40)
+    kept = _lazy_distances._RowCache(limit=3 * 40)
     rows = {i: np.full(10, i, np.float32) for i in range(5)}
     for i, row in rows.items():
         kept.put(i, row)
