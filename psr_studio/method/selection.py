@@ -117,9 +117,7 @@ def greedy_reference(
         candidates, fillers = consistent & is_open, ~consistent & is_open
         if step < len(pins):
             pick = int(pins[step])
-        elif (
-            candidates.any()
-        ):  # first the most reliable, then the highest score; ours: the lowest index on a tie
+        elif candidates.any():  # the most reliable first; ours: a tie goes to the lowest index
             pick = int(np.where(candidates, score if step else s_rel, -np.inf).argmax())
         elif on_shortage == "fill" and fillers.any():  # departure: they fill a class that would be short
             pick, filled[step] = int(np.where(fillers, s_rel, -np.inf).argmax()), True
