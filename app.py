@@ -2,7 +2,7 @@
 
 import sys
 
-from psr_studio.ui.launch import main
+from psr_studio.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["app", *sys.argv[1:]]))

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from timing import conditions, medians, write_results
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.storage.pool import Pool
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from diffusers import AutoencoderKL, DiTTransformer2DModel
 
-from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone

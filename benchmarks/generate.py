@@ -37,7 +37,7 @@ from psr_studio.core.devices import (
 )
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
-from psr_studio.recipe.tables import WAYS
+from psr_studio.recipe.schema import WAYS
 from psr_studio.stages.cost import pool_cost
 from psr_studio.storage.png import encode_png
 

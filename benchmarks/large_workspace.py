@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import load_bundle
-from psr_studio.stages import score
+from psr_studio.app.curation import SelectChange
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.stages.score import stage as score
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, ScorePart, Workspace
 
@@ -109,20 +110,20 @@ def measure(root: Path) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     began, worked = time.perf_counter(), time.process_time()
     screen = Screen(Studio(root))
-    curation = screen.curation
+    workbench = screen.workbench
 
     def lap(name: str) -> None:
         seconds[name] = round(time.perf_counter() - began - sum(seconds.values()), 3)
 
     lap("open")
-    state = curation.state()
+    state = workbench.state()
     lap("state, with its selection")
-    points = curation.points()
+    points = workbench.points()
     lap("points")
-    curation.select({"ipc": 10, "gamma": 1.0})
+    workbench.select(SelectChange.model_validate({"ipc": 10, "gamma": 1.0}))
     lap("select")
     first, cpu = sum(seconds.values()), time.process_time() - worked
-    moves = [_move(curation, gamma) for gamma in np.linspace(0.5, 3.0, MOVES)]
+    moves = [_move(workbench, gamma) for gamma in np.linspace(0.5, 3.0, MOVES)]
     screen.close()
     return {
         "candidates": state["n"],
@@ -141,10 +142,10 @@ def measure(root: Path) -> dict[str, Any]:
     }
 
 
-def _move(curation: Any, gamma: float) -> tuple[float, float]:
+def _move(workbench: Any, gamma: float) -> tuple[float, float]:
     """Seconds of one slider move, on the clock and on the processor."""
     began, worked = time.perf_counter(), time.process_time()
-    curation.select({"gamma": float(gamma)})
+    workbench.select(SelectChange.model_validate({"gamma": float(gamma)}))
     return time.perf_counter() - began, time.process_time() - worked
 
 

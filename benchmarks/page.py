@@ -51,7 +51,9 @@ GRID_SIZE = 5_000
 TARGETS = {"release_ms": {2_000: 120, 10_000: 150, 50_000: 200}, "lasso_ms": 250, "visit_ms": 3_000}
 START_SECONDS, PATIENCE_MS = 180.0, 180_000
 VISITS = 3
-READY = "window.psrCurate && window.psrCurate.state.picks && window.psrCurate.idle"
+# The workbench says on its element that it stands there; the page itself has no global.
+CATCH_WORKBENCH = "document.addEventListener('psr-mounted', (event) => { window.workbench = event.detail; });"
+READY = "window.workbench && window.workbench.store.data.picks && window.workbench.actions.idle"
 
 
 def main() -> None:
@@ -174,6 +176,7 @@ def measure_page(browser: Any, url: str, n: int, repeats: int) -> dict[str, Any]
 def visit(browser: Any, url: str) -> tuple[Any, float]:
     """A new page with the address opened, and the milliseconds until all was drawn."""
     page = browser.new_page(viewport=VIEWPORT)
+    page.add_init_script(CATCH_WORKBENCH)
     return page, open_page(page, url)
 
 
@@ -183,11 +186,11 @@ def open_page(page: Any, url: str) -> float:
     began = time.perf_counter()
     page.goto(url, wait_until="commit")
     page.wait_for_function(READY)
-    page.evaluate("window.psrCurate.drawn()")
+    page.evaluate("window.workbench.map.painter.drawn()")
     return 1000 * (time.perf_counter() - began)
 
 
-SETTLED = "window.psrCurate.state.mapSettled"
+SETTLED = "window.workbench.store.data.mapSettled"
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 WATCH_RELEASE = """() => {
@@ -196,7 +199,7 @@ WATCH_RELEASE = """() => {
 }"""
 LAST_DRAWN = """() => {
   const done = performance.getEntriesByName('psr-release-to-drawn').at(-1);
-  return done && window.psrCurate.idle && done.startTime + done.duration > window.benchmark.released
+  return done && window.workbench.actions.idle && done.startTime + done.duration > window.benchmark.released
     ? done.startTime + done.duration - window.benchmark.released : false;
 }"""
 
@@ -228,7 +231,7 @@ def drag(page: Any, steps: int = 40) -> dict[str, float]:
           for (let k = 0; k < steps; k += 1) {
             range.value = 1 + (3 * k) / steps;
             range.dispatchEvent(new Event('input', { bubbles: true }));
-            await window.psrCurate.drawn();
+            await window.workbench.map.painter.drawn();
           }
           return (performance.now() - begin) / 1000;
         }""",
@@ -274,7 +277,7 @@ def grid(page: Any) -> dict[str, Any]:
         """async () => {
           const frame = () => new Promise(requestAnimationFrame);
           const begin = performance.now();
-          window.psrCurate.set({ gridMode: 'pool' });
+          window.workbench.store.set({ gridMode: 'pool' });
           await frame();
           const listed = performance.now() - begin;
           const scroller = document.querySelector('.psr-grid-scroll');
@@ -289,10 +292,10 @@ def grid(page: Any) -> dict[str, Any]:
             slow.push(performance.now() - start);
           }
           slow.sort((a, b) => a - b);
-          const out = { candidates: window.psrCurate.state.info.n, most_nodes: Math.max(...nodes),
+          const out = { candidates: window.workbench.store.data.info.n, most_nodes: Math.max(...nodes),
             list_ms: Math.round(listed), page_down_median_ms: Math.round(slow[slow.length >> 1]),
             pages: nodes.length };
-          window.psrCurate.set({ gridMode: 'picks' });
+          window.workbench.store.set({ gridMode: 'picks' });
           return out;
         }"""
     )

@@ -23,7 +23,7 @@ from timing import conditions, medians, write_results
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.core.devices import candidate_generator, candidate_seed, pick_device, stacked_noise
 from psr_studio.method.refinement import adaptive_weight, denoising_loss, label_loss, q_sample
-from psr_studio.recipe.tables import RefineRecipe
+from psr_studio.recipe.schema import RefineRecipe
 from psr_studio.stages.cost import refine_cost
 from psr_studio.stages.refine.loop import (
     LABEL_ROWS,

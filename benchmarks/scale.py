@@ -20,7 +20,7 @@ import numpy as np
 from encode import photographs
 from timing import conditions, write_results
 
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.recipe.load import load_recipe
 from psr_studio.stages.batches import plan_groups
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.pool import candidate_id

@@ -105,9 +105,9 @@ def judge(workspace: Path, proxy: str, names: list[str]) -> Measured:
         studio.set({"tune.proxy": proxy})
         measure, found = open_proxy(studio.recipe, studio.bundle), {}
         for name in names:
-            picks = studio.live.select(rules=studio.curate_rules(**{**FREE, **SETTINGS[name]})).positions
+            chosen = studio.curation.select(**{**FREE, **SETTINGS[name]})
             began = time.process_time()
-            *_, value = measure(studio.live, picks)
+            *_, value = measure(chosen)
             found[name] = {"top1": value, "cpu_seconds": round(time.process_time() - began, 2)}
     return found
 

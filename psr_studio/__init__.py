@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.core.version import __version__
+
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
 
-__version__ = "0.1.0"
 __all__ = ["Studio", "__version__"]
 
 

@@ -10,12 +10,13 @@ from psr_studio.ui.curate.pack import unpack
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.server import build_app
 
+HERE = "http://127.0.0.1"
 SELECT = {"alpha": 1.0, "beta": 0.5, "gamma": 2.0, "ipc": 3, "temperature": 1.5}
 
 
 def client_of(screen: Screen) -> TestClient:
     """A client with the token of the page; use it in a `with` block."""
-    return TestClient(build_app(screen), headers={"X-PSR-Token": screen.token})
+    return TestClient(build_app(screen), base_url=HERE, headers={"X-PSR-Token": screen.token})
 
 
 def answer(response: Any) -> tuple[dict[str, Any], dict[str, Any]]:

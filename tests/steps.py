@@ -52,7 +52,7 @@ def kill_after_part(root: Path, bundle: Path, stage: str, steps: int, n_parts: i
 
 def rescore(studio: Studio, logits: np.ndarray) -> None:
     """Replace the stored logits, keeping embeddings and hashes: now we choose who is eligible."""
-    from psr_studio.stages.score import part_hash
+    from psr_studio.stages.score.stage import part_hash
 
     teacher, scores, pool = studio.bundle.teacher_id, studio.scores, studio.pool
     for part in pool.parts():
@@ -96,3 +96,8 @@ SIZES = {"pool__batch_size": 4, "pool__steps": 40, "score__batch_size": 4, "refi
 
 def open_studio(root: Path, bundle: Path, **more: Any) -> Studio:
     return Studio(root, tiny_recipe(bundle, **SIZES), **more)
+
+
+def asked(studio, **settings):
+    """The rules of the recipe with some settings, named alone, in them."""
+    return studio.recipe.select.changed(settings)

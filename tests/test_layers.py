@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,25 +12,27 @@ PACKAGE = Path(__file__).resolve().parent.parent / "psr_studio"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 HEAVY = ("torch", "diffusers", "timm", "gradio", "umap", "datasets")
 
-# What a layer may import of ours, as top-level names under psr_studio; a layer not listed may import all
-# but the screen. GROUND is what everyone stands on.
-GROUND = {"core", "__version__"}
-MAY_IMPORT = {
-    "core": GROUND,
-    "method": {"method"},
-    "models": {"models", "method", *GROUND},
-    "bundles": {"bundles", "models", "method", *GROUND},
-    "recipe": {"recipe", "method", *GROUND},
-    "storage": {"storage", "recipe", *GROUND},
-    "stages": {"stages", "recipe", "storage", "bundles", "models", "method", *GROUND},
-    "workers": {"workers", "stages", "recipe", "storage", "bundles", *GROUND},
-    "app": {"app", "workers", "stages", "recipe", "storage", "bundles", "method", *GROUND},
-    "ui": {"ui", "app", "stages", "recipe", "storage", "bundles", *GROUND},
+# What a folder may import of ours. All stand on core; imports run one way, from the last to the first.
+BELOW = {
+    "core": set(),
+    "method": set(),
+    "models": {"method"},
+    "bundles": {"models", "method"},
+    "recipe": {"method"},
+    "storage": {"recipe"},
+    "stages": {"recipe", "storage", "bundles", "models", "method"},
+    "workers": {"stages", "recipe", "storage", "bundles"},
+    "app": {"workers", "stages", "recipe", "storage", "bundles", "method"},
+    "training": {"app", "bundles", "models", "method"},
+    "ui": {"app", "stages", "recipe", "storage", "bundles"},
+    "cli": {"ui", "training", "app", "workers", "stages", "recipe", "storage", "bundles", "models", "method"},
+    "__main__": {"cli"},
+    "__init__": {"app"},
 }
-NEVER_IMPORTS: dict[str, set[str]] = {}  # fmt: skip
 METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
+DECLARING = {"pydantic", "pydantic_core"}  # the parameters of selectors are declared and checked in one place
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
-SILENT = {"method", "models", "stages", "storage"}
+SILENT = BELOW.keys() - {"cli", "ui"}
 
 
 def layer_of(path: Path) -> str:
@@ -50,39 +53,66 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def ours(names: set[str]) -> set[str]:
-    """The names under psr_studio; `from psr_studio import Studio` counts as the module studio."""
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def graph() -> dict[str, set[str]]:
+    """Every module of ours with those that it imports anywhere, for types only as well."""
+    known = {module_of(path) for path in MODULES}
+
+    def resolved(name: str) -> str:
+        """The module of a dotted name: it is one, or stands in one."""
+        return name if name in known else name.rpartition(".")[0]
+
     return {
-        name.split(".")[1].replace("Studio", "studio") for name in names if name.startswith("psr_studio.")
+        module_of(path): {resolved(name) for name in imports_of(path)} & known - {module_of(path)}
+        for path in MODULES
     }
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a ring, in that order; [] where there are none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as err:
+        return err.args[1]
+    return []
+
+
+def test_no_module_imports_itself_through_others():
+    imports = graph()
+    for module, other in LEFT:
+        assert other in imports[module], f"{module} imports {other} no more: take it out of LEFT"
+        imports[module].discard(other)
+    assert not circle_in(imports)
+
+
+def ours(names: set[str]) -> set[str]:
+    """The folders under psr_studio that are imported from; `from psr_studio import Studio` counts as the package."""
+    return {name.split(".")[1] for name in names if name.startswith("psr_studio.")}
+
+
+def test_every_folder_has_a_rule_and_none_reaches_up():
+    assert {layer_of(path) for path in MODULES} == BELOW.keys()
+    assert not circle_in(BELOW)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_run_one_way(path):
-    layer = layer_of(path)
-    names = imports_of(path)
-    if layer in MAY_IMPORT:
-        assert ours(names) <= MAY_IMPORT[layer], f"{layer} imports {ours(names) - MAY_IMPORT[layer]}"
-    assert not ours(names) & NEVER_IMPORTS.get(layer, set())
+    layer, names = layer_of(path), imports_of(path)
+    allowed = {layer, *BELOW[layer]} | ({"core"} if layer != "method" else set())
+    assert ours(names) <= allowed, f"{layer} imports {ours(names) - allowed}"
     for library, homes in ONLY_IN.items():
         if layer not in homes:
             assert library not in {name.split(".")[0] for name in names}, f"{library} belongs in {homes}"
-    if layer not in ("ui", "cli", "studio", "__main__"):
-        assert "ui" not in ours(names)
-
-
-def test_storage_is_reached_through_the_workspace():
-    allowed = {"storage", "workspace", "ledger"}
-    users = {layer_of(path) for path in MODULES if "storage" in ours(imports_of(path))}
-    assert users <= allowed, (
-        f"{users - allowed} import psr_studio.storage: import psr_studio.storage.workspace"
-    )
 
 
 def test_the_method_stands_on_torch_and_mathematics_only():
     for path in (p for p in MODULES if layer_of(p) == "method"):
         foreign = {name.split(".")[0] for name in imports_of(path)} - {"psr_studio"}
-        assert foreign <= METHOD_LIBRARIES, path
+        assert foreign <= METHOD_LIBRARIES | (DECLARING if path.parent.name == "selectors" else set()), path
 
 
 @pytest.mark.parametrize("layer", sorted(SILENT))
@@ -119,9 +149,7 @@ def imported_of(libraries: set[str], modules: str) -> str:
 
 def test_the_package_and_the_recipe_import_no_network_library():
     """`psr-studio --help` must answer at once, so the ground stays free of torch and gradio."""
-    assert (
-        imported_of(set(HEAVY), "psr_studio, psr_studio.recipe.recipe, psr_studio.storage.workspace") == "[]"
-    )
+    assert imported_of(set(HEAVY), "psr_studio, psr_studio.recipe.load, psr_studio.storage.workspace") == "[]"
 
 
 def test_the_page_opens_before_diffusers_and_timm_are_imported():
@@ -136,5 +164,6 @@ def test_the_rules_see_what_they_forbid(tmp_path):
     tree = ast.parse(sample)
     path = PACKAGE / "method" / "_sample.py"  # never written: only its place counts
     names = {f"{n.module}.{a.name}" for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    assert layer_of(path) == "method" and ours(names) - MAY_IMPORT["method"] == {"models"}
+    assert layer_of(path) == "method" and ours(names) - {"method"} == {"models"}
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
     assert statements_that_work(tree) == [3]

@@ -21,7 +21,8 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
@@ -29,7 +30,7 @@ from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import TeacherConfig, create_backbone
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 
 CLASS_NAMES = ("boot", "T-shirt/top", "dress")
 SIZE, CHANNELS, LATENT = 12, 1, (4, 6, 6)

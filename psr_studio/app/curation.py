@@ -1,83 +1,228 @@
-"""The half of `Studio` that the Curate tab moves: sliders, marks, locks, undo, and the selection they make."""
+"""Curating a pool: sliders, marks, locks and undo, and the selection they make, live or saved under a name."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
-from psr_studio.core.errors import RecipeError, SelectionError
+from psr_studio.core.disk import writing
+from psr_studio.core.errors import RecipeError, SelectionError, StudioError
+from psr_studio.core.kept import Kept
+from psr_studio.method.difficulty import TARGET_SHAPES
+from psr_studio.method.selection import IPC_PRESETS
+from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import Recipe, check_value
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages.select import figures as lab
-from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.live import LiveSelection
-from psr_studio.stages.select.result import resolve_weights
+from psr_studio.method.selectors.selector import Selector
+from psr_studio.method.selectors.weights import WEIGHTS, Weights
+from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
+from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
+from psr_studio.stages.select import figures, reasons
+from psr_studio.stages.select import stage as saved
+from psr_studio.stages.select.choice import Marks, select
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
+from psr_studio.stages.select.scored import ScoredPool, read_scored
+from psr_studio.stages.select.smoothing import EDGES
+from psr_studio.storage.database import DO_AGAIN
+from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.trials import TrialRecord
 
-PARAMETER_KEYS = ("alpha", "beta", "gamma", "scaling", "target", "drawn", "within_bin", "lam", "order")
-CURATE_KEYS = (
-    "selector", "ipc", "temperature", *PARAMETER_KEYS, "allocation", "floor", "ceiling", "budgets",
-)  # fmt: skip
+WEIGHT_KEYS = tuple(key for key in CURATED if key.rpartition(".")[2] in WEIGHTS)
 LOCKED = "locked"
 SLIDER_SECONDS = 1.0  # one drag of a slider is one undo
 COMMANDED = "from-command"  # what the copied command saves: it must not replace what somebody has named
+LIVE = "live"  # in `compare`, the last selection; a saved one cannot have this name
 
 
-class Curating(OpenWorkspace):
-    """An open workspace that can be selected from, live."""
+if TYPE_CHECKING:
+    _Settings = BaseModel
+else:
+    _Settings = create_model(
+        "_Settings",
+        **{
+            name: (annotation(f"select.{key}") | None, None)
+            for key in CURATED
+            for name in (key, key.rpartition(".")[2])
+            if name != "budgets"
+        },
+    )
 
-    _live: tuple[object, LiveSelection] | None = None
+
+class SelectChange(_Settings):
+    """A change of the selection, as the page sends it; what is left out stays as it is.
+
+    A setting is named by its key, such as "psr.alpha", or alone (`recipe.schema.place`); None follows the preset, or
+    lifts a limit.
+
+    Attributes:
+        own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
+        locked: the classes that keep their picks from now on; None leaves the locks as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    own_budgets: dict[int, int | None] | None = None
+    locked: tuple[int, ...] | None = None
 
     @property
-    def live(self) -> LiveSelection:
-        """Selection without a save, for sliders; made anew when pool, scores, teacher or classes change."""
-        with self._lock:
-            state = self._live_state()
-            if self._live is None or self._live[0] != state:
-                self._live = (state, LiveSelection(self.workspace, self.recipe, self.bundle))
-            self._live[1].recipe = self.recipe
-            return self._live[1]
+    def settings(self) -> dict[str, Any]:
+        """The settings that are named."""
+        return self.model_dump(exclude_unset=True, exclude={"own_budgets", "locked"})
+
+
+class Curation:
+    """The curation of an open workspace; safe to share between threads, which take turns under `lock`."""
+
+    def __init__(self, opened: OpenWorkspace) -> None:
+        self.lock = threading.RLock()
+        self._opened = opened
+        self._scored: Kept[object, ScoredPool] = Kept(1)
+        self._last: LiveResult | None = None
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._opened.workspace.ledger
+
+    # Selecting
+
+    @property
+    def scored(self) -> ScoredPool:
+        """The pool with its scores; read anew when pool, scores, teacher or classes change.
+
+        Raises:
+            WorkspaceError: no pool, or scores that are missing, stale or not finite.
+        """
+        opened = self._opened
+        return self._scored.get(
+            self._on_disk(), lambda: read_scored(opened.workspace, opened.recipe, opened.bundle)
+        )
+
+    def select(self, **settings: Any) -> LiveResult:
+        """Select by the sliders and the marks, without a save; over the sliders, `settings` by bare name.
+
+        Raises:
+            RecipeError: a value out of its range, or one that does not go with another.
+            SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
+        """
+        return self._select(self.rules(**settings))
+
+    def _select(self, rules: SelectRecipe) -> LiveResult:
+        with self.lock:
+            self._last = select(self.scored, rules, Marks.of(self._ledger))
+            return self._last
+
+    @property
+    def last(self) -> LiveResult | None:
+        """The last selection, of whatever pool; None before the first one. Never waits."""
+        return self._last
+
+    def shown(self) -> LiveResult:
+        """The last selection; made now when there is none of this pool yet."""
+        with self.lock:
+            last = self._last
+            return last if last is not None and last.scored is self.scored else self.select()
+
+    def why(self, position: int) -> str:
+        """One sentence: why a candidate of the pool is in the last selection, or why not."""
+        result = self.shown()
+        mark = self._ledger.marks().get(int(result.scored.candidate_ids[position]))
+        return reasons.why(result, position, mark)
+
+    def act(
+        self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None
+    ) -> LiveResult:
+        """Do something undoable, move sliders, and select again; what cannot be selected then is taken back.
+
+        Args:
+            action: returns what it did, None when it changed nothing.
+            rules: where the sliders go; None leaves them.
+        """
+        with self.lock:
+            done = action() if action else None
+            try:
+                result = self._select(rules or self.rules())
+            except StudioError:
+                if done:
+                    self.undo()
+                raise
+            if rules:
+                self.move_to(rules)
+            return result
 
     # Settings
 
     def selectors(self) -> list[dict[str, Any]]:
         """Every selector in plain words, in the order of the screen.
 
-        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with
-        "name", "kind", "default", "low", "high", "choices" and "help" of each.
+        Keys "name", "title", "help", "source", "on_real", "needs_original" and "parameters": a list with "name",
+        "label", "kind", "default", "low", "high", "slider" (where a slider ends), "choices", "help" and "when" of
+        each: the setting and the value it must have for this one to be read, None where it always is.
         """
-        plain = ("name", "title", "help", "source", "on_real", "needs_original")
+        facts = ("name", "title", "help", "source", "on_real", "needs_original")
         return [
-            {
-                **{key: getattr(selector, key) for key in plain},
-                "parameters": [
-                    {**asdict(p), "default": _plain(p.default), "choices": list(p.choices)}
-                    for p in selector.parameters
-                ],
-            }
+            {**{key: getattr(selector, key) for key in facts}, "parameters": _parameters(selector)}
             for selector in SELECTORS.values()
         ]
 
-    def curate_settings(self) -> dict[str, Any]:
-        """Everything of `CURATE_KEYS` as it stands, as plain JSON values; weights are resolved."""
-        chosen = self.curate_rules()
-        plain = {key: _plain(getattr(chosen, key)) for key in CURATE_KEYS}
-        return {**plain, **resolve_weights(chosen)._asdict()}
+    def tables(self) -> dict[str, Any]:
+        """What the selectors are described with beside their parameters, as plain JSON values.
 
-    def curate_rules(self, **settings: Any) -> SelectRecipe:
-        """The rules for `live.select(rules=...)`: the recipe, over it the sliders, over them `settings`.
+        Keys "ipc_presets": the weights of PSR by budget, each with the largest budget "max_ipc" it serves, None for
+        the last; "target_shapes": the named targets of DGS, easy to hard; "bin_edges" of the bins of difficulty.
+        """
+        presets = [
+            {"max_ipc": int(most) if isfinite(most) else None, "weights": Weights(*weights)._asdict()}
+            for most, weights in IPC_PRESETS
+        ]
+        shapes = {name: list(shape) for name, shape in TARGET_SHAPES.items()}
+        return {"ipc_presets": presets, "target_shapes": shapes, "bin_edges": list(EDGES)}
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting that has a control by its bare name, as plain JSON values; weights are resolved.
+
+        A name that several selectors have is that of the chosen one (`recipe.schema.place`).
+        """
+        chosen = self.rules().resolved()
+        return {name: plain(chosen.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
+
+    def rules(self, **settings: Any) -> SelectRecipe:
+        """What is selected by: the recipe, over it the sliders, over them `settings`.
+
+        Settings are named by key, such as "psr.alpha", or alone, such as "alpha" of the chosen selector.
 
         Raises:
             RecipeError: a value out of its range, or one that does not go with another.
         """
-        return self._curated(settings).select
+        return self.recipe(**settings).select
 
-    def set_curate_settings(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
+    def changed_rules(self, change: SelectChange) -> SelectRecipe:
+        """The rules after a change; weights that it sets to those of the preset follow the budget."""
+        settings = change.settings
+        if change.own_budgets is not None:
+            settings["budgets"] = self.with_own_budgets(change.own_budgets)
+        rules = self.rules(**settings)
+        keys = {place(name, rules.selector) for name in settings} & set(WEIGHT_KEYS)
+        return rules.left_to_presets(*(key.partition(".")[0] for key in keys))
+
+    def recipe(self, **settings: Any) -> Recipe:
+        """The recipe, over it the sliders, over them `settings`."""
+        recipe = self._opened.recipe
+        stored = {f"select.{key}": value for key, value in self._ledger.settings().items()}
+        moved = {key.removeprefix("select."): v for key, v in renamed(stored, "The sliders").items()}
+        rules = recipe.select.changed({**{k: v for k, v in moved.items() if k in CURATED}, **settings})
+        most = max(
+            rules.ipc, *(rules.budgets or (0,))
+        )  # the recipe's pool size says nothing about that on disk
+        pool = recipe.pool.model_copy(update={"pool_size": max(recipe.pool.pool_size, most)})
+        return Recipe.model_validate({**dict(recipe), "select": rules, "pool": pool})
+
+    def set(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
         """Move sliders, as one undoable action; a weight of None follows the preset of the budget.
 
         What is told to stand where the recipe has it anyway is no move.
@@ -85,58 +230,94 @@ class Curating(OpenWorkspace):
         Returns:
             What changed in words, or None when nothing did.
         """
-        for key, value in settings.items():
-            if key not in CURATE_KEYS:
-                raise RecipeError(f'"{key}" has no slider.', f"Set one of {', '.join(CURATE_KEYS)}.", key)
-            check_value(f"select.{key}", value)
-        now, after, recipe = self.curate_rules(), self.curate_rules(**settings), self.recipe.select
-        weights = resolve_weights(recipe, now.ipc)._asdict()
-        stand = {key: _plain(getattr(recipe, key)) for key in CURATE_KEYS}
-        if resolve_weights(now) == resolve_weights(after):  # then "the preset" changes nothing either
-            stand |= {key: None for key in weights if settings.get(key, 0.0) is None}
-        kept, plain = self.workspace.ledger.settings(), {k: _plain(v) for k, v in settings.items()}
-        moved = {key: value for key, value in plain.items() if key in kept or value != stand[key]}
-        absent = {**stand, **weights}
-        return self.workspace.ledger.set_settings(moved, merge_within=merge_within, absent=absent)
+        for name in settings:
+            if name not in CURATED and not any(key.endswith(f".{name}") for key in CURATED):
+                raise RecipeError(f'"{name}" has no slider.', f"Set one of {', '.join(CURATED)}.", name)
+        return self.move_to(self.rules(**settings), merge_within)
+
+    def move_to(self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS) -> str | None:
+        """Move the sliders to some rules, as `set` does."""
+        now = self.rules()
+        if now.budgets != rules.budgets:  # no drag: each is one undo
+            merge_within = 0.0
+        absent = {key: plain(now.resolved().setting(key)) for key in CURATED}
+        return self._ledger.set_settings(self._moved(now, rules), merge_within, absent)
+
+    def take(self, trial: TrialRecord) -> str | None:
+        """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
+        return self.move_to(self._rules_of(trial), merge_within=0.0)
+
+    def holds(self, trial: TrialRecord) -> bool:
+        """Whether the sliders stand as in a trial."""
+        return not self._moved(self.rules(), self._rules_of(trial))
+
+    def command(self) -> str:
+        """The shell line that makes the selection on screen, under a name of its own; marks and locks are in
+        the workspace.
+        """
+        words = ["psr-studio", "select", "--workspace", str(self._opened.workspace.root)]
+        for text in (
+            *shell_assignments(self.rules(), self._opened.recipe.select),
+            f"select.name={COMMANDED}",
+        ):
+            words += ["--set", text]
+        return shlex.join(words)
 
     # Budgets and locks by class
 
     def own_budgets(self) -> dict[int, int]:
         """Budgets set by hand, by class; the other classes follow the allocation."""
-        return {class_id: n for class_id, n in enumerate(self.curate_rules().budgets or ()) if n}
+        return {class_id: n for class_id, n in enumerate(self.rules().budgets or ()) if n}
+
+    def with_own_budgets(self, changes: Mapping[int, int | None]) -> list[int] | None:
+        """Budgets of all classes with changes in them, 0 for one that is not set by hand; None when none is.
+
+        Args:
+            changes: images of some classes, None to leave one to the allocation again.
+        """
+        budgets = {**self.own_budgets(), **changes}
+        self.check_classes(budgets)
+        listed = [budgets.get(c) or 0 for c in range(self._opened.bundle.n_classes)]
+        return listed if any(listed) else None
 
     def set_own_budgets(self, changes: Mapping[int, int | None]) -> str | None:
         """Set the budgets of some classes, None to leave one to the allocation again; one undoable action."""
-        budgets = {**self.own_budgets(), **changes}
-        self._check_classes(budgets)
-        listed = [budgets.get(c) or 0 for c in range(self.bundle.n_classes)]
-        check_value("select.budgets", listed)
-        names = self.bundle.class_names
+        budgets = self.with_own_budgets(changes)
+        check_value("select.budgets", budgets)
+        names = self._opened.bundle.class_names
         words = ", ".join(f'budget of "{names[c]}" {n or "as allocated"}' for c, n in changes.items())
-        return self.workspace.ledger.change({}, {"budgets": listed if any(listed) else None}, words)
+        return self._ledger.change({}, {"budgets": budgets}, words)
 
     def locked(self) -> list[int]:
         """Classes that keep their picks whatever the sliders do."""
-        return sorted(self.workspace.ledger.locked())
+        return sorted(self._ledger.locked())
 
     def set_locked(self, class_ids: Iterable[int]) -> str | None:
         """Lock exactly these classes, as one undoable action.
 
-        A class that was not locked keeps what the last selection picked in it; `live.select()` is run where
-        there was none.
+        A class that was not locked keeps what the last selection picked in it; it is made where there was none.
         """
-        wanted, held = sorted({int(c) for c in class_ids}), self.workspace.ledger.locked()
-        self._check_classes(wanted)
-        live = self.live
-        shown = live.result or live.select(rules=self.curate_rules())
-        picks = {c: held.get(c) or live.candidate_ids[shown.picks[c]].tolist() for c in wanted}
-        return self._lock_to(picks, held)
+        wanted, held = sorted({int(c) for c in class_ids}), self._ledger.locked()
+        self.check_classes(wanted)
+        shown, names = self.shown(), self._opened.bundle.class_names
+        ids = shown.scored.candidate_ids
+        picks = {c: held.get(c) or ids[shown.picks[c]].tolist() for c in wanted}
+        done = [f'lock "{names[c]}"' for c in picks if c not in held]
+        done += [f'unlock "{names[c]}"' for c in held if c not in picks]
+        return self._ledger.change({}, {LOCKED: _as_json(picks)}, ", ".join(done) or "lock")
+
+    def check_classes(self, class_ids: Iterable[int]) -> None:
+        """Raise SelectionError for a class that is not there."""
+        n_classes = self._opened.bundle.n_classes
+        wrong = [c for c in class_ids if not 0 <= c < n_classes]
+        if wrong:
+            raise SelectionError(f"There is no class {wrong[0]}.", f"The classes are 0 to {n_classes - 1}.")
 
     # Marks
 
     def mark(self, candidate_ids: list[int], mark: str | None, reason: str = "") -> str | None:
         """Pin, veto or clear (None) candidates; returns what was done, None when nothing changed."""
-        return self.workspace.ledger.set_marks(candidate_ids, mark, reason)  # type: ignore[arg-type]
+        return self._ledger.set_marks(candidate_ids, mark, reason)  # type: ignore[arg-type]
 
     def swap(self, out_id: int, in_id: int) -> str | None:
         """Veto one candidate and pin another of its class, as one undoable action; a lock follows.
@@ -144,45 +325,57 @@ class Curating(OpenWorkspace):
         Raises:
             SelectionError: candidates of two classes, or the same one twice.
         """
-        live = self.live
-        places = live.positions_of([out_id, in_id])
-        classes = set(live.labels[places].tolist())
+        scored = self.scored
+        classes = set(scored.labels[scored.pool.positions([out_id, in_id])].tolist())
         if out_id == in_id or len(classes) != 1:
             raise SelectionError(
                 f"Candidate {out_id} cannot be swapped for {in_id}: a swap takes two candidates of one class.",
                 "Choose another candidate of the same class.",
             )
-        locked = self.workspace.ledger.locked()
+        locked = self._ledger.locked()
         settings: dict[str, Any] = {}
         class_id = classes.pop()
         if class_id in locked:
             kept = [in_id if cid == out_id else cid for cid in locked[class_id] if cid != in_id]
             settings = {LOCKED: _as_json({**locked, class_id: kept})}
         words = f"swap candidate {out_id} for {in_id}"
-        return self.workspace.ledger.change({out_id: "veto", in_id: "pin"}, settings, words)
+        return self._ledger.change({out_id: "veto", in_id: "pin"}, settings, words)
 
     def undo(self) -> str | None:
         """Take back the last action; returns what it was."""
-        return self.workspace.ledger.undo()
+        return self._ledger.undo()
 
     def redo(self) -> str | None:
         """Do it again; returns what it was."""
-        return self.workspace.ledger.redo()
+        return self._ledger.redo()
 
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
         """The last actions, newest first: "id", "description", "created", "undone"."""
-        return self.workspace.ledger.actions(limit)
+        return self._ledger.actions(limit)
 
     # Named selections
 
-    def save_selection(self, name: str = "current", note: str = "") -> SelectionRecord:
-        """Select as the sliders stand and save it under a name; the recipe takes their settings over."""
-        curated = self._curated()
-        values = {f"select.{key}": getattr(curated.select, key) for key in CURATE_KEYS}
-        self.set({**values, "pool.pool_size": curated.pool.pool_size, "select.name": name})
-        for _ in select.run(self.workspace, self.recipe, self.bundle, live=self.live, note=note):
-            pass
-        return self.workspace.ledger.selection(name)
+    def save(self, name: str = "current", note: str | None = "") -> SelectionRecord:
+        """Select as the sliders stand and save it under a name; the recipe takes their settings over with it.
+
+        What cannot be selected or saved changes nothing.
+
+        Args:
+            note: the user's words; None keeps those of an older selection of that name.
+        """
+        with self.lock:
+            if note is None:
+                note = next((r.note for r in self._ledger.selections() if r.name == name), "")
+            curated, ws = self.recipe(), self._opened.workspace
+            values = {f"select.{key}": curated.select.setting(key) for key in CURATED}
+            values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
+            with writing(ws.root, again=DO_AGAIN), ws.change() as change:
+                recipe = self._opened.set_with(change, values)
+                result, record = saved.choose(ws, recipe, self.scored, note)
+                with change.commit():
+                    ws.ledger.save_selection(record)
+            self._last = result
+            return record
 
     def save_candidates(self, name: str, candidate_ids: Sequence[int], note: str = "") -> SelectionRecord:
         """Save just these candidates under a name, in the given order inside each class.
@@ -191,11 +384,11 @@ class Curating(OpenWorkspace):
             SelectionError: none, one twice, or one that is not in the pool.
         """
         check_value("select.name", name)
-        record = select.by_hand(self.live, self.recipe, self.bundle, name, candidate_ids, note)
-        self.workspace.ledger.save_selection(record)
+        record = saved.by_hand(self.scored, self.rules().temperature, name, candidate_ids, note)
+        self._ledger.save_selection(record)
         return record
 
-    def restore_selection(self, name: str) -> str | None:
+    def restore(self, name: str) -> str | None:
         """Bring back the settings, locks, pins and vetoes of a saved selection, as one undoable action.
 
         Of a selection saved by an older version, which kept no marks, the present marks stay. Of one that was made
@@ -204,12 +397,12 @@ class Curating(OpenWorkspace):
         Raises:
             SelectionError: no such selection, or one that was put together by hand from another pool.
         """
-        ledger = self.workspace.ledger
+        ledger, ws, bundle = self._ledger, self._opened.workspace, self._opened.bundle
         record = ledger.selection(name)
-        same_pool = select.is_of_pool(self.workspace, record, self.bundle)
+        same_pool = saved.is_of_pool(ws, record, bundle)
         if not same_pool and record.settings["selector"] == BY_HAND:
-            select.require(self.workspace, name, self.bundle)
-        settings = restored_settings(record, CURATE_KEYS)
+            saved.require(ws, name, bundle)
+        settings = restored_settings(record, CURATED)
         if not same_pool:
             del settings[LOCKED]
         marks: dict[int, Any] = {}
@@ -217,79 +410,86 @@ class Curating(OpenWorkspace):
             marks = dict.fromkeys(ledger.marks())
             marks |= dict.fromkeys(record.marks.get("pin", ()), "pin")
             marks |= dict.fromkeys(record.marks.get("veto", ()), "veto")
-        self.curate_rules(**{k: v for k, v in settings.items() if k in CURATE_KEYS})
+        self.rules(**{k: v for k, v in settings.items() if k in CURATED})
         words = f'restore "{name}"' + ("" if same_pool else ", its settings only: it is of another pool")
         return ledger.change(marks, settings, words)
 
-    def command(self) -> str:
-        """The shell line that makes the selection on screen, under a name of its own; marks and locks are in
-        the workspace.
-        """
-        words = ["psr-studio", "select", "--workspace", str(self.workspace.root)]
-        for text in (*shell_assignments(self.curate_rules(), self.recipe.select), f"select.name={COMMANDED}"):
-            words += ["--set", text]
-        return shlex.join(words)
-
-    # What the lab shows; shapes and keys stand in `stages.lab`
+    # Figures; shapes and keys stand in `stages.select.figures`
 
     def distributions(self, class_id: int | None = None) -> dict[str, Any]:
         """Difficulties of the real images, the pool and the picks of the last selection."""
-        live = self.live
-        return lab.distributions(live, live.result or live.select(rules=self.curate_rules()), class_id)
+        self.check_classes([] if class_id is None else [class_id])
+        return figures.distributions(self.shown(), class_id)
 
     def sufficiency(self) -> list[dict[str, Any]]:
         """Whether each class's pool is large enough for its budget."""
-        rules = self.curate_rules()
-        return lab.sufficiency(self.live, resolve_weights(rules), rules.ipc, rules.scaling)
+        return figures.sufficiency(self.scored, self.rules())
 
     def compare(self, a: str, b: str) -> dict[str, Any]:
-        """Two selections beside each other, by saved name or "live" for the last one on screen."""
-        return lab.compare(self.live, self._side(a), self._side(b), self.recipe, self.bundle)
+        """Two selections beside each other, by saved name or "live" for the last one."""
+        with self.lock:
+            opened, first, second = self._opened, self._side(a), self._side(b)
+            return figures.compare(
+                opened.workspace, opened.recipe, self.scored, first, second, self.rules().temperature
+            )
 
     # Inside
 
-    def _side(self, name: str) -> Any:
-        live = self.live
-        if name == "live":
-            return live.result or live.select(rules=self.curate_rules())
-        return select.require(self.workspace, name, self.bundle)
+    def _side(self, name: str) -> LiveResult | SelectionRecord:
+        return (
+            self.shown() if name == LIVE else saved.require(self._opened.workspace, name, self._opened.bundle)
+        )
 
-    def _lock_to(self, picks: dict[int, list[int]], held: dict[int, list[int]]) -> str | None:
-        names = self.bundle.class_names
-        done = [f'lock "{names[c]}"' for c in picks if c not in held]
-        done += [f'unlock "{names[c]}"' for c in held if c not in picks]
-        return self.workspace.ledger.change({}, {LOCKED: _as_json(picks)}, ", ".join(done) or "lock")
+    def _rules_of(self, trial: TrialRecord) -> SelectRecipe:
+        """The rules on the sliders with the settings of a trial; weights that are the preset's follow the budget."""
+        return self.rules(**trial.settings).left_to_presets(trial.settings["selector"])
 
-    def _check_classes(self, class_ids: Iterable[int]) -> None:
-        wrong = [c for c in class_ids if not 0 <= c < self.bundle.n_classes]
-        if wrong:
-            raise SelectionError(
-                f"There is no class {wrong[0]}.", f"The classes are 0 to {self.bundle.n_classes - 1}."
-            )
+    def _moved(self, now: SelectRecipe, after: SelectRecipe) -> dict[str, Any]:
+        """The settings that differ, as the ledger keeps them; leaving weights to a preset of just them is no move."""
+        kept, same = self._ledger.settings(), now.weights == after.weights
+        changed = {
+            key: plain(after.setting(key)) for key in CURATED if after.setting(key) != now.setting(key)
+        }
+        return {
+            key: v
+            for key, v in changed.items()
+            if key in kept or not (same and v is None and key in WEIGHT_KEYS)
+        }
 
-    def _curated(self, settings: Mapping[str, Any] | None = None) -> Recipe:
-        """The recipe, over it the sliders of the ledger, over them `settings`."""
-        moved = {k: v for k, v in self.workspace.ledger.settings().items() if k in CURATE_KEYS}
-        moved |= settings or {}
-        values = {f"select.{key}": value for key, value in moved.items()}
-        most = max([moved.get("ipc") or 0, *(moved.get("budgets") or ())])
-        if most > self.recipe.pool.pool_size:  # the recipe's pool size says nothing about the pool on disk
-            values["pool.pool_size"] = most
-        return self.recipe.with_values(values)
-
-    def _live_state(self) -> object:
+    def _on_disk(self) -> object:
         """Changes whenever a file of the pool or of its scores does, or the classes of the task."""
-        found = self.workspace.pool()
-        teacher = self.bundle.teacher_id
-        paths = [self.workspace.scores_part_path(teacher, p.class_id, p.part) for p in found.parts()]
+        ws, teacher = self._opened.workspace, self._opened.bundle.teacher_id
+        found = ws.pool()
+        paths = [ws.scores_part_path(teacher, p.class_id, p.part) for p in found.parts()]
         stats = [path.stat() if path.is_file() else None for path in paths]
         files = tuple((s.st_mtime_ns, s.st_size) if s else None for s in stats)
-        return id(found), teacher, self.recipe.pool.classes, files
+        return id(found), teacher, self._opened.recipe.pool.classes, files
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it, so that settings compare equal to what was stored."""
-    return list(value) if isinstance(value, tuple) else value
+def _parameters(selector: Selector) -> list[dict[str, Any]]:
+    """The parameters that have a control; see `Curation.selectors`."""
+    table, stands = selector.parameters, selector.parameters()
+    return [
+        {
+            "name": name,
+            "label": facts.label,
+            "kind": _kind(facts, shape_of(table.model_fields[name].annotation)),
+            "default": plain(getattr(stands, name)),
+            "low": facts.low,
+            "high": facts.high,
+            "slider": facts.slider,
+            "choices": list(facts.choices),
+            "help": facts.help,
+            "when": table.read_when.get(name),
+        }
+        for name, facts in facts_of(table).items()
+        if facts.control
+    ]
+
+
+def _kind(facts: Facts, shape: Shape) -> str:
+    """What a control is drawn as: "choice", "bars", "int" or "float"."""
+    return "choice" if facts.choices else "bars" if shape.many else shape.kind.__name__
 
 
 def _as_json(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import JobError, StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.stages.batches import FinishParts
@@ -235,7 +236,8 @@ class JobWorker:
             with self._lock:
                 if job.status != "queued":
                     continue
-                if job.after is not None and self._jobs[job.after].status != "done":
+                before = self._jobs.get(job.after) if job.after is not None else None
+                if job.after is not None and (before is None or before.status != "done"):
                     self._finish(job, "cancelled")
                     continue
             self._run(job)
@@ -243,12 +245,12 @@ class JobWorker:
     def _run(self, job: _Job) -> None:
         with self._lock:
             job.status, job.started = "running", time.monotonic()
-        self._note(job, status="running")
         try:
+            self._note(job, status="running")
             status = self._consume(job)
         except StudioError as err:
             job.error, status = (err.problem, err.fix), "failed"
-        except Exception as err:  # the last place that can tell the user
+        except BaseException as err:  # the last place that can tell the user; a library may even ask to exit
             LOG.exception("job %d (%s)", job.id, job.stage)
             job.error, status = _unforeseen(err), "failed"
         self._finish(job, status)
@@ -286,10 +288,14 @@ class JobWorker:
     def _finish(self, job: _Job, status: str) -> None:
         with self._lock:
             job.status, job.finished = status, time.monotonic()
-        self._note(job, status=status, problem=job.error[0], fix=job.error[1])
-        if self._on_end:
-            self._on_end(job.state())
-        job.over.set()
+        try:
+            self._note(job, status=status, problem=job.error[0], fix=job.error[1])
+            if self._on_end:
+                self._on_end(job.state())
+        except Exception:  # what follows a job is no part of it, and the next one must run
+            LOG.exception("after job %d (%s)", job.id, job.stage)
+        finally:
+            job.over.set()
 
     def _note(self, job: _Job, **changes: Any) -> None:
         """Write to the ledger; a ledger that cannot be written to must not stop the work itself."""
@@ -320,8 +326,10 @@ def _recorded(record: JobRecord) -> JobState:
     )
 
 
-def _unforeseen(err: Exception) -> tuple[str, str]:
+def _unforeseen(err: BaseException) -> tuple[str, str]:
     """Problem and fix for an error that no step foresaw; torch's own type is known by its name only."""
+    if (refused := foreseen(err)) is not None:
+        return refused.problem, refused.fix
     if type(err).__name__ in ("OutOfMemoryError", "MemoryError"):
         return (
             f"The memory of the device ran out ({err}).",

@@ -5,20 +5,23 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from psr_studio.app.replacement import check_preset
-from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import in_words, pick_device
-from psr_studio.core.errors import RecipeError, did_you_mean
-from psr_studio.core.files import whole_file
-from psr_studio.recipe.recipe import SECTIONS, Recipe, keys, load_recipe
-from psr_studio.stages.importing.stage import recover as recover_import
+from psr_studio.core.disk import writing
+from psr_studio.core.files import check_path
+from psr_studio.recipe.keys import full_key
+from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe
+from psr_studio.recipe.schema import Recipe
+from psr_studio.storage.changes import Change
+from psr_studio.storage.lock import OPEN_AGAIN
 from psr_studio.storage.workspace import Workspace
-from psr_studio.workers.request import staff_of
-
-DEFAULT_PRESET = "fashion-mnist"
+from psr_studio.workers.request import Staff
 
 
 class OpenWorkspace:
@@ -29,32 +32,32 @@ class OpenWorkspace:
     """
 
     def __init__(
-        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, demo: bool = False,
-        replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
-        **overrides: Any,
+        self, workspace: str | Path, preset: str | Path | Recipe | None, overrides: Mapping[str, Any], create: bool,
+        demo: bool, replace_recipe: bool, staff: Staff | None,
     ) -> None:  # fmt: skip
-        self.staff = staff_of(workers, ray)
+        self.staff = staff
         values = _settings(overrides)
-        root = Path(workspace).expanduser().absolute()
-        is_new = _is_new(root)
-        if preset is None and is_new:
-            preset = DEFAULT_PRESET
+        root = check_path(workspace).absolute()
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
-        given = given and given.with_values(values)  # a mistake in them should leave no folder behind
+        first = load_recipe(DEFAULT_PRESET) if given is None and _is_new(root) else given
+        first = first and first.with_values(values)  # a mistake in them should leave no folder behind
+        given = given and first
         if "device" in values:  # nor should a GPU that is not there
             pick_device(values["device"])
-        self.workspace = Workspace.open(root)
+        if first is not None:  # nor a bundle
+            load_bundle(first.bundle)
+        self.workspace = Workspace.open(root, create=create)
         try:
-            recover_import(root)
             if given is not None and not replace_recipe:
                 check_preset(self.workspace, given, values)
             saved = self.workspace.recipe if given is None else None
             self.recipe: Recipe = (given or saved or load_recipe(DEFAULT_PRESET)).with_values(values)
             self._bundle: tuple[str, Bundle] | None = None
             self._lock = threading.RLock()
-            if demo and is_new and self.bundle.demo is not None:
-                copy_demo(self.bundle.demo, root)
-            if given is not None or values or saved is None:
+            if demo and _is_new(root) and self.bundle.demo is not None:
+                copy_demo(self.bundle.demo, self.workspace, self.recipe)
+            elif given is not None or values or saved is None:
+                self._opened(self.recipe.bundle)
                 self.workspace.save_recipe(self.recipe)
         except BaseException:
             self.workspace.close()
@@ -76,9 +79,13 @@ class OpenWorkspace:
     def bundle(self) -> Bundle:
         """The bundle of the recipe; its networks are opened on first use and kept."""
         with self._lock:
-            if self._bundle is None or self._bundle[0] != self.recipe.bundle:
-                self._bundle = (self.recipe.bundle, load_bundle(self.recipe.bundle))
-            return self._bundle[1]
+            return self._opened(self.recipe.bundle)
+
+    def _opened(self, name: str) -> Bundle:
+        """The bundle of that name; ModelError when there is none, and the one before stays."""
+        if self._bundle is None or self._bundle[0] != name:
+            self._bundle = (name, load_bundle(name))
+        return self._bundle[1]
 
     @property
     def device_words(self) -> str:
@@ -86,11 +93,24 @@ class OpenWorkspace:
         return in_words(pick_device(self.recipe.device))
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Change settings, such as {"select.ipc": 5}, and save the recipe; RecipeError changes nothing."""
-        changed = self.recipe.with_values(_settings(values))
-        if changed != self.recipe:
-            self.recipe = changed
-            self.workspace.save_recipe(changed)
+        """Change settings, such as {"select.ipc": 5}, and save the recipe.
+
+        Raises:
+            RecipeError, ModelError, DiskError: a value, the bundle or the disk refuses; nothing has changed then.
+        """
+        with self._lock:
+            changed = self.recipe.with_values(_settings(values))
+            if changed != self.recipe:
+                self._opened(changed.bundle)
+                self.workspace.save_recipe(changed)
+                self.recipe = changed
+
+    def set_with(self, change: Change, values: Mapping[str, Any]) -> Recipe:
+        """Change settings together with what else a change puts in place; the studio has them from its commit on."""
+        changed = self.recipe.with_values(values)
+        self.workspace.beside(change).save_recipe(changed)
+        change.then(partial(setattr, self, "recipe", changed))
+        return changed
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,36 +119,20 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     named = values.get("bundle")
     if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
         return values
-    path = Path(named).expanduser()
+    path = check_path(named)
     return {**values, "bundle": str(path.absolute())} if path.exists() else values
 
 
-def full_key(name: str) -> str:
-    """The dotted key of a setting given by its bare name; RecipeError when several tables or none have it."""
-    if "." in name or name in keys():
-        return name
-    found = [key for key in keys() if key.endswith(f".{name}")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise RecipeError(f'"{name}" is in several tables.', f"Write one of {', '.join(found)}.", name)
-    bare = sorted({key.rpartition(".")[2] for key in keys()})
-    raise RecipeError(
-        f'unknown key "{name}". Tables: {", ".join(SECTIONS)}.',
-        did_you_mean(name, bare) + "`psr-studio presets --keys` lists all keys.",
-        name,
-    )
-
-
-def copy_demo(demo: Path, root: Path) -> None:
-    """Copy the pre-generated pool into a new workspace, each file whole or not at all."""
-
-    def copy_whole(source: str, target: str) -> str:
-        with whole_file(Path(target)) as temp:
-            shutil.copyfile(source, temp)
-        return target
-
-    shutil.copytree(demo, root, dirs_exist_ok=True, copy_function=copy_whole)
+def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:
+    """Copy the pre-generated pool into a new workspace, together with its recipe, all or nothing."""
+    with writing(ws.root / "pool", again=OPEN_AGAIN), ws.change() as change:
+        for source in sorted(path for path in demo.rglob("*") if path.is_file()):
+            target = change.new / source.relative_to(demo)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        ws.beside(change).save_recipe(recipe)
+        with change.commit():
+            pass
 
 
 def _is_new(root: Path) -> bool:

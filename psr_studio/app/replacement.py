@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
-from psr_studio.recipe.fields import toml_value
-from psr_studio.recipe.recipe import Recipe, keys
-from psr_studio.stages import generate as pool
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import toml_value
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.saved import BY_HAND
@@ -67,7 +68,7 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
         yield "pool", f"{n:,} of {len(ws.pool()):,} candidates of the pool"
     name = given.select.name
     refined = f'the refined pictures of "{name}"'
-    is_refined = any(ws.refined_path(name, 0).parent.glob("*.parquet"))
+    is_refined = bool(ws.refined_files(name))
     records = {record.name: record for record in ws.ledger.selections()}
     if "select" in tables and name in records:
         kept, wanted = records[name].settings, select.settings(given)

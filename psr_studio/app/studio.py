@@ -17,24 +17,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.app.curation import CURATE_KEYS, Curating
+from psr_studio.app.curation import Curation
+from psr_studio.app.opening import OpenWorkspace
+from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
-from psr_studio.stages import generate as pool
-from psr_studio.stages import score
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
 from psr_studio.stages.export.stage import Summary
+from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.saved import as_presets
+from psr_studio.stages.stage import Stage
+from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import stage as tune
 from psr_studio.storage.pool import Pool
@@ -42,11 +46,10 @@ from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.scores import Refined, Scores
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.storage.workspace import StageStatus
+from psr_studio.workers.request import staff_of
 
 if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
-
-STAGES = ("pool", "score", "select", "refine", "evaluate", "export")
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,14 @@ class SelectionArrays:
         return self.positions
 
 
-class Studio(Curating):
+class Studio(OpenWorkspace):
     """A workspace opened for work; close it, or use it in a `with` block.
 
     Args:
         workspace: the folder; made when it is not there.
         preset: name of a shipped preset, path of a TOML file, or a Recipe. None takes the recipe that the
             workspace was last used with, or "fashion-mnist" in a new one.
+        create: make the folder where it is no workspace yet; without it that is an error.
         demo: fill a new workspace with the pre-generated pool of the bundle.
         replace_recipe: take the preset although steps would make anew what the workspace holds.
         workers: generate, score and refine by so many processes on this machine, one per GPU.
@@ -89,59 +93,83 @@ class Studio(Curating):
 
     Raises:
         RecipeError, ModelError, WorkspaceError: the preset, the bundle or the folder.
+
+    Attributes:
+        curation: sliders, marks, locks and undo, and the selection they make live.
     """
+
+    def __init__(
+        self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, create: bool = True,
+        demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
+        **overrides: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(workspace, preset, overrides, create, demo, replace_recipe, staff_of(workers, ray))
+        self.curation = Curation(self)
 
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
 
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
         """Generate the missing parts of the pool; with `only`, those of some classes."""
-        return self._run("pool", self._shared(pool, only=only), settings)
+        return self._run(generate.STAGE, {"only": only}, **settings)
 
     def score(self, **settings: Any) -> Iterator[Progress]:
         """Score the candidates that have no scores of this teacher."""
-        return self._run("score", self._shared(score), settings)
+        return self._run(score.STAGE, **settings)
 
     def select(self, **settings: Any) -> Iterator[Progress]:
         """Select and save under `select.name`."""
-        return self._run("select", select.run, settings)
+        return self._run(select.STAGE, **settings)
 
     def tune(self, *, sliders: bool = False, **settings: Any) -> Iterator[Progress]:
         """Search selector and weights by a proxy; budget and other rules are the recipe's, or the sliders'."""
-        self.set({key if "." in key else f"tune.{key}": value for key, value in settings.items()})
-        return tune.run(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        self._keep(tune.STAGE, settings)
+        return self._watched(tune.run(self.workspace, self._recipe(sliders), self.bundle))
 
     def refine(self, **settings: Any) -> Iterator[Progress]:
         """Refine the latents of the selection `select.name`."""
-        return self._run("refine", self._shared(refine), settings)
+        return self._run(refine.STAGE, **settings)
 
     def evaluate(self, **settings: Any) -> Iterator[Progress]:
         """Train students on the selection and on its controls."""
-        return self._run("evaluate", evaluate.run, settings)
+        return self._run(evaluate.STAGE, **settings)
 
     def export(self, **settings: Any) -> Iterator[Progress]:
         """Write the set out as a folder."""
-        return self._run("export", export.run, settings)
-
-    def _run(
-        self, section: str, run: Callable[..., Iterator[Progress]], settings: Mapping[str, Any]
-    ) -> Iterator[Progress]:
-        """Check the settings now, work when the first event is asked for."""
-        self.set({key if "." in key else f"{section}.{key}": value for key, value in settings.items()})
-        return run(self.workspace, self.recipe, self.bundle)
-
-    def _shared(self, stage: ModuleType, **options: Any) -> Callable[..., Iterator[Progress]]:
-        """A step as this process does it, or as its workers do."""
-        if self.staff is None:
-            return partial(stage.run, **options)
-        from psr_studio.workers import driver
-
-        return partial(driver.run, self.staff, stage, **options)
+        return self._run(export.STAGE, **settings)
 
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
-        """Stage to the function that starts it, for a job worker; tuning is one that a pipeline can leave out."""
-        steps = (self.generate, self.score, self.select, self.refine, self.evaluate, self.export)
-        return {**dict(zip(STAGES, steps, strict=True)), tune.STAGE: self.tune}
+        """Every stage of the table by name with the function that starts it, for a job worker."""
+        own: dict[Stage, Callable[..., Iterator[Progress]]] = {
+            generate.STAGE: self.generate,
+            tune.STAGE: self.tune,
+            importing.STAGE: self.import_pool,
+            weights.STAGE: self.download_weights,
+        }
+        return {name: own.get(stage, partial(self._run, stage)) for name, stage in STAGES.items()}
+
+    def _run(
+        self, stage: Stage, options: Mapping[str, Any] | None = None, /, **settings: Any
+    ) -> Iterator[Progress]:
+        """Check the settings now, work when the first event is asked for: in this process, or by its workers."""
+        self._keep(stage, settings)
+        opened = self.workspace, self.recipe, self.bundle
+        if self.staff is None or not stage.shared:
+            return self._watched(stage.run(*opened, **(options or {})))
+        from psr_studio.workers import driver
+
+        return self._watched(driver.run(self.staff, stage, *opened, **(options or {})))
+
+    def _watched(self, events: Iterator[Progress]) -> Iterator[Progress]:
+        """A step; where it ends in a workspace that is not where it was opened, that is the cause that is said."""
+        try:
+            yield from events
+        except (StudioError, OSError):
+            self.workspace.place.check()
+            raise
+
+    def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:
+        self.set({key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()})
 
     def estimate(self, stage: str) -> Cost:
         """What a step would cost with this recipe, all but "select" and "export"; opens the networks, measures.
@@ -149,35 +177,36 @@ class Studio(Curating):
         Raises:
             ValueError: another stage.
         """
-        modules = (pool, score, refine, evaluate, tune)
-        known = {module.STAGE: module.cost for module in modules}
+        known = {name: row.cost for name, row in STAGES.items() if row.cost}
         if stage not in known:
             raise ValueError(f'A cost is known for {", ".join(known)}, not for "{stage}".')
         return known[stage](self.workspace, self.recipe, self.bundle)
 
     def status(self) -> dict[str, StageStatus]:
-        """Fresh, stale, partial or missing, by stage."""
-        modules = (pool, score, select, refine, evaluate, export)
-        return {
-            stage: module.status(self.workspace, self.recipe, self.bundle)  # type: ignore[attr-defined]
-            for stage, module in zip(STAGES, modules, strict=True)
+        """Fresh, stale, partial or missing, by stage of the pipeline; with "select", damaged rows of the ledger."""
+        found = {
+            stage.name: stage.status(self.workspace, self.recipe, self.bundle)
+            for stage in PIPELINE
+            if stage.status
         }
+        if rows := self.workspace.ledger.unreadable():
+            name = select.STAGE.name
+            chosen = found[name]
+            found[name] = StageStatus(chosen.state, f"{chosen.reason} Left out: {', '.join(rows)}.")
+        return found
 
     # Around the pipeline
 
     def import_pool(self, path: str | Path, **options: Any) -> Iterator[Progress]:
         """Make pictures from elsewhere the pool, whole or not at all; `options` as `stages.importing.Options`."""
-        yield from importing.run(self.workspace, self.recipe, self.bundle, path, **options)
-        self.set(importing.settings_after(self.workspace, self.recipe, self.bundle))
+        keep = self.set_with
+        return self._watched(
+            importing.run(self.workspace, self.recipe, self.bundle, path, keep=keep, **options)
+        )
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""
         return self.bundle.download()
-
-    @property
-    def chores(self) -> dict[str, Callable[..., Iterator[Progress]]]:
-        """What a job worker may do beside the steps."""
-        return {importing.STAGE: self.import_pool, "weights": self.download_weights}
 
     # Results
 
@@ -199,24 +228,15 @@ class Studio(Curating):
 
     def trials(self, *, sliders: bool = False) -> list[TrialRecord]:
         """The trials of this search, the best first; those of the search made last when it has none yet."""
-        return tune.trials(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return tune.trials(self.workspace, self._recipe(sliders), self.bundle)
 
     def tune_status(self, *, sliders: bool = False) -> StageStatus:
         """Whether the search is done, begun, or was made with other rules."""
-        return tune.status(self.workspace, self._curated() if sliders else self.recipe, self.bundle)
+        return tune.status(self.workspace, self._recipe(sliders), self.bundle)
 
     def tune_trust(self, proxy: str | None = None) -> str:
         """How well the proxy ranks settings, as measured on this bundle, in words."""
-        ipc = self.curate_settings()["ipc"]
-        return correlation.trust(self.bundle, proxy or self.recipe.tune.proxy, ipc)
-
-    def take(self, trial: TrialRecord) -> str | None:
-        """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""
-        return self.set_curate_settings(merge_within=0.0, **self._differs(trial))
-
-    def holds(self, trial: TrialRecord) -> bool:
-        """Whether the sliders stand as in a trial."""
-        return not self._differs(trial)
+        return correlation.trust(self.bundle, proxy or self.recipe.tune.proxy, self.curation.rules().ipc)
 
     def refined(self, name: str | None = None) -> Refined:
         """Refined latents, pictures and loss traces of a selection; WorkspaceError when there are none."""
@@ -233,14 +253,8 @@ class Studio(Curating):
 
     # Inside
 
-    def _differs(self, trial: TrialRecord) -> dict[str, Any]:
-        """The settings of a trial that differ from those on the sliders."""
-        rules, shown = self.curate_rules(), self.curate_settings()
-        return {
-            key: value
-            for key, value in as_presets(trial.settings).items()
-            if key in CURATE_KEYS and value not in (getattr(rules, key), shown[key])
-        }
+    def _recipe(self, sliders: bool) -> Recipe:
+        return self.curation.recipe() if sliders else self.recipe
 
     def _arrays(self, record: SelectionRecord) -> SelectionArrays:
         classes = sorted(record.picks)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 import time
 import tomllib
 from collections.abc import Mapping
@@ -20,19 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import CODEC, HELD_OUT_EVERY, Bundle, rank_in_class
-from psr_studio.bundles.sources import (
-    PartState,
-    Source,
-    fingerprint,
-    forget,
-    home,
-    locate,
-    remember,
-    size_words,
-    state,
-)
+from psr_studio.bundles.bundle import CODEC, Bundle
+from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
 from psr_studio.core.errors import ModelError
+from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -81,8 +71,8 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
     """
     name = str(name_or_path)
     path = external_bundles().get(name)
-    if path is None and name.endswith(".toml") and Path(name).expanduser().is_file():
-        path, name = Path(name).expanduser(), Path(name).stem
+    if path is None and name.endswith(".toml") and check_path(name).is_file():
+        path, name = check_path(name), Path(name).stem
     if path is None:
         return None
     index = _read(path)
@@ -109,7 +99,7 @@ class ExternalBundle(Bundle):
 
     @property
     def called(self) -> str:
-        """What a command calls it: its name, or the file of a bundle of the user's own."""
+        """As in `Bundle`."""
         return self.name if self.name in external_bundles() else str(self.path)
 
     @property
@@ -142,11 +132,6 @@ class ExternalBundle(Bundle):
         """Rows of the 1000-way class tables that are the task's classes, in label order; None for all."""
         rows = self.index.get("class_indices")
         return None if rows is None else tuple(rows)
-
-    @property
-    def files(self) -> dict[str, str]:
-        """None: its files are the user's own."""
-        return {}
 
     def folder(self, part: str) -> Path:
         """Where a part lies on this machine.
@@ -193,7 +178,8 @@ class ExternalBundle(Bundle):
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Any:
         """The generator on ``device``, of the kind that the description names ("dit" by default)."""
-        from psr_studio.models.adapters import Opening, open_generator
+        from psr_studio.models.adapters import Opening
+        from psr_studio.models.kinds import open_generator
 
         options = self.index["generator"]
         opening = Opening(self.folder("generator"), device, dtype, self.class_names, self.class_rows, options)
@@ -224,11 +210,9 @@ class ExternalBundle(Bundle):
         """The validation images of the task's classes: uint8 (N, H, W, ch), labels int64 (N,)."""
         return self._prepared("val", per_class=None)
 
-    def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _train_images(self) -> tuple[np.ndarray, np.ndarray]:
         per_class = int(self.index.get("images", {}).get("train_per_class", TRAIN_PER_CLASS))
-        images, labels = self._prepared("train", per_class)
-        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
-        return images[own], labels[own]
+        return self._prepared("train", per_class)
 
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
         from psr_studio.bundles.real_images import prepared
@@ -264,47 +248,7 @@ class ExternalBundle(Bundle):
         places = [folder / split / name for split in ("train", "val") for name in names]
         return [(str(place), place.stat().st_mtime_ns if place.is_dir() else 0) for place in places]
 
-    def verify(self) -> list[str]:
-        """Nothing is bundled, so nothing can differ; what is missing is said by `missing_parts`."""
-        return []
-
-    def parts(self) -> list[PartState]:
-        """What it needs, with where each part is."""
-        return [state(source) for source in self.sources.values()]
-
     def remember(self, part: str, folder: str | Path) -> None:
-        """Look for a part in this folder from now on, "" to forget the folder named before.
-
-        Raises:
-            ModelError: the folder lacks a file, or no such part is needed.
-        """
-        if part not in self.sources:
-            raise ModelError(
-                f'"{self.name}" needs no {part} of its own.',
-                f"Leave it out; needed are {', '.join(self.sources)}.",
-            )
-        if str(folder).strip():
-            remember(self.sources[part], folder)
-        else:
-            forget(self.sources[part])
-        self._networks.clear()
+        """As in `Bundle`; what was known of the files is forgotten."""
+        super().remember(part, folder)
         self._identities.clear()
-
-    def missing_parts(self) -> list[Source]:
-        """What is not on this machine."""
-        return [source for source in self.sources.values() if locate(source) is None]
-
-
-def missing(bundle: str, source: Source) -> ModelError:
-    """The error for a part that is not here: where to get it, its size and its licence."""
-    named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
-    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
-    fix = f"Name its folder: {command}."
-    if source.is_hub_id:
-        fix = (
-            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
-            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
-        )
-    return ModelError(
-        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
-    )

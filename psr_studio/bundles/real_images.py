@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from psr_studio.bundles.sources import HOME_VARIABLE
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
 from psr_studio.core.pictures import PictureError, is_picture, read_picture
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 CHUNK = 64  # images scored together
+ELSEWHERE = f"try again, or set {HOME_VARIABLE} to another folder"
 
 
 def prepared(
@@ -55,17 +58,13 @@ def _chosen(folder: Path, per_class: int | None) -> list[Path]:
 
 
 def _prepare(files: Sequence[Path], shape: tuple[int, int, int], kept: Path) -> None:
-    try:
-        with whole_file(kept) as temp:
-            images = np.lib.format.open_memmap(temp, "w+", np.uint8, (len(files), *shape))
-            for row, path in enumerate(files):
-                images[row] = _picture(path, shape)
-            images.flush()
-    except OSError as err:
-        raise ModelError(
-            f'The real images could not be prepared in "{kept.parent}": {err.strerror or err}.',
-            f"Free {len(files) * np.prod(shape) / 2**30:.1f} GiB there, or set PSR_STUDIO_HOME to another folder.",
-        ) from err
+    """Written picture by picture: a mapped file would end the process where the disk is full."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), *shape)}
+    needed = len(files) * math.prod(shape)
+    with whole_file(kept, needed=needed, again=ELSEWHERE) as temp, temp.open("wb") as array:
+        np.lib.format.write_array_header_1_0(array, header)
+        for path in files:
+            array.write(_picture(path, shape).tobytes())
 
 
 def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -91,6 +90,6 @@ def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: 
         logits, _ = teacher.predict(torch.from_numpy(np.array(images[rows])))
         found.append(difficulty(logits, torch.from_numpy(labels[rows])).float().numpy())
     values = np.concatenate(found)
-    with whole_file(kept) as temp:
+    with whole_file(kept, again=ELSEWHERE) as temp:
         np.save(temp, values)
     return values

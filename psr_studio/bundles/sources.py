@@ -10,22 +10,25 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psr_studio.core.errors import ModelError
-from psr_studio.core.files import sha256, whole_file
+from psr_studio.core.errors import DiskError, ModelError
+from psr_studio.core.files import check_path, sha256, whole_file
 from psr_studio.core.network import asked_for
 from psr_studio.core.progress import Progress
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
-STAGE = "weights"
+WEIGHTS = "weights"  # the stage whose events a download yields
 POLL_SECONDS = 1.0
+HUB_CHECK = " and `HF_HUB_OFFLINE`"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -39,6 +42,7 @@ class Source:
         files: patterns of the files that are needed; each must match at least once.
         licence: under which it is given, in words.
         size: bytes, about; 0 where unknown.
+        torchvision: its class in torchvision.datasets, which downloads it; "" where there is none.
     """
 
     part: str
@@ -46,11 +50,17 @@ class Source:
     files: tuple[str, ...]
     licence: str = "not stated"
     size: int = 0
+    torchvision: str = ""
 
     @property
     def is_hub_id(self) -> bool:
         """Whether the name can be downloaded."""
         return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", self.name)) and not Path(self.name).exists()
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        """Whether the hub or torchvision has it."""
+        return bool(self.torchvision) or self.is_hub_id
 
     def is_in(self, folder: Path) -> bool:
         """Whether every needed file is there."""
@@ -91,7 +101,10 @@ def home() -> Path:
 def locate(source: Source) -> Path | None:
     """The folder that holds a source: the one the user named, the source itself, or the hub's cache."""
     known = _read(LOCATIONS).get(f"{source.part} {source.name}")
-    for folder in (known, source.name):
+    itself = (
+        source.name if source.files else ""
+    )  # what any folder could be is only looked for where a user said
+    for folder in (known, itself):
         if folder and Path(folder).expanduser().is_dir() and source.is_in(Path(folder).expanduser()):
             return Path(folder).expanduser()
     cached = _cached(source) if source.is_hub_id else None
@@ -104,14 +117,14 @@ def remember(source: Source, folder: str | Path) -> Path:
     Raises:
         ModelError: the folder is missing or lacks a file, by name.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = check_path(folder).absolute()
     lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
     if not folder.is_dir() or lacking:
         problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
         problem = "is a file" if folder.is_file() else problem
         near = [*folder.glob("*"), *folder.glob("transformer/*")]
         pickles = [p.name for p in (folder, *near) if p.suffix in PICKLES]
-        fix = f"Name the folder that holds {', '.join(source.files)}."
+        fix = f"Name the folder that holds {', '.join(source.files) or source.name}."
         if pickles and source.part != "generator":
             fix += (
                 f" {pickles[0]} is a pickle, which can run code: save it as safetensors where you trust it."
@@ -121,6 +134,21 @@ def remember(source: Source, folder: str | Path) -> Path:
         raise ModelError(f'The folder "{folder}" for the {source.part} {problem}.', fix)
     _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})
     return folder
+
+
+def missing(bundle: str, source: Source) -> ModelError:
+    """The error for a part that is not here: where to get it, its size and its licence."""
+    named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
+    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
+    fix = f"Name its folder: {command}."
+    if source.can_be_downloaded:
+        fix = (
+            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
+            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
+        )
+    return ModelError(
+        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
+    )
 
 
 def forget(source: Source) -> None:
@@ -153,33 +181,72 @@ def _digest(path: Path) -> str:
 
 
 def download(sources: Sequence[Source], endpoint: str | None = None) -> Iterator[Progress]:
-    """Fetch what is missing from the Hugging Face hub into its cache; what is there already is not fetched again.
+    """Fetch what is missing, weights from the Hugging Face hub into its cache and data sets by torchvision into `home`.
 
-    Yields the MiB done about once a second. A download that is interrupted goes on where it stopped.
+    Yields the MiB done about once a second. What is there already is not fetched again, and a download from the hub
+    that is interrupted goes on where it stopped.
 
     Raises:
         ModelError: no such repository, no network, or a repository that holds only a pickle.
     """
     with asked_for():
-        for source in [s for s in sources if s.is_hub_id and locate(s) is None]:
-            yield from _downloaded(source, endpoint)
+        for source in [s for s in sources if s.can_be_downloaded and locate(s) is None]:
+            if source.torchvision:
+                yield from _downloaded_by_torchvision(source)
+            else:
+                yield from _downloaded(source, endpoint)
 
 
 def _downloaded(source: Source, endpoint: str | None) -> Iterator[Progress]:
     names, total = _listed(source, endpoint)
-    total = -(-total // 2**20)
-    yield Progress(STAGE, 0, total, f"Downloading {source.name}.")
+    fetch = partial(_fetch, source, names, endpoint)
+    yield from _while_it_runs(fetch, source, total, lambda: _bytes_of(source))
+    if locate(source) is None:
+        raise _only_pickles(source, names)
+    yield _arrived(source, total)
+
+
+def _downloaded_by_torchvision(source: Source) -> Iterator[Progress]:
+    from psr_studio.bundles.originals import torchvision_split
+
+    folder = home() / "data" / source.torchvision
+
+    def fetch() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for split in ("train", "test"):
+            torchvision_split(source.torchvision, folder, split, download=True)
+
+    yield from _while_it_runs(fetch, source, source.size, lambda: _bytes_in(folder))
+    remember(source, folder)
+    yield _arrived(source, source.size)
+
+
+def _while_it_runs(
+    fetch: Callable[[], None], source: Source, total: int, done: Callable[[], int]
+) -> Iterator[Progress]:
+    """Run a download in a thread and say how many MiB of `total` bytes are done, about once a second."""
+    mib = -(-total // 2**20)
+    yield Progress(WEIGHTS, 0, mib, f"Downloading {source.name}.")
     failed: list[Exception] = []
-    fetching = threading.Thread(target=_fetch, args=(source, names, endpoint, failed), daemon=True)
+
+    def run() -> None:
+        try:
+            fetch()
+        except Exception as err:  # told to the thread that waits
+            failed.append(err)
+
+    fetching = threading.Thread(target=run, daemon=True)
     fetching.start()
     while fetching.is_alive():
         fetching.join(POLL_SECONDS)
-        yield Progress(STAGE, min(_bytes_of(source) // 2**20, total), total, f"Downloading {source.name}.")
+        yield Progress(WEIGHTS, min(done() // 2**20, mib), mib, f"Downloading {source.name}.")
     if failed:
         raise _unreachable(source, failed[0]) from failed[0]
-    if locate(source) is None:
-        raise _only_pickles(source, names)
-    yield Progress(STAGE, total, total, f"{source.name} is here.", part_done=True)
+
+
+def _arrived(source: Source, total: int) -> Progress:
+    mib = -(-total // 2**20)
+    return Progress(WEIGHTS, mib, mib, f"{source.name} is here.", part_done=True)
 
 
 def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:
@@ -198,21 +265,19 @@ def _listed(source: Source, endpoint: str | None) -> tuple[list[str], int]:
     return sorted(wanted), sum(sizes[name] for name in wanted)
 
 
-def _fetch(source: Source, names: Sequence[str], endpoint: str | None, failed: list[Exception]) -> None:
+def _fetch(source: Source, names: Sequence[str], endpoint: str | None) -> None:
     from huggingface_hub import hf_hub_download
 
-    try:
-        for name in names:
-            hf_hub_download(source.name, name, endpoint=endpoint)
-    except Exception as err:  # told to the thread that waits
-        failed.append(err)
+    for name in names:
+        hf_hub_download(source.name, name, endpoint=endpoint)
 
 
 def _unreachable(source: Source, err: Exception) -> ModelError:
     first = (str(err).strip() or type(err).__name__).splitlines()[0][:160]
+    whence, check = ("by torchvision", "") if source.torchvision else ("from the Hugging Face hub", HUB_CHECK)
     return ModelError(
-        f'"{source.name}" could not be fetched from the Hugging Face hub ({type(err).__name__}: {first}).',
-        f"Check the network and `HF_HUB_OFFLINE`, or copy the folder here and name it: --{source.part} FOLDER.",
+        f'"{source.name}" could not be fetched {whence} ({type(err).__name__}: {first}).',
+        f"Check the network{check}, or copy the folder here and name it: --{source.part} FOLDER.",
     )
 
 
@@ -249,7 +314,11 @@ def _bytes_of(source: Source) -> int:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = Path(HF_HUB_CACHE) / f"models--{source.name.replace('/', '--')}" / "blobs"
-    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+    return _bytes_in(folder)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -263,12 +332,10 @@ def _read(name: str) -> dict[str, Any]:
 
 def _write(name: str, values: dict[str, Any]) -> None:
     """Whole or not at all; a home that cannot be written to only costs the memory of it."""
+    again = f"try again, or set {HOME_VARIABLE} to a folder that you may write to"
     try:
-        with whole_file(home() / name) as temp:
+        with whole_file(home() / name, again=again) as temp:
             temp.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    except OSError as err:
+    except DiskError:
         if name == LOCATIONS:  # that one was asked for
-            raise ModelError(
-                f'"{home() / name}" could not be written: {err.strerror or err}.',
-                f"Set {HOME_VARIABLE} to a folder that you may write to.",
-            ) from err
+            raise

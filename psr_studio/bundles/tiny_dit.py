@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from psr_studio.bundles.bundle import HELD_OUT_EVERY, Bundle, load_bundle, rank_in_class
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.described import load_external
 from psr_studio.core.devices import candidate_seed
 from psr_studio.models.codec import Codec
 from psr_studio.models.generator import Generator, Sampling
@@ -41,7 +42,7 @@ class TinyDit(Bundle):
     """The bundle; its class list is that of ImageWoof."""
 
     def __init__(self) -> None:
-        task: Any = load_bundle(TASK)
+        task: Any = load_external(TASK)
         self.class_rows: tuple[int, ...] = task.class_rows
         index: dict[str, Any] = {
             "name": NAME,
@@ -117,10 +118,8 @@ class TinyDit(Bundle):
         """As in `Bundle`."""
         return self._pictures(TEST_PER_CLASS, seed=0)
 
-    def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
-        images, labels = self._pictures(TRAIN_PER_CLASS, seed=1)
-        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
-        return images[own], labels[own]
+    def _train_images(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._pictures(TRAIN_PER_CLASS, seed=1)
 
     def _pictures(self, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """A colour per class, under noise."""

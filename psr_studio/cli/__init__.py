@@ -1,1 +1,1 @@
-"""The command line; `cli.main` holds the parser."""
+"""The command line: `main` holds the parser and the exit statuses, each other file a group of commands."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
+from psr_studio.stages.table import STAGES
 
-UNITS = {
-    "pool": "images",
-    "score": "images",
-    "tune": "trials",
-    "refine": "images",
-    "evaluate": "epochs",
-    "import": "images",
-    "weights": "MiB",
-}
+if TYPE_CHECKING:
+    from psr_studio.stages.standing import Standing
+
 BAR = 20
 REDRAW_SECONDS = 0.1
 SPARSE_SECONDS = 10.0
@@ -80,12 +77,22 @@ def consume(events: Iterator[Progress], line: ProgressLine) -> str:
     return said
 
 
+@contextmanager
+def says_what_stands(args: argparse.Namespace, standing: Standing) -> Iterator[None]:
+    """Have `args.stopped` say what the block leaves on the disk, wherever it is stopped."""
+    try:
+        yield
+    finally:
+        args.stopped = standing.stopped_text()
+
+
 def progress_text(event: Progress, bar: bool = False) -> str:
     """An event as 'pool  120/600 images, 24.1/s, 20 s left. Wrote ...', with a bar when asked for."""
     filled = round(BAR * event.fraction)
     drawn = f"[{'#' * filled}{'.' * (BAR - filled)}] " if bar else ""
-    parts = [f"{event.done}/{event.total} {UNITS.get(event.stage, 'steps')}"]
-    if event.stage in UNITS and event.rate > 0:
+    unit = STAGES[event.stage].unit
+    parts = [f"{event.done}/{event.total} {unit or 'steps'}"]
+    if unit and event.rate > 0:
         parts.append(f"{event.rate:.3g}/s")
     if event.eta_seconds:
         parts.append(f"{duration(event.eta_seconds)} left")

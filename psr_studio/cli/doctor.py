@@ -1,7 +1,8 @@
-"""What is here, what is missing, and how to get it."""
+"""`psr-studio doctor`: what is here, what is missing, and how to get it."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import platform
 import shutil
@@ -9,13 +10,17 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from psr_studio import __version__
-from psr_studio.bundles.bundle import bundles, load_bundle
-from psr_studio.bundles.described import external_bundles, missing
-from psr_studio.bundles.sources import locate, size_words
+from psr_studio.bundles.catalogue import UnmadeBundleError, load_bundle
+from psr_studio.bundles.described import external_bundles
+from psr_studio.bundles.embedded import bundles
+from psr_studio.bundles.sources import locate, missing, size_words
+from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.core.version import __version__
+from psr_studio.recipe.load import load_recipe, presets
+from psr_studio.storage.workspace import rescue_ledger
 
 NEEDED = ("torch", "torchvision", "diffusers", "timm", "numpy", "numba", "pyarrow", "pillow", "safetensors")
 SCREEN = ("gradio", "plotly", "umap-learn")
@@ -23,6 +28,30 @@ IMPORT_NAMES = {"pillow": "PIL", "umap-learn": "umap"}
 IMPORTED = ("torch", "torchvision", "diffusers", "timm")  # pairs of builds that may not fit each other
 FREE_BYTES = 2**30
 INSTALL = "Run `pip install -e . -c constraints.txt` in the folder of PSR Studio."
+
+
+def add_commands(commands: Any) -> None:
+    """`doctor`."""
+    parser = add_command(commands, "doctor", "Say what is here, what is missing, how to get it.", _doctor)
+    add_workspace_flag(parser, "whose disk to look at")
+    parser.add_argument(
+        "--rescue", action="store_true",
+        help="replace a damaged studio.sqlite there by what can be read of it; the damaged file is kept",
+    )  # fmt: skip
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    if args.rescue:
+        print(_rescued_text(*rescue_ledger(args.workspace)))
+        return DONE
+    found = examine(Path(args.workspace))
+    print(report(found))
+    return FAILED if any(item.needed_is_missing for item in found) else DONE
+
+
+def _rescued_text(kept: Path, rows: dict[str, int]) -> str:
+    found = ", ".join(f"{n:,} {table}" for table, n in rows.items())
+    return f'The ledger was made anew with what can be read: {found}.\nThe file before is kept as "{kept}".'
 
 
 @dataclass(frozen=True)
@@ -120,6 +149,8 @@ def _preset(name: str) -> Finding:
     try:
         bundle = load_bundle(load_recipe(name).bundle)
         lacking = [source.part for source in bundle.missing_parts() if source.part != "images"]
+    except UnmadeBundleError as err:
+        return Finding(label, err.problem, err.fix, needed=False)
     except StudioError as err:
         return Finding(label, err.problem, err.fix)
     if not lacking:
@@ -157,13 +188,14 @@ def _bundle(name: str) -> Finding:
 
 
 def _weights() -> list[Finding]:
-    """What the presets of the papers' real setting need from elsewhere, once each; none of it is needed here."""
+    """What the bundles need from elsewhere, once each; none of it is needed here."""
     found: dict[tuple[str, str], Finding] = {}
     try:
-        for name in external_bundles():
+        for name in (*bundles(), *external_bundles()):
             bundle = load_bundle(name)
             for source in bundle.sources.values():
-                label = f"Weights {source.name}" if source.name else "Real images of ImageNet"
+                images = f"Real images of {source.name or 'ImageNet'}"
+                label = images if source.part == "images" else f"Weights {source.name}"
                 folder = locate(source)
                 where = (
                     f"in {folder}" if folder else f"not here ({size_words(source.size)}, {source.licence})"

@@ -1,42 +1,41 @@
-"""Commands around models and pools from elsewhere: `weights`, `convert-weights` and `import`."""
+"""`psr-studio weights` and `psr-studio convert-weights`: networks and images that lie elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
-from psr_studio.core.errors import ModelError, did_you_mean
+from psr_studio.cli.flags import DONE, FAILED, add_command
+from psr_studio.cli.studio import say_licences
+from psr_studio.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from psr_studio.app.studio import Studio
-    from psr_studio.bundles.described import ExternalBundle
+    from psr_studio.bundles.bundle import Bundle
 
-DONE, MISSING = 0, 1
 PARTS = ("generator", "codec", "teacher", "images")
-Command = Callable[..., argparse.ArgumentParser]
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
+CONVERT_HELP = "Make safetensors of a DiT or Minimax checkpoint; runs no code in it."
 
 
-def add_commands(
-    commands: Any, command: Command, workspace_flags: Callable[..., None], open_studio: Any
-) -> None:
-    """Add the commands to those of `cli.build_parser`, whose own helpers are passed in."""
-    weights = command(commands, "weights", WEIGHTS_HELP, _weights)
+def add_commands(commands: Any) -> None:
+    """`weights` and `convert-weights`."""
+    weights = add_command(commands, "weights", WEIGHTS_HELP, _weights)
     weights.add_argument("name", nargs="?", help='the bundle, such as "imagewoof-dit" (default: list all)')
     for part in PARTS:
-        what = "with train/<class>/ and val/<class>/" if part == "images" else "with its files"
+        what = (
+            "with the data set, or train/<class>/ and val/<class>/" if part == "images" else "with its files"
+        )
         weights.add_argument(f"--{part}", metavar="FOLDER", help=f"the {part}: a folder {what}")
     weights.add_argument(
-        "--download", action="store_true", help="fetch what is missing from the Hugging Face hub"
+        "--download",
+        action="store_true",
+        help="fetch what is missing: weights from the Hugging Face hub, data sets by torchvision",
     )
 
-    convert = command(
-        commands, "convert-weights", "Make safetensors of a DiT or Minimax checkpoint; runs no code in it.", _convert
-    )  # fmt: skip
+    convert = add_command(commands, "convert-weights", CONVERT_HELP, _convert)
     convert.add_argument("checkpoint", help="the .pt, .pth, .ckpt or .bin file")
     convert.add_argument("--out", required=True, metavar="FOLDER", help="where the generator folder goes")
     convert.add_argument(
@@ -44,65 +43,38 @@ def add_commands(
     )
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
 
-    imported = command(commands, "import", "Make pictures from elsewhere the pool of a workspace.", _import)
-    imported.set_defaults(open_studio=open_studio)
-    imported.add_argument(
-        "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
-    )
-    workspace_flags(imported)
-    imported.add_argument("--split", metavar="S", help="of a source that has several, such as train")
-    imported.add_argument("--limit", type=int, metavar="N", help="take the first N pictures of each class")
-    imported.add_argument(
-        "--replace",
-        action="store_true",
-        help="give up the pool that is there, with its pins, vetoes and locks",
-    )
-    imported.add_argument("--skip-unknown", action="store_true", help="leave out folders that are no class")
-    imported.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
-
-
-def download(studio: Studio, quiet: bool) -> None:
-    """Fetch what the studio's bundle lacks, after saying its licences."""
-    _say_licences(studio.bundle.missing_parts())
-    consume(iter(studio.download_weights()), ProgressLine(sys.stderr, quiet))
-
 
 def _weights(args: argparse.Namespace) -> int:
-    from psr_studio.bundles.described import external_bundles, load_external
+    from psr_studio.bundles.catalogue import load_bundle
+    from psr_studio.bundles.described import external_bundles
+    from psr_studio.bundles.embedded import bundles
 
+    known = [name for name in (*bundles(), *external_bundles()) if load_bundle(name).sources]
     if args.name is None:
-        bundles = [load_external(name) for name in external_bundles()]
-        print("\n\n".join(_report(bundle) for bundle in bundles if bundle is not None))
+        print("\n\n".join(_report(load_bundle(name)) for name in known))
         return DONE
-    bundle = load_external(args.name)
-    if bundle is None:
-        known = list(external_bundles())
+    bundle = load_bundle(args.name)
+    if not bundle.sources:
         raise ModelError(
-            f'"{args.name}" is no bundle whose weights lie elsewhere. These are: {", ".join(known)}.',
-            f"{did_you_mean(args.name, known)}Name one of them, or the path of a description of yours.",
+            f'"{args.name}" is whole: nothing of it lies elsewhere. Bundles that need something are '
+            f"{', '.join(known)}.",
+            "Name one of them, or the path of a description of yours.",
         )
     _remember(bundle, args)
     if args.download:
-        _say_licences(bundle.missing_parts())
+        say_licences(bundle.missing_parts())
         consume(bundle.download(), ProgressLine(sys.stderr))
     print(_report(bundle))
-    return MISSING if any(source.part != "images" for source in bundle.missing_parts()) else DONE
+    return FAILED if any(source.part != "images" for source in bundle.missing_parts()) else DONE
 
 
-def _remember(bundle: ExternalBundle, args: argparse.Namespace) -> None:
+def _remember(bundle: Bundle, args: argparse.Namespace) -> None:
     for part in PARTS:
         if (folder := getattr(args, part)) is not None:
             bundle.remember(part, folder)
 
 
-def _say_licences(missing: list[Any]) -> None:
-    from psr_studio.bundles.sources import size_words
-
-    for source in (s for s in missing if s.is_hub_id):
-        print(f"{source.name}: {size_words(source.size)}, licence: {source.licence}", file=sys.stderr)
-
-
-def _report(bundle: ExternalBundle) -> str:
+def _report(bundle: Bundle) -> str:
     """What a bundle needs, where it is, or how to get it."""
     lines = [f"{bundle.name}: {bundle.index.get('title', bundle.name)}"]
     for part in bundle.parts():
@@ -110,8 +82,8 @@ def _report(bundle: ExternalBundle) -> str:
         lines.append(f"  {'here' if part.folder else 'MISSING':<8}{part.part:<10} {part.name}  {where}")
     lacking = bundle.missing_parts()
     command = f"psr-studio weights {bundle.called}"
-    if any(source.is_hub_id for source in lacking):
-        lines.append(f"  To download what the hub has: {command} --download")
+    if any(source.can_be_downloaded for source in lacking):
+        lines.append(f"  To download what can be had: {command} --download")
     if lacking:
         flags = " ".join(f"--{source.part} FOLDER" for source in lacking)
         lines.append(f"  To use folders of yours: {command} {flags}")
@@ -128,14 +100,4 @@ def _convert(args: argparse.Namespace) -> int:
         f"{found['classes']} classes, {found['parameters']:,} parameters.\nWrote {found['file']}.\n"
         f"Use them with: psr-studio weights imagewoof-dit --generator {args.out}"
     )
-    return DONE
-
-
-def _import(args: argparse.Namespace) -> int:
-    with args.open_studio(args) as studio:
-        options = {
-            key: getattr(args, key) for key in ("split", "limit", "replace", "skip_unknown", "skip_broken")
-        }
-        events = iter(studio.import_pool(args.path, **options))
-        print(consume(events, ProgressLine(sys.stderr, args.quiet)))
     return DONE

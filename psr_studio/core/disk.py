@@ -1,76 +1,136 @@
-"""Write a file whole or not at all, and say clearly why a disk refused it."""
+"""What the system says when it refuses a file, in two sentences: the one home of these words.
+
+A refusal (a full disk, a quota, a limit, a lost permission, a disk that fails or is away) says nothing about what is
+in the file, so no sentence here gives a file up.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
-import time
+import sys
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.errors import DiskError, StudioError
 
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 TEMP_PREFIX = ".tmp-"
-FOREIGN_TEMP_SECONDS = (
-    24 * 3600.0
-)  # another machine's writer cannot be asked whether it lives; a day is long enough
+RUN_AGAIN = "run the step again: whole parts are kept"
+PROBE_BYTES = 2**16  # more than what SQLite asks for at once
+ROOM = 2**28  # bytes to free at least: the next files want some, too
+AWAY = {
+    errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+    errno.ENETDOWN, errno.ENETUNREACH,
+}  # fmt: skip
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` under a temporary name in the folder of `path`, flush it to the disk and rename it.
+@contextmanager
+def writing(path: Path, *, needed: int = 0, again: str = RUN_AGAIN) -> Iterator[None]:
+    """Say in words why the system did not let the block write `path`, a file or a folder.
+
+    Args:
+        needed: bytes that were to be written, where that is known.
+        again: what to do once the cause is removed; ends the sentence "Free some space, then ...".
 
     Raises:
-        WorkspaceError: the disk is full or cannot be written to. Nothing half-written
-            remains, and an older `path` is whole.
+        DiskError: the disk refused; any other error passes.
     """
-    temp = path.parent / f"{TEMP_PREFIX}{os.getpid()}-{_host()}-{uuid.uuid4().hex[:8]}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temp, "wb") as file:
-            file.write(data)
+        yield
+    except StudioError:
+        raise
+    except Exception as err:
+        if (said := refusal(err, path)) is None:
+            raise
+        raise disk_error(said, path, needed=needed, again=again) from err
+
+
+@contextmanager
+def reading(path: Path, *, again: str = RUN_AGAIN) -> Iterator[None]:
+    """Say in words why the system did not let the block read `path`; a file that is not there passes."""
+    try:
+        yield
+    except OSError as err:
+        if err.errno is None or isinstance(err, FileNotFoundError):
+            raise
+        raise disk_error(err, path, again=again, write=False) from err
+
+
+def refusal(err: BaseException, path: Path) -> OSError | None:
+    """What the system said, where `err` came of a refused write to `path`; None where it did not.
+
+    Some libraries drop the system's number or keep it in their text only; then a small file beside `path` finds out.
+    """
+    if isinstance(err, OSError) and err.errno is not None:
+        return err
+    if numbered := re.search(r"\(os error (\d+)\)", str(err)):  # safetensors
+        return OSError(int(numbered[1]), os.strerror(int(numbered[1])))
+    return probe(path) or (err if isinstance(err, OSError) else None)
+
+
+def probe(path: Path, size: int = 0) -> OSError | None:
+    """What the system says to a small file beside `path` that ends behind its first `size` bytes; None: it is kept."""
+    temp = temp_path(folder_of(path) / path.name)
+    try:
+        with temp.open("wb") as file:
+            file.seek(size)
+            file.write(bytes(PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temp, path)
-    except BaseException as err:  # a cancelled step must not leave its half behind either
-        temp.unlink(missing_ok=True)
-        if isinstance(err, OSError):
-            raise disk_error(err, path, len(data)) from err
-        raise
-    _sync_folder(path.parent)
+    except OSError as err:
+        return err
+    finally:
+        remove_if_possible(temp)
+    return None
 
 
-def disk_error(err: OSError, path: Path, needed: int = 0) -> WorkspaceError:
-    """Put an operating system's refusal to write `needed` bytes to `path` into words."""
-    if err.errno in FULL_DISK:
-        free = shutil.disk_usage(_existing(path)).free
-        wanted = size_text(max(needed, 2**28))
-        return WorkspaceError(
-            f'The disk is full: writing "{path}" needs {size_text(needed)}, {size_text(free)} are free.',
-            f"Free at least {wanted} there, then run the step again: whole parts are kept.",
-        )
-    if err.errno in READ_ONLY:
-        return WorkspaceError(
-            f'The folder "{_existing(path)}" cannot be written to ({err.strerror}).',
-            "Give yourself write permission there, or choose another workspace folder.",
-        )
-    return WorkspaceError(
-        f'"{path}" could not be written: {err.strerror or err}.',
-        "Check the disk, then run the same step again.",
-    )
+def temp_path(path: Path) -> Path:
+    """A new temporary name beside `path`, which ends as `path` does."""
+    return path.with_name(temp_name(f"{uuid.uuid4().hex[:8]}-{path.name[-40:]}"))
 
 
-def sweep_temps(folder: Path) -> int:
-    """Remove the temporary files that dead writers left anywhere under `folder`; returns how many."""
-    swept = 0
-    for temp in folder.rglob(f"{TEMP_PREFIX}*"):
-        if temp.is_file() and _writer_is_dead(temp):
-            temp.unlink(missing_ok=True)
-            swept += 1
-    return swept
+def temp_name(rest: str) -> str:
+    """A temporary name that says which process on which machine writes there, and ends in `rest`."""
+    return f"{TEMP_PREFIX}{os.getpid()}-{this_host()}-{rest}"
+
+
+def this_host() -> str:
+    """The name of this machine, with only letters and digits."""
+    return "".join(ch for ch in socket.gethostname() if ch.isalnum()) or "host"
+
+
+def remove_if_possible(path: Path) -> bool:
+    """Remove a file that nobody misses; whether it was there and is gone."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def disk_error(
+    err: OSError, path: Path, *, needed: int = 0, again: str = RUN_AGAIN, write: bool = True
+) -> DiskError:
+    """The system's refusal to write, or to read, `path` in words; see `writing`."""
+    words = next((words for codes, words in CAUSES if err.errno in codes), _other)
+    problem, remedy = words(err, path, needed, write)
+    return DiskError(problem, f"{remedy}, then {again}.")
+
+
+def foreseen(err: BaseException) -> DiskError | None:
+    """An error that nobody put into words, where it is a refusal by the system and names its file."""
+    if not isinstance(err, OSError) or not isinstance(err.filename, str | bytes):
+        return None
+    if not any(err.errno in codes for codes, _ in CAUSES):
+        return None
+    path = Path(os.fsdecode(err.filename))
+    unreadable = path.exists() and not os.access(path, os.R_OK)
+    return disk_error(err, path, again=RUN_AGAIN, write=not unreadable)
 
 
 def size_text(n_bytes: int) -> str:
@@ -80,43 +140,132 @@ def size_text(n_bytes: int) -> str:
     return f"{n_bytes / 2**20:.1f} MiB" if n_bytes >= 2**20 else f"{n_bytes / 2**10:.1f} KiB"
 
 
-def _writer_is_dead(temp: Path) -> bool:
-    pid, _, rest = temp.name.removeprefix(TEMP_PREFIX).partition("-")
-    if os.name == "posix" and pid.isdigit() and rest.rpartition("-")[0] == _host():
-        return not _alive(int(pid))
-    # Windows cannot be asked without harm: os.kill(pid, 0) ends the process there.
-    return time.time() - temp.stat().st_mtime > FOREIGN_TEMP_SECONDS
+Words = Callable[
+    [OSError, Path, int, bool], tuple[str, str]
+]  # error, path, bytes needed, written: problem, remedy
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _full(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    free = size_text(shutil.disk_usage(folder_of(path)).free)
+    if _has_no_names_left(path):
+        return (
+            f'The disk of "{path}" has no room for one more file of any size, though {free} are free.',
+            "Remove files there that you do not need, small ones as well as large ones",
+        )
+    lacking = f'writing "{path}" needs {size_text(needed)}' if needed else f'"{path}" cannot be written'
+    return (
+        f"The disk is full: {lacking}, {free} are free.",
+        f"Free at least {size_text(max(needed, ROOM))} there",
+    )
+
+
+def _has_no_names_left(path: Path) -> bool:
+    if sys.platform == "win32":
         return False
-    except PermissionError:
-        return True
-    return True
+    found = os.statvfs(folder_of(path))
+    return found.f_files > 0 and found.f_favail == 0
 
 
-def _host() -> str:
-    """The name of this machine, with only letters and digits."""
-    return "".join(ch for ch in socket.gethostname() if ch.isalnum()) or "host"
+def _quota(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return (
+        f'Your quota on this disk is used up: "{path}" cannot be written.',
+        "Remove files of yours from that disk, or ask for a larger quota",
+    )
 
 
-def _existing(path: Path) -> Path:
-    """The nearest parent folder that is there."""
-    return next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
+def _too_large(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    limit = _size_limit()
+    if limit is None:
+        return (
+            f'"{path}" cannot grow further: the file system of this disk knows no larger files.',
+            "Move the folder to a disk with another file system",
+        )
+    return (
+        f'"{path}" cannot be written: this process may write files of {size_text(limit)} at most.',
+        "Start PSR Studio from a shell in which `ulimit -f` says unlimited",
+    )
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system lets a folder be flushed."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as err:  # some network file systems have no such call; the file itself is already flushed
-        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise disk_error(err, folder) from err
-    finally:
-        os.close(handle)
+def _size_limit() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _read_only(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return (
+        f'The disk of "{folder_of(path)}" can be read only ({_said(err)}).',
+        "Mount it for writing, or copy the folder to another disk",
+    )
+
+
+def _denied(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    if not write:
+        return f'"{path}" cannot be read ({_said(err)}).', "Give yourself read permission there"
+    folder = folder_of(path)
+    own = path.is_file() and os.access(folder, os.W_OK | os.X_OK)
+    what = f'file "{path}"' if own else f'folder "{folder}"'
+    return f"The {what} cannot be written to ({_said(err)}).", "Give yourself write permission there"
+
+
+def _failing(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return (
+        f'The disk reports an error of its own at "{path}" ({_said(err)}).',
+        "Copy the whole folder to another disk, have this one checked",
+    )
+
+
+def _away(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return f'The disk of "{path}" does not answer ({_said(err)}).', "Connect it again"
+
+
+def _crowded(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return (
+        f'"{path}" cannot be opened: as many files are open as may be ({_said(err)}).',
+        "Start PSR Studio from a shell in which `ulimit -n` says 1024 or more",
+    )
+
+
+def _too_long(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    shown = str(path)
+    return (
+        f'The path "{shown[:40]}...", {len(shown)} characters, is too long for this disk.',
+        "Choose a shorter one",
+    )
+
+
+def _no_folder(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    file = next((p for p in path.absolute().parents if os.path.isfile(p)), None)
+    if file is None:
+        return _other(err, path, needed, write)
+    return f'"{path}" cannot be there: "{file}" is a file, not a folder.', "Choose another path"
+
+
+def _other(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, str]:
+    return f'"{path}" could not be {"written" if write else "read"}: {_said(err)}.', "Check the disk"
+
+
+CAUSES: tuple[tuple[set[int], Words], ...] = (
+    ({errno.ENOSPC}, _full),
+    ({errno.EDQUOT}, _quota),
+    ({errno.EFBIG}, _too_large),
+    ({errno.EROFS}, _read_only),
+    ({errno.EACCES, errno.EPERM}, _denied),
+    ({errno.EIO}, _failing),
+    (AWAY, _away),
+    ({errno.EMFILE, errno.ENFILE}, _crowded),
+    ({errno.ENAMETOOLONG}, _too_long),
+    ({errno.ENOTDIR, errno.EEXIST}, _no_folder),
+)
+
+
+def _said(err: OSError) -> str:
+    return str(err) if err.errno is None else os.strerror(err.errno)
+
+
+def folder_of(path: Path) -> Path:
+    """The folder `path` lies in, or would; the nearest one that is there."""
+    return next((p for p in path.absolute().parents if os.path.isdir(p)), Path("/"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class StudioError(Exception):
@@ -33,6 +34,19 @@ class RecipeError(StudioError):
 
 class WorkspaceError(StudioError):
     """A folder or file of the workspace."""
+
+
+class DiskError(WorkspaceError):
+    """The system refused to read or write a file, here or elsewhere; what is in it may well be whole."""
+
+
+class DamagedError(WorkspaceError):
+    """A file whose content cannot be used; all others can. `path` and `reason` are those in the problem."""
+
+    def __init__(self, problem: str, fix: str, path: Path | None = None, reason: str = "") -> None:
+        super().__init__(problem, fix)
+        self.path = path
+        self.reason = reason
 
 
 class ModelError(StudioError):

@@ -1,33 +1,171 @@
-"""Files that are written whole or not at all where no workspace is concerned, and their hashes."""
+"""Files that are written whole or not at all, flushed to the disk, and what else concerns any file."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from psr_studio.core.disk import (
+    RUN_AGAIN,
+    TEMP_PREFIX,
+    reading,
+    remove_if_possible,
+    temp_path,
+    this_host,
+    writing,
+)
+from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.place import Place
+
+FLUSHED_AT_ONCE = 16  # files; a disk takes many together nearly as fast as one
+FOREIGN_TEMP_SECONDS = (
+    24 * 3600.0
+)  # another machine's writer cannot be asked whether it lives; a day is long enough
+DROPPINGS = ("thumbs.db", "ehthumbs.db", "desktop.ini")  # beside hidden files: what systems leave in folders
+SERVICE_FOLDERS = (
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(
+    path: Path, *, needed: int = 0, again: str = RUN_AGAIN, place: Place | None = None
+) -> Iterator[Path]:
     """A name beside `path` to write under; it becomes `path` when the block ends well, and goes otherwise.
 
-    The folder is made when it is missing. The temporary name ends as `path` does.
+    The folder is made when it is missing. The temporary name ends as `path` does. `needed` and `again` as
+    `disk.writing` takes them.
+
+    Args:
+        place: what must still be where it was opened; it is looked at before any folder is made.
 
     Raises:
-        OSError: as the disk says it; an older `path` is whole.
+        DiskError: why the disk refused. WorkspaceError: the place has changed. Nothing half-written remains, and an
+            older `path` is whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    with writing(path, needed=needed, again=again):
+        if place:
+            place.check()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temp = temp_path(path)
+        try:
+            yield temp
+            flush(temp)
+            os.replace(temp, path)
+        finally:  # a cancelled step must not leave its half behind either
+            remove_if_possible(temp)
+        flush_folder(path.parent)
+
+
+def write_bytes(
+    path: Path, data: bytes | memoryview, place: Place | None = None, again: str = RUN_AGAIN
+) -> None:
+    """Write `data` as `whole_file` does."""
+    with whole_file(path, needed=len(data), again=again, place=place) as temp:
+        temp.write_bytes(data)
+
+
+def flush(path: Path) -> None:
+    """Have a written file, or on POSIX the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
-        yield temp
-        os.replace(temp, path)
+        os.fsync(handle)
     finally:
-        temp.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the renames in a folder survive a power cut, where the system lets a folder be flushed."""
+    if os.name != "posix":
+        return
+    try:
+        flush(folder)
+    except OSError as err:  # some network file systems have no such call; the files are already flushed
+        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def flush_tree(folder: Path) -> None:
+    """Have everything under a folder survive a power cut."""
+    inside = [path for path in folder.rglob("*") if not path.is_symlink()]
+    with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
+        list(pool.map(flush, (path for path in inside if path.is_file())))
+    for path in (*inside, folder):
+        if path.is_dir():
+            flush_folder(path)
+
+
+def sweep_temps(folder: Path) -> int:
+    """Remove the temporary files that dead writers left anywhere under `folder`; returns how many.
+
+    One that cannot be removed is in nobody's way.
+    """
+    return sum(
+        remove_if_possible(temp)
+        for temp in folder.rglob(f"{TEMP_PREFIX}*")
+        if temp.is_file() and _writer_is_dead(temp)
+    )
+
+
+def _writer_is_dead(temp: Path) -> bool:
+    pid, _, rest = temp.name.removeprefix(TEMP_PREFIX).partition("-")
+    if os.name == "posix" and pid.isdigit() and rest.partition("-")[0] == this_host():
+        return not _alive(int(pid))
+    # Windows cannot be asked without harm: os.kill(pid, 0) ends the process there.
+    return time.time() - temp.stat().st_mtime > FOREIGN_TEMP_SECONDS
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def check_path(path: str | Path) -> Path:
+    """A path that a person named, with "~" as their home folder; nothing needs to be there.
+
+    Raises:
+        WorkspaceError: no system can have a file there.
+    """
+    if "\0" in str(path):
+        raise WorkspaceError(
+            f"The path {str(path)!r} holds a NUL character, which no path can have.", "Choose another path."
+        )
+    try:
+        found = Path(path).expanduser()
+    except RuntimeError as err:  # Python finds no home folder of this user
+        raise WorkspaceError(
+            f'The path "{path}" begins at a home folder, but this user has none.', "Write the path in full."
+        ) from err
+    with reading(found, again="try again"), suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        found.lstat()
+    return found
 
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def serves_a_system(path: PurePosixPath) -> bool:
+    """Whether a file is hidden, lies in a hidden or a service folder, or is what a system left there."""
+    return (
+        any(part.startswith(".") or part.lower() in SERVICE_FOLDERS for part in path.parts)
+        or path.name.lower() in DROPPINGS
+    )

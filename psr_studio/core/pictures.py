@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".ppm", ".pgm")
+UNPACKED = (".bmp", ".ppm", ".pgm")  # pixels as they are: one colour packs a thousand times smaller
+FIRST_BYTES = 16  # of a file, enough for `looks_like_picture`
 MAX_PIXELS = 64 * 2**20  # of one picture; a photograph has 50 million at most
 MAX_BYTES = 128 * 2**20  # of one file
 
@@ -29,25 +36,79 @@ def read_picture(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """
     height, width, channels = shape
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(
                     f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS / 2**20:.0f} million"
                 )
-            upright = ImageOps.exif_transpose(image)
+            image.load()  # some formats keep their metadata behind the pixels
+            turn = TURNS.get(orientation(image.info))
+            upright = image.transpose(turn) if turn is not None else image
             flat = _flat(upright).convert("L" if channels == 1 else "RGB")
+    except (PictureError, MemoryError):
+        raise
     except UnidentifiedImageError as err:
         raise PictureError(f"it is none of {', '.join(FORMATS)}") from err
     except Image.DecompressionBombError as err:
         raise PictureError(f"it has more than {MAX_PIXELS / 2**20:.0f} million pixels") from err
-    except (OSError, SyntaxError, ValueError) as err:
-        if isinstance(err, PictureError):
-            raise
+    except Exception as err:  # a decoder fed with rubbish raises whatever it stumbles over
         raise PictureError(f"it is broken ({str(err) or type(err).__name__})") from err
     if flat.size != (width, height):
         flat = ImageOps.fit(flat, (width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(flat, np.uint8)
     return pixels[..., None] if channels == 1 else pixels
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Pillow's warnings about odd metadata, which say nothing about the pixels and cut a progress line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+TURNS = {  # EXIF orientation to the transposition that puts the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def orientation(info: dict) -> int:
+    """The EXIF orientation among what Pillow says of a picture, 1 where there is none.
+
+    Only this one value is read, from the first directory of the EXIF block or from XMP: whatever else stands there,
+    broken or not, says nothing about the pixels.
+    """
+    found = _exif_orientation(bytes(info.get("exif") or b""))
+    if found is None:
+        xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
+        data = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+        match = re.search(rb"tiff:Orientation(?:=[\"']|>)([1-8])", data)
+        found = int(match[1]) if match else None
+    return found or 1
+
+
+def _exif_orientation(exif: bytes) -> int | None:
+    """The tag 0x0112 of the first directory of a TIFF header; None where it is not there, or cut off."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", data, 4)
+        (n_entries,) = struct.unpack_from(f"{order}H", data, directory)
+        for place in range(directory + 2, directory + 2 + 12 * n_entries, 12):
+            tag, kind, count, value = struct.unpack_from(f"{order}HHIH", data, place)
+            if tag == 0x0112:
+                return value if kind == 3 and count == 1 else None
+    except struct.error:
+        return None
+    return None
 
 
 def _flat(image: Image.Image) -> Image.Image:
@@ -65,3 +126,12 @@ def is_picture(path: Path | str) -> bool:
     """Whether the name is that of a picture; hidden files are none."""
     name = Path(path).name
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def looks_like_picture(first: bytes) -> bool:
+    """Whether a file begins as one of `FORMATS` does; `first` are its first `FIRST_BYTES`."""
+    return (
+        first.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"))
+        or (first[:4] == b"RIFF" and first[8:12] == b"WEBP")
+        or re.match(rb"P[2356]\s", first) is not None
+    )

@@ -13,7 +13,7 @@ class Progress:
     """How far a stage is. Stages are generators of these; closing the generator cancels the stage.
 
     Attributes:
-        stage: "pool", "score", "select", "refine", "evaluate" or "export".
+        stage: its name in the table of stages.
         done: units finished, 0 <= done <= total.
         total: units of the whole stage, including those found finished on disk.
         message: one line for the screen.

@@ -38,7 +38,6 @@ __all__ = [
     "choose_thresholds",
     "difficulty_select",
     "histogram",
-    "sampling_plan",
     "smooth",
     "target_counts",
     "target_histogram",
@@ -98,33 +97,40 @@ def target_counts(histogram: Array, ipc: int) -> Array:
     return like(counts, histogram)
 
 
-def sampling_plan(
-    pool_difficulty: Array,
-    original_difficulty: Any,
-    ipc: int,
-    target: str = "scale",
-    lam: float = 0.5,
-    drawn: Any = None,
-) -> tuple[Array, np.ndarray]:
-    """Smooth pool and original, each by its own thresholds, and count the slots (DGS Algorithm 1, lines 2-7).
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """The difficulties of a class, smoothed (DGS eq. 7-9): the pool (N,) and the original images (P,), if known.
 
-    Args:
-        pool_difficulty: (N,) raw difficulties of the pool of a class, in [0, 1].
-        original_difficulty: (P,) raw difficulties of its original images; read by the target "scale" only.
-        ipc: images per class, K. target: one of `TARGETS`. lam: as in `choose_thresholds`.
-        drawn: (10,) bars, read by the target "drawn" only.
+    Attributes:
+        pool_thresholds, original_thresholds: (bottom, top) of `choose_thresholds`, each by its own values.
+    """
 
-    Returns:
-        The smoothed pool (N,) and the counts (10,), as `difficulty_select` takes them.
+    pool: np.ndarray
+    pool_thresholds: tuple[float, float]
+    original: np.ndarray | None
+    original_thresholds: tuple[float, float] | None
+
+    def counts(self, ipc: int, target: str = "scale", drawn: Any = None) -> np.ndarray:
+        """Count the slots of each bin (10,) at a budget of K = `ipc`, 0 for none (DGS Algorithm 1, lines 2-7).
+
+        Raises:
+            ValueError: as `target_histogram`.
+        """
+        shares = target_histogram(target, self.original, drawn)
+        return target_counts(shares, ipc) if ipc else np.zeros(N_BINS, np.int64)
+
+
+def smoothed(pool: Any, original: Any = None, lam: float = 0.5) -> Smoothed:
+    """Smooth the raw difficulties of a class, and those of its original images, each by its own thresholds.
 
     Raises:
-        ValueError: as `smooth`, `target_histogram` and `target_counts`.
+        ValueError: as `smooth`.
     """
-    original = original_difficulty if target == "scale" else None
-    if original is not None:
-        original = smooth(to_float64(original), *choose_thresholds(original, lam))
-    counts = target_counts(target_histogram(target, original, drawn), ipc)
-    return smooth(pool_difficulty, *choose_thresholds(pool_difficulty, lam)), counts
+    own = choose_thresholds(pool, lam)
+    if original is None:
+        return Smoothed(smooth(pool, *own), own, None, None)
+    real = choose_thresholds(original, lam)
+    return Smoothed(smooth(pool, *own), own, smooth(original, *real), real)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,36 +167,26 @@ def difficulty_select(
         within_bin: "random" as in the paper, or "psr" (ours): by descending `scores`, the lowest index on a
             tie.
         scores: (N,) a score of each candidate, larger is better; reported as the score of each pick when
-            given. Or a function that makes them of the bin of each candidate (N,) and of how many (10,) each
-            bin gives beside the pins, substitutes included.
+            given.
 
     Raises:
         ValueError: K over the pool or below 1, fewer candidates than K left after vetoes, counts that are not
             ten whole numbers of at least 0, an unknown `within_bin`, "psr" without scores, NaN scores or
             difficulties.
     """
-    plan = _plan(pool_difficulty, counts, pinned, vetoed)
-    bins, pins = plan.bins, plan.pins
-    made = scores(bins, plan.taken) if callable(scores) else scores
-    values = np.zeros(len(bins)) if made is None else _check_scores(made, len(bins))
-    queue = _order_within(within_bin, scores is not None, values, seed)
-    queue = queue[plan.open_[queue]]
-    queues = [queue[bins[queue] == k] for k in range(N_BINS)]
-    right = [queues[k][: plan.own[k]] for k in range(N_BINS)]
-    substitutes = [queues[k][plan.own[k] : plan.taken[k]] for k in range(N_BINS)]
-    indices = np.concatenate([pins, *right, *substitutes])
-    n_filled = sum(len(part) for part in substitutes)
-    return DifficultySelection(
-        indices=indices,
-        scores=values[indices],
-        terms=np.zeros((len(indices), 3)),
-        filled=np.arange(len(indices)) >= len(indices) - n_filled,
-        shortfall=n_filled,
-        substitutions=plan.moves,
-    )
+    plan = plan_bins(pool_difficulty, counts, pinned, vetoed)
+    check_ipc(int(plan.taken.sum()) + len(plan.pins), len(plan.bins))
+    values = None if scores is None else _check_scores(scores, len(plan.bins))
+    if within_bin not in ("random", "psr"):
+        raise ValueError(f'within_bin is "{within_bin}", but it must be one of: random, psr.')
+    if within_bin == "random":
+        return serve(plan, by_chance(len(plan.bins), seed), values)
+    if values is None:
+        raise ValueError('within_bin="psr" needs scores, one for each candidate.')
+    return serve(plan, by_score(values), values)
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """What each bin gives, before anything is chosen inside one."""
 
     bins: np.ndarray  # (N,) of each candidate
@@ -201,11 +197,16 @@ class _Plan(NamedTuple):
     moves: tuple[tuple[int, int, int], ...]
 
 
-def _plan(pool_difficulty: Any, counts: Any, pinned: Any, vetoed: Any) -> _Plan:
-    """Check the request, let the pins use up slots, and spread what bins cannot serve themselves."""
+def plan_bins(pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any = ()) -> Plan:
+    """Check the request, let the pins use up slots, and spread what bins cannot serve themselves.
+
+    Raises:
+        ValueError: as `difficulty_select`; no slot at all is a plan too.
+    """
     bins = bin_of(pool_difficulty)
     wanted = _check_counts(counts)
-    ipc = check_ipc(int(wanted.sum()), len(bins))
+    ipc = int(wanted.sum())
+    check_ipc(max(ipc, 1), len(bins))
     pins, is_vetoed = check_marks(len(bins), pinned, vetoed)
     if len(pins) > ipc or ipc > len(bins) - is_vetoed.sum():
         marks = f"{len(pins)} candidates are pinned and {is_vetoed.sum()} of {len(bins)} vetoed"
@@ -216,18 +217,36 @@ def _plan(pool_difficulty: Any, counts: Any, pinned: Any, vetoed: Any) -> _Plan:
     open_[pins] = False
     available = np.bincount(bins[open_], minlength=N_BINS)
     taken, moves = spread_counts(wanted, available)
-    return _Plan(bins, pins, open_, np.minimum(wanted, available), taken, moves)
+    return Plan(bins, pins, open_, np.minimum(wanted, available), taken, moves)
 
 
-def _order_within(within_bin: str, has_scores: bool, values: np.ndarray, seed: int) -> np.ndarray:
-    """Return all candidates in the order in which a bin gives them away."""
-    if within_bin not in ("random", "psr"):
-        raise ValueError(f'within_bin is "{within_bin}", but it must be one of: random, psr.')
-    if within_bin == "psr" and not has_scores:
-        raise ValueError('within_bin="psr" needs scores, one for each candidate.')
-    if within_bin == "psr":
-        return np.argsort(-values, kind="stable")
-    return np.random.default_rng(seed).permutation(len(values))
+def by_chance(n_candidates: int, seed: int) -> np.ndarray:
+    """All candidates in the order in which a bin gives them away at random."""
+    return np.random.default_rng(seed).permutation(n_candidates)
+
+
+def by_score(scores: np.ndarray) -> np.ndarray:
+    """All candidates by descending score, the lowest index on a tie."""
+    return np.argsort(-scores, kind="stable")
+
+
+def serve(plan: Plan, queue: np.ndarray, scores: np.ndarray | None) -> DifficultySelection:
+    """Let every bin give what the plan says, in the order of a queue (N,) of all candidates."""
+    values = np.zeros(len(plan.bins)) if scores is None else scores
+    queue = queue[plan.open_[queue]]
+    queues = [queue[plan.bins[queue] == k] for k in range(N_BINS)]
+    right = [queues[k][: plan.own[k]] for k in range(N_BINS)]
+    substitutes = [queues[k][plan.own[k] : plan.taken[k]] for k in range(N_BINS)]
+    indices = np.concatenate([plan.pins, *right, *substitutes])
+    n_filled = sum(len(part) for part in substitutes)
+    return DifficultySelection(
+        indices=indices,
+        scores=values[indices],
+        terms=np.zeros((len(indices), 3)),
+        filled=np.arange(len(indices)) >= len(indices) - n_filled,
+        shortfall=n_filled,
+        substitutions=plan.moves,
+    )
 
 
 def _check_counts(counts: Any) -> np.ndarray:

@@ -9,28 +9,14 @@ from typing import Any
 import numpy as np
 
 from psr_studio.method.arrays import name_some, to_numpy
+from psr_studio.method.result import Selection
 
 SHORTAGE_RULES = ("fill", "short")
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """The chosen candidates of one class, in pick order; NumPy arrays whatever came in, k <= K picks.
-
-    Attributes:
-        indices: (k,) int64, positions in the arrays that were passed in.
-        scores: (k,) float64, the score of each pick when it was taken: the row sum of `terms` for the greedy
-            step, the value a baseline ranked by (0 where it ranks by nothing).
-        terms: (k, 3) float64, alpha * reliability, -beta * entropy, gamma * diversity; zeros for a baseline.
-        filled: (k,) bool, True for a pick taken only because the eligible candidates had run out.
-        shortfall: slots of the K without an eligible candidate: the filled ones and the empty ones.
-    """
-
-    indices: np.ndarray
-    scores: np.ndarray
-    terms: np.ndarray
-    filled: np.ndarray
-    shortfall: int
+def nothing() -> Selection:
+    """A selection without a pick."""
+    return Selection(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros(0, bool), 0)
 
 
 @dataclass(frozen=True, eq=False)

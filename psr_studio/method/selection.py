@@ -191,15 +191,19 @@ def greedy_select(
         distances = pairwise_sq_distances(embeddings)
     if tuple(distances.shape) != (n, n):
         raise ValueError(f"Distances are given for {distances.shape[0]} candidates, but there are {n}.")
-    if isinstance(distances, LazyBlock):
-        one_class: ClassDistances = distances.alone()
-    else:
-        flat = np.ascontiguousarray(to_numpy(distances), dtype=np.float32).ravel()
-        one_class = ClassDistances(np.arange(n), np.array([0, n]), flat, np.array([0, n * n]))
     return greedy_select_all(
-        reliability, entropy, one_class, ipc, alpha, beta, gamma, eligible, pinned, vetoed, normalize,
+        reliability, entropy, alone(distances), ipc, alpha, beta, gamma, eligible, pinned, vetoed, normalize,
         on_shortage, scaling=scaling, groups=groups, quotas=None if quotas is None else [quotas],
     ).of_class(0)  # fmt: skip
+
+
+def alone(distances: Any) -> ClassDistances:
+    """The distances (N, N) of one class, or its `LazyBlock`, as those of a pool that has this class only."""
+    if isinstance(distances, LazyBlock):
+        return distances.alone()
+    n = len(distances)
+    flat = np.ascontiguousarray(to_numpy(distances), dtype=np.float32).ravel()
+    return ClassDistances(np.arange(n), np.array([0, n]), flat, np.array([0, n * n]))
 
 
 def greedy_select_all(

@@ -17,7 +17,7 @@ from psr_studio.method.arrays import to_float64
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import check_ipc
 from psr_studio.method.selection import greedy_select_all, ipc_preset
-from psr_studio.method.selectors.registry import ClassPool
+from psr_studio.method.selectors.selector import ClassPool
 
 Verdict = Literal["enough", "more would pay", "too small"]
 # A pool is enough when twice as many candidates would raise the gain of the set by at most this share.

@@ -1,27 +1,19 @@
-"""What a generator must offer so that pools are sampled and latents refined with it, and how one is opened by name.
-
-Two kinds are built in: "dit" (`models/generator.py`) and "stable-diffusion" (`models/text_to_image.py`, the worked
-example). An installed package adds its own under the entry point group `psr_studio.generators`; a bundle file names
-only the kind, so opening somebody's bundle runs no code that is not installed here.
+"""What a generator must offer so that pools are sampled and latents refined with it, and what it is opened from.
 
 Shape letters: N candidates, C classes, c x h x w the latent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from psr_studio.core.errors import ModelError, did_you_mean
-from psr_studio.models.generator import Generator, Guide, Sampling
-
-ENTRY_POINTS = "psr_studio.generators"
+from psr_studio.models.generator import Guide, Sampling
 
 
 class PoolGenerator(Protocol):
@@ -64,38 +56,3 @@ class Opening:
     class_names: tuple[str, ...]
     class_rows: tuple[int, ...] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-Open = Callable[[Opening], PoolGenerator]
-
-
-def open_generator(kind: str, opening: Opening) -> PoolGenerator:
-    """The generator of a kind, built in or installed.
-
-    Raises:
-        ModelError: no such kind, or a missing, truncated or ill-shaped file, by name.
-    """
-    if kind in BUILT_IN:
-        return BUILT_IN[kind](opening)
-    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if kind in installed:
-        return installed[kind].load()(opening)
-    known = [*BUILT_IN, *installed]
-    raise ModelError(
-        f'There is no kind of generator "{kind}". Kinds: {", ".join(known)}.',
-        f'{did_you_mean(kind, known)}Correct "kind" in the [generator] table of the bundle, or install the '
-        "package that offers it.",
-    )
-
-
-def _dit(opening: Opening) -> Generator:
-    return Generator.from_folder(opening.folder, opening.device, opening.dtype, opening.class_rows)
-
-
-def _stable_diffusion(opening: Opening) -> PoolGenerator:
-    from psr_studio.models.text_to_image import TextToImage  # needs transformers, which nothing else does
-
-    return TextToImage.from_folder(opening)
-
-
-BUILT_IN: dict[str, Open] = {"dit": _dit, "stable-diffusion": _stable_diffusion}

@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 from diffusers import DiTTransformer2DModel
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
 from psr_studio.models.weights import ORIGIN
@@ -48,6 +48,7 @@ SCHEDULE = {  # of DiT: create_diffusion's defaults
     "prediction_type": "epsilon",
 }
 ORIGINAL_TIMESTEPS = {"downscale_freq_shift": 0}  # see weights.py
+CONVERT_AGAIN = "convert again, or name another folder: nothing was changed"
 
 
 def convert(
@@ -66,7 +67,7 @@ def convert(
 
     Raises:
         ModelError: not such a checkpoint, a pickle that holds more than tensors, weights that are not finite, heads
-            that do not divide D, or a target that is in use or cannot be written.
+            that do not divide D, or a target that is in use. DiskError: one that cannot be written.
     """
     if heads is not None and heads < 1:
         raise ModelError(f"{heads} attention heads are asked for; a DiT has 1 or more.", "Correct --heads.")
@@ -96,10 +97,8 @@ def convert(
 
 
 def _check_target(out: Path) -> None:
-    try:
+    with writing(out, again=CONVERT_AGAIN):
         in_use = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    except OSError as err:
-        raise _unwritable(out, err) from err
     if in_use:
         raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
 
@@ -363,28 +362,22 @@ def _write(model: DiTTransformer2DModel, config: dict[str, Any], out: Path, orig
     """The folder; the weights come last, so a folder that has them is whole. What fails leaves nothing in it."""
     transformer, scheduler = out / "transformer", out / "scheduler"
     named = {"_class_name": "DiTTransformer2DModel", **config}
+    weights = dict(model.state_dict())
+    needed = sum(tensor.nbytes for tensor in weights.values())
     try:
-        _write_json(scheduler / "scheduler_config.json", SCHEDULE)
-        _write_json(transformer / "config.json", named)
-        if original:
-            _write_json(transformer / ORIGIN, ORIGINAL_TIMESTEPS)
-        with whole_file(transformer / WEIGHTS) as temp:
-            save_file(dict(model.state_dict()), temp, metadata={"format": "pt"})
-    except BaseException as err:  # stopped or refused: half a folder would be in the way of the next try
+        with writing(out, needed=needed, again=CONVERT_AGAIN):
+            _write_json(scheduler / "scheduler_config.json", SCHEDULE)
+            _write_json(transformer / "config.json", named)
+            if original:
+                _write_json(transformer / ORIGIN, ORIGINAL_TIMESTEPS)
+            with whole_file(transformer / WEIGHTS, needed=needed, again=CONVERT_AGAIN) as temp:
+                save_file(weights, temp, metadata={"format": "pt"})
+    except BaseException:  # stopped or refused: half a folder would be in the way of the next try
         for folder in (transformer, scheduler):
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(err, (OSError, SafetensorError)):
-            raise _unwritable(out, err) from err
         raise
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _unwritable(out: Path, err: Exception) -> ModelError:
-    return ModelError(
-        f'"{out}" could not be written: {getattr(err, "strerror", None) or err}.',
-        "Name a folder that you may write to, with space for the weights: about 3 GiB for DiT-XL/2.",
-    )

@@ -93,7 +93,7 @@ class Generator:
         self.learns_variance: bool = out_channels == 2 * transformer.config.in_channels
         self.memory = MicroBatches("denoising")
         self.compiled = False
-        self._unsaid = ""
+        self._notice = ""
         self._network: Denoiser | PlainDenoiser | None = None
         self._network_of: tuple[tuple[int, int], ...] = ()
 
@@ -165,18 +165,18 @@ class Generator:
             if not (self.compiled and _is_of_the_compiler(err)):
                 raise
             self.compiled = False
-            self._unsaid = (
+            self._notice = (
                 f"The generator cannot be compiled here ({str(err).splitlines()[0][:160]}): going on without, "
                 "same result, only slower."
             )
-            LOG.warning("%s", self._unsaid)
+            LOG.warning("%s", self._notice)
             self._network = self.network
             return self._predict(z, table, which)
         return output.float()
 
-    def said(self) -> str:
-        """What there is to say about memory and compilation, once."""
-        words, self._unsaid = (self._unsaid, self.memory.said()), ""
+    def take_notice(self) -> str:
+        """What there is to say about memory and compilation; it is given out once."""
+        words, self._notice = (self._notice, self.memory.take_notice()), ""
         return " ".join(filter(None, words))
 
     def _guided(self, z: Tensor, table: Tensor, which: Tensor, how: Sampling) -> Tensor:

@@ -44,7 +44,7 @@ class MicroBatches:
         self, work: str, size: int | None = None, items: str = "latents", effect: str = SAME
     ) -> None:
         self.work, self.size, self.items, self.effect = work, size, items, effect
-        self._unsaid = ""
+        self._notice = ""
 
     def map(self, function: Callable[..., tuple[Tensor, ...]], *rows: Tensor) -> tuple[Tensor, ...]:
         """The results of `function` over chunks of equal rows of the tensors, joined; the function must be pure.
@@ -88,9 +88,9 @@ class MicroBatches:
             self._halve(size, err)
             return None
 
-    def said(self) -> str:
-        """The sentence about a halving since the last call, "" when there was none."""
-        sentence, self._unsaid = self._unsaid, ""
+    def take_notice(self) -> str:
+        """The sentence about a halving, "" when there was none; it is given out once."""
+        sentence, self._notice = self._notice, ""
         return sentence
 
     def _halve(self, size: int, err: BaseException) -> None:
@@ -101,11 +101,11 @@ class MicroBatches:
                 'Close other programs that use this device, or set "Device" to another one.',
             ) from err
         self.size = size // 2
-        self._unsaid = (
+        self._notice = (
             f"Not enough memory for {self.work} {size} {self.items} at once: going on with {self.size}, "
             f"{self.effect}."
         )
-        LOG.warning("%s", self._unsaid)
+        LOG.warning("%s", self._notice)
 
 
 def is_out_of_memory(err: BaseException) -> bool:

@@ -198,9 +198,9 @@ class StudentMemory:
         training = MicroBatches("training on", items="pictures", effect=BATCH_NORM if inexact else SAME)
         return cls(training, MicroBatches("testing on", items="pictures"))
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return " ".join(filter(None, (self.training.said(), self.testing.said())))
+        return " ".join(filter(None, (self.training.take_notice(), self.testing.take_notice())))
 
 
 def train_student(

@@ -105,9 +105,9 @@ class TextToImage:
         conditional, unconditional = both.chunk(2)
         return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels or None)
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return self.memory.said()
+        return self.memory.take_notice()
 
     @torch.no_grad()
     def sample(

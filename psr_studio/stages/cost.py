@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from psr_studio.core.devices import forget_peak, peak_memory, wait
-from psr_studio.recipe.tables import RefineRecipe
+from psr_studio.recipe.schema import RefineRecipe
 from psr_studio.stages.batches import N_PREVIEWS, preview_steps, spans
 from psr_studio.storage.png import encode_png
 
@@ -125,7 +125,7 @@ def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: fl
     forget_peak(device)
 
     def step(kl_steps: int) -> float:
-        one = replace(how, n_steps=1, kl_steps=kl_steps)
+        one = how.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
         return per_row(
             lambda k: next(refine_batch(nets, seeds.take(slice(0, k)), one, temperature)), rows, device
         )

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.storage.database import Database
+from psr_studio.storage.database import UNREADABLE, Database
 
 Mark = Literal["pin", "veto"]
 MARKS = ("pin", "veto")
 APPLIED, UNDONE, DROPPED = 0, 1, 2
+MOST_ACTIONS = 2**31  # that are listed at once
 CHANGED = "changed"
 WEIGHTS = ("alpha", "beta", "gamma")  # left out, they follow the preset of the budget
 NAMES = {"ipc": "K", "lam": "lambda", "within_bin": "within bin", "drawn": "drawn target"}  # as on screen
@@ -35,6 +36,8 @@ CREATE TABLE IF NOT EXISTS actions (
 class History(Database):
     """What the user did by hand in a workspace: pins, vetoes and current settings."""
 
+    _last: tuple[int, float] = (0, 0.0)  # the action that this process did last, and when by its own clock
+
     # Marks
 
     def set_marks(self, candidate_ids: Iterable[int], mark: Mark | None, reason: str = "") -> str | None:
@@ -47,7 +50,7 @@ class History(Database):
             raise SelectionError(
                 f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}, or none to clear."
             )
-        with self._transaction():
+        with self.transaction():
             state = self._marks()
             before: dict[str, Any] = {}
             after: dict[str, Any] = {}
@@ -65,20 +68,20 @@ class History(Database):
 
     def marks(self) -> dict[int, str]:
         """All marks: candidate id to "pin" or "veto"."""
-        return {cid: row[0] for cid, row in self._read_marks().items()}
+        return {cid: row[0] for cid, row in self._marks().items()}
 
     def mark_reasons(self) -> dict[int, str]:
         """The reasons that were given with marks; those without a reason are left out."""
-        return {cid: row[1] for cid, row in self._read_marks().items() if row[1]}
+        return {cid: row[1] for cid, row in self._marks().items() if row[1]}
 
     def pinned(self) -> list[int]:
         """Pinned candidates in the order they were pinned."""
-        rows = self._read_marks().items()
+        rows = self._marks().items()
         return [cid for cid, row in sorted(rows, key=lambda item: item[1][2]) if row[0] == "pin"]
 
     def vetoed(self) -> list[int]:
         """Vetoed candidates by number."""
-        return sorted(cid for cid, row in self._read_marks().items() if row[0] == "veto")
+        return sorted(cid for cid, row in self._marks().items() if row[0] == "veto")
 
     # Settings
 
@@ -89,15 +92,15 @@ class History(Database):
 
         Args:
             values: plain JSON values; keys that are not named stay.
-            merge_within: a change of the same keys at most so many seconds after the last one joins it, so
-                that one drag of a slider is one undo.
+            merge_within: a change of the same keys at most so many seconds after the last action joins it, where
+                this process did that, so that one drag of a slider is one undo.
             absent: what counts for settings that were never set, for the words alone.
 
         Returns:
             Its description, or None when nothing changed.
         """
-        with self._transaction():
-            current = self._settings()
+        with self.transaction():
+            current = self.settings()
             changed = {k: v for k, v in values.items() if k not in current or current[k] != v}
             if not changed:
                 return None
@@ -113,8 +116,8 @@ class History(Database):
 
     def settings(self) -> dict[str, Any]:
         """The current settings; {} before the first change."""
-        with self._lock:
-            return self._settings()
+        rows = self._rows("SELECT * FROM settings")
+        return dict(self._readable(rows, _setting, "setting", "key"))
 
     def locked(self) -> dict[int, list[int]]:
         """Classes whose picks are kept as they are, and those candidates in pick order."""
@@ -134,8 +137,8 @@ class History(Database):
         Returns:
             The description, or None when nothing changed.
         """
-        with self._transaction():
-            had, current = self._marks(), self._settings()
+        with self.transaction():
+            had, current = self._marks(), self.settings()
             last = max((row[2] for row in had.values()), default=0)
             asked = {cid: mark and [mark, "", last + i] for i, (cid, mark) in enumerate(marks.items(), 1)}
             after_marks = {str(cid): row for cid, row in asked.items() if had.get(cid) != row}
@@ -151,12 +154,25 @@ class History(Database):
                 {"marks": after_marks, "settings": {k: [v] for k, v in changed.items()}},
             )
 
+    def start_anew(self, settings: Mapping[str, Any], description: str) -> None:
+        """Forget every mark and every setting but these, and put what was done before out of reach of undo.
+
+        It is itself an action; undone, no setting is left either.
+        """
+        with self.transaction():
+            self._db.execute("UPDATE actions SET undone = ?", (DROPPED,))
+            self._db.execute("DELETE FROM marks")
+            self._db.execute("DELETE FROM settings")
+            before = {"marks": {}, "settings": dict.fromkeys(settings)}
+            after = {"marks": {}, "settings": {key: [value] for key, value in settings.items()}}
+            self._act("both", description, before, after)
+
     def actions(self, limit: int = 50) -> list[dict[str, Any]]:
         """What was done, the newest first: "id", "description", "created", "undone"; dropped actions are out."""
         rows = self._rows(
             "SELECT id, description, created, undone FROM actions WHERE undone != ? ORDER BY id DESC LIMIT ?",
             DROPPED,
-            limit,
+            min(max(limit, 0), MOST_ACTIONS),
         )
         return [{**dict(row), "undone": row["undone"] == UNDONE} for row in rows]
 
@@ -181,29 +197,24 @@ class History(Database):
     # Inside
 
     def _marks(self) -> dict[int, list]:
-        rows = self._db.execute("SELECT candidate_id, mark, reason, place FROM marks").fetchall()
-        return {row[0]: [row[1], row[2], row[3]] for row in rows}
-
-    def _read_marks(self) -> dict[int, list]:
-        with self._lock, self._explained():
-            return self._marks()
-
-    def _settings(self) -> dict[str, Any]:
-        return {row["key"]: json.loads(row["value"]) for row in self._rows("SELECT * FROM settings")}
+        return dict(self._readable(self._rows("SELECT * FROM marks"), _mark, "mark", "candidate_id"))
 
     def _joins(self, last: sqlite3.Row, changed: Mapping[str, Any], within: float) -> bool:
+        action, when = self._last
         return (
             last["kind"] == "settings"
-            and time.time() - last["created"] <= within
+            and last["id"] == action
+            and time.monotonic() - when < within
             and json.loads(last["after"]).keys() == changed.keys()
         )
 
     def _act(self, kind: str, description: str, before: dict, after: dict) -> str:
         self._db.execute("UPDATE actions SET undone = ? WHERE undone = ?", (DROPPED, UNDONE))
-        self._db.execute(
+        action = self._write(
             "INSERT INTO actions (created, kind, description, before, after) VALUES (?, ?, ?, ?, ?)",
-            (time.time(), kind, description, json.dumps(before), json.dumps(after)),
+            *(time.time(), kind, description, json.dumps(before), json.dumps(after)),
         )
+        self._last = (action, time.monotonic())
         self._apply(kind, after)
         return description
 
@@ -223,11 +234,14 @@ class History(Database):
                 self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(row[0])))
 
     def _step(self, where: int, order: str, side: str, flag: int) -> str | None:
-        with self._transaction():
+        with self.transaction():
             rows = self._rows(f"SELECT * FROM actions WHERE undone = ? ORDER BY id {order} LIMIT 1", where)
             if not rows:
                 return None
-            self._apply(rows[0]["kind"], json.loads(rows[0][side]))
+            try:
+                self._apply(rows[0]["kind"], json.loads(rows[0][side]))
+            except UNREADABLE as err:
+                raise _unreadable(rows[0]["description"]) from err
             self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (flag, rows[0]["id"]))
             return rows[0]["description"]
 
@@ -238,6 +252,23 @@ class History(Database):
         return rows[0]["description"] if rows else None
 
 
+def _mark(row: sqlite3.Row) -> tuple[int, list]:
+    if row["mark"] not in MARKS:
+        raise ValueError(row["mark"])
+    return int(row["candidate_id"]), [row["mark"], row["reason"], int(row["place"])]
+
+
+def _setting(row: sqlite3.Row) -> tuple[str, Any]:
+    return row["key"], json.loads(row["value"])
+
+
+def _unreadable(description: str) -> SelectionError:
+    return SelectionError(
+        f'The action "{description}" is damaged in the ledger, so it cannot be taken back or done again.',
+        "Set marks and sliders by hand instead: they stand as they were.",
+    )
+
+
 def _present(state: Mapping[str, list | None]) -> dict[str, list]:
     return {key: row for key, row in state.items() if row is not None}
 
@@ -246,8 +277,9 @@ def _settings_text(before: Mapping[str, list], after: Mapping[str, list]) -> str
     """What changed, in words: "alpha 3 to 2.5, K 10"; of a list only that it changed."""
     parts = []
     for key, row in after.items():
-        name = NAMES.get(key, key)
-        left_out = "preset" if key in WEIGHTS else "none"
+        alone = key.rpartition(".")[2]  # without the table of its selector
+        name = NAMES.get(alone, alone)
+        left_out = "preset" if alone in WEIGHTS else "none"
         old = (_word(before[key]) or left_out) if key in before else ""
         new = _word(row) or left_out
         if old != new or new == CHANGED:  # a weight is set with the two others, though they stay

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.core.errors import JobError, SelectionError, did_you_mean
+from psr_studio.storage.changes import CHANGES_SCHEMA, Changes
 from psr_studio.storage.history import HISTORY_SCHEMA, History
+from psr_studio.storage.parts import FILES_SCHEMA, Files
 from psr_studio.storage.records import EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
 
@@ -21,6 +23,8 @@ JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (
     HISTORY_SCHEMA
     + TRIALS_SCHEMA
+    + CHANGES_SCHEMA
+    + FILES_SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS selections (name TEXT PRIMARY KEY, created REAL NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS jobs (
@@ -32,8 +36,11 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(Trials, History):
-    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`.
+class Ledger(Trials, History, Changes, Files):
+    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, what a change
+    of files and ledger needs in `Changes`, what was found in files in `Files`.
+
+    A row that is damaged is left out and named in `damaged`; the others are read.
 
     Args:
         path: the SQLite file, made when missing.
@@ -64,9 +71,13 @@ class Ledger(Trials, History):
 
     def selection(self, name: str) -> SelectionRecord:
         """The selection of that name; SelectionError with the near match when there is none."""
-        rows = self._rows("SELECT record FROM selections WHERE name = ?", name)
-        if rows:
-            return _selection(rows[0]["record"])
+        if found := self._selections("WHERE name = ?", name):
+            return found[0]
+        if self._rows("SELECT name FROM selections WHERE name = ?", name):
+            raise SelectionError(
+                f'The selection "{name}" is damaged in the ledger and cannot be read.',
+                "Save it anew under this name, or name another one.",
+            )
         names = [record.name for record in self.selections()]
         if not names:
             raise SelectionError("There is no selection in this workspace.", "Run the select step first.")
@@ -75,10 +86,11 @@ class Ledger(Trials, History):
 
     def selections(self) -> list[SelectionRecord]:
         """All saved selections, the oldest first."""
-        return [
-            _selection(row["record"])
-            for row in self._rows("SELECT record FROM selections ORDER BY created, name")
-        ]
+        return self._selections("ORDER BY created, name")
+
+    def _selections(self, which: str, *values: Any) -> list[SelectionRecord]:
+        rows = self._rows(f"SELECT name, record FROM selections {which}", *values)
+        return self._readable(rows, lambda row: _selection(row["record"]), "selection", "name")
 
     def note_selection(self, name: str, note: str) -> None:
         """Write the user's own words beside a selection; SelectionError when there is none of that name."""
@@ -114,16 +126,16 @@ class Ledger(Trials, History):
 
     def job(self, job_id: int) -> JobRecord:
         """The job of that number; JobError when there is none."""
-        rows = self._rows("SELECT * FROM jobs WHERE id = ?", job_id)
-        if not rows:
+        found = self._readable(self._rows("SELECT * FROM jobs WHERE id = ?", job_id), _job, "job", "id")
+        if not found:
             raise JobError(
                 f"There is no job {job_id} in this workspace.", "Reload the page to see the jobs there are."
             )
-        return _job(rows[0])
+        return found[0]
 
     def jobs(self) -> list[JobRecord]:
         """All jobs, the newest first."""
-        return [_job(row) for row in self._rows("SELECT * FROM jobs ORDER BY id DESC")]
+        return self._readable(self._rows("SELECT * FROM jobs ORDER BY id DESC"), _job, "job", "id")
 
     # Evaluations
 
@@ -133,9 +145,16 @@ class Ledger(Trials, History):
 
     def evaluations(self) -> list[EvaluationRecord]:
         """All results, the oldest first."""
-        return [
-            _evaluation(row["record"]) for row in self._rows("SELECT record FROM evaluations ORDER BY id")
-        ]
+        rows = self._rows("SELECT * FROM evaluations ORDER BY id")
+        return self._readable(rows, lambda row: _evaluation(row["record"]), "result", "id")
+
+    # Damage
+
+    def unreadable(self) -> list[str]:
+        """The rows that are damaged and left out, each in words."""
+        for read in (self.selections, self.jobs, self.evaluations, self.trials, self.marks, self.settings):
+            read()
+        return list(self.damaged)
 
 
 def _selection(text: str) -> SelectionRecord:
@@ -143,12 +162,15 @@ def _selection(text: str) -> SelectionRecord:
     data = json.loads(text)
     for name in ("picks", "scores", "terms", "filled", "shortfall"):
         data[name] = {int(class_id): value for class_id, value in data[name].items()}
+    data["picks"] = {class_id: [int(cid) for cid in ids] for class_id, ids in data["picks"].items()}
+    data["settings"] = dict(data["settings"].items())
     return SelectionRecord(**data)
 
 
 def _evaluation(text: str) -> EvaluationRecord:
     data = json.loads(text)
     data["curve"] = [(int(step), float(accuracy)) for step, accuracy in data["curve"]]
+    data |= {name: float(data[name]) for name in ("last", "best", "seconds")}
     return EvaluationRecord(**data)
 
 

@@ -8,25 +8,24 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from psr_studio.core.disk import disk_error
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
 
 LOCK_NAME = ".lock"
+OPEN_AGAIN = "open the workspace again, or choose another folder: nothing was changed"
 
 
 class FolderLock:
     """Holds `<root>/.lock` from construction to `release`.
 
     Raises:
-        WorkspaceError: another process (numbered) or this one holds it, or the folder is read-only.
+        WorkspaceError: another process (numbered) or this one holds it, or the disk refuses the file.
     """
 
     def __init__(self, root: Path) -> None:
         self.path = root / LOCK_NAME
-        try:
+        with writing(self.path, again=OPEN_AGAIN):
             self._file: IO[str] | None = open(self.path, "a+", encoding="ascii")
-        except OSError as err:
-            raise disk_error(err, self.path) from err
         try:
             _lock(self._file)
         except OSError as err:
@@ -34,9 +33,13 @@ class FolderLock:
             self._file.close()
             held = err.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
             raise (_taken(root, holder) if held else _unlockable(root, err)) from err
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
+        try:
+            with writing(self.path, again=OPEN_AGAIN):
+                os.ftruncate(self._file.fileno(), 0)
+                os.write(self._file.fileno(), f"{os.getpid()}\n".encode())  # a buffer would be written again
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next process. May be called twice."""

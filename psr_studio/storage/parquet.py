@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from psr_studio.core.disk import write_bytes
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.disk import reading
+from psr_studio.core.errors import DamagedError, WorkspaceError
+from psr_studio.core.files import write_bytes
+from psr_studio.core.place import Place
 from psr_studio.storage.png import encode_png
 
 FORMAT_VERSION = 1
-META_KEY = b"psr_studio"
+META_KEY, SEAL_KEY = b"psr_studio", b"psr_studio_seal"
+IMPORT_MANIFEST = "import.json"  # in the folder of a pool that was not generated
+STEPS = {"generate": (1, "pool"), "score": (2, "scores"), "refine": (1, "refined")}  # folders above the file
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,16 @@ def write_part(
     inputs_hash: str,
     settings: Mapping[str, Any] | None = None,
     class_names: Sequence[str] = (),
+    place: Place | None = None,
 ) -> PartInfo:
     """Write the columns (equal lengths) as one atomic file and return what it says about itself.
 
+    Args:
+        place: what must still be where it was opened.
+
     Raises:
-        WorkspaceError: the disk is full or read-only; nothing half-written remains, an older part is whole.
+        WorkspaceError: the disk is full or read-only, or the place has changed; nothing half-written remains, an
+            older part is whole.
     """
     lengths = {name: len(values) for name, values in columns.items()}
     assert len(set(lengths.values())) == 1, f"columns of unequal length: {lengths}"
@@ -78,12 +88,16 @@ def write_part(
     )
     about = {key: value for key, value in vars(info).items() if key != "n_rows"}
     table = pa.table(arrays).replace_schema_metadata(
-        {META_KEY: json.dumps(about), b"huggingface": json.dumps({"info": {"features": features}})}
+        {
+            META_KEY: json.dumps(about),
+            SEAL_KEY: _seal(about, info.n_rows, list(columns)),
+            b"huggingface": json.dumps({"info": {"features": features}}),
+        }
     )
     sink = pa.BufferOutputStream()
     words = [name for name, values in columns.items() if not isinstance(values, np.ndarray)]
     pq.write_table(table, sink, compression="none", use_dictionary=words, write_page_checksum=True)
-    write_bytes(path, memoryview(sink.getvalue()))
+    write_bytes(path, memoryview(sink.getvalue()), place)
     return info
 
 
@@ -110,7 +124,24 @@ def read_part(path: Path, names: Sequence[str]) -> tuple[PartInfo, dict[str, Any
         if missing := [name for name in names if name not in file.schema_arrow.names]:
             raise damaged(path, f"it has no column {', '.join(missing)}")
         table = file.read(columns=list(names))
-        return info, {name: _decode(table.column(name), info.shapes.get(name)) for name in names}
+        found = {name: _decode(name, table.column(name), info) for name in names}
+        _check_values(path, found)
+        return info, found
+
+
+def check_part(path: Path) -> PartInfo:
+    """Read a part through, a column at a time: every page against its checksum, and the values themselves.
+
+    Raises:
+        WorkspaceError: as `read_part`.
+    """
+    with _reading(path) as file:
+        info = _info(file, path)
+        for name in file.schema_arrow.names:
+            column = file.read(columns=[name], use_threads=False).column(name)
+            if not pa.types.is_struct(column.type):
+                _check_values(path, {name: _decode(name, column, info)})
+        return info
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -118,12 +149,20 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
     return read_part(path, names)[1]
 
 
-def damaged(path: Path, reason: str) -> WorkspaceError:
+def damaged(path: Path, reason: str) -> DamagedError:
     """The error for one file that cannot be used; all others can."""
-    return WorkspaceError(
-        f'The file "{path}" is damaged: {reason}.',
-        "Delete this file and run its step again: only this part is made anew, all others are kept.",
-    )
+    if (path.parent.parent / IMPORT_MANIFEST).is_file():
+        fix = "Put a backup of this file in its place, or import the pictures again."
+    else:
+        fix = f"Run {_step_of(path)} again: only this part is made anew, all others are kept."
+    return DamagedError(f'The file "{path}" is damaged: {reason}.', fix, path, reason)
+
+
+def _step_of(path: Path) -> str:
+    """The step that makes a part, by the folder it lies in."""
+    below = [parent.name for parent in path.parents[:3]]  # of the workspace: see `Workspace`
+    step = next((step for step, (depth, name) in STEPS.items() if below[depth : depth + 1] == [name]), "")
+    return f"the {step} step" if step else "its step"
 
 
 def content_hash(columns: Mapping[str, np.ndarray | Sequence[str]]) -> str:
@@ -168,26 +207,53 @@ def _encode(
     return flat, {"feature": {"dtype": "float32", "_type": "Value"}, "length": width, "_type": "Sequence"}
 
 
-def _decode(column: pa.ChunkedArray, shape: tuple[int, ...] | None) -> Any:
+def _decode(name: str, column: pa.ChunkedArray, info: PartInfo) -> Any:
+    if len(column) != info.n_rows:
+        raise ValueError(f'"{name}" has {len(column)} of {info.n_rows} rows')
     whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if pa.types.is_struct(whole.type):
         return whole.field("bytes").to_pylist()
-    if pa.types.is_fixed_size_list(whole.type):
-        return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), *(shape or (-1,)))
+    if pa.types.is_fixed_size_list(whole.type) and whole.type.value_type == pa.float32():
+        return (
+            whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), *info.shapes.get(name, (-1,)))
+        )
     if pa.types.is_string(whole.type):
         return whole.to_pylist()
-    return whole.to_numpy(zero_copy_only=False)
+    if whole.type == pa.int64():
+        return whole.to_numpy(zero_copy_only=False)
+    raise ValueError(f'"{name}" holds {whole.type}, which no step writes')
 
 
 def _info(file: pq.ParquetFile, path: Path) -> PartInfo:
-    raw = (file.schema_arrow.metadata or {}).get(META_KEY)
+    metadata = file.schema_arrow.metadata or {}
+    raw = metadata.get(META_KEY)
     if raw is None:
         raise damaged(path, "PSR Studio did not write it")
     about = json.loads(raw)
     if about["format_version"] > FORMAT_VERSION:
         raise newer_format(path, about["format_version"])
+    seal = metadata.get(SEAL_KEY)  # parts from before there was one have none
+    if seal not in (None, _seal(about, file.metadata.num_rows, file.schema_arrow.names).encode()):
+        raise damaged(path, "what it says about itself was changed")
     shapes = {name: tuple(shape) for name, shape in about.pop("shapes").items()}
     return PartInfo(n_rows=file.metadata.num_rows, shapes=shapes, **about)
+
+
+def _seal(about: Mapping[str, Any], n_rows: int, names: Sequence[str]) -> str:
+    """A hash of what a part says about itself: checksums of pages do not cover it."""
+    return stable_hash([about, n_rows, list(names)])
+
+
+def _check_values(path: Path, columns: Mapping[str, Any]) -> None:
+    """Refuse values that no step writes: they would be chosen, shown and exported like any other."""
+    for name, values in columns.items():
+        if name == "candidate_id":
+            kinds, counts = np.unique(values, return_counts=True)
+            if (counts > 1).any():
+                raise damaged(path, f"it holds candidate {kinds[counts > 1][0]} twice")
+        elif isinstance(values, np.ndarray) and values.dtype == np.float32 and not np.isfinite(values).all():
+            rows = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+            raise damaged(path, f'"{name}" in {len(rows)} of {len(values)} rows is not a finite number')
 
 
 def newer_format(path: Path, found: int) -> WorkspaceError:
@@ -198,25 +264,15 @@ def newer_format(path: Path, found: int) -> WorkspaceError:
     )
 
 
-class _reading:
-    """Open a part; whatever Arrow finds wrong becomes one error that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> pq.ParquetFile:
-        try:
-            self.file = pq.ParquetFile(self.path, page_checksum_verification=True)
-        except (OSError, pa.ArrowException) as err:
-            raise self._explain(err) from err
-        return self.file
-
-    def __exit__(self, kind: Any, err: BaseException | None, trace: Any) -> None:
-        self.file.close()
-        if isinstance(err, (OSError, pa.ArrowException, ValueError, KeyError, TypeError)):
-            raise self._explain(err) from err
-
-    def _explain(self, err: BaseException) -> WorkspaceError:
-        if isinstance(err, FileNotFoundError):
-            return WorkspaceError(f'The file "{self.path}" is not there.', "Run its step again.")
-        return damaged(self.path, str(err).splitlines()[0].rstrip(".") or type(err).__name__)
+@contextmanager
+def _reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a part. What the system refuses is said as such; whatever else Arrow finds wrong is damage to this file."""
+    try:
+        with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except WorkspaceError:
+        raise
+    except FileNotFoundError as err:
+        raise WorkspaceError(f'The file "{path}" is not there.', "Run its step again.") from err
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as err:
+        raise damaged(path, (str(err) or type(err).__name__).splitlines()[0].rstrip(".")) from err

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.core.errors import WorkspaceError
-from psr_studio.storage.parquet import PartInfo, damaged, read_columns, read_part, stable_hash
+from psr_studio.core.errors import DamagedError, DiskError, WorkspaceError
+from psr_studio.storage.names import part_number
+from psr_studio.storage.parquet import PartInfo, damaged, stable_hash
+from psr_studio.storage.parts import Reader
 from psr_studio.storage.png import decode_png
 
 CANDIDATES_PER_CLASS = 1_000_000
@@ -24,10 +26,16 @@ BLANK = 128  # grey level that stands for a picture that cannot be read
 
 
 class Broken(NamedTuple):
-    """A file that cannot be used, and why."""
+    """A file that cannot be used: why, as a sentence that names it, and the cause alone where it is damaged."""
 
     path: Path
     reason: str
+    cause: str = ""
+
+    @classmethod
+    def of(cls, path: Path, err: WorkspaceError) -> Broken:
+        """The file as an error has it."""
+        return cls(path, err.problem, err.reason if isinstance(err, DamagedError) else "")
 
 
 class PartView(NamedTuple):
@@ -62,8 +70,9 @@ class Pool:
     later.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], files: Reader | None = None) -> None:
         self.broken: list[Broken] = []
+        self._files = files or Reader()
         self._parts = self._open(paths)
         ids = concat([p.ids for p in self._parts], np.int64)
         order = np.argsort(ids, kind="stable")
@@ -112,8 +121,8 @@ class Pool:
         found = np.empty((len(positions), *shape), np.float32)
         for part in np.unique(self._part_of[positions]):
             here = np.flatnonzero(self._part_of[positions] == part)
-            stored = read_columns(self._parts[part].path, ["latent"])["latent"]
-            found[here] = stored[self._row_of[positions[here]]]
+            stored = self._files.read(self._parts[part].path, ["latent"])[1]
+            found[here] = stored["latent"][self._row_of[positions[here]]]
         return found
 
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -150,9 +159,9 @@ class Pool:
             try:
                 out[i] = self._image(int(position))
             except WorkspaceError as err:
-                if strict:
+                if strict or isinstance(err, DiskError):
                     raise
-                self._note(Broken(self._parts[self._part_of[position]].path, err.problem))
+                self._note(Broken.of(self._parts[self._part_of[position]].path, err))
         return out
 
     def content_hash(self, class_id: int | None = None) -> str:
@@ -163,7 +172,7 @@ class Pool:
     def parts(self) -> list[PartView]:
         """The parts in use, by class, then part."""
         return [
-            PartView(p.path, p.class_id, int(p.path.stem.rpartition("-")[2]), p.ids, p.info.content_hash)
+            PartView(p.path, p.class_id, part_number(p.path.name) or 0, p.ids, p.info.content_hash)
             for p in self._parts
             if len(p.ids)
         ]
@@ -184,14 +193,16 @@ class Pool:
 
     def _bad_picture(self, position: int, reason: str) -> WorkspaceError:
         path = self._parts[self._part_of[position]].path
-        return damaged(
+        err = damaged(
             path, f"the picture of candidate {self.candidate_ids[position]} cannot be read ({reason})"
         )
+        self._files.note_damage(err)
+        return err
 
     def _part_pngs(self, part: int) -> list[bytes]:
         with self._lock:
             if part not in self._pngs:
-                self._pngs[part] = read_columns(self._parts[part].path, ["image"])["image"]
+                self._pngs[part] = self._files.read(self._parts[part].path, ["image"])[1]["image"]
                 if len(self._pngs) > CACHED_PARTS:
                     self._pngs.popitem(last=False)
             self._pngs.move_to_end(part)
@@ -207,20 +218,21 @@ class Pool:
         ids_of: dict[int, list[np.ndarray]] = {}
         for path in paths:
             try:
-                part = _open_part(path)
+                part = self._open_part(path)
                 _check_alike(part, parts, ids_of.get(part.class_id, []))
+            except DiskError:  # a disk that is away for a moment must not make the pool smaller
+                raise
             except WorkspaceError as err:
-                self.broken.append(Broken(path, err.problem))
+                self.broken.append(Broken.of(path, err))
                 continue
             ids_of.setdefault(part.class_id, []).append(part.ids)
             parts.append(part)
         return parts
 
-
-def _open_part(path: Path) -> _Part:
-    info, stored = read_part(path, ["candidate_id", "seed"])
-    ids = stored["candidate_id"]
-    return _Part(path, info, ids, stored["seed"], int(ids[0]) // CANDIDATES_PER_CLASS if len(ids) else -1)
+    def _open_part(self, path: Path) -> _Part:
+        info, stored = self._files.read(path, ["candidate_id", "seed"])
+        ids = stored["candidate_id"]
+        return _Part(path, info, ids, stored["seed"], int(ids[0]) // CANDIDATES_PER_CLASS if len(ids) else -1)
 
 
 def _check_alike(part: _Part, others: list[_Part], same_class: list[np.ndarray]) -> None:
@@ -246,7 +258,7 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def some(ids: np.ndarray, n: int = 5) -> str:
+def some(ids: np.ndarray | Sequence[int], n: int = 5) -> str:
     """The first few numbers in words: "3, 4, 5 and 12 more"."""
     shown = ", ".join(str(int(i)) for i in ids[:n])
     return shown if len(ids) <= n else f"{shown} and {len(ids) - n} more"

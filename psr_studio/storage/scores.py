@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from psr_studio.core.errors import WorkspaceError
-from psr_studio.storage.parquet import damaged, read_columns, read_part
+from psr_studio.core.errors import DiskError, WorkspaceError
+from psr_studio.storage.parquet import damaged
+from psr_studio.storage.parts import Reader
 from psr_studio.storage.png import decode_png
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some
 
@@ -27,6 +28,12 @@ class Scores:
     embeddings: np.ndarray  # (N, D) float32
     scored: np.ndarray  # (N,) bool
     broken: list[Broken] = field(default_factory=list)
+
+    def logits_at(self, positions: np.ndarray) -> np.ndarray:
+        """Logits (n, C) of some positions; WorkspaceError when one of them has none."""
+        if not self.scored[positions].all():
+            raise _unscored(self.candidate_ids[positions], self.scored[positions], self.broken)
+        return self.logits[positions]
 
 
 @dataclass(frozen=True)
@@ -44,24 +51,33 @@ class Refined:
     def __len__(self) -> int:
         return len(self.candidate_ids)
 
+    def images_of(self, candidate_ids: Sequence[int]) -> np.ndarray:
+        """Refined pictures uint8 (n, H, W, C) of some candidates; WorkspaceError when one of them has none."""
+        place = {int(cid): row for row, cid in enumerate(self.candidate_ids)}
+        if missing := [cid for cid in candidate_ids if cid not in place]:
+            why = f" {self.broken[0].reason}" if self.broken else ""
+            raise WorkspaceError(
+                f"{len(missing)} of {len(candidate_ids)} candidates are not refined, such as {some(missing, 3)}.{why}",
+                "Run the refine step: it refines only what is missing.",
+            )
+        return self.images[[place[cid] for cid in candidate_ids]]
 
-def load_scores(pool: Pool, paths: Sequence[Path], require_all: bool = True) -> Scores:
+
+def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: bool = True) -> Scores:
     """Read score parts and put them in pool order; rows of candidates that left the pool are dropped.
 
     Raises:
-        WorkspaceError: a candidate has no scores (with the damaged file, if that is why) or values that are
-            not finite.
+        WorkspaceError: a candidate has no scores (with the damaged file, if that is why).
     """
-    stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"])
+    stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"], files)
     ids = concat([s["candidate_id"] for s in stored], np.int64)
     last = {int(cid): row for row, cid in enumerate(ids)}
     rows = np.array([last.get(int(cid), -1) for cid in pool.candidate_ids], np.int64)
     scored = rows >= 0
     if require_all and not scored.all():
-        raise _unscored(pool, scored, broken)
+        raise _unscored(pool.candidate_ids, scored, broken)
     logits = _aligned([s["logits"] for s in stored], rows)
     embeddings = _aligned([s["embedding"] for s in stored], rows)
-    check_finite(pool.candidate_ids[scored], logits[scored], embeddings[scored])
     return Scores(pool.candidate_ids, frozen(logits), frozen(embeddings), frozen(scored), broken)
 
 
@@ -76,7 +92,7 @@ def check_finite(candidate_ids: np.ndarray, logits: np.ndarray, embeddings: np.n
         )
 
 
-def load_refined(files: Mapping[int, Path]) -> Refined:
+def load_refined(paths: Mapping[int, Path], files: Reader) -> Refined:
     """Read refined classes (class to file); damaged files are named in `broken`, the others are used.
 
     Raises:
@@ -86,14 +102,16 @@ def load_refined(files: Mapping[int, Path]) -> Refined:
     kept: list[dict] = []
     hashes: dict[int, str] = {}
     broken: list[Broken] = []
-    for class_id, path in sorted(files.items()):
+    for class_id, path in sorted(paths.items()):
         try:
-            info, stored = read_part(path, names)
-            stored["image"] = _decode_all(path, stored)
+            info, stored = files.read(path, names)
+            stored["image"] = _decode_all(path, stored, files)
             _check_alike(path, stored, kept)
             hashes[class_id] = info.inputs_hash
+        except DiskError:  # it says nothing about the file
+            raise
         except WorkspaceError as err:
-            broken.append(Broken(path, err.problem))
+            broken.append(Broken.of(path, err))
             continue
         kept.append(stored)
     if not kept:
@@ -104,11 +122,13 @@ def load_refined(files: Mapping[int, Path]) -> Refined:
     return Refined(ids, ids // CANDIDATES_PER_CLASS, latents, images, traces, hashes, broken)
 
 
-def _decode_all(path: Path, stored: dict) -> np.ndarray:
+def _decode_all(path: Path, stored: dict, files: Reader) -> np.ndarray:
     try:
         return np.stack([decode_png(data) for data in stored["image"]])
     except ValueError as err:
-        raise damaged(path, f"a picture in it cannot be read ({err})") from err
+        said = damaged(path, f"a picture in it cannot be read ({err})")
+        files.note_damage(said)
+        raise said from err
 
 
 def _check_alike(path: Path, stored: dict, others: list[dict]) -> None:
@@ -130,21 +150,23 @@ def _padded(traces: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _read_all(paths: Sequence[Path], names: Sequence[str]) -> tuple[list[dict], list[Broken]]:
+def _read_all(paths: Sequence[Path], names: Sequence[str], files: Reader) -> tuple[list[dict], list[Broken]]:
     stored, broken = [], []
     for path in paths:
         try:
-            stored.append(read_columns(path, names))
+            stored.append(files.read(path, names)[1])
+        except DiskError:  # it says nothing about the file
+            raise
         except WorkspaceError as err:
-            broken.append(Broken(path, err.problem))
+            broken.append(Broken.of(path, err))
     return stored, broken
 
 
-def _unscored(pool: Pool, scored: np.ndarray, broken: list[Broken]) -> WorkspaceError:
+def _unscored(candidate_ids: np.ndarray, scored: np.ndarray, broken: list[Broken]) -> WorkspaceError:
     why = f" {broken[0].reason}" if broken else ""
     return WorkspaceError(
-        f"{int((~scored).sum())} of {len(pool)} candidates have no teacher scores, "
-        f"such as {some(pool.candidate_ids[~scored], 3)}.{why}",
+        f"{int((~scored).sum())} of {len(candidate_ids)} candidates have no teacher scores, "
+        f"such as {some(candidate_ids[~scored], 3)}.{why}",
         "Run the score step: it scores only what is missing.",
     )
 

@@ -43,7 +43,7 @@ class Trials(Database):
     def trials(self, study: str | None = None) -> list[TrialRecord]:
         """The trials of a study, or all, the oldest first."""
         if study is None:
-            rows = self._rows("SELECT record FROM trials ORDER BY id")
+            rows = self._rows("SELECT * FROM trials ORDER BY id")
         else:
-            rows = self._rows("SELECT record FROM trials WHERE study = ? ORDER BY id", study)
-        return [TrialRecord(**json.loads(row["record"])) for row in rows]
+            rows = self._rows("SELECT * FROM trials WHERE study = ? ORDER BY id", study)
+        return self._readable(rows, lambda row: TrialRecord(**json.loads(row["record"])), "trial", "id")

@@ -5,51 +5,51 @@
        scores/<teacher>/class=<c>/part-<n>.parquet    refined/<selection>/class=<c>.parquet
 ```
 
-Parts are replaced whole (`storage.atomic`), so a part that exists is whole and a step resumes at the first
-missing one.
+Parts are replaced whole (`core.disk`), so a part that exists is whole and a step resumes at the first
+missing one. What changes files and the ledger together is one commit (`storage.changes`). A file counts by its
+exact name only.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from psr_studio.core.disk import disk_error, sweep_temps, write_bytes
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
-from psr_studio.recipe.fields import check_folder_name
-from psr_studio.recipe.recipe import Recipe, load_recipe, to_toml
+from psr_studio.core.files import check_path, sweep_temps, write_bytes
+from psr_studio.core.place import Place
+from psr_studio.recipe.errors import check_folder_name
+from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import to_toml
+from psr_studio.storage.changes import Change, recover
+from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
-from psr_studio.storage.lock import FolderLock
-from psr_studio.storage.parquet import FORMAT_VERSION, PartInfo, read_info, stable_hash, write_part
-from psr_studio.storage.png import encode_png
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
+from psr_studio.storage.lock import OPEN_AGAIN, FolderLock
+from psr_studio.storage.names import (
+    class_files,
+    class_folder,
+    class_number,
+    part_files,
+    part_name,
+    part_number,
+    strays,
+)
+from psr_studio.storage.parquet import write_part
+from psr_studio.storage.parts import Parts, stamp
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
+from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
-__all__ = [
-    "CANDIDATES_PER_CLASS",
-    "FORMAT_VERSION",
-    "Broken",
-    "PartInfo",
-    "PartView",
-    "Pool",
-    "PoolPart",
-    "Refined",
-    "RefinedPart",
-    "ScorePart",
-    "Scores",
-    "StageStatus",
-    "Workspace",
-    "candidate_id",
-    "check_finite",
-    "encode_png",
-    "stable_hash",
-]
-Stage = Literal["pool", "score", "select", "refine", "evaluate", "export"]
+EXPORTS = "exports"
+MARKS_OF_ONE = ("studio.sqlite", "recipe.toml", "pool")  # a folder with none of them is no workspace
 State = Literal["fresh", "stale", "missing", "partial"]
 
 
@@ -96,6 +96,8 @@ class Workspace:
     def __init__(self, root: Path, ledger: Ledger, lock: FolderLock | None) -> None:
         self.root = root
         self.ledger = ledger
+        self.place = ledger.place or Place(root)
+        self.parts = Parts(root, ledger)
         self._lock = lock
         self._pool: tuple[tuple, Pool] | None = None
 
@@ -103,18 +105,27 @@ class Workspace:
     def open(cls, root: str | Path, *, create: bool = True, lock: bool = True) -> Workspace:
         """Open a folder as a workspace, and make it when `create`.
 
-        With `lock` this process becomes its only writer; workers that write parts for it pass False.
+        With `lock` this process becomes its only writer, and what a killed one left is finished or taken back;
+        workers that write parts for it pass False.
 
         Raises:
-            WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere.
+            WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere; without
+                `create` also one that holds nothing of a workspace.
         """
-        root = Path(root).expanduser().absolute()
+        root = check_path(root).absolute()
         _make_folder(root, create)
         held = FolderLock(root) if lock else None
         try:
             if held:
                 sweep_temps(root)
-            return cls(root, Ledger(root / "studio.sqlite", exclusive=lock), held)
+            ledger = Ledger(root / "studio.sqlite", exclusive=lock)
+            try:
+                if held:
+                    recover(root, [root, root / EXPORTS], ledger)
+                return cls(root, ledger, held)
+            except BaseException:
+                ledger.close()
+                raise
         except BaseException:
             if held:
                 held.release()
@@ -132,6 +143,21 @@ class Workspace:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    # Changes
+
+    def change(self, folder: Path | None = None) -> Change:
+        """A change of files in the workspace, or in a folder of it, together with the ledger.
+
+        Raises:
+            WorkspaceError: the workspace is no longer where it was opened. OSError: the disk.
+        """
+        self.place.check()
+        return Change(self.root, folder or self.root, self.ledger)
+
+    def beside(self, change: Change) -> Workspace:
+        """The same workspace, written to where a change makes what is new."""
+        return Workspace(change.new, self.ledger, None)
+
     # Recipe
 
     @property
@@ -142,17 +168,17 @@ class Workspace:
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the resolved recipe."""
-        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode())
+        write_bytes(self.root / "recipe.toml", to_toml(recipe).encode(), self.place, DO_AGAIN)
 
     # Pool
 
     def pool_part_path(self, class_id: int, part: int) -> Path:
         """Where a part of the pool lies."""
-        return self.root / "pool" / _class_folder(class_id) / _part_name(part)
+        return self.root / "pool" / class_folder(class_id) / part_name(part)
 
     def has_part(self, class_id: int, part: int, inputs_hash: str | None = None) -> bool:
-        """Whether a part can be read and, when a hash is given, was made from these inputs."""
-        return _holds(self.pool_part_path(class_id, part), inputs_hash)
+        """Whether a part is whole and, when a hash is given, was made from these inputs."""
+        return self._holds(self.pool_part_path(class_id, part), inputs_hash)
 
     def write_pool_part(
         self,
@@ -177,39 +203,39 @@ class Workspace:
             "latent": columns.latents,
             "generator": [_settings_text(settings or {})] * n,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def discard_pool_parts(self, class_id: int, keep: int) -> int:
         """Remove the parts of a class numbered `keep` and up, left from a larger pool; returns how many."""
-        extra = [path for path in self.pool_paths([class_id]) if _part_number(path) >= keep]
+        extra = [path for path in self.pool_paths([class_id]) if (part_number(path.name) or 0) >= keep]
         for path in extra:
-            path.unlink()
+            discard(path)
         return len(extra)
 
     def pool_paths(self, classes: Sequence[int] | None = None) -> list[Path]:
         """All parts of the pool on disk, by class, then part."""
-        return _parts(self.root / "pool", classes)
+        return part_files(self.root / "pool", classes)
 
     def pool(self) -> Pool:
         """The pool as it is on disk now; the same object as long as no file has changed."""
         paths = self.pool_paths()
-        state = tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in paths)
+        state = tuple((path, stamp(path)) for path in paths)
         if self._pool is None or self._pool[0] != state:
-            self._pool = (state, Pool(paths))
+            self._pool = (state, Pool(paths, self.parts))
         return self._pool[1]
 
     # Scores
 
     def scores_part_path(self, teacher_id: str, class_id: int, part: int) -> Path:
         """Where the scores of a pool part lie."""
-        return self.root / "scores" / _folder_of(teacher_id) / _class_folder(class_id) / _part_name(part)
+        return self.root / "scores" / _folder_of(teacher_id) / class_folder(class_id) / part_name(part)
 
     def has_scores_part(
         self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
     ) -> bool:
-        """Whether scores of a part can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
+        """Whether scores of a part are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
 
     def write_scores_part(
         self, teacher_id: str, class_id: int, part: int, *, columns: ScorePart, inputs_hash: str
@@ -222,23 +248,28 @@ class Workspace:
             "logits": columns.logits,
             "embedding": columns.embeddings,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings={"teacher": teacher_id})
+        self._write(path, stored, inputs_hash, {"teacher": teacher_id})
         return path
 
     def scores(self, teacher_id: str, *, require_all: bool = True) -> Scores:
         """Scores in pool order; see `load_scores` for what is raised."""
-        return load_scores(self.pool(), _parts(self.root / "scores" / _folder_of(teacher_id)), require_all)
+        return load_scores(
+            self.pool(),
+            part_files(self.root / "scores" / _folder_of(teacher_id)),
+            self.parts,
+            require_all,
+        )
 
     # Refined
 
     def refined_path(self, selection: str, class_id: int) -> Path:
         """Where the refined picks of a class lie."""
         check_folder_name("the selection", selection)
-        return self.root / "refined" / selection / f"{_class_folder(class_id)}.parquet"
+        return self.root / "refined" / selection / f"{class_folder(class_id)}.parquet"
 
     def has_refined(self, selection: str, class_id: int, inputs_hash: str | None = None) -> bool:
-        """Whether refined picks can be read and, when a hash is given, were made from these inputs."""
-        return _holds(self.refined_path(selection, class_id), inputs_hash)
+        """Whether refined picks are whole and, when a hash is given, were made from these inputs."""
+        return self._holds(self.refined_path(selection, class_id), inputs_hash)
 
     def write_refined(
         self,
@@ -259,18 +290,21 @@ class Workspace:
             "latent": columns.latents,
             "trace": columns.traces,
         }
-        write_part(path, stored, inputs_hash=inputs_hash, settings=settings, class_names=class_names)
+        self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
     def refined(self, selection: str) -> Refined:
         """Refined picks of a selection, by class and in pick order; WorkspaceError when there are none."""
-        folder = self.refined_path(selection, 0).parent
-        return load_refined({_class_number(path.stem): path for path in folder.glob("class=*.parquet")})
+        return load_refined(self.refined_files(selection), self.parts)
+
+    def refined_files(self, selection: str) -> dict[int, Path]:
+        """The files of the refined picks of a selection, by class; {} when there are none."""
+        return class_files(self.refined_path(selection, 0).parent)
 
     def export_path(self, name: str) -> Path:
         """Where an export of that name goes."""
         check_folder_name("the export", name)
-        return self.root / "exports" / name
+        return self.root / EXPORTS / name
 
     # Status
 
@@ -278,74 +312,112 @@ class Workspace:
         """Compare files on disk with the inputs hash each should have been made from.
 
         Args:
-            expected: every file of the stage and its hash.
+            expected: every file of the stage and its hash; what lies among them under a name that is none is said.
             what: the unit in words, such as "parts".
         """
-        states = [_state(path, wanted) for path, wanted in expected.items()]
-        present = len(states) - states.count("missing")
-        if not present:
-            return StageStatus("missing", f"None of {len(states)} {what} is there.")
-        if stale := states.count("stale"):
-            return StageStatus("stale", f"{stale} of {present} {what} were made from other inputs.")
-        if present < len(states):
-            return StageStatus("partial", f"{present} of {len(states)} {what} are there.")
-        return StageStatus("fresh", f"All {present} {what} are there.")
+        found = self._compared(expected, what)
+        if said := strays(expected, self.root, lambda path: self._holds(path, None)):
+            return StageStatus(found.state, f"{found.reason} {said}")
+        return found
+
+    def _compared(self, expected: Mapping[Path, str], what: str) -> StageStatus:
+        found = self.parts.look(expected)
+        damaged = {path: seen.problem for path, seen in found.items() if seen is not None and seen.problem}
+        words = f" Damaged: {_named(list(damaged))} ({next(iter(damaged.values()))})." if damaged else ""
+        present = {path: seen for path, seen in found.items() if seen is not None and not seen.problem}
+        if not present and not damaged:
+            return StageStatus("missing", f"None of {len(found)} {what} is there.")
+        if stale := sum(seen.inputs_hash != expected[path] for path, seen in present.items()):
+            return StageStatus(
+                "stale", f"{stale} of {len(present)} {what} were made from other inputs.{words}"
+            )
+        if len(present) < len(found):
+            return StageStatus("partial", f"{len(present)} of {len(found)} {what} are there.{words}")
+        return StageStatus("fresh", f"All {len(present)} {what} are there.")
+
+    def lacking(self, expected: Mapping[Path, str | None]) -> set[Path]:
+        """The files that are missing, damaged or made from other inputs than their hash says; None: from any."""
+        return {
+            path
+            for path, seen in self.parts.look(expected).items()
+            if seen is None or seen.problem or expected[path] not in (None, seen.inputs_hash)
+        }
+
+    def _holds(self, path: Path, inputs_hash: str | None) -> bool:
+        return not self.lacking({path: inputs_hash})
+
+    def _write(
+        self,
+        path: Path,
+        columns: Mapping[str, Any],
+        inputs_hash: str,
+        settings: Mapping[str, Any] | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        info = write_part(
+            path,
+            columns,
+            inputs_hash=inputs_hash,
+            settings=settings,
+            class_names=class_names,
+            place=self.place,
+        )
+        self.parts.note_whole(path, info)
+
+
+def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
+    """Replace the ledger of a workspace by a new one with every row that can be read.
+
+    Returns:
+        Where the replaced file is kept, and how many rows of each table were taken over.
+
+    Raises:
+        WorkspaceError: there is no ledger, it is whole or of a newer version, the workspace is open elsewhere, or the
+            disk refuses.
+    """
+    root = check_path(root).absolute()
+    path = root / "studio.sqlite"
+    if not path.is_file():
+        raise WorkspaceError(f'There is no ledger "{path}".', "Name the folder of a workspace.")
+    held = FolderLock(root)
+    try:
+        if is_whole(path):
+            raise WorkspaceError(f'The ledger "{path}" is whole.', "Leave it as it is. Nothing was changed.")
+        kept = set_aside(path)
+        with closing(Ledger(path)) as ledger:
+            return kept, take_over(kept, ledger)
+    finally:
+        held.release()
 
 
 def _make_folder(root: Path, create: bool) -> None:
-    if root.is_dir():
-        return
-    if root.exists():
+    if root.exists() and not root.is_dir():
         raise WorkspaceError(f'The workspace "{root}" is a file.', "Choose a folder.")
+    if create and root.is_dir():
+        return
+    if not create and any((root / name).exists() for name in MARKS_OF_ONE):
+        return
     if not create:
         raise WorkspaceError(
             f'There is no workspace "{root}".', "Check the path, or generate a pool there first."
         )
-    try:
+    with writing(root, again=OPEN_AGAIN):
         root.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise disk_error(err, root) from err
 
 
-def _holds(path: Path, inputs_hash: str | None) -> bool:
-    """A damaged part counts as missing, so that running the step again mends it."""
-    return _state(path, inputs_hash) == "fresh"
+def discard(path: Path) -> None:
+    """Remove a file that nothing needs any more; DiskError when that is refused."""
+    with writing(path):
+        path.unlink(missing_ok=True)
 
 
-def _state(path: Path, wanted: str | None) -> State:
-    if not path.is_file():
-        return "missing"
-    try:
-        found = read_info(path).inputs_hash
-    except WorkspaceError:
-        return "missing"
-    return "fresh" if wanted in (None, found) else "stale"
-
-
-def _parts(folder: Path, classes: Sequence[int] | None = None) -> list[Path]:
-    if classes is None:
-        found = folder.glob("class=*/part-*.parquet")
-    else:
-        found = (path for c in classes for path in (folder / _class_folder(c)).glob("part-*.parquet"))
-    return sorted(found, key=lambda path: (_class_number(path.parent.name), _part_number(path)))
-
-
-def _class_folder(class_id: int) -> str:
-    return f"class={class_id}"
-
-
-def _class_number(name: str) -> int:
-    digits = name.removeprefix("class=")
-    return int(digits) if digits.isdigit() else -1
-
-
-def _part_name(part: int) -> str:
-    return f"part-{part:05d}.parquet"
-
-
-def _part_number(path: Path) -> int:
-    digits = path.stem.removeprefix("part-")
-    return int(digits) if digits.isdigit() else -1
+def _named(paths: Sequence[Path]) -> str:
+    """Parts in words: "part 3 of class 2 and 4 more"."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    part = part_number(paths[0].name)
+    if part is not None:
+        return f"part {part} of class {class_number(paths[0].parent.name)}{more}"
+    return f"class {class_number(paths[0].stem)}{more}"
 
 
 def _folder_of(teacher_id: str) -> str:

@@ -6,118 +6,165 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from safetensors.numpy import save_file
 
-from psr_studio.bundles.bundle import INDEX, load_bundle, write_idx
-from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.bundles.bundle import CODEC
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.embedded import INDEX, write_idx
+from psr_studio.bundles.originals import class_names
+from psr_studio.core.devices import in_words, pick_device
+from psr_studio.core.errors import StudioError
 from psr_studio.core.files import sha256
+from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
-from psr_studio.training import cards, codec, data, gates, generator, teacher
+from psr_studio.training import cards, codec, gates, generator, teacher
+from psr_studio.training.checkpoints import seconds_of
+from psr_studio.training.loop import load, whole_folder
+from psr_studio.training.settings import BundleSettings, settings_of
 
-SUBSET_PER_CLASS = 600
-DEFAULT_GUIDANCE = 1.5  # every class agrees, and the spread within a class stays near that of real images
-BUILDABLE = ("fashion-mnist",)
+# Where Debian's package dataset-fashion-mnist puts it, and where torchvision's downloads are found by habit.
+USUAL_FOLDERS = ("/usr/share/datasets/{name}", "data/{torchvision}/raw", "data/{name}")
+PARTS = ("teacher", "codec", "generator")
 
 
 def build_bundle(
-    name: str,
+    name: str | BundleSettings,
     data_folder: str | Path | None,
     work: str | Path,
     out: str | Path,
     seed: int = 0,
-    codec_steps: int = 3000,
-    generator_steps: int = 6000,
+    device: str = "auto",
+    about: str = "",
 ) -> Iterator[str]:
     """Trains teacher, codec and generator, writes the data files, measures the gates, writes the cards.
 
-    Each step is skipped where its result lies in ``work`` already, so running the command again resumes it.
-    Yields one line of progress at a time.
+    Each step is skipped where its result lies in ``work`` already, and each training goes on at its last checkpoint
+    there, so running the command again resumes it. Yields one line of progress at a time.
+
+    Args:
+        name: of a data set, or its record.
+        about: what a reader of the cards must know of this copy of the data, such as that it was encoded anew.
 
     Raises:
         StudioError: a bundle this command cannot make, or no data files.
     """
-    if name not in BUILDABLE:
-        raise StudioError(
-            f'There is no training recipe for a bundle "{name}".',
-            f"{did_you_mean(name, BUILDABLE)}Train one of: {', '.join(BUILDABLE)}.",
-        )
-    folder, work, out = data.find_folder(data_folder), Path(work), Path(out)
+    chosen = settings_of(name) if isinstance(name, str) else name
+    where = pick_device(device)
+    folder, work, out = find_folder(chosen.data, data_folder), Path(work), Path(out)
+    if not chosen.data.class_names:
+        names, folders = class_names(folder, chosen.data.title)
+        chosen = replace(chosen, data=replace(chosen.data, class_names=names, folder_names=folders))
     work.mkdir(parents=True, exist_ok=True)
     made = work / "bundle"
-    yield from _networks(folder, work, made, seed, codec_steps, generator_steps)
+    yield from train_networks(chosen, folder, work, made, seed, where)
     yield "Writing the data files"
-    write_data(folder, made, Teacher.from_folder(made / "teacher"), seed)
-    write_index(made)
+    write_data(chosen, folder, made, Teacher.from_folder(made / "teacher", where), seed)
+    write_index(chosen, made)
     yield "Measuring the gates"
-    measured = gates.measure(load_bundle(made), DEFAULT_GUIDANCE)
-    for gate in measured:
+    measured = []
+    for gate in gates.measure(load_bundle(made), chosen, folder, where, work / "gates.json"):
+        measured.append(gate)
         yield f"{'pass' if gate.passed else 'MISS'}  {gate.name}: {gate.value:.4f} (needed {gate.needed}) {gate.note}"
     (made / "gates.json").write_text(
         json.dumps([g.as_dict() for g in measured], indent=2) + "\n", encoding="utf-8"
     )
     yield "Making the demo pool"
-    write_demo(made)
-    cards.write(made, seconds=_seconds(work), device=_device_words(), seed=seed)
-    write_index(made)
+    write_demo(chosen, made)
+    seconds = {part: seconds_of(work / f"{part}.pt") for part in PARTS}
+    cards.write(chosen, made, seconds, _device_words(where), seed, about)
+    write_index(chosen, made)
     shutil.copytree(made, out, dirs_exist_ok=True)
     yield f"The bundle is in {out}"
 
 
-def _networks(
-    folder: Path, work: Path, made: Path, seed: int, codec_steps: int, generator_steps: int
+def find_folder(data: DataSet, folder: str | Path | None = None) -> Path:
+    """The folder that holds a data set: the one given, or the first usual one; what it holds is seen when it is read.
+
+    Raises:
+        StudioError: none is given and no usual one is there.
+    """
+    if folder:
+        return Path(folder).expanduser().absolute()
+    usual = [text.format(name=data.name, torchvision=data.torchvision) for text in USUAL_FOLDERS]
+    for candidate in (Path(text) for text in usual if Path(text).is_dir()):
+        return candidate
+    raise StudioError(
+        f"There is no {data.title} in {' or '.join(usual)}.",
+        "Pass --data with the folder that holds it: the official files as torchvision puts them, Parquet files of "
+        "the splits, or train/<class>/ and test/<class>/.",
+    )
+
+
+def train_networks(
+    chosen: BundleSettings, folder: Path, work: Path, made: Path, seed: int, device: torch.device
 ) -> Iterator[str]:
-    if not (made / "teacher" / "config.json").exists():
-        for event in teacher.train(folder, work, made / "teacher", seed):
-            yield f"teacher {event}"
-    net = Teacher.from_folder(made / "teacher")
-    if not (made / "generator" / "vae" / "config.json").exists():
-        for event in codec.train(folder, work, net, made / "generator" / "vae", codec_steps, seed):
-            yield f"codec {event}"
+    """Teacher, codec and generator into the folder of the bundle, each where it is not there yet; a line at a time."""
+    if not (made / "teacher").exists():
+        with whole_folder(made / "teacher") as temp:
+            for event in teacher.train(chosen, folder, work, temp, seed, device):
+                yield f"teacher {event}"
+    if not (made / CODEC).exists():
+        net = Teacher.from_folder(made / "teacher", device)
+        with whole_folder(made / CODEC) as temp:
+            for event in codec.train(chosen, folder, work, net, temp, seed, device):
+                yield f"codec {event}"
     if not (made / "generator" / "model_index.json").exists():
-        vae = AutoencoderKL.from_pretrained(made / "generator" / "vae")
-        for event in generator.train(folder, work, vae, made / "generator", generator_steps, seed):
+        encoder = Codec.from_folder(made / CODEC, chosen.data.shape, device)
+        for event in generator.train(chosen, folder, work, encoder, made / "generator", seed, device):
             yield f"generator {event}"
 
 
-def write_data(folder: Path, made: Path, net: Teacher, seed: int) -> None:
-    """Test split, a balanced train subset, and the teacher's difficulty of every training image."""
+def write_data(chosen: BundleSettings, folder: Path, made: Path, net: Teacher, seed: int) -> None:
+    """The teacher's difficulty of every training image, and where the licence allows it the test split and a
+    balanced subset of the training images."""
     target = made / "data"
     target.mkdir(parents=True, exist_ok=True)
-    images, labels = data.load_split(folder, "test")
-    write_idx(images[..., 0], target / "test-images-idx3-ubyte.gz")
-    write_idx(labels, target / "test-labels-idx1-ubyte.gz")
-    images, labels = data.load_split(folder, "train")
-    order = np.random.default_rng(seed).permutation(len(images))
-    chosen = np.sort(np.concatenate([order[labels[order] == c][:SUBSET_PER_CLASS] for c in range(10)]))
-    write_idx(images[chosen][..., 0], target / "train-subset-images-idx3-ubyte.gz")
-    write_idx(labels[chosen], target / "train-subset-labels-idx1-ubyte.gz")
-    logits, _ = net.predict(data.to_model(images), batch_size=500)
-    own = F.softmax(logits.double(), 1)[torch.arange(len(labels)), torch.from_numpy(labels)]
+    device = net.mean.device
+    images, labels = load(folder, "train", chosen.data, device)
+    logits, _ = net.predict(images, batch_size=500)
+    own = F.softmax(logits.double(), 1)[torch.arange(len(labels)), labels.cpu()]
     save_file(
-        {"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.astype(np.uint8)},
+        {"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.cpu().numpy().astype(np.uint8)},
         target / "train_difficulty.safetensors",
     )
-    (target / "LICENSE").write_text(cards.FASHION_MNIST_LICENCE, encoding="utf-8")
+    if chosen.data.ships_images:
+        order = np.random.default_rng(seed).permutation(len(images))
+        own_class = labels.cpu().numpy()[order]
+        first = [order[own_class == c][: chosen.data.train_per_class] for c in range(chosen.data.n_classes)]
+        rows = np.sort(np.concatenate(first))
+        _write_split(target / "train-subset", images.cpu().numpy()[rows], labels.cpu().numpy()[rows])
+        test, test_labels = load(folder, "test", chosen.data, torch.device("cpu"))
+        _write_split(target / "test", test.numpy(), test_labels.numpy())
+    cards.write_data_card(chosen, target)
 
 
-def write_index(made: Path) -> None:
+def _write_split(prefix: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Two gzipped idx files; pictures (N, H, W, ch), whose channel is left out where it is one."""
+    pictures = images[..., 0] if images.shape[-1] == 1 else images
+    write_idx(pictures, prefix.with_name(f"{prefix.name}-images-idx3-ubyte.gz"))
+    write_idx(labels, prefix.with_name(f"{prefix.name}-labels-idx1-ubyte.gz"))
+
+
+def write_index(chosen: BundleSettings, made: Path) -> None:
     """bundle.toml: the bundle's facts and a SHA-256 per file."""
     files = sorted(p for p in made.rglob("*") if p.is_file() and p.name not in (INDEX, "README.md"))
     lines = [
-        'name = "fashion-mnist"',
-        'title = "Fashion-MNIST"',
-        'licence = "MIT (data, Zalando SE); Apache-2.0 (models)"',
-        "image_shape = [28, 28, 1]",
-        f"mean = {data.MEAN}",
-        f"std = {data.STD}",
-        f"guidance = {DEFAULT_GUIDANCE}",
-        f"class_names = {json.dumps(list(data.CLASS_NAMES))}",
+        f"name = {json.dumps(chosen.data.name)}",
+        f"title = {json.dumps(chosen.data.title)}",
+        f"licence = {json.dumps(_licence(chosen.data))}",
+        f"image_shape = {list(chosen.data.shape)}",
+        f"mean = {_levels(chosen.data.mean)}",
+        f"std = {_levels(chosen.data.std)}",
+        f"guidance = {chosen.guidance}",
+        f"class_names = {json.dumps(list(chosen.data.class_names))}",
+        *_images_table(chosen),
         "",
         "[files]",
         *(f'"{p.relative_to(made).as_posix()}" = "{sha256(p)}"' for p in files),
@@ -125,7 +172,32 @@ def write_index(made: Path) -> None:
     (made / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_demo(made: Path) -> None:
+def _licence(data: DataSet) -> str:
+    """Of the whole bundle, for the card of an export."""
+    inside = "" if data.ships_images else ", none of which is in here"
+    return f"{data.licence} (data{inside}); Apache-2.0 (models)"
+
+
+def _levels(values: tuple[float, ...]) -> str:
+    return str(values[0]) if len(values) == 1 else str(list(values))
+
+
+def _images_table(chosen: BundleSettings) -> list[str]:
+    """Where the real images are the user's own: what is known of them before they are seen."""
+    if chosen.data.ships_images:
+        return []
+    facts = {
+        "source": chosen.data.title,
+        "torchvision": chosen.data.torchvision,
+        "licence": chosen.data.licence,
+        "size": chosen.data.download_bytes,
+        "train_per_class": chosen.data.train_per_class,
+        "folder_names": list(chosen.data.folder_names),
+    }
+    return ["", "[images]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items() if value)]
+
+
+def write_demo(chosen: BundleSettings, made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
     from psr_studio.app.studio import (
         Studio,  # the only upward import: the demo is made by the very stages it shows
@@ -133,7 +205,7 @@ def write_demo(made: Path) -> None:
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)
-    with Studio(folder, "fashion-mnist", bundle=str(made)) as studio:
+    with Studio(folder, chosen.data.name, bundle=str(made)) as studio:
         for _ in studio.generate():
             pass
         for _ in studio.score():
@@ -143,14 +215,7 @@ def write_demo(made: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _seconds(work: Path) -> dict[str, float]:
-    found = {}
-    for part in ("teacher", "codec", "generator"):
-        checkpoint = work / f"{part}.pt"
-        if checkpoint.exists():
-            found[part] = torch.load(checkpoint, weights_only=True)["seconds"]
-    return found
-
-
-def _device_words() -> str:
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__.split('+')[0]}"
+def _device_words(device: torch.device) -> str:
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    where = f"{platform.machine()} CPU{threads}" if device.type == "cpu" else in_words(device)
+    return f"{where}, torch {torch.__version__.split('+')[0]}"

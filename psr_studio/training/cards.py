@@ -3,57 +3,71 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
-FASHION_MNIST_LICENCE = """The MIT License (MIT)
+from psr_studio.training.settings import NULL_CLASS, BundleSettings
 
-Copyright (c) 2017 Zalando SE, https://tech.zalando.com
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-associated documentation files (the "Software"), to deal in the Software without restriction, including
-without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or substantial
-portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR
-THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-"""
-
-COMMAND = "psr-studio train-bundle fashion-mnist"
-
-PARTS = {
-    "teacher": (
-        "Teacher",
-        "A timm `resnet10t` with a deep stem and widths 56, 112, 192, 256 (1.8 M parameters), shown the "
-        "28-pixel picture at 56 pixels. Trained on 57,000 of the 60,000 training images with SGD, shifts, flips "
-        "and erasing; its logits are divided by a temperature fitted on the other 3,000. Used to score "
-        "candidates and to label them; it is not meant as a product classifier.",
-        ("teacher",),
-    ),
-    "generator/vae": (
-        "Codec",
-        "A diffusers `AutoencoderKL` (0.7 M parameters): the picture padded to 32x32, latents 4x8x8 of unit "
-        "variance. Loss: squared and absolute error, posterior KL, and the teacher's label and features on the "
-        "reconstruction, so that what the teacher sees survives.",
-        ("codec",),
-    ),
-    "generator": (
-        "Generator",
-        "A class-conditional diffusers `DiTTransformer2DModel` on those latents (8.0 M parameters, 16 tokens, "
-        "width 256, 5 blocks) with 10 % label dropout; EMA weights in bfloat16. The folder opens with "
-        "`DiTPipeline.from_pretrained`. Its label table has 1,000 rows because that pipeline's null class is "
-        "1000; classes 0 to 9 and the null row are used.",
-        ("generator",),
-    ),
-}
 GATES_OF = {"teacher": ("teacher top-1", "teacher ECE"), "generator/vae": ("teacher top-1 lost",)}
+TITLES = {"teacher": "Teacher", "generator/vae": "Codec", "generator": "Generator"}
+PART_OF = {"teacher": "teacher", "generator/vae": "codec", "generator": "generator"}
+
+
+def command(chosen: BundleSettings) -> str:
+    """What makes this bundle."""
+    return f"psr-studio train-bundle {chosen.data.name}"
+
+
+def _about_teacher(chosen: BundleSettings, size: str) -> str:
+    how = chosen.teacher
+    shown = f", shown the {chosen.data.side}-pixel picture at {how.input_size} pixels" * (
+        how.input_size != chosen.data.side
+    )
+    changed = ", ".join(
+        word
+        for word, used in (
+            ("shifts", how.shift), ("flips", how.mirror), ("erasing", any(c.erase for c in how.cycles)),
+        )
+        if used
+    )  # fmt: skip
+    return (
+        f"A timm `{how.architecture}` with {json.dumps(dict(how.kwargs))} ({size} parameters){shown}. Trained on all "
+        f"training images but {how.held_out:,} with SGD for {sum(c.epochs for c in how.cycles)} epochs, with "
+        f"{changed}; its logits are divided by a temperature fitted on those {how.held_out:,}. Used to score and to "
+        "label candidates; it is not meant as a product classifier."
+    )
+
+
+def _about_codec(chosen: BundleSettings, size: str) -> str:
+    how = chosen.codec
+    latent = how.size // 2 ** (len(how.widths) - 1)
+    padded = f": the picture padded to {how.size}x{how.size}," * (how.size != chosen.data.side) or ":"
+    return (
+        f"A diffusers `AutoencoderKL` ({size} parameters){padded} latents {how.latent_channels}x{latent}x{latent} of "
+        "unit variance. Loss: squared and absolute error, posterior KL, and the teacher's label and features on the "
+        "reconstruction, so that what the teacher sees survives."
+    )
+
+
+def _about_generator(chosen: BundleSettings, size: str) -> str:
+    how = chosen.generator
+    tokens = (chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1) // how.patch) ** 2
+    opens = "The folder opens with `DiTPipeline.from_pretrained`"
+    table = (
+        f"{opens}. Its label table has {NULL_CLASS:,} rows because that pipeline's null class is {NULL_CLASS}; classes "
+        f"0 to {chosen.data.n_classes - 1} and the null row are used."
+        if how.for_pipeline
+        else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {chosen.label_rows}."
+    )
+    return (
+        f"A class-conditional diffusers `DiTTransformer2DModel` on those latents ({size} parameters, {tokens} tokens, "
+        f"width {how.heads * how.head_dim}, {how.layers} blocks) with {how.label_dropout:.0%} label dropout; EMA "
+        f"weights in bfloat16. {table}"
+    )
+
+
+ABOUT = {"teacher": _about_teacher, "generator/vae": _about_codec, "generator": _about_generator}
 
 
 def _gate_rows(gates: list[dict], part: str) -> list[dict]:
@@ -76,38 +90,66 @@ def gate_table(gates: list[dict]) -> str:
 
 
 def write(
-    made: Path, seconds: dict[str, float], device: str, seed: int, notes: Mapping[str, str] | None = None
+    chosen: BundleSettings, made: Path, seconds: Mapping[str, float], device: str, seed: int, about: str = ""
 ) -> None:
-    """README.md beside each part, and one for the bundle and its data, from gates.json.
+    """README.md beside each part, and one for the bundle, from gates.json.
 
     Args:
         seconds: time spent training, by part.
-        notes: by folder of PARTS, what a reader must know about this very training run.
+        about: what a reader must know of the copy of the data that was used.
     """
     gates = json.loads((made / "gates.json").read_text(encoding="utf-8"))
-    for folder, (title, text, timed) in PARTS.items():
-        spent = sum(seconds.get(part, 0.0) for part in timed)
-        note = f"- This run: {notes[folder]}\n" if notes and folder in notes else ""
+    note = f"- This copy of the data: {about}\n" if about else ""
+    data = f"- Data: {chosen.data.title}, train split (licence: {chosen.data.licence})\n{note}"
+    for folder, text in ABOUT.items():
+        size = f"{n_parameters(made / folder) / 1e6:.1f} M"
         body = (
-            f"# {title} of the Fashion-MNIST bundle\n\n{text}\n\n- Data: Fashion-MNIST, train split (MIT, Zalando SE)\n"
-            f"- Command: `{COMMAND}`, seed {seed}\n- Training: {spent:.0f} s on {device}\n"
-            f"{note}- Licence: Apache-2.0\n\n{gate_table(_gate_rows(gates, folder))}\n"
+            f"# {TITLES[folder]} of the {chosen.data.title} bundle\n\n{text(chosen, size)}\n\n{data}"
+            f"- Command: `{command(chosen)}`, seed {seed}\n"
+            f"- Training: {seconds[PART_OF[folder]]:.0f} s on {device}\n"
+            f"- Licence: Apache-2.0\n\n{gate_table(_gate_rows(gates, folder))}\n"
         )
         (made / folder / "README.md").write_text(body, encoding="utf-8")
-    (made / "data" / "README.md").write_text(
-        "# Data of the Fashion-MNIST bundle\n\n- `test-*`: the official test split, 10,000 images\n"
-        "- `train-subset-*`: 600 training images per class, drawn with the bundle's seed, for controls and guidance\n"
-        "- `train_difficulty.safetensors`: the teacher's difficulty 1 - p(label) of all 60,000 training images, in "
-        "their original order, with labels. 57,000 of them trained the teacher, so these are training-set "
-        "confidences and lower than on unseen images.\n"
-        "- Source: Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), MIT licence, see LICENSE. The full train split is read "
-        "from Debian's package dataset-fashion-mnist or torchvision's download.\n",
-        encoding="utf-8",
-    )
     (made / "README.md").write_text(
-        f"# Fashion-MNIST bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: `{COMMAND}`.\n"
-        f"The demo pool holds 60 candidates per class, scored.\n\n{gate_table(gates)}\n\n"
+        f"# {chosen.data.title} bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: "
+        f"`{command(chosen)}`.\nThe demo pool is generated and scored.\n\n{data}\n{gate_table(gates)}\n\n"
         f"Made on {device}, seed {seed}. Cards: [generator](generator/README.md), [codec](generator/vae/README.md), "
         "[teacher](teacher/README.md), [data](data/README.md).\n",
         encoding="utf-8",
     )
+
+
+def n_parameters(folder: Path) -> int:
+    """In the weights files of a part."""
+    from safetensors import safe_open
+
+    total = 0
+    for path in [*folder.glob("*.safetensors"), *folder.glob("transformer/*.safetensors")]:
+        with safe_open(path, "np") as file:
+            total += sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
+    return total
+
+
+def write_data_card(chosen: BundleSettings, target: Path) -> None:
+    """README.md of the data folder, and the licence where real images are in it."""
+    n_trained = f"all but {chosen.teacher.held_out:,} of them trained the teacher"
+    lines = [f"# Data of the {chosen.data.title} bundle", ""]
+    if chosen.data.ships_images:
+        lines += [
+            "- `test-*`: the official test split",
+            f"- `train-subset-*`: {chosen.data.train_per_class} training images per class, drawn with the bundle's "
+            "seed, for controls and guidance",
+        ]
+    lines.append(
+        "- `train_difficulty.safetensors`: the teacher's difficulty 1 - p(label) of every training image, in their "
+        f"order, with labels; {n_trained}, so these are training-set confidences and lower than on unseen images."
+    )
+    if not chosen.data.ships_images:
+        lines.append(
+            f"- No image of {chosen.data.title} is in here. Controls and test split are read from where you keep it: "
+            f"`psr-studio weights {chosen.data.name} --images FOLDER`."
+        )
+    if chosen.data.licence_text:
+        (target / "LICENSE").write_text(chosen.data.licence_text, encoding="utf-8")
+        lines.append(f"- Source: {chosen.data.title}, licence: {chosen.data.licence}, see LICENSE.")
+    (target / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

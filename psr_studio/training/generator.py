@@ -1,22 +1,26 @@
-"""Trains the bundle's generator: a class-conditional DiT on the codec's latents, with label dropout and EMA."""
+"""Trains a bundle's generator: a class-conditional DiT on the codec's latents, with label dropout and EMA."""
 
 from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDPMScheduler, DiTTransformer2DModel
+from diffusers import DDPMScheduler, DiTTransformer2DModel
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from psr_studio.training import codec, data
+from psr_studio.core.files import whole_file
+from psr_studio.models.codec import Codec
+from psr_studio.training import codec
+from psr_studio.training.checkpoints import Checkpoint
+from psr_studio.training.loop import load, mixed_precision, trapezoid
+from psr_studio.training.settings import BundleSettings
 
-BATCH, PEAK_LR, WARMUP, DECAY_SHARE = 256, 1e-3, 200, 0.3
-LABEL_DROPOUT, EMA_DECAY = 0.1, 0.999
+REPORT = 100  # steps
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
 SCHEDULER = {
     "num_train_timesteps": 1000,
@@ -30,41 +34,33 @@ SCHEDULER = {
 }
 
 
-def build() -> DiTTransformer2DModel:
-    """The untrained generator, 8.0 M parameters: 16 tokens of 2x2 latent pixels, width 256, 5 blocks.
-
-    The label table has 1,000 rows because diffusers' DiTPipeline writes its null class as 1000; only ten
-    rows and the null row are ever used.
-    """
+def build(chosen: BundleSettings, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
+    """The untrained generator for latents (c, h, w). Beyond the classes, only the null row of its table is used."""
+    how, (channels, size, _) = chosen.generator, latent_shape
     return DiTTransformer2DModel(
-        num_attention_heads=4,
-        attention_head_dim=64,
-        in_channels=4,
-        out_channels=4,
-        num_layers=5,
-        sample_size=8,
-        patch_size=2,
-        num_embeds_ada_norm=1000,
+        num_attention_heads=how.heads,
+        attention_head_dim=how.head_dim,
+        in_channels=channels,
+        out_channels=channels,
+        num_layers=how.layers,
+        sample_size=size,
+        patch_size=how.patch,
+        num_embeds_ada_norm=chosen.label_rows,
         norm_num_groups=4,
     )
 
 
-def zero_initialise(net: DiTTransformer2DModel) -> None:
+def zero_initialise(net: DiTTransformer2DModel, n_classes: int) -> None:
     """adaLN-zero: every block starts as the identity and the output at zero (Peebles & Xie 2023)."""
+    null_row = net.config.num_embeds_ada_norm
     for block in net.transformer_blocks:
         torch.nn.init.zeros_(block.norm1.linear.weight)
         torch.nn.init.zeros_(block.norm1.linear.bias)
-        block.norm1.emb.class_embedder.embedding_table.weight.data.normal_(std=0.02)[10:1000] = 0
+        block.norm1.emb.class_embedder.embedding_table.weight.data.normal_(std=0.02)[n_classes:null_row] = 0
     torch.nn.init.zeros_(net.proj_out_1.weight)
     torch.nn.init.zeros_(net.proj_out_1.bias)
     torch.nn.init.zeros_(net.proj_out_2.weight)
     torch.nn.init.zeros_(net.proj_out_2.bias)
-
-
-def learning_rate(step: int, n_steps: int) -> float:
-    """Warm-up, then constant, then a linear fall to zero over the last share of the steps."""
-    fall = (n_steps - step) / (DECAY_SHARE * n_steps)
-    return PEAK_LR * min(1.0, (step + 1) / WARMUP, fall)
 
 
 def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
@@ -75,101 +71,114 @@ def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
     return (torch.where(share, uniform, focused) * 1000).long().clamp(max=999)
 
 
-def latents_of(folder: Path, work: Path, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
-    """All 60,000 training latents and their labels, encoded once and kept in ``work``."""
-    cached = work / "latents.pt"
-    images, labels = data.load_split(folder, "train")
-    if cached.exists():
-        return torch.load(cached, weights_only=True), torch.from_numpy(labels)
-    padded = F.pad(data.to_model(images), (codec.PADDING,) * 4, value=-1.0)
-    latents, _ = codec.encode_all(vae.float(), padded)
-    torch.save(latents, cached)
-    return latents, torch.from_numpy(labels)
+def latents_of(
+    chosen: BundleSettings, folder: Path, work: Path, encoder: Codec, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The training latents (N, c, h, w), those of the mirrored pictures after them, and labels; kept in ``work``."""
+    kept = work / "latents.safetensors"
+    if not kept.exists():
+        images, labels = load(folder, "train", chosen.data, device)
+        views = [images, images.flip(2)] if chosen.generator.mirrored else [images]
+        latents = torch.cat([codec.encode_all(encoder, view, device) for view in views])
+        with whole_file(kept) as temp:
+            save_file(
+                {"latents": latents.cpu().contiguous(), "labels": labels.repeat(len(views)).cpu()}, temp
+            )
+    found = load_file(kept, device=str(device))
+    return found["latents"], found["labels"]
+
+
+class Run:
+    """A generator in training with its running average, on one device."""
+
+    def __init__(
+        self,
+        chosen: BundleSettings,
+        folder: Path,
+        work: Path,
+        encoder: Codec,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.how, self.null_row, self.device = chosen.generator, chosen.label_rows, device
+        self.latents, self.labels = latents_of(chosen, folder, work, encoder, device)
+        torch.manual_seed(seed)
+        shape = (self.latents.shape[1], self.latents.shape[2], self.latents.shape[3])
+        # eval: diffusers would drop the label in each block on its own; it is dropped once, in `step`
+        self.net = build(chosen, shape).eval()
+        zero_initialise(self.net, chosen.data.n_classes)
+        self.net.to(device)
+        self.ema = copy.deepcopy(self.net)
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=self.how.peak_lr, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        self.alphas_cumprod = DDPMScheduler.from_config(SCHEDULER).alphas_cumprod
+        self.generator = torch.Generator().manual_seed(seed)
+        parts = {"net": self.net, "ema": self.ema, "optimizer": self.optimizer, "generator": self.generator}
+        self.checkpoint = Checkpoint(work / "generator.pt", parts)
+
+    def step(self, index: int) -> Tensor:
+        """One step; the loss, not yet waited for."""
+        how = self.how
+        for group in self.optimizer.param_groups:
+            group["lr"] = trapezoid(index, how.steps, how.peak_lr, how.warmup, how.decay_share)
+        rows = torch.randint(len(self.latents), (how.batch,), generator=self.generator)
+        dropped = torch.rand(how.batch, generator=self.generator) < how.label_dropout
+        t = draw_timesteps(how.batch, self.generator)
+        noise = torch.randn((how.batch, *self.latents.shape[1:]), generator=self.generator).to(self.device)
+        kept = self.alphas_cumprod[t].view(-1, 1, 1, 1).to(self.device)
+        rows, dropped, t = rows.to(self.device), dropped.to(self.device), t.to(self.device)
+        y = torch.where(dropped, self.null_row, self.labels[rows])
+        z_t = kept.sqrt() * self.latents[rows] + (1 - kept).sqrt() * noise
+        with mixed_precision(self.device):
+            predicted = self.net(z_t, timestep=t, class_labels=y).sample
+        loss = F.mse_loss(predicted.float(), noise)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(how.ema_decay, (1 + index) / (10 + index))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1 - decay)
+        return loss.detach()
 
 
 def train(
+    chosen: BundleSettings,
     folder: Path,
     work: Path,
-    vae: AutoencoderKL,
+    encoder: Codec,
     out: Path,
-    n_steps: int = 6000,
-    seed: int = 0,
-    compile_net: bool = False,
+    seed: int,
+    device: torch.device,
 ) -> Iterator[dict[str, float]]:
-    """Trains, and writes ``out/transformer``, ``out/scheduler`` and ``out/model_index.json``.
+    """Trains, and writes ``out/transformer``, ``out/scheduler`` and, last, ``out/model_index.json``.
 
-    Yields one dict per 100 steps; a checkpoint per 500 steps in ``work`` makes the command resumable.
+    Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    latents, labels = latents_of(folder, work, vae)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    net = (
-        build().eval()
-    )  # eval: diffusers would drop the label in each block on its own; we drop it once, below
-    zero_initialise(net)
-    ema = copy.deepcopy(net)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_LR, betas=(0.9, 0.99), weight_decay=0.01)
-    alphas_cumprod = DDPMScheduler.from_config(SCHEDULER).alphas_cumprod
-    checkpoint, start, seconds_before = work / "generator.pt", 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(state["net"])
-        ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        generator.set_state(state["generator"])
-        start, seconds_before = state["step"], state["seconds"]
-    forward = torch.compile(net) if compile_net else net
-    began, total = time.perf_counter(), 0.0
-    for step in range(start, n_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, n_steps)
-        index = torch.randint(len(latents), (BATCH,), generator=generator)
-        z_0, y = latents[index], labels[index]
-        y = torch.where(torch.rand(BATCH, generator=generator) < LABEL_DROPOUT, 1000, y)
-        t = draw_timesteps(BATCH, generator)
-        noise = torch.randn(z_0.shape, generator=generator)
-        kept = alphas_cumprod[t].view(-1, 1, 1, 1)
-        z_t = kept.sqrt() * z_0 + (1 - kept).sqrt() * noise
-        with torch.autocast("cpu", torch.bfloat16):
-            predicted = forward(z_t, timestep=t, class_labels=y).sample
-        loss = F.mse_loss(predicted.float(), noise)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        decay = min(EMA_DECAY, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
-        total += loss.item()
-        seconds = seconds_before + time.perf_counter() - began
-        if (step + 1) % 500 == 0:
-            torch.save(
-                {
-                    "net": net.state_dict(),
-                    "ema": ema.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "generator": generator.get_state(),
-                    "step": step + 1,
-                    "seconds": seconds,
-                },
-                checkpoint,
-            )
-        if (step + 1) % 100 == 0:
-            yield {"step": step + 1, "loss": total / 100, "seconds": seconds}
-            total = 0.0
-    save(ema, out)
+    run = Run(chosen, folder, work, encoder, seed, device)
+    n_steps, checkpoint = chosen.generator.steps, run.checkpoint
+    total, n = torch.zeros((), device=device), 0
+    for step in range(checkpoint.step, n_steps):
+        total, n = total + run.step(step), n + 1
+        checkpoint.reached(step + 1, final=step + 1 == n_steps)
+        if (step + 1) % REPORT == 0 or step + 1 == n_steps:
+            yield {"step": step + 1, "loss": total.item() / n, "seconds": checkpoint.seconds}
+            total, n = torch.zeros((), device=device), 0
+    save(run.ema, out, chosen.data.class_names)
 
 
-def save(ema: DiTTransformer2DModel, out: Path) -> None:
+def save(ema: DiTTransformer2DModel, out: Path, class_names: tuple[str, ...]) -> None:
     """The DiTPipeline folder without its codec: bfloat16 EMA weights, scheduler, index and label names."""
-    copy.deepcopy(ema).to(torch.bfloat16).save_pretrained(out / "transformer")
+    copy.deepcopy(ema).to("cpu", torch.bfloat16).save_pretrained(out / "transformer")
     DDPMScheduler.from_config(SCHEDULER).save_pretrained(out / "scheduler")
     index = {
         "_class_name": "DiTPipeline",
         "_diffusers_version": "0.35.0",
-        "id2label": {str(i): name for i, name in enumerate(data.CLASS_NAMES)},
+        "id2label": {str(i): name for i, name in enumerate(class_names)},
         "scheduler": ["diffusers", "DDPMScheduler"],
         "transformer": ["diffusers", "DiTTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    with whole_file(out / "model_index.json") as temp:
+        temp.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

@@ -1,11 +1,10 @@
-"""Trains the bundle's teacher: a narrow timm ResNet on 28-pixel images, then calibrates it."""
+"""Trains a bundle's teacher: a timm network on small pictures, then calibrates it."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,47 +14,47 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, TeacherConfig, create_backbone
+from psr_studio.core.devices import candidate_seed
+from psr_studio.core.files import whole_file
+from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data
+from psr_studio.training.checkpoints import Checkpoint
+from psr_studio.training.loop import batch_of, load, mixed_precision
+from psr_studio.training.settings import BundleSettings, Cycle, TeacherSettings
 
-CONFIG = TeacherConfig(
-    architecture="resnet10t",
-    input_size=56,  # timm's stem divides by four before the first stage: 28 px is shown at twice its size
-    mean=(data.MEAN,),
-    std=(data.STD,),
-    n_classes=10,
-    in_chans=1,
-    kwargs={"stem_type": "deep", "stem_width": 16, "channels": [56, 112, 192, 256]},
-)
-EPOCHS, BATCH, PEAK_LR, WEIGHT_DECAY, HELD_OUT = 12, 256, 0.2, 5e-4, 3000
-POLISH_EPOCHS, POLISH_LR = 5, 0.05  # a second, lower cycle without erasing
+WARMUP = 0.15  # share of a cycle
+EMA_STEP = 0.005
 
 
-def one_cycle(progress: float, peak: float) -> float:
-    """Learning rate at ``progress`` in [0, 1]: linear warm-up over 15 %, then cosine to zero."""
-    return (
-        peak * progress / 0.15
-        if progress < 0.15
-        else peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.15) / 0.85))
+def config_of(chosen: BundleSettings, calibration: float = 1.0) -> TeacherConfig:
+    """What the teacher's folder says of it."""
+    how = chosen.teacher
+    return TeacherConfig(
+        architecture=how.architecture,
+        input_size=how.input_size,
+        mean=chosen.data.mean,
+        std=chosen.data.std,
+        n_classes=chosen.data.n_classes,
+        in_chans=chosen.data.channels,
+        calibration=round(calibration, 4),
+        kwargs=dict(how.kwargs),
     )
 
 
-def schedule(epoch: int, share: float) -> float:
-    """Learning rate at ``share`` in [0, 1] of an epoch (0-based): the main cycle, then the polish."""
-    if epoch < EPOCHS:
-        return one_cycle((epoch + share) / EPOCHS, PEAK_LR)
-    return one_cycle((epoch - EPOCHS + share) / POLISH_EPOCHS, POLISH_LR)
+def one_cycle(progress: float, peak: float) -> float:
+    """Learning rate at ``progress`` in [0, 1]: linear warm-up, then cosine to zero."""
+    if progress < WARMUP:
+        return peak * progress / WARMUP
+    return peak * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
 
 
-def _normalised(images: Tensor) -> Tensor:
-    pixels = F.interpolate((images + 1) / 2, size=CONFIG.input_size, mode="bilinear")
-    return ((pixels - data.MEAN) / data.STD).contiguous(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def _logits(net: nn.Module, images: Tensor) -> Tensor:
-    net.eval()
-    return torch.cat([net(_normalised(chunk)).float() for chunk in images.split(500)])
+def cycle_at(cycles: tuple[Cycle, ...], epochs: float) -> tuple[Cycle, float]:
+    """The cycle that so many epochs fall into, and the learning rate there."""
+    for cycle in cycles[:-1]:
+        if epochs < cycle.epochs:
+            return cycle, one_cycle(epochs / cycle.epochs, cycle.peak_lr)
+        epochs -= cycle.epochs
+    return cycles[-1], one_cycle(epochs / cycles[-1].epochs, cycles[-1].peak_lr)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -69,104 +68,126 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return math.exp((low + high) / 2)
 
 
-def train(folder: Path, work: Path, out: Path, seed: int = 0) -> Iterator[dict[str, float]]:
-    """Trains, calibrates and writes ``config.json`` and ``model.safetensors`` (bfloat16) into ``out``.
+class Run:
+    """A teacher in training with its running average, on one device."""
 
-    Yields one dict per epoch. A checkpoint per epoch in ``work`` makes the command resumable.
-    """
-    images, labels = data.load_split(folder, "train")
-    order = np.random.default_rng(seed).permutation(len(images))
-    x = data.to_model(images[order])
-    y = torch.from_numpy(labels[order])
-    x_fit, y_fit = x[HELD_OUT:], y[HELD_OUT:]
-    torch.manual_seed(seed)
-    net = create_backbone(CONFIG)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(
+        self, chosen: BundleSettings, folder: Path, work: Path, seed: int, device: torch.device
+    ) -> None:
+        self.how, self.seed, self.device = chosen.teacher, seed, device
+        images, labels = load(folder, "train", chosen.data, device)
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images))).to(device)
+        self.held, self.fit = order[: self.how.held_out], order[self.how.held_out :]
+        self.images, self.labels = images, labels
+        torch.manual_seed(seed)
+        self.config = config_of(chosen)
+        self.net = create_backbone(self.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.ema: nn.Module = copy.deepcopy(self.net)
+        self.teacher = Teacher(self.ema, self.config, "in training")  # its way of showing a picture
+        self.optimizer = _optimizer(self.net, self.how)
+        self.generator = torch.Generator().manual_seed(seed)
+        parts = {"net": self.net, "ema": self.ema, "optimizer": self.optimizer, "generator": self.generator}
+        self.checkpoint = Checkpoint(work / "teacher.pt", parts)
+
+    @property
+    def n_steps(self) -> int:
+        """Of an epoch."""
+        return len(self.fit) // self.how.batch
+
+    def order(self, epoch: int) -> Tensor:
+        """Rows of the training images in the order of an epoch, which depends on the seed and the epoch only."""
+        shuffled = torch.Generator().manual_seed(candidate_seed(self.seed, epoch, 0))
+        return self.fit[torch.randperm(len(self.fit), generator=shuffled).to(self.device)]
+
+    def step(self, rows: Tensor, epochs: float) -> Tensor:
+        """One step on a batch, after so many epochs; the loss, not yet waited for."""
+        cycle, lr = cycle_at(self.how.cycles, epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        batch = self._augmented(batch_of(self.images, rows, self.device), cycle)
+        with mixed_precision(self.device):
+            logits = self.net(self.teacher.preprocess(batch).contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits.float(), self.labels[rows])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._average()
+        return loss.detach()
+
+    def _augmented(self, batch: Tensor, cycle: Cycle) -> Tensor:
+        how = self.how
+        batch = data.shift(batch, self.generator, how.shift, how.reflect)
+        if how.mirror:
+            batch = data.flip(batch, self.generator)
+        return data.erase(batch, self.generator, cycle.erase, how.erase_side) if cycle.erase else batch
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        for averaged, current in zip(
+            self.ema.state_dict().values(), self.net.state_dict().values(), strict=True
+        ):
+            if averaged.is_floating_point():
+                averaged.lerp_(current, EMA_STEP)
+            else:
+                averaged.copy_(current)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """The average's logits on the images held out, and their labels, on the CPU."""
+        self.teacher.eval()
+        logits, _ = self.teacher.predict(self.images[self.held.to(self.images.device)], batch_size=500)
+        return logits, self.labels[self.held].cpu()
+
+
+def _optimizer(net: nn.Module, how: TeacherSettings) -> torch.optim.Optimizer:
     decay = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.SGD(
-        [{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        lr=PEAK_LR,
-        momentum=0.9,
-        nesterov=True,
-    )
-    ema = copy.deepcopy(net)
-    generator = torch.Generator().manual_seed(seed)
-    checkpoint = work / "teacher.pt"
-    start = 0
-    seconds_before = 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(state["net"])
-        ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        generator.set_state(state["generator"])
-        start, seconds_before = state["epoch"], state["seconds"]
-    forward = torch.compile(net)  # about 1.4x on a CPU; the compiled code shares the module's weights
-    n_steps = len(x_fit) // BATCH
-    began = time.perf_counter()
-    for epoch in range(start, EPOCHS + POLISH_EPOCHS):
-        net.train()
-        total = 0.0
-        for step, index in enumerate(
-            torch.randperm(len(x_fit), generator=generator)[: n_steps * BATCH].split(BATCH)
-        ):
-            lr = schedule(epoch, step / n_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            batch = data.shift(x_fit[index], generator)
-            batch = data.flip(batch, generator)
-            if epoch < EPOCHS:
-                batch = data.erase(batch, generator, probability=0.25)
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = forward(_normalised(batch))
-            loss = F.cross_entropy(logits.float(), y_fit[index])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
-            with torch.no_grad():
-                for averaged, current in zip(
-                    ema.state_dict().values(), net.state_dict().values(), strict=True
-                ):
-                    if averaged.is_floating_point():
-                        averaged.lerp_(current, 0.005)
-                    else:
-                        averaged.copy_(current)
-        seconds = seconds_before + time.perf_counter() - began
-        torch.save(
-            {
-                "net": net.state_dict(),
-                "ema": ema.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "generator": generator.get_state(),
-                "epoch": epoch + 1,
-                "seconds": seconds,
-            },
-            checkpoint,
-        )
-        held = (_logits(ema, x[:HELD_OUT]).argmax(1) == y[:HELD_OUT]).float().mean().item()
-        yield {"epoch": epoch + 1, "loss": total / n_steps, "held_out": held, "seconds": seconds}
-    temperature = fit_temperature(_logits(ema, x[:HELD_OUT]), y[:HELD_OUT])
-    save(ema, temperature, out)
+    groups = [{"params": decay, "weight_decay": how.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=how.cycles[0].peak_lr, momentum=0.9, nesterov=True)
 
 
-def save(net: nn.Module, temperature: float, out: Path) -> None:
-    """Weights as bfloat16 safetensors and the config that rebuilds the network."""
+def train(
+    chosen: BundleSettings, folder: Path, work: Path, out: Path, seed: int, device: torch.device
+) -> Iterator[dict[str, float]]:
+    """Trains, calibrates and writes ``config.json`` and ``model.safetensors`` (bfloat16) into ``out``.
+
+    Yields one dict per epoch. A checkpoint in ``work`` lets the command be stopped at any moment and resumed.
+    """
+    run = Run(chosen, folder, work, seed, device)
+    n_steps, checkpoint = run.n_steps, run.checkpoint
+    n_epochs = sum(cycle.epochs for cycle in chosen.teacher.cycles)
+    while checkpoint.step < n_epochs * n_steps:
+        epoch, first = divmod(checkpoint.step, n_steps)
+        order, total = run.order(epoch), torch.zeros((), device=device)
+        run.net.train()
+        for step in range(first, n_steps):
+            rows = order[step * chosen.teacher.batch : (step + 1) * chosen.teacher.batch]
+            total += run.step(rows, epoch + step / n_steps)
+            checkpoint.reached(checkpoint.step + 1, final=step + 1 == n_steps)
+        logits, labels = run.held_out()
+        held = (logits.argmax(1) == labels).float().mean().item()
+        mean = total.item() / (n_steps - first)
+        yield {"epoch": epoch + 1, "loss": mean, "held_out": held, "seconds": checkpoint.seconds}
+    save(run.ema, config_of(chosen, fit_temperature(*run.held_out())), out)
+
+
+def save(net: nn.Module, config: TeacherConfig, out: Path) -> None:
+    """Weights as bfloat16 safetensors and, last, the config that rebuilds the network."""
     out.mkdir(parents=True, exist_ok=True)
     state = {
-        key: value.to(torch.bfloat16) if value.is_floating_point() else value
+        key: (value.to(torch.bfloat16) if value.is_floating_point() else value).contiguous().cpu()
         for key, value in net.state_dict().items()
     }
-    save_file({key: value.contiguous() for key, value in state.items()}, out / WEIGHTS_NAME)
-    config = {
-        "architecture": CONFIG.architecture,
-        "input_size": CONFIG.input_size,
-        "mean": list(CONFIG.mean),
-        "std": list(CONFIG.std),
-        "n_classes": CONFIG.n_classes,
-        "in_chans": CONFIG.in_chans,
-        "calibration": round(temperature, 4),
-        "kwargs": CONFIG.kwargs,
+    with whole_file(out / WEIGHTS_NAME) as temp:
+        save_file(state, temp)
+    facts = {
+        "architecture": config.architecture,
+        "input_size": config.input_size,
+        "mean": list(config.mean),
+        "std": list(config.std),
+        "n_classes": config.n_classes,
+        "in_chans": config.in_chans,
+        "calibration": config.calibration,
+        "kwargs": config.kwargs,
     }
-    (out / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    with whole_file(out / CONFIG_NAME) as temp:
+        temp.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

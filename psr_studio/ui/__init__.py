@@ -1,1 +1,1 @@
-"""The screen: one page of five tabs over a `Studio`. Nothing outside this package imports gradio."""
+"""The screen: one page of tabs over a `Studio`. Nothing outside this package imports gradio."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.ui.curate.pack import unpack
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import said
@@ -25,16 +26,16 @@ class ScriptApi:
     def select(self, alpha: float, beta: float, gamma: float, ipc: int, temperature: float) -> dict:
         """Move the sliders and return the picks: {"picks": {class name: [candidate id]}, "message": text}."""
         values = {"alpha": alpha, "beta": beta, "gamma": gamma, "ipc": ipc, "temperature": temperature}
-        return self._picks(self.screen.curation.select(values))
+        return self._picks(self.screen.workbench.select(SelectChange.model_validate(values)))
 
     def mark(self, candidate_ids: list[int], mark: str) -> dict:
         """Pin, veto or clear candidates; returns the picks as `select` does."""
         positions = self.screen.studio.pool.positions(candidate_ids).tolist()
-        return self._picks(self.screen.curation.mark(positions, mark))
+        return self._picks(self.screen.workbench.mark(positions, mark))
 
     def save(self, name: str) -> dict:
         """Save the selection under a name and make the next steps work on it; returns its settings."""
-        self.screen.selections.save(name)
+        self.screen.workbench.save(name)
         record = self.screen.studio.workspace.ledger.selection(name)
         return {"name": record.name, "images": len(record.candidate_ids), "settings": record.settings}
 
@@ -52,8 +53,8 @@ class ScriptApi:
 
     def _picks(self, body: bytes) -> dict[str, Any]:
         header, arrays = unpack(body)
-        live = self.screen.studio.live
-        picks: dict[str, list[int]] = {name: [] for name in live.class_names}
+        names, ids = self.screen.studio.bundle.class_names, self.screen.studio.pool.candidate_ids
+        picks: dict[str, list[int]] = {name: [] for name in names}
         for position, class_id in zip(arrays["picks"], arrays["pick_class"], strict=True):
-            picks[live.class_names[class_id]].append(int(live.candidate_ids[position]))
+            picks[names[class_id]].append(int(ids[position]))
         return {"picks": picks, "message": header["message"]}

@@ -1,4 +1,4 @@
-"""Open PSR Studio in the browser: what `python app.py` and `psr-studio app` both run.
+"""Open PSR Studio in the browser: what `psr-studio app` runs.
 
 Gradio and torch are imported late, so that `--help` and a port in use are answered at once.
 """
@@ -10,59 +10,9 @@ import logging
 import sys
 import time
 
-from psr_studio.core.allocator import keep_freed_memory
-from psr_studio.core.errors import StudioError
 from psr_studio.core.network import stay_offline
 
 BEGAN = time.perf_counter()
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the screen."""
-    add = parser.add_argument
-    add(
-        "-w",
-        "--workspace",
-        default="workspace",
-        help="folder for pool, scores, selections and results (%(default)s)",
-    )
-    add(
-        "-p",
-        "--preset",
-        help="shipped preset by name, or a TOML file; the workspace's own recipe when left out",
-    )
-    add("--replace-recipe", action="store_true", help="take the preset although parts would be made anew")
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
-    add("--port", type=int, default=7860, help="port to listen on (%(default)s)")
-    add("--auth", metavar="USER:PASSWORD", help="ask for this login")
-    add("--no-browser", action="store_true", help="do not open a browser window")
-    add("--device", help="where the networks run: auto, cpu, cuda or mps; as in the recipe when left out")
-    add_worker_flags(parser)
-
-
-def add_worker_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of steps that several processes can share."""
-    parser.add_argument(
-        "--workers", type=int, metavar="N",
-        help="generate, score and refine by N processes, one per GPU; by this one when left out",
-    )  # fmt: skip
-    parser.add_argument(
-        "--ray", metavar="ADDRESS",
-        help="or by the Ray cluster there; auto: the one on this machine, local: start one",
-    )  # fmt: skip
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`python app.py`: run the studio until Ctrl+C; 0, or 2 after an error that the user can mend."""
-    keep_freed_memory()
-    parser = argparse.ArgumentParser(prog="app.py", description="PSR Studio in the browser.")
-    add_flags(parser)
-    try:
-        launch(parser.parse_args(argv))
-    except StudioError as err:
-        print(err, file=sys.stderr)
-        return 2
-    return 0
 
 
 def launch(arguments: argparse.Namespace) -> None:
@@ -72,16 +22,26 @@ def launch(arguments: argparse.Namespace) -> None:
         StudioError: the port, the login, the device, the preset or the workspace.
     """
     stay_offline()
-    from psr_studio.ui.listen import address, bind, read_login
+    from psr_studio.ui.guard.hosts import Hosts
+    from psr_studio.ui.guard.listen import address, bind, read_login, read_root_path, warning
+    from psr_studio.ui.guard.temporary import own_temporary_folder
 
-    login = read_login(arguments.auth)
+    login, root_path = read_login(arguments.auth), read_root_path(arguments.root_path)
+    hosts = Hosts().behind(arguments.allowed_host)
     sock = bind(arguments.host, arguments.port)
+    hosts = hosts.also(arguments.host, sock.getsockname()[0])
+    if login is None and (text := warning(sock)):
+        print(text, file=sys.stderr, flush=True)
     from psr_studio.app.studio import Studio
 
     overrides = {"device": arguments.device} if arguments.device else {}
     taken = {"demo": True, "replace_recipe": arguments.replace_recipe}
     taken |= {"workers": arguments.workers, "ray": arguments.ray}
-    with sock, Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio:
+    with (
+        sock,
+        Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio,
+        own_temporary_folder(),
+    ):
         device = studio.device_words
         logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
         from psr_studio.ui.screen import Screen
@@ -98,6 +58,6 @@ def launch(arguments: argparse.Namespace) -> None:
                 open_browser(url)
 
         try:
-            serve(build_app(screen, login), sock, ready)
+            serve(build_app(screen, login, hosts, root_path), sock, ready)
         finally:
             screen.close()

@@ -8,22 +8,12 @@ from html import escape
 import numpy as np
 
 from psr_studio.app.jobs import JobState
+from psr_studio.stages.table import STAGES
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.sprites import data_uri, encode, to_pillow
 from psr_studio.ui.words import duration, on_screen
 
 PREVIEW_PX = 96  # longer edge of a picture inside the page
-TITLES = {
-    "import": "Importing",
-    "weights": "Downloading",
-    "pool": "Generating",
-    "score": "Scoring",
-    "select": "Selecting",
-    "tune": "Tuning",
-    "refine": "Refining",
-    "evaluate": "Training students",
-    "export": "Exporting",
-}
 STATES = {
     "queued": "waits",
     "running": "running",
@@ -67,7 +57,7 @@ def job_card(job: JobState, again: str) -> str:
     if job.state == "done":
         return _done_card(job)
     percent = f"{100 * job.fraction:.0f} %" if job.total else ""
-    head = f"<strong>{TITLES[job.stage]}</strong><span>{escape(STATES[job.state])} {percent}</span>"
+    head = f"<strong>{STAGES[job.stage].title}</strong><span>{escape(STATES[job.state])} {percent}</span>"
     rows = [f'<div class="psr-job-head">{head}</div>']
     rows.append(f'<div class="psr-job-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>')
     rows.append(f'<div class="psr-job-facts">{escape(_facts(job))}</div>')
@@ -87,7 +77,7 @@ def job_card(job: JobState, again: str) -> str:
 def _done_card(job: JobState) -> str:
     """One line: the results themselves stand below it."""
     facts = " · ".join(filter(None, [_facts(job), job.message]))
-    head = f"<strong>{TITLES[job.stage]}: done</strong><span>{escape(facts)}</span>"
+    head = f"<strong>{STAGES[job.stage].title}: done</strong><span>{escape(facts)}</span>"
     row = f'<div class="psr-job-head">{head}</div>'
     return f'<div class="psr-card-box psr-job" data-state="done" data-stage="{job.stage}">{row}</div>'
 

@@ -1,17 +1,17 @@
-"""The page: a bar, five tabs, and one timer that redraws what has changed. It holds no state of its own."""
+"""The page: a bar, the tabs, and one timer that redraws what has changed. It holds no state of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 import gradio as gr
 
 from psr_studio.ui.api import ScriptApi
+from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.panels.topbar import TopBar
-from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.tabs.curate import CuratePool, CurateTab
+from psr_studio.ui.tabs.curate import CurateTab
 from psr_studio.ui.tabs.evaluate import EvaluateTab
 from psr_studio.ui.tabs.export import ExportTab
 from psr_studio.ui.tabs.pool import PoolTab
@@ -35,37 +35,46 @@ class Pane(Protocol):
         """One value per output."""
 
 
+class Tab(Protocol):
+    """A tab of the page."""
+
+    @property
+    def id(self) -> str:
+        """As its stages carry it in their table."""
+
+    @property
+    def picker(self) -> SelectionPicker | None:
+        """Of a tab that works on a saved selection."""
+
+    def build(self) -> None:
+        """Draw it here."""
+
+    def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
+        """Add the events, once all tabs are drawn."""
+
+    def panes(self) -> list[Pane]:
+        """Itself and its parts, to be kept drawn."""
+
+
+TABS: tuple[Callable[[Screen], Tab], ...] = (PoolTab, CurateTab, RefineTab, EvaluateTab, ExportTab)
+
+
 def build_page(screen: Screen) -> gr.Blocks:
     """Build the whole page over one screen."""
-    bar, pool, curate = TopBar(screen), PoolTab(screen), CurateTab(screen)
-    refine, evaluate, export, tune = (
-        RefineTab(screen),
-        EvaluateTab(screen),
-        ExportTab(screen),
-        TunePanel(screen),
-    )
+    bar, tabs = TopBar(screen), [make(screen) for make in TABS]
     with gr.Blocks(
         title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
     ) as page:
         bar.build()
         home = "curate" if len(screen.studio.pool) else "pool"
-        with gr.Tabs(selected=home) as tabs:
-            for name, tab in (("pool", pool), ("curate", curate), ("refine", refine),
-                              ("evaluate", evaluate), ("export", export)):  # fmt: skip
-                with gr.Tab(name.capitalize(), id=name, elem_id=f"psr-tab-{name}"):
+        with gr.Tabs(selected=home) as row:
+            for tab in tabs:
+                with gr.Tab(tab.id.capitalize(), id=tab.id, elem_id=f"psr-tab-{tab.id}"):
                     tab.build()
-                    if tab is curate:
-                        tune.build()
-        for tab in (pool, refine, evaluate, export):
-            tab.connect()
-        pickers = [tab.picker for tab in (refine, evaluate, export)]
-        curate.connect(tabs, pickers)
-        tune.connect(curate.island)
-        panes: list[Pane] = [bar, pool, curate, CuratePool(curate), refine, evaluate, export]
-        panes += [tune, *(tab.jobs for tab in (pool, tune, refine, evaluate, export)), pool.weights, *pickers]
-        shown = [tab.settings for tab in (pool, tune, refine, evaluate, export)]
-        panes += [part for settings in (*shown, pool.scoring) for part in settings.parts()]
-        _keep_drawn(page, screen, panes)
+        pickers = [tab.picker for tab in tabs if tab.picker]
+        for tab in tabs:
+            tab.connect(row, pickers)
+        _keep_drawn(page, screen, [bar, *(pane for tab in tabs for pane in tab.panes())])
         ScriptApi(screen).build()
     return page
 

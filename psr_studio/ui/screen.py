@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ import numpy as np
 
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import JobError, StudioError, did_you_mean
+from psr_studio.core.errors import JobError, RecipeError, SelectionError, StudioError, did_you_mean
+from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.ui.curate.curation import Curation
-from psr_studio.ui.curate.lab import Lab
 from psr_studio.ui.curate.maps import MapService
-from psr_studio.ui.curate.selections import Selections
 from psr_studio.ui.curate.sprites import sheet_png, tile_size
+from psr_studio.ui.curate.workbench import Workbench
 from psr_studio.ui.panels.estimate import Speeds
 
 LOG = logging.getLogger(__name__)
@@ -38,12 +37,10 @@ class Screen:
         self.studio = studio
         self.device = device
         cache = studio.workspace.root / "cache"
-        self.worker = JobWorker(studio.workspace.ledger, {**studio.runs, **studio.chores}, self._job_ended)
+        self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
         self.speeds = Speeds(cache, str(studio.staff or ""))
-        self.curation = Curation(studio, self.maps)
-        self.selections = Selections(self.curation, self.forget_status)
-        self.lab = Lab(self)
+        self.workbench = Workbench(studio, self.maps, self.forget_status)
         self.token = secrets.token_urlsafe(24)
         self._refined: tuple[object, Refined] | None = None
         self._status: tuple[float, dict[str, StageStatus]] = (0.0, {})
@@ -55,7 +52,7 @@ class Screen:
 
         def work() -> None:
             try:
-                self.curation.warm_up()
+                self.workbench.warm_up()
             except StudioError as err:  # no pool yet: the page says so itself
                 LOG.info("nothing to warm up: %s", err.problem)
 
@@ -77,9 +74,10 @@ class Screen:
         Raises:
             RecipeError, JobError: a setting is refused; no such step, or it already runs. Nothing has changed then.
         """
-        if stage not in self.studio.runs:
-            fix = f"{did_you_mean(stage, self.studio.runs)}Name one of them."
-            raise JobError(f'There is no step "{stage}". Steps: {", ".join(self.studio.runs)}.', fix)
+        steps = [name for name, row in STAGES.items() if row.status]  # others have questions of their own
+        if stage not in steps:
+            fix = f"{did_you_mean(stage, steps)}Name one of them."
+            raise JobError(f'There is no step "{stage}". Steps: {", ".join(steps)}.', fix)
         before = self.studio.recipe
         self.studio.set(values)
         self.forget_status()
@@ -89,6 +87,33 @@ class Screen:
             self.studio.set({key: before.value(key) for key in values})
             self.forget_status()
             raise
+
+    def generate_more(self, classes: Sequence[int], pool_size: int) -> int:
+        """Queue the steps that bring some classes to a larger pool, and score what is new; returns the first job.
+
+        Raises:
+            SelectionError: no class, or one that is not there.
+            RecipeError: a size that no class would grow to.
+            JobError: one of the steps already runs; the recipe stays as it was.
+        """
+        if not classes:
+            raise SelectionError("No class is named.", "Name the classes that need more candidates.")
+        self.studio.curation.check_classes(classes)
+        counts = self.studio.curation.scored.counts
+        grown = sorted({c for c in classes if counts[c] < pool_size})
+        if not grown:
+            fewest = min(int(counts[c]) for c in classes)
+            raise RecipeError(
+                f"{pool_size} candidates per class are asked for, but these classes have {fewest} or more.",
+                f"Ask for more than {fewest}.",
+            )
+        sizes = list(self.studio.recipe.pool.sizes or [0] * len(counts))
+        for class_id in grown:
+            sizes[class_id] = pool_size
+        self.worker.check_free("score")  # candidates without scores are of no use here
+        job = self.submit("pool", {"pool.sizes": sizes}, only=grown)
+        self.submit("score", {}, after=job)
+        return job
 
     def _job_ended(self, job: JobState) -> None:
         self.speeds.note(job, self.studio.recipe, self.studio.bundle)
@@ -126,19 +151,19 @@ class Screen:
     def refined_state(self, selection: str | None = None) -> tuple:
         """Changes with the refined files of a selection, the recipe's by default; () when there are none."""
         name = selection or self.studio.recipe.select.name
-        folder = self.studio.workspace.refined_path(name, 0).parent
-        return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.parquet")))
+        files = self.studio.workspace.refined_files(name)
+        return tuple((path.name, path.stat().st_mtime_ns) for path in files.values())
 
     def contact_sheet(self, class_id: int, n: int) -> bytes:
         """The first n pictures of a class as one PNG, a little wider than high."""
         pool = self.studio.pool
         key = ("contact", pool.content_hash(class_id), class_id, n)
-        if (sheet := self.curation.sheets.get(key)) is None:
+        if (sheet := self.workbench.view.sheets.get(key)) is None:
             members = np.flatnonzero(pool.labels == class_id)[:n]
             columns = max(SHEET_COLUMNS[0], min(SHEET_COLUMNS[1], round((2 * len(members)) ** 0.5)))
             tile = tile_size(pool.image_shape, columns)
             sheet = sheet_png(pool.images_at(members, strict=False), tile, columns, gap=1 + tile // 32)
-            self.curation.sheets.put(key, sheet)
+            self.workbench.view.sheets.put(key, sheet)
         return sheet
 
     def zip_path(self, name: str) -> Path:

@@ -1,4 +1,8 @@
-"""The web server: our own routes under psr/, guarded by token and login, and Gradio's page at the root."""
+"""The web server: our own routes under psr/, which ask for the token, and Gradio's page at the root.
+
+Around both, from the outside in: `Shield` (hosts and origins), `LoginWall`, `OnlyUploads` (files that requests name)
+and `Splash` (the page as it is sent).
+"""
 
 from __future__ import annotations
 
@@ -11,58 +15,72 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 
 import gradio as gr
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp
 
 from psr_studio.core.errors import StudioError
 from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate.lab_routes import lab_router
 from psr_studio.ui.curate.routes import curate_router
 from psr_studio.ui.file_routes import file_router
+from psr_studio.ui.guard.hosts import Hosts
+from psr_studio.ui.guard.login import LoginWall
+from psr_studio.ui.guard.refusal import Refused, told
+from psr_studio.ui.guard.shield import HEADERS, Shield
+from psr_studio.ui.guard.uploads import OnlyUploads
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.splash import Splash
 from psr_studio.ui.theme import static_text, studio_theme
-from psr_studio.ui.words import on_screen
 
 LOG = logging.getLogger(__name__)
 TOKEN_HEADER = "X-PSR-Token"
+LOCAL = Hosts()
+SESSIONS = (
+    32  # pages whose values Gradio keeps, about 0.5 MiB each; an older one is drawn anew when it asks again
+)
 POLL_SECONDS = 0.05
 SHUTDOWN_SECONDS = 3
 
 
-class Refused(StudioError):
-    """A request without the token of the page or without a login."""
-
-
-def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
+def build_app(
+    screen: Screen, auth: tuple[str, str] | None = None, hosts: Hosts = LOCAL, root_path: str = ""
+) -> FastAPI:
     """The whole web application.
 
     Args:
         auth: user and password; None leaves the page open to whoever reaches the address.
+        hosts: names that it answers to, this machine's own by default.
+        root_path: path under which a proxy shows it, such as "/team/psr".
     """
     # The pages that describe the routes would load scripts from elsewhere, so there are none.
     app = FastAPI(title="PSR Studio", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(StudioError, _say)
     app.add_exception_handler(RequestValidationError, _say_malformed)
     app.add_exception_handler(Exception, _say_unforeseen)
-    guard = Depends(_guard(screen.token, auth is not None))
-    app.include_router(curate_router(screen.curation), prefix="/psr", dependencies=[guard])
-    app.include_router(lab_router(screen.lab, screen.selections), prefix="/psr", dependencies=[guard])
+    guard = Depends(_guard(screen.token))
+    app.include_router(curate_router(screen.workbench), prefix="/psr", dependencies=[guard])
+    app.include_router(lab_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
     app.mount(f"/{STATIC_ROUTE}", static_files())
+    page = build_page(screen)
+    # `launch` would set these two, mounting does not: without the first, Gradio takes any file for one of its own.
+    page.has_launched = True
+    page.state_session_capacity = SESSIONS
     gr.mount_gradio_app(
         app,
-        build_page(screen),
+        page,
         path="/",
+        app_kwargs={"openapi_url": None},
         auth=auth,
+        root_path=root_path or None,
         theme=studio_theme(),
-        css=static_text("page.css"),
+        css=static_text("css/page.css"),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -70,37 +88,31 @@ def build_app(screen: Screen, auth: tuple[str, str] | None = None) -> FastAPI:
         enable_monitoring=False,
         show_error=True,
     )
+    mounted = app.state.page = app.routes[-1].app  # type: ignore[attr-defined]
     app.add_middleware(Splash, links=PRELOAD)
-    app.state.page = app.routes[-1].app  # type: ignore[attr-defined]
+    app.add_middleware(OnlyUploads, folder=Path(mounted.uploaded_file_dir))
+    if auth is not None:
+        app.add_middleware(LoginWall, page=mounted)
+    app.add_middleware(Shield, hosts=hosts, root_path=root_path)
     return app
 
 
-def _guard(token: str, login: bool) -> Callable[[Request], None]:
-    """A dependency that refuses requests without the token and, when there is a login, without its cookie.
-
-    Gradio's `auth` covers its own routes only. Its two cookies carry a key that it made at the login.
-    """
+def _guard(token: str) -> Callable[[Request], None]:
+    """A dependency that refuses requests without the token of the page."""
 
     def check(request: Request) -> None:
         given = request.headers.get(TOKEN_HEADER) or request.query_params.get("token") or ""
         if not secrets.compare_digest(given.encode(), token.encode()):
             raise Refused(
-                "This address needs the token of the page.", "Reload the page and use it from there."
+                "This address needs the token of the page.", "Reload the page and use it from there.", 401
             )
-        if not login:
-            return
-        page: ASGIApp = request.app.state.page
-        names = [f"access-token{kind}-{page.cookie_id}" for kind in ("", "-unsecure")]  # type: ignore[attr-defined]
-        if not any(request.cookies.get(name) in page.tokens for name in names):  # type: ignore[attr-defined]
-            raise Refused("You are not logged in.", "Reload the page and log in.")
 
     return check
 
 
 def _say(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, StudioError)
-    status = 401 if isinstance(err, Refused) else 400
-    return JSONResponse({"problem": on_screen(err.problem), "fix": on_screen(err.fix)}, status)
+    return told(err, err.status if isinstance(err, Refused) else 400)
 
 
 def _say_malformed(request: Request, err: Exception) -> JSONResponse:
@@ -114,9 +126,9 @@ def _say_malformed(request: Request, err: Exception) -> JSONResponse:
 def _say_unforeseen(request: Request, err: Exception) -> JSONResponse:
     LOG.error("%s %s", request.method, request.url.path, exc_info=err)
     problem = f"The studio met an error that was not foreseen ({type(err).__name__}: {err})."
-    return JSONResponse(
-        {"problem": problem, "fix": 'Look at "log.txt" in the workspace for the details.'}, 500
-    )
+    answer = told(StudioError(problem, 'Look at "log.txt" in the workspace for the details.'), 500)
+    answer.headers.update(HEADERS)  # the one answer that is made outside of `Shield`
+    return answer
 
 
 def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -1,18 +1,33 @@
-"""Words on the page from its first byte on: Gradio draws nothing before its scripts have run.
+"""The page as it is sent: words from its first byte on, and what Gradio's own scripts take from its head.
 
-Gradio's own `head` is added by these scripts, too late for this. So a style sheet goes into the page as it
-is sent, and its text is gone as soon as there is a control to press or type into; beside it, links to what the
-page will ask for anyway.
+Gradio draws nothing before its scripts have run, and its own `head` is added by them, too late for this. So a style
+sheet goes into the page as it is sent, and its text is gone as soon as there is a control to press or type into;
+beside it, links to what the page will ask for anyway.
+
+The server knows its address as the last proxy names it, the browser as the user does: the scripts get the latter.
 """
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from psr_studio.ui.guard.login import is_stranger
+from psr_studio.ui.guard.shield import content_policy
+
 END_OF_HEAD = b"</head>"
+ROOT = (
+    b"<script>window.gradio_config.root = new URL('.', document.baseURI).href.replace(/\\/$/, '')</script>\n"
+)
+ICON = b'<link rel="icon" href="favicon.ico">'
+API_INFO = re.compile(rb"window\.gradio_api_info = .*?;(?=</script>)", re.DOTALL)
+NO_API = b'window.gradio_api_info = {"named_endpoints": {}, "unnamed_endpoints": {}};'
+ABSOLUTE, RELATIVE = b'href="/manifest.json"', b'href="manifest.json"'
 DRAWN = "body:has(.gradio-container :is(button, input, a))"
 STYLE = f"""<style>
 body::before {{ content: 'PSR Studio is opening \\2026'; position: fixed; inset: 42% 0 auto; text-align: center;
@@ -22,15 +37,15 @@ body::before {{ content: 'PSR Studio is opening \\2026'; position: fixed; inset:
 
 
 class Splash:
-    """Passes everything on as it is, but for the page at the root, which gets the style sheet into its head.
+    """Passes everything on as it is, but for the page at the root, which gets its head completed.
 
     Args:
-        links: what else belongs there.
+        links: what else belongs there, beside the style sheet.
     """
 
     def __init__(self, app: ASGIApp, links: str = "") -> None:
         self.app = app
-        self._head = STYLE + links.encode()
+        self._head = STYLE + ICON + links.encode() + ROOT
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,19 +66,25 @@ class Splash:
                 return
             body.extend(message.get("body", b""))
             if not message.get("more_body"):
-                whole = bytes(body).replace(END_OF_HEAD, self._head + END_OF_HEAD, 1)
-                await send(_with_length(start, len(whole)))
+                nonce = secrets.token_urlsafe(16)
+                whole = self._completed(bytes(body), nonce, is_stranger(scope))
+                headers = MutableHeaders(raw=list(start["headers"]))
+                headers["Content-Length"] = str(len(whole))
+                headers["Content-Security-Policy"] = content_policy(nonce)
+                await send({**start, "headers": headers.raw})
                 await send({**message, "body": whole})
 
         # Gradio packs its answers for browsers that can unpack them: this one has to be read here.
         plain = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
         await self.app({**scope, "headers": plain}, receive, held)
 
+    def _completed(self, page: bytes, nonce: str, stranger: bool) -> bytes:
+        """The page with all its scripts allowed; who has not logged in does not read which calls there are."""
+        whole = page.replace(END_OF_HEAD, self._head + END_OF_HEAD, 1).replace(ABSOLUTE, RELATIVE)
+        if stranger:
+            whole = API_INFO.sub(NO_API, whole)
+        return whole.replace(b"<script", f'<script nonce="{nonce}"'.encode())
+
 
 def _is_page(scope: MutableMapping[str, Any]) -> bool:
     return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in ("", "/")
-
-
-def _with_length(start: Message, length: int) -> Message:
-    headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-    return {**start, "headers": [*headers, (b"content-length", str(length).encode())]}

@@ -11,6 +11,13 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.recipe.keys import SELECT_KEYS, facts
+
+
+def _capital(key: str) -> str:
+    """The last part of a key in words: "Within bin"."""
+    return key.rpartition(".")[2].replace("_", " ").capitalize()
+
 
 LABELS = {
     "pool.pool_size": "Pool size",
@@ -27,19 +34,9 @@ LABELS = {
     "pool.classes": "Classes",
     "score.batch_size": "Scoring batch size",
     "select.ipc": "Images per class",
-    "select.alpha": "alpha",
-    "select.beta": "beta",
-    "select.gamma": "gamma",
     "select.temperature": "Temperature",
     "select.selector": "Selector",
-    "select.on_shortage": "When a class runs short",
     "select.name": "Selection",
-    "select.scaling": "Scaling",
-    "select.target": "Target",
-    "select.drawn": "Drawn",
-    "select.within_bin": "Within bin",
-    "select.lam": "Keep to the original",
-    "select.order": "Order",
     "select.allocation": "Allocation",
     "select.floor": "At least",
     "select.ceiling": "at most",
@@ -79,17 +76,7 @@ LABELS = {
     "export.formats": "Formats",
     "export.zip": "Zip",
 }
-STAGE_NAMES = {
-    "import": "Import",
-    "weights": "Download weights",
-    "pool": "Generate",
-    "score": "Score",
-    "select": "Select",
-    "tune": "Tune",
-    "refine": "Refine",
-    "evaluate": "Evaluate",
-    "export": "Export",
-}
+LABELS |= {key: facts(key).label or _capital(key) for key in SELECT_KEYS if key not in LABELS}
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -100,9 +87,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def label(key: str) -> str:
+    """What stands above the control of a setting: its own words, or the name of the setting."""
+    return LABELS.get(key) or _capital(key)
+
+
 def on_screen(text: str) -> str:
     """Put the labels of controls for dotted recipe keys: '"select.ipc"' becomes '"Images per class"'."""
-    return re.sub(r'"(\w+\.\w+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
+    return re.sub(r'"([\w-]+(?:\.[\w-]+)+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
 
 
 def said(handler: Callable[P, R]) -> Callable[P, R]:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.core.disk import sweep_temps
+from psr_studio.core.errors import DamagedError
+from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import refine
 from psr_studio.stages.batches import Work
-from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.stage import Stage
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.dispatcher import Foreman
@@ -28,7 +30,7 @@ TOKEN = ".crew-"
 
 
 def run(
-    staff: Staff, stage: Any, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
+    staff: Staff, stage: Stage, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
 ) -> Iterator[Progress]:
     """Do a step by several workers; events, errors and bytes are those of `stage.run`.
 
@@ -36,21 +38,21 @@ def run(
     StudioError is raised when the others have finished theirs.
 
     Args:
-        stage: the module `stages.pool`, `stages.score` or `stages.refine`; options are those of its `left`.
+        stage: one that is `shared`; options are those of its `left`.
 
     Raises:
         JobError: workers died over the same group again and again, or before they were ready.
         WorkspaceError: what workers wrote is not seen here.
         StudioError: no Ray; and what the step itself raises.
     """
-    selection = select.require(ws, recipe.select.name, bundle) if stage is refine else None
+    selection = select.require(ws, recipe.select.name, bundle) if stage is refine.STAGE else None
     seen = options if selection is None else {**options, "record": selection}
 
     def left() -> Work:
         """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
         return stage.left(ws, recipe, bundle, **seen)
 
-    work = left()
+    work = stage.begin(ws, recipe, bundle, **seen)
     if not work.groups:
         yield from stage.run(ws, recipe, bundle, **options)
         return
@@ -58,8 +60,11 @@ def run(
     with _token(ws.root) as token:
         crew = staff.gather(recipe.device)
         try:
-            order = _order(stage.STAGE, ws, token, recipe, work, selection)
+            order = _order(stage.name, ws, token, recipe, work, selection)
             yield from Foreman(crew, order, work, left).events()
+        except DamagedError as err:  # a worker has no ledger to keep it in
+            ws.parts.note_damage(err)
+            raise
         finally:
             crew.close()
             sweep_temps(ws.root)

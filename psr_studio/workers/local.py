@@ -10,11 +10,10 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-import psr_studio
 from psr_studio.core.errors import StudioError
+from psr_studio.core.resources import PACKAGE
 from psr_studio.stages.batches import Group
 from psr_studio.workers.messages import Gone, Order, Said, Sign
 from psr_studio.workers.worker import last_words
@@ -125,8 +124,7 @@ class LocalCrew:
 
     def _environment(self, slot: int) -> dict[str, str]:
         """One GPU for each, in turn. Threads that wait must not spin where workers share the cores."""
-        home = str(Path(psr_studio.__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), home]))
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(PACKAGE.parent)]))
         env = {**os.environ, "PYTHONPATH": path}
         if gpus := self._gpus():
             return env | {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]}

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Group
 from psr_studio.stages.cost import Cost
 from psr_studio.storage.records import SelectionRecord
@@ -20,7 +20,7 @@ class Order:
     """All that a worker must know to take part in a step.
 
     Attributes:
-        stage: "pool", "score" or "refine".
+        stage: its name, of one that is shared.
         root: the workspace; the same folder for all.
         token: name of a file that the driver put there, so that a worker sees whether it is.
         total: units of the whole step. found: those that were on the disk.

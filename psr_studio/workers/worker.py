@@ -8,21 +8,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from psr_studio.bundles.bundle import Bundle, load_bundle
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.stages import generate as pool
-from psr_studio.stages import score
 from psr_studio.stages.batches import Group, Work
-from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.table import STAGES
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.messages import Gone, Order, Said, Sign
 
-STAGES: dict[str, Any] = {stage.STAGE: stage for stage in (pool, score, refine)}
 QUIET_SECONDS = 0.1  # between two events that finish nothing and show nothing
 LAST_LINES = 3
 
@@ -108,8 +105,9 @@ def _see_folder(order: Order) -> None:
 
 
 def _measure(order: Order, ws: Workspace, bundle: Bundle, say: Callable[[Said], None]) -> None:
-    if order.measure and (cost := STAGES[order.stage].cost(ws, order.recipe, bundle)).images:
-        say(cost)
+    cost = STAGES[order.stage].cost
+    if order.measure and cost and (found := cost(ws, order.recipe, bundle)).images:
+        say(found)
 
 
 def _worth_saying(events: Iterator[Progress]) -> Iterator[Progress]:

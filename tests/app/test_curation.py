@@ -3,87 +3,103 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from steps import logits_with_eligible, rescore
 from tiny import finish
 
-from psr_studio.app.curation import CURATE_KEYS
+from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
+from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import check_value
-from psr_studio.stages.select.figures import compare
+from psr_studio.recipe.keys import CURATED, check_value
+from psr_studio.stages.select.choice import select
+from psr_studio.stages.select.figures import distributions
+from psr_studio.stages.select.picks import class_pool
 
 
 def ids_of(studio, result) -> list[list[int]]:
-    return [studio.live.candidate_ids[picks].tolist() for picks in result.picks]
+    return [studio.curation.scored.candidate_ids[picks].tolist() for picks in result.picks]
 
 
 def on_screen(studio):
-    return studio.live.select(rules=studio.curate_rules())
+    return studio.curation.select()
 
 
 def test_selectors_in_plain_words_are_what_the_recipe_takes(studio):
-    found = studio.selectors()
+    found = studio.curation.selectors()
     assert [row["name"] for row in found] == list(SELECTORS)
     for row in found:
         assert row["title"] and row["help"].endswith(".") and row["source"]
         for parameter in row["parameters"]:
-            assert parameter["name"] in CURATE_KEYS
-            check_value(f"select.{parameter['name']}", parameter["default"])
+            key = f"{row['name']}.{parameter['name']}"
+            assert key in CURATED
+            check_value(f"select.{key}", parameter["default"])
 
 
 @pytest.mark.parametrize("selector", list(SELECTORS))
 def test_every_selector_spends_the_budget_on_pins_first_and_never_on_vetoes(studio, selector):
     pin, veto = 3, 1_000_002
-    studio.mark([pin], "pin")
-    studio.mark([veto], "veto")
-    studio.set_curate_settings(selector=selector, ipc=3)
+    studio.curation.mark([pin], "pin")
+    studio.curation.mark([veto], "veto")
+    studio.curation.set(selector=selector, ipc=3)
     first, again = on_screen(studio), on_screen(studio)
     picks = ids_of(studio, first)
     assert [len(p) for p in picks] == [3, 3, 3] and picks == ids_of(studio, again), "as the seed says"
     assert picks[0][0] == pin and all(veto not in p for p in picks)
-    assert studio.live.why(int(first.picks[1][1])).startswith('Pick 2 of 3 in "T-shirt/top": ')
+    assert studio.curation.why(int(first.picks[1][1])).startswith('Pick 2 of 3 in "T-shirt/top": ')
     left = np.setdiff1d(np.arange(18), first.positions)
-    assert all(studio.live.why(int(p)).startswith("Not picked") for p in left)
+    assert all(studio.curation.why(int(p)).startswith("Not picked") for p in left)
 
 
-@pytest.mark.parametrize("within_bin", ["random", "psr"])
-def test_dgs_on_cached_difficulties_is_the_dgs_of_the_registry(studio, within_bin):
-    from psr_studio.core.devices import candidate_seed
-    from psr_studio.stages.select.picks import Request, class_pool
+def alone(result) -> list[list[int]]:
+    """The picks of each class by the selector of the rules, given that class and nothing else."""
+    scored, rules, found = result.scored, result.rules, []
+    for c in scored.present:
+        seed, pool = candidate_seed(rules.seed, c, 0), class_pool(scored, c, rules.temperature)
+        one = SELECTORS[rules.selector].choose(pool, rules.ipc, rules.parameters(), seed)
+        found.append((one.indices + scored.members(c).start).tolist())
+    return found
 
-    rules = studio.curate_rules(selector="dgs", within_bin=within_bin, ipc=3, target="slope")
-    result = studio.live.select(rules=rules)
-    none = np.zeros(0, np.int64)
-    params = Request(result.rules, result.weights, none, none, {}).params
-    for c in range(3):
-        alone = SELECTORS["dgs"].choose(class_pool(studio.live, c), 3, params, candidate_seed(0, c, 0))
-        assert (result.picks[c] - 6 * c).tolist() == alone.indices.tolist()
+
+@pytest.mark.parametrize("selector", list(SELECTORS))
+def test_the_live_selection_is_that_of_each_class_alone(studio, selector):
+    result = studio.curation.select(selector=selector, ipc=3)
+    assert [picks.tolist() for picks in result.picks] == alone(result)
+
+
+@pytest.mark.parametrize("ipc", [10, 20])
+def test_dgs_by_the_psr_score_is_one_rule_in_large_classes(tmp_path, ipc):
+    """One greedy over a class in which a full bin is closed: not the order of the whole class, bin by bin."""
+    with Studio(tmp_path / "ws", "fashion-mnist", demo=True) as studio:
+        assert studio.curation.scored.counts.min() >= 60
+        result = studio.curation.select(selector="dgs", within_bin="psr", ipc=ipc)
+        assert [picks.tolist() for picks in result.picks] == alone(result)
 
 
 def test_budgets_by_hand_are_met_and_taken_from_nobody(studio):
-    assert studio.set_own_budgets({1: 4}) == 'budget of "T-shirt/top" 4'
+    assert studio.curation.set_own_budgets({1: 4}) == 'budget of "T-shirt/top" 4'
     result = on_screen(studio)
     assert [len(p) for p in result.picks] == [2, 4, 2] and result.budgets.tolist() == [2, 4, 2]
-    plain = studio.live.select(ipc=4)
+    plain = studio.curation.select(ipc=4, budgets=None)
     assert result.picks[1].tolist() == plain.picks[1].tolist(), "PSR: a smaller budget is a prefix"
     assert result.picks[0].tolist() == plain.picks[0][:2].tolist()
-    studio.set_own_budgets({1: None})
-    assert studio.own_budgets() == {} and on_screen(studio).budgets.tolist() == [2, 2, 2]
-    studio.undo()
-    assert studio.own_budgets() == {1: 4}
+    studio.curation.set_own_budgets({1: None})
+    assert studio.curation.own_budgets() == {} and on_screen(studio).budgets.tolist() == [2, 2, 2]
+    studio.curation.undo()
+    assert studio.curation.own_budgets() == {1: 4}
 
 
 def test_more_by_hand_than_there_is(studio):
-    studio.set_own_budgets({1: 9})
+    studio.curation.set_own_budgets({1: 9})
     with pytest.raises(SelectionError) as err:
         on_screen(studio)
     assert err.value.problem == 'Class "T-shirt/top" has 6 candidates, but 9 images of it are asked for.'
     with pytest.raises(SelectionError, match="There is no class 7"):
-        studio.set_own_budgets({7: 1})
+        studio.curation.set_own_budgets({7: 1})
 
 
 def test_budgets_of_another_number_of_classes(studio):
@@ -97,38 +113,38 @@ def test_budgets_of_another_number_of_classes(studio):
 @pytest.mark.parametrize(("floor", "ceiling"), [(1, None), (2, 4), (3, 3)])
 def test_the_allocation_by_gain_spends_the_same_total(studio, floor, ceiling, selector):
     settings = {"allocation": "gain", "floor": floor, "ceiling": ceiling, "ipc": 3, "selector": selector}
-    result = studio.live.select(rules=studio.curate_rules(**settings))
+    result = studio.curation.select(**settings)
     assert result.budgets.sum() == 9 == len(result.positions)
     assert result.budgets.min() >= floor and result.budgets.max() <= (ceiling or 6)
     assert [len(p) for p in result.picks] == result.budgets.tolist()
 
 
 def test_an_allocation_that_does_not_fit_says_the_room(studio):
-    studio.mark([0, 1, 2, 3], "pin")
+    studio.curation.mark([0, 1, 2, 3], "pin")
     with pytest.raises(SelectionError) as err:
-        studio.live.select(rules=studio.curate_rules(allocation="gain", ceiling=3))
+        studio.curation.select(allocation="gain", ceiling=3)
     assert err.value.problem == 'Class "boot" should get 4 images or more, but 3 is the most it can get.'
 
 
 def test_gain_follows_the_eligible(studio):
     """Class 0 has two eligible candidates: what it cannot use goes to the others."""
     rescore(studio, logits_with_eligible(studio, {0: 2}))
-    result = studio.live.select(rules=studio.curate_rules(allocation="gain", ipc=3))
+    result = studio.curation.select(allocation="gain", ipc=3)
     assert result.budgets[0] <= 2 and result.budgets.sum() == 9
 
 
 def test_a_locked_class_keeps_its_picks(studio):
     before = ids_of(studio, on_screen(studio))
-    assert studio.set_locked([1]) == 'lock "T-shirt/top"' and studio.locked() == [1]
-    studio.mark(before[1][:1], "veto")
-    studio.set_curate_settings(selector="random", ipc=4)
+    assert studio.curation.set_locked([1]) == 'lock "T-shirt/top"' and studio.curation.locked() == [1]
+    studio.curation.mark(before[1][:1], "veto")
+    studio.curation.set(selector="random", ipc=4)
     after = on_screen(studio)
     assert ids_of(studio, after)[1] == before[1] and after.budgets.tolist() == [4, 2, 4]
     assert after.locked == (1,)
-    assert "the class is locked" in studio.live.why(int(after.picks[1][0]))
+    assert "the class is locked" in studio.curation.why(int(after.picks[1][0]))
     for _ in range(3):
-        studio.undo()
-    assert studio.locked() == [] and ids_of(studio, on_screen(studio)) == before
+        studio.curation.undo()
+    assert studio.curation.locked() == [] and ids_of(studio, on_screen(studio)) == before
 
 
 def test_locks_and_marks_of_another_pool_are_left_alone(studio):
@@ -139,22 +155,22 @@ def test_locks_and_marks_of_another_pool_are_left_alone(studio):
 def test_a_swap_is_one_action(studio):
     out = ids_of(studio, on_screen(studio))[0][0]
     into = next(c for c in range(6) if c not in ids_of(studio, on_screen(studio))[0])
-    assert studio.swap(out, into) == f"swap candidate {out} for {into}"
+    assert studio.curation.swap(out, into) == f"swap candidate {out} for {into}"
     picks = ids_of(studio, on_screen(studio))[0]
     assert out not in picks and picks[0] == into
-    studio.undo()
+    studio.curation.undo()
     assert studio.workspace.ledger.marks() == {} and out in ids_of(studio, on_screen(studio))[0]
     with pytest.raises(SelectionError, match="a swap takes two candidates of one class"):
-        studio.swap(out, 1_000_000)
+        studio.curation.swap(out, 1_000_000)
 
 
 def test_a_swap_in_a_locked_class_moves_its_lock(studio):
-    studio.set_locked([0])
+    studio.curation.set_locked([0])
     out, kept = ids_of(studio, on_screen(studio))[0]
     into = next(c for c in range(6) if c not in (out, kept))
-    studio.swap(out, into)
+    studio.curation.swap(out, into)
     assert ids_of(studio, on_screen(studio))[0] == [into, kept]
-    studio.undo()
+    studio.curation.undo()
     assert ids_of(studio, on_screen(studio))[0] == [out, kept]
 
 
@@ -168,55 +184,60 @@ def test_a_swap_in_a_locked_class_moves_its_lock(studio):
     ],
 )
 def test_restoring_a_saved_selection_brings_back_just_its_picks(studio, settings):
-    studio.mark([2], "pin")
-    studio.mark([1_000_001], "veto")
-    studio.set_locked([2])
-    studio.set_curate_settings(0.0, **settings)
-    record = studio.save_selection("kept", note="the good one")
+    studio.curation.mark([2], "pin")
+    studio.curation.mark([1_000_001], "veto")
+    studio.curation.set_locked([2])
+    studio.curation.set(0.0, **settings)
+    record = studio.curation.save("kept", note="the good one")
     assert record.note == "the good one" and record.marks == {"pin": [2], "veto": [1_000_001]}
-    studio.mark([2, 1_000_001], None)
-    studio.set_locked([])
-    studio.set_curate_settings(0.0, selector="random", ipc=2, allocation="even", scaling="pool", gamma=None)
-    studio.set_own_budgets({0: 5})
-    assert studio.restore_selection("kept") == 'restore "kept"'
+    studio.curation.mark([2, 1_000_001], None)
+    studio.curation.set_locked([])
+    studio.curation.set(0.0, selector="random", ipc=2, allocation="even", scaling="pool", gamma=None)
+    studio.curation.set_own_budgets({0: 5})
+    assert studio.curation.restore("kept") == 'restore "kept"'
     assert ids_of(studio, on_screen(studio)) == [record.picks[c] for c in range(3)]
-    assert studio.curate_settings()["selector"] == settings["selector"] and studio.locked() == [2]
-    studio.undo()
-    assert studio.curate_settings()["selector"] == "random" and studio.own_budgets() == {0: 5}
-    assert studio.workspace.ledger.marks() == {} and studio.locked() == []
+    assert studio.curation.settings()["selector"] == settings["selector"] and studio.curation.locked() == [2]
+    studio.curation.undo()
+    assert studio.curation.settings()["selector"] == "random" and studio.curation.own_budgets() == {0: 5}
+    assert studio.workspace.ledger.marks() == {} and studio.curation.locked() == []
 
 
 def test_restored_weights_follow_the_budget_where_they_were_its_preset(studio):
-    studio.save_selection("plain")
-    studio.set_curate_settings(gamma=7.0)
-    studio.restore_selection("plain")
-    studio.set_curate_settings(ipc=20)
-    assert studio.curate_settings()["gamma"] == 1.0
+    studio.curation.save("plain")
+    studio.curation.set(gamma=7.0)
+    studio.curation.restore("plain")
+    studio.curation.set(ipc=20)
+    assert studio.curation.settings()["gamma"] == 1.0
 
 
 def test_candidates_chosen_one_by_one(studio):
-    record = studio.save_candidates("lasso", [4, 1_000_003, 2], note="odd ones")
+    record = studio.curation.save_candidates("lasso", [4, 1_000_003, 2], note="odd ones")
     assert record.picks == {0: [4, 2], 1: [1_000_003]} and studio.selection("lasso").settings["ipc"] == 2
-    studio.restore_selection("lasso")
-    assert ids_of(studio, on_screen(studio))[:2] == [[4, 2], [1_000_003]] and studio.locked() == [0, 1]
+    studio.curation.restore("lasso")
+    assert ids_of(studio, on_screen(studio))[:2] == [[4, 2], [1_000_003]] and studio.curation.locked() == [
+        0,
+        1,
+    ]
     with pytest.raises(SelectionError, match="No candidate is chosen"):
-        studio.save_candidates("none", [])
+        studio.curation.save_candidates("none", [])
     with pytest.raises(WorkspaceError, match="are not in the pool"):
-        studio.save_candidates("other", [5_000_000])
+        studio.curation.save_candidates("other", [5_000_000])
 
 
 def test_the_command_makes_the_same_selection(studio, capsys):
-    studio.set_curate_settings(
+    studio.curation.set(
         selector="dgs", target="drawn", drawn=[0, 0, 0, 1, 1, 1, 1, 1, 1, 2], within_bin="psr", ipc=3
     )
-    studio.set_own_budgets({2: 4})
-    wanted, command, root = ids_of(studio, on_screen(studio)), studio.command(), studio.workspace.root
+    studio.curation.set_own_budgets({2: 4})
+    wanted, command, root = (
+        ids_of(studio, on_screen(studio)),
+        studio.curation.command(),
+        studio.workspace.root,
+    )
     studio.close()
     words = shlex.split(command)
     assert words[:2] == ["psr-studio", "select"] and main([*words[1:], "-q"]) == 0
     capsys.readouterr()
-    from psr_studio.app.studio import Studio
-
     with Studio(root) as again:
         record = again.workspace.ledger.selection("from-command")
         assert [record.picks[c] for c in range(3)] == wanted
@@ -224,48 +245,46 @@ def test_the_command_makes_the_same_selection(studio, capsys):
 
 def test_what_does_not_go_together_is_refused_and_changes_nothing(studio):
     with pytest.raises(RecipeError, match='"select.floor" is 3, more than "select.ipc"'):
-        studio.set_curate_settings(allocation="gain", floor=3)
+        studio.curation.set(allocation="gain", floor=3)
     with pytest.raises(RecipeError, match='"lr" has no slider'):
-        studio.set_curate_settings(lr=1)
+        studio.curation.set(lr=1)
     assert studio.workspace.ledger.settings() == {}
 
 
 def test_what_stands_already_is_no_action(studio):
     """The page sends all its sliders when it opens: on a fresh workspace there is nothing to undo."""
-    shown = studio.curate_settings()
+    shown = studio.curation.settings()
     sliders = {key: shown[key] for key in ("ipc", "temperature", "selector", "drawn")}
-    assert studio.set_curate_settings(0.0, **sliders, alpha=None, beta=None, gamma=None) is None
-    assert studio.history() == [] and studio.workspace.ledger.settings() == {}
+    assert studio.curation.set(0.0, **sliders, alpha=None, beta=None, gamma=None) is None
+    assert studio.curation.history() == [] and studio.workspace.ledger.settings() == {}
 
 
 def test_an_action_says_from_what_to_what(studio):
-    assert studio.set_curate_settings(0.0, alpha=3.0, beta=1.0, gamma=2.0) == "gamma 0.5 to 2"
-    assert studio.set_curate_settings(0.0, gamma=None) == "gamma 2 to preset"
-    assert (
-        studio.set_curate_settings(0.0, selector="dgs", lam=0.25) == "selector psr to dgs, lambda 0.5 to 0.25"
-    )
-    assert studio.set_curate_settings(0.0, drawn=[1.0] * 9 + [2.0]) == "drawn target changed"
+    assert studio.curation.set(0.0, alpha=3.0, beta=1.0, gamma=2.0) == "gamma 0.5 to 2"
+    assert studio.curation.set(0.0, gamma=None) == "gamma 2 to preset"
+    assert studio.curation.set(0.0, selector="dgs", lam=0.25) == "selector psr to dgs, lambda 0.5 to 0.25"
+    assert studio.curation.set(0.0, drawn=[1.0] * 9 + [2.0]) == "drawn target changed"
 
 
 def test_history_tells_what_was_done_newest_first(studio):
-    studio.mark([4], "pin")
-    studio.set_curate_settings(0.0, ipc=3)
-    studio.undo()
-    rows = studio.history()
+    studio.curation.mark([4], "pin")
+    studio.curation.set(0.0, ipc=3)
+    studio.curation.undo()
+    rows = studio.curation.history()
     assert [(row["description"], row["undone"]) for row in rows] == [
         ("K 2 to 3", True),
         ("pin candidate 4", False),
     ]
-    assert rows[0]["id"] > rows[1]["id"] and len(studio.history(1)) == 1
+    assert rows[0]["id"] > rows[1]["id"] and len(studio.curation.history(1)) == 1
 
 
 def test_distributions_count_every_candidate_once(studio):
-    studio.set_curate_settings(selector="dgs", target="hill", ipc=3)
+    studio.curation.set(selector="dgs", target="hill", ipc=3)
     result = on_screen(studio)
-    whole = studio.distributions()
+    whole = studio.curation.distributions()
     assert whole["n"] == {"original": 15, "pool": 18, "picked": 9} and len(whole["edges"]) == 11
     assert sum(whole["target"]) == 9
-    parts = [studio.distributions(c) for c in range(3)]
+    parts = [studio.curation.distributions(c) for c in range(3)]
     for side in ("raw", "smoothed"):
         for kind in ("original", "pool", "picked"):
             summed = np.sum([part[side][kind] for part in parts], axis=0)
@@ -279,13 +298,11 @@ def test_distributions_count_every_candidate_once(studio):
 
 
 def test_a_bundle_without_difficulties_of_real_images(studio):
-    live = studio.live
-    live.__dict__["has_original"] = False
+    scored = replace(studio.curation.scored, has_original=False)
     with pytest.raises(SelectionError) as err:
-        live.select(rules=studio.curate_rules(selector="dgs"))
+        select(scored, studio.curation.rules(selector="dgs"))
     assert err.value.fix == 'Choose another target, such as "ground".'
-    live.select(rules=studio.curate_rules(selector="dgs", target="ground"))
-    found = studio.distributions()
+    found = distributions(select(scored, studio.curation.rules(selector="dgs", target="ground")))
     assert found["raw"]["original"] is None and found["thresholds"]["original"] is None
     assert sum(found["target"]) == 6
 
@@ -293,16 +310,16 @@ def test_a_bundle_without_difficulties_of_real_images(studio):
 def test_near_duplicates_are_the_close_pairs(studio):
     from psr_studio.stages.select.figures import NEAR_DUPLICATE, near_duplicates
 
-    live = studio.live
-    near = near_duplicates(live)
+    scored = studio.curation.scored
+    near = near_duplicates(scored)
     assert near.shape == (18,) and np.median(near[:6]) == pytest.approx(1)
-    own = live.embeddings[:6].astype(np.float64)
+    own = scored.embeddings[:6].astype(np.float64)
     away = np.sqrt(((own[:, None] - own) ** 2).sum(axis=2) + np.diag([np.inf] * 6)).min(axis=1)
     assert near[:6] == pytest.approx(away / np.median(away), rel=1e-3) and 0 < NEAR_DUPLICATE < 1
 
 
 def test_sufficiency_says_something_of_every_class(studio):
-    rows = studio.sufficiency()
+    rows = studio.curation.sufficiency()
     assert [row["class_id"] for row in rows] == [0, 1, 2]
     for row in rows:
         assert row["verdict"] in ("enough", "more would pay", "too small") and 0 <= row["gain_kept"] <= 1
@@ -311,7 +328,7 @@ def test_sufficiency_says_something_of_every_class(studio):
 
 def test_two_sets_beside_each_other(studio):
     finish(studio.select(selector="random", name="by chance"))
-    found = studio.compare("current", "by chance")
+    found = studio.curation.compare("current", "by chance")
     a, b = studio.selection("current"), studio.selection("by chance")
     shared = set(a.candidate_ids.tolist()) & set(b.candidate_ids.tolist())
     assert found["overlap"] == len(shared) and found["jaccard"] == pytest.approx(
@@ -320,19 +337,21 @@ def test_two_sets_beside_each_other(studio):
     assert np.flatnonzero(found["in_a"]).tolist() == sorted(a.positions.tolist())
     assert sum(row["both"] for row in found["per_class"]) == len(shared)
     assert all(row["only_a"] + row["both"] == 2 for row in found["per_class"])
-    assert found["a"]["means"]["reliability"] == pytest.approx(studio.live.reliability[a.positions].mean())
+    assert found["a"]["means"]["reliability"] == pytest.approx(
+        studio.curation.scored.signals(1.5).reliability[a.positions].mean()
+    )
     assert found["a"]["accuracy"] == [] == found["controls"]
-    same = studio.compare("live", "live")
+    same = studio.curation.compare("live", "live")
     assert same["jaccard"] == 1 and same["a"]["name"] == "live"
 
 
 def test_accuracies_are_those_of_these_picks_beside_their_controls(studio):
     finish(studio.evaluate(arms=["selected"], n_seeds=1))
-    found = studio.compare("current", "live")
+    found = studio.curation.compare("current", "live")
     (row,) = found["a"]["accuracy"]
     assert (row["arm"], row["regime"], row["n"], row["std"]) == ("selected", "teacher, tau 1.5", 1, None)
     assert {r["arm"] for r in found["controls"]} == {"random real", "generate-and-use"}
-    studio.set_curate_settings(selector="random")
-    studio.save_selection("current")
-    again = compare(studio.live, studio._side("current"), studio._side("live"), studio.recipe, studio.bundle)
+    studio.curation.set(selector="random")
+    studio.curation.save("current")
+    again = studio.curation.compare("current", "live")
     assert again["a"]["accuracy"] == [], "those of an older selection of this name do not count"

@@ -1,5 +1,6 @@
 """The worker: order, both stops, what the ledger keeps, and what a failure says."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from psr_studio.app.jobs import CURVE_POINTS, JobWorker
+from psr_studio.app.jobs import CURVE_POINTS, JobState, JobWorker
 from psr_studio.core.errors import JobError, ModelError
 from psr_studio.core.progress import Progress
 from psr_studio.storage.workspace import Workspace
@@ -163,6 +164,38 @@ def test_memory_that_ran_out_names_the_control_that_helps(start):
     state = worker.wait(worker.submit("pool"), SECONDS)
     assert state.problem == "The memory of the device ran out (no 3 GiB)."
     assert 'Halve "Batch size"' in state.fix
+
+
+def test_a_file_that_the_system_refuses_is_said_as_such(start, tmp_path):
+    """No step foresaw it, but the system's word and the file's name are there: that is no riddle for a log."""
+
+    def refused() -> Iterator[Progress]:
+        yield Progress("pool", 0, 4)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", str(tmp_path / "file"))
+
+    worker = start(pool=refused)
+    state = worker.wait(worker.submit("pool"), SECONDS)
+    assert state.problem == f'Your quota on this disk is used up: "{tmp_path / "file"}" cannot be written.'
+    assert state.fix.endswith("then run the step again: whole parts are kept.")
+
+
+def test_nothing_at_the_end_of_a_job_ends_the_worker(workspace, caplog):
+    """What is told of each end fails, a step asks the process to exit: those that wait run all the same."""
+
+    def told(state: JobState) -> None:
+        raise ModelError("The bundle is gone.", "Put it back.")
+
+    def leaves() -> Iterator[Progress]:
+        yield Progress("pool", 0, 4)
+        raise SystemExit(3)
+
+    worker = JobWorker(workspace.ledger, {"pool": leaves, "score": Steps(), "tune": Steps()}, told)
+    jobs = [worker.submit("pool"), worker.submit("score"), worker.submit("tune", after=77)]
+    assert [worker.wait(job, SECONDS).state for job in jobs] == ["failed", "done", "cancelled"]
+    assert (
+        worker.wait(worker.submit("tune"), SECONDS).state == "done" and "The bundle is gone." in caplog.text
+    )
+    worker.close()
 
 
 def test_a_job_of_a_dead_process_is_interrupted_after_a_restart(tmp_path: Path):

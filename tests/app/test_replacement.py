@@ -13,7 +13,7 @@ from tiny import finish, tiny_recipe
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import RecipeError
-from psr_studio.recipe.recipe import to_toml
+from psr_studio.recipe.toml import to_toml
 
 Open = Callable[..., Studio]
 
@@ -101,7 +101,7 @@ def test_refined_pictures_and_an_export_are_named(with_preset, root):
         finish(studio.export())
     with pytest.raises(RecipeError) as caught:
         with_preset(select__gamma=9.0, refine__n_steps=9, export__zip=False)
-    assert "select.gamma is 9.0 instead of none, refine.n_steps is 9 instead of 4" in caught.value.problem
+    assert "select.psr.gamma is 9.0 instead of none, refine.n_steps is 9 instead of 4" in caught.value.problem
     lost = 'the refined pictures of "current" and the export "set"'
     assert caught.value.problem.endswith(f"It would make {lost} anew.")
 
@@ -109,7 +109,7 @@ def test_refined_pictures_and_an_export_are_named(with_preset, root):
 def test_refined_pictures_go_with_their_selection_and_one_by_hand_is_not_made_again(with_preset):
     with with_preset() as studio:
         finish(studio.refine())
-        studio.save_candidates("mine", studio.live.candidate_ids[:2].tolist())
+        studio.curation.save_candidates("mine", studio.curation.scored.candidate_ids[:2].tolist())
     with pytest.raises(RecipeError, match='make the refined pictures of "current" anew'):
         with_preset(select__gamma=9.0)
     with with_preset(select__gamma=9.0, select__name="second") as studio:

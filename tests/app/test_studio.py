@@ -8,9 +8,10 @@ from tiny import finish, tiny_recipe
 
 import psr_studio
 from psr_studio.app.opening import full_key
-from psr_studio.app.studio import STAGES, Studio
-from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import DiskError, ModelError, RecipeError, StudioError, WorkspaceError
+from psr_studio.recipe.load import load_recipe
+from psr_studio.stages.table import PIPELINE
 
 
 def test_studio_is_the_name_of_the_package():
@@ -20,9 +21,9 @@ def test_studio_is_the_name_of_the_package():
 def test_all_steps_in_a_row(tmp_path, tiny_bundle):
     """Every step real, on networks of a few thousand parameters."""
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, evaluate__n_seeds=1)) as studio:
-        for stage in STAGES:
-            events = finish(studio.runs[stage]())
-            assert events and events[-1].done == events[-1].total and events[-1].stage == stage
+        for stage in PIPELINE:
+            events = finish(studio.runs[stage.name]())
+            assert events and events[-1].done == events[-1].total and events[-1].stage == stage.name
             seconds = [e.seconds for e in events]
             assert seconds == sorted(seconds)
         assert {s.state for s in studio.status().values()} == {"fresh"}
@@ -92,17 +93,39 @@ def test_step_settings_are_kept(studio):
     assert len(studio.selection()) == 3 and len(studio.selection("current")) == 6
 
 
-def test_a_bundle_that_is_not_there(tmp_path):
-    with Studio(tmp_path / "ws", bundle="fashion-mnst") as studio:
-        with pytest.raises(ModelError, match='There is no bundle "fashion-mnst"'):
-            finish(studio.generate())
+def test_a_bundle_that_is_not_there_is_neither_opened_nor_saved(tmp_path, studio):
+    with pytest.raises(ModelError, match='There is no bundle "fashion-mnst"') as err:
+        Studio(tmp_path / "ws", bundle="fashion-mnst")
+    assert 'Did you mean "fashion-mnist"?' in err.value.fix and not (tmp_path / "ws").exists()
+    before, saved = studio.recipe, (studio.workspace.root / "recipe.toml").read_bytes()
+    for change in (lambda: studio.set({"bundle": "nope"}), lambda: studio.generate(bundle="nope")):
+        with pytest.raises(StudioError):
+            change()
+        assert studio.recipe is before and (studio.workspace.root / "recipe.toml").read_bytes() == saved
+    root = studio.workspace.root
+    studio.close()
+    with pytest.raises(ModelError):
+        Studio(root, bundle="nope")
+    assert (root / "recipe.toml").read_bytes() == saved
+    Studio(root).close()
+
+
+def test_settings_that_cannot_be_saved_are_not_taken(studio):
+    before = studio.recipe
+    path = studio.workspace.root / "recipe.toml"
+    path.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    with pytest.raises(DiskError):
+        studio.set({"select.ipc": 1})
+    assert studio.recipe is before
 
 
 def test_the_demo_fills_a_new_workspace_only(tmp_path, tiny_bundle):
     recipe = tiny_recipe(tiny_bundle)
     with Studio(tmp_path / "demo", recipe, demo=True) as studio:
         assert studio.status()["pool"].state == studio.status()["score"].state == "fresh"
-        assert len(studio.live.select(ipc=2).positions) == 6
+        assert len(studio.curation.select(ipc=2).positions) == 6
     (tmp_path / "used" / "pool").mkdir(parents=True)
     with Studio(tmp_path / "used", recipe, demo=True) as studio:
         assert len(studio.pool) == 0
@@ -145,41 +168,41 @@ def test_arrays_are_plain_and_aligned(studio):
 
 
 def test_sliders_marks_and_undo(studio):
-    assert studio.curate_settings() == {
+    assert studio.curation.settings() == {
         "alpha": 3.0, "beta": 1.0, "gamma": 0.5, "ipc": 2, "temperature": 1.5, "selector": "psr",
         "scaling": "pool", "target": "scale", "drawn": [1.0] * 10, "within_bin": "random", "lam": 0.5,
         "order": "by budget", "allocation": "even", "floor": 1, "ceiling": None, "budgets": None,
     }  # fmt: skip
-    studio.set_curate_settings(gamma=2.0, merge_within=0)
-    studio.set_curate_settings(ipc=3, merge_within=0)
-    studio.mark([4], "pin", "sharp")
-    assert studio.curate_settings()["gamma"] == 2.0 and studio.curate_settings()["ipc"] == 3
-    assert studio.undo() == "pin candidate 4" and studio.workspace.ledger.pinned() == []
-    studio.undo()
-    assert studio.curate_settings()["ipc"] == 2
-    studio.redo()
-    assert studio.curate_settings()["ipc"] == 3
-    studio.set_curate_settings(gamma=None)
-    assert studio.curate_settings()["gamma"] == 0.5, "None follows the preset of the budget again"
+    studio.curation.set(gamma=2.0, merge_within=0)
+    studio.curation.set(ipc=3, merge_within=0)
+    studio.curation.mark([4], "pin", "sharp")
+    assert studio.curation.settings()["gamma"] == 2.0 and studio.curation.settings()["ipc"] == 3
+    assert studio.curation.undo() == "pin candidate 4" and studio.workspace.ledger.pinned() == []
+    studio.curation.undo()
+    assert studio.curation.settings()["ipc"] == 2
+    studio.curation.redo()
+    assert studio.curation.settings()["ipc"] == 3
+    studio.curation.set(gamma=None)
+    assert studio.curation.settings()["gamma"] == 0.5, "None follows the preset of the budget again"
 
 
 def test_weights_follow_the_preset_of_the_slider(studio):
-    studio.set_curate_settings(ipc=20)
-    assert [studio.curate_settings()[k] for k in ("alpha", "beta", "gamma")] == [1.0, 1.0, 1.0]
+    studio.curation.set(ipc=20)
+    assert [studio.curation.settings()[k] for k in ("alpha", "beta", "gamma")] == [1.0, 1.0, 1.0]
 
 
 def test_a_slider_that_is_none_and_a_value_out_of_range(studio):
     with pytest.raises(RecipeError, match='"lr" has no slider'):
-        studio.set_curate_settings(lr=1)
+        studio.curation.set(lr=1)
     with pytest.raises(RecipeError, match='"select.ipc" is 0'):
-        studio.set_curate_settings(ipc=0)
+        studio.curation.set(ipc=0)
     assert studio.workspace.ledger.settings() == {}
 
 
 def test_saving_the_sliders_makes_them_the_recipe(studio):
-    studio.set_curate_settings(gamma=2.0, ipc=3)
-    live = studio.live.select(tuple(studio.curate_settings()[k] for k in ("alpha", "beta", "gamma")), 3)
-    record = studio.save_selection("by hand")
-    assert record.candidate_ids == studio.live.candidate_ids[live.positions].tolist()
-    assert studio.recipe.select.name == "by hand" and studio.recipe.select.gamma == 2.0
+    studio.curation.set(gamma=2.0, ipc=3)
+    live = studio.curation.select()
+    record = studio.curation.save("by hand")
+    assert record.candidate_ids == live.candidate_ids
+    assert studio.recipe.select.name == "by hand" and studio.recipe.value("select.psr.gamma") == 2.0
     assert studio.status()["select"].state == "fresh"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -18,14 +19,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import external_bundles, load_external
 from psr_studio.bundles.sources import Source, fingerprint, locate, remember
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_transformer
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 
 CPU = torch.device("cpu")
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "imagenette-sample"
@@ -130,6 +131,23 @@ def test_a_near_name_is_offered():
     with pytest.raises(ModelError, match="There is no bundle") as err:
         load_bundle("imagewoof")
     assert 'Did you mean "imagewoof-dit"?' in err.value.fix
+
+
+def test_a_recipe_from_another_machine_says_how_to_name_its_bundle_anew(tmp_path, described, capsys):
+    """The description has moved; the command as the message prints it mends the workspace."""
+    root = tmp_path / "ws"
+    with Studio(root, bundle=str(described)):
+        pass
+    here = described.rename(tmp_path / "here.toml")
+    assert main(["status", "-w", str(root)]) == 2
+    problem, fix = capsys.readouterr().err.splitlines()
+    assert problem == (
+        f'Problem: There is no bundle at "{described}": neither a folder with a bundle.toml nor a description is there.'
+    )
+    command = (
+        fix.partition("`")[2].partition("`")[0].replace("WORKSPACE", str(root)).replace("PATH", str(here))
+    )
+    assert main(shlex.split(command)[1:]) == 0 and main(["status", "-w", str(root)]) == 0
 
 
 # What is missing

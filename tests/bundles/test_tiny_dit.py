@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler
 from tiny import finish
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_generator, candidate_seed, stacked_noise
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.generator import Sampling
@@ -97,7 +97,7 @@ def test_every_step_runs_on_it(tmp_path):
 def test_guided_channels_change_the_pool_only_where_they_are_named(tiny_bundle):
     from tiny import tiny_recipe
 
-    from psr_studio.stages import generate as pool
+    from psr_studio.stages.generate import stage as pool
 
     plain = load_bundle(tiny_bundle)
     assert "guided_channels" not in pool.inputs(tiny_recipe(tiny_bundle), plain)

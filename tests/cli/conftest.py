@@ -9,7 +9,7 @@ import pytest
 from tiny import tiny_recipe
 
 from psr_studio.cli.main import main
-from psr_studio.recipe.recipe import to_toml
+from psr_studio.recipe.toml import to_toml
 
 
 @pytest.fixture

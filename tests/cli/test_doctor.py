@@ -30,6 +30,13 @@ def test_a_preset_whose_weights_are_elsewhere_says_so_and_how_to_get_them(tmp_pa
     assert not _preset("fashion-mnist").fix and not _preset("tiny-dit").fix
 
 
+def test_a_preset_whose_networks_nobody_has_made_is_absent_and_says_how_to_make_them():
+    found = _preset("svhn")
+    assert found.found == 'The bundle "svhn" is not made yet: its networks do not ship with PSR Studio.'
+    assert found.fix == "Make it from your copy of SVHN: `psr-studio train-bundle svhn --data FOLDER`."
+    assert not found.needed_is_missing
+
+
 def test_a_whole_bundle(tiny_bundle):
     found = _bundle(str(tiny_bundle))
     assert not found.fix and "each as its SHA-256 says" in found.found

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ from psr_studio.cli.console import ProgressLine, duration, progress_text
 from psr_studio.cli.main import build_parser, main
 from psr_studio.core.progress import Progress
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import keys, presets
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.load import presets
 
 COMMANDS = (
     "generate",
@@ -37,6 +39,39 @@ COMMANDS = (
     "presets",
     "selectors",
 )
+
+
+def test_every_command_goes_past_a_sync_copy_and_a_damaged_row(scored_workspace, tmp_path, capsys):
+    """The copy repeats the candidates of its part; the row is the result of a student, of which half is left."""
+    root = shutil.copytree(scored_workspace, tmp_path / "ws")
+    part = root / "pool" / "class=0" / "part-00000.parquet"
+    for name in ("part-00000 (1).parquet", "part-x.parquet"):
+        shutil.copy(part, part.with_name(name))
+    with sqlite3.connect(root / "studio.sqlite") as db:
+        db.execute("INSERT INTO evaluations (record) VALUES ('{')")
+    for command in (["generate"], ["score"], ["select"], ["export", "--set", "export.refined=false"]):
+        assert main([*command, "-q", "-w", str(root)]) == 0
+    capsys.readouterr()
+    assert main(["status", "-w", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert said.count('"pool/class=0/part-00000 (1).parquet" is not read') == 1
+    assert said.count("1 more are not read either.") == 1
+    assert said.count('Left out: the result "1" of "studio.sqlite", which cannot be read.') == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["export", "--dry-run"], ["evaluate", "--all"]])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_only_looks_makes_no_workspace(call, tmp_path, command, is_there):
+    """A mistyped name, and a folder that is no workspace."""
+    root = tmp_path / "typo"
+    if is_there:
+        root.mkdir()
+    status, out, err = call(*command, workspace=root)
+    assert (status, out) == (2, "")
+    assert err == (
+        f'Problem: There is no workspace "{root}".\nFix: Check the path, or generate a pool there first.\n'
+    )
+    assert root.exists() == is_there and (not is_there or list(root.iterdir()) == [])
 
 
 def test_who_listens_no_more_is_no_error():
@@ -144,8 +179,8 @@ def test_selectors_are_listed_with_parameters_and_ranges(capsys):
     out = capsys.readouterr().out
     for name, selector in SELECTORS.items():
         assert f"{name}: {selector.title} ({selector.source})" in out
-    assert "select.lam = 0.5  (0.0 to 1.0)" in out
-    assert 'select.target = "scale"  (scale, hill, ground, slope, cliff, drawn)' in out
+    assert "select.dgs.lam = 0.5  (0.0 to 1.0)" in out
+    assert 'select.dgs.target = "scale"  (scale, hill, ground, slope, cliff, drawn)' in out
     assert main(["selectors", "herding"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["selectors", "k-centre"]) == 2
@@ -159,7 +194,7 @@ def test_select_takes_every_selector(selector, capsys, scored):
 
 
 def test_select_takes_targets_budgets_and_none(capsys, scored):
-    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,1,1,1,1,1,1]"]
+    how = ["select.selector=dgs", "select.dgs.target=drawn", "select.dgs.drawn=[0,0,0,0,1,1,1,1,1,1]"]
     flags = [flag for text in [*how, "select.budgets=[0,3,0]"] for flag in ("--set", text)]
     assert main(["select", "-w", str(scored), "-q", *flags]) == 0
     assert capsys.readouterr().out.startswith('Selected 7 images as "current".')
@@ -168,12 +203,16 @@ def test_select_takes_targets_budgets_and_none(capsys, scored):
 
 
 def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, scored):
-    how = ["select.selector=dgs", "select.target=drawn", "select.drawn=[0,0,0,0,0,0,0,0,0,1]", "select.ipc=6"]
+    how = [
+        "select.selector=dgs",
+        "select.dgs.target=drawn",
+        "select.dgs.drawn=[0,0,0,0,0,0,0,0,0,1]",
+        "select.ipc=6",
+    ]
     assert main(["select", "-w", str(scored), "-q", *(flag for text in how for flag in ("--set", text))]) == 0
     first, told = capsys.readouterr().out.splitlines()
     with Studio(scored) as studio:
-        studio.live.select(rules=studio.recipe.select)
-        assert told == studio.live.result.message
+        assert told == studio.curation.select().message
     assert first.startswith("Selected 18 images") and "filled from the nearest bins" in told
 
 

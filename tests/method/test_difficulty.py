@@ -12,7 +12,7 @@ from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import (
     TARGETS,
     difficulty_select,
-    sampling_plan,
+    smoothed,
     target_counts,
     target_histogram,
 )
@@ -30,9 +30,9 @@ def test_smoothing_is_the_logarithm_between_minimum_and_maximum():
 def test_smoothing_moves_each_end_to_its_quantile():
     """Eleven values k/10, shares 0.1 and 0.2: the ends are 0.1 and 0.8; 0.4 goes to ln 4 / ln 8 = 2/3."""
     values = np.arange(11) / 10
-    smoothed = smooth(values, 0.1, 0.2)
-    assert smoothed[:2].tolist() == [0.0, 0.0] and smoothed[8:].tolist() == [1.0, 1.0, 1.0]
-    assert smoothed[4] == pytest.approx(2 / 3)
+    ends = smooth(values, 0.1, 0.2)
+    assert ends[:2].tolist() == [0.0, 0.0] and ends[8:].tolist() == [1.0, 1.0, 1.0]
+    assert ends[4] == pytest.approx(2 / 3)
 
 
 def test_smoothing_stays_in_bounds_reaches_both_ends_and_keeps_the_order():
@@ -158,19 +158,22 @@ def test_named_targets_go_from_the_smallest_to_the_largest_share_of_easy_images(
 
 def test_a_plan_for_its_own_pool_takes_every_candidate_without_substitutes():
     """With the pool as the original and K = N, each bin is asked for exactly what it holds."""
-    smoothed, counts = sampling_plan(POOL, POOL, len(POOL))
-    selection = difficulty_select(smoothed, counts)
+    found = smoothed(POOL, POOL)
+    selection = difficulty_select(found.pool, found.counts(len(POOL)))
     assert sorted(selection.indices) == list(range(300)) and selection.shortfall == 0
-    assert np.array_equal(smoothed, smooth(POOL, *choose_thresholds(POOL)))
-    assert sampling_plan(POOL, None, 10, target="ground")[1].tolist() == [1] * 10
+    assert np.array_equal(found.pool, smooth(POOL, *choose_thresholds(POOL)))
+    assert smoothed(POOL).counts(10, "ground").tolist() == [1] * 10 and not found.counts(0).any()
 
 
 def test_smoothing_brings_an_easy_pool_and_its_harder_original_together():
     """The purpose of smoothing (DGS section 3.3): fewer substitutions than on raw difficulties."""
     original = np.random.default_rng(1).beta(0.4, 1.2, 600)
-    smoothed, counts = sampling_plan(POOL, original, 60)
+    found = smoothed(POOL, original)
     raw_counts = target_counts(histogram(original), 60)
-    assert difficulty_select(smoothed, counts).shortfall < difficulty_select(POOL, raw_counts).shortfall
+    assert (
+        difficulty_select(found.pool, found.counts(60)).shortfall
+        < difficulty_select(POOL, raw_counts).shortfall
+    )
 
 
 def test_each_bin_gives_its_count_when_it_can():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from psr_studio.method.bins import bin_of, spread_counts
-from psr_studio.method.difficulty import sampling_plan
-from psr_studio.method.distances import pairwise_sq_distances
+from psr_studio.method.distances import class_distances, pairwise_sq_distances
 from psr_studio.method.selection import greedy_select
-from psr_studio.method.selectors.choosers import CHOOSERS
-from psr_studio.method.selectors.registry import SELECTORS, ClassPool, warm_up
+from psr_studio.method.selectors import registry
+from psr_studio.method.selectors.parameters import facts_of
+from psr_studio.method.selectors.registry import SELECTORS, warm_up
+from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 
 N = 40
@@ -39,12 +41,17 @@ def a_pool(n=N, seed=0, original=200):
 POOL = a_pool()
 
 
-def test_the_table_names_ten_selectors_and_each_has_a_function():
-    assert list(SELECTORS) == NAMES == list(CHOOSERS)
+def test_the_registry_is_the_folder():
+    """A file that is no part of the machinery is a selector of its name, and there is no other."""
+    machinery = {"__init__", "parameters", "registry", "selector", "weights"}
+    files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")} - machinery
+    assert {name.replace("-", "_") for name in SELECTORS} == files and list(SELECTORS) == NAMES
     for selector in SELECTORS.values():
         assert selector.title and selector.help.endswith(".") and selector.source
-        assert all(p.help.endswith(".") for p in (*selector.parameters, *selector.rules))
-        assert selector.resolve({}) is not None  # every default is inside its own range
+        assert (selector.one_class is None) != (selector.all_classes is None)
+        assert all(facts.help.endswith(".") for facts in facts_of(selector.parameters).values())
+        defaults = dict(selector.parameters())
+        assert dict(selector.parameters.model_validate(defaults)) == defaults, "inside its own range"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,9 +91,9 @@ def test_every_target_of_dgs_gives_its_counts_and_a_drawn_one_what_was_drawn():
 
 def one_bin_at_a_time(pool, found, weights):
     """The joined rule step by step: among candidates of bins with slots left, the highest score of eq. 8."""
-    smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, len(found.indices))
-    bins = bin_of(smoothed)
-    left, _ = spread_counts(counts, np.bincount(bins, minlength=10))
+    known = pool.smoothed(0.5)
+    bins = bin_of(known.pool)
+    left, _ = spread_counts(known.counts(len(found.indices)), np.bincount(bins, minlength=10))
     picks: list[int] = []
     while left.sum():
         closed = np.flatnonzero((left == 0)[bins])
@@ -107,6 +114,39 @@ def test_psr_within_bins_is_the_greedy_selection_with_full_bins_closed():
         assert found.substitutions == random.substitutions  # the bins give the same
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("within_bin", ["random", "psr"])
+def test_all_classes_at_once_are_each_class_alone(name, within_bin):
+    """Pins and vetoes count over the pool; a class without budget gives nothing, one that is all vetoed too."""
+    if within_bin == "psr" and name != "dgs":
+        return
+    selector, pools = SELECTORS[name], [a_pool(n, seed) for seed, n in enumerate((60, 90, 70, 65))]
+    params = selector.parameters.model_validate({"within_bin": within_bin} if name == "dgs" else {}).resolved(
+        10
+    )
+    starts = np.cumsum([0, *map(len, pools)])
+    distances = class_distances(
+        np.concatenate([pool.embeddings for pool in pools]), np.repeat(np.arange(4), np.diff(starts))
+    )
+    whole = Pool(
+        *(np.concatenate([getattr(p, key) for p in pools]) for key in ("reliability", "entropy", "eligible")),
+        starts, lambda: distances, pools.__getitem__,
+    )  # fmt: skip
+    budgets, pins, vetoes = (
+        np.array([10, 20, 0, 7]),
+        np.array([100, 63, 5]),
+        np.array([4, 61, *range(220, 285)]),
+    )
+    found = selector.choose_all(whole, params, AskAll(budgets, lambda c: 3 + c, pins, vetoes))
+    for c, (pool, one) in enumerate(zip(pools, found, strict=True)):
+        assert len(one.indices) == (0 if c == 3 else budgets[c]) and one.shortfall >= (7 if c == 3 else 0)
+        if len(one.indices):
+            inside = [m[(m >= starts[c]) & (m < starts[c + 1])] - starts[c] for m in (pins, vetoes)]
+            single = selector.choose(pool, int(budgets[c]), params, 3 + c, *inside)
+            assert (one.indices - starts[c]).tolist() == single.indices.tolist()
+            assert one.shortfall == single.shortfall and one.filled.tolist() == single.filled.tolist()
+
+
 def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():
     pool = a_pool(300)
     ranks = {k: pool.difficulty[SELECTORS["cao2"].choose(pool, k).indices] for k in (49, 50)}
@@ -116,16 +156,17 @@ def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():
     assert (np.diff(pool.difficulty[full.indices[full.filled]]) >= 0).all()  # the wrong ones: surest first
 
 
-def test_what_a_selector_reads_is_picked_from_all_settings_and_checked():
-    settings = {"alpha": 1.0, "lam": 0.2, "target": "hill", "order": "surest"}
-    assert SELECTORS["psr"].reads(settings) == {"alpha": 1.0}
-    assert SELECTORS["dgs"].reads(settings) == {"alpha": 1.0, "lam": 0.2, "target": "hill"}
+def test_what_is_read_depends_on_the_settings_and_values_are_checked():
+    dgs = SELECTORS["dgs"].parameters
+    assert set(dgs().read()) == {"target", "within_bin", "lam"}
+    assert set(dgs(within_bin="psr", target="drawn").read()) == set(dgs.model_fields)
     for name, params, text in [
-        ("random", {"alpha": 1.0}, 'has no parameter "alpha". Its parameters: none'),
+        ("random", {"alpha": 1.0}, "alpha\n.*not permitted"),
         ("psr", {"scaling": "poll"}, "must be one of: pool, remaining, frozen"),
-        ("dgs", {"drawn": [1.0]}, "has 1 bars, but there are 10 bins"),
-        ("dgs", {"lam": 2.0}, "is 2.0, but it must lie between 0 and 1"),
-        ("dgs", {"target": "drawn", "drawn": [0.0] * 10}, "needs 10 finite bars"),
+        ("psr", {"alpha": True}, "should be a valid number"),
+        ("dgs", {"drawn": [1.0]}, "must have 10 values"),
+        ("dgs", {"lam": 2.0}, "must be from 0.0 to 1.0"),
+        ("dgs", {"target": "drawn", "drawn": [0.0] * 10}, "must have a value above 0"),
     ]:
         with pytest.raises(ValueError, match=text):
             SELECTORS[name].choose(POOL, 5, params)
@@ -146,7 +187,8 @@ def test_a_smaller_budget_is_a_prefix_where_one_candidate_is_added_at_a_time(nam
 def test_the_bins_of_dgs_give_exactly_their_counts_when_they_suffice():
     pool = a_pool(600)
     for target in ("scale", "hill", "ground", "slope"):
-        smoothed, counts = sampling_plan(pool.difficulty, pool.original_difficulty, 30, target)
+        known = pool.smoothed(0.5)
+        smoothed, counts = known.pool, known.counts(30, target)
         found = SELECTORS["dgs"].choose(pool, 30, {"target": target})
         assert (np.bincount(bin_of(smoothed), minlength=10) >= counts).all()
         assert np.array_equal(np.bincount(bin_of(smoothed[found.indices]), minlength=10), counts)

@@ -8,6 +8,7 @@ cannot show.
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 import warnings
@@ -16,8 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from checkpoints import write_stable_diffusion
+from PIL import Image
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode, unset_fake_temporarily
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -30,11 +34,17 @@ from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.samplers import SAMPLERS
 from psr_studio.models.students import Training, build_student, train_student
+from psr_studio.models.teacher import Teacher
 from psr_studio.models.text_to_image import TextToImage
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_teacher, build_transformer
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.refine import loop as refinement
 from psr_studio.stages.refine.loop import Networks, Seeds, refine_batch
+from psr_studio.training import codec as codec_training
+from psr_studio.training import generator as generator_training
+from psr_studio.training import teacher as teacher_training
+from psr_studio.training.build import train_networks
+from psr_studio.training.settings import CIFAR10, BundleSettings, Cycle
 
 NAME, N, SIDE, LATENT = "pretended", 5, 64, (4, 8, 8)
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
@@ -140,6 +150,53 @@ def check_students(device: torch.device) -> Iterator[str]:
             yield f"training of {name}"
 
 
+def check_bundle_training(device: torch.device) -> Iterator[str]:
+    """A step of each network that `train-bundle` trains; its loss is not looked at."""
+    with tempfile.TemporaryDirectory() as folder, unset_fake_temporarily():
+        root, cpu = Path(folder), torch.device("cpu")
+        chosen = small_cifar(root / "data")
+        list(train_networks(chosen, root / "data", root, root / "bundle", 0, cpu))
+        (root / "codec.pt").unlink()
+        taught = Teacher.from_folder(root / "bundle" / "teacher")
+        encoder = Codec.from_folder(root / "bundle" / "generator" / "vae", chosen.data.shape)
+        runs = (
+            teacher_training.Run(chosen, root / "data", root, 0, cpu),
+            codec_training.Run(chosen, root / "data", root, taught, 0, cpu),
+            generator_training.Run(chosen, root / "data", root, encoder, 0, cpu),
+        )
+    for run in runs:
+        run.device = device
+        for name, part in vars(run).items():
+            if isinstance(part, nn.Module):
+                move(part, device)
+            elif isinstance(part, Tensor) and name != "alphas_cumprod":
+                setattr(run, name, part.to(device))
+    teacher_run, codec_run, generator_run = runs
+    there(teacher_run.step(teacher_run.order(0)[:4], 0.0), device)
+    there(codec_run.step(0), device)
+    there(generator_run.step(0), device)
+    yield "training of a bundle"
+
+
+def small_cifar(folder: Path) -> BundleSettings:
+    """CIFAR-10 with networks of seconds, and a few pictures of noise as Parquet."""
+    data = CIFAR10.data
+    folder.mkdir()
+    file = io.BytesIO()
+    Image.new("RGB", (data.side, data.side)).save(file, "PNG")
+    row = {"bytes": file.getvalue(), "path": None}
+    for split in ("train", "test"):
+        table = pa.table({"image": [row] * 20, "label": [*range(10)] * 2})
+        pq.write_table(table, folder / f"{split}.parquet")
+    return replace(
+        CIFAR10,
+        teacher=replace(CIFAR10.teacher, kwargs={"channels": [8, 8, 8, 8]}, cycles=(Cycle(1, 0.1, 0.5),), batch=4,
+                        held_out=4),
+        codec=replace(CIFAR10.codec, widths=(8, 8, 8), steps=1, batch=4),
+        generator=replace(CIFAR10.generator, heads=2, head_dim=8, layers=1, steps=1, batch=4),
+    )  # fmt: skip
+
+
 def trains(name: str, images: Tensor | NormalisedImages, soft: Tensor, how: Training) -> bool:
     """Whether a student comes on the device of `soft` as far as its mean loss, the first number looked at."""
     with unset_fake_temporarily():
@@ -186,6 +243,7 @@ def main() -> None:
             check_stable_diffusion,
             check_refinement,
             check_students,
+            check_bundle_training,
         ):
             for line in check(device):
                 print(line, flush=True)

@@ -36,11 +36,11 @@ def test_chunks_are_halved_until_they_fit_and_stay_so():
     found = memory.map(double, x, y)
     assert torch.equal(found[0], 2 * x) and torch.equal(found[1], 2 * y)
     assert memory.size == MOST
-    assert memory.said() == (
+    assert memory.take_notice() == (
         "Not enough memory for denoising 4 latents at once: going on with 2, same result, only slower."
     )
     memory.map(double, x)
-    assert memory.said() == "", "said once"
+    assert memory.take_notice() == "", "said once"
 
 
 def test_one_row_that_does_not_fit_is_an_error_with_a_way_out():
@@ -103,7 +103,7 @@ def test_a_sum_over_all_rows_begins_anew_where_a_chunk_does_not_fit():
 
     assert memory.whole(total, 5) == 20.0 and memory.size == 1
     assert tried == [[5], [2, 4, 5], [1, 2, 3, 4, 5]]
-    assert memory.said().endswith("2 latents at once: going on with 1, same result, only slower.")
+    assert memory.take_notice().endswith("2 latents at once: going on with 1, same result, only slower.")
 
 
 def test_what_stays_on_a_gpu_leaves_half_of_it_for_the_work(monkeypatch):
@@ -177,7 +177,7 @@ def test_an_import_on_a_small_device_has_the_same_latents(tmp_path, tiny_bundle,
 
 def test_a_gradient_goes_through_an_encoding_of_any_size(tiny_bundle):
     """Where one is asked for the pictures are encoded together: a piece of a graph could not be let go."""
-    from psr_studio.bundles.bundle import load_bundle
+    from psr_studio.bundles.catalogue import load_bundle
 
     codec = load_bundle(tiny_bundle).codec(torch.device("cpu"))
     pictures = torch.zeros(3, 1, SIZE, SIZE, requires_grad=True)
@@ -234,9 +234,9 @@ def test_a_student_on_a_small_device_learns_the_same():
     assert float((parts - whole).norm() / whole.norm()) < 0.03
     assert memory.training.size == memory.testing.size == MOST
     said = "Not enough memory for {} 5 pictures at once: going on with 2, same result, only slower."
-    assert memory.said() == " ".join(said.format(work) for work in ("training on", "testing on"))
+    assert memory.take_notice() == " ".join(said.format(work) for work in ("training on", "testing on"))
     moved(5, SmallMemory, memory)
-    assert memory.said() == "", "the next student begins with what fits"
+    assert memory.take_notice() == "", "the next student begins with what fits"
 
 
 def test_what_a_refused_try_has_learned_is_forgotten():
@@ -265,7 +265,7 @@ def test_where_batch_norm_sees_fewer_pictures_the_line_says_so():
     list(
         train_student(student, images, labels, hard_label_loss, images[:1], labels[:1], how, 0, memory=memory)
     )
-    assert memory.said() == (
+    assert memory.take_notice() == (
         "Not enough memory for training on 4 pictures at once: going on with 2, only slower; "
         "batch norm takes its statistics over that many, so accuracies may differ."
     )
@@ -289,7 +289,7 @@ room = 300 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
 memory = MicroBatches("widening")
 (found,) = memory.map(widen, rows)
-print(json.dumps([memory.size, memory.said(), found[:, 0].tolist()]))
+print(json.dumps([memory.size, memory.take_notice(), found[:, 0].tolist()]))
 """
 
 

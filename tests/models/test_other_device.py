@@ -25,6 +25,7 @@ EXPECTED = [
     "images at rest on the device",
     "images at rest on the host",
     *(f"training of {name}" for name in ("convnet-3", "resnetap-10", "resnet-18", "timm:resnet10t")),
+    "training of a bundle",
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline, DiTTransformer2DModel
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
 from psr_studio.models.codec import Codec
@@ -248,7 +248,7 @@ def test_without_a_compiler_the_block_is_not_compiled_and_one_line_says_so(tiny,
     broken = {"cpp.cxx": (None, "/nowhere/g++"), "force_disable_caches": True}
     with torch._inductor.config.patch(broken):
         assert torch.allclose(last(tiny, how), eager, atol=1e-5 * float(eager.abs().max()))
-    assert "cannot be compiled here" in tiny.said() and tiny.said() == ""
+    assert "cannot be compiled here" in tiny.take_notice() and tiny.take_notice() == ""
 
 
 def test_the_codec_decodes_as_the_autoencoder_does():

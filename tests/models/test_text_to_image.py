@@ -13,8 +13,9 @@ from tiny import finish
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError
 from psr_studio.models import adapters
-from psr_studio.models.adapters import Opening, open_generator
+from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Sampling
+from psr_studio.models.kinds import open_generator
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
 CPU, NAMES = torch.device("cpu"), ("boot", "dress")
@@ -51,7 +52,9 @@ def test_little_memory_halves_the_rows_and_changes_no_candidate(folder):
     wanted = last(generator, [0, 1, 0], [3, 4, 5])
     small = generator.unet.conv_in = SmallMemory(generator.unet.conv_in)
     found = last(generator, [0, 1, 0], [3, 4, 5])
-    assert small.refused and generator.memory.size <= MOST and "going on with" in generator.memory.said()
+    assert (
+        small.refused and generator.memory.size <= MOST and "going on with" in generator.memory.take_notice()
+    )
     assert torch.allclose(found, wanted, atol=1e-3)  # values up to 30
 
 

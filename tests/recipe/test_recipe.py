@@ -1,25 +1,24 @@
 """A recipe is checked in one place, says what is wrong where, and survives a round trip through its file."""
 
-import dataclasses
 import tomllib
 
 import pytest
 
 from psr_studio.core.errors import RecipeError
-from psr_studio.recipe.recipe import (
+from psr_studio.recipe.keys import (
+    RENAMED,
     SECTIONS,
-    Recipe,
+    check_value,
     describe,
+    facts,
     field_help,
+    full_key,
     keys,
-    load_recipe,
-    parse_assignment,
-    presets,
-    recipe_from_toml,
-    split_key,
-    to_toml,
+    shape,
 )
-from psr_studio.recipe.tables import WAYS
+from psr_studio.recipe.load import load_recipe, parse_assignment, presets, recipe_from_toml
+from psr_studio.recipe.schema import WAYS, Recipe
+from psr_studio.recipe.toml import to_toml
 
 
 def error_of(call, *args) -> RecipeError:
@@ -32,31 +31,24 @@ def changed_everywhere() -> Recipe:
     """A recipe in which no field has its default: each gets another allowed value of its kind."""
     values = {}
     for row in describe(Recipe()):
-        kind = str(spec_of(row.key).type)
-        facts = spec_of(row.key).metadata
-        if facts["choices"]:
-            other = [c for c in facts["choices"] if c != row.value][-1]
-            values[row.key] = [other] if kind.startswith("tuple") else other
-        elif kind.startswith("tuple"):
-            items = {"int": [3, 1], "flo": [i / 4 for i in range(facts["length"] or 2)], "str": ["a b", "c"]}
-            values[row.key] = items[kind.removeprefix("tuple[")[:3]]
-        elif kind.startswith("float"):
+        (kind, many, _), known = shape(row.key), facts(row.key)
+        if known.choices:
+            other = [c for c in known.choices if c != row.value][-1]
+            values[row.key] = [other] if many else other
+        elif many:
+            items = {int: [3, 1], float: [i / 4 for i in range(known.length or 2)], str: ["a b", "c"]}
+            values[row.key] = items[kind]
+        elif kind is float:
             values[row.key] = 0.3125 if row.value is None else row.value * 0.75 + 0.0625
         else:
             values[row.key] = (
                 not row.value
-                if kind == "bool"
+                if kind is bool
                 else f"a-{row.key[-1]}"
-                if kind == "str"
+                if kind is str
                 else (row.value or 50) + 1
             )
     return Recipe().with_values(values)
-
-
-def spec_of(key: str) -> dataclasses.Field:
-    section, name = split_key(key)
-    owner = SECTIONS[section] if section else Recipe
-    return {f.name: f for f in dataclasses.fields(owner)}[name]
 
 
 def test_round_trip_of_defaults_and_of_every_changed_field(tmp_path):
@@ -84,10 +76,8 @@ def test_every_shipped_preset_loads_and_is_named_after_its_file():
 def test_every_field_has_help_and_a_default_inside_its_range():
     for row in describe(Recipe()):
         assert row.help.endswith("."), row.key
-        if None not in (row.value, spec_of(row.key).metadata["low"]) and not isinstance(row.value, tuple):
-            facts = spec_of(row.key).metadata
-            assert facts["low"] <= row.value <= facts["high"]
-    assert field_help("pool", "pool_size")[1:] == (
+        assert check_value(row.key, row.value) == row.value
+    assert field_help("pool.pool_size")[1:] == (
         60,
         "Candidates per class (M).",
         "images/class",
@@ -98,8 +88,8 @@ def test_every_field_has_help_and_a_default_inside_its_range():
 def test_optional_fields_default_to_none_so_leaving_them_out_is_lossless():
     """`to_toml` writes no None: that is only right when None is the default."""
     for key in keys():
-        if "None" in str(spec_of(key).type):
-            assert spec_of(key).default is None, key
+        if shape(key).optional:
+            assert Recipe().value(key) is None, key
 
 
 def test_with_values_changes_a_copy():
@@ -116,7 +106,9 @@ def test_an_int_is_a_float_but_a_bool_is_no_number():
     assert err.problem == '"pool.steps" is true, but it must be a whole number.'
     assert error_of(Recipe().with_values, {"pool.guidance": False}).key == "pool.guidance"
     assert error_of(Recipe().with_values, {"pool.steps": 2.0}).key == "pool.steps"
-    assert error_of(Recipe().with_values, {"select.normalize": 1}).problem.endswith("must be true or false.")
+    assert error_of(Recipe().with_values, {"select.psr.normalize": 1}).problem.endswith(
+        "must be true or false."
+    )
 
 
 @pytest.mark.parametrize("value", [-1.0, 50.5, float("nan"), float("inf"), -float("inf")])
@@ -148,12 +140,16 @@ def test_a_list_field_wants_a_list():
 
 def test_unknown_key_names_file_line_and_near_match(tmp_path):
     path = tmp_path / "my-run.toml"
-    path.write_text('bundle = "fashion-mnist"\n\n[select]\nipc = 5\nalhpa = 2.0\n')
+    path.write_text('bundle = "fashion-mnist"\n\n[select.psr]\nscaling = "frozen"\nalhpa = 2.0\n')
     err = error_of(load_recipe, path)
     assert err.problem.startswith(
-        f'{path}: unknown key "select.alhpa". Keys of [select]: allocation, alpha, beta, budgets,'
+        f'{path}: unknown key "select.psr.alhpa". Keys of [select.psr]: alpha, beta, gamma, normalize,'
     )
     assert err.fix == 'Did you mean "alpha"? Correct the key (line 5).'
+    path.write_text("[select]\nipc = 5\npsr.alhpa = 2.0\n")
+    assert error_of(load_recipe, path).fix == 'Did you mean "alpha"? Correct the key (line 3).'
+    path.write_text("[select]\nalhpa = 2.0\n")
+    assert error_of(load_recipe, path).fix == 'Did you mean "select.psr.alpha"? Correct the key (line 2).'
 
 
 def test_a_key_of_another_table_is_pointed_to():
@@ -169,6 +165,8 @@ def test_a_key_of_another_table_is_pointed_to():
         ("[selct]\nipc = 5\n", "unknown table [selct]. Tables: pool, score, select,", 1),
         ("x = 1\n[selct]\n", "unknown", None),
         ("pool = 3\n", '"pool" must be a table.', 1),
+        ("[select]\npsr = 3\n", '"select.psr" must be a table.', 2),
+        ("[selct]\n", "unknown table [selct]", 1),
         ("select.ipc = 0\n", '"select.ipc" is 0', 1),
         ("a = \n", "not TOML", None),
     ],
@@ -222,16 +220,20 @@ def test_floor_and_ceiling_leave_room_for_the_mean():
 
 
 def test_a_drawn_target_has_ten_bars():
-    err = error_of(Recipe().with_values, {"select.drawn": [1.0] * 9})
-    assert err.problem == '"select.drawn" has 9 values, but it must have 10.'
+    err = error_of(Recipe().with_values, {"select.dgs.drawn": [1.0] * 9})
+    assert err.problem == '"select.dgs.drawn" has 9 values, but it must have 10.'
     assert err.fix == "Write 10 values."
-    err = error_of(Recipe().with_values, {"select.drawn": [0] * 10})
-    assert err.problem == 'All bars of "select.drawn" are 0, but at least one must be above 0.'
+    err = error_of(Recipe().with_values, {"select.dgs.drawn": [0] * 10})
+    assert err.problem == 'All bars of "select.dgs.drawn" are 0, but at least one must be above 0.'
 
 
 @pytest.mark.parametrize(
     ("key", "value", "near"),
-    [("selector", "k-centre", "k-center"), ("target", "scales", "scale"), ("allocation", "gains", "gain")],
+    [
+        ("selector", "k-centre", "k-center"),
+        ("dgs.target", "scales", "scale"),
+        ("allocation", "gains", "gain"),
+    ],
 )
 def test_near_misses_of_the_select_table(key, value, near):
     assert error_of(Recipe().with_values, {f"select.{key}": value}).fix.startswith(f'Did you mean "{near}"? ')
@@ -259,7 +261,48 @@ def test_assignments_of_the_command_line():
 
 def test_what_is_written_is_plain_toml():
     tables = tomllib.loads(to_toml(Recipe()))
-    assert list(tables)[3:] == list(SECTIONS)
+    assert list(tables)[3:] == list(SECTIONS) and {"psr", "dgs", "cao2"} < set(tables["select"])
+
+
+def test_settings_of_before_the_tables_of_the_selectors_open_and_say_so(tmp_path, caplog):
+    """One value served every selector that reads it, so it goes to each: what it chose then it chooses now."""
+    path = tmp_path / "old.toml"
+    path.write_text(
+        '[select]\nselector = "dgs"\nalpha = 2.0\nscaling = "frozen"\nlam = 0.25\norder = "surest"\n'
+    )
+    recipe = load_recipe(path)
+    for key, wanted in (("alpha", 2.0), ("scaling", "frozen")):
+        assert recipe.value(f"select.psr.{key}") == recipe.value(f"select.dgs.{key}") == wanted
+    assert (recipe.value("select.dgs.lam"), recipe.value("select.cao2.order")) == (0.25, "surest")
+    assert recipe_from_toml(to_toml(recipe), path) == recipe
+    (told,) = [r.getMessage() for r in caplog.records]
+    assert told.startswith(f"{path}: settings of a selector stand in its own table now: select.alpha is ")
+    assert "select.lam is select.dgs.lam" in told and load_recipe(path) == recipe and len(caplog.records) == 1
+    path.write_text("[select]\nipc = 5\nalpha = -1\n")
+    err = error_of(load_recipe, path)
+    assert '"select.psr.alpha" is -1' in err.problem and err.fix.endswith("(line 3).")
+
+
+def test_a_table_of_its_own_counts_more_than_the_old_name(tmp_path):
+    path = tmp_path / "both.toml"
+    path.write_text("[select]\nalpha = 2.0\n[select.dgs]\nalpha = 3.0\n")
+    recipe = load_recipe(path)
+    assert (recipe.value("select.psr.alpha"), recipe.value("select.dgs.alpha")) == (2.0, 3.0)
+
+
+def test_every_old_name_stands_somewhere_now():
+    assert all(new in keys() and old not in keys() for old, names in RENAMED.items() for new in names)
+
+
+def test_a_setting_named_alone_is_the_chosen_selectors_or_that_of_the_first():
+    """`Studio(alpha=2)` means psr's alpha, with selector="dgs" that of dgs; the tables of the others stay."""
+    for selector, wanted in (("psr", "psr"), ("dgs", "dgs"), ("random", "psr")):
+        recipe = Recipe().with_values({"select.alpha": 2.0, "select.selector": selector})
+        tables = {name: recipe.value(f"select.{name}.alpha") for name in ("psr", "dgs")}
+        assert tables == {**dict.fromkeys(tables), wanted: 2.0}
+        assert recipe.select.weights == (2.0, 1.0, 0.5) and recipe.select.setting("alpha") == 2.0
+    assert full_key("alpha") == "select.alpha" and full_key("ipc") == "select.ipc"
+    assert error_of(full_key, "lam").fix == "Write one of refine.lam, select.dgs.lam."
 
 
 def test_the_draft_preset_is_the_draft_way():

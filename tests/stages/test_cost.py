@@ -15,13 +15,13 @@ from PIL import Image
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.stages import cost
-from psr_studio.stages import generate as pool
 from psr_studio.stages.batches import Beside
 from psr_studio.stages.cost import Cost, import_cost, per_row
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
 
 FACTOR = 6  # a test machine may be busy in one of the two moments; benchmarks/generate.py holds 25 %

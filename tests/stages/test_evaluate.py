@@ -11,10 +11,10 @@ import pytest
 import torch
 from tiny import TRAIN_PER_CLASS, finish
 
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.distillation import hard_label_loss, kd_loss
-from psr_studio.recipe.recipe import load_recipe, presets
+from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.stages.evaluate.arms import plan_arms, random_real
 from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan
 from psr_studio.stages.evaluate.training import Trainer, normalised, protocol

@@ -11,11 +11,11 @@ from steps import bytes_of, kill_after_part
 from tiny import CLASS_NAMES, LATENT, SIZE, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import ModelError, RecipeError, StudioError
-from psr_studio.stages import generate as pool
 from psr_studio.stages.batches import plan_groups, spans, units_done
+from psr_studio.stages.generate import stage as pool
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import Workspace
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -21,11 +22,11 @@ from PIL import Image
 from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import SelectionError, StudioError, WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.stages.importing import stage as importing
-from psr_studio.stages.importing.classes import match_classes
+from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import FolderSource
 from psr_studio.stages.importing.sources import open_source
 
@@ -67,11 +68,15 @@ def zipped(folder: Path, target: Path) -> Path:
     return target
 
 
+def leftovers(root: Path) -> list[Path]:
+    """What an import makes beside the pool, and is gone when it is over."""
+    return [*root.glob(".new-*"), *root.glob(".old-*")]
+
+
 def refused(studio, path, **options) -> StudioError:
     with pytest.raises(StudioError) as err:
         finish(studio.import_pool(path, **options))
-    root = studio.workspace.root
-    assert not (root / importing.STAGING).exists() and not (root / importing.ASIDE).exists()
+    assert not leftovers(studio.workspace.root)
     return err.value
 
 
@@ -163,17 +168,17 @@ def test_an_existing_pool_is_given_up_only_when_asked(tmp_path, tiny_bundle, fol
 
 def by_hand(studio):
     """Everything that names candidates or classes of a pool."""
-    return studio.workspace.ledger.marks(), studio.locked(), studio.own_budgets()
+    return studio.workspace.ledger.marks(), studio.curation.locked(), studio.curation.own_budgets()
 
 
 @pytest.fixture
 def marked(studio):
     """A scored pool with two pins, a veto, a lock, an own budget, and a slider that was moved."""
-    studio.mark([0, 1], "pin")
-    studio.mark([2], "veto", "blurred")
-    studio.set_own_budgets({1: 1})
-    studio.set_curate_settings(merge_within=0.0, selector="random")
-    studio.set_locked([2])
+    studio.curation.mark([0, 1], "pin")
+    studio.curation.mark([2], "veto", "blurred")
+    studio.curation.set_own_budgets({1: 1})
+    studio.curation.set(merge_within=0.0, selector="random")
+    studio.curation.set_locked([2])
     assert [len(kept) for kept in by_hand(studio)] == [3, 1, 1]
     return studio
 
@@ -181,53 +186,66 @@ def marked(studio):
 @pytest.mark.parametrize("saved", [False, True])
 def test_what_was_marked_by_hand_goes_with_the_pool_it_was_made_on(marked, folder, saved):
     if saved:  # then the recipe has the budgets, too
-        marked.save_selection("mine")
+        marked.curation.save("mine")
         assert marked.recipe.select.budgets == (0, 1, 0)
     said = finish(marked.import_pool(folder, replace=True))[-1].message
     assert said.endswith(
         'from "set". Gone with the pool before: 2 pins, 1 veto, 1 locked class, 1 own budget.'
     )
     assert by_hand(marked) == ({}, [], {}) and marked.recipe.select.budgets is None
-    assert marked.curate_rules().selector == "random", "sliders name no picture"
+    assert marked.curation.rules().selector == "random", "sliders name no picture"
 
 
 def test_a_selection_of_the_pool_before_brings_its_settings_back_and_no_marks(marked, folder):
-    marked.save_selection("mine")
-    marked.save_candidates("lasso", [0, 1])
+    marked.curation.save("mine")
+    marked.curation.save_candidates("lasso", [0, 1])
     finish(marked.import_pool(folder, replace=True))
     finish(marked.score())
-    marked.set_curate_settings(merge_within=0.0, selector="herding")
-    assert "its settings only" in marked.restore_selection("mine")
-    assert marked.workspace.ledger.marks() == {} and marked.locked() == []
-    assert marked.curate_rules().selector == "random"
+    marked.curation.set(merge_within=0.0, selector="herding")
+    assert "its settings only" in marked.curation.restore("mine")
+    assert marked.workspace.ledger.marks() == {} and marked.curation.locked() == []
+    assert marked.curation.rules().selector == "random"
     with pytest.raises(SelectionError, match="from another pool"):
-        marked.restore_selection("lasso")
+        marked.curation.restore("lasso")
 
 
 def test_undo_does_not_reach_behind_an_import(marked, folder):
-    marked.undo()  # what could be done again is out of reach as well
+    marked.curation.undo()  # what could be done again is out of reach as well
     finish(marked.import_pool(folder, replace=True))
-    assert [action["description"] for action in marked.history()] == ['new start with "set"']
-    assert marked.redo() is None and marked.undo() == 'new start with "set"' and marked.undo() is None
+    assert [action["description"] for action in marked.curation.history()] == ['new start with "set"']
+    assert (
+        marked.curation.redo() is None
+        and marked.curation.undo() == 'new start with "set"'
+        and marked.curation.undo() is None
+    )
     assert by_hand(marked) == ({}, [], {})
-    marked.redo()
-    assert by_hand(marked) == ({}, [], {}) and marked.curate_rules().selector == "random"
+    marked.curation.redo()
+    assert by_hand(marked) == ({}, [], {}) and marked.curation.rules().selector == "random"
 
 
-def test_an_import_that_fails_leaves_marks_and_history(marked, folder):
-    before, history = by_hand(marked), marked.history()
-    in_the_way = marked.workspace.root / importing.ASIDE
-    in_the_way.touch()  # the old pool cannot step aside
-    with pytest.raises(WorkspaceError, match="could not be written"):
+def test_an_import_that_fails_leaves_pool_marks_and_history(marked, folder, monkeypatch):
+    """Only the system's call is replaced: the old pool has stepped aside, and the new one may not take its place."""
+    before, history, pool = by_hand(marked), marked.curation.history(), marked.pool.content_hash()
+    real, refusals = os.replace, []
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target) == marked.workspace.root / "pool" and not refusals:
+            refusals.append(source)
+            raise PermissionError(errno.EACCES, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(WorkspaceError, match=r"cannot be written to \(Permission denied\)"):
         finish(marked.import_pool(folder, replace=True))
-    assert by_hand(marked) == before and marked.history() == history
-    in_the_way.unlink()
+    assert refusals and not leftovers(marked.workspace.root)
+    assert by_hand(marked) == before and marked.curation.history() == history
+    assert marked.pool.content_hash() == pool and marked.recipe == marked.workspace.recipe
     assert "Gone with the pool before" in finish(marked.import_pool(folder, replace=True))[-1].message
 
 
 def test_nothing_is_said_where_nothing_was_marked(studio, folder):
     assert finish(studio.import_pool(folder, replace=True))[-1].message.endswith('from "set".')
-    assert studio.history() == []
+    assert studio.curation.history() == []
 
 
 def test_budgets_of_the_recipe_are_cut_to_what_a_first_import_brings(tmp_path, tiny_bundle, folder):
@@ -243,20 +261,7 @@ def test_stopping_in_the_middle_leaves_no_trace(empty, folder):
     events = empty.import_pool(folder)
     next(events), next(events)
     events.close()
-    assert len(empty.pool) == 0 and not (empty.workspace.root / importing.STAGING).exists()
-
-
-@pytest.mark.parametrize("new_is_there", [False, True])
-def test_a_killed_import_is_finished_or_undone(tmp_path, tiny_bundle, new_is_there):
-    with full_studio(tmp_path / "ws", tiny_bundle) as studio:
-        before = studio.pool.content_hash()
-    root = tmp_path / "ws"
-    os.replace(root / "pool", root / importing.ASIDE)
-    if new_is_there:
-        shutil.copytree(root / importing.ASIDE, root / "pool")
-    with Studio(root, tiny_recipe(tiny_bundle)) as studio:
-        assert studio.pool.content_hash() == before
-        assert not (root / importing.ASIDE).exists()
+    assert len(empty.pool) == 0 and not leftovers(empty.workspace.root)
 
 
 # Other sources
@@ -311,7 +316,7 @@ def test_what_the_library_keeps_of_earlier_calls_is_no_split(empty, tmp_path):
 def test_another_workspace_keeps_its_latents_and_seeds(empty, scored_workspace):
     finish(empty.import_pool(scored_workspace))
     theirs = load_bundle(empty.recipe.bundle)
-    source = open_source(scored_workspace)
+    source = open_source(scored_workspace, ClassNames.of(theirs))
     assert source.settings["generator"] == theirs.identity("generator")
     assert empty.pool.settings["latents"] == "generated" and empty.pool.settings["sampler"] == "ddpm"
     assert np.array_equal(empty.pool.latents, source.pool.latents)
@@ -334,7 +339,7 @@ def test_real_photographs_in_the_papers_label_order(tmp_path):
         assert "sets of class folders" in err.problem
         finish(studio.import_pool(PHOTOGRAPHS / "train", limit=2))
         assert len(studio.pool) == 20 and studio.pool.image_shape == (64, 64, 3)
-        source = open_source(PHOTOGRAPHS, "train")
+        source = open_source(PHOTOGRAPHS, ClassNames.of(studio.bundle), "train")
         first = next(iter(source))
         assert first.label == "n01440764"  # tench, label 0
         assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.data, (64, 64, 3)))
@@ -357,11 +362,11 @@ def photograph_bundle(tmp_path: Path) -> Path:
 
 
 def test_classes_are_matched_as_people_write_them():
-    names, ids, rows = ("Shih-Tzu", "golden retriever"), ("n02086240", "n02099601"), (155, 207)
+    task = ClassNames(("Shih-Tzu", "golden retriever"), ids := ("n02086240", "n02099601"), (155, 207))
     for labels in (["shih tzu", "Golden_Retriever"], list(ids), ["00000", "00001"], ["155", "207"],
                    ["00_Shih-Tzu", "01_golden-retriever"], ["Shih-Tzu, dog", "golden retriever"]):  # fmt: skip
-        assert list(match_classes(labels, names, ids, rows).values()) == [0, 1]
-    assert match_classes(["1", "0"], names, ids, rows) == {"1": 1, "0": 0}
+        assert list(match_classes(labels, task).values()) == [0, 1]
+    assert match_classes(["1", "0"], task) == {"1": 1, "0": 0}
 
 
 def test_what_an_import_has_not_is_said(empty, folder):
@@ -378,7 +383,7 @@ def test_what_an_import_has_not_is_said(empty, folder):
 
 def test_a_digit_that_is_no_number_is_no_class():
     with pytest.raises(importing.PoolImportError, match="²"):
-        match_classes(["²"], ("a", "b"))
+        match_classes(["²"], ClassNames(("a", "b")))
 
 
 def test_a_wrong_class_name_is_named_with_the_nearest(empty, folder):
@@ -443,7 +448,7 @@ def test_a_source_that_cannot_be_read_is_said_to_be_so(empty, folder, tmp_path):
         assert err.value.problem == f'"{gone}" cannot be read: No such file or directory.'
         assert "The pool is as it was." in err.value.fix and len(empty.pool) == 0
     with pytest.raises(FileNotFoundError):  # not passed over, as `os.walk` would
-        FolderSource.find(folder / "nothing", None)
+        FolderSource.find(folder / "nothing", None, lambda name: False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator reads anything")
@@ -466,7 +471,7 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(empty, folder, tmp_path
     said = finish(empty.import_pool(source, skip_broken=True))[-1].message
     assert said == (
         f'Imported 11 pictures of 3 classes from "{source.name}"; 1 left out; '
-        "3 of kinds that are not read (2 .gif, 1 .tiff)."
+        "4 passed over (2 .gif, 1 .tiff, 1 .txt)."
     )
 
 
@@ -474,7 +479,7 @@ def test_pictures_of_other_kinds_alone_are_refused_with_their_kinds(empty, tmp_p
     (tmp_path / "set" / "boot").mkdir(parents=True)
     (tmp_path / "set" / "boot" / "a.heic").touch()
     err = refused(empty, tmp_path / "set")
-    assert err.problem.endswith("holds no pictures but 1 of kinds that are not read (1 .heic).")
+    assert err.problem.endswith("holds no pictures that are read: 1 passed over (1 .heic).")
     assert "Convert them to PNG" in err.fix
 
 
@@ -526,9 +531,7 @@ def test_a_damaged_zip_and_a_foreign_file(empty, folder, tmp_path):
 
 
 def test_a_full_disk_leaves_the_pool(tmp_path, tiny_bundle, folder, monkeypatch):
-    import errno
-
-    from psr_studio.core import disk as atomic
+    from psr_studio.core import files as atomic
 
     with full_studio(tmp_path / "ws", tiny_bundle) as studio:
         before = studio.pool.content_hash()

@@ -7,9 +7,9 @@ from steps import bytes_of
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
-from psr_studio.stages import generate as pool
+from psr_studio.stages.generate import stage as pool
 
 
 def test_only_the_named_classes_are_touched_and_they_stay(studio):

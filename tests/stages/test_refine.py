@@ -14,7 +14,7 @@ from psr_studio.core.devices import candidate_generator, candidate_seed, reprodu
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.refinement import adaptive_weight
 from psr_studio.models.memory import MicroBatches
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.refine.loop import Seeds, refine_batch
 from psr_studio.stages.refine.stage import _Refiner, open_networks
 

@@ -12,10 +12,10 @@ from steps import break_teacher
 from tiny import EMBEDDING, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import load_bundle
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, WorkspaceError
-from psr_studio.stages import score
 from psr_studio.stages.batches import Work, plan_work
+from psr_studio.stages.score import stage as score
 from psr_studio.storage.pool import Pool
 
 

@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from steps import logits_with_eligible, rescore
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError, WorkspaceError
+from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
-from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.choice import select
+
+EQUAL = {"alpha": 1, "beta": 1, "gamma": 1}
 
 
 def test_signals_are_those_of_the_method(studio):
-    live, logits, labels = studio.live, studio.scores.logits, studio.pool.labels
-    assert np.array_equal(live.reliability, reliability(logits, labels, 1.5))
-    assert np.array_equal(live.entropy, predictive_entropy(logits, 1.5))
-    assert np.array_equal(live.eligible, is_consistent(logits, labels))
-    assert np.allclose(live.soft_labels(np.arange(18)).sum(axis=1), 1)
-    assert np.allclose(live.soft_labels(4)[labels[4]], live.reliability[4])
+    scored, logits, labels = studio.curation.scored, studio.scores.logits, studio.pool.labels
+    now = scored.signals(1.5)
+    assert np.array_equal(now.reliability, reliability(logits, labels, 1.5))
+    assert np.array_equal(now.entropy, predictive_entropy(logits, 1.5))
+    assert np.array_equal(scored.eligible, is_consistent(logits, labels))
+    assert np.allclose(now.soft_labels.sum(axis=1), 1)
+    assert np.allclose(now.soft_labels[4][labels[4]], now.reliability[4])
     for c in range(3):
         own = labels == c
-        assert np.array_equal(live.rel_n[own], min_max(live.reliability[own], over=live.eligible[own]))
-    soft = live.soft_labels(0)
-    live.select(temperature=3.0)
-    assert live.soft_labels(0).max() < soft.max(), "a higher temperature flattens the label"
+        assert np.array_equal(now.rel_n[own], min_max(now.reliability[own], over=scored.eligible[own]))
+    warmer = scored.signals(3.0).soft_labels[0]
+    assert warmer.max() < now.soft_labels[0].max(), "a higher temperature flattens the label"
+
+
+def test_a_scored_pool_is_never_changed(studio):
+    """A selection at another temperature says nothing to who asks at the first one; no array can be written to."""
+    scored = studio.curation.scored
+    before = scored.signals(1.5)
+    studio.curation.select(temperature=3.0, selector="dgs")
+    assert scored.signals(1.5) is before and studio.curation.scored is scored
+    arrays = [scored.labels, scored.eligible, scored.difficulty, scored.predicted, before.reliability]
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = array[1]
+    with pytest.raises(FrozenInstanceError):
+        scored.logits = None
 
 
 @pytest.mark.parametrize("ipc", [1, 2, 5])
 def test_the_live_selection_is_the_greedy_of_every_class(studio, ipc):
     """Whole pool at once equals one `greedy_select` per class on that class alone."""
-    live = studio.live
-    result = live.select((1.0, 0.5, 2.0), ipc, 1.5)
+    scored = studio.curation.scored
+    result = select(scored, studio.curation.rules(alpha=1.0, beta=0.5, gamma=2.0, ipc=ipc))
     for c in range(3):
-        own = np.flatnonzero(live.labels == c)
+        own = np.flatnonzero(scored.labels == c)
         alone = greedy_select(
-            live.reliability[own],
-            live.entropy[own],
-            live.embeddings[own],
+            result.signals.reliability[own],
+            result.signals.entropy[own],
+            scored.embeddings[own],
             ipc,
             1.0,
             0.5,
             2.0,
-            live.eligible[own],
+            scored.eligible[own],
         )
         assert result.picks[c].tolist() == own[alone.indices].tolist()
         assert np.allclose(result.scores[c], alone.scores) and np.allclose(result.terms[c], alone.terms)
@@ -52,62 +70,63 @@ def test_the_live_selection_is_the_greedy_of_every_class(studio, ipc):
 
 
 def test_the_weights_follow_the_budget_until_they_are_set(studio):
-    assert studio.live.select(ipc=2).weights == ipc_preset(2) == (3.0, 1.0, 0.5)
+    assert studio.curation.select(ipc=2).weights == ipc_preset(2) == (3.0, 1.0, 0.5)
     finish(studio.select(gamma=2.0))
     assert studio.selection().settings["gamma"] == 2.0 and studio.selection().settings["alpha"] == 3.0
 
 
 def test_diversity_is_zero_at_picks_and_at_most_one_among_eligible(studio):
-    result = studio.live.select(ipc=2)
+    result = studio.curation.select(ipc=2)
     assert (result.diversity[result.positions] == 0).all()
-    assert 0 <= result.diversity[studio.live.eligible].max() <= 1
+    assert 0 <= result.diversity[studio.curation.scored.eligible].max() <= 1
 
 
 def test_a_smaller_budget_is_a_prefix(studio):
-    five = studio.live.select((1, 1, 1), 5)
-    two = studio.live.select((1, 1, 1), 2)
+    five = studio.curation.select(**EQUAL, ipc=5)
+    two = studio.curation.select(**EQUAL, ipc=2)
     assert all(a[:2].tolist() == b.tolist() for a, b in zip(five.picks, two.picks, strict=True))
 
 
 def test_pins_come_first_and_vetoes_never(studio):
-    live = studio.live
-    first = live.select(ipc=2).picks[0]
+    curation = studio.curation
+    first = curation.select(ipc=2).picks[0]
     other = [p for p in range(6) if p not in first]
-    studio.mark([int(live.candidate_ids[other[0]])], "pin")
-    studio.mark([int(live.candidate_ids[first[0]])], "veto", "blurred")
-    result = live.select(ipc=2)
+    studio.curation.mark([int(curation.scored.candidate_ids[other[0]])], "pin")
+    studio.curation.mark([int(curation.scored.candidate_ids[first[0]])], "veto", "blurred")
+    result = curation.select(ipc=2)
     assert result.picks[0][0] == other[0] and first[0] not in result.picks[0]
-    assert live.why(other[0]) == 'Pick 1 of 2 in "boot": you pinned it.'
-    assert live.why(int(first[0])) == "Not picked: you vetoed it."
-    studio.undo()
-    assert first[0] in live.select(ipc=2).picks[0]
+    assert curation.why(other[0]) == 'Pick 1 of 2 in "boot": you pinned it.'
+    assert curation.why(int(first[0])) == "Not picked: you vetoed it."
+    studio.curation.undo()
+    assert first[0] in curation.select(ipc=2).picks[0]
 
 
 def test_marks_on_candidates_of_another_pool_are_left_alone(studio):
-    studio.mark([5_000_000], "pin")
-    studio.mark([2_000_099], "veto")
-    assert len(studio.live.select(ipc=2).positions) == 6
+    studio.curation.mark([5_000_000], "pin")
+    studio.curation.mark([2_000_099], "veto")
+    assert len(studio.curation.select(ipc=2).positions) == 6
 
 
 def test_pick_info_and_why_agree_with_the_result(studio):
-    live = studio.live
-    result = live.select((1, 1, 1), 3)
+    result = studio.curation.select(**EQUAL, ipc=3)
     second = int(result.picks[1][1])
-    info = live.pick_info(second)
+    info = result.pick_info(second)
     assert info is not None and info.rank == 1
     assert info.score == pytest.approx(sum(info.terms)) == pytest.approx(result.scores[1][1])
-    assert live.why(second).startswith('Pick 2 of 3 in "T-shirt/top": reliability ')
-    assert "the most reliable one of its class" in live.why(int(result.picks[1][0]))
-    left = next(p for p in np.flatnonzero(live.eligible) if p not in result.positions)
-    assert live.pick_info(int(left)) is None and live.why(int(left)).startswith("Not picked: its score")
+    assert studio.curation.why(second).startswith('Pick 2 of 3 in "T-shirt/top": reliability ')
+    assert "the most reliable one of its class" in studio.curation.why(int(result.picks[1][0]))
+    left = next(p for p in np.flatnonzero(result.scored.eligible) if p not in result.positions)
+    assert result.pick_info(int(left)) is None and studio.curation.why(int(left)).startswith(
+        "Not picked: its score"
+    )
 
 
 def test_neighbours_are_the_nearest_of_the_class(studio):
-    live = studio.live
-    own = np.flatnonzero(live.labels == 1)
-    distance = ((live.embeddings[own].astype(np.float64) - live.embeddings[8]) ** 2).sum(axis=1)
+    scored = studio.curation.scored
+    own = np.flatnonzero(scored.labels == 1)
+    distance = ((scored.embeddings[own].astype(np.float64) - scored.embeddings[8]) ** 2).sum(axis=1)
     wanted = [int(p) for p in own[np.argsort(distance, kind="stable")] if p != 8]
-    assert live.neighbours(8, k=3) == wanted[:3] and 8 not in live.neighbours(8)
+    assert scored.neighbours(8, k=3) == wanted[:3] and 8 not in scored.neighbours(8)
 
 
 def test_random_and_generate_and_use(studio):
@@ -125,16 +144,16 @@ def test_random_and_generate_and_use(studio):
     finish(studio.select(selector="random", seed=1, name="c"))
     a, b, c = (studio.selection(name).candidate_ids.tolist() for name in "abc")
     assert a == b != c
-    assert "drawn at random" in studio.live.why(int(studio.selection("c").positions[0]))
+    assert "drawn at random" in studio.curation.why(int(studio.selection("c").positions[0]))
 
 
 def test_the_saved_selection_is_the_live_one(studio):
     finish(studio.select(ipc=3, name="mine"))
-    saved, live = studio.selection("mine"), studio.live.select(ipc=3)
+    saved, live = studio.selection("mine"), studio.curation.select(ipc=3)
     assert saved.positions.tolist() == live.positions.tolist()
     assert saved.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert np.allclose(saved.scores, np.concatenate(live.scores))
-    assert np.allclose(saved.soft_labels, studio.live.soft_labels(saved.positions))
+    assert np.allclose(saved.soft_labels, live.signals.soft_labels[saved.positions])
     assert saved.settings["ipc"] == 3 and studio.recipe.select.name == "mine"
 
 
@@ -146,10 +165,10 @@ def test_too_few_eligible_are_filled_and_said(studio):
     assert said in events[-1].message and events[-1].metrics["shortfall"] == 2
     saved = studio.selection()
     assert saved.filled[:3].tolist() == [False, True, True] and saved.shortfall == {0: 2, 1: 0, 2: 0}
-    rel = studio.live.reliability
+    rel = studio.curation.scored.signals(1.5).reliability
     rest = sorted((p for p in range(1, 6)), key=lambda p: -rel[p])
     assert saved.positions[1:3].tolist() == rest[:2]
-    assert 'in which too few are eligible; the teacher sees "T-shirt/top"' in studio.live.why(rest[0])
+    assert 'in which too few are eligible; the teacher sees "T-shirt/top"' in studio.curation.why(rest[0])
 
 
 def test_too_few_eligible_leave_the_class_short_when_asked(studio):
@@ -170,7 +189,7 @@ def test_a_class_without_one_eligible_candidate(studio):
         'No candidate of class "T-shirt/top" is eligible: the teacher sees another class in all 6, '
         "or they are vetoed."
     )
-    assert err.value.fix.startswith('Set "select.on_shortage" to "fill", pin a candidate of this class')
+    assert err.value.fix.startswith('Set "select.psr.on_shortage" to "fill", pin a candidate of this class')
     with pytest.raises(SelectionError):
         studio.selection("short")
 
@@ -190,7 +209,7 @@ def test_a_class_without_candidates(tmp_path, tiny_bundle):
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, pool__classes=[0, 2])) as studio:
         finish(studio.generate())
         finish(studio.score())
-        assert [len(picks) for picks in studio.live.select(ipc=2).picks] == [2, 0, 2]
+        assert [len(picks) for picks in studio.curation.select(ipc=2).picks] == [2, 0, 2]
         finish(studio.select())
         assert studio.selection().labels.tolist() == [0, 0, 2, 2]
         studio.set({"pool.classes": None})
@@ -199,9 +218,9 @@ def test_a_class_without_candidates(tmp_path, tiny_bundle):
 
 
 def test_more_pins_than_images(studio):
-    studio.mark([0, 1, 2], "pin")
+    studio.curation.mark([0, 1, 2], "pin")
     with pytest.raises(SelectionError) as err:
-        studio.live.select(ipc=2)
+        studio.curation.select(ipc=2)
     assert err.value.problem == (
         'Class "boot" has 3 pinned candidates, but 2 images per class are asked for.'
     )
@@ -209,8 +228,8 @@ def test_more_pins_than_images(studio):
 
 
 def test_no_image_at_all(studio):
-    with pytest.raises(SelectionError, match="0 images per class are asked for, but at least 1 is needed"):
-        studio.live.select(ipc=0)
+    with pytest.raises(RecipeError, match='"select.ipc" is 0, but it must be from 1 to 1000000 images/class'):
+        finish(studio.select(ipc=0))
 
 
 def test_a_pool_without_scores(tmp_path, tiny_bundle):
@@ -224,12 +243,12 @@ def test_a_pool_without_scores(tmp_path, tiny_bundle):
 
 def test_status_names_what_changed(studio):
     assert studio.status()["select"].state == "fresh"
-    studio.set({"select.gamma": 2.0})
+    studio.set({"select.psr.gamma": 2.0})
     assert studio.status()["select"].reason == '"current" was made with other settings.'
-    studio.set({"select.gamma": None})
-    studio.mark([1], "veto")
+    studio.set({"select.psr.gamma": None})
+    studio.curation.mark([1], "veto")
     assert studio.status()["select"].reason == '"current" was made from another pool or other marks.'
-    studio.undo()
+    studio.curation.undo()
     assert studio.status()["select"].state == "fresh"
     studio.set({"select.name": "other"})
     assert studio.status()["select"].reason == 'There is no selection "other".'
@@ -250,10 +269,10 @@ def test_a_selection_nobody_made(studio):
     assert err.value.fix.startswith('Did you mean "current"?')
 
 
-def test_the_live_selection_is_kept_until_pool_or_scores_change(studio):
-    live = studio.live
+def test_the_scored_pool_is_kept_until_pool_or_scores_change(studio):
+    scored = studio.curation.scored
     studio.set({"select.ipc": 3})
-    assert studio.live is live and live.recipe.select.ipc == 3
+    assert studio.curation.scored is scored and len(studio.curation.select().positions) == 9
+    shown = studio.curation.shown()
     rescore(studio, logits_with_eligible(studio, {}))
-    assert studio.live is not live
-    assert isinstance(studio.live, LiveSelection)
+    assert studio.curation.scored is not scored and studio.curation.shown() is not shown

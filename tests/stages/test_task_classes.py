@@ -32,28 +32,29 @@ def test_only_the_classes_of_the_task_are_selected_from(part):
     finish(part.select(name="part"))
     chosen = part.selection("part")
     assert chosen.labels.tolist() == [0, 0, 2, 2]
-    result = part.live.select(ipc=2)
+    result = part.curation.select(ipc=2)
     assert [len(p) for p in result.picks] == [2, 0, 2] and result.budgets.tolist() == [2, 0, 2]
-    assert part.live.why(7) == 'Not picked: "T-shirt/top" is not among the classes of the task.'
+    assert part.curation.why(7) == 'Not picked: "T-shirt/top" is not among the classes of the task.'
     finish(part.select(name="gain", allocation="gain", ipc=3))
     assert len(part.selection("gain")) == 6
 
 
 def test_signals_are_those_of_the_restricted_logits(part):
-    live, logits = part.live, part.scores.logits[:, TASK]
+    scored, logits = part.curation.scored, part.scores.logits[:, TASK]
     own = np.isin(part.pool.labels, TASK)
     labels = np.searchsorted(TASK, part.pool.labels)[own]
-    assert np.array_equal(live.reliability[own], reliability(logits[own], labels, 1.5))
-    assert np.array_equal(live.entropy[own], predictive_entropy(logits[own], 1.5))
-    assert np.array_equal(live.eligible[own], is_consistent(logits[own], labels))
-    assert not live.eligible[~own].any() and set(live.predicted[own]) <= set(TASK)
-    assert np.allclose(live.soft_labels(np.arange(18)).sum(axis=1), 1) and not live.soft_labels(0)[1]
+    signals = scored.signals(1.5)
+    assert np.array_equal(signals.reliability[own], reliability(logits[own], labels, 1.5))
+    assert np.array_equal(signals.entropy[own], predictive_entropy(logits[own], 1.5))
+    assert np.array_equal(scored.eligible[own], is_consistent(logits[own], labels))
+    assert not scored.eligible[~own].any() and set(scored.predicted[own]) <= set(TASK)
+    assert np.allclose(signals.soft_labels.sum(axis=1), 1) and not signals.soft_labels[0][1]
 
 
 def test_the_live_selection_follows_the_classes_of_the_recipe(studio):
-    whole = studio.live
+    whole = studio.curation.scored
     studio.set({"pool.classes": TASK})
-    assert studio.live is not whole and studio.live.counts.tolist() == [6, 0, 6]
+    assert studio.curation.scored is not whole and studio.curation.scored.counts.tolist() == [6, 0, 6]
     assert studio.status()["select"].state == "stale", "it was made for other classes"
 
 
@@ -121,8 +122,8 @@ def test_with_all_classes_nothing_is_named_so_that_results_stay_fresh(studio):
 
 
 def test_controls_get_as_many_images_as_an_uneven_selection(studio):
-    studio.set_own_budgets({1: 4})
-    studio.save_selection("uneven")
+    studio.curation.set_own_budgets({1: 4})
+    studio.curation.save("uneven")
     record = studio.workspace.ledger.selection("uneven")
     assert counts_of(record) == (2, 4, 2)
     studio.set({"evaluate.arms": ["selected"]})
@@ -164,7 +165,7 @@ def test_a_changed_file_of_the_bundle_is_another_bundle(tmp_path, tiny_bundle):
     """Same name in bundle.toml, other bytes on the disk."""
     import shutil
 
-    from psr_studio.bundles.bundle import load_bundle
+    from psr_studio.bundles.catalogue import load_bundle
 
     folder = shutil.copytree(tiny_bundle, tmp_path / "copy")
     bundle = load_bundle(folder)

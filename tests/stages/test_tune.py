@@ -12,9 +12,9 @@ from tiny import HELD_OUT, TRAIN_PER_CLASS, finish
 
 from psr_studio.core.errors import RecipeError, SelectionError
 from psr_studio.core.resources import resource_dir
+from psr_studio.method.selectors import psr
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.recipe.tune import TuneRecipe
+from psr_studio.recipe.schema import SelectRecipe, TuneRecipe
 from psr_studio.stages.evaluate.arms import random_real
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import space as tune_space
@@ -74,9 +74,9 @@ def test_more_trials_go_on_and_other_rules_are_another_search(studio):
         "the last search stays in sight"
     )
     studio.set({"tune.proxy": "knn"})
-    studio.mark([studio.live.candidate_ids[0]], "veto")
+    studio.curation.mark([studio.curation.scored.candidate_ids[0]], "veto")
     assert studio.tune_status().state == "stale"
-    studio.undo()
+    studio.curation.undo()
     assert studio.tune_status().state == "fresh"
 
 
@@ -110,24 +110,24 @@ def test_no_control_sees_a_held_out_image(studio):
 
 def test_taking_a_trial_selects_its_images_and_can_be_undone(studio):
     finish(studio.tune(**FAST))
-    before = studio.curate_settings()
+    before = studio.curation.settings()
     for trial in studio.trials():
-        studio.take(trial)
-        result = studio.live.select(rules=studio.curate_rules())
+        studio.curation.take(trial)
+        result = studio.curation.select()
         search = tune._Search(studio.workspace, studio.recipe, studio.bundle)
-        assert np.array_equal(result.positions, search.pick(trial.params))
+        assert np.array_equal(result.positions, search.pick(trial.params).positions)
     herding = next(t for t in studio.trials() if t.settings["selector"] == "herding")
-    studio.take(studio.trials()[0])
-    while studio.curate_settings() != before:
-        assert studio.undo()
-    assert studio.take(herding) == "selector psr to herding", "only what differs is changed"
-    assert studio.take(herding) is None and studio.curate_settings()["selector"] == "herding"
-    studio.undo()
-    assert studio.curate_settings() == before
+    studio.curation.take(studio.trials()[0])
+    while studio.curation.settings() != before:
+        assert studio.curation.undo()
+    assert studio.curation.take(herding) == "selector psr to herding", "only what differs is changed"
+    assert studio.curation.take(herding) is None and studio.curation.settings()["selector"] == "herding"
+    studio.curation.undo()
+    assert studio.curation.settings() == before
 
 
 def test_a_search_from_the_sliders_has_their_budget(studio):
-    studio.set_curate_settings(ipc=3)
+    studio.curation.set(ipc=3)
     finish(studio.tune(sliders=True, **FAST))
     assert {t.n_images for t in studio.trials(sliders=True)} == {9}
     assert studio.recipe.select.ipc == 2
@@ -138,7 +138,7 @@ def test_marks_that_change_meanwhile_stop_it(studio):
     for event in events:
         if event.done == 2:
             break
-    studio.mark([studio.live.candidate_ids[0]], "pin")
+    studio.curation.mark([studio.curation.scored.candidate_ids[0]], "pin")
     with pytest.raises(SelectionError) as err:
         finish(events)
     assert err.value.problem == "Pins, vetoes or locks were changed while settings were tried."
@@ -146,9 +146,9 @@ def test_marks_that_change_meanwhile_stop_it(studio):
 
 
 def test_the_page_keeps_its_own_selection(studio):
-    shown = studio.live.select(selector="random")
+    shown = studio.curation.select(selector="random")
     finish(studio.tune(**FAST))
-    assert studio.live.result is shown
+    assert studio.curation.last is shown
 
 
 # The space
@@ -157,19 +157,18 @@ def test_the_page_keeps_its_own_selection(studio):
 def test_weights_are_on_the_plane_of_the_presets_and_exact_on_a_slider():
     base = SelectRecipe()
     for diversity, entropy in ((0.0, 0.0), (1.0, 0.3), (0.37, 0.81)):
-        params = {"selector": "psr", tune_space.DIVERSITY: diversity, tune_space.ENTROPY: entropy}
-        rules = tune_space.rules_of(params, base)
-        weights = np.array([rules.alpha, rules.beta, rules.gamma])
-        assert weights.min() >= 0 and abs(weights.sum() - tune_space.WEIGHTS_SUM) < 0.02
-        np.testing.assert_array_equal(weights, weights.round(tune_space.DECIMALS))
+        params = {"selector": "psr", f"psr.{psr.DIVERSITY}": diversity, f"psr.{psr.ENTROPY}": entropy}
+        weights = np.array(tune_space.rules_of(params, base).weights)
+        assert weights.min() >= 0 and abs(weights.sum() - psr.WEIGHTS_SUM) < 0.02
+        np.testing.assert_array_equal(weights, weights.round(psr.DECIMALS))
 
 
 def test_what_stands_now_is_tried_first_then_each_selector_once():
     chosen = TuneRecipe()
-    base = SelectRecipe(alpha=1.0, beta=1.0, gamma=2.5)
+    base = SelectRecipe().changed({"alpha": 1.0, "beta": 1.0, "gamma": 2.5})
     points = tune_space.starts(chosen, base)
     first = tune_space.rules_of(points[0], base)
-    assert (first.alpha, first.beta, first.gamma) == (1.0, 1.0, 2.5)
+    assert first.weights == (1.0, 1.0, 2.5)
     assert [p["selector"] for p in points] == ["psr", *SELECTORS]
     assert len(tune_space.starts(chosen, SelectRecipe())) == len(SELECTORS), "the preset is tried once"
 
@@ -199,9 +198,9 @@ def test_a_selector_nobody_knows(studio):
 
 
 def test_trials_in_words():
-    settings = tune_space.settings_of(SelectRecipe(alpha=2.5, beta=0.0, gamma=2.0))
+    settings = tune_space.settings_of(SelectRecipe().changed({"alpha": 2.5, "beta": 0.0, "gamma": 2.0}))
     assert tune.describe(settings) == "psr, alpha 2.5, beta 0, gamma 2"
-    settings = tune_space.settings_of(SelectRecipe(selector="dgs", target="hill"))
+    settings = tune_space.settings_of(SelectRecipe().changed({"selector": "dgs", "target": "hill"}))
     assert tune.describe(settings) == "dgs, target hill, within_bin random"
     with pytest.raises(SelectionError) as err:
         tune.format_table([])
@@ -222,9 +221,9 @@ def test_the_vote_is_that_of_the_nearest():
 def test_the_same_picks_have_the_same_value(studio):
     studio.set({"tune.proxy": "student", "tune.student_epochs": 2})
     proxy = open_proxy(studio.recipe, studio.bundle)
-    positions = studio.live.select().positions
-    *progress, value = proxy(studio.live, positions)
-    assert progress == [None] and value == list(proxy(studio.live, positions))[-1]
+    chosen = studio.curation.select()
+    *progress, value = proxy(chosen)
+    assert progress == [None] and value == list(proxy(chosen))[-1]
 
 
 def test_rank_correlation_against_scipy_and_its_bounds():

@@ -8,8 +8,10 @@ from dataclasses import asdict, replace
 import pytest
 
 from psr_studio.core.errors import JobError, SelectionError, WorkspaceError
+from psr_studio.storage import history
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
+from psr_studio.storage.trials import TrialRecord
 
 
 @pytest.fixture
@@ -114,6 +116,29 @@ def test_one_drag_of_a_slider_is_one_undo(ledger):
     assert ledger.settings() == {"alpha": 2.5}
 
 
+def test_a_drag_is_told_by_this_process_and_not_by_the_calendar(ledger, monkeypatch):
+    """Three moves, the clock on the wall set back by an hour before each, 0.5 and 5 s after the move before: the first
+    two are one drag. A move that another process made a moment ago is not continued.
+    """
+    wall, own = iter(range(10**9, 0, -3600)), iter((100.0, 100.5, 100.5, 105.5, 105.5))
+    monkeypatch.setattr(history.time, "time", lambda: float(next(wall)))
+    monkeypatch.setattr(history.time, "monotonic", lambda: next(own))
+    for value in (1.0, 2.0, 3.0):
+        ledger.set_settings({"alpha": value}, merge_within=1.0)
+    monkeypatch.undo()
+    assert [row["description"] for row in ledger.actions()] == ["alpha 2 to 3", "alpha 2"]
+    ledger = reopen(ledger)
+    ledger.set_settings({"alpha": 4.0}, merge_within=3600.0)
+    assert ledger.undo() == "alpha 3 to 4"
+    ledger.close()
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 10**30])
+def test_any_number_of_actions_may_be_asked_for(ledger, limit):
+    ledger.set_marks([1], "pin")
+    assert len(ledger.actions(limit)) == (limit > 0)
+
+
 def test_an_unknown_mark_is_refused(ledger):
     with pytest.raises(
         SelectionError, match='There is no mark "star".\nUse one of: pin, veto, or none to clear.'
@@ -211,6 +236,66 @@ def test_jobs_of_a_dead_process_become_interrupted(ledger):
     ledger.close()
 
 
+DAMAGE = {
+    "selections": ("record", '{"name": "current", "picks"', 'the selection "current"'),
+    "evaluations": ("record", '{"last": "high"}', 'the result "1"'),
+    "trials": ("record", "[]", 'the trial "1"'),
+    "jobs": ("params", "{", 'the job "1"'),
+    "settings": ("value", "", 'the setting "alpha"'),
+    "marks": ("mark", "pinned", 'the mark "7"'),
+}
+
+
+@pytest.mark.parametrize("table", DAMAGE)
+@pytest.mark.parametrize("rubbish", [False, True])
+def test_a_damaged_row_costs_only_itself_and_is_said_once(ledger, table, rubbish):
+    """One of two rows of each table holds half a record, or bytes that are no text; everything else is read."""
+    for name in ("current", "other"):
+        ledger.save_selection(selection(name))
+        ledger.create_job("pool", {})
+        ledger.add_evaluation(
+            EvaluationRecord("current", "refined", "c", "kd", "t", 1, 0, 1, 0.5, 0.5, [(1, 0.5)], 1.0, "h")
+        )
+        ledger.add_trial(TrialRecord("s", 0, "knn", 0.5, {}, {}, "h", 1, 1.0))
+    ledger.set_settings({"alpha": 1.0, "gamma": 2.0})
+    ledger.set_marks([7, 8], "pin")
+
+    def sizes() -> dict[str, int]:
+        return {
+            "selections": len(ledger.selections()),
+            "evaluations": len(ledger.evaluations()),
+            "trials": len(ledger.trials()),
+            "jobs": len(ledger.jobs()),
+            "settings": len(ledger.settings()),
+            "marks": len(ledger.pinned()),
+        }
+
+    assert set(sizes().values()) == {2} and ledger.unreadable() == []
+    column, value, words = DAMAGE[table]
+    wrong = "X'FFFEFF'" if rubbish else f"'{value}'"
+    with sqlite3.connect(ledger.path) as db:
+        db.execute(
+            f"UPDATE {table} SET {column} = CAST({wrong} AS TEXT) WHERE rowid = (SELECT min(rowid) FROM {table})"
+        )
+    for _ in range(2):
+        assert sizes() == {name: 1 if name == table else 2 for name in DAMAGE}
+        assert ledger.unreadable() == [f'{words} of "studio.sqlite", which cannot be read']
+
+
+def test_a_damaged_selection_and_a_damaged_action_are_said(ledger):
+    ledger.save_selection(selection())
+    ledger.set_marks([1], "pin")
+    with sqlite3.connect(ledger.path) as db:
+        db.execute("UPDATE selections SET record = '{'")
+        db.execute("UPDATE actions SET before = '{'")
+    with pytest.raises(SelectionError, match='"current" is damaged in the ledger') as caught:
+        ledger.selection("current")
+    assert caught.value.fix == "Save it anew under this name, or name another one."
+    with pytest.raises(SelectionError, match='The action "pin candidate 1" is damaged in the ledger'):
+        ledger.undo()
+    assert ledger.pinned() == [1] and ledger.next_undo() == "pin candidate 1"
+
+
 def test_an_unknown_job_is_said(ledger):
     with pytest.raises(JobError, match="There is no job 7 in this workspace."):
         ledger.job(7)
@@ -247,7 +332,9 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path):
 def test_a_damaged_ledger_is_named(tmp_path):
     path = tmp_path / "studio.sqlite"
     path.write_bytes(b"this is no database" * 300)
-    with pytest.raises(WorkspaceError, match="is damaged: file is not a database.\nMove this file away"):
+    with pytest.raises(
+        WorkspaceError, match="is damaged: file is not a database.\nPut a backup in its place, "
+    ):
         Ledger(path)
 
 
@@ -257,7 +344,7 @@ def test_a_full_disk_loses_nothing(ledger):
     db = ledger._db
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(WorkspaceError, match="The disk is full: .* cannot grow."):
+    with pytest.raises(WorkspaceError, match="The disk is full: .* cannot be written"):
         ledger.set_marks(range(50_000), "pin")
     assert ledger.marks() == {} and ledger.next_undo() is None
     assert ledger.selection("current") == selection()

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from conftest import CLASS_NAMES, EMBEDDING, LATENT, N_CLASSES, PICTURE
 
-from psr_studio.core import disk as atomic
+from psr_studio.core import disk
+from psr_studio.core import files as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.storage.pool import candidate_id
@@ -105,13 +106,12 @@ def test_shared_arrays_cannot_be_written_to(filled):
 
 
 def test_opening_a_pool_reads_neither_pictures_nor_latents(filled, monkeypatch):
-    from psr_studio.storage import pool as module
+    from psr_studio.storage.parts import Parts
 
     asked: list[str] = []
-    for name in ("read_part", "read_columns"):
-        real = getattr(module, name)
-        spy = lambda path, names, real=real: asked.extend(names) or real(path, names)  # noqa: E731
-        monkeypatch.setattr(module, name, spy)
+    read = Parts.read
+    spy = lambda self, path, names: asked.extend(names) or read(self, path, names)  # noqa: E731
+    monkeypatch.setattr(Parts, "read", spy)
     pool = filled.pool()
     assert set(asked) == {"candidate_id", "seed"}
     pool.png(0)
@@ -277,9 +277,7 @@ def test_a_truncated_part_is_named_and_the_rest_stays_usable(filled):
     assert pool.images.shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
     assert len(filled.scores(TEACHER).logits) == 15
     err = refused(read_info, path)
-    assert err.fix == (
-        "Delete this file and run its step again: only this part is made anew, all others are kept."
-    )
+    assert err.fix == ("Run the generate step again: only this part is made anew, all others are kept.")
     assert not filled.has_part(1, 0), "so that the next run makes it anew"
 
 
@@ -397,7 +395,10 @@ def test_stored_scores_that_are_not_finite_are_found_on_reading(filled, pool_par
         "embedding": np.zeros((3, EMBEDDING), np.float32),
     }
     write_part(filled.scores_part_path(TEACHER, 0, 0), columns, inputs_hash="s")
-    assert "are not finite numbers: 0, 1, 2." in refused(filled.scores, TEACHER).problem
+    problem = refused(filled.scores, TEACHER).problem
+    assert problem.startswith("3 of 18 candidates have no teacher scores, such as 0, 1, 2. The file ")
+    assert problem.endswith('is damaged: "logits" in 3 of 3 rows is not a finite number.')
+    assert not filled.has_scores_part(TEACHER, 0, 0), "so that the score step makes it anew"
 
 
 def test_a_damaged_refined_class_costs_only_itself(workspace):
@@ -427,17 +428,94 @@ def test_a_part_of_a_newer_format_is_left_alone(filled, monkeypatch):
     assert problem == f'"{path}" has format version 3; this PSR Studio reads versions up to 1.'
 
 
+# Names that are none
+
+COPIES = (
+    "part-00000 (1).parquet",
+    "part-00000 (Ann's conflicted copy 2024-05-01).parquet",
+    "part-00000.sync-conflict-20240501-120000-ABCDEFG.parquet",
+    "part-00000-LAPTOP.parquet",
+    "part-00000 copy.parquet",
+)
+
+
+def fresh(ws: Workspace) -> str:
+    found = ws.compare(dict.fromkeys(ws.pool_paths(), "h0"), "parts")
+    assert found.state == "fresh"
+    return found.reason
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_that_a_sync_program_made_is_not_read_and_said_once(filled, name):
+    """The copy holds the candidates of another part, so that its reading would be seen."""
+    paths, path = filled.pool_paths(), filled.pool_part_path(1, 0)
+    path.with_name(name).write_bytes(filled.pool_part_path(2, 0).read_bytes())
+    assert filled.pool_paths() == paths and len(filled.pool()) == 18 and filled.pool().broken == []
+    assert [part.part for part in filled.pool().parts()] == [0, 1] * 3
+    assert fresh(filled) == (
+        f'All 6 parts are there. "pool/class=1/{name}" is not read: by its name it is a copy of '
+        '"part-00000.parquet", as sync programs make them. That one is whole, so the copy may be moved away.'
+    )
+    assert filled.discard_pool_parts(1, keep=0) == 2 and path.with_name(name).exists()
+
+
+def test_what_may_be_the_only_one_is_not_called_a_copy(filled):
+    path = filled.pool_part_path(1, 0)
+    path.rename(path.with_name("part-00000 (1).parquet"))
+    assert fresh(filled).endswith(
+        '"pool/class=1/part-00000 (1).parquet" is not read: give it the name "part-00000.parquet" if it is that '
+        "one, of which there is no other."
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "class=1/part-x.parquet",
+        "class=1/part-²²²²².parquet",
+        "class=1/part-0.parquet",
+        "class=1 (1)/",
+        "class=01/",
+    ],
+)
+def test_a_name_that_is_none_is_never_read(filled, name):
+    path = filled.root / "pool" / name
+    if name.endswith("/"):
+        path.mkdir()
+        (path / "part-00000.parquet").write_bytes(b"")
+    else:
+        path.write_bytes(b"")
+    assert len(filled.pool()) == 18 and len(filled.pool_paths()) == 6 and filled.pool().broken == []
+    assert f'"pool/{name.rstrip("/")}" is not read: nothing of a workspace is called so.' in fresh(filled)
+    (filled.pool_part_path(2, 0).with_name("part-y.parquet")).touch()
+    assert fresh(filled).endswith(
+        "is not read: nothing of a workspace is called so. 1 more are not read either."
+    )
+
+
+def test_refined_classes_count_by_their_exact_names(workspace):
+    part = RefinedPart(
+        np.array([candidate_id(0, 0)], np.int64),
+        np.zeros((1, *LATENT), np.float32),
+        np.zeros((1, *PICTURE), np.uint8),
+        np.zeros((1, 2), np.float32),
+    )
+    path = workspace.write_refined("current", 0, columns=part, inputs_hash="r")
+    path.with_name("class=0 (1).parquet").write_bytes(path.read_bytes())
+    assert workspace.refined_files("current") == {0: path} and len(workspace.refined("current")) == 1
+    assert "is a copy of" in workspace.compare({path: "r"}, "classes").reason
+
+
 # A disk that refuses
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_nothing_half_written(filled, pool_part, monkeypatch, call, code):
+def test_a_full_disk_leaves_nothing_half_written(filled, pool_part, monkeypatch, call):
     """Only the operating system's last call is replaced: the part was written, then the disk said no."""
     before = snapshot(filled.root)
 
     def full(*args, **kwargs):
-        raise OSError(code, os.strerror(code))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(atomic.os, call, full)
     err = refused(filled.write_pool_part, 0, 0, columns=pool_part(0, 0), inputs_hash="new")
@@ -459,7 +537,7 @@ def test_a_real_write_limit_leaves_nothing_half_written(tmp_path):
         import numpy as np
         from pathlib import Path
         from psr_studio.core.errors import WorkspaceError
-        from psr_studio.core.disk import write_bytes
+        from psr_studio.core.files import write_bytes
         path = Path(sys.argv[1]) / "part"
         write_bytes(path, b"old")
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
@@ -470,7 +548,7 @@ def test_a_real_write_limit_leaves_nothing_half_written(tmp_path):
         print(path.read_bytes(), len(list(path.parent.iterdir())))
     """
     problem, rest = in_subprocess(code, str(tmp_path)).splitlines()
-    assert problem.startswith("The disk is full: writing") and "needs 16.0 MiB" in problem
+    assert problem.endswith('part" cannot be written: this process may write files of 9.8 KiB at most.')
     assert rest == "b'old' 1"
 
 
@@ -493,7 +571,7 @@ def test_files_of_dead_writers_are_swept_and_those_of_living_ones_kept(tmp_path)
     dead.wait()
     folder = root / "pool" / "class=0"
     folder.mkdir(parents=True)
-    host = atomic._host()
+    host = disk.this_host()
     names = {
         f".tmp-{dead.pid}-{host}-00": False,
         f".tmp-{os.getpid()}-{host}-00": True,
@@ -607,7 +685,10 @@ def test_a_read_only_workspace_is_said(tmp_path, inside):
     problem, fix = in_subprocess(READ_ONLY, str(root / inside)).splitlines()
     root.chmod(0o755)
     assert problem == f'The folder "{root}" cannot be written to (Permission denied).'
-    assert fix == "Give yourself write permission there, or choose another workspace folder."
+    assert fix == (
+        "Give yourself write permission there, then open the workspace again, or choose another folder: "
+        "nothing was changed."
+    )
 
 
 def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path):
@@ -626,6 +707,10 @@ def test_a_missing_workspace_or_a_file_is_said(tmp_path):
     err = refused(Workspace.open, tmp_path / "none", create=False)
     assert err.problem == f'There is no workspace "{tmp_path / "none"}".'
     assert not (tmp_path / "none").exists()
+    (tmp_path / "empty").mkdir()
+    err = refused(Workspace.open, tmp_path / "empty", create=False)
+    assert err.problem == f'There is no workspace "{tmp_path / "empty"}".'
+    assert list((tmp_path / "empty").iterdir()) == []
     (tmp_path / "file").write_text("x")
     assert (
         refused(Workspace.open, tmp_path / "file").problem
@@ -685,4 +770,4 @@ def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
 
 
 def test_sizes_are_in_words():
-    assert [atomic.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]
+    assert [disk.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]

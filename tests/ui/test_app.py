@@ -12,12 +12,14 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 from running import run_app, running_app
+from serving import HERE
 from tiny import tiny_recipe
 
 from psr_studio.cli.main import main as command_line
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import to_toml
-from psr_studio.ui.listen import address, bind, read_login
+from psr_studio.recipe.toml import to_toml
+from psr_studio.ui.guard.listen import address, bind, read_login
+from psr_studio.ui.guard.temporary import own_temporary_folder
 from psr_studio.ui.server import build_app
 
 ROUTES = ("/psr/curate/state", "/psr/curate/points.bin", "/psr/image/0.png", "/psr/sheet/0.png")
@@ -38,14 +40,15 @@ def taken_port() -> Iterator[int]:
 
 def test_help_names_every_argument():
     shown = run_app("--help").stdout
-    for name in ("--workspace", "--preset", "--host", "--port", "--auth", "--no-browser", "--device"):
+    for name in ("--workspace", "--preset", "--host", "--port", "--auth", "--allowed-host", "--root-path",
+                 "--no-browser", "--device"):  # fmt: skip
         assert name in shown
 
 
 def test_a_port_in_use_is_said_before_anything_is_made(taken_port, tmp_path):
     run = run_app("--port", taken_port, "--workspace", tmp_path / "ws", "--no-browser")
     assert run.returncode == 2
-    assert run.stderr.startswith(f"Port {taken_port} on 127.0.0.1 cannot be used: ")
+    assert run.stderr.startswith(f"Problem: Port {taken_port} on 127.0.0.1 cannot be used: ")
     assert f"choose another port with --port, such as {taken_port + 1}." in run.stderr
     assert "Traceback" not in run.stderr and not (tmp_path / "ws").exists()
 
@@ -84,22 +87,37 @@ def test_a_workspace_that_is_open_elsewhere_is_refused(studio):
     assert str(studio.workspace.root) in run.stderr and len(run.stderr.strip().splitlines()) == 2
 
 
+def test_uploads_have_no_place_where_nothing_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "below"))
+    with pytest.raises(StudioError, match="No folder for uploads can be made in"), own_temporary_folder():
+        pass
+
+
 def test_an_unknown_preset_names_the_near_one(tmp_path):
     run = run_app("--port", 0, "--workspace", tmp_path / "ws", "--preset", "fashion-mnst", "--no-browser")
     assert run.returncode == 2 and 'Did you mean "fashion-mnist"?' in run.stderr
 
 
-def test_a_fresh_workspace_opens_on_the_demo_pool_and_the_page_answers(tmp_path, preset):
+def test_a_fresh_workspace_opens_on_the_demo_pool_and_the_page_answers(tmp_path, preset, monkeypatch):
+    """Also where Gradio's folder in the shared temporary one is not ours: its own is private, and gone at the end."""
     import urllib.request
 
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "gradio").touch()  # nothing can be made in it
+    monkeypatch.setenv("TMPDIR", str(shared))
     with running_app(tmp_path / "ws", "--preset", preset) as url:
         with urllib.request.urlopen(url) as page:
             assert page.status == 200 and b"PSR Studio" in page.read()
+        [own] = shared.glob("psr-studio-*")
+        assert own.stat().st_mode & 0o777 == 0o700 and list(own.iterdir())
         assert sorted(path.name for path in (tmp_path / "ws" / "pool").iterdir()) == [
             "class=0",
             "class=1",
             "class=2",
         ]
+    assert not own.exists()
 
 
 def test_a_script_selects_pins_and_runs_steps_over_the_network(tmp_path, preset):
@@ -124,7 +142,7 @@ def test_a_script_selects_pins_and_runs_steps_over_the_network(tmp_path, preset)
 
 def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
     """In the page as it is sent, packed or not; other answers pass as they are."""
-    with TestClient(build_app(screen)) as client:
+    with TestClient(build_app(screen), base_url=HERE) as client:
         for packed in ("br, gzip", "identity"):
             page = client.get("/", headers={"Accept-Encoding": packed})
             assert page.status_code == 200 and int(page.headers["content-length"]) == len(page.content)
@@ -143,7 +161,7 @@ def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_our_routes_ask_for_the_token(screen, route):
-    with TestClient(build_app(screen)) as client:
+    with TestClient(build_app(screen), base_url=HERE) as client:
         for headers in (
             {},
             {"X-PSR-Token": "guess"},
@@ -156,7 +174,7 @@ def test_our_routes_ask_for_the_token(screen, route):
 
 
 def test_with_a_login_the_token_alone_is_not_enough(screen):
-    with TestClient(build_app(screen, ("anna", "secret")), base_url="http://127.0.0.1") as client:
+    with TestClient(build_app(screen, ("anna", "secret")), base_url=HERE) as client:
         given = {"token": screen.token}
         for route in ROUTES:
             response = client.get(route, params=given)

@@ -42,17 +42,18 @@ def test_the_state_tells_what_the_first_paint_needs(client, screen):
 
 def test_points_are_the_signals_of_the_live_selection(client, screen):
     header, arrays = answer(client.get("/psr/curate/points.bin"))
-    live = screen.studio.live
-    for name in ("reliability", "entropy", "difficulty", "rel_n", "ent_n"):
-        np.testing.assert_allclose(arrays[name], getattr(live, name), rtol=1e-6)
-    np.testing.assert_array_equal(arrays["label"], live.labels)
-    np.testing.assert_array_equal(arrays["eligible"], live.eligible)
+    scored = screen.studio.curation.scored
+    for name in ("reliability", "entropy", "rel_n", "ent_n"):
+        np.testing.assert_allclose(arrays[name], getattr(scored.signals(1.5), name), rtol=1e-6)
+    for name in ("difficulty", "eligible"):
+        np.testing.assert_array_equal(arrays[name], getattr(scored, name))
+    np.testing.assert_array_equal(arrays["label"], scored.labels)
     assert len(arrays["xy"]) == 2 * header["n"] and np.abs(arrays["xy"]).max() <= 1
 
 
 def test_select_answers_what_the_studio_selects(client, screen):
     header, arrays = select(client)
-    result = screen.studio.live.select((1.0, 0.5, 2.0), 3, 1.5)
+    result = screen.studio.curation.select(alpha=1.0, beta=0.5, gamma=2.0, ipc=3, temperature=1.5)
     np.testing.assert_array_equal(arrays["picks"], result.positions)
     np.testing.assert_allclose(arrays["terms"].reshape(-1, 3).sum(axis=1), arrays["scores"], atol=1e-5)
     assert header["counts"] == [3, 3, 3] and header["picked"] == 9
@@ -118,7 +119,7 @@ def test_a_candidate_tells_why_it_was_taken(client, screen):
     known = client.get(f"/psr/curate/candidate/{position}").json()
     assert known["pick"]["rank"] == 1 and len(known["pick"]["terms"]) == 3
     assert abs(sum(known["soft_labels"]) - 1) < 1e-4 and known["class_name"] in known["why"]
-    same_class = screen.studio.live.labels == known["class_id"]
+    same_class = screen.studio.curation.scored.labels == known["class_id"]
     assert position not in known["neighbours"] and same_class[known["neighbours"]].all()
     assert int(known["seed"]) == screen.studio.pool.seeds[position]
 
@@ -140,12 +141,12 @@ def test_a_malformed_request_is_said_in_two_sentences(client):
 
 
 def test_the_sliders_do_not_wait_for_a_map(client, screen):
-    asking = threading.Thread(target=screen.curation.newer_map, args=("none",))
+    asking = threading.Thread(target=screen.workbench.newer_map, args=("none",))
     with screen.maps._lock:  # as while a map of a large pool is begun
         asking.start()
         asking.join(0.3)
-        assert asking.is_alive() and screen.curation.lock.acquire(timeout=2)
-        screen.curation.lock.release()
+        assert asking.is_alive() and screen.studio.curation.lock.acquire(timeout=2)
+        screen.studio.curation.lock.release()
     asking.join()
 
 
@@ -178,7 +179,7 @@ def test_an_unscored_pool_says_what_to_do(tmp_path, tiny_bundle):
 
     screen = Screen(Studio(tmp_path / "empty", tiny_recipe(tiny_bundle)))
     try:
-        state = screen.curation.state()
+        state = screen.workbench.state()
         assert state["n"] == 0 and 'Press "Generate" on the Pool tab' in state["message"]
     finally:
         screen.close()

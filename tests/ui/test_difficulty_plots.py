@@ -6,6 +6,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.ui.panels.difficulty import ALL_CLASSES, DifficultyPanel
 from psr_studio.ui.plots.difficulty import FINE_BINS, densities, density, steps, substitution_text
 from psr_studio.ui.screen import Screen
@@ -31,8 +32,8 @@ def test_a_kind_without_values_has_no_curve():
 
 
 def test_the_steps_show_every_count_and_the_target_after_smoothing_only(screen):
-    screen.curation.select({"selector": "dgs", "target": "ground", "ipc": 3})
-    found = screen.lab.distributions()
+    screen.workbench.select(SelectChange.model_validate({"selector": "dgs", "target": "ground", "ipc": 3}))
+    found = screen.studio.curation.distributions()
     figure = steps(found)
     shown = [list(trace.y) for trace in figure.data]
     raw = [found["raw"][kind] for kind in ("original", "pool", "picked")]

@@ -10,14 +10,13 @@ from tiny import CLASS_NAMES, SIZE, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
-from psr_studio.ui.markup import TITLES
+from psr_studio.stages.table import STAGES, stages_of
+from psr_studio.ui.page import TABS
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
-from psr_studio.ui.panels.topbar import TAB_OF, TopBar
+from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
-
-STAGES = ("pool", "import", "weights")
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def opened(tmp_path, monkeypatch):
     def make(**changes):
         screen = Screen(Studio(tmp_path / "ws", changes.pop("recipe", "tiny-dit"), **changes))
         screens.append(screen)
-        jobs = JobPanel(screen, STAGES)
+        jobs = JobPanel(screen, stages_of("pool"))
         panels = ImportPanel(screen, jobs), WeightsPanel(screen, jobs)
         with gr.Blocks():
             jobs.build()
@@ -48,23 +47,23 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     with pytest.raises(StudioError, match="Nothing to import is named"):
-        panel._import("  ", None, "", 0, False, False, False)
-    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False)
+        panel._import("  ", None, "", 0, False, False, False, None, "", "")
+    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Imported 3 pictures" in job.message
     assert len(screen.studio.pool) == 3 and panel.jobs.job().stage == "import"
     assert "Importing: done" in str(panel.jobs.values()[0].value)
-    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False)
+    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "failed" and "already holds a pool" in job.problem
     bar = TopBar(screen)._value()["job"]
     assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
-    screen.studio.mark([0], "veto")
-    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False)
+    screen.studio.curation.mark([0], "veto")
+    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
-    assert screen.studio.history()[0]["description"] == 'new start with "set"'
+    assert screen.studio.curation.history()[0]["description"] == 'new start with "set"'
 
 
 def test_weights_are_hidden_where_nothing_is_needed(opened):
@@ -109,8 +108,9 @@ def test_the_page_opens_without_the_weights(opened):
     assert job.state == "failed" and "nothing is downloaded unasked" in job.problem
 
 
-def test_every_job_has_a_tab_and_a_title(opened):
+def test_every_stage_starts_as_a_job_and_has_a_tab_of_the_page(opened):
     """The line at the top names what runs or has failed, whatever it is."""
     screen, *_ = opened()
-    jobs = {*screen.studio.runs, *screen.studio.chores}
-    assert jobs <= TAB_OF.keys() and jobs <= TITLES.keys()
+    assert screen.studio.runs.keys() == STAGES.keys()
+    tabs = [tab(screen).id for tab in TABS]
+    assert tabs == [*TopBar(screen)._names()["tabs"]] and {stage.tab for stage in STAGES.values()} == {*tabs}

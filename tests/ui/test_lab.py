@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import answered, browser_page, idle, picks, selected
+from browsing import (
+    STATE,
+    answered,
+    browser_page,
+    focus_on,
+    idle,
+    mark_out,
+    picks,
+    screen_of,
+    selected,
+    set_keys,
+)
 from running import running_app
 
 pytestmark = pytest.mark.browser
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "curate.md"
-STATE = "window.psrCurate.state"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,7 @@ def lab(page, url) -> Iterator[Any]:
         page.keyboard.press("Escape")
     page.click("#psr-tab-curate-button")
     idle(page)  # a test may end right after a reload
-    page.evaluate("window.psrCurate.set({dock: null})")
+    set_keys(page, dock=None)
     while page.evaluate(f"{STATE}.undo"):
         undo(page)
 
@@ -63,7 +73,7 @@ def outsider(page: Any) -> int:
 
 
 def open_panel(page: Any, name: str) -> Any:
-    page.evaluate("name => window.psrCurate.set({dock: name})", name)
+    set_keys(page, dock=name)
     panel = page.locator(f"#psr-dock-{name}")
     panel.wait_for()
     return panel
@@ -87,7 +97,7 @@ def lasso(page: Any, position: int, radius: float = 14) -> None:
     """Draw around one candidate with the mouse."""
     page.keyboard.press("l")
     box = page.locator(".psr-surface > .psr-overlay").bounding_box()
-    x, y = page.evaluate("p => window.psrCurate.screenOf(p)", position)
+    x, y = screen_of(page, position)
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)]
     path = [(box["x"] + x + radius * i, box["y"] + y + radius * j) for i, j in corners]
     page.mouse.move(*path[0])
@@ -114,7 +124,7 @@ def test_a_lasso_marks_candidates_out_on_the_map_and_in_the_grid(lab):
 def test_pin_and_veto_act_on_the_lasso_and_undo_takes_them_back(lab):
     before = picks(lab)
     wanted = outsider(lab)
-    lab.evaluate("p => window.psrCurate.select([p])", wanted)
+    mark_out(lab, [wanted])
     lab.get_by_role("button", name="Pin the 1 lassoed candidates").click()
     lab.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=wanted)
     pinned = picks(lab)
@@ -152,7 +162,7 @@ def test_a_click_in_the_history_goes_to_that_moment(lab):
 
 
 def test_keys_are_letters_in_text_fields_and_rest_behind_dialogs(lab):
-    lab.evaluate("p => window.psrCurate.focus(p)", outsider(lab))
+    focus_on(lab, outsider(lab))
     name = open_panel(lab, "saved").get_by_label("Name of the selection")
     name.press_sequentially("pxc?")
     assert name.input_value() == "pxc?"
@@ -177,7 +187,7 @@ def test_compare_shows_what_only_one_of_two_took(lab):
     first = picks(lab)
     save(lab, "first", "as the preset has it")
     wanted = outsider(lab)
-    lab.evaluate("p => window.psrCurate.focus(p)", wanted)
+    focus_on(lab, wanted)
     lab.get_by_role("button", name="Pin this candidate").click()
     lab.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=wanted)
     live = picks(lab)
@@ -203,7 +213,7 @@ def test_compare_shows_what_only_one_of_two_took(lab):
         panel.get_by_role("button", name=view).click()
         lab.wait_for_timeout(300)
         assert colours_on_the_map(lab) == [True, True]
-    lab.evaluate("window.psrCurate.focus(null)")
+    focus_on(lab, None)
     lab.keyboard.press("Escape")
     assert lab.evaluate(f"{STATE}.compare") is None
 
@@ -228,7 +238,7 @@ def colours_on_the_map(page: Any) -> list[bool]:
 def test_a_neighbour_is_swapped_in_as_one_action(lab):
     before = picks(lab)
     chosen = before[0]
-    lab.evaluate("p => window.psrCurate.focus(p)", chosen)
+    focus_on(lab, chosen)
     row = lab.locator(".psr-neighbour").filter(has=lab.locator(".psr-swap:enabled")).first
     row.wait_for()
     into = int(row.locator(".psr-neighbour-picture").get_attribute("data-position"))
@@ -243,19 +253,19 @@ def test_a_neighbour_is_swapped_in_as_one_action(lab):
 def test_a_reload_brings_back_tab_class_focus_view_and_marked_candidates(lab):
     lab.wait_for_function(f"{STATE}.mapSettled")  # a newer map would move what is compared below
     wanted = outsider(lab)
-    lab.evaluate(
-        "p => { psrCurate.select([p, p + 1, 12]); psrCurate.focus(p); psrCurate.set({solo: 0}); }", wanted
-    )
+    mark_out(lab, [wanted, wanted + 1, 12])
+    focus_on(lab, wanted)
+    set_keys(lab, solo=0)
     lab.keyboard.press("+")
     lab.wait_for_function("location.hash.includes('view=') && location.hash.includes('marked=')")
     lab.wait_for_timeout(2000)  # which saved selection is on screen is asked for a moment later
-    seen = lab.evaluate("[location.hash, ...psrCurate.screenOf(0)]")
+    seen = [lab.evaluate("location.hash"), *screen_of(lab, 0)]
     lab.reload()
     idle(lab)
-    lab.wait_for_function("p => window.psrCurate.state.focus === p", arg=wanted)
+    lab.wait_for_function(f"p => {STATE}.focus === p", arg=wanted)
     assert selected(lab) == sorted({wanted, wanted + 1, 12}) and lab.evaluate(f"{STATE}.solo") == 0
     lab.wait_for_function("hash => location.hash === hash", arg=seen[0])
-    assert lab.evaluate("psrCurate.screenOf(0)") == pytest.approx(seen[1:], abs=1.0)
+    assert screen_of(lab, 0) == pytest.approx(seen[1:], abs=1.0)
     lab.click("#psr-tab-export-button")
     lab.wait_for_function("location.hash.includes('tab=export')")
     lab.reload()
@@ -267,7 +277,7 @@ def test_a_link_that_names_a_saved_selection_shows_it(lab, url):
     save(lab, "kept")
     lab.wait_for_function("location.hash.includes('selection=kept')")
     set_gamma(lab, 5)
-    lab.evaluate("p => window.psrCurate.focus(p)", outsider(lab))
+    focus_on(lab, outsider(lab))
     lab.get_by_role("button", name="Pin this candidate").click()
     lab.wait_for_function(f"{STATE}.pinned.size === 1")
     assert picks(lab) != kept
@@ -311,7 +321,7 @@ def test_a_saved_selection_keeps_its_note_and_is_deleted_only_when_asked_for(lab
 
 
 def test_marked_candidates_are_exported_under_a_name(lab):
-    lab.evaluate("window.psrCurate.select([1, 7, 13])")
+    mark_out(lab, [1, 7, 13])
     lab.keyboard.press("e")
     dialog = lab.locator("dialog[open]")
     dialog.get_by_label("Name").fill("three")
@@ -327,13 +337,12 @@ def test_the_grid_builds_only_the_rows_in_view(lab):
     seen = lab.evaluate(
         """async () => {
           const from = (name) => import(new URL(`psr/static/${name}.js`, document.baseURI).href);
-          const [{ Grid }, { INITIAL, createStore }, { makeSelection }] = await Promise.all(
-            ['grid', 'store', 'selection'].map(from));
+          const [{ createGrid }, { INITIAL, createStore }, { makeSelection }] = await Promise.all(
+            ['grid/grid', 'core/store', 'core/selection'].map(from));
           const n = 6000;
           const floats = () => new Float32Array(n);
           const store = createStore({ ...INITIAL, gridMode: 'pool' });
-          const sprites = { starts: [0, 3000, 6000], paint() {} };
-          const grid = new Grid(store, () => sprites, { focus: (focus) => store.set({ focus }) });
+          const grid = createGrid(store, { focus: (focus) => store.set({ focus }) }, {});
           const host = document.createElement('div');
           host.className = 'psr';
           Object.assign(host.style, { position: 'fixed', inset: '0', width: '400px', height: '600px' });
@@ -344,24 +353,25 @@ def test_the_grid_builds_only_the_rows_in_view(lab):
             phase: 'ready', info: { n, n_classes: 2, class_names: ['a', 'b'], counts: [3000, 3000] },
             points: { label: Uint16Array.from({ length: n }, (_, i) => Number(i >= 3000)), rel_n: floats(),
               ent_n: floats(), diversity: floats(), reliability: floats(), eligible: new Uint8Array(n) },
-            selection: makeSelection(n, []),
+            sprites: { starts: [0, 3000, 6000], paint() {} }, selection: makeSelection(n, []),
           });
           grid.resize();
-          const tiles = () => [...host.querySelectorAll('.psr-tile')].map((t) => Number(t.dataset.position));
-          const top = tiles();
-          grid.scroller.scrollTop = grid.height / 2;
-          grid.renderWindow();
-          const middle = tiles();
-          grid.scroller.scrollTop = grid.height;
-          grid.renderWindow();
-          const end = tiles();
+          const { scroller } = grid;
+          const tiles = async (top) => {
+            scroller.scrollTop = top;
+            await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+            return [...host.querySelectorAll('.psr-tile')].map((t) => Number(t.dataset.position));
+          };
+          const [top, middle, end] = [await tiles(0), await tiles(scroller.scrollHeight / 2),
+            await tiles(scroller.scrollHeight)];
           grid.selectAll();
-          const answer = { listed: grid.order.length, counts: [top, middle, end].map((t) => t.length),
-            first: top[0], last: end[end.length - 1], marked: store.data.selection.count };
+          const answer = { listed: host.querySelector('.psr-bar.is-second .psr-num').textContent,
+            counts: [top, middle, end].map((t) => t.length), first: top[0], last: end[end.length - 1],
+            marked: store.data.selection.count };
           host.remove();
           return answer;
         }"""
     )
-    assert seen["listed"] == 6000 and (seen["first"], seen["last"]) == (0, 5999)
+    assert seen["listed"] == "6,000 listed" and (seen["first"], seen["last"]) == (0, 5999)
     assert 0 < max(seen["counts"]) < 150, seen
     assert seen["marked"] == 6000, "Ctrl+A marks what is listed, built or not"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import answered, browser_page, idle, picks
+from browsing import STATE, answered, browser_page, idle, picks, set_keys
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Ite
     with running_app(root) as url, browser_page() as page:
         page.goto(url)
         idle(page)
-        page.evaluate("window.psrCurate.set({ dock: 'lab' })")
+        set_keys(page, dock="lab")
         page.wait_for_selector(".psr-lab-selector")
         yield page
         assert not page.complaints, page.complaints
@@ -33,11 +33,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Ite
 def state(page: Any, expression: str) -> Any:
     """A value of the store, once nothing is under way."""
     idle(page)
-    return page.evaluate(f"(() => {{ const s = window.psrCurate.state; return {expression}; }})()")
+    return page.evaluate(f"(() => {{ const s = {STATE}; return {expression}; }})()")
 
 
 def until(page: Any, expression: str) -> None:
-    page.wait_for_function(f"(() => {{ const s = window.psrCurate.state; return {expression}; }})()")
+    page.wait_for_function(f"(() => {{ const s = {STATE}; return {expression}; }})()")
     idle(page)
 
 
@@ -176,7 +176,7 @@ def test_one_class_alone_on_map_list_and_chart(lab):
 
 def test_sufficiency_has_a_sentence_for_every_class(lab):
     lab.get_by_role("button", name="Check the pool").click()
-    lab.wait_for_function("window.psrCurate.state.sufficiency")
+    lab.wait_for_function(f"{STATE}.sufficiency")
     rows = state(lab, "[...s.sufficiency.rows.values()]")
     assert [row["class_id"] for row in rows] == [0, 1, 2]
     assert all(row["sentence"].endswith(".") for row in rows)
@@ -211,6 +211,6 @@ def test_the_legend_counts_and_selects_and_a_drag_asks_nothing(lab):
           }
         }"""
     )
-    lab.evaluate("window.psrCurate.drawn()")
+    lab.evaluate("window.workbench.map.painter.drawn()")
     assert not [url for url in asked if "psr/curate/select" in url]
     assert state(lab, "s.weights.beta") == 1.4

@@ -90,7 +90,9 @@ def test_means_compare_a_selection_with_the_one_before(client, screen):
     for name, (before, after) in second["means"].items():
         assert before == first["means"][name][1]
         if name != "diversity":
-            wanted = getattr(screen.studio.live, name)[arrays["picks"]].mean()
+            scored = screen.studio.curation.scored
+            values = scored.difficulty if name == "difficulty" else getattr(scored.signals(1.5), name)
+            wanted = values[arrays["picks"]].mean()
             assert after == pytest.approx(wanted, abs=1e-6)
 
 
@@ -174,6 +176,7 @@ def test_the_history_lists_what_was_done_and_undone(client):
     select(client)
     client.post(f"{LAB}/undo")
     listed = told(client.get(f"{LAB}/history?limit=5"))
+    assert listed == told(client.get(f"{LAB}/history?limit=1{30 * '0'}"))
     assert [row["undone"] for row in listed] == [True, False]
     assert listed[1]["description"] == "veto candidate 4" and listed[1]["created"] > 0
 
@@ -218,7 +221,7 @@ def test_marked_out_candidates_become_a_selection_that_can_be_exported(client, s
     made = told(post(client, "export_positions", positions=[9, 1, 7], name="lassoed"))
     assert (made["name"], made["images"]) == ("lassoed", 3)
     chosen = screen.studio.workspace.ledger.selection("lassoed")
-    assert chosen.candidate_ids == [screen.studio.live.candidate_ids[p] for p in (1, 9, 7)]
+    assert chosen.candidate_ids == [screen.studio.curation.scored.candidate_ids[p] for p in (1, 9, 7)]
     from psr_studio.ui.panels.picker import settings_of
 
     screen.studio.set(settings_of(chosen, screen.studio.recipe))
@@ -276,7 +279,7 @@ def test_duplicates_are_relative_distances_to_the_nearest_other(client, screen):
 
 def test_the_command_makes_the_selection_on_screen(client, screen, tiny_bundle):
     _, arrays = select(client, selector="dgs", target="hill", ipc=2)
-    wanted = screen.studio.live.candidate_ids[arrays["picks"]].tolist()
+    wanted = screen.studio.curation.scored.candidate_ids[arrays["picks"]].tolist()
     line = shlex.split(told(client.get(f"{LAB}/command"))["command"])
     assert line[:2] == ["psr-studio", "select"]
     screen.close()
@@ -314,7 +317,7 @@ def test_a_refused_generate_more_leaves_the_recipe_as_it_was(client, screen):
 
 def refusal_of(screen, **asked):
     with pytest.raises(JobError) as caught:
-        screen.lab.generate_more(**asked)
+        screen.generate_more(**asked)
     return caught.value.problem, caught.value.fix
 
 

@@ -12,7 +12,7 @@ from serving import answer, client_of, told
 
 from benchmarks.large_workspace import make_workspace, measure
 from psr_studio.method.lazy_distances import LazyDistances, class_distances
-from psr_studio.stages.select import live as live_module
+from psr_studio.stages.select import scored as scored_module
 from psr_studio.ui.screen import Screen
 
 LAB = "/psr/curate"
@@ -60,11 +60,11 @@ def everything(screen: Screen) -> list:
 def test_every_answer_is_that_of_cached_distances(screen, monkeypatch):
     cached = everything(screen)
     for _ in range(30):
-        screen.studio.undo()
-    monkeypatch.setattr(live_module, "class_distances", partial(class_distances, most_bytes=0))
-    screen.studio._live = None
+        screen.studio.curation.undo()
+    monkeypatch.setattr(scored_module, "class_distances", partial(class_distances, most_bytes=0))
+    next(screen.studio.workspace.root.glob("scores/*/*/*.parquet")).touch()  # so that it is read anew
     lazy = everything(screen)
-    assert isinstance(screen.studio.live.distances, LazyDistances)
+    assert isinstance(screen.studio.curation.scored.distances, LazyDistances)
     assert len(cached) == len(lazy)
     for one, other in zip(cached, lazy, strict=True):
         if isinstance(one, np.ndarray):

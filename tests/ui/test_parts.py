@@ -13,8 +13,8 @@ import pytest
 import psr_studio.ui
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
-from psr_studio.recipe.fields import NAME_RULE
-from psr_studio.recipe.recipe import Recipe, keys
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.schema import Recipe
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
@@ -213,26 +213,30 @@ def test_a_step_that_does_not_exist_is_refused(studio):
         screen.close()
 
 
-def test_the_page_says_the_servers_rule_for_names():
-    """Written twice, in two languages: whoever changes one must change the other."""
-    panel = (Path(psr_studio.ui.__file__).parent / "static" / "saved_panel.js").read_text(encoding="utf-8")
-    assert NAME_RULE in panel
-
-
 def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):
+    """Also from folder to folder, where two may hold a module of the same name."""
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "top.js").write_text(
-        "import { low as deep } from './low.js';\nimport { both } from './both.js';\n"
+        "import { low as deep } from './one/low.js';\nimport {\n  both,\n} from './one/both.js';\n"
         "export async function mount() {\n  return deep + both;\n}\n"
     )
-    (tmp_path / "both.js").write_text("import { low } from './low.js';\nexport const both = low;\n")
-    (tmp_path / "low.js").write_text("// export is a word here\nexport class low {}\nconst inside = 1;\n")
+    (tmp_path / "one" / "both.js").write_text(
+        "import { low } from './low.js';\nimport { low as far } from '../other/low.js';\n"
+        "export const both = low + far;\n"
+    )
+    (tmp_path / "one" / "low.js").write_text(
+        "// export is a word here\nexport class low {}\nconst inside = 1;\n"
+    )
+    (tmp_path / "other" / "low.js").write_text("export const low = 2;\n")
     joined = one_script(tmp_path, "top")
     assert [line for line in joined.splitlines() if line.startswith("const $")] == [
-        "const $low = (() => {", "const $both = (() => {", "const $top = (() => {",
+        "const $one$low = (() => {", "const $other$low = (() => {", "const $one$both = (() => {",
+        "const $top = (() => {",
     ]  # fmt: skip
-    assert (
-        "const { low: deep } = $low;" in joined and "return { low };" in joined and "inside }" not in joined
-    )
+    for line in ("{ low: deep } = $one$low;", "{ both } = $one$both;", "{ low: far } = $other$low;"):
+        assert f"const {line}" in joined
+    assert "return { low };" in joined and "inside }" not in joined
     assert joined.endswith("export const { mount } = $top;\n")
 
 
@@ -241,7 +245,7 @@ def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):
     [
         ("import { a } from './a.js';\n", "import each other: a > a"),
         ("export default 1;\n", "export default 1;"),
-        ("import {\n  b,\n} from './b.js';\n", "import {"),
+        ("import b from './b.js';\n", "import b from"),
     ],
 )
 def test_a_module_that_cannot_be_joined_is_named(tmp_path, text, wrong):
@@ -253,6 +257,7 @@ def test_a_module_that_cannot_be_joined_is_named(tmp_path, text, wrong):
 def test_the_joined_workbench_holds_each_module_once():
     folder = Path(psr_studio.ui.__file__).parent / "static"
     joined = one_script(folder, "curate")
-    held = re.findall(r"^const \$(\w+) = \(\(\) => {$", joined, re.MULTILINE)
-    assert sorted(held) == sorted(path.stem for path in folder.glob("*.js") if path.stem != "topbar")
+    held = re.findall(r"^const \$([\w$]+) = \(\(\) => {$", joined, re.MULTILINE)
+    there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.js")}
+    assert sorted(name.replace("$", "/") for name in held) == sorted(there - {"page", "panels/topbar"})
     assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from html import unescape
+from pathlib import Path
 
 import gradio as gr
 import pytest
 from tiny import finish, tiny_recipe
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError
+from psr_studio.core.errors import ModelError, SelectionError
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -95,20 +98,20 @@ def test_versions_change_with_what_is_shown(screen):
 
 def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
-    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
+    screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))
     found = saved_status(screen)
     assert found.state == "stale" and found.reason == '"current" differs from the screen.'
-    screen.studio.save_selection("mine")
+    screen.studio.curation.save("mine")
     screen.forget_status()
     assert saved_status(screen).state == "fresh"
 
 
 def test_what_was_saved_under_another_name_counts_as_saved(screen):
-    screen.studio.save_selection("mine")
-    screen.curation.select({"gamma": 0.0, "beta": 9.0, "ipc": 4})
-    screen.studio.save_selection("other")
+    screen.studio.curation.save("mine")
+    screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))
+    screen.studio.curation.save("other")
     screen.forget_status()
-    screen.selections.restore("mine")
+    screen.workbench.restore("mine")
     found = saved_status(screen)
     assert found.state == "fresh" and found.reason == '"mine", 6 images; the steps have "other".'
 
@@ -116,29 +119,29 @@ def test_what_was_saved_under_another_name_counts_as_saved(screen):
 def test_a_lasso_is_proposed_until_a_step_works_on_something_else(screen):
     picker = SelectionPicker(screen)
     before = picker.version()
-    screen.selections.save_positions([1, 7, 9], "lassoed")
+    screen.workbench.save_positions([1, 7, 9], "lassoed")
     assert picker.proposed() == "lassoed" and picker.version() != before
     screen.studio.set(picker.use("current"))
     assert picker.proposed() == "current"
 
 
 def test_order_and_temperature_belong_to_what_is_refined(screen):
-    screen.curation.select({"ipc": 6})
-    screen.selections.save("current")
+    screen.workbench.select(SelectChange.model_validate({"ipc": 6}))
+    screen.workbench.save("current")
     finish(screen.studio.refine())
     screen.forget_status()
     picker = SelectionPicker(screen)
     assert picker.is_refined(LIVE)
-    whole = set(screen.curation.candidate_ids())
+    whole = set(screen.workbench.candidate_ids())
     for other, back in (
         ({"selector": "herding"}, {"selector": "psr"}),
         ({"temperature": 4.0}, {"temperature": 1.5}),
     ):
-        screen.curation.select(other)
-        assert set(screen.curation.candidate_ids()) == whole
+        screen.workbench.select(SelectChange.model_validate(other))
+        assert set(screen.workbench.candidate_ids()) == whole
         assert not picker.is_refined(LIVE)
         assert saved_status(screen).reason == '"current" differs from the screen.'
-        screen.curation.select(back)
+        screen.workbench.select(SelectChange.model_validate(back))
         assert picker.is_refined(LIVE)
 
 
@@ -154,9 +157,9 @@ def test_every_tab_proposes_the_same_selection_and_says_what_it_is(screen):
         for tab in tabs:
             tab.build()
     assert {proposed(tab.picker) for tab in tabs} == {"current: 6 images, not refined"}
-    screen.curation.select({"ipc": 1})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
     assert 'shows another selection than "current"' in tabs[0].picker.values()[0].info
-    screen.selections.save("small")
+    screen.workbench.save("small")
     assert {proposed(tab.picker) for tab in tabs} == {"small: 3 images, not refined"}
     finish(screen.studio.refine())
     screen.forget_status()
@@ -191,14 +194,39 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
 
 
 def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):
-    screen.curation.select({"ipc": 4, "gamma": 9.0})
-    screen.studio.save_selection("wide")
-    screen.curation.select({"ipc": 1})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 4, "gamma": 9.0}))
+    screen.studio.curation.save("wide")
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
     picker = SelectionPicker(screen)
     screen.studio.set(picker.use(LIVE))
     assert screen.studio.recipe.select.ipc == 1 and screen.studio.recipe.select.name == "current"
     screen.studio.set(picker.use("wide"))
-    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.select.gamma == 9.0
+    assert screen.studio.recipe.select.ipc == 4 and screen.studio.recipe.value("select.psr.gamma") == 9.0
     record = screen.studio.workspace.ledger.selection("wide")
     assert settings_of(record, screen.studio.recipe)["select.name"] == "wide"
     assert screen.studio.status()["select"].state == "fresh"
+
+
+def test_a_job_that_names_a_bundle_that_is_not_there_changes_nothing(screen):
+    before = screen.studio.recipe
+    with pytest.raises(ModelError, match='There is no bundle "nope"'):
+        screen.submit("select", {"bundle": "nope"})
+    assert screen.studio.recipe == before == screen.studio.workspace.recipe
+    assert screen.worker.wait(screen.submit("select", {}), 60).state == "done"
+
+
+def test_a_bundle_that_goes_away_costs_the_jobs_that_need_it(tmp_path, tiny_bundle):
+    """The folder is renamed while the page is open: jobs fail with its name, and once it is back they run."""
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    screen = Screen(Studio(tmp_path / "ws", tiny_recipe(bundle)))
+    try:
+        gone = bundle.rename(tmp_path / "gone")
+        screen.studio._bundle = None  # as in a process that had opened another one
+        jobs = [screen.worker.submit("pool"), screen.worker.submit("score")]
+        for job in jobs:
+            state = screen.worker.wait(job, 60)
+            assert state.state == "failed" and str(bundle) in state.problem
+        gone.rename(bundle)
+        assert screen.worker.wait(screen.submit("pool", {}), 60).state == "done"
+    finally:
+        screen.close()

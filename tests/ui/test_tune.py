@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 from tiny import finish
 
+from psr_studio.app.curation import SelectChange
 from psr_studio.stages.tune.stage import describe
 from psr_studio.ui.panels.tune import EMPTY, OLDER, TunePanel
 from psr_studio.ui.plots.tune import trials_figure
@@ -32,7 +33,7 @@ def test_it_begins_empty_and_says_what_to_press(panel):
 
 
 def test_the_worker_tunes_from_the_sliders_and_the_table_follows(panel, screen):
-    screen.curation.select({"ipc": 3})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 3}))
     before = repr(panel.version())
     job = screen.submit("tune", {f"tune.{key}": value for key, value in SEARCH.items()}, sliders=True)
     state = screen.worker.wait(job, timeout=120)
@@ -46,21 +47,25 @@ def test_the_worker_tunes_from_the_sliders_and_the_table_follows(panel, screen):
 
 def test_taking_a_trial_moves_the_workbench_and_can_be_undone(panel, screen):
     finish(screen.studio.tune(sliders=True, **SEARCH))
-    shown = screen.curation.candidate_ids() or screen.curation.select({}) and screen.curation.candidate_ids()
+    shown = (
+        screen.workbench.candidate_ids()
+        or screen.workbench.select(SelectChange.model_validate({}))
+        and screen.workbench.candidate_ids()
+    )
     trial = next(t for t in screen.studio.trials() if t.settings["selector"] == "herding")
     event = SimpleNamespace(_data={"study": trial.study, "trial": trial.number})
     table, island = panel._take(event)
-    assert screen.studio.curate_settings()["selector"] == "herding" and "on the sliders" in table
-    assert set(screen.curation.candidate_ids()) != set(shown) and island["token"] == screen.token
-    screen.curation.undo()
-    assert screen.studio.curate_settings()["selector"] == "psr"
-    assert set(screen.curation.candidate_ids()) == set(shown)
+    assert screen.studio.curation.settings()["selector"] == "herding" and "on the sliders" in table
+    assert set(screen.workbench.candidate_ids()) != set(shown) and island["token"] == screen.token
+    screen.workbench.undo()
+    assert screen.studio.curation.settings()["selector"] == "psr"
+    assert set(screen.workbench.candidate_ids()) == set(shown)
 
 
 def test_trials_of_another_budget_are_said_to_be_so(panel, screen):
     finish(screen.studio.tune(sliders=True, **SEARCH))
     assert OLDER not in panel.values()[2]
-    screen.curation.select({"ipc": 1})
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
     assert OLDER in panel.values()[2]
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser_page, picks
+from browsing import STATE, browser_page, focus_on, picks
 from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
 
-from psr_studio.bundles.bundle import bundles
-from psr_studio.recipe.recipe import load_recipe, to_toml
+from psr_studio.bundles.embedded import bundles
+from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.toml import to_toml
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SIZES = ((1366, 768), (1920, 1080))
@@ -75,16 +76,16 @@ def curate(page: Any) -> None:
     before = picks(page)
     slider = page.locator(".psr-slider[data-key='gamma'] input[type=range]")
     slider.fill("4")
-    page.wait_for_function("window.psrCurate.state.weights.gamma === 4")
+    page.wait_for_function(f"{STATE}.weights.gamma === 4")
     moved = picks(page)
     assert len(moved) == len(before)
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_function("window.psrCurate.state.weights.gamma !== 4")
+    page.wait_for_function(f"{STATE}.weights.gamma !== 4")
     assert picks(page) == before
     outsider = next(p for p in range(10_000) if p not in before)
-    page.evaluate("position => window.psrCurate.focus(position)", outsider)
+    focus_on(page, outsider)
     page.get_by_role("button", name="Pin this candidate").click()
-    page.wait_for_function("position => window.psrCurate.state.pinned.has(position)", arg=outsider)
+    page.wait_for_function(f"position => {STATE}.pinned.has(position)", arg=outsider)
     after = picks(page)
     assert outsider in after and len(after) == len(before), "a pin counts against the budget"
     page.click("#psr-save")

@@ -13,7 +13,7 @@ from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.recipe import load_recipe
+from psr_studio.recipe.load import load_recipe
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from handing import HandCrew
 from steps import SIZES, bytes_of, open_studio
 from tiny import finish, run_python, tiny_recipe
 
@@ -19,14 +20,14 @@ from psr_studio.app.jobs import JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
-from psr_studio.stages import generate as pool
-from psr_studio.stages import score
 from psr_studio.stages.batches import FinishParts, Group, Work, plan_work
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.workers import driver, local
-from psr_studio.workers.messages import Gone, Order, Said, Sign
+from psr_studio.workers.messages import Order, Said
 from psr_studio.workers.request import Staff, staff_of
-from psr_studio.workers.worker import Hand, perform
+from psr_studio.workers.worker import perform
 
 SECONDS = 60.0  # far beyond what any of these needs
 
@@ -38,52 +39,6 @@ with open_studio(root, bundle, workers=1) as studio:
     for event in studio.generate():
         print(int(event.part_done), flush=True)
 """
-
-
-class HandCrew:
-    """Workers in threads of this process, spoken to as Ray actors are; number `dies` dies over its first group."""
-
-    place = "in this process"
-    n_devices = 1
-
-    def __init__(self, size: int = 2, dies: frozenset[int] = frozenset()) -> None:
-        self.size, self.dies = size, dies
-        self.hands: dict[int, Hand] = {}
-        self.said: queue.SimpleQueue[tuple[int, Said]] = queue.SimpleQueue()
-        self.hired = 0
-
-    def gather(self, device: str) -> HandCrew:
-        return self
-
-    def hire(self, order: Order) -> int:
-        self.hired += 1
-        self.hands[self.hired] = Hand(order)
-        self._fetch(self.hired)
-        return self.hired
-
-    def give(self, worker: int, group: Group | None) -> None:
-        if worker in self.dies and group is not None:
-            self.said.put((worker, Gone("fell over")))
-        else:
-            self._fetch(worker, group)
-
-    def _fetch(self, worker: int, *groups: Group | None) -> None:
-        """Everything up to the next question or the end."""
-        said: list[Said] = []
-        while not said or not isinstance(said[-1], Sign | StudioError | Gone):
-            said += self.hands[worker].exchange(*groups)
-            groups = ()
-        for words in said:
-            self.said.put((worker, words))
-
-    def heard(self, seconds: float) -> list[tuple[int, Said]]:
-        return [self.said.get(timeout=SECONDS)]
-
-    def dismiss(self, worker: int) -> None:
-        self.hands.pop(worker, None)
-
-    def close(self) -> None:
-        self.hands.clear()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +61,7 @@ def without(whole: Path, root: Path, *folders: str) -> Path:
 
 def shared(crew: HandCrew, stage: Any, studio: Studio, **options: Any) -> Iterator[Any]:
     """A step done by a crew of our own."""
-    return driver.run(crew, stage, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
+    return driver.run(crew, stage.STAGE, studio.workspace, studio.recipe, studio.bundle, **options)  # type: ignore
 
 
 def our_workers() -> list[psutil.Process]:
@@ -182,7 +137,7 @@ def test_a_killed_driver_and_then_a_full_disk_lose_no_part(tmp_path, tiny_bundle
         for event in studio.generate():
             for worker in our_workers() if event.part_done else ():
                 resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (100, 100))
-    assert refused.value.problem.startswith("The disk is full: writing")
+    assert refused.value.problem.endswith("this process may write files of 0.1 KiB at most.")
     assert refused.value.fix.endswith("then run the step again: whole parts are kept.")
     assert not our_workers()
     assert not [p for p in root.rglob(".*") if p.name != ".lock"], "neither half a part nor a token is left"
@@ -303,7 +258,7 @@ def test_workers_that_cannot_start_are_an_error_with_their_last_words(tmp_path, 
 
 
 def test_a_folder_that_is_not_shared_is_said_clearly(tmp_path):
-    from psr_studio.recipe.recipe import Recipe
+    from psr_studio.recipe.schema import Recipe
 
     said: list[Said] = []
     perform(Order("pool", tmp_path, ".crew-x", Recipe(), 1, 0, 1), queue.SimpleQueue(), said.append)

@@ -7,19 +7,18 @@ outputs and are tested on images of these classes only, and the teacher's logits
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import REAL
-from psr_studio.stages import score
+from psr_studio.method.selectors.parameters import Table
+from psr_studio.recipe.keys import RENAMED
+from psr_studio.recipe.schema import REAL, Recipe
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.result import resolve_weights
 from psr_studio.stages.select.saved import BY_HAND
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace
@@ -117,14 +116,17 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
     hard = recipe.evaluate.protocol == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
-    made_from = [rule, bundle.identity("teacher"), *_budget(record), real_params(recipe, rule)]
+    params = dict(real_params(recipe, rule))
+    # In the order in which they were noted before selectors had tables, so that students trained then count.
+    noted = [name for key in RENAMED if (name := key.rpartition(".")[2]) in params]
+    params = {name: params[name] for name in dict.fromkeys([*noted, *params])}
+    made_from = [rule, bundle.identity("teacher"), *_budget(record), params]
     return replace(_arm(recipe, record, form, "", repr(made_from)), rule=rule)
 
 
-def real_params(recipe: Recipe, rule: str) -> dict[str, Any]:
-    """The parameters of a selector on the real images: those of the recipe."""
-    chosen = recipe.select
-    return SELECTORS[rule].reads({**asdict(chosen), **resolve_weights(chosen)._asdict()})
+def real_params(recipe: Recipe, rule: str) -> Table:
+    """The parameters of a selector on the real images: those of the recipe, weights resolved."""
+    return recipe.select.resolved().parameters(rule)
 
 
 def _budget(record: SelectionRecord) -> list[Any]:
@@ -140,7 +142,7 @@ def counts_of(record: SelectionRecord) -> tuple[int, ...]:
     were uneven on purpose.
     """
     uneven = {"allocation", "budgets", select.LOCKED} & record.settings.keys()
-    by_hand = record.settings["selector"] == BY_HAND
+    by_hand = record.settings.get("selector") == BY_HAND
     ipc = int(record.settings["ipc"])
     return tuple(len(record.picks[c]) if uneven or by_hand else ipc for c in sorted(record.picks))
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
@@ -25,8 +26,6 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
-
-STAGE = "evaluate"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any
     part = len(arm.classes) < bundle.n_classes
     return {
         **({"classes": list(arm.classes)} if part else {}),
-        "stage": STAGE,
+        "stage": STAGE.name,
         "arm": arm.inputs,
         "label_regime": arm.label_regime,
         "protocol": arm.protocol,
@@ -144,7 +143,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     if not missing:
         yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
@@ -164,12 +163,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
                 metrics[f"top1/{job.arm.name}"] = check.top1
             if check.epoch < epochs:
                 words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
-                words = " ".join(filter(None, (words, trainer.said())))
+                words = " ".join(filter(None, (words, trainer.take_notice())))
                 yield event(done + check.epoch, words, metrics=metrics)
         record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
         ws.ledger.add_evaluation(record)
         done += epochs
-        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.said())))
+        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
         yield event(done, words, part_done=True, metrics=metrics)
 
 

@@ -14,8 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, Training, build_student, top1, train_student
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import EvaluateRecipe
+from psr_studio.recipe.schema import EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
     GENERATE_AND_USE,
     HARD,
@@ -53,7 +52,7 @@ class Trainer:
         self.n_images = 0
         self._real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
-        self._unsaid = ""
+        self._notice = ""
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
@@ -78,10 +77,10 @@ class Trainer:
             memory=self._memory,
         )
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        of_teacher, self._unsaid = self._unsaid, ""
-        return " ".join(filter(None, (of_teacher, self._memory.said() if self._memory else "")))
+        of_teacher, self._notice = self._notice, ""
+        return " ".join(filter(None, (of_teacher, self._memory.take_notice() if self._memory else "")))
 
     def cost(self, arms: Sequence[Arm]) -> Cost:
         """What training a student on each of these arms costs here, from a short measurement."""
@@ -115,12 +114,10 @@ class Trainer:
             ids = require(self.ws, arm.selection, self.bundle).candidate_ids
         pool = self.ws.pool()
         at = pool.positions(ids)
-        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits[at]
+        logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits_at(at)
         if arm.form != "refined":
             return pool.images_at(at), pool.labels[at], logits
-        refined = self.ws.refined(arm.selection)
-        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
-        return refined.images[[place[cid] for cid in ids]], pool.labels[at], logits
+        return self.ws.refined(arm.selection).images_of(ids), pool.labels[at], logits
 
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         images, labels = self.bundle.train_subset
@@ -136,7 +133,7 @@ class Trainer:
             return chosen, labels[rows], None
         teacher = self.bundle.teacher(self.device)
         logits, _ = teacher.predict(torch.from_numpy(chosen))
-        self._unsaid = teacher.memory.said()
+        self._notice = teacher.memory.take_notice()
         return chosen, labels[rows], logits.numpy()
 
     def _in_task(

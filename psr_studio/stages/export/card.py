@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from psr_studio import __version__
+from psr_studio.core.version import __version__
 from psr_studio.stages.evaluate.stage import Row, format_table
+from psr_studio.stages.export.formats import DATA_FILES, DD_RANKING, PARQUET
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -92,10 +93,9 @@ def _head(title: str, data: ExportSet, formats: Sequence[str]) -> list[str]:
     size = next((word for limit, word in SIZES if len(data) < limit), "n>1M")
     lines = ["---", f"pretty_name: {json.dumps(title)}", "task_categories:", "- image-classification"]
     lines += ["tags:", "- dataset-distillation", "size_categories:", f"- {size}"]
-    if "parquet" in formats or "folder" in formats:
-        files = "parquet/*.parquet" if "parquet" in formats else "*/*.png"
-        lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train"]
-        lines += [f"    path: {json.dumps(files)}"]
+    files = next(files for name, files in DATA_FILES.items() if name in formats)
+    lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train"]
+    lines += [f"    path: {json.dumps(files)}"]
     return [*lines, "---", ""]
 
 
@@ -103,9 +103,9 @@ def _contents(data: ExportSet, formats: Sequence[str], refined: bool) -> list[st
     what = {
         "folder": "- one folder per class, its name sorting into label order; files in pick order"
         + ("" if refined else " (PNG, byte for byte as in the pool)"),
-        "parquet": "- `parquet/`: the same with Hugging Face features",
-        "webdataset": "- `webdataset/`: the same as tar shards",
-        "dd-ranking": "- `dd-ranking/`: normalised tensors and label logits",
+        "parquet": f"- `{PARQUET}`: the same with Hugging Face features",
+        "webdataset": "- `shard-*.tar`: the same as WebDataset shards",
+        "dd-ranking": f"- `{DD_RANKING}*`: normalised tensors and label logits, see `{DD_RANKING}note.md`",
     }
     return [
         *(what[name] for name in formats),

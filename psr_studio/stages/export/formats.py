@@ -1,7 +1,8 @@
 """The distilled set as files: pictures in class folders, tables, and the layouts that other tools read.
 
-Every writer takes the set and an empty folder that is being filled, and writes equal bytes for equal sets.
-Shape letters: n images, C classes.
+The only folders of an export are the class folders, as `torchvision.datasets.ImageFolder` wants it; every other format
+is files beside them. Every writer takes the set and an empty folder that is being filled, and writes equal bytes for
+equal sets. Shape letters: n images, C classes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 SHARD_SIZE = 1000  # images per WebDataset shard
+PARQUET = "train-00000-of-00001.parquet"
+DD_RANKING = "dd-ranking-"
 WORD = re.compile(r"[^\w.+-]+")
 
 
@@ -107,7 +110,7 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
 
 
 def write_parquet(data: ExportSet, folder: Path) -> None:
-    """parquet/train-00000-of-00001.parquet with Hugging Face features: image, label, soft labels, seed."""
+    """train-00000-of-00001.parquet with Hugging Face features: image, label, soft labels, seed."""
     n_classes = len(data.class_names)
     columns: dict[str, tuple[pa.Array, dict[str, Any]]] = {
         "image": (
@@ -126,9 +129,7 @@ def write_parquet(data: ExportSet, folder: Path) -> None:
     features = {name: feature for name, (_, feature) in columns.items()}
     table = pa.table({name: array for name, (array, _) in columns.items()})
     table = table.replace_schema_metadata({b"huggingface": json.dumps({"info": {"features": features}})})
-    path = folder / "parquet" / "train-00000-of-00001.parquet"
-    path.parent.mkdir()
-    pq.write_table(table, path, compression="none", write_page_checksum=True)
+    pq.write_table(table, folder / PARQUET, compression="none", write_page_checksum=True)
 
 
 def _vectors(values: np.ndarray, width: int) -> tuple[pa.Array, dict[str, Any]]:
@@ -138,11 +139,9 @@ def _vectors(values: np.ndarray, width: int) -> tuple[pa.Array, dict[str, Any]]:
 
 
 def write_webdataset(data: ExportSet, folder: Path) -> None:
-    """webdataset/shard-000000.tar and on: for each image .png, .cls (its label) and .json (the rest)."""
-    (folder / "webdataset").mkdir()
+    """shard-000000.tar and on: for each image .png, .cls (its label) and .json (the rest)."""
     for shard, start in enumerate(range(0, len(data), SHARD_SIZE)):
-        path = folder / "webdataset" / f"shard-{shard:06d}.tar"
-        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with tarfile.open(folder / f"shard-{shard:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for i in range(start, min(start + SHARD_SIZE, len(data))):
                 for ending, content in _sample(data, i).items():
                     member = tarfile.TarInfo(f"{i:08d}.{ending}")  # its time stays 0: equal sets, equal bytes
@@ -165,37 +164,41 @@ def _sample(data: ExportSet, i: int) -> dict[str, bytes]:
 
 
 def write_dd_ranking(data: ExportSet, folder: Path) -> None:
-    """dd-ranking/: normalised float images, class by class, label logits and labels, and a note on them."""
-    target = folder / "dd-ranking"
-    target.mkdir()
+    """dd-ranking-*: normalised float images, class by class, label logits, labels, and a note on them."""
     mean, std = data.normalisation
     pixels = data.images.astype(np.float32).transpose(0, 3, 1, 2) / 255
-    images = np.ascontiguousarray((pixels - mean) / std, np.float32)
-    save_file({"images": images}, target / "images.safetensors")
-    save_file({"labels": np.ascontiguousarray(data.logits, np.float32)}, target / "soft_labels.safetensors")
-    save_file({"labels": np.ascontiguousarray(data.labels)}, target / "hard_labels.safetensors")
+    arrays = {
+        "images": np.ascontiguousarray((pixels - mean) / std, np.float32),
+        "soft_labels": np.ascontiguousarray(data.logits, np.float32),
+        "hard_labels": np.ascontiguousarray(data.labels),
+    }
+    for name, values in arrays.items():
+        key = "images" if name == "images" else "labels"
+        save_file({key: values}, folder / f"{DD_RANKING}{name}.safetensors")
     shown = {name: np.ravel(value).tolist() for name, value in (("mean", mean), ("std", std))}
     words = {name: ", ".join(f"{v:g}" for v in values) for name, values in shown.items()}
-    (target / "README.md").write_text(DD_RANKING_NOTE.format(**words), encoding="utf-8")
+    (folder / f"{DD_RANKING}note.md").write_text(DD_RANKING_NOTE.format(**words), encoding="utf-8")
 
 
 DD_RANKING_NOTE = """# Tensors in the layout of DD-Ranking
 
-- `images.safetensors`: key `images`, float32 (n, channels, H, W), already normalised with mean {mean} and
+- `dd-ranking-images.safetensors`: key `images`, float32 (n, channels, H, W), already normalised with mean {mean} and
   standard deviation {std}, class by class; with K images in every class, rows k*K to (k+1)*K are class k.
-- `soft_labels.safetensors`: key `labels`, float32 (n, classes): *logits* of the teacher, since the losses of
+- `dd-ranking-soft_labels.safetensors`: key `labels`, float32 (n, classes): *logits* of the teacher, since the losses of
   DD-Ranking apply the softmax.
-- `hard_labels.safetensors`: key `labels`, int64 (n,).
+- `dd-ranking-hard_labels.safetensors`: key `labels`, int64 (n,).
 
 Pass them as tensors (`image_tensor=`, `soft_labels=`, `hard_labels=`):
 
 ```python
 from safetensors.torch import load_file
-images = load_file("images.safetensors")["images"]
-soft_labels = load_file("soft_labels.safetensors")["labels"]
+images = load_file("dd-ranking-images.safetensors")["images"]
+soft_labels = load_file("dd-ranking-soft_labels.safetensors")["labels"]
 ```
 
 No pickle is written. Where a `.pt` file is wanted: `torch.save(images, "images.pt")`.
 """
 
 WRITERS = {"parquet": write_parquet, "webdataset": write_webdataset, "dd-ranking": write_dd_ranking}
+# What `datasets.load_dataset` is to read of an export, the best first; the table of labels where it knows no other.
+DATA_FILES = {"parquet": PARQUET, "folder": "*/*.png", "webdataset": "*.tar", "dd-ranking": "labels.csv"}

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio import __version__
+from psr_studio.core.disk import writing
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
+from psr_studio.core.version import __version__
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
-from psr_studio.recipe.recipe import Recipe, to_toml
-from psr_studio.stages import score
+from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import to_toml
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.export import STAGE
 from psr_studio.stages.export.card import origin_text, write_card
-from psr_studio.stages.export.formats import WRITERS, ExportSet, class_folder, write_labels, write_pictures
+from psr_studio.stages.export.formats import (
+    DD_RANKING,
+    PARQUET,
+    SHARD_SIZE,
+    WRITERS,
+    ExportSet,
+    class_folder,
+    write_labels,
+    write_pictures,
+)
 from psr_studio.stages.export.target import (
     MANIFEST,
     check_target,
-    put_in_place,
+    is_our_zip,
     read_manifest,
-    recover,
-    temp_path,
     write_zip,
     zip_path,
 )
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
@@ -43,8 +52,6 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
-
-STAGE = "export"
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Summary:
     n_files: int
     picture_bytes: int
     counts: dict[str, int]  # images by class name
-    folders: dict[str, int]  # entries of the folder by name, with the number of files in each
+    folders: dict[str, int]  # entries of the folder by name or pattern, with the number of files of each
     refined: bool
     replaces: bool  # an earlier export of ours stands there
 
@@ -66,7 +73,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     """What an export is made from."""
     made = refine.expected(ws, recipe, bundle, record) if recipe.export.refined else {}
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "selection": [record.name, record.candidate_ids, record.settings],
         **({"classes": sorted(record.picks)} if len(record.picks) < bundle.n_classes else {}),
         "refined": sorted(made.values()),
@@ -87,6 +94,8 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         return StageStatus("stale", err.problem)
     if manifest["inputs_hash"] != stable_hash(inputs(ws, recipe, bundle, record)):
         return StageStatus("stale", f'"{recipe.export.name}" holds another set or other formats.')
+    if recipe.export.zip and not zip_path(folder).is_file():
+        return StageStatus("partial", f'"{recipe.export.name}" is there without its zip.')
     return StageStatus("fresh", f'"{recipe.export.name}" holds {len(manifest["files"])} files.')
 
 
@@ -99,8 +108,12 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
     if "folder" in recipe.export.formats:
         for label, class_id in enumerate(sorted(record.picks)):
             files[class_folder(data.class_names, label)] = len(record.picks[class_id])
-    extra = {"parquet": 1, "webdataset": -(-len(data) // 1000), "dd-ranking": 4}
-    files |= {name: extra[name] for name in recipe.export.formats if name in extra}
+    extra = {
+        "parquet": (PARQUET, 1),
+        "webdataset": ("shard-*.tar", -(-len(data) // SHARD_SIZE)),
+        "dd-ranking": (f"{DD_RANKING}*", 4),
+    }
+    files |= dict(extra[name] for name in recipe.export.formats if name in extra)
     return Summary(
         folder=folder,
         zip_path=zip_path(folder) if recipe.export.zip else None,
@@ -115,7 +128,7 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
 
 
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
-    """Write the set to exports/<name>, under another name first; an earlier export of ours is replaced.
+    """Write the set to exports/<name>, with its zip, all or nothing; an earlier export of ours is replaced.
 
     Raises:
         ExportError: the folder holds files that we did not write, or changed ones.
@@ -126,44 +139,42 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     total = 3 + len(names) + int(recipe.export.zip)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, **more)
+        return Progress(STAGE.name, done, total, message, seconds=clock.seconds, **more)
 
     folder = ws.export_path(recipe.export.name)
-    recover(folder.parent)
     record = _check(ws, recipe, bundle)
     yield event(0, "Reading the pictures.")
     data = gather(ws, recipe, bundle, record)
-    temp = temp_path(folder)
     done = 0
-    try:
-        temp.mkdir(parents=True)
+    with (
+        writing(folder, again="export again: nothing was changed"),
+        ws.change(folder.parent) as change,
+    ):
+        made = change.new / folder.name
+        made.mkdir()
         with_pictures = "folder" in recipe.export.formats
         if with_pictures:
-            write_pictures(data, temp)
-        write_labels(data, temp, with_pictures)
+            write_pictures(data, made)
+        write_labels(data, made, with_pictures)
         done += 1
-        yield event(done, f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels.")
+        wrote = f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
+        yield event(done, wrote)
         for name in names:
-            WRITERS[name](data, temp)
+            WRITERS[name](data, made)
             done += 1
             yield event(done, f"Wrote {name}.")
-        _write_about(ws, recipe, bundle, record, data, temp)
+        _write_about(ws, recipe, bundle, record, data, made)
         done += 1
         yield event(done, "Wrote the data card and the manifest.")
-        put_in_place(temp, folder)
-    except OSError as err:
-        raise ExportError(
-            f'"{folder}" could not be written: {err.strerror or err}.',
-            "Free space or give yourself write permission there, then export again. Nothing was changed.",
-        ) from err
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
-    done += 1
-    if recipe.export.zip:
-        yield event(done, "Packing the zip.")
-        write_zip(folder)
-        done += 1
-    yield event(done, f'Exported {len(data)} images to "{folder}".', part_done=True)
+        if recipe.export.zip:
+            yield event(done, "Packing the zip.")
+            write_zip(made)
+            done += 1
+        elif is_our_zip(folder):  # of the export that is replaced
+            change.remove(zip_path(folder).name)
+        with change.commit():
+            pass
+    yield event(total, f'Exported {len(data)} images to "{folder}".', part_done=True)
 
 
 def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> ExportSet:
@@ -175,12 +186,10 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     pool, ids = ws.pool(), record.candidate_ids
     at = pool.positions(ids)
     task = sorted(record.picks)
-    logits = ws.scores(bundle.teacher_id, require_all=False).logits[at][:, task]
+    logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
     labels, tau = np.searchsorted(task, pool.labels[at]), float(record.settings["temperature"])
     if recipe.export.refined:
-        refined = ws.refined(record.name)
-        place = {int(cid): row for row, cid in enumerate(refined.candidate_ids)}
-        images = refined.images[[place[cid] for cid in ids]]
+        images = ws.refined(record.name).images_of(ids)
         pngs = [encode_png(image) for image in images]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
@@ -212,7 +221,7 @@ def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:
         refine.require_fresh(ws, recipe, bundle)
     if not recipe.export.formats:
         raise ExportError("No format is asked for.", 'Set "export.formats" to "folder" or another one.')
-    check_target(ws.export_path(recipe.export.name), ws.root)
+    check_target(ws.export_path(recipe.export.name), ws.root, recipe.export.zip)
     return record
 
 
@@ -262,7 +271,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
     }
     if recipe.export.refined:
-        found["refinement"] = asdict(recipe.refine)
+        found["refinement"] = dict(recipe.refine)
     return found
 
 

@@ -1,24 +1,16 @@
-"""Where an export goes: a folder that is free or ours, replaced whole or not at all, and its zip."""
+"""Where an export goes: a folder and a zip that are free or ours, since they are replaced."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from psr_studio.core.errors import ExportError
-from psr_studio.core.files import sha256
+from psr_studio.core.files import serves_a_system, sha256
 
 MANIFEST = "manifest.json"
-TEMP, OLD = ".tmp-export-", ".old-export-"
-
-
-def temp_path(target: Path) -> Path:
-    """The name under which an export or its zip is made, beside its place."""
-    return target.parent / f"{TEMP}{os.getpid()}-{target.name}"
 
 
 def zip_path(folder: Path) -> Path:
@@ -29,14 +21,26 @@ def zip_path(folder: Path) -> Path:
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of an export of ours; None when there is none."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return found if {"files", "inputs_hash", "format_version"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
+        return _manifest((folder / MANIFEST).read_bytes())
+    except OSError:
         return None
 
 
-def check_target(folder: Path, root: Path) -> None:
-    """Raise ExportError unless the folder is free, empty, or just what we wrote there."""
+def _manifest(text: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+        return found if {"files", "inputs_hash", "format_version"} <= found.keys() else None
+    except (ValueError, AttributeError):
+        return None
+
+
+def check_target(folder: Path, root: Path, zipped: bool) -> None:
+    """Raise ExportError unless the folder is free, empty, or just what we wrote there, and the zip, if any, as well."""
+    if zipped and zip_path(folder).exists() and not is_our_zip(folder):
+        raise ExportError(
+            f'"{zip_path(folder).name}" beside the folder "{folder.name}" is no zip that PSR Studio wrote.',
+            "Move it away, or choose another name for the export. Nothing was changed.",
+        )
     if not folder.exists():
         return
     shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
@@ -44,64 +48,50 @@ def check_target(folder: Path, root: Path) -> None:
         raise ExportError(f'"{shown}" is a file.', "Choose another name for the export. Nothing was changed.")
     manifest = read_manifest(folder)
     ours = {name: about["sha256"] for name, about in manifest["files"].items()} if manifest else {}
-    foreign = [path for path in folder.rglob("*") if path.is_file() and not _is_ours(path, folder, ours)]
-    if foreign:
-        noun = "file" if len(foreign) == 1 else "files"
+    there = [
+        path for path in folder.rglob("*") if path.is_file() and not serves_a_system(_inside(path, folder))
+    ]
+    foreign = [path for path in there if not _is_ours(path, folder, ours)]
+    if not foreign:
+        return
+    name = _inside(foreign[0], folder).as_posix()
+    noun = "file" if len(foreign) == 1 else "files"
+    if name in ours:
         raise ExportError(
-            f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, '
-            f'such as "{foreign[0].relative_to(folder).as_posix()}".',
-            "Choose an empty folder. Nothing was changed.",
+            f'The folder "{shown}" holds {len(foreign):,} {noun} that changed since the export, such as "{name}".',
+            "Move what you changed out of the folder, or choose another name for the export. Nothing was changed.",
         )
+    raise ExportError(
+        f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, such as "{name}".',
+        "Choose an empty folder. Nothing was changed.",
+    )
+
+
+def _inside(path: Path, folder: Path) -> PurePosixPath:
+    return PurePosixPath(path.relative_to(folder).as_posix())
 
 
 def _is_ours(path: Path, folder: Path, ours: dict[str, str]) -> bool:
     """A file that was changed since counts as the user's."""
-    name = path.relative_to(folder).as_posix()
+    name = _inside(path, folder).as_posix()
     return (name == MANIFEST and bool(ours)) or (name in ours and sha256(path) == ours[name])
 
 
-def put_in_place(temp: Path, folder: Path) -> None:
-    """Rename the finished folder; an older export steps aside first and goes only when the new one stands."""
-    if not folder.exists():
-        os.replace(temp, folder)
-        return
-    old = folder.parent / f"{OLD}{folder.name}"
-    os.replace(folder, old)
-    os.replace(temp, folder)
-    shutil.rmtree(old)
-
-
-def recover(exports: Path) -> None:
-    """Finish what a killed export left: halves go, and an older export that had stepped aside comes back."""
-    for temp in exports.glob(f"{TEMP}*"):
-        if temp.is_dir():
-            shutil.rmtree(temp, ignore_errors=True)
-        else:
-            temp.unlink(missing_ok=True)
-    for old in exports.glob(f"{OLD}*"):
-        folder = exports / old.name.removeprefix(OLD)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(old, folder)
+def is_our_zip(folder: Path) -> bool:
+    """Whether the zip beside the folder is there and holds an export of ours of that name."""
+    try:
+        with zipfile.ZipFile(zip_path(folder)) as packed:
+            return _manifest(packed.read(f"{folder.name}/{MANIFEST}")) is not None
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return False
 
 
 def write_zip(folder: Path) -> Path:
     """<name>.zip beside the folder, with the folder inside; what is compressed already is stored as it is."""
     target = zip_path(folder)
-    temp = temp_path(target)
-    try:
-        with zipfile.ZipFile(temp, "w") as packed:
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                stored = path.suffix in (".png", ".tar", ".parquet")
-                kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
-        os.replace(temp, target)
-    except OSError as err:
-        raise ExportError(
-            f'"{target.name}" could not be written: {err.strerror or err}.',
-            f'Free some space, or set "export.zip" to false; the folder "{folder.name}" is whole.',
-        ) from err
-    finally:
-        temp.unlink(missing_ok=True)
+    with zipfile.ZipFile(target, "w", strict_timestamps=False) as packed:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            stored = path.suffix in (".png", ".tar", ".parquet")
+            kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)
     return target

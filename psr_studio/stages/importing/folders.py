@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import re
 import stat
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NoReturn, Self
 
 from psr_studio.core.errors import did_you_mean
-from psr_studio.core.pictures import MAX_BYTES, is_picture
+from psr_studio.core.files import serves_a_system
+from psr_studio.core.pictures import FIRST_BYTES, MAX_BYTES, UNPACKED, is_picture, looks_like_picture
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
+    TABLES,
     ImageSource,
     Item,
     PoolImportError,
+    printable,
     refuse_links,
     too_large,
 )
 
-OTHER_KINDS = (  # pictures by their endings, too, but of kinds that are not read
-    ".gif", ".tif", ".tiff", ".jfif", ".jp2", ".jxl", ".avif", ".heic", ".heif", ".svg", ".ico", ".tga", ".psd",
-    ".exr", ".hdr", ".dng", ".cr2", ".nef", ".arw", ".pbm", ".pnm",
-)  # fmt: skip
+PICTURE_FOLDERS = ("images", "image", "imgs", "img")  # inside a class folder, as Tiny-ImageNet has them
+UNKNOWN_ENDING = "without an ending"
 MAX_ENTRIES = 20_000_000
 MAX_TOTAL_BYTES = 2 * 2**40  # of all pictures in a zip, unpacked
 MAX_RATIO = 100  # unpacked to packed; pictures are packed already, a bomb is 1000 and more
 RATIO_COUNTS_FROM = 2**20  # bytes; small files of one colour pack well
 
+IsClass = Callable[[str], bool]  # whether a folder's name stands for a class of the task
 
-def group_by_split(names: Sequence[str], split: str | None, where: str) -> list[str]:
-    """Of paths "…/<split>/<class>/<picture>" those of one split, sorted.
+
+def class_folder(name: str, is_class: IsClass) -> PurePosixPath:
+    """The class folder of "…/<class>/<picture>", or of "…/<class>/<any folders>/<picture>".
+
+    The innermost folder whose name stands for a class; where none does, the one that the picture lies in.
+
+    Raises:
+        PoolImportError: it lies in folders of two classes.
+    """
+    parents = [folder for folder in PurePosixPath(name).parents if folder.name]
+    of_class = [folder for folder in parents if is_class(folder.name)]
+    if len({folder.name for folder in of_class}) > 1:
+        raise PoolImportError(
+            f'"{name}" lies in the folders of two classes, "{of_class[0].name}" and "{of_class[1].name}".',
+            "Move the pictures of each class into a folder of their own, side by side.",
+        )
+    plain = [folder for folder in parents if folder.name.lower() not in PICTURE_FOLDERS]
+    return of_class[0] if of_class else (plain or parents)[0]
+
+
+def group_by_split(
+    names: Sequence[str], split: str | None, where: str, is_class: IsClass
+) -> tuple[PurePosixPath, dict[str, str]]:
+    """Of paths "…/<split>/<class>/<picture>" the folder of one split, and its pictures, sorted, with their labels.
 
     Raises:
         PoolImportError: pictures outside class folders, or several splits and none named.
@@ -45,13 +72,14 @@ def group_by_split(names: Sequence[str], split: str | None, where: str) -> list[
             f'"{where}" holds {what}.',
             "Put the pictures of each class into a folder that is named as the class.",
         )
-    groups: dict[str, list[str]] = {}
+    groups: dict[PurePosixPath, dict[str, str]] = {}
     for name in sorted(names):
-        groups.setdefault(PurePosixPath(name).parent.parent.as_posix(), []).append(name)
+        folder = class_folder(name, is_class)
+        groups.setdefault(folder.parent, {})[name] = folder.name
     if split is not None:
-        wanted = [group for group in groups if PurePosixPath(group).name == split]
+        wanted = [group for group in groups if group.name == split or group.as_posix() == split]
         if not wanted:
-            known = [PurePosixPath(group).name or "." for group in groups]
+            known = [group.as_posix() for group in groups]
             raise PoolImportError(
                 f'"{where}" has no split "{split}"; it has {", ".join(known)}.',
                 f"{did_you_mean(split, known)}Name one of them.",
@@ -60,7 +88,7 @@ def group_by_split(names: Sequence[str], split: str | None, where: str) -> list[
     if len(groups) > 1:
         shown = ", ".join(f'"{group}"' for group in list(groups)[:5])
         raise PoolImportError(f'"{where}" holds {len(groups)} sets of class folders: {shown}.', SPLIT_FIX)
-    return next(iter(groups.values()))
+    return next(iter(groups.items()))
 
 
 def unreadable(path: Path | str, err: OSError) -> PoolImportError:
@@ -74,48 +102,54 @@ def unreadable(path: Path | str, err: OSError) -> PoolImportError:
 
 @dataclass
 class PictureFiles(ImageSource):
-    """Pictures by name, "…/<class>/<picture>"; `passed_over` counts those of other kinds by their ending."""
+    """Pictures by name, with the label of each: that of its class folder."""
 
-    names: list[str] = field(default_factory=list)
-    passed_over: dict[str, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, kind: str, names: Sequence[str], split: str | None, where: str) -> Self:
-        """The pictures of one split among all files that were found.
+    def of(
+        cls,
+        path: Path,
+        kind: str,
+        pictures: Sequence[str],
+        others: Sequence[str],
+        split: str | None,
+        where: str,
+        is_class: IsClass,
+    ) -> Self:
+        """The pictures of one split; other files in the same class folders are counted by their endings.
 
         Raises:
-            PoolImportError: as `group_by_split`, or pictures of other kinds only.
+            PoolImportError: as `group_by_split`, or files of other kinds only.
         """
-        pictures = [name for name in names if is_picture(name)]
-        others = [name for name in names if _is_of_other_kind(name)]
-        if others and not pictures:
+        if others and not pictures and any("/" in name for name in others):
             raise PoolImportError(
-                f'"{where}" holds no pictures but {kinds_text(_kinds(others))}.',
+                f'"{where}" holds no pictures that are read: {kinds_text(_kinds(others))}.',
                 "Convert them to PNG first, which loses nothing.",
             )
-        chosen = group_by_split(pictures, split, where)
-        labels = Counter(PurePosixPath(name).parent.name for name in chosen)
-        group = PurePosixPath(chosen[0]).parent.parent
-        beside = [name for name in others if PurePosixPath(name).parent.parent == group]
-        return cls(path, kind, dict(labels), names=chosen, passed_over=_kinds(beside))
+        group, labels = group_by_split(pictures, split, where, is_class)
+        folders = {class_folder(name, is_class) for name in labels}
+        beside = [
+            name for name in others if "/" in name and any(f in folders for f in PurePosixPath(name).parents)
+        ]
+        taken = {"pictures": f'the folder "{printable(group.as_posix())}"'} if split is not None else {}
+        counts = dict(Counter(printable(label) for label in labels.values()))
+        return cls(path, kind, counts, taken=taken, passed_over=_kinds(beside), names=labels)
+
+    def item(self, name: str, data: bytes = b"", problem: str = "") -> Item:
+        """One of its pictures."""
+        return Item(printable(self.names[name]), printable(name), data, problem=problem)
 
 
 def kinds_text(passed_over: Mapping[str, int]) -> str:
-    """In words: "5 of kinds that are not read (3 .gif, 2 .tiff)"."""
-    kinds = ", ".join(f"{n:,} {ending}" for ending, n in sorted(passed_over.items()))
-    return f"{sum(passed_over.values()):,} of kinds that are not read ({kinds})"
+    """In words: "5 passed over (3 .gif, 2 .tiff)"."""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(passed_over.items()))
+    return f"{sum(passed_over.values()):,} passed over ({kinds})"
 
 
 def _kinds(names: Sequence[str]) -> dict[str, int]:
-    return dict(Counter(_ending(name) for name in names))
-
-
-def _ending(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
-
-
-def _is_of_other_kind(name: str) -> bool:
-    return not PurePosixPath(name).name.startswith(".") and _ending(name) in OTHER_KINDS
+    endings = (PurePosixPath(name).suffix.lower() or UNKNOWN_ENDING for name in names)
+    return dict(Counter(printable(ending) for ending in endings))
 
 
 def _refuse(err: OSError) -> NoReturn:
@@ -128,20 +162,25 @@ class FolderSource(PictureFiles):
     """A folder per class."""
 
     @classmethod
-    def find(cls, path: Path, split: str | None) -> FolderSource:
+    def find(cls, path: Path, split: str | None, is_class: IsClass) -> FolderSource:
         """Walk a folder; links are refused. Pipes, sockets and devices are no pictures, whatever their names.
+
+        A picture is known by its ending or, where that says nothing, by its first bytes.
 
         Raises:
             OSError: a folder in it cannot be listed.
         """
-        names: list[str] = []
-        for folder, folders, files in os.walk(path, onerror=_refuse):
-            here = Path(folder)
-            refuse_links([here / name for name in folders if not name.startswith(".")])
-            found = [here / name for name in files if is_picture(name) or _is_of_other_kind(name)]
-            refuse_links([file for file in found if is_picture(file)])
-            names += [file.relative_to(path).as_posix() for file in found if file.is_file()]
-        return cls.of(path, "folder", names, split, str(path))
+        pictures: list[str] = []
+        others: list[str] = []
+        for file in files_in(path):
+            name = file.relative_to(path).as_posix()
+            known = is_picture(file)
+            if known:
+                refuse_links([file])
+            if not file.is_file() or file.is_symlink():
+                continue
+            (pictures if known or looks_like_picture(_first_bytes(file)) else others).append(name)
+        return cls.of(path, "folder", pictures, others, split, str(path), is_class)
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in name order."""
@@ -149,42 +188,99 @@ class FolderSource(PictureFiles):
             file = self.path / name
             if (size := file.stat().st_size) > MAX_BYTES:
                 raise too_large(name, size)
-            yield Item(PurePosixPath(name).parent.name, name, file.read_bytes())
+            yield self.item(name, file.read_bytes())
+
+
+def files_in(path: Path) -> Iterator[Path]:
+    """All files under a folder but those that serve a system; links to folders are refused.
+
+    Raises:
+        OSError: a folder in it cannot be listed.
+    """
+    for folder, folders, files in os.walk(path, onerror=_refuse):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if not serves_a_system(PurePosixPath(name)))
+        refuse_links([here / name for name in folders])
+        yield from (here / name for name in files if not serves_a_system(PurePosixPath(name)))
+
+
+def _first_bytes(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(FIRST_BYTES)
 
 
 @dataclass
 class ZipSource(PictureFiles):
     """A zip with a folder per class; read in place, never unpacked to the disk."""
 
+    entries: dict[str, str] = field(default_factory=dict)  # our name of an entry to the zip's own
+
     @classmethod
-    def find(cls, path: Path, split: str | None) -> ZipSource:
-        """Check every entry before any is read."""
+    def find(cls, path: Path, split: str | None, is_class: IsClass) -> ZipSource:
+        """Check every entry before any is read. Backslashes, as Windows tools write them, part folders, too."""
+        pictures: list[str] = []
+        others: list[str] = []
         try:
             with zipfile.ZipFile(path) as packed:
-                entries = [e for e in packed.infolist() if not e.is_dir()]
-        except (zipfile.BadZipFile, OSError, ValueError) as err:
+                entries = {_plain(e): e for e in packed.infolist() if not e.is_dir()}
+                check_entries([e for e in packed.infolist() if not e.is_dir()], path.name)
+                for name, entry in entries.items():
+                    if serves_a_system(PurePosixPath(name)):
+                        continue
+                    known = is_picture(name) or looks_like_picture(_first_of(packed, entry))
+                    (pictures if known else others).append(name)
+        except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as err:
             raise PoolImportError(
                 f'"{path.name}" is a damaged zip ({err}).', "Get or make that zip again."
             ) from err
-        check_entries(entries, path.name)
-        names = [e.filename for e in entries if "__MACOSX" not in e.filename]
-        return cls.of(path, "zip", names, split, path.name)
+        tables = [name for name in others if name.lower().endswith(TABLES)]
+        if tables and not pictures:
+            raise PoolImportError(
+                f'"{path.name}" holds no pictures but tables such as "{tables[0]}", which are not read from a zip.',
+                "Unpack it and import the folder.",
+            )
+        made = cls.of(path, "zip", pictures, others, split, path.name, is_class)
+        made.entries = {name: entries[name].filename for name in made.names}
+        return made
 
     def __iter__(self) -> Iterator[Item]:
-        """The pictures in name order."""
+        """The pictures in name order; one that cannot be unpacked comes with its problem."""
         with zipfile.ZipFile(self.path) as packed:
             for name in self.names:
                 try:
-                    with packed.open(name) as file:
+                    with packed.open(self.entries[name]) as file:
                         data = file.read(MAX_BYTES + 1)
-                except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as err:
-                    raise PoolImportError(
-                        f'"{name}" in "{self.path.name}" cannot be unpacked ({err}).',
-                        "Get or make that zip again.",
-                    ) from err
+                except _UNPACKING as err:
+                    yield self.item(name, problem=f"it cannot be unpacked ({err})")
+                    continue
                 if len(data) > MAX_BYTES:
                     raise too_large(name, len(data))
-                yield Item(PurePosixPath(name).parent.name, name, data)
+                yield self.item(name, data)
+
+
+# What `zipfile` and its decompressors raise over damaged or unknown data.
+_UNPACKING = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+def _plain(entry: zipfile.ZipInfo) -> str:
+    return PurePosixPath(entry.filename.replace("\\", "/")).as_posix()
+
+
+def _first_of(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    try:
+        with packed.open(entry) as file:
+            return file.read(FIRST_BYTES)
+    except _UNPACKING:
+        return b""
 
 
 def check_entries(entries: Sequence[zipfile.ZipInfo], where: str) -> None:
@@ -197,7 +293,7 @@ def check_entries(entries: Sequence[zipfile.ZipInfo], where: str) -> None:
                 f'"{where}" holds {reason}: "{entry.filename[:80]}".',
                 "Use a zip that holds nothing but folders of pictures. Nothing was unpacked.",
             )
-        seen.add(entry.filename)
+        seen.add(_plain(entry))
         total += entry.file_size
     if total > MAX_TOTAL_BYTES or len(entries) > MAX_ENTRIES:
         raise PoolImportError(
@@ -210,14 +306,20 @@ def check_entries(entries: Sequence[zipfile.ZipInfo], where: str) -> None:
 def _unsafe(entry: zipfile.ZipInfo, seen: set[str]) -> str:
     name = entry.filename.replace("\\", "/")
     parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or (parts and ":" in parts[0]):
+    if name.startswith("/") or ".." in parts or (parts and re.match(r"[A-Za-z]:", parts[0])):
         return "a path that leads out of it"
+    if not parts:
+        return "a file without a name"
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "a link"
     if entry.flag_bits & 0x1:
         return "an encrypted file"
-    if entry.filename in seen:
+    if _plain(entry) in seen:
         return "a file twice"
-    if entry.file_size > max(RATIO_COUNTS_FROM, MAX_RATIO * max(1, entry.compress_size)):
+    unpacked = PurePosixPath(name).suffix.lower() in UNPACKED
+    most = MAX_BYTES if unpacked else max(RATIO_COUNTS_FROM, MAX_RATIO * max(1, entry.compress_size))
+    if entry.file_size > most:
+        if unpacked:
+            return f"a file that unpacks to more than {MAX_BYTES / 2**20:.0f} MiB"
         return f"a file that unpacks to more than {MAX_RATIO} times its size"
     return ""

@@ -12,6 +12,7 @@ import numpy as np
 from psr_studio.core.errors import StudioError
 from psr_studio.core.pictures import MAX_BYTES
 
+TABLES = (".parquet", ".arrow", ".feather")
 SPLIT_FIX = "Name one of them with --split, or give the path of its folder."
 
 
@@ -28,6 +29,9 @@ class Item:
     data: bytes
     latent: np.ndarray | None = None  # (c, h, w) float32, of another workspace
     seed: int | None = None
+    problem: str = (
+        ""  # why its bytes cannot be had, for "it cannot be used: ..."; "" where they are in `data`
+    )
 
 
 @dataclass
@@ -38,6 +42,12 @@ class ImageSource:
     kind: str
     labels: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)  # of the generator, where the source says so
+    taken: dict[str, str] = field(
+        default_factory=dict
+    )  # what was chosen in it, such as {"label": "fine_label"}
+    passed_over: dict[str, int] = field(
+        default_factory=dict
+    )  # files or rows that are no pictures, counted by kind
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures, one after the other."""
@@ -45,6 +55,11 @@ class ImageSource:
 
     def __len__(self) -> int:
         return sum(self.labels.values())
+
+
+def printable(name: str) -> str:
+    """A file name as every disk, terminal and table takes it: bytes that are no UTF-8 become "\\xe9"."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def refuse_links(paths: Sequence[Path]) -> None:

@@ -1,16 +1,14 @@
 """Import: pictures made elsewhere become the pool of a workspace, so that they can be scored, selected and refined.
 
 The pictures are cut to the bundle's shape and kept without loss; their latents come from the codec's encoder and are
-marked so in the settings of every part. Everything is written beside the pool first and put in its place by one
-rename at the end, so an import is there whole or not at all.
+marked so in the settings of every part. Everything is written beside the pool first; the pool, the recipe that fits
+it, and the end of all marks on the pool before are one commit, so an import is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -20,16 +18,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
+from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
-from psr_studio.stages.importing.classes import match_classes
-from psr_studio.stages.importing.folders import PictureFiles, kinds_text, unreadable
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing import STAGE
+from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
+from psr_studio.stages.importing.folders import kinds_text, unreadable
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.stages.importing.sources import open_source
-from psr_studio.stages.importing.writer import FILES, MANIFEST, STAGE, STAGING, PoolWriter
+from psr_studio.stages.importing.tables import Columns
+from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter
+from psr_studio.storage.changes import Change
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
 
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
-__all__ = ["FILES", "MANIFEST", "STAGE", "STAGING", "Options", "PoolImportError", "run"]
-ASIDE = ".import-old"
+__all__ = ["FILES", "MANIFEST", "Options", "PoolImportError", "run"]
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 NAMED = 5  # classes or labels that a sentence names
 LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
+
+
+KeepSettings = Callable[[Change, Mapping[str, Any]], object]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Options:
         replace: give up the pool that is there, and what was marked, locked or budgeted by hand on it.
         skip_unknown: leave out labels that are no class of the task.
         skip_broken: leave out pictures that cannot be read.
+        first_label: where labels are numbers, that of the first class, 0 or 1; None where the numbers say it.
+        image_column, label_column: of a table; None where its own names leave no doubt.
     """
 
     split: str | None = None
@@ -62,12 +68,24 @@ class Options:
     replace: bool = False
     skip_unknown: bool = False
     skip_broken: bool = False
+    first_label: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
 
 def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, path: str | Path, **options: Any
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    path: str | Path,
+    *,
+    keep: KeepSettings | None = None,
+    **options: Any,
 ) -> Iterator[Progress]:
     """Make the pictures at `path` the pool of the workspace; `options` are those of `Options`.
+
+    Args:
+        keep: has a change put a recipe in place that has these settings; by default it is `recipe` with them.
 
     Raises:
         PoolImportError: the source, its classes or a picture; the pool is as it was then.
@@ -76,63 +94,73 @@ def run(
     how, clock = Options(**options), Stopwatch()
     if how.limit is not None and how.limit < 1:
         raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
-    recover(ws.root)
     if (n := len(ws.pool())) and not how.replace:
         raise WorkspaceError(
             f"This workspace already holds a pool of {n:,} candidates.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
     with _reading(path):
-        source = open_source(path, how.split)
-    classes = match_classes(
-        list(source.labels),
-        bundle.class_names,
-        bundle.index.get("wordnet_ids", ()),
-        bundle.index.get("class_indices"),
-        how.skip_unknown,
-        f'"{source.path.name}"',
-    )
+        known = ClassNames.of(bundle)
+        source = open_source(path, known, how.split, Columns(how.image_column, how.label_column))
+    name = printable(source.path.name)
+    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, f'"{name}"')
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
-            f'"{source.path.name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
+            f'"{name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
             "Take fewer with --limit.",
         )
     total = sum(counts)
-    yield Progress(STAGE, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes.")
-    writer = PoolWriter(ws, recipe, bundle, source)
-    writer.unknown = [label for label in source.labels if label not in classes]
+    yield Progress(
+        STAGE.name, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes."
+    )
     try:
-        if cost := _cost(source, classes, bundle, writer, counts):
-            yield Progress(STAGE, 0, total, cost.text, lasting=True)
-        clock.start()
-        for done, message, previews in _read(source, classes, bundle, how, writer):
-            yield Progress(STAGE, done, total, message, previews=previews, seconds=clock.seconds)
-        writer.finish(how.split)
-        with _new_start(ws, recipe, source.path.name, replaces=n > 0) as gone:
-            _put_in_place(ws.root)
+        with ws.change() as change:
+            writer = PoolWriter(ws.beside(change), recipe, bundle, source)
+            writer.classes = classes
+            writer.unknown = [label for label in source.labels if label not in classes]
+            if cost := _cost(source, classes, bundle, writer, counts):
+                yield Progress(STAGE.name, 0, total, cost.text, lasting=True)
+            clock.start()
+            for done, message, previews in _read(source, classes, bundle, how, writer):
+                yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
+            writer.finish(how.split)
+            settings = settings_after(ws, recipe, bundle, writer.counts, replaces=n > 0)
+            if keep is None:
+                ws.beside(change).save_recipe(recipe.with_values(settings))
+            else:
+                keep(change, settings)
+            with change.commit():
+                gone = _start_anew(ws, recipe, name, replaces=n > 0)
     except OSError as err:
-        raise WorkspaceError(
-            f"The import could not be written: {err.strerror or err}.",
-            "Free space or give yourself write permission there. The pool is as it was.",
-        ) from err
-    finally:
-        shutil.rmtree(ws.root / STAGING, ignore_errors=True)
+        raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
-    left_out = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
-    if writer.unknown:
-        left_out += f"; of no class and left out: {_named(writer.unknown)}"
-    if isinstance(source, PictureFiles) and source.passed_over:
-        left_out += f"; {kinds_text(source.passed_over)}"
     yield Progress(
-        STAGE,
+        STAGE.name,
         total,
         total,
-        f'{words} from "{source.path.name}"{left_out}.{gone}',
+        f'{words} from "{name}"{_taken(source, classes, bundle)}{_left_out(writer)}.{gone}',
         part_done=True,
         seconds=clock.seconds,
     )
+
+
+def _taken(source: ImageSource, classes: dict[str, int], bundle: Bundle) -> str:
+    """What was chosen where a source leaves a choice: a column, a folder, the meaning of numbers."""
+    chosen = [f"{what} from {which}" for what, which in source.taken.items()]
+    numbers = mapping_text(classes, bundle.class_names)
+    return "".join(f"; {text}" for text in (*chosen, numbers) if text)
+
+
+def _left_out(writer: PoolWriter) -> str:
+    """What of the source is not in the pool, and why."""
+    text = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
+    if writer.unknown:
+        text += f"; of no class and left out: {_named(writer.unknown)}"
+    if writer.source.passed_over:
+        text += f"; {kinds_text(writer.source.passed_over)}"
+    return text
 
 
 def _absent(counts: Collection[int], class_names: Sequence[str]) -> str:
@@ -160,11 +188,11 @@ def _read(
         if class_id is None or (how.limit is not None and taken[class_id] >= how.limit):
             continue
         try:
-            pixels = read_picture(item.data, bundle.image_shape)
+            pixels = _pixels(item, bundle.image_shape)
         except PictureError as err:
             if not how.skip_broken:
                 raise PoolImportError(
-                    f'"{item.name}" in "{source.path.name}" cannot be used: {err}.',
+                    f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {err}.',
                     "Replace or remove it, or leave out such pictures with --skip-broken. The pool is as it was.",
                 ) from err
             writer.left_out.append(item.name)
@@ -180,10 +208,17 @@ def _read(
         yield done, *_written(writer, class_id, bundle)
 
 
+def _pixels(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
+    """A picture as the pool keeps it, uint8 (H, W, ch); PictureError where it cannot be had or decoded."""
+    if item.problem:
+        raise PictureError(item.problem)
+    return read_picture(item.data, shape)
+
+
 def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
     """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
     shown = writer.write(class_id)
-    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.said())
+    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
     return " ".join(filter(None, said)), shown
 
 
@@ -196,7 +231,7 @@ def _cost(
     first = []
     for item in islice((item for item in _items(source) if item.label in classes), LOOKED_AT):
         with suppress(PictureError):  # the import itself says which and why
-            read_picture(item.data, bundle.image_shape)
+            _pixels(item, bundle.image_shape)
             first.append(item.data)
         if len(first) == DRAWN:
             break
@@ -226,32 +261,25 @@ def _items(source: ImageSource) -> Iterator[Item]:
         yield from source
 
 
-@contextmanager
-def _new_start(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> Iterator[str]:
-    """Forget marks, locks and budgets by hand while one pool replaces another, whose candidates have the same numbers.
+def _starts_anew(ws: Workspace, recipe: Recipe, replaces: bool) -> bool:
+    """Whether there is anything by hand, or to undo, that names candidates or classes of the pool before."""
+    return bool(ws.ledger.actions(1)) or (replaces and bool(recipe.select.budgets))
 
-    Undo would bring them back upon other pictures. So the whole history is taken back first, and done again
-    should the pool not be replaced; the one action that follows puts it out of reach, with the sliders as they stood.
 
-    Yields:
+def _start_anew(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> str:
+    """Forget marks, locks and budgets by hand: another pool has candidates of the same numbers.
+
+    Undo would bring them back upon other pictures, so the whole history is put out of reach; sliders stay.
+
+    Returns:
         What is forgotten, as a sentence behind a space; "" where there is nothing.
     """
-    ledger = ws.ledger
-    if not ledger.actions(1) and not (replaces and recipe.select.budgets):
-        yield ""
-        return
+    if not _starts_anew(ws, recipe, replaces):
+        return ""
     gone = _by_hand(ws, recipe)
-    sliders = {key: value for key, value in ledger.settings().items() if key not in (LOCKED, BUDGETS)}
-    n_undone = 0
-    while ledger.undo() is not None:
-        n_undone += 1
-    try:
-        yield f" Gone with the pool before: {gone}." if gone else ""
-    except BaseException:
-        for _ in range(n_undone):
-            ledger.redo()
-        raise
-    ledger.change({}, {**sliders, LOCKED: {}, BUDGETS: None}, f'new start with "{name}"')
+    kept = {key: value for key, value in ws.ledger.settings().items() if key not in (LOCKED, BUDGETS)}
+    ws.ledger.start_anew({**kept, LOCKED: {}, BUDGETS: None}, f'new start with "{name}"')
+    return f" Gone with the pool before: {gone}." if gone else ""
 
 
 def _by_hand(ws: Workspace, recipe: Recipe) -> str:
@@ -266,25 +294,6 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
 
 
-def _put_in_place(root: Path) -> None:
-    """The old pool steps aside, the new one takes its place, and only then the old one goes."""
-    pool, aside = root / "pool", root / ASIDE
-    if pool.exists():
-        os.replace(pool, aside)
-    os.replace(root / STAGING / "pool", pool)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def recover(root: Path) -> None:
-    """Finish or undo what a killed import left; call it when the workspace is opened for work."""
-    pool, aside = root / "pool", root / ASIDE
-    shutil.rmtree(root / STAGING, ignore_errors=True)
-    if aside.is_dir() and pool.is_dir():
-        shutil.rmtree(aside, ignore_errors=True)
-    elif aside.is_dir():
-        os.replace(aside, pool)
-
-
 def manifest(ws: Workspace) -> dict[str, Any] | None:
     """What is known of an imported pool; None where the pool was generated, or there is none."""
     try:
@@ -294,7 +303,7 @@ def manifest(ws: Workspace) -> dict[str, Any] | None:
         return None
 
 
-def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
+def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
     """Whether an imported pool is whole and its latents are those of the bundle's codec."""
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
@@ -306,28 +315,21 @@ def status(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
     return StageStatus(found.state, f'Imported from "{about["source"]}". {found.reason}')
 
 
-def nothing_to_generate(about: dict[str, Any]) -> Progress:
-    """The one event of generating in a workspace whose pool was imported."""
-    n = sum(about["counts"].values())
-    words = f'This pool was imported from "{about["source"]}"; to generate one, choose another workspace.'
-    return Progress("pool", n, n, words, part_done=True, resumed=n)
-
-
-def settings_after(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+def settings_after(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], replaces: bool
+) -> dict[str, Any]:
     """Settings that fit the imported pool: its size, its classes, and no more images per class than it has.
 
-    Budgets by hand stay those that the ledger has, none after another pool was replaced.
+    Args:
+        counts: pictures by class.
+        replaces: another pool, whose budgets by hand go with it.
     """
-    about = manifest(ws)
-    assert about is not None, "called after an import"
-    counts = {int(class_id): n for class_id, n in about["counts"].items()}
     most = max(counts.values())
-    everything = len(counts) == bundle.n_classes
     ipc = min(recipe.select.ipc, most)
-    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets)
+    budgets = None if _starts_anew(ws, recipe, replaces) else recipe.select.budgets
     return {
         "pool.pool_size": most,
-        "pool.classes": None if everything else tuple(sorted(counts)),
+        "pool.classes": None if len(counts) == bundle.n_classes else tuple(sorted(counts)),
         "select.ipc": ipc,
         "select.floor": min(recipe.select.floor, ipc),
         "select.budgets": budgets and tuple(min(n, most) for n in budgets),

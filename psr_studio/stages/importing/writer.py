@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,10 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import ModelError
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import spans
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing import STAGE
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -24,9 +24,7 @@ from psr_studio.storage.workspace import PoolPart, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "import"
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
-STAGING = ".import-new"
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
 
@@ -41,20 +39,20 @@ class _Waiting:
 
 
 class PoolWriter:
-    """Collects pictures by class and writes parts, beside the pool."""
+    """Collects pictures by class and writes parts, beside the pool: to `staging`."""
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
+    def __init__(self, staging: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
         self.recipe, self.bundle, self.source = recipe, bundle, source
         self.codec = bundle.codec(pick_device(recipe.device))
         self.identity = bundle.identity(CODEC)
         self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
-        shutil.rmtree(ws.root / STAGING, ignore_errors=True)
-        self.staging = Workspace(ws.root / STAGING, ws.ledger, None)
+        self.staging = staging
         self.counts: dict[int, int] = {}
         self.parts: dict[str, str] = {}
         self.rows: list[tuple[int, str]] = []
         self.left_out: list[str] = []
         self.unknown: list[str] = []  # labels of the source that are no class
+        self.classes: dict[str, int] = {}  # labels of the source to the classes they were taken for
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
 
@@ -91,7 +89,7 @@ class PoolWriter:
         start = self.counts.get(class_id, 0)
         ids = [candidate_id(class_id, start + i) for i in range(len(images))]
         number = sum(1 for name in self.parts if name.startswith(f"class={class_id}/"))
-        hashed = {"stage": STAGE, "class": class_id, "start": start, "pictures": waiting.digests}
+        hashed = {"stage": STAGE.name, "class": class_id, "start": start, "pictures": waiting.digests}
         inputs_hash = stable_hash({**hashed, "codec": self.identity})
         path = self.staging.write_pool_part(
             class_id,
@@ -111,14 +109,18 @@ class PoolWriter:
         self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return self.codec.encoding.said()
+        return self.codec.encoding.take_notice()
 
     @property
     def settings(self) -> dict[str, Any]:
         """What each part says of its origin."""
-        origin = {"imported_from": self.source.path.name, "kind": self.source.kind, "codec": self.identity}
+        origin = {
+            "imported_from": printable(self.source.path.name),
+            "kind": self.source.kind,
+            "codec": self.identity,
+        }
         if self.keeps_latents:
             return {**self.source.settings, **origin, "latents": "generated"}
         return {**origin, "latents": "encoded", "bundle": self.bundle.name}
@@ -149,10 +151,10 @@ class PoolWriter:
         """The manifest and the list of files."""
         if not self.counts:
             raise PoolImportError(
-                f'No picture of "{self.source.path.name}" could be used.', "Name another source."
+                f'No picture of "{printable(self.source.path.name)}" could be used.', "Name another source."
             )
         about = {
-            "source": self.source.path.name,
+            "source": printable(self.source.path.name),
             "kind": self.source.kind,
             "split": split,
             "codec": self.identity,
@@ -160,6 +162,9 @@ class PoolWriter:
             "counts": {str(class_id): n for class_id, n in sorted(self.counts.items())},
             "left_out": self.left_out,
             "labels_left_out": self.unknown,
+            "passed_over": self.source.passed_over,
+            "taken": self.source.taken,
+            "classes": {label: self.bundle.class_names[c] for label, c in self.classes.items()},
             "parts": dict(sorted(self.parts.items())),
         }
         folder = self.staging.root / "pool"

@@ -24,7 +24,7 @@ from psr_studio.method.refinement import (
 )
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
-from psr_studio.recipe.tables import RefineRecipe
+from psr_studio.recipe.schema import RefineRecipe
 
 if TYPE_CHECKING:
     from psr_studio.models.codec import Codec
@@ -48,9 +48,14 @@ class Networks:
     denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
     labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
 
-    def said(self) -> str:
+    def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return " ".join(filter(None, (self.denoising.said(), self.labels.said(), self.codec.memory.said())))
+        return " ".join(
+            filter(
+                None,
+                (self.denoising.take_notice(), self.labels.take_notice(), self.codec.memory.take_notice()),
+            )
+        )
 
 
 @dataclass(frozen=True)

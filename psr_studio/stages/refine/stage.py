@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,16 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import score
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.labels import soften
+from psr_studio.stages.refine import STAGE
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace
+from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace, discard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.refine.loop import Networks, Seeds
 
-STAGE = "refine"
 LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 
 
@@ -37,10 +36,10 @@ def inputs(
     pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
 ) -> dict[str, Any]:
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
-    settings = asdict(recipe.refine)
+    settings = dict(recipe.refine)
     del settings["batch_size"]
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "picks": record.picks[class_id],
         "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
         "generator": bundle.identity("generator"),
@@ -80,8 +79,15 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
+def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
+    """Remove the refined classes that the selection no longer has; returns what is `left`."""
+    record = record or select.require(ws, recipe.select.name, bundle)
+    _discard_other_classes(ws, record)
+    return left(ws, recipe, bundle, record)
+
+
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
-    """The classes of the selection that are not refined yet; those it no longer has are removed.
+    """The classes of the selection that are not refined yet.
 
     Units are classes.
 
@@ -92,18 +98,8 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
         SelectionError: no selection of the recipe's name, or one of another pool.
     """
     record = record or select.require(ws, recipe.select.name, bundle)
-    _discard_other_classes(ws, record)
-    return missing_work(ws, recipe, bundle, record)
-
-
-def missing_work(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> Work:
-    """What `left` says, without removing anything."""
-    pool = ws.pool()
-    missing = {
-        c
-        for c in record.picks
-        if not ws.has_refined(record.name, c, class_hash(pool, recipe, bundle, record, c))
-    }
+    lacking = ws.lacking(expected(ws, recipe, bundle, record))
+    missing = {c for c in record.picks if ws.refined_path(record.name, c) in lacking}
     return plan_work(
         {c: len(record.picks[c]) for c in sorted(record.picks)},
         missing,
@@ -123,11 +119,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
     """
     clock = Stopwatch(started=False)
-    work = left(ws, recipe, bundle) if share is None else share
+    work = begin(ws, recipe, bundle) if share is None else share
     record = select.require(ws, recipe.select.name, bundle)
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(STAGE, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more)
+        return Progress(
+            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
+        )
 
     if not work.groups:
         yield event(work.total, f'"{record.name}" is refined.', part_done=True)
@@ -143,7 +141,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         whose = " to ".join(dict.fromkeys(f'"{bundle.class_names[c]}"' for c in (wanted[0], wanted[-1])))
         for computed, loss, step, previews in refiner.refine(wanted):
             words = f"{whose}: {step}, {group.new} latents, mean loss {loss:.4g}."
-            words = " ".join(filter(None, (words, refiner.nets.said())))
+            words = " ".join(filter(None, (words, refiner.nets.take_notice())))
             now = units_done(done, group.new, computed)
             yield event(now, words, class_id=wanted[0], previews=previews, metrics={"loss": loss})
         written = 0
@@ -231,7 +229,7 @@ class _Refiner:
             class_id,
             columns=columns,
             inputs_hash=class_hash(self.pool, self.recipe, self.bundle, self.record, class_id),
-            settings={**asdict(self.recipe.refine), "temperature": self.temperature},
+            settings={**dict(self.recipe.refine), "temperature": self.temperature},
             class_names=self.bundle.class_names,
         )
 
@@ -242,7 +240,7 @@ class _Refiner:
 
         at = self.pool.positions(candidate_ids)
         labels = self.pool.labels[at]
-        soft = soften(self.scores.logits[at], self.temperature)
+        soft = soften(self.scores.logits_at(at), self.temperature)
         return Seeds(
             latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
             classes=torch.from_numpy(np.array(labels)),
@@ -281,14 +279,13 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
     """Remove refined classes that an older selection of this name had and this one has not."""
-    wanted = {ws.refined_path(record.name, c) for c in record.picks}
-    for path in ws.refined_path(record.name, 0).parent.glob("class=*.parquet"):
-        if path not in wanted:
-            path.unlink()
+    for class_id, path in ws.refined_files(record.name).items():
+        if class_id not in record.picks:
+            discard(path)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
     record = select.require(ws, recipe.select.name, bundle)
-    missing = missing_work(ws, recipe, bundle, record).missing
+    missing = left(ws, recipe, bundle, record).missing
     return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))

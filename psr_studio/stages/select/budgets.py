@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.recipe.schema import SelectRecipe
 
 
 class Free(NamedTuple):

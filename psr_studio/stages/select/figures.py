@@ -1,36 +1,38 @@
 """What the curation lab shows of a selection: distributions, sufficiency, duplicates, and two sets compared.
 
-Everything reads a `LiveSelection`; nothing here changes it. N candidates, C classes; positions count over the
+Everything reads a `ScoredPool` and a selection from it. N candidates, C classes; positions count over the
 pool order, and every answer is plain JSON but for the (N,) arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.method.bins import N_BINS, bin_of
+from psr_studio.method.difficulty import Smoothed
 from psr_studio.method.lazy_distances import LazyBlock
+from psr_studio.method.selectors import dgs
 from psr_studio.stages.select.result import LiveResult
-from psr_studio.stages.select.smoothing import EDGES, Smoothed, bars, wanted_counts
 from psr_studio.storage.records import SelectionRecord
 
 if TYPE_CHECKING:
-    from psr_studio.bundles.bundle import Bundle
-    from psr_studio.recipe.recipe import Recipe
+    from psr_studio.recipe.schema import Recipe, SelectRecipe
     from psr_studio.stages.evaluate.stage import Row
-    from psr_studio.stages.select.live import LiveSelection
-    from psr_studio.stages.select.result import Weights
+    from psr_studio.stages.select.scored import ScoredPool
+    from psr_studio.storage.workspace import Workspace
 
 # A candidate nearer to another than this share of what is usual in its class is called a near-duplicate. Ours: a
 # third of the usual distance hardly comes about by chance; the bundled pool holds no such pair.
 NEAR_DUPLICATE = 0.35
 SIGNALS = ("reliability", "entropy", "difficulty", "diversity")
 KINDS = ("original", "pool", "picked")
+EDGES = tuple(round(k / N_BINS, 1) for k in range(N_BINS + 1))
 
 
-def distributions(live: LiveSelection, result: LiveResult, class_id: int | None = None) -> dict[str, Any]:
+def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, Any]:
     """Ten bars of difficulty, as DGS Fig. 2 and 7 show them; sums over the classes when `class_id` is None.
 
     Returns:
@@ -39,27 +41,24 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
         `LiveResult`; "n" of each kind.
     """
-    classes = [class_id] if class_id is not None else np.flatnonzero(live.counts).tolist()
-    found = [live.smoothed(c, result.rules.lam) for c in classes if live.counts[c]]
-    picks = [result.picks[c] - live.members(c).start for c in classes if live.counts[c]]
-    has_original = bool(found) and all(s.original is not None for s in found)
-    values = _values_of(live, found, picks, has_original)
-    raw, smooth = ({k: v and bars(v) for k, v in row.items()} for row in values)
+    scored, rules = result.scored, result.rules.of(dgs.Parameters)
+    classes = [c for c in scored.present if class_id in (None, c)]
+    found = {c: scored.smoothed(c, rules.lam) for c in classes}
+    has_original = bool(found) and all(s.original is not None for s in found.values())
+    values = _values_of(found, result, has_original)
+    raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
-    aims = result.rules.selector == "dgs"
-    targets = [
-        wanted_counts(s, result.rules, int(result.budgets[s.class_id])) if aims else None for s in found
-    ]
-    known = [t for t in targets if t is not None]
+    aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
+    targets = [rules.counts(s, int(result.budgets[c])) for c, s in found.items()] if aims else []
     return {
         "edges": list(EDGES),
         "raw": raw,
         "smoothed": smooth,
         "means": {"raw": means[0], "smoothed": means[1]},
-        "target": np.sum(known, axis=0).tolist() if known and len(known) == len(targets) else None,
+        "target": np.sum(targets, axis=0).tolist() if targets else None,
         "thresholds": {
-            "pool": _mean([s.pool_thresholds for s in found]),
-            "original": _mean([s.original_thresholds for s in found]) if has_original else None,
+            "pool": _mean([s.pool_thresholds for s in found.values()]),
+            "original": _mean([s.original_thresholds for s in found.values()]) if has_original else None,
         },
         "substituted": [row for row in result.substituted if row["class_id"] in classes],
         "n": {kind: None if raw[kind] is None else int(sum(raw[kind])) for kind in KINDS},
@@ -67,30 +66,36 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
 
 
 def _values_of(
-    live: LiveSelection, found: Sequence[Smoothed], picks: Sequence[np.ndarray], has_original: bool
+    found: Mapping[int, Smoothed], result: LiveResult, has_original: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Difficulties class by class, before and after smoothing."""
-    own = [live.difficulty[live.members(s.class_id)] for s in found]
+    scored = result.scored
+    own = {c: scored.difficulty[scored.members(c)] for c in found}
+    picks = {c: result.picks[c] - scored.members(c).start for c in found}
     raw = {
-        "original": [live.original_difficulty(s.class_id) for s in found] if has_original else None,
-        "pool": own,
-        "picked": [values[at] for values, at in zip(own, picks, strict=True)],
+        "original": [scored.original_difficulty(c) for c in found] if has_original else None,
+        "pool": list(own.values()),
+        "picked": [own[c][picks[c]] for c in found],
     }
     smooth = {
-        "original": [s.original for s in found] if has_original else None,
-        "pool": [s.pool for s in found],
-        "picked": [s.pool[at] for s, at in zip(found, picks, strict=True)],
+        "original": [s.original for s in found.values()] if has_original else None,
+        "pool": [s.pool for s in found.values()],
+        "picked": [s.pool[picks[c]] for c, s in found.items()],
     }
     return raw, smooth
 
 
-def _mean(pairs: Sequence[tuple[float, float]]) -> list[float] | None:
-    return [float(x) for x in np.mean(pairs, axis=0)] if pairs else None
+def _bars(parts: Sequence[np.ndarray]) -> list[int]:
+    """How many values of all parts fall into each of the ten bins."""
+    values = np.concatenate(parts)
+    return np.bincount(bin_of(values), minlength=N_BINS).tolist() if len(values) else [0] * N_BINS
 
 
-def sufficiency(
-    live: LiveSelection, weights: Weights, ipc: int, scaling: str = "pool"
-) -> list[dict[str, Any]]:
+def _mean(pairs: Sequence[tuple[float, float] | None]) -> list[float] | None:
+    return np.mean(np.array(pairs), axis=0).tolist() if pairs else None
+
+
+def sufficiency(scored: ScoredPool, rules: SelectRecipe) -> list[dict[str, Any]]:
     """For each class of the task whether its pool is large enough for K images, by the greedy's gains.
 
     Returns:
@@ -99,22 +104,22 @@ def sufficiency(
     """
     from psr_studio.stages.select.sufficiency import of_class
 
-    return [of_class(live, int(c), weights, ipc, scaling) for c in np.flatnonzero(live.counts)]
+    return [of_class(scored, class_id, rules) for class_id in scored.present]
 
 
-def near_duplicates(live: LiveSelection) -> np.ndarray:
+def near_duplicates(scored: ScoredPool) -> np.ndarray:
     """(N,) float32: distance to the nearest other candidate of the class over the median of these distances.
 
     Below `NEAR_DUPLICATE` a candidate wears a badge; a class of one, or of equal pictures only, has 1s or 0s.
     """
-    near = np.ones(live.n, np.float32)
-    for class_id in np.flatnonzero(live.counts):
-        block = live.distances.block(int(class_id))
+    near = np.ones(scored.n, np.float32)
+    for class_id in scored.present:
+        block = scored.distances.block(class_id)
         if len(block) < 2:
             continue
         nearest = np.sqrt(_nearest_others(block))
         usual = float(np.median(nearest))
-        near[live.distances.members(int(class_id))] = nearest / usual if usual > 0 else nearest > 0
+        near[scored.distances.members(class_id)] = nearest / usual if usual > 0 else nearest > 0
     return near
 
 
@@ -125,7 +130,7 @@ def _nearest_others(block: np.ndarray | LazyBlock) -> np.ndarray:
     return np.partition(block, 1, axis=1)[:, 1]
 
 
-def means(live: LiveSelection, positions: np.ndarray) -> dict[str, float | None]:
+def means(scored: ScoredPool, positions: np.ndarray, temperature: float) -> dict[str, float | None]:
     """Mean reliability, entropy and difficulty of some candidates, and how far apart they lie.
 
     "diversity" is the mean squared distance of a pick to the nearest other pick of its class, over that between
@@ -134,28 +139,31 @@ def means(live: LiveSelection, positions: np.ndarray) -> dict[str, float | None]
     """
     if not len(positions):
         return dict.fromkeys(SIGNALS)
-    plain = {name: float(getattr(live, name)[positions].mean()) for name in SIGNALS[:3]}
-    apart = [_apart(live, int(c), positions) for c in np.unique(live.labels[positions])]
+    now = scored.signals(temperature)
+    signals = (now.reliability, now.entropy, scored.difficulty)
+    plain = {name: float(s[positions].mean()) for name, s in zip(SIGNALS, signals, strict=False)}
+    apart = [_apart(scored, int(c), positions) for c in np.unique(scored.labels[positions])]
     return {**plain, "diversity": float(np.concatenate(apart).mean())}
 
 
-def _apart(live: LiveSelection, class_id: int, positions: np.ndarray) -> np.ndarray:
+def _apart(scored: ScoredPool, class_id: int, positions: np.ndarray) -> np.ndarray:
     """(k,) relative distance of each pick of a class to the nearest other one; 0 for a single pick."""
-    own = live.members(class_id)
+    own = scored.members(class_id)
     inside = np.unique(positions[(positions >= own.start) & (positions < own.stop)]) - own.start
-    block = live.distances.block(class_id)
-    usual = live.usual_distance[class_id]
+    block = scored.distances.block(class_id)
+    usual = scored.usual_distance[class_id]
     if len(inside) < 2 or usual <= 0:
         return np.zeros(len(inside))
     return _nearest_others(block[np.ix_(inside, inside)]) / usual
 
 
 def compare(
-    live: LiveSelection,
+    ws: Workspace,
+    recipe: Recipe,
+    scored: ScoredPool,
     a: LiveResult | SelectionRecord,
     b: LiveResult | SelectionRecord,
-    recipe: Recipe,
-    bundle: Bundle,
+    temperature: float,
 ) -> dict[str, Any]:
     """Two sets beside each other.
 
@@ -165,59 +173,56 @@ def compare(
         "overlap", "jaccard"; "per_class" with "class_id", "only_a", "only_b", "both"; "in_a" and "in_b", (N,)
         uint8.
     """
-    first, second = _positions(live, a), _positions(live, b)
-    in_a, in_b = _mask(live, first), _mask(live, second)
+    first, second = _positions(scored, a), _positions(scored, b)
+    in_a, in_b = _mask(scored, first), _mask(scored, second)
     both = int((in_a & in_b).sum())
     either = int((in_a | in_b).sum())
     sides = {
-        "a": _side(live, a, first, recipe, bundle),
-        "b": _side(live, b, second, recipe, bundle),
+        "a": _side(ws, recipe, scored, a, first, temperature),
+        "b": _side(ws, recipe, scored, b, second, temperature),
     }
     rated = any(side["accuracy"] for side in sides.values())
     return {
         **sides,
-        "controls": _controls(live) if rated else [],
+        "controls": _controls(ws) if rated else [],
         "overlap": both,
         "jaccard": both / either if either else 1.0,
-        "per_class": _per_class(live, in_a, in_b),
+        "per_class": _per_class(scored, in_a, in_b),
         "in_a": in_a,
         "in_b": in_b,
     }
 
 
-def _positions(live: LiveSelection, side: LiveResult | SelectionRecord) -> np.ndarray:
-    return side.positions if isinstance(side, LiveResult) else live.positions_of(side.candidate_ids)
+def _positions(scored: ScoredPool, side: LiveResult | SelectionRecord) -> np.ndarray:
+    return side.positions if isinstance(side, LiveResult) else scored.pool.positions(side.candidate_ids)
 
 
-def _mask(live: LiveSelection, positions: np.ndarray) -> np.ndarray:
-    mask = np.zeros(live.n, np.uint8)
+def _mask(scored: ScoredPool, positions: np.ndarray) -> np.ndarray:
+    mask = np.zeros(scored.n, np.uint8)
     mask[positions] = 1
     return mask
 
 
 def _side(
-    live: LiveSelection,
-    side: LiveResult | SelectionRecord,
-    positions: np.ndarray,
-    recipe: Recipe,
-    bundle: Bundle,
-) -> dict[str, Any]:
+    ws: Workspace, recipe: Recipe, scored: ScoredPool, side: LiveResult | SelectionRecord, positions: np.ndarray,
+    temperature: float,
+) -> dict[str, Any]:  # fmt: skip
     from psr_studio.stages.evaluate.stage import results_of
 
     saved = isinstance(side, SelectionRecord)
-    rows = results_of(live.ws, recipe, bundle, side) if isinstance(side, SelectionRecord) else []
+    rows = results_of(ws, recipe, scored.bundle, side) if isinstance(side, SelectionRecord) else []
     return {
         "name": side.name if saved else "live",  # type: ignore[union-attr]
         "n": len(positions),
-        "means": means(live, positions),
+        "means": means(scored, positions, temperature),
         "accuracy": [_accuracy(row) for row in rows],
     }
 
 
-def _controls(live: LiveSelection) -> list[dict[str, Any]]:
+def _controls(ws: Workspace) -> list[dict[str, Any]]:
     from psr_studio.stages.evaluate.stage import history
 
-    return [_accuracy(row) for row in history(live.ws) if not row.selection]
+    return [_accuracy(row) for row in history(ws) if not row.selection]
 
 
 def _accuracy(row: Row) -> dict[str, Any]:
@@ -233,11 +238,10 @@ def _accuracy(row: Row) -> dict[str, Any]:
     }
 
 
-def _per_class(live: LiveSelection, in_a: np.ndarray, in_b: np.ndarray) -> list[dict[str, int]]:
-    size = len(live.class_names)
+def _per_class(scored: ScoredPool, in_a: np.ndarray, in_b: np.ndarray) -> list[dict[str, int]]:
+    size = len(scored.class_names)
     parts = {"only_a": in_a & ~in_b, "only_b": in_b & ~in_a, "both": in_a & in_b}
-    by_class = {name: np.bincount(live.labels, part, size).astype(int) for name, part in parts.items()}
+    by_class = {name: np.bincount(scored.labels, part, size).astype(int) for name, part in parts.items()}
     return [
-        {"class_id": int(c), **{name: int(found[c]) for name, found in by_class.items()}}
-        for c in np.flatnonzero(live.counts)
+        {"class_id": c, **{name: int(found[c]) for name, found in by_class.items()}} for c in scored.present
     ]

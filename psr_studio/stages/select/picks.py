@@ -5,142 +5,111 @@ Shapes: N candidates, C classes. Positions count over the pool order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.allocation import allocate, comparable_gains
-from psr_studio.method.difficulty import difficulty_select
-from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
-from psr_studio.method.selection import greedy_select_all
-from psr_studio.method.selectors.registry import SELECTORS, ClassPool
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.method.selectors import psr
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.budgets import check_room, fixed_budgets
-from psr_studio.stages.select.result import Weights, check_budget
-from psr_studio.stages.select.smoothing import wanted_counts
-
-if TYPE_CHECKING:
-    from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.result import check_budget
+from psr_studio.stages.select.scored import ScoredPool
 
 
 @dataclass(frozen=True)
 class Request:
     """What is asked for. The picks of a locked class are its pins, and its vetoes do not count."""
 
-    rules: SelectRecipe
-    weights: Weights
+    rules: SelectRecipe  # weights resolved
     pins: np.ndarray  # positions, in the order pinned
     vetoes: np.ndarray  # positions
     locked: Mapping[int, np.ndarray]  # class id to positions
-    budgets: np.ndarray | None = None  # (C,) exactly these, instead of those of the rules
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """What the selector reads, weights resolved."""
-        return SELECTORS[self.rules.selector].reads({**asdict(self.rules), **self.weights._asdict()})
-
-    def pins_of(self, members: slice) -> np.ndarray:
-        """Pins of a class, counted inside it."""
-        return _inside(self.pins, members)
-
-    def vetoes_of(self, members: slice) -> np.ndarray:
-        """Vetoes of a class, counted inside it."""
-        return _inside(self.vetoes, members)
 
 
-@dataclass(frozen=True)
-class Packed:
-    """The candidates of the classes at hand for the compiled greedy, which knows no empty class."""
-
-    rows: np.ndarray  # (n,) positions in the pool
-    classes: np.ndarray  # ids of the classes, ascending
-    distances: ClassDistances
-
-
-def choose(live: LiveSelection, request: Request) -> tuple[dict[int, Selection], np.ndarray]:
+def choose(scored: ScoredPool, request: Request) -> tuple[dict[int, Selection], np.ndarray]:
     """The picks by class, positions over the whole pool, and the budgets (C,) they were given.
 
     Raises:
         SelectionError: a class with fewer candidates, or more pins, than its budget; no real images to aim at.
     """
-    rules = request.rules
-    _check_original(live, rules)
-    budgets, ordered = _budgets(live, request)
-    _check(live, request, budgets)
-    wanted = [int(c) for c in np.flatnonzero(budgets)]
-    if rules.selector == "dgs":
-        return _difficulty_guided(live, request, wanted, budgets), budgets
-    if rules.selector != "psr":
-        params = request.params
-        return {c: _one_class(live, request, c, int(budgets[c]), params) for c in wanted}, budgets
-    ordered = ordered or _greedy(live, request, budgets)
-    return {c: prefix(ordered[c], int(budgets[c])) for c in wanted}, budgets
+    selector = request.rules.selector
+    _check_original(scored, request.rules)
+    budgets, ordered = _budgets(scored, request)
+    _check(scored, request, budgets)
+    if ordered is None or selector != psr.SELECTOR.name:
+        return _choose_all(scored, request, selector, budgets), budgets
+    return {c: found.first(int(budgets[c])) for c, found in ordered.items()}, budgets
 
 
-def prefix(found: Selection, k: int) -> Selection:
-    """The first k picks of a selection that was made deeper: with the same rule, what k alone would give."""
-    n = min(k, len(found.indices))
-    filled = found.filled[:n]
-    return Selection(
-        found.indices[:n], found.scores[:n], found.terms[:n], filled, k - n + int(np.count_nonzero(filled))
-    )
-
-
-def class_pool(live: LiveSelection, class_id: int) -> ClassPool:
-    """What a selector may read about one class, at the present temperature; views only."""
-    own = live.members(class_id)
-    now = live.signals(live.temperature)
+def class_pool(scored: ScoredPool, class_id: int, temperature: float) -> ClassPool:
+    """What a selector may read about one class, its labels softened by a temperature; views only."""
+    own, now = scored.members(class_id), scored.signals(temperature)
     return ClassPool(
         reliability=now.reliability[own],
         entropy=now.entropy[own],
-        difficulty=live.difficulty[own],
-        embeddings=live.embeddings[own],
-        eligible=live.eligible[own],
-        distances=lambda: live.distances.block(class_id),
-        original_difficulty=live.original_difficulty(class_id),
+        difficulty=scored.difficulty[own],
+        embeddings=scored.embeddings[own],
+        eligible=scored.eligible[own],
+        distances=lambda: scored.distances.block(class_id),
+        original_difficulty=scored.original_difficulty(class_id),
+        smoothing=partial(scored.smoothed, class_id),
     )
 
 
-def _budgets(live: LiveSelection, request: Request) -> tuple[np.ndarray, dict[int, Selection] | None]:
+def task_pool(scored: ScoredPool, temperature: float) -> Pool:
+    """The same of all classes of the task; positions in it are places in `scored.packed.rows`."""
+    now, packed = scored.signals(temperature), scored.packed
+    signals = now.reliability, now.entropy, scored.eligible
+    if len(packed.rows) < scored.n:
+        signals = tuple(values[packed.rows] for values in signals)
+    classes = packed.classes.tolist()
+    return Pool(
+        *signals,
+        packed.distances.starts,
+        lambda: packed.distances,
+        lambda i: class_pool(scored, classes[i], temperature),
+    )
+
+
+def _budgets(scored: ScoredPool, request: Request) -> tuple[np.ndarray, dict[int, Selection] | None]:
     """Budgets (C,), and the greedy order of every class where the allocation had to look at it.
 
     The allocation goes by the greedy order of PSR eq. 8 whatever the selector: no other rule says what one
     more image is worth.
     """
-    if request.budgets is not None:
-        return np.where(live.counts > 0, request.budgets, 0).astype(np.int64), None
     rules = request.rules
-    budgets, free = fixed_budgets(rules, live.counts, request.locked)
+    budgets, free = fixed_budgets(rules, scored.counts, request.locked)
     if rules.allocation == "even" or not len(free.classes):
         budgets[free.classes] = rules.ipc
         return budgets, None
-    n_pins = np.bincount(live.labels[request.pins], minlength=len(budgets))
+    n_pins = np.bincount(scored.labels[request.pins], minlength=len(budgets))
     floors = np.maximum(rules.floor, n_pins)[free.classes]
-    most = np.minimum(live.counts, rules.ceiling or live.n)[free.classes]
-    check_room(live.class_names, free, floors, most)
-    depths = np.minimum(budgets, live.counts)
+    most = np.minimum(scored.counts, rules.ceiling or scored.n)[free.classes]
+    check_room(scored.class_names, free, floors, most)
+    depths = np.minimum(budgets, scored.counts)
     depths[free.classes] = np.minimum(most, free.total - floors.sum() + floors)
-    ordered = _greedy(live, request, depths)
-    gains = _gains(live, request, ordered, depths)
+    ordered = _choose_all(scored, request, psr.SELECTOR.name, depths)
+    gains = _gains(scored, request, ordered, depths)
     budgets[free.classes] = allocate([gains[c] for c in free.classes.tolist()], free.total, floors)
     return budgets, ordered
 
 
 def _gains(
-    live: LiveSelection, request: Request, ordered: Mapping[int, Selection], depths: np.ndarray
+    scored: ScoredPool, request: Request, ordered: Mapping[int, Selection], depths: np.ndarray
 ) -> dict[int, np.ndarray]:
     """What each further pick of a class adds; the ineligible and the missing come after everything else."""
-    now, packed = live.signals(live.temperature), live.packed
+    now, packed = scored.signals(request.rules.temperature), scored.packed
     orders = [np.searchsorted(packed.rows, ordered[c].indices) for c in packed.classes.tolist()]
-    rows = packed.rows
-    found = comparable_gains(
-        now.reliability[rows], now.entropy[rows], packed.distances, orders, request.weights
-    )
+    rows, weights = packed.rows, request.rules.of(psr.Parameters).weights(request.rules.ipc)
+    found = comparable_gains(now.reliability[rows], now.entropy[rows], packed.distances, orders, weights)
     least = min(float(gains.min(initial=0.0)) for gains in found) - 1.0
     padded = {}
     for class_id, gains in zip(packed.classes.tolist(), found, strict=True):
@@ -149,76 +118,26 @@ def _gains(
     return padded
 
 
-def _greedy(live: LiveSelection, request: Request, depths: np.ndarray) -> dict[int, Selection]:
-    """The greedy selection of every class, `depths` (C,) deep, in one compiled call."""
-    now, packed, rules = live.signals(live.temperature), live.packed, request.rules
-    rows, whole = packed.rows, len(packed.rows) == live.n
-    own = (lambda values: values) if whole else (lambda values: values[rows])
-    inside = (lambda places: places) if whole else (lambda places: np.searchsorted(rows, places))
-    picked = greedy_select_all(
-        own(now.reliability), own(now.entropy), packed.distances, np.maximum(depths[packed.classes], 1),
-        *request.weights, eligible=own(live.eligible), pinned=inside(request.pins),
-        vetoed=inside(request.vetoes), normalize=rules.normalize, on_shortage=rules.on_shortage,
-        scaling=rules.scaling,
-    )  # fmt: skip
-    found = [picked.of_class(i) for i in range(len(packed.classes))]
-    if not whole:
-        found = [replace(s, indices=rows[s.indices]) for s in found]
-    return dict(zip(packed.classes.tolist(), found, strict=True))
-
-
-def _one_class(
-    live: LiveSelection, request: Request, class_id: int, budget: int, params: Mapping[str, Any]
-) -> Selection:
-    """Any selector of the registry on one class; its seed is its own, so no class moves another."""
-    own = live.members(class_id)
-    found = SELECTORS[request.rules.selector].choose(
-        class_pool(live, class_id), budget, params, candidate_seed(request.rules.seed, class_id, 0),
-        request.pins_of(own), request.vetoes_of(own),
-    )  # fmt: skip
-    return replace(found, indices=found.indices + own.start)
-
-
-def _difficulty_guided(
-    live: LiveSelection, request: Request, class_ids: Sequence[int], budgets: np.ndarray
+def _choose_all(
+    scored: ScoredPool, request: Request, selector: str, budgets: np.ndarray
 ) -> dict[int, Selection]:
-    """What the registry's "dgs" chooses, from difficulties that were smoothed once: no slider changes them."""
-    rules = request.rules
-    orders = None
-    if rules.within_bin == "psr":
-        plain = replace(request, rules=replace(rules, normalize=True, on_shortage="fill"))
-        orders = _greedy(live, plain, live.counts)
-    found: dict[int, Selection] = {}
-    for class_id in class_ids:
-        own, known = live.members(class_id), live.smoothed(class_id, rules.lam)
-        vetoes, size = request.vetoes_of(own), own.stop - own.start
-        left = min(int(budgets[class_id]), size - len(vetoes))
-        picked = difficulty_select(
-            known.pool, wanted_counts(known, rules, left), candidate_seed(rules.seed, class_id, 0),
-            request.pins_of(own), vetoes, within_bin=rules.within_bin,
-            scores=None if orders is None else _falling(orders[class_id].indices - own.start, size),
-        )  # fmt: skip
-        short = picked.shortfall + int(budgets[class_id]) - left
-        found[class_id] = replace(picked, indices=picked.indices + own.start, shortfall=short)
-    return found
+    """What a selector chooses, by class id; the seed of a class is its own, so no class moves another."""
+    rules, rows, classes = request.rules, scored.packed.rows, scored.packed.classes.tolist()
+    pins, vetoes = (np.searchsorted(rows, places) for places in (request.pins, request.vetoes))
+    ask = AskAll(budgets[classes], lambda i: candidate_seed(rules.seed, classes[i], 0), pins, vetoes)
+    found = SELECTORS[selector].choose_all(
+        task_pool(scored, rules.temperature), rules.parameters(selector), ask
+    )
+    if len(rows) < scored.n:
+        found = [replace(one, indices=rows[one.indices]) for one in found]
+    return dict(zip(classes, found, strict=True))
 
 
-def _falling(order: np.ndarray, size: int) -> np.ndarray:
-    """(size,) scores that fall from 1 along an order; 0 for who is not in it."""
-    scores = np.zeros(size)
-    scores[order] = 1 - np.arange(len(order)) / size
-    return scores
-
-
-def _inside(positions: np.ndarray, members: slice) -> np.ndarray:
-    return positions[(positions >= members.start) & (positions < members.stop)] - members.start
-
-
-def _check(live: LiveSelection, request: Request, budgets: np.ndarray) -> None:
-    pinned = np.bincount(live.labels[request.pins], minlength=len(budgets))
-    for class_id in np.flatnonzero((budgets > live.counts) | (pinned > budgets)):
-        name, budget = live.class_names[class_id], int(budgets[class_id])
-        check_budget(name, int(live.counts[class_id]), budget, own=budget != request.rules.ipc)
+def _check(scored: ScoredPool, request: Request, budgets: np.ndarray) -> None:
+    pinned = np.bincount(scored.labels[request.pins], minlength=len(budgets))
+    for class_id in np.flatnonzero((budgets > scored.counts) | (pinned > budgets)):
+        name, budget = scored.class_names[class_id], int(budgets[class_id])
+        check_budget(name, int(scored.counts[class_id]), budget, own=budget != request.rules.ipc)
         raise SelectionError(
             f'Class "{name}" has {pinned[class_id]} pinned candidates, '
             f"but {budget} images per class are asked for.",
@@ -226,9 +145,6 @@ def _check(live: LiveSelection, request: Request, budgets: np.ndarray) -> None:
         )
 
 
-def _check_original(live: LiveSelection, rules: SelectRecipe) -> None:
-    if rules.selector == "dgs" and rules.target == "scale" and not live.has_original:
-        raise SelectionError(
-            'The target "scale" aims at the difficulties of the real images, but this bundle has none.',
-            'Choose another target, such as "ground".',
-        )
+def _check_original(scored: ScoredPool, rules: SelectRecipe) -> None:
+    if rules.parameters().needs_original and not scored.has_original:
+        raise SelectionError(*SELECTORS[rules.selector].without_original)

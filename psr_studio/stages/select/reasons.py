@@ -2,186 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from psr_studio.stages.select.live import LiveSelection
-    from psr_studio.stages.select.result import LiveResult, PickInfo
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.method.selectors.selector import Chosen
+from psr_studio.stages.select.picks import class_pool
+from psr_studio.stages.select.result import LiveResult, PickInfo
 
 NAMED_CLASSES = 3
 
 
-def why(live: LiveSelection, result: LiveResult, position: int) -> str:
-    """One sentence on the candidate at a position of the pool."""
-    class_id = int(live.labels[position])
-    name = live.class_names[class_id]
-    mark = live.ws.ledger.marks().get(int(live.candidate_ids[position]))
+def why(result: LiveResult, position: int, mark: str | None) -> str:
+    """One sentence on the candidate at a position of the pool: why it is in the selection, or why not."""
+    scored, selector = result.scored, SELECTORS[result.selector]
+    class_id = int(scored.labels[position])
+    name = scored.class_names[class_id]
     pick = result.pick_info(position)
     if pick is None:
-        return _why_not(live, result, position, mark)
+        return _why_not(result, position, mark)
     place = f'Pick {pick.rank + 1} of {len(result.picks[class_id])} in "{name}"'
     if class_id in result.locked:
         return f"{place}: the class is locked and keeps its picks."
     if mark == "pin":
         return f"{place}: you pinned it."
-    if pick.filled and result.selector != "dgs":
-        seen = live.class_names[int(live.predicted[position])]
+    if pick.filled and selector.eligible_first:
+        seen = scored.class_names[int(scored.predicted[position])]
         return f'{place}: it fills up the class, in which too few are eligible; the teacher sees "{seen}".'
-    return f"{place}: {TAKEN[result.selector](live, result, position, pick)}."
+    return f"{place}: {selector.taken(_chosen(result, position, pick))}."
 
 
-def _why_not(live: LiveSelection, result: LiveResult, position: int, mark: str | None) -> str:
-    class_id = int(live.labels[position])
-    if not live.counts[class_id]:
-        return f'Not picked: "{live.class_names[class_id]}" is not among the classes of the task.'
+def _why_not(result: LiveResult, position: int, mark: str | None) -> str:
+    scored, selector = result.scored, SELECTORS[result.selector]
+    class_id = int(scored.labels[position])
+    if not scored.counts[class_id]:
+        return f'Not picked: "{scored.class_names[class_id]}" is not among the classes of the task.'
     if class_id in result.locked:
         return "Not picked: the class is locked and keeps its picks."
     if mark == "veto":
         return "Not picked: you vetoed it."
     if mark == "pin":
         return "Not picked in the selection shown, which is older than your pin."
-    if not live.eligible[position] and result.selector in ("psr", "cao2"):
-        seen = live.class_names[int(live.predicted[position])]
+    if not scored.eligible[position] and selector.eligible_first:
+        seen = scored.class_names[int(scored.predicted[position])]
         return f'Not picked: the teacher sees "{seen}", so it is not eligible.'
-    return f"Not picked: {LEFT[result.selector](live, result, position)}."
+    return f"Not picked: {selector.left(_chosen(result, position))}."
 
 
-# Why a pick was taken, by selector.
-
-
-def _psr_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    if pick.rank == 0:
-        return f"the most reliable one of its class ({live.reliability[position]:.3f})"
-    rel, ent, div = pick.terms
-    total = f"reliability {rel:.2f} - entropy {abs(ent):.2f} + diversity {div:.2f} = {pick.score:.2f}"
-    return f"{total}, the highest score of those left at that point"
-
-
-def _dgs_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    how = "drawn" if result.rules.within_bin == "random" else "the first by the PSR order"
-    if pick.filled:
-        return f"a substitute {how} from {_bin(result, position)}, since a bin nearby ran short"
-    return f'{how} from {_bin(result, position)}, which the target "{result.rules.target}" asks for'
-
-
-def _k_center_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    if pick.rank == 0:
-        return "the most central one of its class"
-    earlier = result.picks[int(live.labels[position])][: pick.rank]
-    away = _distance(live, position, earlier)
-    return f"the farthest from the {pick.rank} taken before it (distance {away:.2f})"
-
-
-def _k_medoids_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    own = live.members(int(live.labels[position]))
-    picks = result.picks[int(live.labels[position])]
-    near = live.distances.block(int(live.labels[position]))[:, picks - own.start].argmin(axis=1)
-    served = int((near == pick.rank).sum())
-    return f"a medoid: {served} candidate{'s' if served != 1 else ''} of the class lie nearest to it"
-
-
-def _herding_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    return f"with it the mean of the first {pick.rank + 1} picks lies nearest to the mean of the class"
-
-
-def _cao2_taken(live: LiveSelection, result: LiveResult, position: int, pick: PickInfo) -> str:
-    sure = 1 - live.difficulty[position]
-    return f"the teacher sees its class with confidence {sure:.3f}, and CaO2 goes by that"
-
-
-TAKEN: dict[str, Callable[[LiveSelection, LiveResult, int, PickInfo], str]] = {
-    "psr": _psr_taken,
-    "dgs": _dgs_taken,
-    "random": lambda live, result, position, pick: "drawn at random",
-    "generate-and-use": lambda live, result, position, pick: "among the first of the pool",
-    "top-confidence": lambda live, result, position, pick: (
-        f"number {pick.rank + 1} by reliability ({live.reliability[position]:.3f})"
-    ),
-    "lowest-entropy": lambda live, result, position, pick: (
-        f"number {pick.rank + 1} by low entropy ({live.entropy[position]:.3f})"
-    ),
-    "k-center": _k_center_taken,
-    "k-medoids": _k_medoids_taken,
-    "herding": _herding_taken,
-    "cao2": _cao2_taken,
-}
-
-# Why a candidate was left, by selector.
-
-
-def _psr_left(live: LiveSelection, result: LiveResult, position: int) -> str:
-    a, b, g = result.weights
-    score = a * live.rel_n[position] - b * live.ent_n[position] + g * result.diversity[position]
-    scores = result.scores[int(live.labels[position])]
-    last = f"; the last pick had {scores[-1]:.2f}" if len(scores) else ""
-    return f"its score beside the present picks is {score:.2f}{last}"
-
-
-def _dgs_left(live: LiveSelection, result: LiveResult, position: int) -> str:
-    own = result.picks[int(live.labels[position])]
-    assert result.bins is not None, "dgs gives bins"
-    n = int((result.bins[own] == result.bins[position]).sum())
-    return f"{_bin(result, position)} gave its {n} image{'s' if n != 1 else ''}, and this was not among them"
-
-
-def _covered(live: LiveSelection, result: LiveResult, position: int) -> str:
-    """The coverage radius: how far the worst served candidate is from its nearest pick."""
-    class_id = int(live.labels[position])
-    own, picks = live.members(class_id), result.picks[class_id]
-    if not len(picks):
-        return "its class has no pick"
-    block = live.distances.block(class_id)[:, picks - own.start]
-    radius = float(np.sqrt(block.min(axis=1).max()))
-    away = _distance(live, position, picks)
-    return f"a pick lies {away:.2f} away; no candidate of the class is farther from one than {radius:.2f}"
-
-
-def _by_rank(signal: str, word: str) -> Callable[[LiveSelection, LiveResult, int], str]:
-    def left(live: LiveSelection, result: LiveResult, position: int) -> str:
-        values = getattr(live, signal)
-        picks = result.picks[int(live.labels[position])]
-        last = f"; the last pick has {values[picks[-1]]:.3f}" if len(picks) else ""
-        return f"its {word} is {values[position]:.3f}{last}"
-
-    return left
-
-
-LEFT: dict[str, Callable[[LiveSelection, LiveResult, int], str]] = {
-    "psr": _psr_left,
-    "dgs": _dgs_left,
-    "random": lambda live, result, position: "this selector does not look at scores",
-    "generate-and-use": lambda live, result, position: "this selector does not look at scores",
-    "top-confidence": _by_rank("reliability", "reliability"),
-    "lowest-entropy": _by_rank("entropy", "entropy"),
-    "k-center": _covered,
-    "k-medoids": _covered,
-    "herding": lambda live, result, position: "others kept the mean of the picks nearer to that of the class",
-    "cao2": lambda live, result, position: (
-        f"the teacher's confidence in its class is {1 - live.difficulty[position]:.3f}; others came first"
-    ),
-}
-
-
-def _bin(result: LiveResult, position: int) -> str:
-    """The bin of smoothed difficulty in words: "the bin 0.2 to 0.3"."""
-    assert result.bins is not None, "dgs gives bins"
-    k = int(result.bins[position])
-    return f"the bin of difficulty {k / 10:.1f} to {(k + 1) / 10:.1f}"
-
-
-def _distance(live: LiveSelection, position: int, others: np.ndarray) -> float:
-    """Distance to the nearest of some candidates of the same class."""
-    class_id = int(live.labels[position])
-    start = live.members(class_id).start
-    return float(np.sqrt(live.distances.block(class_id)[position - start, others - start].min()))
-
-
-def shortage_message(live: LiveSelection, result: LiveResult) -> str:
-    """Which classes came short and what was done about it; "" when none did."""
-    return shortage_text(live.class_names, result.selector, dict(enumerate(result.shortfall)), result.filled)
+def _chosen(result: LiveResult, position: int, pick: PickInfo | None = None) -> Chosen:
+    """What a sentence of a selector may read."""
+    class_id = int(result.scored.labels[position])
+    start = result.scored.members(class_id).start
+    return Chosen(
+        class_pool(result.scored, class_id, result.rules.temperature),
+        result.rules.parameters(),
+        result.picks[class_id] - start,
+        result.scores[class_id],
+        result.terms[class_id],
+        position - start,
+        *((pick.rank, pick.filled) if pick else ()),
+    )
 
 
 def shortage_text(
@@ -190,15 +71,18 @@ def shortage_text(
     shortfall: Mapping[int, int],
     filled: Mapping[int, Sequence[bool]] | Sequence[Sequence[bool] | np.ndarray],
 ) -> str:
-    """The same of any selection, from what each class lacks and which of its picks fill up."""
+    """Which classes came short and what was done about it, "" when none did.
+
+    Args:
+        shortfall: what each class lacks. filled: which of its picks fill up.
+    """
     short = [c for c, missing in shortfall.items() if missing]
     if not short:
         return ""
-    others = "from the nearest bins" if selector == "dgs" else "with the most reliable others"
+    what, others = SELECTORS[selector].shortage
     named = short[:NAMED_CLASSES]
     listed = ", ".join(_one_class(class_names[c], shortfall[c], filled[c], others) for c in named)
     more = f" and {len(short) - NAMED_CLASSES} more classes" if len(short) > NAMED_CLASSES else ""
-    what = "Too few candidates in some bins" if selector == "dgs" else "Too few eligible candidates"
     return f"{what}: {listed}{more}."
 
 

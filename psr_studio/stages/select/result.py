@@ -16,34 +16,9 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
-from psr_studio.method.selection import ipc_preset
-from psr_studio.recipe.tables import SelectRecipe
-
-
-class Weights(NamedTuple):
-    """Weights of reliability, entropy (subtracted) and diversity (PSR eq. 8)."""
-
-    alpha: float
-    beta: float
-    gamma: float
-
-
-def resolve_weights(chosen: SelectRecipe, ipc: int | None = None) -> Weights:
-    """The weights of a recipe; what is None comes from the preset of its budget, or of `ipc`."""
-    given = (chosen.alpha, chosen.beta, chosen.gamma)
-    preset = ipc_preset(chosen.ipc if ipc is None else ipc)
-    return Weights(*(p if value is None else value for value, p in zip(given, preset, strict=True)))
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What the teacher says at one temperature; all (N,) float32 but `soft_labels` (N, C)."""
-
-    reliability: np.ndarray
-    entropy: np.ndarray
-    rel_n: np.ndarray  # min-max over the eligible candidates of the class, as the greedy step uses it
-    ent_n: np.ndarray
-    soft_labels: np.ndarray
+from psr_studio.method.selectors.weights import Weights
+from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.select.scored import ScoredPool, Signals
 
 
 class PickInfo(NamedTuple):
@@ -55,37 +30,22 @@ class PickInfo(NamedTuple):
     filled: bool
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class LiveResult:
     """One selection. Lists are by class; arrays inside are parallel to `picks`, in pick order."""
 
+    scored: ScoredPool  # what was selected from
     picks: list[np.ndarray]  # positions, int64
     scores: list[np.ndarray]  # float64
     terms: list[np.ndarray]  # (k, 3) float64
     filled: list[np.ndarray]  # bool
     shortfall: list[int]
-    weights: Weights
     rules: SelectRecipe  # all that was asked for, weights resolved
     budgets: np.ndarray  # (C,) int64, images asked for of each class
     locked: tuple[int, ...]  # classes that kept their picks
-    substituted: list[
-        dict[str, int]
-    ]  # slots of a difficulty bin that another bin filled, see `substitutions`
-    bins: np.ndarray | None  # (N,) int8 bin of smoothed difficulty, -1 outside the task; None but for dgs
+    substituted: list[dict[str, int]]  # slots of a difficulty bin that another filled, see `substitutions`
     message: str
     seconds: float  # of the selection alone
-    _distances: ClassDistances
-    _eligible: np.ndarray
-
-    @property
-    def ipc(self) -> int:
-        """Images per class: exactly under the even split, on average under another."""
-        return self.rules.ipc
-
-    @property
-    def temperature(self) -> float:
-        """Softness of the labels."""
-        return self.rules.temperature
 
     @property
     def selector(self) -> str:
@@ -93,21 +53,37 @@ class LiveResult:
         return self.rules.selector
 
     @property
+    def weights(self) -> Weights:
+        """Those of the selector, or of the PSR greedy where it has none."""
+        return self.rules.weights
+
+    @property
     def positions(self) -> np.ndarray:
         """All picks (k,) int64, class by class, in pick order inside a class."""
         return np.concatenate([*self.picks, np.zeros(0, np.int64)]).astype(np.int64)
 
     @cached_property
+    def candidate_ids(self) -> list[int]:
+        """All picks by number, in the order of `positions`."""
+        return self.scored.candidate_ids[self.positions].tolist()
+
+    @property
+    def signals(self) -> Signals:
+        """What the teacher says at the temperature of the rules."""
+        return self.scored.signals(self.rules.temperature)
+
+    @cached_property
     def diversity(self) -> np.ndarray:
         """(N,) float32: squared distance to the nearest pick of the class, over the largest eligible one."""
-        out = np.zeros(len(self._eligible), np.float32)
-        place = _places(self._distances)
+        distances, eligible = self.scored.distances, self.scored.eligible
+        out = np.zeros(self.scored.n, np.float32)
+        place = _places(distances)
         for class_id, picks in enumerate(self.picks):
-            members = self._distances.members(class_id)
+            members = distances.members(class_id)
             if not len(picks):
                 continue
-            nearest = self._distances.block(class_id)[:, place[picks]].min(axis=1)
-            counted = nearest[self._eligible[members]]
+            nearest = distances.block(class_id)[:, place[picks]].min(axis=1)
+            counted = nearest[eligible[members]]
             widest = float(counted.max()) if len(counted) else 0.0
             out[members] = nearest / widest if widest > 0 else 0.0
         return out
@@ -146,15 +122,6 @@ def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
             for b, giver, n in moves
         ]
     return rows
-
-
-def check_ipc(ipc: int) -> None:
-    """Raise SelectionError for a budget below one image per class."""
-    if ipc < 1:
-        raise SelectionError(
-            f"{ipc} images per class are asked for, but at least 1 is needed.",
-            'Raise "Images per class" to 1 or more.',
-        )
 
 
 def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False) -> None:

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from psr_studio.method.selectors import psr
+from psr_studio.method.selectors.parameters import Table
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.fields import toml_value
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.stages.select.result import resolve_weights
+from psr_studio.method.selectors.weights import WEIGHTS
+from psr_studio.recipe.schema import TABLED, SelectRecipe, plain
+from psr_studio.recipe.toml import toml_value
 from psr_studio.storage.records import SelectionRecord
 
 BY_HAND = "by hand"  # the selector of candidates that the user picked one by one
-WEIGHTS = ("alpha", "beta", "gamma")
-DRAWING = ("random", "dgs")  # selectors whose picks depend on the seed
 # Left out of what is kept while they have these values: older selections, made before there was a choice,
 # stay what they are.
 PLAIN: dict[str, Any] = {"scaling": "pool", "allocation": "even", "budgets": None}
+# The allocation by gain goes by the PSR greedy, whatever selects.
+ALLOCATION = (
+    "allocation",
+    "floor",
+    "ceiling",
+    *(f"psr.{name}" for name in (*WEIGHTS, "normalize", "scaling")),
+)
 
 
 def settings_of(rules: SelectRecipe) -> dict[str, Any]:
-    """The settings that count, weights resolved; what the chosen rules do not read is left out."""
-    names = ["selector", "ipc", "temperature", *_read(rules)]
-    if rules.selector in DRAWING:
-        names.append("seed")
-    if rules.allocation == "gain":
-        names += ["allocation", "floor", "ceiling", *WEIGHTS, "normalize", "scaling"]
-    if rules.budgets is not None:
-        names.append("budgets")
-    resolved = resolve_weights(rules)._asdict()
-    found = {name: resolved.get(name, getattr(rules, name)) for name in dict.fromkeys(names)}
-    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
-    return {name: v for name, v in plain.items() if name not in PLAIN or v != PLAIN[name]}
+    """The settings that count, weights resolved; what the chosen rules do not read is left out.
+
+    Names stand alone, for a record names its selector; a key does where another table has the same name and another
+    value.
+    """
+    found: dict[str, Any] = {}
+    first: dict[str, Any] = {}
+    for key, value in _counting(rules).items():
+        name = key.rpartition(".")[2]
+        alone = first.setdefault(name, value) == value
+        if not alone or name not in PLAIN or value != PLAIN[name]:
+            found[name if alone else key] = value
+    return found
 
 
-def _read(rules: SelectRecipe) -> list[str]:
-    """The parameters that the selector reads as it is set."""
-    selector = SELECTORS[rules.selector]
-    names = [p.name for p in (*selector.parameters, *selector.rules)]
-    unread: set[str] = set()
-    if rules.selector == "dgs":
-        unread |= {*WEIGHTS, "scaling"} if rules.within_bin != "psr" else set()
-        unread |= {"drawn"} if rules.target != "drawn" else set()
-    return [name for name in names if name not in unread]
+def _counting(rules: SelectRecipe) -> dict[str, Any]:
+    """The same by key, as plain JSON values, the selector's own first."""
+    keys = [
+        "selector",
+        "ipc",
+        "temperature",
+        *(f"{rules.selector}.{name}" for name in rules.parameters().read()),
+    ]
+    keys += ["seed"] if SELECTORS[rules.selector].draws else []
+    keys += ALLOCATION if rules.allocation == "gain" else []
+    keys += ["budgets"] if rules.budgets is not None else []
+    resolved = rules.resolved()
+    return {key: plain(resolved.setting(key)) for key in keys}
 
 
 def restored_settings(record: SelectionRecord, keys: Iterable[str]) -> dict[str, Any]:
@@ -54,27 +65,25 @@ def restored_settings(record: SelectionRecord, keys: Iterable[str]) -> dict[str,
     if record.settings["selector"] == BY_HAND:
         return {"locked": {str(class_id): ids for class_id, ids in sorted(record.picks.items())}}
     kept = {**PLAIN, **record.settings}
-    found = as_presets({key: kept[key] for key in keys if key in kept})
-    return {**found, "locked": record.settings.get("locked", {})}
-
-
-def as_presets(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings, weights that are just those of the preset left to it, so that they follow K."""
-    if any(settings.get(name) is None for name in WEIGHTS):
-        return dict(settings)
-    preset = resolve_weights(SelectRecipe(), settings["ipc"])._asdict()
-    same = all(math.isclose(settings[name], preset[name], abs_tol=1e-9) for name in WEIGHTS)
-    return {**settings, **dict.fromkeys(WEIGHTS)} if same else dict(settings)
+    tables = [*([psr.SELECTOR.name] if kept["allocation"] == "gain" else []), kept["selector"]]
+    own = {
+        f"{t}.{name}": kept[name]
+        for t in tables
+        for name in TABLED.get(t, Table).model_fields
+        if name in kept
+    }
+    wanted = {**own, **kept}
+    named = {key: wanted[key] for key in keys if key in wanted}
+    rules = SelectRecipe().changed(named).left_to_presets(*tables)
+    return {**{key: plain(rules.setting(key)) for key in named}, "locked": kept.get("locked", {})}
 
 
 def shell_assignments(rules: SelectRecipe, saved: SelectRecipe) -> list[str]:
     """What `--set` takes, one text per setting; what the workspace has saved otherwise is cleared."""
-    wanted = {**settings_of(rules), "allocation": rules.allocation}
-    if "scaling" in _read(rules):
-        wanted["scaling"] = rules.scaling
+    wanted = {**_counting(rules), "allocation": rules.allocation}
     if rules.budgets is None and saved.budgets is not None:
         wanted["budgets"] = None
-    return [f"select.{name}={'none' if value is None else _bare(value)}" for name, value in wanted.items()]
+    return [f"select.{key}={'none' if value is None else _bare(value)}" for key, value in wanted.items()]
 
 
 def _bare(value: Any) -> str:

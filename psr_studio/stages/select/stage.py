@@ -9,14 +9,16 @@ import numpy as np
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import generate as pool_stage
-from psr_studio.stages import score
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.generate import stage as pool_stage
+from psr_studio.stages.score import stage as score
+from psr_studio.stages.select import STAGE
 from psr_studio.stages.select.budgets import own_budgets
-from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.result import LiveResult, check_budget
 from psr_studio.stages.select.saved import BY_HAND, settings_of
+from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -24,7 +26,6 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "select"
 N_PREVIEWS = 12
 LOCKED = "locked"  # among the settings of a record: the classes that were locked, with their picks
 POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
@@ -40,7 +41,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     more: dict[str, Any] = {} if len(classes) == bundle.n_classes else {"classes": list(classes)}
     more |= {"locked": _text_keys(locked)} if locked else {}
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool(), bundle),
         "settings": settings(recipe),
         **marks(ws),
@@ -69,7 +70,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         record = ws.ledger.selection(name)
     except SelectionError:
         return StageStatus("missing", f'There is no selection "{name}".')
-    if record.settings["selector"] == BY_HAND:
+    if record.settings.get("selector") == BY_HAND:
         return _status_by_hand(ws, bundle, record)
     now = inputs(ws, recipe, bundle)
     if record.inputs_hash == stable_hash(now):
@@ -88,31 +89,22 @@ def _status_by_hand(ws: Workspace, bundle: Bundle, record: SelectionRecord) -> S
     return StageStatus("fresh", f'"{record.name}" holds {len(record.candidate_ids)} images chosen by hand.')
 
 
-def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, live: LiveSelection | None = None, note: str = ""
-) -> Iterator[Progress]:
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     """Select and save under `select.name`; an older selection of that name is replaced.
 
     With `pool.classes` a subset, only these classes are selected from.
-
-    Args:
-        live: of the same workspace and classes, to spare reading scores and distances again.
-        note: the user's own words on it.
 
     Raises:
         SelectionError: more images per class than candidates, or a class that would stay empty.
         WorkspaceError: no pool, or scores that are missing, stale or not finite.
     """
     clock = Stopwatch()
-    yield Progress(STAGE, 0, 1, "Reading the scores.", seconds=clock.seconds)
-    live = live or LiveSelection(ws, recipe, bundle)
-    _check_classes(ws, recipe, bundle, live.counts)
-    result = live.select(rules=recipe.select)
-    record = to_record(ws, recipe, bundle, live, result, note)
+    yield Progress(STAGE.name, 0, 1, "Reading the scores.", seconds=clock.seconds)
+    result, record = choose(ws, recipe, read_scored(ws, recipe, bundle))
     ws.ledger.save_selection(record)
     n = len(record.candidate_ids)
     yield Progress(
-        STAGE,
+        STAGE.name,
         1,
         1,
         " ".join([f'Selected {n} images as "{record.name}".', *notes(ws, result)]),
@@ -123,16 +115,25 @@ def run(
     )
 
 
-def _check_classes(ws: Workspace, recipe: Recipe, bundle: Bundle, counts: np.ndarray) -> None:
+def choose(
+    ws: Workspace, recipe: Recipe, scored: ScoredPool, note: str = ""
+) -> tuple[LiveResult, SelectionRecord]:
+    """Select by the recipe and the marks, to be saved under `select.name` with the user's own words on it."""
+    _check_classes(ws, recipe, scored)
+    result = select(scored, recipe.select, Marks.of(ws.ledger))
+    return result, to_record(ws, recipe, result, note)
+
+
+def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool) -> None:
     """Raise SelectionError for a class with too few candidates, naming a damaged part where that is why.
 
     Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
     """
-    rules, locked = recipe.select, ws.ledger.locked()
+    rules, locked, bundle = recipe.select, ws.ledger.locked(), scored.bundle
     own = own_budgets(rules, bundle.n_classes)
     usual = rules.ipc if rules.allocation == "even" else rules.floor
     for class_id in pool_stage.classes_of(recipe, bundle):
-        name, n, least = bundle.class_names[class_id], int(counts[class_id]), own.get(class_id, usual)
+        name, n, least = bundle.class_names[class_id], int(scored.counts[class_id]), own.get(class_id, usual)
         if n >= least or (class_id in locked and n):
             continue
         folder = ws.pool_part_path(class_id, 0).parent
@@ -152,33 +153,26 @@ def notes(ws: Workspace, result: LiveResult) -> list[str]:
     return [text for text in (result.message, *left_out) if text]
 
 
-def to_record(
-    ws: Workspace,
-    recipe: Recipe,
-    bundle: Bundle,
-    live: LiveSelection,
-    result: LiveResult,
-    note: str = "",
-) -> SelectionRecord:
+def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "") -> SelectionRecord:
     """A live result as the ledger keeps it; SelectionError when a class has not one image."""
-    present = [int(c) for c in np.flatnonzero(live.counts)]
+    scored, bundle, present = result.scored, result.scored.bundle, result.scored.present
     for class_id in present:
         if not len(result.picks[class_id]):
             name = bundle.class_names[class_id]
             raise SelectionError(
                 f'No candidate of class "{name}" is eligible: the teacher sees another class in all '
-                f"{live.counts[class_id]}, or they are vetoed.",
-                'Set "select.on_shortage" to "fill", pin a candidate of this class, or generate more.',
+                f"{scored.counts[class_id]}, or they are vetoed.",
+                'Set "select.psr.on_shortage" to "fill", pin a candidate of this class, or generate more.',
             )
     locked = ws.ledger.locked()
     kept = {
-        POOL_HASH: _pool_hash(ws, bundle, live, result),
+        POOL_HASH: score.picked_hash(ws.pool(), bundle, result.candidate_ids),
         **({LOCKED: _text_keys(locked)} if locked else {}),
     }
     stood = marks(ws)
     return SelectionRecord(
         name=recipe.select.name,
-        picks={c: live.candidate_ids[result.picks[c]].tolist() for c in present},
+        picks={c: scored.candidate_ids[result.picks[c]].tolist() for c in present},
         scores={c: result.scores[c].tolist() for c in present},
         terms={c: result.terms[c].tolist() for c in present},
         filled={c: result.filled[c].tolist() for c in present},
@@ -191,12 +185,7 @@ def to_record(
 
 
 def by_hand(
-    live: LiveSelection,
-    recipe: Recipe,
-    bundle: Bundle,
-    name: str,
-    candidate_ids: Sequence[int],
-    note: str = "",
+    scored: ScoredPool, temperature: float, name: str, candidate_ids: Sequence[int], note: str = ""
 ) -> SelectionRecord:
     """Candidates that the user chose one by one, as a selection; its task is the classes they are of.
 
@@ -207,15 +196,15 @@ def by_hand(
     if not ids or len(set(ids)) < len(ids):
         what = "No candidate is chosen" if not ids else "A candidate is chosen twice"
         raise SelectionError(f'{what} for the selection "{name}".', "Choose one or more, each once.")
-    labels = live.labels[live.positions_of(ids)]
+    labels = scored.labels[scored.pool.positions(ids)]
     picks = {
         int(c): [cid for cid, own in zip(ids, labels, strict=True) if own == c] for c in np.unique(labels)
     }
     settings = {
         "selector": BY_HAND,
         "ipc": max(1, round(len(ids) / len(picks))),
-        "temperature": live.temperature,
-        POOL_HASH: score.picked_hash(live.ws.pool(), bundle, ids),
+        "temperature": temperature,
+        POOL_HASH: score.picked_hash(scored.pool, scored.bundle, ids),
     }
     return SelectionRecord(
         name=name,
@@ -225,7 +214,7 @@ def by_hand(
         filled={c: [False] * len(own) for c, own in picks.items()},
         shortfall=dict.fromkeys(picks, 0),
         settings=settings,
-        inputs_hash=stable_hash([STAGE, BY_HAND, settings, ids]),
+        inputs_hash=stable_hash([STAGE.name, BY_HAND, settings, ids]),
         note=note,
     )
 
@@ -248,10 +237,6 @@ def require(ws: Workspace, name: str, bundle: Bundle) -> SelectionRecord:
 def is_of_pool(ws: Workspace, record: SelectionRecord, bundle: Bundle) -> bool:
     """Whether the pool still holds what a selection points at, scored by the same teacher."""
     return record.settings.get(POOL_HASH) == score.picked_hash(ws.pool(), bundle, record.candidate_ids)
-
-
-def _pool_hash(ws: Workspace, bundle: Bundle, live: LiveSelection, result: LiveResult) -> str:
-    return score.picked_hash(ws.pool(), bundle, live.candidate_ids[result.positions].tolist())
 
 
 def _previews(ws: Workspace, result: LiveResult) -> tuple[np.ndarray, ...]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.method.selectors import psr
 from psr_studio.method.sufficiency import Sufficiency, sufficiency
 from psr_studio.stages.select.picks import class_pool
 
 if TYPE_CHECKING:
-    from psr_studio.stages.select.live import LiveSelection
-    from psr_studio.stages.select.result import Weights
+    from psr_studio.recipe.schema import SelectRecipe
+    from psr_studio.stages.select.scored import ScoredPool
 
 
-def of_class(live: LiveSelection, class_id: int, weights: Weights, ipc: int, scaling: str) -> dict[str, Any]:
-    """See `lab.sufficiency`, of which this is one row."""
-    size = int(live.counts[class_id])
-    found = sufficiency(class_pool(live, class_id), min(ipc, size), *weights, scaling=scaling)
-    name = live.class_names[class_id]
+def of_class(scored: ScoredPool, class_id: int, rules: SelectRecipe) -> dict[str, Any]:
+    """See `figures.sufficiency`, of which this is one row."""
+    size, ipc, name = int(scored.counts[class_id]), rules.ipc, scored.class_names[class_id]
+    greedy, candidates = rules.of(psr.Parameters), class_pool(scored, class_id, rules.temperature)
+    found = sufficiency(candidates, min(ipc, size), *greedy.weights(ipc), scaling=greedy.scaling)
     return {
         "class_id": class_id,
         "name": name,
         "verdict": found.verdict,
-        "sentence": _sentence(found, name, size, int(live.eligible[live.members(class_id)].sum()), ipc),
+        "sentence": _sentence(found, name, size, int(candidates.eligible.sum()), ipc),
         "gain_kept": found.gain_kept,
         "suggested": found.suggested,
     }

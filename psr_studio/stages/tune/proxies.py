@@ -17,10 +17,10 @@ from torch import nn
 
 from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.models.students import StudentMemory, Training, train_student
-from psr_studio.recipe.recipe import Recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.evaluate.training import new_student, normalised, protocol, students_cost, training_of
-from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select.result import LiveResult
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -31,10 +31,10 @@ STUDENT_TRAINING = ("student", "protocol", "batch_size", "lr", "momentum", "weig
 class Proxy(Protocol):
     """Judges a selection, and says what that takes."""
 
-    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
-        """Yield None while at work, and last the value of these picks."""
+    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
+        """Yield None while at work, and last the value of a selection."""
 
-    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+    def cost(self, chosen: LiveResult, n: int) -> Cost:
         """What judging `n` selections such as this one costs here, from a short measurement."""
 
 
@@ -69,15 +69,16 @@ class _Neighbours:
         self._embeddings = embeddings.numpy()
         self._k = recipe.tune.neighbours
 
-    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
+    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
         """Yield the top-1 of the vote at once."""
-        votes = vote(self._embeddings, live.embeddings[positions], live.soft_labels(positions), self._k)
+        at = chosen.positions
+        votes = vote(self._embeddings, chosen.scored.embeddings[at], chosen.signals.soft_labels[at], self._k)
         yield float((votes.argmax(axis=1) == self._labels).mean())
 
-    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+    def cost(self, chosen: LiveResult, n: int) -> Cost:
         """By doing it a few times."""
         cpu = torch.device("cpu")  # whatever the teacher runs on
-        return Cost(n, n * per_row(lambda _: list(self(live, positions)), 1, cpu), 0, None, cpu.type)
+        return Cost(n, n * per_row(lambda _: list(self(chosen)), 1, cpu), 0, None, cpu.type)
 
 
 def vote(queries: np.ndarray, references: np.ndarray, soft_labels: np.ndarray, k: int) -> np.ndarray:
@@ -105,28 +106,29 @@ class _ShortStudent:
         self._labels = torch.from_numpy(labels).to(self._device)
         self._memory: StudentMemory | None = None  # what fits, for all trials
 
-    def __call__(self, live: LiveSelection, positions: np.ndarray) -> Iterator[float | None]:
+    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
-        chosen, seed = self._recipe.evaluate, self._recipe.evaluate.seed
+        rules, at, scored = self._recipe.evaluate, chosen.positions, chosen.scored
         student, how = self._student()
         self._memory = self._memory or StudentMemory.of(student)
-        soft = None if chosen.protocol == "hard" else live.soft_labels(positions)
-        targets, loss = protocol(live.labels[positions], soft, live.temperature)
-        pictures = normalised(live.ws.pool().images_at(positions), self._bundle, self._device)
+        soft = None if rules.protocol == "hard" else chosen.signals.soft_labels[at]
+        targets, loss = protocol(scored.labels[at], soft, chosen.rules.temperature)
+        pictures = normalised(scored.pool.images_at(at), self._bundle, self._device)
         checks = train_student(
             student, pictures, targets.to(self._device), loss,
-            self._images, self._labels, how, seed, every_epoch=True, memory=self._memory,
+            self._images, self._labels, how, rules.seed, every_epoch=True, memory=self._memory,
         )  # fmt: skip
         for check in checks:
             yield check.top1 if check.epoch == how.epochs else None
 
-    def cost(self, live: LiveSelection, positions: np.ndarray, n: int) -> Cost:
+    def cost(self, chosen: LiveResult, n: int) -> Cost:
         """As of the students of an evaluation."""
         student, how = self._student()
         hard = self._recipe.evaluate.protocol == "hard"
         return students_cost(
-            student, how, (self._images, self._labels), self._bundle.n_classes, None if hard else live.temperature,
-            [len(positions)] * n,
+            student, how, (self._images, self._labels), self._bundle.n_classes,
+            None if hard else chosen.rules.temperature,
+            [len(chosen.positions)] * n,
         )  # fmt: skip
 
     def _student(self) -> tuple[nn.Module, Training]:

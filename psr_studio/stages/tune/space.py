@@ -1,22 +1,17 @@
-"""The space that is searched: selectors, the weights of PSR, and the choices of DGS and CaO2.
-
-Eq. 8 compares scores, so only the ratios of alpha, beta and gamma count: two shares say all of it, and the sum is
-held where the presets hold it.
-"""
+"""The space that is searched: the selectors, and what each of them says is worth varying."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError
+from psr_studio.method.selectors.parameters import is_words
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.tables import SelectRecipe
-from psr_studio.recipe.tune import TuneRecipe
-from psr_studio.stages.select.result import resolve_weights
+from psr_studio.recipe.keys import SELECT_KEYS
+from psr_studio.recipe.schema import SelectRecipe, TuneRecipe, plain
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,13 +19,7 @@ if TYPE_CHECKING:
 
     from psr_studio.storage.trials import TrialRecord
 
-WEIGHTS_SUM = 4.5  # that of the presets for few and for many images per class
-DECIMALS = 2  # of a weight, so that a slider shows exactly what was tried
-WEIGHTS = ("alpha", "beta", "gamma")
-DIVERSITY, ENTROPY = "share of diversity", "share of entropy in the rest"
 ATTEMPTS = 20  # to find a point that was not tried
-SHARES = (DIVERSITY, ENTROPY)
-DRAWN_BY_HAND = "drawn"  # the target that is no rule
 BUDGET_KEYS = ("ipc", "temperature", "allocation", "floor", "ceiling", "budgets")
 
 Params = dict[str, Any]
@@ -42,7 +31,7 @@ def check(chosen: TuneRecipe) -> None:
         raise RecipeError(
             'No selector is to be tried: "tune.selectors" is empty.', "Name at least one.", "tune.selectors"
         )
-    if len(chosen.selectors) == 1 and not _asked(chosen.selectors[0], chosen):
+    if len(chosen.selectors) == 1 and not _space(chosen.selectors[0], chosen):
         raise RecipeError(
             f'There is nothing to search: "{chosen.selectors[0]}" is the only selector, and none of its '
             "values is searched.",
@@ -54,14 +43,13 @@ def check(chosen: TuneRecipe) -> None:
 def starts(chosen: TuneRecipe, base: SelectRecipe) -> list[Params]:
     """The points tried first: what stands now, the preset of the budget, then every other selector once."""
     points = [_point(base, chosen)] if base.selector in chosen.selectors else []
-    plain = SelectRecipe(ipc=base.ipc)
-    points += [_point(replace(plain, selector=name), chosen) for name in chosen.selectors]
+    points += [_point(SelectRecipe(ipc=base.ipc, selector=name), chosen) for name in chosen.selectors]
     return [point for i, point in enumerate(points) if point not in points[:i]]
 
 
 def size(chosen: TuneRecipe) -> int | None:
-    """How many points there are; None when weights are searched, which leaves no end of them."""
-    return None if _is_endless(chosen) else len(_grid(chosen))
+    """How many points there are; None when a number is searched, which leaves no end of them."""
+    return None if any(_is_endless(name, chosen) for name in chosen.selectors) else len(_grid(chosen))
 
 
 def propose(known: Sequence[TrialRecord], chosen: TuneRecipe, base: SelectRecipe) -> Params:
@@ -79,9 +67,10 @@ def propose(known: Sequence[TrialRecord], chosen: TuneRecipe, base: SelectRecipe
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for record in known:
-        spread = {name: _distribution(name, chosen) for name in record.params}
         study.add_trial(
-            optuna.trial.create_trial(params=record.params, distributions=spread, value=record.value)
+            optuna.trial.create_trial(
+                params=record.params, distributions=_distributions(record.params, chosen), value=record.value
+            )
         )
     for attempt in range(ATTEMPTS):
         seed = candidate_seed(chosen.seed, attempt, len(known)) % 2**32
@@ -92,100 +81,76 @@ def propose(known: Sequence[TrialRecord], chosen: TuneRecipe, base: SelectRecipe
 
 
 def rules_of(params: Mapping[str, Any], base: SelectRecipe) -> SelectRecipe:
-    """The rules at a point; weights that are not searched are those of `base` for psr, else the budget's."""
-    found: Params = {name: params[name] for name in ("target", "within_bin", "order") if name in params}
-    if params["selector"] != "psr":
-        found |= dict.fromkeys(WEIGHTS)
-    elif DIVERSITY in params:
-        gamma = WEIGHTS_SUM * params[DIVERSITY]
-        beta = (WEIGHTS_SUM - gamma) * params[ENTROPY]
-        values = (WEIGHTS_SUM - gamma - beta, beta, gamma)
-        found |= dict(zip(WEIGHTS, (round(value, DECIMALS) for value in values), strict=True))
-    return replace(base, selector=params["selector"], **found)
+    """The rules at a point; what is not searched is as in `base`."""
+    selector = params["selector"]
+    at = {key.removeprefix(f"{selector}."): value for key, value in params.items() if key != "selector"}
+    values = SELECTORS[selector].parameters.values_at(at)
+    return base.changed({"selector": selector, **{f"{selector}.{name}": v for name, v in values.items()}})
 
 
 def settings_of(rules: SelectRecipe) -> dict[str, Any]:
-    """What a selection by these rules reads, as plain JSON values, weights of psr resolved."""
-    every = asdict(rules)
-    found = {name: every[name] for name in ("selector", *BUDGET_KEYS)}
-    found |= SELECTORS[rules.selector].reads(every)
-    if rules.selector == "psr":
-        found |= resolve_weights(rules)._asdict()
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+    """What a selection by these rules reads, as plain JSON values, weights resolved; names stand alone."""
+    found = {name: rules.setting(name) for name in ("selector", *BUDGET_KEYS)}
+    found |= dict(rules.resolved().parameters())
+    return {name: plain(value) for name, value in found.items()}
 
 
 def common(chosen: TuneRecipe, base: SelectRecipe) -> dict[str, Any]:
     """What all points of a search share: the rules that are not searched, and what is."""
-    searched = {name for selector in chosen.selectors for name in _settings_searched(selector, chosen)}
-    fixed = {k: v for k, v in asdict(base).items() if k not in searched | {"selector", "name"}}
+    searched = [(name, SELECTORS[name].parameters) for name in chosen.selectors if _space(name, chosen)]
+    varied = {f"select.{name}.{key}" for name, table in searched for key in table.searched}
+    fixed = [key for key in SELECT_KEYS if key not in varied | {"select.selector", "select.name"}]
     return {
-        "fixed": {k: list(v) if isinstance(v, tuple) else v for k, v in fixed.items()},
+        "fixed": {key: plain(base.setting(key.removeprefix("select."))) for key in fixed},
         "selectors": list(chosen.selectors),
         "weights": chosen.weights,
         "seed": chosen.seed,
     }
 
 
-def _is_endless(chosen: TuneRecipe) -> bool:
-    return chosen.weights and "psr" in chosen.selectors
+def _space(selector: str, chosen: TuneRecipe) -> dict[str, tuple]:
+    """What is tried at each coordinate of a selector, such as "dgs.target"; no numbers unless weights are searched."""
+    space = SELECTORS[selector].parameters.space()
+    return {f"{selector}.{name}": t for name, t in space.items() if chosen.weights or is_words(t)}
+
+
+def _is_endless(selector: str, chosen: TuneRecipe) -> bool:
+    return not all(map(is_words, _space(selector, chosen).values()))
 
 
 def _grid(chosen: TuneRecipe) -> list[Params]:
-    """Every point without a share."""
+    """Every point of the selectors of which only words are searched."""
     points: list[Params] = []
     for selector in chosen.selectors:
-        names = [name for name in _asked(selector, chosen) if name not in SHARES]
-        for values in itertools.product(*(_choices(name, chosen) for name in names)):
-            points.append({"selector": selector, **dict(zip(names, values, strict=True))})
-    return points if not _is_endless(chosen) else [p for p in points if p["selector"] != "psr"]
+        if not _is_endless(selector, chosen):
+            space = _space(selector, chosen)
+            at = itertools.product(*space.values())
+            points += [{"selector": selector, **dict(zip(space, values, strict=True))} for values in at]
+    return points
 
 
-def _asked(selector: str, chosen: TuneRecipe) -> list[str]:
-    """Names of the coordinates of a selector."""
-    if selector == "psr":
-        return list(SHARES) if chosen.weights else []
-    return {"dgs": ["target", "within_bin"], "cao2": ["order"]}.get(selector, [])
-
-
-def _settings_searched(selector: str, chosen: TuneRecipe) -> set[str]:
-    names = set(_asked(selector, chosen))
-    return set(WEIGHTS) if DIVERSITY in names else names
-
-
-def _choices(name: str, chosen: TuneRecipe) -> list[str]:
-    if name == "selector":
-        return list(chosen.selectors)
-    known = {p.name: p for selector in SELECTORS.values() for p in selector.parameters}
-    return [choice for choice in known[name].choices if choice != DRAWN_BY_HAND]
-
-
-def _distribution(name: str, chosen: TuneRecipe) -> BaseDistribution:
+def _distributions(params: Params, chosen: TuneRecipe) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    return FloatDistribution(0, 1) if name in SHARES else CategoricalDistribution(_choices(name, chosen))
+    space = {"selector": chosen.selectors, **_space(params["selector"], chosen)}
+    return {
+        name: CategoricalDistribution(tried) if is_words(tried) else FloatDistribution(*tried)
+        for name, tried in space.items()
+    }
 
 
 def _ask(trial: Trial, chosen: TuneRecipe) -> Params:
-    selector = trial.suggest_categorical("selector", _choices("selector", chosen))
-    for name in _asked(str(selector), chosen):
-        if name in SHARES:
-            trial.suggest_float(name, 0, 1)
+    selector = str(trial.suggest_categorical("selector", chosen.selectors))
+    for name, tried in _space(selector, chosen).items():
+        if is_words(tried):
+            trial.suggest_categorical(name, tried)
         else:
-            trial.suggest_categorical(name, _choices(name, chosen))
+            trial.suggest_float(name, *tried)
     return dict(trial.params)
 
 
 def _point(rules: SelectRecipe, chosen: TuneRecipe) -> Params:
-    """The point of some rules; a drawn target, which is not searched, becomes that of the real images."""
-    point: Params = {"selector": rules.selector}
-    for name in _asked(rules.selector, chosen):
-        if name in SHARES:
-            alpha, beta, gamma = resolve_weights(rules)
-            total = alpha + beta + gamma
-            rest = alpha + beta
-            point[DIVERSITY] = gamma / total if total else 1.0
-            point[ENTROPY] = beta / rest if rest else 0.0
-        else:
-            value = getattr(rules, name)
-            point[name] = "scale" if value == DRAWN_BY_HAND else value
-    return point
+    """The point of some rules."""
+    at = rules.parameters().coordinates(rules.ipc)
+    names = _space(rules.selector, chosen)
+    return {"selector": rules.selector, **{key: at[key.partition(".")[2]] for key in names}}

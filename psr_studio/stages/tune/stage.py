@@ -15,12 +15,15 @@ import torch
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import score
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
-from psr_studio.stages.select.live import LiveSelection
-from psr_studio.stages.tune import proxies
+from psr_studio.stages.score import stage as score
+from psr_studio.stages.select.choice import Marks, select
+from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.select.scored import read_scored
+from psr_studio.stages.tune import STAGE, proxies
 from psr_studio.stages.tune import space as tune_space
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.trials import TrialRecord
@@ -29,14 +32,13 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STAGE = "tune"
 N_PREVIEWS = 12
 
 
 def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What all trials of a search share; the number of trials is not part of it, so more of them go on."""
     return {
-        "stage": STAGE,
+        "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool(), bundle),
         "classes": recipe.pool.classes and list(recipe.pool.classes),
         "search": tune_space.common(recipe.tune, recipe.select),
@@ -84,7 +86,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
     def event(done: int, message: str, **more: Any) -> Progress:
         total = max(wanted, found)
-        return Progress(STAGE, done, total, message, seconds=clock.seconds, resumed=found, **more)
+        return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     if found >= wanted:
         yield event(found, f"{found} settings are tried.", part_done=True)
@@ -99,7 +101,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         picked = search.pick(params)
         value = search.known_value(picked)
         if value is None:
-            for step in search.proxy(search.live, picked):
+            for step in search.proxy(picked):
                 value = step
                 yield event(len(known), f"Trial {len(known) + 1}: {describe(search.settings)}.")
         assert value is not None, "a proxy ends with its value"
@@ -119,14 +121,11 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 
 
 class _Search:
-    """What one run keeps open: the pool with its distances, the proxy, and the marks it began with.
-
-    It has a live selection of its own: that of the page keeps showing what the sliders say.
-    """
+    """What one run keeps open: the pool with its distances, the proxy, and the marks it began with."""
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         self.ws, self.recipe = ws, recipe
-        self.live = LiveSelection(ws, recipe, bundle)
+        self.scored = read_scored(ws, recipe, bundle)
         self.proxy = proxies.open_proxy(recipe, bundle)
         self.settings: dict[str, Any] = {}
         self._study = _study(ws, recipe, bundle)
@@ -135,8 +134,8 @@ class _Search:
         self._pool = score.class_hashes(ws.pool(), bundle)
         self._values = {record.value_hash: record.value for record in ws.ledger.trials()}
 
-    def pick(self, params: dict[str, Any]) -> np.ndarray:
-        """Positions of the picks at a point."""
+    def pick(self, params: dict[str, Any]) -> LiveResult:
+        """The selection at a point."""
         if _by_hand(self.ws) != self._marks:
             raise SelectionError(
                 "Pins, vetoes or locks were changed while settings were tried.",
@@ -144,52 +143,50 @@ class _Search:
             )
         rules = tune_space.rules_of(params, self.recipe.select)
         self.settings = tune_space.settings_of(rules)
-        return self.live.select(rules=rules).positions
+        return select(self.scored, rules, Marks.of(self.ws.ledger))
 
     def cost(self, known: list[TrialRecord], n: int) -> Cost:
         """What `n` more trials cost here, from a short measurement; one that picks like another costs less."""
 
-        def choose(_: int) -> np.ndarray:
+        def choose(_: int) -> LiveResult:
             picked = self.pick(tune_space.propose(known, self.recipe.tune, self.recipe.select))
             self.previews(picked)
             return picked
 
-        judging = self.proxy.cost(self.live, choose(1), n)
+        judging = self.proxy.cost(choose(1), n)
         around = per_row(choose, 1, torch.device("cpu")) + WRITE_SECONDS
         return replace(judging, seconds=judging.seconds + n * around, unit="settings")
 
-    def known_value(self, positions: np.ndarray) -> float | None:
+    def known_value(self, picked: LiveResult) -> float | None:
         """The value of the same images, from any trial: settings often pick alike."""
-        return self._values.get(self._value_hash(positions))
+        return self._values.get(self._value_hash(picked))
 
     def keep(
-        self, number: int, params: dict[str, Any], positions: np.ndarray, value: float, seconds: float
+        self, number: int, params: dict[str, Any], picked: LiveResult, value: float, seconds: float
     ) -> TrialRecord:
         """Note a trial."""
-        value_hash = self._value_hash(positions)
+        value_hash = self._value_hash(picked)
         record = TrialRecord(
             self._study, number, self.recipe.tune.proxy, value, self.settings, params, value_hash,
-            len(positions), seconds,
+            len(picked.positions), seconds,
         )  # fmt: skip
         self.ws.ledger.add_trial(record)
         self._values[value_hash] = value
         return record
 
-    def previews(self, positions: np.ndarray) -> tuple[np.ndarray, ...]:
+    def previews(self, picked: LiveResult) -> tuple[np.ndarray, ...]:
         """Some of the picks, over all classes."""
+        positions = picked.positions
         spread = positions[:: max(1, len(positions) // N_PREVIEWS)][:N_PREVIEWS]
-        return tuple(self.ws.pool().images_at(spread, strict=False))
+        return tuple(self.scored.pool.images_at(spread, strict=False))
 
-    def _value_hash(self, positions: np.ndarray) -> str:
-        ids = self.live.candidate_ids[positions].tolist()
-        return stable_hash([self._pool, self._proxy_inputs, self.live.temperature, ids])
+    def _value_hash(self, picked: LiveResult) -> str:
+        return stable_hash([self._pool, self._proxy_inputs, picked.rules.temperature, picked.candidate_ids])
 
 
 def describe(settings: dict[str, Any]) -> str:
     """The settings of a trial in words: "psr, alpha 2.1, beta 0.4, gamma 2", "dgs, target hill, within_bin psr"."""
-    names = {
-        "psr": tune_space.WEIGHTS, "dgs": ("target", "within_bin"), "cao2": ("order",)
-    }.get(settings["selector"], ())  # fmt: skip
+    names = SELECTORS[settings["selector"]].parameters.searched
     return ", ".join([settings["selector"], *(f"{name} {_short(settings[name])}" for name in names)])
 
 

@@ -6,22 +6,16 @@ Positions are indices into the pool order (0 to N - 1); lists "per class" are in
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from psr_studio.stages.select import figures as lab
-from psr_studio.stages.select.live import LiveSelection
+from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
 from psr_studio.ui.curate.pack import pack
-
-WEIGHTS = ("alpha", "beta", "gamma")
-SETTINGS = (
-    "selector", *WEIGHTS, "ipc", "temperature", "scaling", "target", "drawn", "within_bin", "lam", "order",
-    "allocation", "floor", "ceiling",
-)  # fmt: skip
 
 
 class Answers:
@@ -32,24 +26,17 @@ class Answers:
         self._shown: frozenset[int] = frozenset()
         self._means: dict[str, float | None] = {}
 
-    def pack(
-        self,
-        live: LiveSelection,
-        result: LiveResult,
-        settings: Mapping[str, Any],
-        ledger: Ledger,
-        began: float,
-    ) -> bytes:
+    def pack(self, result: LiveResult, settings: Mapping[str, Any], ledger: Ledger, began: float) -> bytes:
         """The answer to a request that arrived at `began`, on the clock of `time.perf_counter`."""
         self.revision += 1
-        picks = result.positions
+        picks, scored = result.positions, result.scored
         shown, self._shown = self._shown, frozenset(picks.tolist())
-        before, self._means = self._means, lab.means(live, picks)
+        before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
             "revision": self.revision,
-            "n": live.n,
-            "ipc": result.ipc,
-            "temperature": result.temperature,
+            "n": scored.n,
+            "ipc": result.rules.ipc,
+            "temperature": result.rules.temperature,
             "selector": result.selector,
             "weights": result.weights._asdict(),
             "picked": len(picks),
@@ -58,12 +45,12 @@ class Answers:
             "substituted": result.substituted,
             "message": result.message,
             "means": {name: [before.get(name, now), now] for name, now in self._means.items()},
-            **asked_for(live, result, settings),
-            **marks(live, ledger),
+            **asked_for(result, settings, ledger),
+            **marks(scored, ledger),
         }
         arrays = {
             "picks": ("u32", picks),
-            "pick_class": ("u16", live.labels[picks]),
+            "pick_class": ("u16", scored.labels[picks]),
             "scores": ("f32", np.concatenate([*result.scores, np.zeros(0)])),
             "terms": ("f32", np.concatenate([*result.terms, np.zeros((0, 3))])),
             "filled": ("u8", np.concatenate([*result.filled, np.zeros(0, bool)])),
@@ -75,27 +62,22 @@ class Answers:
         return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
 
 
-def asked_for(live: LiveSelection, result: LiveResult | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
     """The settings, what each class gets, and which classes were set by hand or are locked."""
     own = settings.get("budgets") or ()
     return {
-        "settings": {name: settings[name] for name in SETTINGS},
+        "settings": {name: value for name, value in settings.items() if name != "budgets"},
         "budgets": [int(n) for n in result.budgets] if result else [],
         "own_budgets": {str(class_id): n for class_id, n in enumerate(own) if n},
-        "locked": sorted(live.ws.ledger.locked()),
+        "locked": sorted(ledger.locked()),
     }
 
 
-def marks(live: LiveSelection, ledger: Ledger) -> dict[str, Any]:
+def marks(scored: ScoredPool, ledger: Ledger) -> dict[str, Any]:
     """Pins and vetoes as positions, and what undo and redo would do."""
     return {
-        "pinned": positions_of(live, ledger.pinned()),
-        "vetoed": positions_of(live, ledger.vetoed()),
+        "pinned": scored.known_positions(ledger.pinned()).tolist(),
+        "vetoed": scored.known_positions(ledger.vetoed()).tolist(),
         "undo": ledger.next_undo(),
         "redo": ledger.next_redo(),
     }
-
-
-def positions_of(live: LiveSelection, candidate_ids: Sequence[int]) -> list[int]:
-    """Positions of marked candidates, in their order; those of another pool are left out."""
-    return live.positions_of_marks(candidate_ids).tolist()

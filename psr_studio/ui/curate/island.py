@@ -6,8 +6,6 @@ has written goes into a template: Gradio evaluates templates as JavaScript, so a
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -16,11 +14,11 @@ from starlette.types import Scope
 
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.ui.one_file import one_script, one_sheet
+from psr_studio.ui.theme import STATIC
 
-STATIC_DIR = Path(__file__).parents[1] / "static"
 STATIC_ROUTE = "psr/static"
 SCRIPT, SHEET = "workbench.js", "workbench.css"
-SHEETS = ("curate", "curate_controls", "curate_map", "curate_panes", "lab", "compare", "lab_panels")
+SHEETS = ("workbench", "controls", "map", "panes", "lab", "compare", "panels")
 # In the head of the page, so that they come while Gradio's own scripts do.
 PRELOAD = (
     f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'
@@ -35,11 +33,13 @@ _LOADER = """
 const value = props.value || {};
 const root = new URL(value.base || '.', document.baseURI);
 const mountPoint = element.querySelector('.psr-mount');
+let workbench = null;
 import(new URL('psr/static/workbench.js', root).href)
   .then((module) => module.mount(mountPoint, value, { onAnswer: (header) =>
     trigger('curated', { revision: header.revision, picked: header.picked }) }))
+  .then((mounted) => { workbench = mounted; })
   .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
-watch('value', () => { if (window.psrCurate) window.psrCurate.sync(); });
+watch('value', () => { workbench?.sync(); });
 """
 
 
@@ -50,8 +50,8 @@ class _FreshStaticFiles(StaticFiles):
     """
 
     def __init__(self) -> None:
-        super().__init__(directory=STATIC_DIR)
-        script, sheet = one_script(STATIC_DIR, "curate"), one_sheet(STATIC_DIR, SHEETS)
+        super().__init__(directory=STATIC)
+        script, sheet = one_script(STATIC, "curate"), one_sheet(STATIC / "css", SHEETS)
         joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
         self._joined = {name: (*file, f'"{stable_hash(file[0])}"') for name, file in joined.items()}
 

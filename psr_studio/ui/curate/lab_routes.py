@@ -1,4 +1,4 @@
-"""The addresses of the curation lab beside those of the workbench; see `selections` and `lab`."""
+"""The addresses of the curation lab beside those of the workbench; see `workbench`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from psr_studio.ui.curate.lab import Lab
 from psr_studio.ui.curate.pack import packed
-from psr_studio.ui.curate.selections import Selections
+from psr_studio.ui.curate.workbench import Workbench
+from psr_studio.ui.screen import Screen
 
 
 class SaveBody(BaseModel):
@@ -46,69 +46,68 @@ class MoreBody(BaseModel):
     pool_size: int
 
 
-def lab_router(lab: Lab, selections: Selections) -> APIRouter:
+def lab_router(screen: Screen) -> APIRouter:
     """More routes under `psr/curate`."""
-    routes = APIRouter(prefix="/curate")
-    _selection_routes(routes, selections)
-    curation = selections.curation
+    routes, workbench, curation = APIRouter(prefix="/curate"), screen.workbench, screen.studio.curation
+    _selection_routes(routes, workbench)
 
     @routes.post("/swap")
     def swap(body: SwapBody) -> Response:
-        return packed(curation.swap(body.out, body.into))
+        return packed(workbench.swap(body.out, body.into))
 
     @routes.get("/duplicates.bin")
     def duplicates() -> Response:
-        return packed(curation.duplicates())
+        return packed(workbench.duplicates())
 
     @routes.get("/distributions")
     def distributions(class_id: int | None = None) -> dict[str, Any]:
-        return lab.distributions(class_id)
+        return curation.distributions(class_id)
 
     @routes.get("/sufficiency")
     def sufficiency() -> list[dict[str, Any]]:
-        return lab.sufficiency()
+        return curation.sufficiency()  # beside the sliders, for it may take long
 
     @routes.post("/generate_more")
     def generate_more(body: MoreBody) -> dict[str, int]:
-        return lab.generate_more(body.classes, body.pool_size)
+        return {"job": screen.generate_more(body.classes, body.pool_size)}
 
     @routes.get("/history")
     def history(limit: int = 50) -> list[dict[str, Any]]:
-        return lab.history(limit)
+        return curation.history(limit)
 
     @routes.get("/command")
     def command() -> dict[str, str]:
-        return lab.command()
+        return {"command": curation.command()}
 
     return routes
 
 
-def _selection_routes(routes: APIRouter, selections: Selections) -> None:
+def _selection_routes(routes: APIRouter, workbench: Workbench) -> None:
     @routes.get("/selections")
     def listed() -> list[dict[str, Any]]:
-        return selections.listed()
+        return workbench.selections()
 
     @routes.post("/selections")
     def save(body: SaveBody) -> dict[str, Any]:
-        return selections.save(body.name, body.note)
+        return workbench.save(body.name, body.note)
 
     @routes.post("/selections/{name}/restore")
     def restore(name: str) -> Response:
-        return packed(selections.restore(name))
+        return packed(workbench.restore(name))
 
     @routes.patch("/selections/{name}")
     def annotate(name: str, body: NoteBody) -> dict[str, Any]:
-        return selections.annotate(name, body.note)
+        return workbench.annotate(name, body.note)
 
     @routes.delete("/selections/{name}")
     def delete(name: str) -> dict[str, str]:
-        selections.delete(name)
+        workbench.delete(name)
         return {"name": name}
 
     @routes.get("/compare")
     def compare(a: str, b: str) -> Response:
-        return packed(selections.compare(a, b))
+        return packed(workbench.compare(a, b))
 
     @routes.post("/export_positions")
     def export_positions(body: ExportBody) -> dict[str, Any]:
-        return selections.save_positions(body.positions, body.name)
+        return workbench.save_positions(body.positions, body.name)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from psr_studio.core.disk import temp_name
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.umap_process import MIN_DIST, N_NEIGHBORS
 
@@ -52,7 +53,7 @@ class MapService:
         """Start the process, which needs some 15 s to warm up; without it the map stays PCA."""
         env = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
             self._worker = subprocess.Popen(
                 WORKER,
                 stdin=subprocess.PIPE,
@@ -139,7 +140,7 @@ class MapService:
             self._failed.add(key)
 
     def _source(self, key: str) -> Path:
-        return self._folder / f".tmp-{os.getpid()}-umap-{key}.npy"
+        return self._folder / temp_name(f"umap-{key}.npy")
 
     def _listen(self, worker: subprocess.Popen[str]) -> None:
         assert worker.stdout is not None

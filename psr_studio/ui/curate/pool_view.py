@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,10 @@ import numpy as np
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError
-from psr_studio.stages.select import figures as lab
-from psr_studio.stages.select.live import LiveSelection
+from psr_studio.core.kept import Kept
+from psr_studio.stages.select import figures
+from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.ui.curate.maps import Layout, MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, sheet_png, tile_size
@@ -26,37 +27,35 @@ class PoolView:
         self.studio = studio
         self.maps = maps
         self.sheets = SheetCache()
-        self._near: tuple[LiveSelection, np.ndarray] | None = None
-        self._near_lock = threading.Lock()
+        self._near: Kept[ScoredPool, np.ndarray] = Kept(1)
 
-    def points(self, live: LiveSelection, revision: int) -> bytes:
+    def points(self, scored: ScoredPool, temperature: float, revision: int) -> bytes:
         """Coordinates, labels and signals of every candidate."""
-        header = {"revision": revision, "n": live.n, "temperature": live.temperature}
-        layout = self.layout(live)
+        header = {"revision": revision, "n": scored.n, "temperature": temperature}
+        now = scored.signals(temperature)
+        layout = self.layout(scored)
         return pack(
             {**header, "kind": layout.kind},
             {
                 "xy": ("f32", layout.xy),
-                "label": ("u16", live.labels),
-                "reliability": ("f32", live.reliability),
-                "entropy": ("f32", live.entropy),
-                "difficulty": ("f32", live.difficulty),
-                "rel_n": ("f32", live.rel_n),
-                "ent_n": ("f32", live.ent_n),
-                "eligible": ("u8", live.eligible),
+                "label": ("u16", scored.labels),
+                "reliability": ("f32", now.reliability),
+                "entropy": ("f32", now.entropy),
+                "difficulty": ("f32", scored.difficulty),
+                "rel_n": ("f32", now.rel_n),
+                "ent_n": ("f32", now.ent_n),
+                "eligible": ("u8", scored.eligible),
             },
         )
 
-    def duplicates(self, live: LiveSelection) -> bytes:
+    def duplicates(self, scored: ScoredPool) -> bytes:
         """How near the nearest other candidate of its class is to each; asked for when it is shown."""
-        with self._near_lock:
-            if self._near is None or self._near[0] is not live:
-                self._near = (live, lab.near_duplicates(live))
-            return pack({"threshold": lab.NEAR_DUPLICATE}, {"near": ("f32", self._near[1])})
+        near = self._near.get(scored, lambda: figures.near_duplicates(scored))
+        return pack({"threshold": figures.NEAR_DUPLICATE}, {"near": ("f32", near)})
 
-    def layout(self, live: LiveSelection, improve: bool = False) -> Layout:
+    def layout(self, scored: ScoredPool, improve: bool = False) -> Layout:
         """The map as it is now; `improve` has a better one made."""
-        return self.maps.layout(live.embeddings, improve)
+        return self.maps.layout(scored.embeddings, improve)
 
     def sprite(self) -> dict[str, Any]:
         """How the sheets are laid out, and a version for their addresses."""
@@ -77,37 +76,36 @@ class PoolView:
             self.sheets.put(key, sheet)
         return sheet
 
-    def candidate(self, live: LiveSelection, position: int) -> dict[str, Any]:
-        """Everything the inspector shows of one candidate."""
-        check_positions(live, [position])
-        class_id = int(live.labels[position])
-        candidate_id = int(live.candidate_ids[position])
-        pick = live.pick_info(position)
+    def candidate(self, result: LiveResult, position: int) -> dict[str, Any]:
+        """What the inspector shows of one candidate, beside the selection on screen."""
+        scored, now = result.scored, result.signals
+        class_id = int(scored.labels[position])
+        candidate_id = int(scored.candidate_ids[position])
+        pick = result.pick_info(position)
         return {
             "position": position,
             "candidate_id": candidate_id,
             "class_id": class_id,
-            "class_name": live.class_names[class_id],
-            "seed": str(live.seeds[position]),  # 63 bits: more than a JavaScript number holds
-            "soft_labels": [round(float(q), 6) for q in live.soft_labels(position)],
-            "predicted": int(live.predicted[position]),
-            "reliability": float(live.reliability[position]),
-            "entropy": float(live.entropy[position]),
-            "difficulty": float(live.difficulty[position]),
-            "eligible": bool(live.eligible[position]),
+            "class_name": scored.class_names[class_id],
+            "seed": str(scored.pool.seeds[position]),  # 63 bits: more than a JavaScript number holds
+            "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
+            "predicted": int(scored.predicted[position]),
+            "reliability": float(now.reliability[position]),
+            "entropy": float(now.entropy[position]),
+            "difficulty": float(scored.difficulty[position]),
+            "eligible": bool(scored.eligible[position]),
             "mark": self.studio.workspace.ledger.marks().get(candidate_id),
             "reason": self.studio.workspace.ledger.mark_reasons().get(candidate_id, ""),
             "pick": pick and pick._asdict(),
-            "why": live.why(position),
-            "neighbours": live.neighbours(position, N_NEIGHBOURS),
+            "neighbours": scored.neighbours(position, N_NEIGHBOURS),
         }
 
 
-def check_positions(live: LiveSelection, positions: Sequence[int]) -> None:
+def check_positions(scored: ScoredPool, positions: Sequence[int]) -> None:
     """Raise SelectionError for a position that is not there."""
-    wrong = [p for p in positions if not 0 <= p < live.n]
+    wrong = [p for p in positions if not 0 <= p < scored.n]
     if wrong:
         raise SelectionError(
-            f"There is no candidate at position {wrong[0]}: the pool has {live.n} candidates.",
+            f"There is no candidate at position {wrong[0]}: the pool has {scored.n} candidates.",
             "Reload the page: the pool has changed since it was drawn.",
         )

@@ -52,8 +52,10 @@ def fit(embeddings: np.ndarray) -> np.ndarray:
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Fit one map; the output appears under its name only when it is whole."""
+    output = Path(request["output"])
     try:
-        with whole_file(Path(request["output"])) as unfinished:
+        output.parent.stat()  # a folder that was moved away is not made anew
+        with whole_file(output) as unfinished:
             np.save(unfinished, fit(np.load(request["input"], allow_pickle=False)))
     except Exception as err:  # whatever it is, the map on screen stays; the studio logs the reason
         return {"failed": request["key"], "reason": f"{type(err).__name__}: {err}"}

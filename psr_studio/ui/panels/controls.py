@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
 
 from psr_studio.core.errors import RecipeError
-from psr_studio.recipe.fields import range_text
-from psr_studio.recipe.recipe import SECTIONS, Recipe, split_key
-from psr_studio.ui.words import LABELS
+from psr_studio.recipe.keys import facts, shape
+from psr_studio.recipe.schema import Recipe
+from psr_studio.ui.words import label
 
 
 class HasRecipe(Protocol):
@@ -106,51 +106,40 @@ class Setting:
         return [self.value()]
 
 
-def _field(key: str) -> Field:
-    section, name = split_key(key)
-    return next(spec for spec in fields(SECTIONS[section]) if spec.name == name)
-
-
 def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
-    spec = _field(key)
-    facts = spec.metadata
-    words = {"label": LABELS[key], "info": facts["help"], **more}
-    kind = str(spec.type)
-    listed = choices if choices is not None else facts["choices"]
-    if kind == "bool":
+    known, (kind, many, _) = facts(key), shape(key)
+    words = {"label": label(key), "info": known.help, **more}
+    listed = choices if choices is not None else known.choices
+    if kind is bool:
         return gr.Checkbox(value, **words)
-    if kind.startswith("tuple"):
+    if many:
         return gr.Dropdown(list(listed), value=value, multiselect=True, **words)
     if listed:
         return gr.Dropdown(list(listed), value=value, **words)
-    if kind.startswith("int"):
-        return gr.Number(value, precision=0, **words)
-    if kind.startswith("float"):
-        return gr.Number(value, **words)
-    return gr.Textbox(value, max_lines=1, **words)
+    if kind is str:
+        return gr.Textbox(value, max_lines=1, **words)
+    return gr.Number(value, precision=0 if kind is int else None, **words)
 
 
 def _shown(key: str, value: Any) -> Any:
-    if str(_field(key).type).startswith("tuple"):
-        return list(value or ())
-    return value
+    return list(value or ()) if shape(key).many else value
 
 
 def _read(key: str, value: Any) -> Any:
     """An empty list is "all" where the setting may be left out; nothing at all is only taken there."""
-    kind = str(_field(key).type)
-    if kind.startswith("tuple") and not value:
-        return None if kind.endswith("None") else ()
-    if value in (None, "") and not kind.endswith("None"):
-        raise _emptied(key, kind)
+    _, many, optional = shape(key)
+    if many and not value:
+        return None if optional else ()
+    if value in (None, "") and not optional:
+        raise _emptied(key)
     return value
 
 
-def _emptied(key: str, kind: str) -> RecipeError:
-    facts = _field(key).metadata
-    wanted = "a name" if kind == "str" else "a number"
-    if facts["choices"]:
-        wanted = f"one of {range_text(facts)}"
-    elif text := range_text(facts):
-        wanted += f" from {text}"
-    return RecipeError(f'"{LABELS[key]}" is empty.', f'Enter {wanted} in "{LABELS[key]}".', key)
+def _emptied(key: str) -> RecipeError:
+    known = facts(key)
+    wanted = "a name" if shape(key).kind is str else "a number"
+    if known.choices:
+        wanted = f"one of {known.range}"
+    elif known.range:
+        wanted += f" from {known.range}"
+    return RecipeError(f'"{label(key)}" is empty.', f'Enter {wanted} in "{label(key)}".', key)

@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.ui.markup import error, note
 from psr_studio.ui.plots.difficulty import densities, steps, substitution_text
 from psr_studio.ui.screen import Screen
@@ -26,7 +27,7 @@ class DifficultyPanel:
     """Figures of one class, or of all together."""
 
     def __init__(self, screen: Screen) -> None:
-        self.screen = screen
+        self.screen, self.curation = screen, screen.studio.curation
 
     def build(self) -> None:
         """Draw it here."""
@@ -58,29 +59,25 @@ class DifficultyPanel:
         """Words and both figures; only words where there is nothing to draw."""
         class_id = None if chosen == ALL_CLASSES else int(chosen)
         try:
-            found = self.screen.lab.distributions(class_id)
-            live = self.screen.studio.live
+            found, shown = self.curation.distributions(class_id), self.curation.shown()
         except StudioError as err:
             return [error(err.problem, err.fix), None, None]
-        missing = "" if live.has_original else NO_ORIGINAL
-        moved = substitution_text(found["substituted"], live.class_names)
-        return [note(f"{ABOUT}{missing} {moved}"), densities(self._groups(class_id)), steps(found)]
-
-    def _groups(self, class_id: int | None) -> list[tuple[str, dict[str, np.ndarray | None]]]:
-        """All classes together, and the chosen one beside them."""
-        live = self.screen.studio.live
-        everything = [int(c) for c in np.flatnonzero(live.counts)]
-        groups = [("All classes", self._values(everything))]
+        scored = shown.scored
+        missing = "" if scored.has_original else NO_ORIGINAL
+        moved = substitution_text(found["substituted"], scored.class_names)
+        groups = [("All classes", _values(shown, scored.present))]
         if class_id is not None:
-            groups.append((live.class_names[class_id], self._values([class_id])))
-        return groups
+            groups.append((scored.class_names[class_id], _values(shown, [class_id])))
+        return [note(f"{ABOUT}{missing} {moved}"), densities(groups), steps(found)]
 
-    def _values(self, classes: list[int]) -> dict[str, np.ndarray | None]:
-        live, result = self.screen.studio.live, self.screen.curation.shown()
-        real = [live.original_difficulty(c) for c in classes]
-        known = [values for values in real if values is not None]
-        return {
-            "original": np.concatenate(known) if known else None,
-            "pool": np.concatenate([live.difficulty[live.members(c)] for c in classes]),
-            "picked": np.concatenate([live.difficulty[result.picks[c]] for c in classes]),
-        }
+
+def _values(shown: LiveResult, classes: list[int]) -> dict[str, np.ndarray | None]:
+    """Difficulties by kind, of some classes together."""
+    scored = shown.scored
+    real = [scored.original_difficulty(c) for c in classes]
+    known = [values for values in real if values is not None]
+    return {
+        "original": np.concatenate(known) if known else None,
+        "pool": np.concatenate([scored.difficulty[scored.members(c)] for c in classes]),
+        "picked": np.concatenate([scored.difficulty[shown.picks[c]] for c in classes]),
+    }

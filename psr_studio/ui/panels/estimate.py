@@ -8,8 +8,8 @@ from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.stages import generate as pool
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace
 from psr_studio.ui.words import duration, plural
@@ -31,10 +31,10 @@ class Speeds:
 
     def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
-        if job.stage != "pool" or job.seconds < SHORTEST_RUN or job.rate <= 0:
+        if job.stage != pool.STAGE.name or job.seconds < SHORTEST_RUN or job.rate <= 0:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
             self._path.write_text(
                 json.dumps({**self._all(), self._who(recipe): job.rate * passes(recipe, bundle)})
             )
@@ -67,7 +67,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     if (imported := importing.manifest(workspace)) is not None:
         return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
-    work = pool.missing_work(workspace, recipe, bundle)
+    work = pool.left(workspace, recipe, bundle)
     total, missing = work.total, work.total - work.found
     if not missing:
         return f"All {total:,} candidates of these settings are there."

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import importing
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
@@ -47,11 +48,36 @@ class ImportPanel:
                     minimum=0,
                     min_width=120,
                 )
+            with gr.Row():
+                first_label = gr.Dropdown(
+                    [("as the numbers say", None), ("0", 0), ("1", 1)],
+                    value=None,
+                    label="Number of the first class",
+                    info="Where folders or labels are numbers.",
+                    min_width=120,
+                )
+                image_column = gr.Textbox(
+                    label="Picture column", info="Of a table that has several.", max_lines=1, min_width=120
+                )
+                label_column = gr.Textbox(
+                    label="Label column", info="Of a table that has several.", max_lines=1, min_width=120
+                )
             replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
             button = gr.Button("Import", elem_id="psr-import-run")
-        given = [path, upload, split, limit, replace, unknown, broken]
+        given = [
+            path,
+            upload,
+            split,
+            limit,
+            replace,
+            unknown,
+            broken,
+            first_label,
+            image_column,
+            label_column,
+        ]
         button.click(said(self._import), given, self.jobs.outputs, **PRESSED)
 
     def _import(
@@ -63,6 +89,9 @@ class ImportPanel:
         replace: bool,
         skip_unknown: bool,
         skip_broken: bool,
+        first_label: int | None,
+        image_column: str,
+        label_column: str,
     ) -> list[Any]:
         source = path.strip() or upload
         if not source:
@@ -72,12 +101,15 @@ class ImportPanel:
             )
         self.screen.forget_status()
         self.screen.worker.submit(
-            "import",
+            importing.STAGE.name,
             path=source,
             split=split.strip() or None,
             limit=int(limit or 0) or None,
             replace=replace,
             skip_unknown=skip_unknown,
             skip_broken=skip_broken,
+            first_label=first_label,
+            image_column=image_column.strip() or None,
+            label_column=label_column.strip() or None,
         )
         return self.jobs.values()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from psr_studio.app.jobs import JobState
+from psr_studio.stages.stage import Stage
+from psr_studio.stages.table import STAGES
 from psr_studio.ui.markup import job_card, note
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, STAGE_NAMES, said
+from psr_studio.ui.words import PRESSED, said
 
 STOPS = {"after": "Stop after this part", "now": "Stop now"}
 
@@ -23,9 +25,9 @@ class JobPanel:
         idle: what is said before the first job, if anything.
     """
 
-    def __init__(self, screen: Screen, stages: tuple[str, ...], idle: str = "") -> None:
+    def __init__(self, screen: Screen, stages: Sequence[Stage], idle: str = "") -> None:
         self.screen = screen
-        self.stages = stages
+        self.stages = [stage.name for stage in stages]
         self.idle = idle
 
     def build(self) -> None:
@@ -68,7 +70,7 @@ class JobPanel:
         if job is None:
             return [gr.HTML(note(self.idle), visible=bool(self.idle)), *[gr.Button(visible=False)] * 2]
         running = job.state == "running"
-        resumes = job.stage in ("pool", "score", "refine", "evaluate")
+        resumes = STAGES[job.stage].resumes
         return [
             gr.HTML(job_card(job, self._again(job.stage)), visible=True),
             gr.Button(visible=running and resumes, interactive=not job.stopping),
@@ -76,10 +78,10 @@ class JobPanel:
         ]
 
     def _again(self, stage: str) -> str:
-        if stage not in self.screen.status():  # an import or a download is whole or not there
-            return f'Press "{STAGE_NAMES[stage]}" to begin again.'
-        reason = self.screen.status()[stage].reason
-        return f'{reason} Press "{STAGE_NAMES[stage]}" to go on from there: what is written stays.'
+        verb, status = STAGES[stage].verb, self.screen.status()
+        if stage not in status:  # an import or a download is whole or not there
+            return f'Press "{verb}" to begin again.'
+        return f'{status[stage].reason} Press "{verb}" to go on from there: what is written stays.'
 
     def _stop_after(self) -> list[Any]:
         if job := self.job():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import gradio as gr
 
 from psr_studio.core.errors import SelectionError, StudioError
-from psr_studio.recipe.recipe import Recipe
-from psr_studio.recipe.tables import SelectRecipe
+from psr_studio.recipe.keys import SELECT_KEYS
+from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select.saved import restored_settings
 from psr_studio.storage.records import SelectionRecord
@@ -18,11 +17,11 @@ from psr_studio.ui.words import plural
 
 LIVE = "\0live"  # no saved selection can have this name
 LIVE_WORDS = "As on the Curate tab now"
-CURRENT = "current"
-TAKEN_OVER = tuple(f.name for f in fields(SelectRecipe) if f.name != "name")
+CURRENT = SelectRecipe().name
+TAKEN_OVER = tuple(key.removeprefix("select.") for key in SELECT_KEYS if key != "select.name")
 REFINED = {"fresh": "refined", "stale": "refined with other settings", "partial": "partly refined"}
 # The panel of saved selections is no part of Gradio's page: it is told to look again.
-LOOK_AGAIN = "() => { window.psrCurate?.refreshSaved(); }"
+LOOK_AGAIN = "() => { document.dispatchEvent(new Event('psr-saved')); }"
 
 
 class SelectionPicker:
@@ -53,8 +52,8 @@ class SelectionPicker:
     def version(self) -> tuple:
         """Changes whenever the dropdown should."""
         saved = [(r.name, r.created) for r in self._saved()]
-        seen = self.screen.curation.revision, self.screen.refined_state(), self.screen.status()["refine"]
-        return saved, self.screen.selections.lassoed, self.screen.studio.recipe.select.name, *seen
+        seen = self.screen.workbench.revision, self.screen.refined_state(), self.screen.status()["refine"]
+        return saved, self.screen.workbench.lassoed, self.screen.studio.recipe.select.name, *seen
 
     def values(self) -> list[Any]:
         """The dropdown."""
@@ -67,9 +66,9 @@ class SelectionPicker:
             SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
         """
         studio = self.screen.studio
-        self.screen.selections.lassoed = None
+        self.screen.workbench.lassoed = None
         if name == LIVE:
-            self.screen.selections.save(CURRENT)
+            self.screen.workbench.save(CURRENT)
             return {"select.name": CURRENT}
         if not name:
             raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
@@ -78,14 +77,14 @@ class SelectionPicker:
     def proposed(self) -> str:
         """What the dropdown shows until the user chooses: a new lasso, or the selection worked on last."""
         saved = [record.name for record in self._saved()]
-        wanted = self.screen.selections.lassoed or self.screen.studio.recipe.select.name
+        wanted = self.screen.workbench.lassoed or self.screen.studio.recipe.select.name
         return wanted if wanted in saved else saved[-1] if saved else LIVE
 
     def is_refined(self, name: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
         if name == LIVE:
             record = next((r for r in self._saved() if r.name == CURRENT), None)
-            name = CURRENT if record is not None and self.screen.curation.shows(record) else None
+            name = CURRENT if record is not None and self.screen.workbench.shows(record) else None
         return bool(name) and self._refined_state(str(name)) == "fresh"
 
     def require_refined(self, name: str | None, otherwise: str) -> None:
@@ -108,7 +107,7 @@ class SelectionPicker:
             state = REFINED.get(self._refined_state(record.name), "not refined")
             images = plural(len(record.candidate_ids), "image")
             named.append((f"{record.name}: {images}, {state}", record.name))
-        live = self.screen.curation.candidate_ids()
+        live = self.screen.workbench.candidate_ids()
         shown = "" if live is None else f": {plural(len(live), 'image')}"
         return [(f"{LIVE_WORDS}{shown}", LIVE), *named]
 
@@ -117,7 +116,7 @@ class SelectionPicker:
         proposed = next((r for r in self._saved() if r.name == self.proposed()), None)
         if proposed is None:
             return f'Saved as "{CURRENT}" when it is used; other names are given on the Curate tab.'
-        if self.screen.curation.shows(proposed) or self.screen.curation.candidate_ids() is None:
+        if self.screen.workbench.shows(proposed) or self.screen.workbench.candidate_ids() is None:
             return "The same on every tab. Others are saved on the Curate tab."
         return f'The Curate tab shows another selection than "{proposed.name}": save it there to use it here.'
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import select
+from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.ui.markup import STATES, TITLES
+from psr_studio.ui.markup import STATES
+from psr_studio.ui.one_file import one_body
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import saved_status
-from psr_studio.ui.theme import static_text
+from psr_studio.ui.theme import STATIC
 from psr_studio.ui.words import duration, on_screen
 
-TAB_OF = {
-    "import": "pool",
-    "weights": "pool",
-    "pool": "pool",
-    "score": "pool",
-    "select": "curate",
-    "tune": "curate",
-    "refine": "refine",
-    "evaluate": "evaluate",
-    "export": "export",
-}
+TABS = tuple(dict.fromkeys(stage.tab for stage in PIPELINE))  # ids, in the order of the page
 
 
 class TopBar:
@@ -40,7 +34,7 @@ class TopBar:
         self.bar = gr.HTML(
             value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
-            js_on_load=static_text("topbar.js"),
+            js_on_load=one_body(STATIC, "page", "mountPage({ element, props, watch })"),
             apply_default_css=False,
             elem_id="psr-topbar",
         )
@@ -63,7 +57,7 @@ class TopBar:
         return {
             **self._names(),
             "job": _pill(active[0], len(active) - 1) if active else _failure(self.screen.worker.newest()),
-            "stages": self._stages({TAB_OF[job.stage] for job in active if job.state == "running"}),
+            "stages": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
         }
 
     def _names(self) -> dict[str, Any]:
@@ -72,6 +66,7 @@ class TopBar:
         return {
             "project": root.name,
             "root": str(root),
+            "tabs": TABS,
             "chips": [
                 ["bundle", studio.bundle.name],
                 ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
@@ -79,18 +74,15 @@ class TopBar:
             ],
         }
 
-    def _stages(self, running: set[str]) -> dict[str, Any]:
+    def _tabs(self, running: set[str]) -> dict[str, Any]:
+        """Each tab with its dot: that of its first stage that is not fresh, or else of its last one."""
         status = self.screen.status()
-        pool = status["pool"] if status["pool"].state != "fresh" else status["score"]
-        try:
-            curate = saved_status(self.screen)
-        except StudioError:
-            curate = status["select"]
-        shown = {
-            "pool": pool,
-            "curate": curate,
-            **{name: status[name] for name in ("refine", "evaluate", "export")},
-        }
+        shown: dict[str, StageStatus] = {}
+        for stage in PIPELINE:
+            if stage.tab not in shown or shown[stage.tab].state == "fresh":
+                shown[stage.tab] = status[stage.name]
+        with suppress(StudioError):  # no scored pool: the stage itself says so
+            shown[select.STAGE.tab] = saved_status(self.screen)
         return {name: _dot(found, name in running) for name, found in shown.items()}
 
 
@@ -106,9 +98,9 @@ def _failure(job: JobState | None) -> dict[str, Any] | None:
     """A step that failed stays in the bar until the next one begins: its tab may not be the one on screen."""
     if job is None or job.state != "failed":
         return None
-    text = f"{TITLES[job.stage]} {STATES[job.state]}"
+    text = f"{STAGES[job.stage].title} {STATES[job.state]}"
     why = on_screen(job.problem)
-    return {"tab": TAB_OF[job.stage], "state": job.state, "fraction": 0.0, "text": text, "title": why}
+    return {"tab": STAGES[job.stage].tab, "state": job.state, "fraction": 0.0, "text": text, "title": why}
 
 
 def _pill(job: JobState, waiting: int) -> dict[str, Any]:
@@ -116,9 +108,9 @@ def _pill(job: JobState, waiting: int) -> dict[str, Any]:
     count = f" {job.done:,}/{job.total:,}" if job.total else f" {STATES[job.state]}"
     more = f" (+{waiting})" if waiting else ""
     return {
-        "tab": TAB_OF[job.stage],
+        "tab": STAGES[job.stage].tab,
         "state": job.state,
         "fraction": job.fraction,
-        "text": f"{TITLES[job.stage]}{count}{left}{more}",
-        "title": job.message or TITLES[job.stage],
+        "text": f"{STAGES[job.stage].title}{count}{left}{more}",
+        "title": job.message or STAGES[job.stage].title,
     }

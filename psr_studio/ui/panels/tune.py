@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import SelectionError
+from psr_studio.stages import tune
 from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.ui.markup import note
@@ -40,8 +41,8 @@ class TunePanel:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = _TuneJobs(screen, ("tune",))
-        titles = [(selector["title"], selector["name"]) for selector in screen.studio.selectors()]
+        self.jobs = _TuneJobs(screen, [tune.STAGE])
+        titles = [(selector["title"], selector["name"]) for selector in screen.studio.curation.selectors()]
         self.settings = Settings(screen.studio, {"tune.selectors": titles})
 
     def build(self) -> None:
@@ -81,7 +82,7 @@ class TunePanel:
         return (
             len(ledger.trials()),
             self.screen.studio.tune_status(sliders=True),
-            self.screen.studio.curate_settings(),
+            self.screen.studio.curation.settings(),
             self.screen.studio.recipe.tune,
         )
 
@@ -104,9 +105,9 @@ class TunePanel:
         chosen = [trial for trial in found if trial.number == asked.get("trial")]
         if not chosen:
             raise SelectionError("That trial is not in this workspace any more.", "Reload the page.")
-        self.screen.curation.act(lambda: studio.take(chosen[0]))
+        self.screen.workbench.act(lambda: studio.curation.take(chosen[0]))
         gr.Info(f"On the sliders: {describe(chosen[0].settings)}. Undo takes it back.", duration=5)
-        revision = f"taken {self.screen.curation.revision}"
+        revision = f"taken {self.screen.workbench.revision}"
         return [self.values()[2], {"token": self.screen.token, "base": "", "revision": revision}]
 
     def _trust(self, proxy: str) -> str:
@@ -125,7 +126,7 @@ class TunePanel:
 
     def _row(self, trial: TrialRecord, rank: int) -> str:
         words = escape(describe(trial.settings))
-        if self.screen.studio.holds(trial):
+        if self.screen.studio.curation.holds(trial):
             action = "on the sliders"
         else:
             action = (

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import weights
 from psr_studio.ui.markup import note, table
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
@@ -65,10 +66,12 @@ class WeightsPanel:
         return bool(self.screen.studio.bundle.missing_parts())
 
     def _to_fetch(self) -> bool:
-        return any(source.is_hub_id for source in self.screen.studio.bundle.missing_parts())
+        return any(source.can_be_downloaded for source in self.screen.studio.bundle.missing_parts())
 
     def _offer(self) -> str:
-        size = sum(source.size for source in self.screen.studio.bundle.missing_parts() if source.is_hub_id)
+        size = sum(
+            source.size for source in self.screen.studio.bundle.missing_parts() if source.can_be_downloaded
+        )
         return f"Download weights (about {size / 2**30:.1f} GiB)"
 
     def _download(self, agreed: bool) -> list[Any]:
@@ -77,7 +80,7 @@ class WeightsPanel:
                 "The licences in the table are not accepted yet.",
                 'Read them, then tick "I accept these licences".',
             )
-        self.screen.worker.submit("weights")
+        self.screen.worker.submit(weights.STAGE.name)
         return self.jobs.values()
 
     def _use(self, part: str, folder: str) -> list[Any]:

@@ -9,13 +9,15 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.fields import NAME_RULE
+from psr_studio.recipe.errors import NAME_RULE
+from psr_studio.stages import select
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.island import curate_island
-from psr_studio.ui.curate.selections import check_name
+from psr_studio.ui.curate.workbench import check_name
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.panels.tune import TunePanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, plural, said
 
@@ -25,9 +27,12 @@ SAVED = {"fresh": "Saved", "stale": "Not saved", "missing": "Not saved"}
 class CurateTab:
     """The second tab, and the home of the page."""
 
+    id, picker = select.STAGE.tab, None
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.difficulty = DifficultyPanel(screen)
+        self.tune = TunePanel(screen)
 
     def build(self) -> None:
         """Draw it here."""
@@ -53,6 +58,7 @@ class CurateTab:
             )
         self.island = curate_island(self.screen.token)
         self.difficulty.build()
+        self.tune.build()
 
     def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
         """Events; `pickers` propose on the other tabs what is saved here."""
@@ -68,6 +74,11 @@ class CurateTab:
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)
         self.difficulty.connect(self.island)
+        self.tune.connect(self.island)
+
+    def panes(self) -> list[Any]:
+        """Itself, the workbench and the search below it."""
+        return [self, CuratePool(self), self.tune, self.tune.jobs, *self.tune.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -76,7 +87,7 @@ class CurateTab:
 
     def version(self) -> Hashable:
         """Changes with the saved selections; moves of the sliders tell of themselves."""
-        return self.screen.status()["select"], self.screen.curation.revision
+        return self.screen.status()["select"], self.screen.workbench.revision
 
     def values(self) -> list[Any]:
         """Whether the selection on screen is saved."""
@@ -84,8 +95,8 @@ class CurateTab:
 
     def _save(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
-        earlier = next((row for row in self.screen.selections.listed() if row["name"] == name), None)
-        saved = self.screen.selections.save(name)
+        earlier = next((row for row in self.screen.workbench.selections() if row["name"] == name), None)
+        saved = self.screen.workbench.save(name)
         words = f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".'
         if earlier and not earlier["current"]:
             words += f" They replace the {plural(earlier['images'], 'image')} that had this name."
@@ -133,15 +144,15 @@ class CuratePool:
 def saved_status(screen: Screen) -> StageStatus:
     """Whether the selection on screen is the one that the next steps work on."""
     found = screen.status()["select"]
-    live = screen.curation.candidate_ids()
+    live = screen.workbench.candidate_ids()
     if found.state == "missing":
         return StageStatus("missing", "The next steps work on a saved selection.")
     if live is None:
         return found
     record = screen.studio.workspace.ledger.selection(screen.studio.recipe.select.name)
-    if not screen.curation.shows(record):
+    if not screen.workbench.shows(record):
         newest_first = reversed(screen.studio.workspace.ledger.selections())
-        kept = next(filter(screen.curation.shows, newest_first), None)
+        kept = next(filter(screen.workbench.shows, newest_first), None)
         if kept is None:
             return StageStatus("stale", f'"{record.name}" differs from the screen.')
         return StageStatus(

@@ -10,6 +10,7 @@ import gradio as gr
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
 from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.table import stages_of
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.ui.markup import note, status_line, table
 from psr_studio.ui.panels.controls import Settings
@@ -37,9 +38,11 @@ EMPTY = 'No student is trained on this selection yet. Press "Evaluate": its cont
 class EvaluateTab:
     """The fourth tab."""
 
+    id = evaluate.STAGE.tab
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("evaluate",))
+        self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
         self.settings = _EvaluateSettings(
@@ -70,11 +73,15 @@ class EvaluateTab:
                 with gr.Accordion("All results of this workspace", open=False):
                     self.history = gr.HTML()
 
-    def connect(self) -> None:
+    def connect(self, *_: Any) -> None:
         """Events."""
         self.run.click(
             said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
         ).then(None, js=LOOK_AGAIN, **QUIET)
+
+    def panes(self) -> list[Any]:
+        """Itself and its parts."""
+        return [self, self.jobs, self.picker, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:

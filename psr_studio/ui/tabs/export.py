@@ -10,7 +10,9 @@ from urllib.parse import quote, urlencode
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import export
 from psr_studio.stages.export.stage import Summary
+from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import card, download, error, note, status_line, tree
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -25,9 +27,11 @@ REFINED = "export.refined"
 class ExportTab:
     """The fifth tab."""
 
+    id = export.STAGE.tab
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("export",))
+        self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
         self.settings = _ExportSettings(self.picker)
 
@@ -48,7 +52,7 @@ class ExportTab:
                 self.summary = gr.HTML(elem_id="psr-summary")
                 self.written = gr.HTML(elem_id="psr-tree")
 
-    def connect(self) -> None:
+    def connect(self, *_: Any) -> None:
         """Events."""
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
@@ -57,6 +61,10 @@ class ExportTab:
             None, js=LOOK_AGAIN, **QUIET
         )
         self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
+
+    def panes(self) -> list[Any]:
+        """Itself and its parts."""
+        return [self, self.jobs, self.picker, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:

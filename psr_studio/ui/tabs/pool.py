@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.tables import WAYS
+from psr_studio.recipe.schema import WAYS
+from psr_studio.stages import generate
+from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
@@ -25,9 +27,11 @@ SHEET_IMAGES = 200
 class PoolTab:
     """The first tab."""
 
+    id, picker = generate.STAGE.tab, None
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("pool", "score", "import", "weights"))
+        self.jobs = JobPanel(screen, stages_of(self.id))
         self.weights = WeightsPanel(screen, self.jobs)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
@@ -67,7 +71,7 @@ class PoolTab:
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
 
-    def connect(self) -> None:
+    def connect(self, *_: Any) -> None:
         """Events."""
         inputs = self.settings.outputs
         gr.on(
@@ -84,6 +88,10 @@ class PoolTab:
         self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
         self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
+
+    def panes(self) -> list[Any]:
+        """Itself and its parts."""
+        return [self, self.jobs, self.weights, *self.settings.parts(), *self.scoring.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -125,7 +133,7 @@ class PoolTab:
 
     def _values(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
-        return {**self.settings.read(given), "select.ipc": self.screen.studio.curate_settings()["ipc"]}
+        return {**self.settings.read(given), "select.ipc": self.screen.studio.curation.rules().ipc}
 
     def _generate(self, *given: Any) -> list[Any]:
         n = len(self.scoring.outputs)

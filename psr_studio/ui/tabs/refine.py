@@ -10,6 +10,8 @@ import gradio as gr
 import numpy as np
 
 from psr_studio.core.errors import StudioError
+from psr_studio.stages import refine
+from psr_studio.stages.table import stages_of
 from psr_studio.storage.scores import Refined
 from psr_studio.ui.markup import error, note, pair, pairs, status_line
 from psr_studio.ui.panels.controls import Settings
@@ -30,9 +32,11 @@ MOST_PAIRS = 60
 class RefineTab:
     """The third tab."""
 
+    id = refine.STAGE.tab
+
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.jobs = JobPanel(screen, ("refine",))
+        self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
         self.settings = Settings(screen.studio)
         self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]
@@ -55,12 +59,16 @@ class RefineTab:
                 self.pairs = gr.HTML(elem_id="psr-pairs")
                 self.plot = gr.Plot(show_label=False, visible=False)
 
-    def connect(self) -> None:
+    def connect(self, *_: Any) -> None:
         """Events."""
         self.run.click(
             said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
         ).then(None, js=LOOK_AGAIN, **QUIET)
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
+
+    def panes(self) -> list[Any]:
+        """Itself and its parts."""
+        return [self, self.jobs, self.picker, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:

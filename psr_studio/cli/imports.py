@@ -1,0 +1,50 @@
+"""`psr-studio import`: pictures made elsewhere become the pool."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from typing import Any
+
+from psr_studio.cli.console import ProgressLine, consume, says_what_stands
+from psr_studio.cli.flags import DONE, add_command, add_studio_flags
+from psr_studio.cli.studio import open_studio
+from psr_studio.stages import importing
+
+AS_IT_WAS = "Stopped. The pool is as it was."
+
+
+def add_commands(commands: Any) -> None:
+    """`import`."""
+    parser = add_command(commands, importing.STAGE.command, importing.STAGE.help, _import, stopped=AS_IT_WAS)
+    parser.add_argument(
+        "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
+    )
+    add_studio_flags(parser)
+    add = parser.add_argument
+    add("--split", metavar="S", help="of a source that has several, such as train")
+    add("--limit", type=int, metavar="N", help="take the first N pictures of each class")
+    add(
+        "--replace",
+        action="store_true",
+        help="give up the pool that is there, with its pins, vetoes and locks",
+    )
+    add("--skip-unknown", action="store_true", help="leave out folders that are no class")
+    add("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
+
+    add("--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class")
+    add("--image-column", metavar="C", help="of a table with several that hold pictures")
+    add("--label-column", metavar="C", help="of a table with several that hold labels")
+
+
+def _import(args: argparse.Namespace) -> int:
+    from psr_studio.stages.importing.stage import Options
+    from psr_studio.stages.standing import Standing
+
+    with open_studio(args) as studio:
+        options = {field.name: getattr(args, field.name) for field in fields(Options)}
+        ws = studio.workspace
+        with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
+            print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))
+    return DONE

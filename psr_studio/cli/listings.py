@@ -1,0 +1,50 @@
+"""`psr-studio presets` and `psr-studio selectors`: what there is to choose from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from psr_studio.cli.flags import DONE, add_command
+from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.keys import SELECT_KEYS, describe, field_help
+from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, presets
+from psr_studio.recipe.toml import to_toml, toml_value
+
+
+def add_commands(commands: Any) -> None:
+    """`selectors` and `presets`."""
+    listed = add_command(commands, "selectors", "List the selectors with their parameters.", _selectors)
+    listed.add_argument("name", nargs="?", help="the selector to explain; all when left out")
+    shown = add_command(commands, "presets", "List the presets, or show one with all settings.", _presets)
+    shown.add_argument("name", nargs="?", help="the preset to show, or a TOML file")
+    shown.add_argument("--keys", action="store_true", help="list every setting with its range and its help")
+
+
+def _presets(args: argparse.Namespace) -> int:
+    if args.keys:
+        for item in describe(load_recipe(args.name or DEFAULT_PRESET)):
+            unit = f" {item.unit}" if item.unit else ""
+            print(f"{item.key} = {item.value}{unit}  ({item.range or 'any'})  {item.help}")
+    elif args.name:
+        print(to_toml(load_recipe(args.name)), end="")
+    else:
+        for name, path in presets().items():
+            print(f"{name}  {path}")
+    return DONE
+
+
+def _selectors(args: argparse.Namespace) -> int:
+    if args.name is not None and args.name not in SELECTORS:
+        fix = did_you_mean(args.name, SELECTORS) + "`psr-studio selectors` lists them all."
+        raise StudioError(f'There is no selector "{args.name}". Selectors: {", ".join(SELECTORS)}.', fix)
+    for name in [args.name] if args.name else SELECTORS:
+        selector = SELECTORS[name]
+        print(f"{name}: {selector.title} ({selector.source}). {selector.help}")
+        for key in SELECT_KEYS:
+            if key.startswith(f"select.{name}."):
+                facts = field_help(key)
+                shown = "none" if facts.value is None else toml_value(facts.value)
+                print(f"    {key} = {shown}  ({facts.range or 'true, false'})  {facts.help}")
+    return DONE

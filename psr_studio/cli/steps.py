@@ -1,0 +1,126 @@
+"""The steps of the pipeline, all of them in a row, the search beside them, and where they stand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from psr_studio.cli.console import ProgressLine, consume, says_what_stands
+from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker_flags
+from psr_studio.cli.studio import open_studio
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.stages import evaluate, export, select, tune
+from psr_studio.stages.table import PIPELINE
+
+if TYPE_CHECKING:
+    from psr_studio.app.studio import Studio
+
+
+def add_commands(commands: Any) -> None:
+    """One for each stage of the pipeline, `run`, `status` and `tune`."""
+    for stage in PIPELINE:
+        step = add_command(commands, stage.command, stage.help, _step, stage=stage)
+        add_studio_flags(step)
+        if stage.shared:
+            add_worker_flags(step)
+        if stage is export.STAGE:
+            step.set_defaults(stopped="Stopped. The export is as it was.")
+            step.add_argument(
+                "--dry-run", action="store_true", help="say what would be written, write nothing"
+            )
+        if stage is select.STAGE:
+            step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
+        if stage is evaluate.STAGE:
+            step.add_argument("--all", action="store_true", help="print every result, train nothing")
+    search = add_command(commands, tune.STAGE.command, tune.STAGE.help, _tune)
+    add_studio_flags(search)
+    search.add_argument("--trials", type=int, metavar="N", help="settings to try (tune.trials)")
+    search.add_argument("--proxy", metavar="X", help="what judges them: knn or student (tune.proxy)")
+    whole = add_command(commands, "run", "Do all steps and print the table.", _run)
+    add_studio_flags(whole)
+    add_worker_flags(whole)
+    add_studio_flags(add_command(commands, "status", "Say which steps are fresh, stale or missing.", _status))
+
+
+def _step(args: argparse.Namespace) -> int:
+    dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
+    with open_studio(args, create=not (dry_run or everything)) as studio:
+        if dry_run:
+            print(_summary_text(studio))
+            return DONE
+        if not everything:
+            with _export_watched(args, studio) if args.stage is export.STAGE else nullcontext():
+                consume(studio.runs[args.stage.name](), ProgressLine(sys.stderr, args.quiet))
+        if args.stage is evaluate.STAGE:
+            print(_table_text(studio, everything))
+        if args.stage is select.STAGE:
+            print(_selection_text(studio))
+    return DONE
+
+
+def _export_watched(args: argparse.Namespace, studio: Studio) -> AbstractContextManager[None]:
+    from psr_studio.stages.standing import Standing
+
+    place = studio.workspace.export_path(studio.recipe.export.name)
+    return says_what_stands(args, Standing(studio.workspace, place, "export"))
+
+
+def _tune(args: argparse.Namespace) -> int:
+    from psr_studio.stages.tune.stage import format_table
+
+    given = {"trials": args.trials, "proxy": args.proxy}
+    with open_studio(args) as studio:
+        events = studio.tune(**{key: value for key, value in given.items() if value is not None})
+        consume(events, ProgressLine(sys.stderr, args.quiet))
+        print(format_table(studio.trials()))
+        print(f"\n{studio.tune_trust()}")
+    return DONE
+
+
+def _run(args: argparse.Namespace) -> int:
+    with open_studio(args) as studio:
+        line = ProgressLine(sys.stderr, args.quiet)
+        for stage in PIPELINE:
+            consume(studio.runs[stage.name](), line)
+        print(_table_text(studio, everything=False))
+        print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
+    return DONE
+
+
+def _status(args: argparse.Namespace) -> int:
+    with open_studio(args, create=False) as studio:
+        for stage, found in studio.status().items():
+            print(f"{stage:<9} {found.state:<8} {found.reason}")
+    return DONE
+
+
+def _table_text(studio: Studio, everything: bool) -> str:
+    from psr_studio.stages.evaluate.stage import format_table, history
+
+    return format_table(history(studio.workspace) if everything else studio.table())
+
+
+def _selection_text(studio: Studio) -> str:
+    from psr_studio.stages.select.reasons import shortage_text
+
+    chosen = studio.selection()
+    filled = {c: chosen.filled[chosen.labels == c] for c in chosen.shortfall}
+    names, selector = studio.bundle.class_names, chosen.settings["selector"]
+    short = shortage_text(names, selector, chosen.shortfall, filled)
+    left_out = [f"Left out: {broken.reason}" for broken in studio.pool.broken]
+    told = [f'Selected {len(chosen)} images as "{chosen.name}".', short, *left_out]
+    return "\n".join(text for text in told if text)
+
+
+def _summary_text(studio: Studio) -> str:
+    found = studio.export_summary()
+    pictures = f"{found.n_images} images of {found.picture_bytes:,} bytes"
+    lines = [
+        f"{found.folder}: {found.n_files} files, {pictures}",
+        *(f"  {name}: {n} file{'s' if n != 1 else ''}" for name, n in found.folders.items()),
+    ]
+    if found.replaces:
+        lines.append("It replaces the export that is there.")
+    return "\n".join(lines)

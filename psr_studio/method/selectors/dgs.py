@@ -1,0 +1,162 @@
+"""DGS: every bin of difficulty gives the share that a target asks for (DGS Algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selection, Selector
+from psr_studio.method.selectors.weights import SCALING, WEIGHTS, Weighted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from psr_studio.method.difficulty import Plan, Smoothed
+
+SHAPES = ("hill", "ground", "slope", "cliff")
+DRAWN = "drawn"  # the target that is no rule
+
+
+class Bins(Table):
+    """How many of each bin, and which."""
+
+    target: str = setting(
+        "scale",
+        "Wanted shares of easy and hard images: those of the real images, a named shape, or drawn.",
+        choices=("scale", *SHAPES, DRAWN),
+    )
+    # Shares per bin from easy to hard; a page starts its drawing from an even one.
+    drawn: tuple[float, ...] = setting(
+        (1.0,) * 10,
+        'Ten bars from easy to hard, read by the target "drawn".',
+        "",
+        0.0,
+        1e6,
+        length=10,
+        filled=True,
+    )
+    within_bin: str = setting(
+        "random",
+        "How a bin picks: at random as in the paper, or by the PSR score.",
+        choices=("random", "psr"),
+    )
+    lam: float = setting(
+        0.5, "How near the smoothing stays to the original distribution.", "", 0.0, 1.0,
+        label="Keep to the original"
+    )  # fmt: skip
+
+
+class Parameters(Weighted, Bins):
+    """The bins, and the greedy step inside them."""
+
+    read_when: ClassVar[Mapping[str, tuple[str, Any]]] = {
+        "drawn": ("target", DRAWN),
+        **dict.fromkeys((*WEIGHTS, "scaling"), ("within_bin", "psr")),
+    }
+    searched: ClassVar[Mapping[str, tuple]] = {"target": ("scale", *SHAPES), "within_bin": ("random", "psr")}
+    scaling: str = SCALING
+
+    @property
+    def needs_original(self) -> bool:
+        """Only the target "scale" aims at the real images."""
+        return self.target == "scale"
+
+    def counts(self, found: Smoothed, ipc: int) -> np.ndarray:
+        """(10,) images of each bin that K = `ipc` aims at."""
+        return found.counts(ipc, self.target, self.drawn)
+
+
+def _choose(pool: Pool, params: Parameters, ask: AskAll) -> list[Selection]:
+    """Vetoes that leave a class fewer than K shrink its plan, and what is missing counts as shortfall."""
+    import numpy as np
+
+    from psr_studio.method.difficulty import by_chance, by_score, plan_bins, serve
+    from psr_studio.method.picks import check_marks, nothing
+
+    pins, vetoed = check_marks(len(pool.eligible), ask.pinned, ask.vetoed)
+    plans: list[Plan] = []
+    for c, (start, stop) in enumerate(zip(pool.starts[:-1], pool.starts[1:], strict=True)):
+        found, own = pool.of_class(c).smoothed(params.lam), vetoed[start:stop]
+        left = min(int(ask.budgets[c]), len(own) - int(np.count_nonzero(own)))
+        inside = pins[(pins >= start) & (pins < stop)] - start
+        plans.append(plan_bins(found.pool, params.counts(found, left), inside, own))
+    scores = _greedy(pool, params, plans, pins, vetoed) if params.within_bin == "psr" else None
+    picked = []
+    for c, (plan, start) in enumerate(zip(plans, pool.starts, strict=False)):
+        if not (budget := int(ask.budgets[c])):
+            picked.append(nothing())
+            continue
+        values = None if scores is None else scores[start : start + len(plan.bins)]
+        queue = by_chance(len(plan.bins), ask.seed(c)) if values is None else by_score(values)
+        one = serve(plan, queue, values)
+        short = one.shortfall + budget - len(one.indices)
+        picked.append(replace(one, indices=one.indices + start, shortfall=short))
+    return picked
+
+
+def _greedy(
+    pool: Pool, params: Parameters, plans: Sequence[Plan], pins: np.ndarray, vetoed: np.ndarray
+) -> np.ndarray:
+    """(N,) scores that fall from 1 along the greedy order (PSR eq. 8) of each class, where a full bin is closed."""
+    import numpy as np
+
+    from psr_studio.method.selection import greedy_select_all
+
+    quotas = np.array([plan.taken for plan in plans])
+    budgets = quotas.sum(axis=1) + [len(plan.pins) for plan in plans]
+    picked = greedy_select_all(
+        pool.reliability, pool.entropy, pool.distances(), np.maximum(budgets, 1), params.alpha, params.beta,
+        params.gamma, pool.eligible, pins, vetoed, scaling=params.scaling,
+        groups=np.concatenate([plan.bins for plan in plans]), quotas=quotas,
+    )  # fmt: skip
+    sizes, counts = np.diff(pool.starts), np.diff(picked.starts)
+    places = np.arange(len(picked.indices)) - np.repeat(picked.starts[:-1], counts)
+    scores = np.zeros(len(pool.eligible))
+    scores[picked.indices] = 1 - places / np.repeat(sizes, counts)
+    return scores
+
+
+def _taken(chosen: Chosen) -> str:
+    how = "drawn" if chosen.params.within_bin == "random" else "the first by the PSR order"
+    if chosen.filled:
+        return f"a substitute {how} from {_bin(chosen)}, since a bin nearby ran short"
+    return f'{how} from {_bin(chosen)}, which the target "{chosen.params.target}" asks for'
+
+
+def _left(chosen: Chosen) -> str:
+    bins = _bins(chosen)
+    n = int((bins[chosen.picks] == bins[chosen.at]).sum())
+    return f"{_bin(chosen)} gave its {n} image{'s' if n != 1 else ''}, and this was not among them"
+
+
+def _bins(chosen: Chosen) -> np.ndarray:
+    from psr_studio.method.bins import bin_of
+
+    return bin_of(chosen.pool.smoothed(chosen.params.lam).pool)
+
+
+def _bin(chosen: Chosen) -> str:
+    """The bin of smoothed difficulty in words: "the bin 0.2 to 0.3"."""
+    k = int(_bins(chosen)[chosen.at])
+    return f"the bin of difficulty {k / 10:.1f} to {(k + 1) / 10:.1f}"
+
+
+SELECTOR = Selector(
+    "dgs",
+    20,
+    "Difficulty-guided",
+    "Gives every difficulty bin the share that the target asks for.",
+    source="DGS Algorithm 1",
+    taken=_taken,
+    left=_left,
+    all_classes=_choose,
+    parameters=Parameters,
+    draws=True,
+    shortage=("Too few candidates in some bins", "from the nearest bins"),
+    without_original=(
+        'The target "scale" aims at the difficulties of the real images, but this bundle has none.',
+        'Choose another target, such as "ground".',
+    ),
+)

@@ -1,0 +1,172 @@
+"""How a setting is declared, once, with type, range, unit and help: those of the selectors and of the recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType
+from typing import Any, ClassVar, NamedTuple, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+FOLDER_NAME = r"\w(?:[\w .@+-]{0,78}[\w@+-])?"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a setting beside its type and its default; a value is checked by it.
+
+    Attributes:
+        help: one sentence, in the words on the screen. unit: of the value, "" without one.
+        low, high: numbers lie in [low, high]; both are given or none.
+        choices: words are among them. folder: a word becomes the name of a folder.
+        length: a list has exactly so many values; the facts above hold for each. filled: one of them is above 0.
+        label: name on the screen; "" where the key says it. slider: where a slider ends, before `high`.
+        control: has a control on the Curate tab.
+    """
+
+    help: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    folder: bool = False
+    length: int | None = None
+    filled: bool = False
+    label: str = ""
+    slider: float | None = None
+    control: bool = True
+
+    @property
+    def range(self) -> str:
+        """The range in words: "1 to 1000", "ddpm, ddim", or "" when anything of the type goes."""
+        if self.choices:
+            return ", ".join(self.choices)
+        return "" if self.low is None else f"{self.low} to {self.high}"
+
+    def check(self, value: Any) -> Any:
+        """Return a value of the right type, or raise what pydantic reports: the kind names the fact it breaks."""
+        if isinstance(value, tuple):
+            if self.length not in (None, len(value)):
+                raise _broken("length", f"must have {self.length} values", value)
+            if self.filled and not any(value):
+                raise _broken("filled", "must have a value above 0", value)
+        for item in value if isinstance(value, tuple) else () if value is None else (value,):
+            if self.choices and item not in self.choices:
+                raise _broken("choice", f"must be one of: {self.range}", item)
+            if self.folder and not re.fullmatch(FOLDER_NAME, item):
+                raise _broken("folder", "must be the name of a folder", item)
+            if self.low is not None and self.high is not None and not self.low <= item <= self.high:
+                raise _broken("range", f"must be from {self.range}", item)
+            if isinstance(item, str) and not item.strip():
+                raise _broken("blank", "must not be blank", item)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The check as pydantic runs it: a list counts as a tuple, then the type, then the facts."""
+        listed = core_schema.no_info_before_validator_function(_as_tuple, handler(source))
+        return core_schema.no_info_after_validator_function(self.check, listed)
+
+
+class Shape(NamedTuple):
+    """The type of a setting: `kind` of each value, `many` in a list, `optional` where it may be left out."""
+
+    kind: type
+    many: bool
+    optional: bool
+
+
+class Table(BaseModel):
+    """Settings that belong together: frozen, each checked when a table is made, and nothing unknown among them.
+
+    A bool is no number; a whole number counts where a number is wanted; NaN and infinity are refused.
+
+    Attributes:
+        read_when: for a setting that is not always read, the other setting and the value it must have for that.
+        searched: what a search varies: the words it tries, or the two ends of a number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    read_when: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    searched: ClassVar[Mapping[str, tuple]] = {}
+
+    def read(self) -> dict[str, Any]:
+        """The settings that count as the others stand, by name."""
+        conditions = {name: self.read_when.get(name) for name in type(self).model_fields}
+        return {
+            name: getattr(self, name)
+            for name, when in conditions.items()
+            if when is None or getattr(self, when[0]) == when[1]
+        }
+
+    def resolved(self, ipc: int) -> Self:
+        """The same with what is left to a budget of `ipc` images per class filled in."""
+        return self
+
+    @property
+    def needs_original(self) -> bool:
+        """Whether difficulties of the real images are read, as the settings stand."""
+        return False
+
+    # How a search sees it
+
+    @classmethod
+    def space(cls) -> dict[str, tuple]:
+        """The coordinates of a search, as `searched`: words, or the two ends of a number."""
+        return dict(cls.searched)
+
+    def coordinates(self, ipc: int) -> dict[str, Any]:
+        """Where these settings lie; a word that is not tried is put at the first that is."""
+        return {
+            name: tried[0] if is_words(tried) and getattr(self, name) not in tried else getattr(self, name)
+            for name, tried in self.searched.items()
+        }
+
+    @classmethod
+    def values_at(cls, coordinates: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings at some coordinates."""
+        return dict(coordinates)
+
+
+def setting(
+    default: Any, help: str, unit: str = "", low: float | None = None, high: float | None = None, **more: Any
+) -> Any:
+    """Declare a setting of a table, with its `Facts` beside the default."""
+    declared = Field(default)
+    declared.metadata.append(Facts(help, unit, low, high, **more))
+    return declared
+
+
+@cache
+def facts_of(table: type[Table]) -> dict[str, Facts]:
+    """The facts of each setting of a table, in their order; tables inside it are left out."""
+    found = {
+        name: [item for item in spec.metadata if isinstance(item, Facts)]
+        for name, spec in table.model_fields.items()
+    }
+    return {name: facts[0] for name, facts in found.items() if facts}
+
+
+def shape_of(annotation: Any) -> Shape:
+    """Read a type such as `float | None` or `tuple[str, ...]`."""
+    options = [option for option in get_args(annotation) or (annotation,) if option is not NoneType]
+    optional = get_origin(annotation) is not tuple and len(options) < len(get_args(annotation))
+    inner = options[0] if optional else annotation
+    many = get_origin(inner) is tuple
+    return Shape(get_args(inner)[0] if many else inner, many, optional)
+
+
+def is_words(tried: tuple) -> bool:
+    """Whether what a search tries are words, not the two ends of a number."""
+    return isinstance(tried[0], str)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _broken(kind: str, words: str, value: Any) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{words}", {"words": words, "value": value})  # type: ignore[arg-type]

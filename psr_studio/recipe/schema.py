@@ -1,0 +1,372 @@
+"""The recipe: typed tables of settings, each with its default, help, unit and range, and the rules that join two.
+
+What a file leaves out keeps its default; an unknown key is an error, and so is a value outside its range.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import ValidationError, create_model, model_validator
+
+from psr_studio.core.errors import RecipeError
+from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.method.selectors.weights import Weighted, Weights
+from psr_studio.recipe.errors import find, recipe_error
+
+MAX_SEED = 2**63 - 1
+MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
+SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
+# Named ways of sampling. "exact" is the papers'; "draft" takes 10 steps for its 50 and leaves the
+# noisiest unguided, for a first look: docs/speed.md prints what that costs in agreement and diversity.
+WAYS: dict[str, dict[str, Any]] = {
+    "exact": {"pool.sampler": "ddpm", "pool.steps": 50, "pool.guided_from": 0.0, "pool.guided_to": 1.0},
+    "draft": {
+        "pool.sampler": "ddpm",
+        "pool.steps": 10,
+        "pool.guided_from": 0.0,
+        "pool.guided_to": 0.8,
+    },
+}
+PROTOCOLS = ("kd", "hard")
+ARMS = ("refined", "selected")
+REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
+REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
+PROXIES = ("knn", "student")
+FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
+
+
+def _seed(help: str, **more: Any) -> Any:
+    return setting(0, help, "", 0, MAX_SEED, **more)
+
+
+class PoolRecipe(Table):
+    """Generation of the over-complete pool."""
+
+    pool_size: int = setting(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
+    sizes: tuple[int, ...] | None = setting(
+        None, "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
+        "images", 0, MAX_POOL_SIZE,
+    )  # fmt: skip
+    seed: int = _seed("Base seed; each candidate has its own seed made from it.")
+    sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
+    steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
+    guidance: float | None = setting(
+        None, "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.", "", 0.0,
+        50.0,
+    )  # fmt: skip
+    guided_channels: int | None = setting(
+        None,
+        "Leading latent channels that are guided, 0 for all; DiT's own code guides 3 of 4; the bundle's own "
+        "when left out.", "channels", 0, 64,
+    )  # fmt: skip
+    guided_from: float = setting(
+        0.0, "Share of the noise below which a step is not guided and costs half.", "", 0.0, 1.0
+    )
+    guided_to: float = setting(
+        1.0, "Share of the noise above which a step is not guided and costs half.", "", 0.0, 1.0
+    )
+    batch_size: int = setting(64, "Candidates denoised together; changes the speed only.", "images", 1, 4096)
+    compiled: bool = setting(
+        False, "Compile the generator first: a minute of waiting, then faster on a GPU, not on a CPU."
+    )
+    part_size: int = setting(
+        60, "Candidates per written file, the unit that is resumed.", "images", 1, 100_000
+    )
+    classes: tuple[int, ...] | None = setting(
+        None, "Class numbers to generate; all when left out.", "", 0, 999_999
+    )
+
+
+class ScoreRecipe(Table):
+    """Scoring of the pool by the teacher."""
+
+    batch_size: int = setting(256, "Candidates scored together; changes the speed only.", "images", 1, 65_536)
+
+
+TABLED = {name: s.parameters for name, s in SELECTORS.items() if s.parameters.model_fields}
+DRAWING = tuple(name for name, selector in SELECTORS.items() if selector.draws)
+if TYPE_CHECKING:
+    _Tables = Table
+else:
+    _Tables = create_model(
+        "_Tables", __base__=Table, **{name: (kind, kind()) for name, kind in TABLED.items()}
+    )
+T = TypeVar("T", bound=Table)
+
+
+class SelectRecipe(_Tables):
+    """Spending the budget of K images per class; each selector that reads something has a table of its own name."""
+
+    selector: str = setting("psr", "Rule that picks.", choices=tuple(SELECTORS))
+    ipc: int = setting(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
+    temperature: float = setting(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
+    allocation: str = setting(
+        "even", "The same budget for every class, or more where it gains more.", choices=("even", "gain")
+    )
+    floor: int = setting(
+        1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE
+    )
+    ceiling: int | None = setting(
+        None, 'Most images of a class under the allocation "gain"; no limit when left out.', "images/class", 1,
+        MAX_POOL_SIZE,
+    )  # fmt: skip
+    budgets: tuple[int, ...] | None = setting(
+        None, "Images of each class, in class order; 0 leaves a class to the allocation.", "images", 0,
+        MAX_POOL_SIZE,
+    )  # fmt: skip
+    seed: int = _seed(f"Seed of the selectors that draw: {', '.join(DRAWING)}.", control=False)
+    name: str = setting("current", "Name the selection is kept under.", folder=True, control=False)
+
+    def parameters(self, selector: str | None = None) -> Any:
+        """The table of a selector, of the chosen one when None; an empty one of a selector that reads nothing."""
+        name = self.selector if selector is None else selector
+        return getattr(self, name) if name in TABLED else Table()
+
+    def of(self, kind: type[T]) -> T:
+        """The table of that kind."""
+        return self.parameters(next(name for name, known in TABLED.items() if known is kind))
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of the chosen selector, or of the first that has some, as the budget leaves them."""
+        table: Weighted = self.parameters(place("alpha", self.selector).partition(".")[0])
+        return table.weights(self.ipc)
+
+    def setting(self, name: str) -> Any:
+        """A setting by its key, or by its name alone as `place` has it."""
+        return _value(self, place(name, self.selector))
+
+    def changed(self, settings: Mapping[str, Any]) -> SelectRecipe:
+        """A checked copy with settings replaced, by key or by name alone; RecipeError names key and value."""
+        selector = settings.get("selector", self.selector)
+        full = {place(name, selector): value for name, value in settings.items()}
+        for key in full:
+            find(Recipe, f"select.{key}")
+        try:
+            return SelectRecipe.model_validate(_merged(self, full))
+        except ValidationError as err:
+            raise recipe_error(Recipe, err, "select") from err
+
+    def resolved(self, ipc: int = 0) -> SelectRecipe:
+        """The same with what tables leave to the budget filled in."""
+        tables = {name: self.parameters(name).resolved(ipc or self.ipc) for name in TABLED}
+        return self.model_copy(update=tables)
+
+    def left_to_presets(self, *selectors: str) -> SelectRecipe:
+        """The same, where weights of some tables that are just the preset's are left to it, to follow the budget."""
+        weighted = [name for name in selectors if issubclass(TABLED.get(name, Table), Weighted)]
+        return self.model_copy(
+            update={name: self.parameters(name).left_to_preset(self.ipc) for name in weighted}
+        )
+
+
+def place(name: str, selector: Any) -> str:
+    """Where in [select] a setting stands that is named alone: in the table of the chosen selector, or of the first
+    that has it. "alpha" is "psr.alpha", but "dgs.alpha" while dgs is chosen.
+    """
+    holders = [holder for holder, table in TABLED.items() if name in table.model_fields]
+    if not holders or name in SelectRecipe.model_fields:
+        return name
+    return f"{selector if selector in holders else holders[0]}.{name}"
+
+
+def _placed(key: str, selector: Any) -> str:
+    """The key of a setting of which the selector may be left out, such as "select.alpha"."""
+    section, _, name = key.rpartition(".")
+    return f"select.{place(name, selector)}" if section == "select" else key
+
+
+class TuneRecipe(Table):
+    """Searching the weights and the selector by a proxy; how a short student is trained stands in [evaluate]."""
+
+    trials: int = setting(30, "Settings to try, those tried before included.", "trials", 1, 1000)
+    proxy: str = setting(
+        "knn",
+        "What a trial is judged by, on real images that no control uses: nearest neighbours in the teacher's "
+        "features (knn), or a student trained for a short time (student).", choices=PROXIES,
+    )  # fmt: skip
+    selectors: tuple[str, ...] = setting(
+        tuple(SELECTORS), "Selectors to choose among.", choices=tuple(SELECTORS)
+    )
+    weights: bool = setting(True, "Search alpha, beta and gamma of the selector psr; otherwise they stay.")
+    student_epochs: int = setting(40, "Passes over the set by the short student.", "epochs", 1, 100_000)
+    neighbours: int = setting(5, "Neighbours that vote in knn.", "images", 1, 1000)
+    seed: int = setting(0, "Seed of the search: the same one tries the same settings.", "", 0, 2**63 - 1)
+
+
+class RefineRecipe(Table):
+    """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
+
+    n_steps: int = setting(100, "Gradient steps per latent (L).", "steps", 1, 100_000)
+    kl_steps: int = setting(4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000)
+    lr: float = setting(0.01, "Step size (eta).", "", 1e-8, 10.0)
+    lam: float = setting(0.5, "Factor on the weight of the label loss (lambda).", "", 0.0, 100.0)
+    w_min: float = setting(0.1, "Label weight where the teacher is sure, before lambda.", "", 0.0, 100.0)
+    w_max: float = setting(2.0, "Label weight where the teacher is unsure, before lambda.", "", 0.0, 100.0)
+    optimizer: str = setting(
+        "sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam")
+    )
+    batch_size: int = setting(64, "Latents refined together; changes the speed only.", "images", 1, 4096)
+    seed: int = _seed("Base seed of the timesteps and the noise.")
+
+
+class EvaluateRecipe(Table):
+    """Training students on the set; the numbers are the DC protocol's."""
+
+    student: str = setting("convnet-3", "Network that is trained on the set.")
+    protocol: str = setting(
+        "kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS
+    )
+    n_seeds: int = setting(3, "Students per row; their mean and spread are shown.", "students", 1, 100)
+    epochs: int = setting(300, "Passes over the set.", "epochs", 1, 100_000)
+    batch_size: int = setting(256, "Images per gradient step.", "images", 1, 65_536)
+    lr: float = setting(0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0)
+    momentum: float = setting(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
+    weight_decay: float = setting(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
+    augment: bool = setting(True, "Augment the training images (DSA).")
+    seed: int = _seed("Seed of the first student; the next ones count up.")
+    n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000)
+    arms: tuple[str, ...] = setting(
+        ARMS,
+        "Forms of the selection that are trained on; real:<selector> is a control chosen among real images.",
+        choices=(*ARMS, *REAL_ARMS),
+    )
+    controls: bool = setting(True, "Train random real images and generate-and-use beside it.")
+    compare: tuple[str, ...] = setting((), "Names of other saved selections to train on too.", folder=True)
+
+
+class ExportRecipe(Table):
+    """Writing the set out."""
+
+    name: str = setting("set", "Name of the folder under exports/.", folder=True)
+    refined: bool = setting(True, "Write the refined pictures; the selected ones otherwise.")
+    formats: tuple[str, ...] = setting(("folder",), "What is written.", choices=FORMATS)
+    zip: bool = setting(True, "Also write one zip file.")
+
+
+class Recipe(Table):
+    """All settings of a run; every instance has passed the checks.
+
+    Raises:
+        RecipeError: on construction, when a value is of another type or outside its range, or two do not go together.
+    """
+
+    name: str = setting("recipe", "Name of the recipe.")
+    bundle: str = setting("fashion-mnist", "Embedded bundle by name, or a bundle folder by path.")
+    device: str = setting("auto", "Where the networks run.", choices=("auto", "cpu", "cuda", "mps"))
+    pool: PoolRecipe = PoolRecipe()
+    score: ScoreRecipe = ScoreRecipe()
+    select: SelectRecipe = SelectRecipe()
+    tune: TuneRecipe = TuneRecipe()
+    refine: RefineRecipe = RefineRecipe()
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+    export: ExportRecipe = ExportRecipe()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check(cls, values: Any, check: Callable[[Any], Self]) -> Self:
+        try:
+            recipe = check(values)
+        except ValidationError as err:
+            raise recipe_error(cls, err) from err
+        _check_budgets(recipe.select, recipe.pool)
+        _check_allocation(recipe.select)
+        _check_refine(recipe.refine)
+        return recipe
+
+    def value(self, key: str) -> Any:
+        """Return the value of a dotted key such as "select.ipc"."""
+        full = _placed(key, self.select.selector)
+        find(Recipe, full)
+        return _value(self, full)
+
+    def with_values(self, values: Mapping[str, Any]) -> Recipe:
+        """Return a checked copy with dotted keys replaced, such as {"select.ipc": 10}.
+
+        A setting of a selector may be named without it, such as "select.alpha"; see `place`.
+        """
+        selector = values.get("select.selector", self.select.selector)
+        full = {_placed(key, selector): value for key, value in values.items()}
+        for key in full:
+            find(Recipe, key)
+        return Recipe.model_validate(_merged(self, full))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it, so that settings compare equal to what was stored."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _value(table: Table, key: str) -> Any:
+    return reduce(getattr, key.split("."), table)
+
+
+def _merged(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a table by name, with dotted keys replaced; of a table inside it that changes, the same."""
+    found, inside = dict(table), defaultdict[str, dict[str, Any]](dict)
+    for key, value in values.items():
+        name, _, rest = key.partition(".")
+        if rest:
+            inside[name][rest] = value
+        else:
+            found[name] = value
+    return {**found, **{name: _merged(found[name], changes) for name, changes in inside.items()}}
+
+
+# Rules that join two values; each names both, and which one to change.
+
+
+def _check_budgets(select: SelectRecipe, pool: PoolRecipe) -> None:
+    _check_budget(select.ipc, pool.pool_size, "select.ipc")
+    sizes = pool.sizes or ()
+    for class_id, budget in enumerate(select.budgets or ()):
+        own = sizes[class_id] if class_id < len(sizes) else 0
+        _check_budget(budget, max(pool.pool_size, own), "select.budgets")
+
+
+def _check_budget(n_images: int, pool_size: int, key: str) -> None:
+    if n_images > pool_size:
+        raise RecipeError(
+            f'Each class gets {pool_size} candidates ("pool.pool_size"), '
+            f'but {n_images} images per class are asked for ("{key}").',
+            f'Lower "{key}" to {pool_size} or less, or raise "pool.pool_size" to at least {n_images}.',
+            key,
+        )
+
+
+def _check_allocation(select: SelectRecipe) -> None:
+    """The budget of all classes must fit between floor and ceiling, as K does: their mean is K."""
+    if select.allocation != "gain":
+        return
+    if select.floor > select.ipc:
+        raise RecipeError(
+            f'"select.floor" is {select.floor}, more than "select.ipc", which is {select.ipc}.',
+            f'Lower "select.floor" to {select.ipc} or less: the classes get {select.ipc} on average.',
+            "select.floor",
+        )
+    if select.ceiling is not None and select.ceiling < select.ipc:
+        raise RecipeError(
+            f'"select.ceiling" is {select.ceiling}, less than "select.ipc", which is {select.ipc}.',
+            f'Raise "select.ceiling" to {select.ipc} or more: the classes get {select.ipc} on average.',
+            "select.ceiling",
+        )
+
+
+def _check_refine(refine: RefineRecipe) -> None:
+    if refine.kl_steps > refine.n_steps:
+        raise RecipeError(
+            f'"refine.kl_steps" is {refine.kl_steps}, more than "refine.n_steps", which is {refine.n_steps}.',
+            f'Lower "refine.kl_steps" to {refine.n_steps} or less.',
+            "refine.kl_steps",
+        )
+    if refine.w_min > refine.w_max:
+        raise RecipeError(
+            f'"refine.w_min" is {refine.w_min}, more than "refine.w_max", which is {refine.w_max}.',
+            f'Lower "refine.w_min" to {refine.w_max} or less.',
+            "refine.w_min",
+        )

@@ -1,0 +1,371 @@
+"""Pool: an over-complete set of candidates per class, one seed per candidate (PSR section 3.1, eq. 5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.core.devices import candidate_seed, own_stream, pick_device, pick_dtype
+from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.batches import (
+    N_PREVIEWS,
+    Beside,
+    Stopwatch,
+    Work,
+    plan_work,
+    preview_steps,
+    spans,
+    units_done,
+)
+from psr_studio.stages.generate import STAGE
+from psr_studio.stages.importing import stage as importing
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import candidate_id
+from psr_studio.storage.workspace import PoolPart, StageStatus, Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.stages.cost import Cost
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """One part to be written: candidates `start` to `start + n` of a class."""
+
+    class_id: int
+    part: int
+    start: int
+    n: int
+
+
+def classes_of(recipe: Recipe, bundle: Bundle) -> tuple[int, ...]:
+    """The classes of the pool, ascending; RecipeError when the bundle has no such class."""
+    if recipe.pool.classes is None:
+        return tuple(range(bundle.n_classes))
+    wanted = tuple(sorted(set(recipe.pool.classes)))
+    unknown = [c for c in wanted if c >= bundle.n_classes]
+    if unknown or not wanted:
+        what = f"names class {unknown[0]}" if unknown else "names no class"
+        raise RecipeError(
+            f'"pool.classes" {what}, but the classes of "{bundle.name}" are 0 to {bundle.n_classes - 1}.',
+            'Correct "pool.classes", or leave it out to generate all classes.',
+            "pool.classes",
+        )
+    return wanted
+
+
+def plan(recipe: Recipe, bundle: Bundle) -> list[PartPlan]:
+    """All parts of the pool, by class, then number."""
+    sizes, step = sizes_of(recipe, bundle), recipe.pool.part_size
+    return [
+        PartPlan(class_id, number, start, min(step, sizes[class_id] - start))
+        for class_id in classes_of(recipe, bundle)
+        for number, start in enumerate(range(0, sizes[class_id], step))
+    ]
+
+
+def sizes_of(recipe: Recipe, bundle: Bundle) -> list[int]:
+    """Candidates of every class of the bundle; RecipeError for another number of sizes than classes."""
+    given = recipe.pool.sizes or (0,) * bundle.n_classes
+    if len(given) != bundle.n_classes:
+        raise RecipeError(
+            f'"pool.sizes" has {len(given)} numbers, but "{bundle.name}" has {bundle.n_classes} classes.',
+            f"Write {bundle.n_classes} numbers, 0 for a class of pool_size, or leave it out.",
+            "pool.sizes",
+        )
+    return [max(recipe.pool.pool_size, size) for size in given]
+
+
+def guidance(recipe: Recipe, bundle: Bundle) -> float:
+    """The guidance scale of the recipe, the bundle's own when it names none."""
+    return bundle.guidance if recipe.pool.guidance is None else recipe.pool.guidance
+
+
+def guided_channels(recipe: Recipe, bundle: Bundle) -> int | None:
+    """How many leading latent channels are guided, None for all; the bundle's own when the recipe says none."""
+    chosen = bundle.guided_channels if recipe.pool.guided_channels is None else recipe.pool.guided_channels
+    return chosen or None
+
+
+def interval(recipe: Recipe) -> tuple[float, float]:
+    """Between which shares of the noise guidance counts."""
+    return recipe.pool.guided_from, recipe.pool.guided_to
+
+
+def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+    """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
+    chosen = recipe.pool
+    channels = guided_channels(recipe, bundle)
+    return {
+        "stage": STAGE.name,
+        "generator": bundle.identity("generator"),
+        "sampler": chosen.sampler,
+        "steps": chosen.steps,
+        "guidance": guidance(recipe, bundle),
+        "seed": chosen.seed,
+        **({} if channels is None else {"guided_channels": channels}),
+        **({} if interval(recipe) == (0.0, 1.0) else {"interval": interval(recipe)}),
+    }
+
+
+def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan) -> str:
+    """The inputs hash of one part."""
+    return stable_hash({**inputs(recipe, bundle), "class": part.class_id, "start": part.start, "n": part.n})
+
+
+def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
+    """Every file of the pool and its inputs hash."""
+    return {
+        ws.pool_part_path(part.class_id, part.part): part_hash(recipe, bundle, part)
+        for part in plan(recipe, bundle)
+    }
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the pool is there, whole, and was made by this recipe; an imported one only needs to be whole."""
+    if (imported := importing.manifest(ws)) is not None:
+        return importing.status_of(ws, bundle, imported)
+    found = ws.compare(expected(ws, recipe, bundle), "pool parts")
+    if (
+        broken := ws.pool().broken
+    ) and found.state == "fresh":  # whole by themselves, but not with the others
+        return StageStatus("partial", f"{found.reason} {broken[0].reason}")
+    return found
+
+
+def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """Remove parts beyond a smaller pool, of all classes or of `only`; returns what is `left`."""
+    if importing.manifest(ws) is None:
+        touched = [part.class_id for part in plan(recipe, bundle) if only is None or part.class_id in only]
+        for class_id, n_parts in Counter(touched).items():
+            ws.discard_pool_parts(class_id, n_parts)
+    return left(ws, recipe, bundle, only)
+
+
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
+    """What is missing of the pool, or of the classes `only`.
+
+    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
+    """
+    if (imported := importing.manifest(ws)) is not None:
+        n = sum(imported["counts"].values())
+        return Work(n, n, ())
+    parts = dict(enumerate(plan(recipe, bundle)))
+    touched = {i: part for i, part in parts.items() if only is None or part.class_id in only}
+    paths = {i: ws.pool_part_path(part.class_id, part.part) for i, part in touched.items()}
+    lacking = ws.lacking({paths[i]: part_hash(recipe, bundle, part) for i, part in touched.items()})
+    lacking |= {broken.path for broken in ws.pool().broken}
+    missing = {i for i, path in paths.items() if path in lacking}
+    # Groups are those of the whole pool, so that a class alone comes out as it would among the others.
+    work = plan_work(
+        {i: part.n for i, part in parts.items()},
+        missing,
+        recipe.pool.batch_size,
+        lambda group: _words(bundle, [parts[i] for i in group]),
+    )
+    elsewhere = sum(part.n for part in parts.values()) - sum(part.n for part in touched.values())
+    return replace(work, total=work.total - elsewhere, found=work.found - elsewhere)
+
+
+def run(
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    only: Sequence[int] | None = None,
+    *,
+    share: Work | None = None,
+) -> Iterator[Progress]:
+    """Generate the missing parts, whole ones at a time; a killed run goes on to the same bytes.
+
+    Parts that are damaged or made from other settings are replaced one by one; parts beyond a smaller pool
+    are removed.
+
+    Args:
+        only: touch these classes and no other.
+        share: what to do, when that was found out already: the share of one process among several.
+
+    Raises:
+        RecipeError, ModelError, WorkspaceError: a class the bundle lacks; weights; the disk.
+    """
+    if (imported := importing.manifest(ws)) is not None:
+        n = sum(imported["counts"].values())
+        words = (
+            f'This pool was imported from "{imported["source"]}"; to generate one, choose another workspace.'
+        )
+        yield Progress(STAGE.name, n, n, words, part_done=True, resumed=n)
+        return
+    clock = Stopwatch(started=False)
+    work = begin(ws, recipe, bundle, only) if share is None else share
+    parts = plan(recipe, bundle)
+
+    def event(done: int, message: str, **more: Any) -> Progress:
+        return Progress(
+            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
+        )
+
+    if not work.groups:
+        yield event(work.total, "The pool is complete.", part_done=True)
+        return
+    yield event(work.found, "Opening the generator.")
+    sampler = _Sampler(ws, recipe, bundle)
+    if share is None:
+        yield event(work.found, sampler.cost(work, parts).text, lasting=True)
+    clock.start()
+
+    def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
+        words = f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".'
+        shown = tuple(columns.images[:N_PREVIEWS])
+        return event(now, words, class_id=part.class_id, part_done=True, previews=shown)
+
+    done = work.found
+    with Beside[tuple[PartPlan, PoolPart]](sampler.overlaps) as beside:
+        for group in work.groups:
+            wanted = [parts[i] for i in group.units]
+            missing = {parts[i] for i in group.missing}
+            first = wanted[0].class_id
+            for computed, previews in sampler.denoise(wanted):
+                message = " ".join(filter(None, (f"Denoising {group.name}.", sampler.take_notice())))
+                yield event(units_done(done, group.new, computed), message, class_id=first, previews=previews)
+            written = 0
+            for part, columns in beside.run(sampler.store(wanted, missing)):
+                written += part.n
+                now = units_done(done, group.new, 1, 0 if sampler.overlaps else written)
+                yield wrote(part, columns, now)
+            done += group.new
+        for part, columns in beside.rest():
+            yield wrote(part, columns, done)
+
+
+def overlaps(device_type: str) -> bool:
+    """Whether pictures are decoded and written beside the next batch; on a CPU both would want the same cores."""
+    return device_type != "cpu"
+
+
+class _Sampler:
+    """The networks, opened once, and the latents of the group at hand."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+        from psr_studio.models.generator import Generator, Sampling
+
+        device = pick_device(recipe.device)
+        dtype = pick_dtype(device)
+        self.ws, self.recipe, self.bundle = ws, recipe, bundle
+        self.generator = bundle.generator(device, dtype)
+        self.codec = bundle.codec(device)
+        chosen = recipe.pool
+        if isinstance(self.generator, Generator):
+            self.generator.compiled = chosen.compiled
+        self.how = Sampling(
+            sampler=chosen.sampler,
+            steps=chosen.steps,
+            guidance=guidance(recipe, bundle),
+            guided_channels=guided_channels(recipe, bundle),
+            interval=interval(recipe),
+        )
+        self.beside = own_stream(device)
+        self.overlaps = overlaps(device.type)
+        self.settings = {
+            **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
+            "bundle": bundle.name,
+            "device": device.type,
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+        self.latents = np.zeros(0, np.float32)
+
+    def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
+        """Sample the latents of some parts together; yields the share done and pictures now and then."""
+        classes = [p.class_id for p in parts for _ in range(p.n)]
+        seeds = [seed for p in parts for seed in self._seeds(p)]
+        batches = spans(len(seeds), self.recipe.pool.batch_size)
+        steps = self.how.steps
+        shown_after = {1, *preview_steps(steps)}
+        kept = []
+        for number, rows in enumerate(batches):
+            for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how):
+                shown = latents[: N_PREVIEWS * (step in shown_after)]
+                share = (number + step / steps) / len(batches)
+                yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
+            kept.append(latents.cpu().numpy())
+        self.latents = np.concatenate(kept)
+
+    def store(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
+    ) -> Iterator[tuple[PartPlan, PoolPart]]:
+        """Decode the latents of the group at hand, part by part, and write those that are missing."""
+        return self._store(parts, missing, self.latents)  # they are bound now, the work may begin later
+
+    def _store(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan], latents: np.ndarray
+    ) -> Iterator[tuple[PartPlan, PoolPart]]:
+        import torch
+
+        start = 0
+        for part in parts:
+            own = latents[start : start + part.n]
+            start += part.n
+            if part not in missing:
+                continue
+            self._check(part, own)
+            with self.beside():
+                images = self.codec.decode_uint8(torch.from_numpy(own))
+            ids = [candidate_id(part.class_id, part.start + i) for i in range(part.n)]
+            seeds = np.array(self._seeds(part), np.int64)
+            columns = PoolPart(np.array(ids, np.int64), seeds, images, own)
+            self.write(part, columns)
+            yield part, columns
+
+    def take_notice(self) -> str:
+        """What there is to say about memory and compilation, once."""
+        of_generator = getattr(self.generator, "take_notice", str)  # not every adapter has it
+        return " ".join(filter(None, (of_generator(), self.codec.memory.take_notice())))
+
+    def cost(self, work: Work, parts: Sequence[PartPlan]) -> Cost:
+        """What the missing parts cost here, from a short measurement."""
+        from psr_studio.stages.cost import pool_cost
+
+        denoised = sum(parts[i].n for group in work.groups for i in group.units)
+        sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
+        return pool_cost(self.generator, self.codec, self.how, *sizes)
+
+    def write(self, part: PartPlan, columns: PoolPart) -> None:
+        """Put one part on the disk, whole."""
+        self.ws.write_pool_part(
+            part.class_id,
+            part.part,
+            columns=columns,
+            inputs_hash=part_hash(self.recipe, self.bundle, part),
+            settings=self.settings,
+            class_names=self.bundle.class_names,
+        )
+
+    def _seeds(self, part: PartPlan) -> list[int]:
+        base = self.recipe.pool.seed
+        return [candidate_seed(base, part.class_id, part.start + i) for i in range(part.n)]
+
+    def _check(self, part: PartPlan, latents: np.ndarray) -> None:
+        broken = int((~np.isfinite(latents)).reshape(len(latents), -1).any(axis=1).sum())
+        if broken:
+            raise ModelError(
+                f'The generator of "{self.bundle.name}" made {broken} of {part.n} latents of class '
+                f'"{self.bundle.class_names[part.class_id]}" that are not finite numbers.',
+                'Lower "pool.guidance", or check the weights with `psr-studio doctor`.',
+            )
+
+
+def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
+    """The group in words: '24 candidates of "boot" and "dress"'."""
+    names = list(dict.fromkeys(f'"{bundle.class_names[p.class_id]}"' for p in parts))
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more classes" if len(names) > 3 else "")
+    return f"{sum(p.n for p in parts)} candidates of {listed}"
+
+
+def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
+    """What generating the missing parts costs on this device; opens the networks and measures for a second."""
+    return _Sampler(ws, recipe, bundle).cost(left(ws, recipe, bundle), plan(recipe, bundle))

@@ -1,0 +1,25 @@
+"""The table of all stages. A row stands with its stage; what lists stages anywhere reads it from here."""
+
+from __future__ import annotations
+
+from psr_studio.stages import evaluate, export, generate, importing, refine, score, select, tune, weights
+from psr_studio.stages.stage import Stage
+
+# What a run does, in this order.
+PIPELINE: tuple[Stage, ...] = (
+    generate.STAGE,
+    score.STAGE,
+    select.STAGE,
+    refine.STAGE,
+    evaluate.STAGE,
+    export.STAGE,
+)
+# All of them by name; a run goes without the last three.
+STAGES: dict[str, Stage] = {
+    stage.name: stage for stage in (*PIPELINE, tune.STAGE, importing.STAGE, weights.STAGE)
+}
+
+
+def stages_of(tab: str) -> tuple[Stage, ...]:
+    """The stages of a tab of the page."""
+    return tuple(stage for stage in STAGES.values() if stage.tab == tab)

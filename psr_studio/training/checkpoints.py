@@ -1,0 +1,74 @@
+"""Where a training stands, kept so that it can be stopped at any moment and goes on from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from psr_studio.core.errors import StudioError
+from psr_studio.core.files import whole_file
+
+SECONDS_BETWEEN = 60.0
+
+
+class Checkpoint:
+    """A file with the state of everything that a training changes, written whole, about once a minute.
+
+    Args:
+        path: of the file; what lies there is taken up.
+        parts: networks, optimizers and random generators by name.
+
+    Raises:
+        StudioError: what lies there is of networks of another shape.
+    """
+
+    def __init__(self, path: Path, parts: Mapping[str, Any]) -> None:
+        self._path, self._parts = path, parts
+        self.step, self._before, self._since = 0, 0.0, time.perf_counter()
+        if path.exists():
+            self._restore()
+        self._saved = time.perf_counter()
+
+    def _restore(self) -> None:
+        state = torch.load(self._path, weights_only=True, map_location="cpu")
+        try:
+            for name, part in self._parts.items():
+                if isinstance(part, torch.Generator):
+                    part.set_state(state[name])
+                else:
+                    part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as err:  # of the shapes, as torch says it
+            raise StudioError(
+                f"{self._path} was made with other settings than those of this training.",
+                "Remove that file to begin anew, or name another folder with --work.",
+            ) from err
+        self.step, self._before = state["step"], state["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Spent training so far, the runs before this one included."""
+        return self._before + time.perf_counter() - self._since
+
+    def reached(self, step: int, final: bool = False) -> None:
+        """So many steps are done: write that down where the last time is long ago, or at the end."""
+        self.step = step
+        if final or time.perf_counter() - self._saved >= SECONDS_BETWEEN:
+            self._save()
+
+    def _save(self) -> None:
+        state: dict[str, Any] = {
+            name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+            for name, part in self._parts.items()
+        }
+        with whole_file(self._path) as temp:
+            torch.save({**state, "step": self.step, "seconds": self.seconds}, temp)
+        self._saved = time.perf_counter()
+
+
+def seconds_of(path: Path) -> float:
+    """Spent on the training whose checkpoint lies there; 0 without one."""
+    return float(torch.load(path, weights_only=True, map_location="cpu")["seconds"]) if path.exists() else 0.0

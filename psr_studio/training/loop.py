@@ -1,0 +1,49 @@
+"""What the three trainings share: where they compute, and the data set at rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from psr_studio.bundles.data_sets import DataSet
+from psr_studio.bundles.originals import read_split
+from psr_studio.core.devices import pick_dtype, sent
+from psr_studio.models.levels import at_rest, from_uint8
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the device multiplies it in hardware, never float16."""
+    fast = pick_dtype(device) is torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def load(folder: Path, split: str, data: DataSet, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images uint8 (N, H, W, ch) and labels int64 (N,) of a split, on the device; images on the host without room."""
+    images, labels = read_split(folder, split, data)
+    return at_rest(images, device), torch.from_numpy(labels).to(device)
+
+
+def batch_of(images: Tensor, rows: Tensor, device: torch.device) -> Tensor:
+    """Some of the images at rest, wherever they lie: float32 (n, ch, H, W) in [-1, 1] on the device."""
+    return from_uint8(sent(images[rows.to(images.device)], device))
+
+
+def trapezoid(step: int, n_steps: int, peak: float, warmup: int, decay_share: float) -> float:
+    """Learning rate: warm-up, then constant, then a linear fall to zero over the last share of the steps."""
+    return peak * min(1.0, (step + 1) / warmup, (n_steps - step) / (decay_share * n_steps))
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write into; it becomes `path` when the block ends well. A new run begins it anew."""
+    temp = path.with_name(f".tmp-{path.name}")
+    shutil.rmtree(temp, ignore_errors=True)
+    temp.mkdir(parents=True)
+    yield temp
+    os.replace(temp, path)

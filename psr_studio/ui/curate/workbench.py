@@ -1,0 +1,266 @@
+"""What the Curate tab asks and does, as plain answers: `studio.curation` by position, packed; routes only carry them.
+
+Positions are indices into the pool order (0 to N - 1); lists "per class" are indexed by class id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from psr_studio.app.curation import LIVE, Curation, SelectChange
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.recipe.errors import FOLDER_NAME, NAME_RULE
+from psr_studio.recipe.keys import check_value
+from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.select.result import LiveResult
+from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.records import SelectionRecord
+from psr_studio.ui.curate.answer import Answers, asked_for, marks
+from psr_studio.ui.curate.maps import MapService
+from psr_studio.ui.curate.pack import pack
+from psr_studio.ui.curate.pool_view import PoolView, check_positions
+from psr_studio.ui.words import LABELS, on_screen
+
+MARKS = {"pin": "pin", "veto": "veto", "clear": None}
+
+
+class Workbench:
+    """One page's side of a curation; requests take turns under the lock of the curation.
+
+    Args:
+        changed: called after every change of a saved selection: the steps behind may be fresh or stale now.
+    """
+
+    def __init__(self, studio: Studio, maps: MapService, changed: Callable[[], None]) -> None:
+        self.studio = studio
+        self.curation = studio.curation
+        self.ledger = studio.workspace.ledger
+        self.answers = Answers()
+        self.view = PoolView(studio, maps)
+        self.lassoed: str | None = None  # saved from a lasso, and not worked on yet
+        self._changed = changed
+
+    @property
+    def revision(self) -> int:
+        """Counts the selections that were answered."""
+        return self.answers.revision
+
+    # Asking
+
+    def state(self) -> dict[str, Any]:
+        """What a page needs before anything else; n = 0 and a message when there is nothing to curate."""
+        with self.curation.lock:
+            try:
+                scored = self.curation.scored
+            except StudioError as err:
+                return {"revision": self.revision, "n": 0, "message": on_screen(f"{err.problem} {err.fix}")}
+            settings = self.curation.settings()
+            height, width, channels = scored.pool.image_shape
+            kind = self.view.layout(scored).kind
+            return {
+                "revision": self.revision,
+                "project": self.studio.workspace.root.name,
+                "n": scored.n,
+                "n_classes": len(scored.class_names),
+                "class_names": list(scored.class_names),
+                "image": {"width": width, "height": height, "channels": channels},
+                "sprite": self.view.sprite(),
+                "weights": self.curation.rules().weights._asdict(),
+                "ipc": settings["ipc"],
+                "temperature": settings["temperature"],
+                "selector": settings["selector"],
+                "selectors": selectors(self.curation),
+                "normalize": self.studio.recipe.select.setting("normalize"),
+                **self.curation.tables(),
+                "names": names(),
+                "has_original": scored.has_original,
+                "map": {"kind": kind, "revision": kind},
+                "counts": scored.counts.tolist(),
+                **asked_for(self._shown_or_none(), settings, self.ledger),
+                "selections": self.selections(),
+                **marks(scored, self.ledger),
+                "revision_hash": self._fingerprint(settings),
+            }
+
+    def warm_up(self) -> None:
+        """Do once what the first page would wait for."""
+        with self.curation.lock:
+            self.view.layout(self.curation.scored)
+            self.curation.shown()
+
+    def candidate_ids(self) -> list[int] | None:
+        """The selection on screen, None before the first one; never waits."""
+        last = self.curation.last
+        return last.candidate_ids if last else None
+
+    def shows(self, record: SelectionRecord) -> bool:
+        """Whether a saved selection is what is on screen: the same images in the same order, labels as soft."""
+        same = self.candidate_ids() == record.candidate_ids
+        return same and self.curation.rules().temperature == record.settings["temperature"]
+
+    def points(self) -> bytes:
+        """Coordinates, labels and signals of every candidate."""
+        with self.curation.lock:
+            return self.view.points(self.curation.scored, self.curation.rules().temperature, self.revision)
+
+    def duplicates(self) -> bytes:
+        """How near the nearest other candidate of its class is to each; takes minutes in a very large pool."""
+        return self.view.duplicates(self.curation.scored)
+
+    def newer_map(self, have: str) -> bytes | None:
+        """The map, None while it is still of the kind that the page has; has a better one made."""
+        layout = self.view.layout(self.curation.scored, improve=True)  # reads every embedding
+        if layout.kind == have:
+            return None
+        return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
+
+    def candidate(self, position: int) -> dict[str, Any]:
+        """Everything the inspector shows of one candidate."""
+        check_positions(self.curation.scored, [position])
+        with self.curation.lock:
+            why = self.curation.why(position)
+            return {**self.view.candidate(self.curation.shown(), position), "why": why}
+
+    # Doing: each answers with the new selection
+
+    def select(self, change: SelectChange) -> bytes:
+        """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing."""
+        with self.curation.lock:
+            rules, locked = self.curation.changed_rules(change), change.locked
+            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), rules)
+
+    def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
+        """Pin, veto or clear; more pins than fit are refused and change nothing."""
+        if mark not in MARKS:
+            raise SelectionError(f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}.")
+        return self.act(lambda: self.curation.mark(self._ids(positions), MARKS[mark], reason))
+
+    def swap(self, out: int, into: int) -> bytes:
+        """Veto one candidate and pin another in its place, as one action."""
+        return self.act(lambda: self.curation.swap(*self._ids([out, into])))
+
+    def undo(self) -> bytes:
+        """Take back the last action."""
+        with self.curation.lock:
+            self.curation.undo()
+            return self.act()
+
+    def redo(self) -> bytes:
+        """Do it again."""
+        with self.curation.lock:
+            self.curation.redo()
+            return self.act()
+
+    def restore(self, name: str) -> bytes:
+        """Bring back settings, marks and locks, as one undoable action."""
+        return self.act(lambda: self.curation.restore(name))
+
+    def act(self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None) -> bytes:
+        """See `Curation.act`."""
+        began = time.perf_counter()
+        with self.curation.lock:
+            result = self.curation.act(action, rules)
+            return self.answers.pack(result, self.curation.settings(), self.ledger, began)
+
+    # Saved selections
+
+    def selections(self) -> list[dict[str, Any]]:
+        """All of them, the newest first."""
+        return [self._row(record) for record in reversed(self.ledger.selections())]
+
+    def save(self, name: str, note: str | None = None) -> dict[str, Any]:
+        """Save what is on screen; the next steps work on it from then on.
+
+        Args:
+            note: the user's words; None keeps those of an older selection of that name.
+        """
+        check_name(name)
+        record = self.curation.save(name, note)
+        self.lassoed = None
+        self._changed()
+        return self._row(record)
+
+    def save_positions(self, positions: Sequence[int], name: str) -> dict[str, Any]:
+        """Save just these candidates, in the given order by class, to be exported."""
+        check_name(name)
+        record = self.curation.save_candidates(name, self._ids(positions))
+        self.lassoed = name
+        self._changed()
+        return self._row(record)
+
+    def annotate(self, name: str, note: str) -> dict[str, Any]:
+        """Write a note beside a selection."""
+        self.ledger.note_selection(name, note)
+        self._changed()
+        return self._row(self.ledger.selection(name))
+
+    def delete(self, name: str) -> None:
+        """Forget a selection; SelectionError when there is none of that name."""
+        self.ledger.selection(name)
+        self.ledger.delete_selection(name)
+        self._changed()
+
+    def compare(self, a: str, b: str) -> bytes:
+        """Two selections by name, or "live" for the one on screen."""
+        found = self.curation.compare(a, b)
+        masks = {name: ("u8", found.pop(name)) for name in ("in_a", "in_b")}
+        return pack(found, masks)
+
+    # Inside
+
+    def _ids(self, positions: Sequence[int]) -> list[int]:
+        """Candidates by position; SelectionError for a position that is not there."""
+        scored = self.curation.scored
+        check_positions(scored, positions)
+        return [int(scored.candidate_ids[p]) for p in positions]
+
+    def _row(self, record: SelectionRecord) -> dict[str, Any]:
+        """One saved selection; `current` when its images are those on screen."""
+        chosen, shown = record.candidate_ids, self.candidate_ids()
+        return {
+            "name": record.name,
+            "note": record.note,
+            "created": record.created,
+            "images": len(chosen),
+            "selector": record.settings.get("selector", ""),
+            "current": shown is not None and set(chosen) == set(shown),
+        }
+
+    def _shown_or_none(self) -> LiveResult | None:
+        """The selection on screen; None where there can be none, which `select` then says."""
+        try:
+            return self.curation.shown()
+        except StudioError:
+            return None
+
+    def _fingerprint(self, settings: Mapping[str, Any]) -> str:
+        """Names what is on screen: equal for the same pool, settings, marks and locks."""
+        marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
+        return stable_hash([self.studio.pool.content_hash(), dict(settings), marked])[:12]
+
+
+def check_name(name: str) -> None:
+    """Raise StudioError unless a selection can have this name; LIVE stands for the screen."""
+    if name == LIVE:
+        raise SelectionError(f'"{LIVE}" stands for the selection on screen.', "Save it under another name.")
+    check_value("select.name", name)
+
+
+def selectors(curation: Curation) -> list[dict[str, Any]]:
+    """Every selector with its parameters, these under the names of the screen."""
+    return [
+        {
+            **selector,
+            "parameters": [{**p, "label": LABELS[f"select.{p['name']}"]} for p in selector["parameters"]],
+        }
+        for selector in curation.selectors()
+    ]
+
+
+def names() -> dict[str, str]:
+    """What a selection may be called, and the two names that mean something: the screen, and the unnamed."""
+    pattern = FOLDER_NAME.replace(r"\w", r"\p{L}\p{N}_")  # as a browser writes it
+    return {"rule": NAME_RULE, "pattern": pattern, "live": LIVE, "working": SelectRecipe().name}

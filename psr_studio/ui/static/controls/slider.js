@@ -1,0 +1,115 @@
+// One slider with its number box and reset. While dragging only `onInput` is called; on release `onChange`.
+
+import { button, h } from '../core/dom.js';
+import { clamp } from '../core/numbers.js';
+
+/**
+ * @typedef {object} Spec
+ * @property {string} key
+ * @property {string} symbol
+ * @property {string} label
+ * @property {string} hint
+ * @property {number} min
+ * @property {number} max
+ * @property {number} step of the slider; a typed number is taken as it is, to the digits shown
+ * @property {number} digits
+ * @property {string} resetTitle
+ * @property {(value: number) => void} [onInput]
+ * @property {(value: number) => void} onChange
+ * @property {() => void} onReset
+ */
+
+/** @param {Spec} spec */
+export function createSlider(spec) {
+  let { max } = spec;
+  const common = { min: spec.min, max, step: spec.step };
+  const range = h('input', {
+    type: 'range',
+    class: 'psr-range',
+    ...common,
+    'aria-label': `${spec.label} (${spec.symbol})`,
+    on: {
+      input: () => {
+        take(range, spec.onInput);
+      },
+      change: () => {
+        take(range, spec.onChange);
+      },
+    },
+  });
+  const box = h('input', {
+    type: 'number',
+    class: 'psr-input psr-number',
+    ...common,
+    'aria-label': `${spec.label} (${spec.symbol}), exact value`,
+    on: {
+      change: () => {
+        take(box, spec.onChange);
+      },
+      keydown: (event) => {
+        if (event.key === 'Escape') box.blur();
+      },
+    },
+  });
+  const reset = button({
+    label: `Reset ${spec.label}`,
+    iconName: 'revert',
+    className: 'psr-ghost psr-tiny',
+    title: spec.resetTitle,
+    onClick: spec.onReset,
+  });
+  const node = h(
+    'div',
+    { class: 'psr-slider', title: spec.hint, 'data-key': spec.key },
+    h(
+      'div',
+      { class: 'psr-slider-head' },
+      h('span', { class: 'psr-slider-name' }, h('b', {}, spec.symbol), ` ${spec.label}`),
+      box,
+      reset,
+    ),
+    range,
+  );
+
+  /** @type {number | null} */
+  let shown = null;
+
+  /** @param {number} value */
+  function show(value) {
+    if (value !== shown) write(value);
+  }
+
+  /** @param {number} value */
+  function write(value) {
+    shown = value;
+    range.value = String(value);
+    box.value = value.toFixed(spec.digits);
+    range.style.setProperty('--fill', `${(100 * (value - spec.min)) / Math.max(max - spec.min, 1e-9)}%`);
+  }
+
+  /** @param {HTMLInputElement} source @param {((value: number) => void)} [then] */
+  function take(source, then) {
+    const typed = source.value === '' ? Number.NaN : Number(source.value);
+    if (!Number.isFinite(typed)) {
+      if (shown !== null) write(shown); // emptied, or no number
+      return;
+    }
+    const step = source === box ? 10 ** -spec.digits : spec.step;
+    const stepped = Math.round(clamp(typed, spec.min, max) / step) * step;
+    const value = Number(stepped.toFixed(4));
+    write(value);
+    then?.(value);
+  }
+
+  return {
+    node,
+    show,
+    /** @param {number} value */
+    setMax(value) {
+      max = value;
+      range.max = String(value);
+      box.max = String(value);
+      if (shown !== null) write(shown);
+    },
+  };
+}

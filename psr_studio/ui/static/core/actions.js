@@ -1,0 +1,245 @@
+// What the user can do to the selection. Requests go out one at a time; of waiting slider moves only the
+// newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
+
+import { ApiError, refusalOf } from './api.js';
+import { gainCurve } from './gains.js';
+import { buildPicks, diffPicks } from './model.js';
+import { combine } from './selection.js';
+import { followsPreset, mergeBodies, rulesOf } from './settings.js';
+import { ready } from './store.js';
+
+/** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
+/** @typedef {{ path: string, body: Change, stamp: number, started: number }} Job */
+
+const UNDRAWN_MS = 1000;
+const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
+
+/**
+ * @param {object} parts
+ * @param {Store} parts.store
+ * @param {Api} parts.api
+ * @param {() => void} parts.hold a new picture is on its way: what is drawn now would only delay it
+ * @param {() => Promise<number>} parts.drawn time at which what the store holds has been drawn
+ * @param {(header: AnswerHeader) => void} parts.onAnswer told the header of every new selection
+ */
+export function createActions({ store, api, hold, drawn, onAnswer }) {
+  /** @type {Job[]} */
+  const queue = [];
+  let running = false;
+  /** @type {number | null} */
+  let revision = null; // of the last answer; another page may have selected since
+  let stamp = 0;
+  let wantedCandidate = 0;
+
+  /** @param {string} path @param {Change} body */
+  function enqueue(path, body) {
+    stamp += 1;
+    performance.clearMarks('psr-release');
+    performance.mark('psr-release');
+    const job = { path, body, stamp, started: performance.now() };
+    const last = queue[queue.length - 1];
+    if (path === 'select' && last?.path === 'select') {
+      job.body = mergeBodies(last.body, body);
+      queue.pop();
+    }
+    queue.push(job);
+    return pump();
+  }
+
+  async function pump() {
+    if (running) return;
+    running = true;
+    const late = setTimeout(() => store.set({ busy: true }), BUSY_AFTER_MS);
+    for (let job = queue.shift(); job; job = queue.shift()) await run(job);
+    running = false;
+    clearTimeout(late);
+    store.set({ busy: false });
+  }
+
+  /** @param {Job} job */
+  async function run(job) {
+    hold();
+    try {
+      const answer = await api.post(job.path, job.body);
+      const alone = revision === null || answer.header.revision === revision + 1;
+      revision = answer.header.revision;
+      const points = await pointsFor(answer);
+      if (job.stamp === stamp) apply(answer, points, job, alone);
+    } catch (error) {
+      // A refused slider move that a newer one has overtaken is of no interest; a refused mark always is.
+      if (job.stamp === stamp || job.path !== 'select') refuse(error, () => enqueue(job.path, job.body));
+    }
+  }
+
+  /**
+   * Only a lost connection is worth the same request again.
+   * @param {unknown} error
+   * @param {() => void} again
+   */
+  function refuse(error, again) {
+    const known = error instanceof ApiError;
+    const notice = known
+      ? refusalOf(error)
+      : { problem: 'The answer of the studio could not be read.', fix: String(error) };
+    const retry = () => {
+      store.set({ notice: null });
+      again();
+    };
+    store.set({ notice: { ...notice, retry: known && error.status === 0 && retry } });
+  }
+
+  /**
+   * Signals depend on tau: they are fetched again before the picks made with another tau are shown.
+   * @param {Answer} answer
+   */
+  async function pointsFor({ header, arrays }) {
+    const { points } = ready(store);
+    const moved = Math.abs(header.temperature - points.temperature) > 1e-9;
+    return { ...(moved ? await loadPoints(api) : points), diversity: arrays.diversity };
+  }
+
+  /**
+   * @param {Answer} answer
+   * @param {Points} points
+   * @param {Job} job
+   * @param {boolean} alone no other page has selected
+   */
+  function apply({ header, arrays }, points, job, alone) {
+    const { info, picks: before, focus } = ready(store);
+    const picks = buildPicks(header, arrays, info.n_classes);
+    const moved = diffPicks(before, picks);
+    /** @type {Diff | null} */
+    const diff = moved && {
+      ...moved,
+      path: job.path,
+      gains: { before: gainCurve(before), after: gainCurve(picks) },
+      means: header.means,
+    };
+    // Undo, redo and restore bring sliders; other answers leave them where the user has put them.
+    const keeps = job.path === 'select' || (job.path === 'mark' && alone);
+    store.set({
+      points,
+      picks,
+      diff,
+      notice: null,
+      news: null,
+      timing: null,
+      ...(keeps ? {} : sliders(header)),
+      ...rulesOf(header, store.data),
+    });
+    if (diff) store.set({ said: inWords(diff) });
+    const drawing = measure(job, header);
+    if (focus !== null) inspect(focus);
+    // What the rest of the page makes of it takes as long as the drawing itself, so that comes after it; in a
+    // hidden browser tab nothing is ever drawn.
+    Promise.race([drawing, new Promise((over) => setTimeout(over, UNDRAWN_MS))]).then(() => onAnswer(header));
+  }
+
+  /** @param {AnswerHeader} header */
+  function sliders({ weights, ipc, temperature }) {
+    const { ipc_presets } = ready(store).info;
+    return { weights, ipc, temperature, follow: followsPreset({ weights, ipc, ipc_presets }) };
+  }
+
+  /** @param {Job} job @param {AnswerHeader} header */
+  async function measure(job, header) {
+    const at = await drawn();
+    performance.mark('psr-drawn');
+    performance.measure('psr-release-to-drawn', 'psr-release', 'psr-drawn');
+    if (job.stamp === stamp) store.set({ timing: { drawn: at - job.started, server: header.ms.total } });
+  }
+
+  /** @param {number} position */
+  async function inspect(position) {
+    wantedCandidate += 1;
+    const mine = wantedCandidate;
+    try {
+      const candidate = await api.candidate(position);
+      if (mine === wantedCandidate) store.set({ candidate });
+    } catch (error) {
+      if (mine === wantedCandidate) refuse(error, () => inspect(position));
+    }
+  }
+
+  /** @param {number | null} position */
+  function focus(position) {
+    store.set({ focus: position });
+    if (position !== null) inspect(position);
+  }
+
+  return {
+    get idle() {
+      return !running && !queue.length;
+    },
+    get revision() {
+      return revision;
+    },
+    /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
+    select(change = {}) {
+      const { weights, ipc, temperature } = store.data;
+      return enqueue('select', { ...weights, ipc, temperature, ...change });
+    },
+    /**
+     * Pin, veto or clear the selection, or the focused candidate when nothing is selected.
+     * @param {'pin' | 'veto' | 'clear'} mark
+     * @param {string} reason
+     * @param {number[] | null} only these instead
+     */
+    mark(mark, reason = '', only = null) {
+      const { selection, focus: focused } = store.data;
+      const lassoed = selection?.count ? Array.from(selection.list) : null;
+      const positions = only ?? lassoed ?? (focused === null ? [] : [focused]);
+      if (positions.length) enqueue('mark', { positions, mark, ...(reason && { reason }) });
+    },
+    /** `sure`: several in a row, where the words on screen only tell of the first. */
+    undo(sure = false) {
+      if (sure || store.data.undo) enqueue('undo', {});
+    },
+    redo(sure = false) {
+      if (sure || store.data.redo) enqueue('redo', {});
+    },
+    /**
+     * Veto one candidate and pin another in its place, as one action.
+     * @param {number} out
+     * @param {number} into
+     */
+    swap: (out, into) => enqueue('swap', { out, into }),
+    /** Bring back a saved selection with its settings and marks, as one action. @param {string} name */
+    restore: (name) => enqueue(api.restorePath(name), {}),
+    /**
+     * A click on a candidate: alone it gets the focus, with a modifier it joins or leaves.
+     * @param {number} position
+     * @param {How} how
+     */
+    pointed(position, how) {
+      if (how === 'replace') focus(position);
+      else store.set({ selection: combine(ready(store).selection, [position], how) });
+    },
+    focus,
+  };
+}
+
+/** @type {Record<string, string>} */
+const DONE = { undo: 'Undone. ', redo: 'Done again. ', mark: 'Marked. ', swap: 'Swapped. ' };
+
+/** For readers of the screen: "+3 / −3. Means: reliability 0.81 to 0.84." @param {Diff} diff */
+function inWords({ added, dropped, means, path }) {
+  const signals = Object.entries(means)
+    .filter(([, values]) => values.every(Number.isFinite))
+    .map(([key, values]) => `${key} ${values.map((value) => Number(value).toFixed(2)).join(' to ')}`)
+    .join(', ');
+  const change =
+    added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
+  return `${DONE[path] ?? ''}${change}${signals && `. Means: ${signals}`}.`;
+}
+
+/**
+ * points.bin as plain arrays; diversity stays 0 until the first selection answers.
+ * @param {Api} api
+ * @returns {Promise<Points>}
+ */
+export async function loadPoints(api) {
+  const { header, arrays } = await api.points();
+  const diversity = new Float32Array(arrays.label.length);
+  return { ...arrays, diversity, temperature: header.temperature };
+}

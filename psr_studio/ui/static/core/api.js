@@ -1,0 +1,166 @@
+// All traffic with the server. Every URL is relative to the page: the studio may stand behind a proxy path.
+
+import { decodePack } from './pack.js';
+
+/**
+ * @import {
+ *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, HistoryRow, Info, NoInfo,
+ *   Notice, Packed, Points, Saved, Verdict
+ * } from './types'
+ */
+
+/** A server's refusal in the two sentences that the screen shows. */
+export class ApiError extends Error {
+  /**
+   * @param {string} problem
+   * @param {string} fix
+   * @param {number} status of the answer, 0 where there is none
+   */
+  constructor(problem, fix, status = 0) {
+    super(`${problem} ${fix}`);
+    this.problem = problem;
+    this.fix = fix;
+    this.status = status;
+  }
+}
+
+/**
+ * What was refused, or what else went wrong, as the screen shows it.
+ * @param {unknown} error
+ * @returns {Notice}
+ */
+export const refusalOf = (error) =>
+  error instanceof ApiError
+    ? { problem: error.problem, fix: error.fix }
+    : { problem: String(error), fix: '' };
+
+/** The same as one message. @param {unknown} error */
+export function messageOf(error) {
+  const { problem, fix } = refusalOf(error);
+  return [problem, fix].filter(Boolean).join(' ');
+}
+
+/** @param {Response} response */
+async function refusal(response) {
+  /** @type {{ problem?: string, fix?: string, detail?: { problem?: string, fix?: string } }} */
+  let body = {};
+  try {
+    body = await response.json();
+  } catch {
+    // Not our JSON (a proxy's page, a crash): the status below says what is known.
+  }
+  const said = body.problem ? body : body.detail || {};
+  return new ApiError(
+    said.problem || `The studio answered with status ${response.status}.`,
+    said.fix || "Reload the page; if it stays, look at the program's log.",
+    response.status,
+  );
+}
+
+/** @param {{ token: string, base?: string }} value the island's value: token and path prefix of the routes */
+export function createApi({ token, base }) {
+  const root = new URL(base || '.', document.baseURI);
+
+  /** @param {string} path @param {RequestInit} options */
+  async function request(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(new URL(path, root), {
+        credentials: 'same-origin',
+        ...options,
+        headers: { 'X-PSR-Token': token, ...options.headers },
+      });
+    } catch {
+      throw new ApiError(
+        'The studio program does not answer.',
+        'Check that it still runs, then press "Try again".',
+      );
+    }
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  /** @type {<Header, Arrays>(response: Response) => Promise<Packed<Header, Arrays>>} */
+  const pack = async (response) => decodePack(await response.arrayBuffer());
+  const get = (/** @type {string} */ path) => request(`psr/curate/${path}`, { cache: 'no-store' });
+  const json = async (/** @type {string} */ path) => (await get(path)).json();
+  /** @type {<Header, Arrays>(path: string) => Promise<Packed<Header, Arrays>>} */
+  const binary = async (path) => pack(await get(path));
+  /** @param {string} method @param {string} path @param {object} [body] */
+  const send = (method, path, body) =>
+    request(`psr/curate/${path}`, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: body && JSON.stringify(body),
+    });
+  const named = (/** @type {string} */ name) => `selections/${encodeURIComponent(name)}`;
+  // Pictures are loaded by the browser itself, which cannot send our header: the token goes into the query.
+  /** @param {string} path @param {string} version */
+  const picture = (path, version) => {
+    const url = new URL(path, root);
+    url.searchParams.set('v', version);
+    url.searchParams.set('token', token);
+    return url.href;
+  };
+
+  return {
+    /** @returns {Promise<Info | NoInfo>} */
+    state: () => json('state'),
+    /** @returns {Promise<Packed<{ temperature: number }, Omit<Points, 'diversity' | 'temperature'>>>} */
+    points: () => binary('points.bin'),
+    /** @param {number} position @returns {Promise<Candidate>} */
+    candidate: (position) => json(`candidate/${position}`),
+    /** @returns {Promise<Packed<{ threshold: number }, { near: Floats }>>} */
+    duplicates: () => binary('duplicates.bin'),
+    /** @param {number | null} classId @returns {Promise<Distributions>} */
+    distributions: (classId) => json(`distributions${classId === null ? '' : `?class_id=${classId}`}`),
+    /** @returns {Promise<Verdict[]>} */
+    sufficiency: () => json('sufficiency'),
+    /** @param {number} limit @returns {Promise<HistoryRow[]>} */
+    history: (limit) => json(`history?limit=${limit}`),
+    /** @returns {Promise<{ command: string }>} */
+    command: () => json('command'),
+    /** @returns {Promise<Saved[]>} */
+    selections: () => json('selections'),
+    /**
+     * @param {string} a
+     * @param {string} b
+     * @returns {Promise<Packed<ComparedHeader, { in_a: Bytes, in_b: Bytes }>>}
+     */
+    compare: (a, b) => binary(`compare?${new URLSearchParams({ a, b })}`),
+    /** @param {string} name @param {string} note */
+    saveSelection: (name, note) => send('POST', 'selections', { name, note }),
+    /** @param {string} name */
+    deleteSelection: (name) => send('DELETE', named(name)),
+    /** @param {string} name @param {string} note */
+    editNote: (name, note) => send('PATCH', named(name), { note }),
+    /** @param {number[]} positions @param {string} name @returns {Promise<Saved>} */
+    exportPositions: async (positions, name) =>
+      (await send('POST', 'export_positions', { positions, name })).json(),
+    /** @param {number[]} classes @param {number} poolSize @returns {Promise<{ job: number }>} */
+    generateMore: async (classes, poolSize) =>
+      (await send('POST', 'generate_more', { classes, pool_size: poolSize })).json(),
+    /**
+     * The next map, or null while the server has nothing newer than `have`.
+     * @param {string} have
+     * @returns {Promise<Packed<{ kind: string }, { xy: Floats }> | null>}
+     */
+    async map(have) {
+      const response = await get(`map.bin?have=${encodeURIComponent(have)}`);
+      return response.status === 204 ? null : pack(response);
+    },
+    /**
+     * An action that selects again.
+     * @param {string} path
+     * @param {object} body
+     * @returns {Promise<Answer>}
+     */
+    post: async (path, body) => pack(await send('POST', path, body)),
+    /** @param {string} name */
+    restorePath: (name) => `${named(name)}/restore`,
+    /** @param {number} classId @param {string} version */
+    spriteUrl: (classId, version) => picture(`psr/curate/sprites/${classId}.png`, version),
+    /** @param {number} position @param {string} version */
+    imageUrl: (position, version) => picture(`psr/image/${position}.png`, version),
+  };
+}

@@ -1,0 +1,163 @@
+// What is on the screen comes from the server: loaded at the start, and compared again when something may have changed.
+
+import { loadPoints } from './actions.js';
+import { messageOf } from './api.js';
+import { followMap } from './follow.js';
+import { poolKey, sameSignals } from './model.js';
+import { makeSelection } from './selection.js';
+import { followsPreset, rulesOf, sameWeights } from './settings.js';
+import { createSprites } from './sprites.js';
+import { ready } from './store.js';
+
+/** @import { Actions, Api, Info, NoInfo, Points, Store } from './types' */
+/** @import { Scatter } from '../map/scatter.js' */
+/** @typedef {ReturnType<typeof import('./address.js').createAddress>} Address */
+
+const NO_POOL = 'No scored pool yet. Generate and score a pool first.';
+
+/**
+ * @param {object} parts
+ * @param {Store} parts.store
+ * @param {Api} parts.api
+ * @param {Actions} parts.actions
+ * @param {Address} parts.address
+ * @param {Scatter} parts.map
+ * @param {HTMLElement} parts.root
+ * @param {() => void} parts.resize called when there is something to give room to
+ */
+export function createSession({ store, api, actions, address, map, root, resize }) {
+  let key = ''; // names the pool on the screen
+  let seenAddress = false;
+  let syncing = false;
+  let stopMap = () => {};
+
+  async function load() {
+    stopMap();
+    try {
+      const info = await api.state();
+      if (isEmpty(info)) return showEmpty(info.message || NO_POOL);
+      start(info, await loadPoints(api));
+    } catch (error) {
+      showEmpty(messageOf(error));
+    }
+  }
+
+  /** @param {Info} info @param {Points} points */
+  function start(info, points) {
+    const { weights, ipc, temperature } = info;
+    key = poolKey(info);
+    store.set({
+      phase: 'ready',
+      message: null,
+      info,
+      points,
+      sprites: createSprites(api, info),
+      layout: { kind: info.map.kind, xy: points.xy },
+      picks: null,
+      diff: null,
+      timing: null,
+      focus: null,
+      hover: null,
+      candidate: null,
+      solo: null,
+      mapSettled: info.map.kind !== 'pca',
+      selection: makeSelection(info.n, []),
+      weights,
+      ipc,
+      temperature,
+      follow: followsPreset(info),
+      notice: null,
+      near: null,
+      saved: info.selections,
+      compare: null,
+      ...rulesOf(info, store.data),
+    });
+    resize();
+    map.loadColors();
+    begin();
+    stopMap = followMap(store, api, root);
+  }
+
+  /** The first selection, or the saved one that the address names; then the rest of what the address says. */
+  function begin() {
+    const wanted = seenAddress ? null : address.wantedSelection(store.data.saved);
+    if (wanted) actions.restore(wanted);
+    else actions.select();
+    if (!seenAddress) address.restore();
+    seenAddress = true;
+    loadDuplicates(key);
+  }
+
+  /**
+   * A luxury: without it the near-duplicate badge and colour are missing, nothing else.
+   * @param {string} wanted names the pool
+   */
+  async function loadDuplicates(wanted) {
+    await map.painter.drawn();
+    const found = await api.duplicates().catch(() => null);
+    if (found && wanted === key)
+      store.set({ near: { values: found.arrays.near, threshold: found.header.threshold } });
+  }
+
+  /** @param {string} message */
+  function showEmpty(message) {
+    store.set({
+      phase: 'empty',
+      message,
+      info: null,
+      points: null,
+      sprites: null,
+      picks: null,
+      layout: null,
+      selection: null,
+    });
+  }
+
+  /**
+   * Something outside may have changed: the tab is shown again, or the page says so. Another pool or other
+   * scores are loaded afresh, other settings are taken over; nothing new leaves focus and selection alone.
+   * `quick`: the window was elsewhere, where at most another page has selected.
+   */
+  async function sync(quick = false) {
+    if (store.data.phase === 'loading' || !actions.idle || syncing) return;
+    syncing = true;
+    try {
+      const info = await api.state();
+      if (quick && info.revision === actions.revision) return;
+      if (isEmpty(info) || !(await isSamePool(info))) await load();
+      else if (actions.idle) takeSettings(info);
+    } catch {
+      // The next action will say what is wrong; a look at the state alone should not raise an alarm.
+    } finally {
+      syncing = false;
+    }
+  }
+
+  /** @param {Info} info */
+  async function isSamePool(info) {
+    if (store.data.phase !== 'ready' || poolKey(info) !== key) return false;
+    return sameSignals(await loadPoints(api), ready(store).points);
+  }
+
+  /** @param {Info} info */
+  function takeSettings(info) {
+    const { weights, ipc, temperature } = info;
+    const { data } = store;
+    const marks = (/** @type {Iterable<number>[]} */ lists) =>
+      lists.map((list) => [...list].sort().join()).join('|');
+    const same =
+      sameWeights(data.weights, weights) &&
+      data.ipc === ipc &&
+      data.temperature === temperature &&
+      JSON.stringify(data.settings) === JSON.stringify(info.settings) &&
+      marks([data.pinned, data.vetoed]) === marks([info.pinned, info.vetoed]);
+    if (same) return;
+    store.set({ weights, ipc, temperature, follow: followsPreset(info), ...rulesOf(info, data) });
+    actions.select();
+  }
+
+  return { load, sync, stop: () => stopMap() };
+}
+
+/** @param {Info | NoInfo} info @returns {info is NoInfo} */
+const isEmpty = (info) => info.n === 0;

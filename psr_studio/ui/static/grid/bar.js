@@ -1,0 +1,105 @@
+// The grid's two rows of controls: what it lists, in which order, how large.
+
+import { LISTS, SIDES } from '../core/compare.js';
+import { button, fitRow, h, segmented } from '../core/dom.js';
+import { inSolo } from '../core/model.js';
+import { count } from '../core/numbers.js';
+import { SORTS } from './sort.js';
+
+/** @import { ButtonSpec, GridMode, State, Store } from '../core/types' */
+
+/** Least width of a tile. */
+export const TILES = { S: 40, M: 56, L: 84 };
+const SIZES = /** @type {(keyof typeof TILES)[]} */ (Object.keys(TILES));
+/** @type {(ButtonSpec & { value: GridMode })[]} */
+const USUAL = [
+  { value: 'picks', label: 'Picks', title: 'The current selection' },
+  { value: 'pool', label: 'All', title: 'All candidates' },
+  {
+    value: 'selection',
+    label: 'Lassoed',
+    title: 'What you lassoed, boxed or Ctrl-clicked, on the map or here',
+  },
+];
+const COMPARED = LISTS.map((value) => {
+  const { label } = SIDES[value];
+  return { value, label: label[0].toUpperCase() + label.slice(1), title: `What ${label} has` };
+});
+
+/** @param {Store} store @param {(px: number) => void} onSize told another width of the tiles */
+export function createGridBar(store, onSize) {
+  const pick = (/** @type {GridMode} */ gridMode) => store.set({ gridMode });
+  const usual = segmented('Candidates listed', USUAL, pick);
+  const compared = segmented('Candidates listed, of A and B', COMPARED, pick);
+  const sizes = segmented(
+    'Picture size',
+    SIZES.map((value) => ({ value, label: value, title: `Pictures of about ${TILES[value]} px` })),
+    (value) => {
+      sizes.show(value);
+      onSize(TILES[value]);
+    },
+  );
+  sizes.show('M');
+  const sort = h(
+    'select',
+    {
+      class: 'psr-select',
+      'aria-label': 'Order inside a class',
+      on: { change: choose },
+    },
+    SORTS.map(({ key, label, hint }) => h('option', { value: key, title: hint }, label)),
+  );
+  function choose() {
+    store.set({ sort: sort.value });
+  }
+  const turn = button({
+    label: 'Turn the order round',
+    iconName: 'chevron',
+    className: 'psr-icon-only psr-turn',
+    pressed: false,
+    onClick: () => store.set({ sortTurned: !store.data.sortTurned }),
+  });
+  const listed = h('span', { class: 'psr-fine psr-num psr-shy-text' });
+  const top = h('div', { class: 'psr-bar' }, usual.node, compared.node, h('span', { class: 'psr-grow' }));
+  const second = h(
+    'div',
+    { class: 'psr-bar is-second' },
+    h('label', { class: 'psr-inline' }, h('span', { class: 'psr-shy-text' }, 'Order'), sort),
+    turn,
+    h('span', { class: 'psr-grow' }),
+    listed,
+    sizes.node,
+  );
+
+  function refresh() {
+    const { gridMode, compare, sort: key, sortTurned } = store.data;
+    usual.show(gridMode);
+    compared.show(gridMode);
+    usual.node.hidden = Boolean(compare);
+    compared.node.hidden = !compare;
+    sort.value = key;
+    sort.title = `Order inside a class: ${SORTS.find((row) => row.key === key)?.hint}`;
+    turn.setAttribute('aria-pressed', String(sortTurned));
+  }
+
+  store.on(['gridMode', 'compare', 'sort', 'sortTurned'], refresh);
+  refresh();
+  return {
+    /** The row that takes the pane's own buttons. */
+    top,
+    node: h('div', {}, top, second),
+    /** @param {number} n of candidates listed */
+    setCount(n) {
+      const out = vetoedAmongPicks(store.data);
+      listed.textContent = out ? `${count(n - out)} picked, ${count(out)} vetoed` : `${count(n)} listed`;
+      fitRow(second);
+    },
+  };
+}
+
+/** Vetoed candidates stand with the picks, to be taken back there, but are none. @param {State} data */
+function vetoedAmongPicks(data) {
+  if (data.phase !== 'ready' || data.gridMode !== 'picks') return 0;
+  const isPick = (/** @type {number} */ p) => data.picks !== null && data.picks.index[p] >= 0;
+  return [...data.vetoed].filter((p) => !isPick(p) && inSolo(data, p)).length;
+}

@@ -1,0 +1,73 @@
+// The line under the map: counts that follow the selection, what the axes are, and the hints for the mouse.
+
+import { button, fill, fitRow, h } from '../core/dom.js';
+import { count } from '../core/numbers.js';
+import { makeSelection } from '../core/selection.js';
+import { ready } from '../core/store.js';
+
+/** @import { Store } from '../core/types' */
+
+/** @type {Record<string, string>} */
+const AXES = { umap: 'UMAP', pca: 'PCA' };
+
+/** @param {Store} store @param {string} rendererKind */
+export function createMapStatus(store, rendererKind) {
+  const counts = h('span', { class: 'psr-status-counts', role: 'status' });
+  const axes = h('span', {
+    class: 'psr-axes',
+    title: 'How teacher features were laid out in two dimensions',
+  });
+  const clear = button({
+    label: 'Clear',
+    className: 'psr-ghost',
+    title: 'Clear the selection (Esc)',
+    onClick: () => store.set({ selection: makeSelection(ready(store).info.n, []) }),
+  });
+  const solo = button({
+    label: 'Show all classes',
+    className: 'psr-ghost',
+    onClick: () => store.set({ solo: null }),
+  });
+  const hint = h('span', { class: 'psr-hint psr-shy-text' }, 'wheel zooms · shift adds · alt removes');
+  const fallback =
+    rendererKind === 'canvas2d' &&
+    h(
+      'span',
+      {
+        class: 'psr-warn-text',
+        title: 'Turn on hardware acceleration or WebGL2 in the browser for larger pools.',
+      },
+      'No WebGL2: drawn on a plain canvas',
+    );
+
+  const refresh = () => {
+    const { info, picks, selection, layout, phase } = store.data;
+    if (phase !== 'ready') return;
+    fill(
+      counts,
+      `${count(info.n)} candidates · ${count(picks ? picks.total : 0)} picked`,
+      selection.count > 0 && h('b', {}, ` · ${count(selection.count)} lassoed`),
+    );
+    clear.hidden = !selection.count;
+    solo.hidden = store.data.solo === null;
+    axes.hidden = false;
+    const waits = layout.kind === 'pca' && !store.data.mapSettled;
+    axes.textContent = waits ? 'PCA · UMAP on its way' : (AXES[layout.kind] ?? layout.kind);
+    fitRow(node);
+  };
+  store.on(['info', 'picks', 'selection', 'layout', 'phase', 'solo', 'mapSettled'], refresh);
+  clear.hidden = true;
+  solo.hidden = true;
+  axes.hidden = true;
+  const node = h(
+    'div',
+    { class: 'psr-bar psr-map-status' },
+    counts,
+    clear,
+    solo,
+    h('span', { class: 'psr-grow' }),
+    fallback || hint,
+    axes,
+  );
+  return { node };
+}

@@ -1,0 +1,8 @@
+// What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
+
+import { createTopbar } from './panels/topbar.js';
+
+/** @param {import('./panels/topbar.js').Host} host */
+export function mountPage(host) {
+  createTopbar(host);
+}

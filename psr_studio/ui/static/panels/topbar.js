@@ -1,0 +1,170 @@
+// The bar above the tabs: names, chips, the running job, the theme; and the status dots in the tab names. It stands
+// in an HTML component of Gradio's. Every word from the server is set as text, never as markup.
+
+import { h, svg } from '../core/dom.js';
+import { recall, remember } from '../core/kept.js';
+import { readAddress, writeTab } from '../core/link.js';
+
+/** @typedef {{ tab: string, state: string, fraction: number, text: string, title: string }} Job */
+/**
+ * @typedef {object} Value
+ * @property {string} project
+ * @property {string} root
+ * @property {string[]} tabs ids, in the order of the page
+ * @property {[string, string][]} chips
+ * @property {Job | null} [job]
+ * @property {Record<string, { state: string, reason: string, running: boolean }>} [stages] by tab
+ */
+/**
+ * What Gradio gives to the script of an HTML component.
+ * @typedef {object} Host
+ * @property {HTMLElement} element
+ * @property {{ value: Value }} props
+ * @property {(name: string, listener: () => void) => void} watch
+ */
+
+const MOON = 'M13.5 9.6A5.8 5.8 0 0 1 6.4 2.5a5.8 5.8 0 1 0 7.1 7.1Z';
+/** The sign of the studio: a few picks among candidates. @type {[x: number, y: number, isPick: boolean][]} */
+const SIGN = [
+  [4, 5, false],
+  [9, 3.5, false],
+  [15.5, 6, false],
+  [6.5, 10.5, true],
+  [13.5, 11.5, true],
+  [3.5, 15.5, false],
+  [10, 16, true],
+  [16.5, 16.5, false],
+];
+const AGAIN_MS = 300; // the tab buttons may be drawn after this bar
+const TAB_TRIES = 40;
+const TAB_MS = 250;
+
+/** @param {Host} host */
+export function createTopbar({ element, props, watch }) {
+  const node = element.querySelector('.psr-top') ?? element;
+
+  function draw() {
+    const { project, root, chips, job, stages = {} } = props.value;
+    node.replaceChildren(
+      h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
+      h('span', { class: 'psr-top-project', title: root }, project),
+      ...chips.map(chip),
+      h('span', { class: 'psr-top-grow' }),
+      ...(job ? [pill(job)] : []),
+      themeButton(),
+    );
+    for (const [id, stage] of Object.entries(stages)) dot(id, stage);
+  }
+
+  restoreTheme();
+  draw();
+  openTab(props.value.tabs, namedTab(), TAB_TRIES);
+  setTimeout(draw, AGAIN_MS);
+  watch('value', draw);
+  return { node };
+}
+
+const sign = () =>
+  svg(
+    'svg',
+    { viewBox: '0 0 20 20', fill: 'currentColor', 'aria-hidden': 'true' },
+    ...SIGN.map(([cx, cy, isPick]) =>
+      svg('circle', isPick ? { cx, cy, r: 2.4 } : { cx, cy, r: 1.6, opacity: 0.35 }),
+    ),
+  );
+
+/** @param {[string, string]} chip */
+const chip = ([label, text]) =>
+  h('span', { class: 'psr-chip', title: `${label}: ${text}` }, h('b', {}, label), text);
+
+/** @param {Job} job */
+function pill({ tab, state, fraction, text, title }) {
+  const bar = h('i', { style: { width: `${Math.round(100 * fraction)}%` } });
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: 'psr-pill',
+      'data-state': state,
+      title,
+      on: { click: () => tabButton(tab)?.click() },
+    },
+    h('span', {}, text),
+    state === 'running' && h('span', { class: 'psr-pill-bar' }, bar),
+  );
+}
+
+// --- theme ---------------------------------------------------------------------------------------------------------
+function themeButton() {
+  const moon = svg(
+    'svg',
+    {
+      viewBox: '0 0 16 16',
+      fill: 'none',
+      stroke: 'currentColor',
+      'stroke-width': 1.5,
+      'aria-hidden': 'true',
+    },
+    svg('path', { d: MOON }),
+  );
+  const toggle = () => remember('theme', document.body.classList.toggle('dark') ? 'dark' : 'light');
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: 'psr-icon-button',
+      title: 'Light or dark',
+      'aria-label': 'Light or dark',
+      on: { click: toggle },
+    },
+    moon,
+  );
+}
+
+function restoreTheme() {
+  if (new URLSearchParams(location.search).has('__theme')) return;
+  const kept = recall('theme', '');
+  if (kept) document.body.classList.toggle('dark', kept === 'dark');
+}
+
+// --- tabs ----------------------------------------------------------------------------------------------------------
+/** @param {string | null} id */
+const tabButton = (id) => document.getElementById(`psr-tab-${id}-button`);
+const namedTab = () => readAddress().get('tab');
+/** @param {Element | null} button */
+const isOpen = (button) => button?.getAttribute('aria-selected') === 'true';
+
+/** @param {string} id @param {{ state: string, reason: string, running: boolean }} stage */
+function dot(id, { state, reason, running }) {
+  const tab = tabButton(id);
+  if (!tab) return;
+  tab.dataset.psrState = state;
+  tab.title = reason;
+  tab.toggleAttribute('data-psr-running', running);
+}
+
+/**
+ * Open the tab that the address names, and write there from then on which one is open. The tabs are drawn after this
+ * bar, and answer to clicks later still.
+ * @param {string[]} tabs
+ * @param {string | null} wanted
+ * @param {number} tries
+ */
+function openTab(tabs, wanted, tries) {
+  const list = tabButton(tabs[0])?.closest('[role="tablist"]');
+  const named = wanted !== null && tabs.includes(wanted) ? tabButton(wanted) : null;
+  const there = list && (!named || isOpen(named));
+  if (!there && tries) {
+    named?.click();
+    setTimeout(openTab, TAB_MS, tabs, wanted, tries - 1);
+    return;
+  }
+  if (!list) return;
+  const keep = () => {
+    const open = tabs.find((id) => isOpen(tabButton(id)));
+    if (open && open !== namedTab()) writeTab(open);
+  };
+  new MutationObserver(keep).observe(list, { subtree: true, attributeFilter: ['aria-selected'] });
+  window.addEventListener('hashchange', () => tabButton(namedTab())?.click());
+  keep();
+}
