@@ -25,10 +25,10 @@ from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
 from psr_studio.stages.select.choice import Marks, select
+from psr_studio.stages.select.figures import EDGES
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
-from psr_studio.stages.select.smoothing import EDGES
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import SelectionRecord
