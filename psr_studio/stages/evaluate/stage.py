@@ -20,6 +20,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -79,9 +80,8 @@ class Job:
 
 def set_inputs(bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """What images and labels are made from; the classes are named only where they are a part of the bundle's."""
-    part = len(arm.classes) < bundle.n_classes
     return {
-        **({"classes": list(arm.classes)} if part else {}),
+        **named_part(arm.classes, bundle.n_classes),
         "arm": arm.inputs,
         "label_regime": arm.label_regime,
     }
