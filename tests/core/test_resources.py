@@ -37,8 +37,9 @@ def test_a_wheel_carries_presets_and_assets(tmp_path):
         copy(ROOT / name, source)
     (source / "README.md").write_text("PSR Studio")
     copytree(ROOT / "presets", source / "presets")
-    (source / "psr_studio").mkdir()
-    copy(ROOT / "psr_studio" / "__init__.py", source / "psr_studio")
+    (source / "psr_studio" / "core").mkdir(parents=True)
+    for name in ("__init__.py", "core/__init__.py", "core/version.py"):
+        copy(ROOT / "psr_studio" / name, source / "psr_studio" / name)
     (source / "assets" / "tiny").mkdir(parents=True)
     (source / "assets" / "tiny" / "weights.safetensors").write_bytes(b"x" * 10)
     build = "from setuptools import build_meta as b; print(b.build_wheel('out'))"

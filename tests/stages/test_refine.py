@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,16 @@ from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.refinement import adaptive_weight
 from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages.refine.loop import Selected, refine_batch
 from psr_studio.stages.refine.stage import _Refiner, open_networks
 
-HOW = replace(Recipe().refine, n_steps=4, kl_steps=2, lr=0.001)
+
+def changed(how: RefineRecipe, **values: Any) -> RefineRecipe:
+    return how.model_copy(update=values)
+
+
+HOW = changed(Recipe().refine, n_steps=4, kl_steps=2, lr=0.001)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,7 @@ def test_a_batch_is_many_problems_at_once(opened, optimizer):
     that on. Adam divides by the gradient's size, so an element near zero may differ by a step's fraction.
     """
     nets, selected = opened
-    how = replace(HOW, optimizer=optimizer)
+    how = changed(HOW, optimizer=optimizer)
     together, traces = last(nets, selected, how)
     for row in range(len(selected.classes)):
         alone, trace = last(nets, selected.take(slice(row, row + 1)), how)
@@ -63,7 +69,7 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
     """z - eta * dL/dz, with dL/dz by central differences of eq. 9 written out; float32 allows about 1 %."""
     nets, selected = opened
     one = selected.take(slice(0, 1))
-    how = replace(HOW, n_steps=1, kl_steps=1)
+    how = changed(HOW, n_steps=1, kl_steps=1)
     moved = last(nets, one, how)[0]
     generator = candidate_generator(candidate_seed(0, one.noise_seeds[0], 0))
     t = torch.randint(nets.generator.n_train_steps, (1,), generator=generator)
@@ -118,9 +124,9 @@ def test_the_label_counts_in_the_last_steps_only(opened):
     nets, selected = opened
     wrong = replace(selected, soft_labels=selected.soft_labels.roll(1, dims=1))
     assert torch.equal(
-        last(nets, selected, replace(HOW, kl_steps=0))[0], last(nets, wrong, replace(HOW, kl_steps=0))[0]
+        last(nets, selected, changed(HOW, kl_steps=0))[0], last(nets, wrong, changed(HOW, kl_steps=0))[0]
     )
-    a, b = (last(nets, s, replace(HOW, kl_steps=1))[1] for s in (selected, wrong))
+    a, b = (last(nets, s, changed(HOW, kl_steps=1))[1] for s in (selected, wrong))
     assert torch.equal(a[:, :-1], b[:, :-1]) and (a[:, -1] < b[:, -1]).all()
 
 
@@ -134,7 +140,7 @@ def test_the_label_term_reads_pictures_as_they_are_kept(opened):
         log_q = torch.log_softmax(logits / 1.5, dim=1)
     assert (decoded.abs() > 1.2).float().mean() > 0.1
     kl = (torch.xlogy(far.soft_labels, far.soft_labels) - far.soft_labels * log_q).sum(1)
-    without, with_label = (last(nets, far, replace(HOW, n_steps=1, kl_steps=n))[1][:, 0] for n in (0, 1))
+    without, with_label = (last(nets, far, changed(HOW, n_steps=1, kl_steps=n))[1][:, 0] for n in (0, 1))
     assert torch.allclose((with_label - without) / adaptive_weight(far.confidence), kl, rtol=0.05, atol=0.02)
 
 

@@ -254,7 +254,10 @@ def selectors(curation: Curation) -> list[dict[str, Any]]:
     return [
         {
             **selector,
-            "parameters": [{**p, "label": LABELS[f"select.{p['name']}"]} for p in selector["parameters"]],
+            "parameters": [
+                {**p, "label": LABELS[f"select.{selector['name']}.{p['name']}"]}
+                for p in selector["parameters"]
+            ],
         }
         for selector in curation.selectors()
     ]
