@@ -28,7 +28,7 @@ from psr_studio.stages.cost import refine_cost
 from psr_studio.stages.refine.loop import (
     LABEL_ROWS,
     Networks,
-    Seeds,
+    Selected,
     _denoising_pass,
     _label_pass,
     refine_batch,
@@ -39,7 +39,7 @@ TEMPERATURE, TOLERANCE = 1.5, 1e-4
 GATE_STEPS = 4  # of the full size: random networks multiply a rounding at every step
 
 
-def seeds_of(bundle: Bundle | FullSize, nets: Networks, n: int) -> Seeds:
+def selected_of(bundle: Bundle | FullSize, nets: Networks, n: int) -> Selected:
     """Candidates of the demo pool, or noise where there is none, spread over the classes, with the teacher's labels."""
     if bundle.demo is None:
         numbers = list(range(n))
@@ -51,24 +51,27 @@ def seeds_of(bundle: Bundle | FullSize, nets: Networks, n: int) -> Seeds:
         latents, labels = torch.from_numpy(np.array(pool.latents_at(at))), torch.from_numpy(pool.labels[at])
         numbers = [int(s) for s in pool.seeds[at]]
     with torch.no_grad():
-        parts = [nets.codec.decode(z.to(nets.generator.device)) for z in latents.split(LABEL_ROWS)]
+        parts = [
+            nets.codec.decode(z.to(nets.generator.device)).clamp(-1, 1) for z in latents.split(LABEL_ROWS)
+        ]
         logits = torch.cat([nets.teacher(part)[0].cpu() for part in parts])
     soft = torch.softmax(logits / TEMPERATURE, dim=1)
-    return Seeds(latents, labels, soft, soft[torch.arange(n), labels], numbers)
+    task = torch.arange(bundle.n_classes)
+    return Selected(latents, labels, task, soft, soft[torch.arange(n), labels], numbers)
 
 
-def last(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor:
+def last(nets: Networks, selected: Selected, how: RefineRecipe) -> torch.Tensor:
     """Our loop, to its end."""
-    *_, (_, latents, _) = refine_batch(nets, seeds, how, TEMPERATURE)
+    *_, (_, latents, _) = refine_batch(nets, selected, how, TEMPERATURE)
     return latents
 
 
-def written_out(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor:
+def written_out(nets: Networks, selected: Selected, how: RefineRecipe) -> torch.Tensor:
     """Algorithm 1, lines 16 to 23, one latent at a time, over the networks as diffusers and timm have them."""
     device, done = nets.generator.device, []
     transformer, alphas = nets.generator.transformer, nets.generator.alphas_cumprod
-    for i, seed in enumerate(seeds.seeds):
-        one = seeds.take(slice(i, i + 1))
+    for i, seed in enumerate(selected.noise_seeds):
+        one = selected.take(slice(i, i + 1))
         generator = candidate_generator(candidate_seed(how.seed, seed, 0))
         z = one.latents.to(device).requires_grad_(True)
         weight = adaptive_weight(one.confidence, how.lam, how.w_min, how.w_max).to(device)
@@ -82,7 +85,7 @@ def written_out(nets: Networks, seeds: Seeds, how: RefineRecipe) -> torch.Tensor
             loss = denoising_loss(noise, predicted[:, : z.shape[1]].float())
             if step > how.n_steps - how.kl_steps:
                 with torch.autocast(device.type, torch.bfloat16, enabled=nets.reduced):
-                    logits, _ = nets.teacher(nets.codec.decode(z))
+                    logits, _ = nets.teacher(nets.codec.decode(z).clamp(-1, 1))
                 loss = loss + weight * label_loss(logits.float(), one.soft_labels.to(device), TEMPERATURE)
             optimizer.zero_grad()
             loss.sum().backward()
@@ -114,10 +117,10 @@ def open_networks(bundle: Bundle | FullSize, device: torch.device, dtype: torch.
     return Networks(*networks, reduced=dtype is torch.bfloat16)
 
 
-def gate(nets: Networks, seeds: Seeds, n: int, how: RefineRecipe) -> dict[str, float]:
+def gate(nets: Networks, selected: Selected, n: int, how: RefineRecipe) -> dict[str, float]:
     """Largest differences of the first n latents, float32: refined among all, alone, and as written out."""
-    few = seeds.take(slice(0, n))
-    together = last(nets, seeds, how)[:n]
+    few = selected.take(slice(0, n))
+    together = last(nets, selected, how)[:n]
     alone = torch.cat([last(nets, few.take(slice(i, i + 1)), how) for i in range(n)])
     return {
         "alone": float((together - alone).abs().max()),
@@ -126,17 +129,19 @@ def gate(nets: Networks, seeds: Seeds, n: int, how: RefineRecipe) -> dict[str, f
     }
 
 
-def memory_of(nets: Networks, seeds: Seeds) -> dict[str, float]:
+def memory_of(nets: Networks, selected: Selected) -> dict[str, float]:
     """MiB per latent that either pass keeps."""
     device = nets.generator.device
-    part = seeds.take(slice(0, LABEL_ROWS))
-    n = len(part.seeds)
+    part = selected.take(slice(0, LABEL_ROWS))
+    n = len(part.classes)
     z, t = part.latents.to(device), torch.full((n,), 500, device=device)
     classes, labels = part.classes.to(device), part.soft_labels.to(device)
     half, ones = torch.full((n,), 0.5, device=device), torch.ones(n, device=device)
     passes = {
         "denoising_mib_per_latent": lambda: _denoising_pass(nets, z.clone(), z, half, t, classes),
-        "label_mib_per_latent": lambda: _label_pass(nets, TEMPERATURE, z.clone(), labels, ones),
+        "label_mib_per_latent": lambda: _label_pass(
+            nets, TEMPERATURE, part.task.to(device), z.clone(), labels, ones
+        ),
     }
     return {name: round(memory_per_latent(nets, run, n), 2) for name, run in passes.items()}
 
@@ -155,21 +160,21 @@ def main() -> None:
     short = replace(how, n_steps=min(GATE_STEPS, given.steps), kl_steps=1) if given.full_size else how
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     nets = open_networks(bundle, device, torch.float32)
-    seeds = seeds_of(bundle, nets, given.latents)
+    selected = selected_of(bundle, nets, given.latents)
     found: dict[str, Any] = {"conditions": conditions(), **vars(given)}
-    found["gate_float32"] = gate(nets, seeds, given.alone, short)
+    found["gate_float32"] = gate(nets, selected, given.alone, short)
     print("gate", found["gate_float32"], flush=True)
     if dtype is not torch.float32:
         nets = open_networks(bundle, device, dtype)
-    few = seeds.take(slice(0, given.alone))
-    memory = memory_of(nets, seeds)
+    few = selected.take(slice(0, given.alone))
+    memory = memory_of(nets, selected)
     runs: dict[str, Callable[[], Any]] = {
-        "one batch": lambda: last(nets, seeds, how),
+        "one batch": lambda: last(nets, selected, how),
         "alone": lambda: [last(nets, few.take(slice(i, i + 1)), how) for i in range(given.alone)],
         "written out": lambda: written_out(nets, few, how),
     }
     per = {"one batch": given.latents, "alone": given.alone, "written out": given.alone}
-    said = refine_cost(nets, seeds, how, TEMPERATURE)
+    said = refine_cost(nets, selected, how, TEMPERATURE)
     times = medians(runs, given.rounds)
     each = {name: seconds.wall / per[name] for name, seconds in times.items()}
     cpu = {name: seconds.cpu / per[name] for name, seconds in times.items()}

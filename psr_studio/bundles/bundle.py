@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -210,6 +210,30 @@ class Bundle(ABC):
     @abstractmethod
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of real training images, float32 (N,), and their labels int64 (N,)."""
+
+    def has_original_difficulty(self, task: Sequence[int]) -> bool:
+        """Whether ``original_difficulty`` of these classes can be read or computed here."""
+        whole = len(task) == self.n_classes
+        return self.has_train_difficulty and (whole or "images" not in {s.part for s in self.missing_parts()})
+
+    def original_difficulty(self, task: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's difficulty of real training images of these classes, over just them: float32 (m,), labels (m,).
+
+        Of all classes it is ``train_difficulty``. Of a part it is computed from ``train_subset``, once.
+
+        Raises:
+            ModelError: the real images are not on this machine.
+        """
+        if len(task) == self.n_classes:
+            return self.train_difficulty
+        classes = tuple(int(c) for c in task)
+        return self._keep(("original difficulty", str(classes)), lambda: self._difficulty_over(classes))
+
+    def _difficulty_over(self, task: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        from psr_studio.bundles.real_images import difficulty_over
+        from psr_studio.core.devices import pick_device
+
+        return difficulty_over(self.teacher(pick_device("auto")), *self.train_subset, task)
 
 
 def rank_in_class(labels: np.ndarray) -> np.ndarray:

@@ -234,11 +234,11 @@ class ExternalBundle(Bundle):
     @cached_property
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of the real training images that are kept, as in `Bundle`; computed once."""
-        from psr_studio.bundles.real_images import difficulty_of
+        from psr_studio.bundles.real_images import kept_array
 
-        images, labels = self.train_subset
         kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"
-        return difficulty_of(self, images, labels, kept), labels
+        classes = tuple(range(self.n_classes))
+        return kept_array(kept, lambda: self._difficulty_over(classes)[0]), self.train_subset[1]
 
     def _listing(self, folder: Path | None) -> list[Any]:
         """The class folders with the time of their last change; files are neither read nor counted."""

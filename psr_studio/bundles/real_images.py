@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from psr_studio.core.files import whole_file
 from psr_studio.core.pictures import PictureError, is_picture, read_picture
 
 if TYPE_CHECKING:
-    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.models.teacher import Teacher
 
 CHUNK = 64  # images scored together
 ELSEWHERE = f"try again, or set {HOME_VARIABLE} to another folder"
@@ -74,22 +74,33 @@ def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         raise ModelError(f'The real image "{path}" cannot be used: {err}.', "Replace or remove it.") from err
 
 
-def difficulty_of(bundle: Bundle, images: np.ndarray, labels: np.ndarray, kept: Path) -> np.ndarray:
-    """Difficulty (DGS eq. 6) of real images by the bundle's teacher, float32 (N,); kept in a file."""
-    if kept.is_file():
-        return np.load(kept)
-    import torch
-
-    from psr_studio.core.devices import pick_device
-    from psr_studio.method.signals import difficulty
-
-    teacher = bundle.teacher(pick_device("auto"))
-    found = []
-    for start in range(0, len(images), CHUNK):
-        rows = slice(start, start + CHUNK)
-        logits, _ = teacher.predict(torch.from_numpy(np.array(images[rows])))
-        found.append(difficulty(logits, torch.from_numpy(labels[rows])).float().numpy())
-    values = np.concatenate(found)
-    with whole_file(kept, again=ELSEWHERE) as temp:
+def kept_array(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array from a file, or made and written there."""
+    if path.is_file():
+        return np.load(path)
+    values = make()
+    with whole_file(path, again=ELSEWHERE) as temp:
         np.save(temp, values)
     return values
+
+
+def difficulty_over(
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Difficulty (DGS eq. 6) of the real images of some classes, ascending, by a teacher restricted to these.
+
+    Returns:
+        float32 (n,) and the labels (n,), in the order of the images.
+    """
+    import torch
+
+    from psr_studio.method.signals import difficulty
+
+    rows, classes = np.flatnonzero(np.isin(labels, task)), np.array(task)
+    values = np.zeros(len(rows), np.float32)
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        logits, _ = teacher.predict(torch.from_numpy(np.array(images[chunk])))
+        places = np.searchsorted(classes, labels[chunk])
+        values[start : start + CHUNK] = difficulty(logits.numpy()[:, classes], places)
+    return values, labels[rows]

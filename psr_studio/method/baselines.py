@@ -96,15 +96,15 @@ def cao2(
     *,
     order: str = "by budget",
 ) -> Selection:
-    """Choose K candidates that the teacher classifies rightly, by its confidence (CaO2's sample selection).
+    """Choose K candidates that the teacher classifies correctly, by its confidence (CaO2's sample selection).
 
     Its release takes the surest first and suggests the least sure first for 50 images per class: "by budget"
-    changes over at K = 50. A class that runs short is filled with the wrong ones, the surest first. Ties go
+    changes over at K = 50. A class that runs short is filled with those it takes for another, the surest first. Ties go
     to the lowest index.
 
     Args:
         difficulty: (N,) one minus the teacher's confidence in the class, without temperature.
-        eligible: (N,) bool, the teacher classifies it rightly.
+        eligible: (N,) bool, the teacher classifies it correctly.
 
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN signals, an unknown order.
@@ -112,7 +112,7 @@ def cao2(
     if order not in CAO2_ORDERS:
         raise ValueError(f'The order is "{order}", but it must be one of: {", ".join(CAO2_ORDERS)}.')
     values = finite(difficulty, "difficulty")
-    right = as_mask(eligible, len(values))
+    is_correct = as_mask(eligible, len(values))
     least_sure_first = order == "least sure" or (order == "by budget" and ipc >= 50)
-    ranked = np.argsort(np.where(right & least_sure_first, -values, values), kind="stable")
-    return pick_in_order(ranked, ipc, right, pinned, vetoed, on_shortage, 1 - values)
+    ranked = np.argsort(np.where(is_correct & least_sure_first, -values, values), kind="stable")
+    return pick_in_order(ranked, ipc, is_correct, pinned, vetoed, on_shortage, 1 - values)

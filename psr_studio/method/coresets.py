@@ -53,29 +53,29 @@ def k_center(
         return _grown(by_rows, len(distances), ipc, eligible, pinned, vetoed, on_shortage)
     sq = _distances(embeddings, distances)
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+    def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
         picks = np.empty(count, np.int64)
         nearest, n_first = sq[pins].min(axis=0, initial=np.inf), 0
         if not len(pins) and count:
-            total = np.where(open_, sq[open_].sum(axis=0, dtype=np.float64), np.inf)
+            total = np.where(available, sq[available].sum(axis=0, dtype=np.float64), np.inf)
             picks[0], n_first = total.argmin(), 1
-            nearest, open_[picks[0]] = sq[picks[0]].copy(), False
-        bits = np.where(open_, nearest.view(np.int32), np.int32(-1))
+            nearest, available[picks[0]] = sq[picks[0]].copy(), False
+        bits = np.where(available, nearest.view(np.int32), np.int32(-1))
         grow_centers(sq.view(np.int32), bits, picks[n_first:])
         return picks
 
     return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
 
 
-def _centers_by_rows(block: LazyBlock, open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+def _centers_by_rows(block: LazyBlock, available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
     """The same traversal where only the rows of the picks are computed."""
     picks, nearest = np.empty(count, np.int64), np.full(len(block), np.inf)
     for pin in pins:
         nearest = np.minimum(nearest, block.row(int(pin)))
     for step in range(count):
-        far = nearest if step or len(pins) else -block.totals(open_)
-        picks[step] = np.where(open_, far, -np.inf).argmax()
-        open_[picks[step]] = False
+        far = nearest if step or len(pins) else -block.totals(available)
+        picks[step] = np.where(available, far, -np.inf).argmax()
+        available[picks[step]] = False
         nearest = np.minimum(nearest, block.row(int(picks[step])))
     return picks
 
@@ -107,12 +107,12 @@ def k_medoids(
     sq = _distances(embeddings, distances)
     counted = as_mask(eligible, len(sq))
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+    def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
         medoids = np.concatenate([pins, np.empty(count, np.int64)])
-        build_medoids(sq, counted, open_, medoids, len(pins))
+        build_medoids(sq, counted, available, medoids, len(pins))
         if count:
             least = 1e-12 * float(sq[:, counted].max(initial=0.0))
-            swap_medoids(sq, counted, open_, medoids, len(pins), max_swaps, least)
+            swap_medoids(sq, counted, available, medoids, len(pins), max_swaps, least)
         return medoids[len(pins) :]
 
     return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
@@ -148,14 +148,14 @@ def herding(
     n = len(values) if distances is None else len(distances)
     counted = as_mask(eligible, n)
 
-    def grow(open_: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+    def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
         if distances is None:
-            return _herd_by_features(values, counted, open_, pins, count)
+            return _herd_by_features(values, counted, available, pins, count)
         members = np.concatenate([pins, np.empty(count, np.int64)])
         if isinstance(distances, LazyBlock):
-            _herd_by_rows(distances, values, counted, open_, members, len(pins))
+            _herd_by_rows(distances, values, counted, available, members, len(pins))
         else:
-            grow_herd(_distances(None, distances), values, counted, open_, members, len(pins))
+            grow_herd(_distances(None, distances), values, counted, available, members, len(pins))
         return members[len(pins) :]
 
     return _grown(grow, n, ipc, eligible, pinned, vetoed, on_shortage)
@@ -165,7 +165,7 @@ def _herd_by_rows(
     block: LazyBlock,
     values: np.ndarray,
     counted: np.ndarray,
-    open_: np.ndarray,
+    available: np.ndarray,
     members: np.ndarray,
     n_pins: int,
 ) -> None:
@@ -173,29 +173,29 @@ def _herd_by_rows(
     to_all, to_picks = block.totals(counted) / max(int(counted.sum()), 1), np.zeros(len(block))
     for step in range(len(members)):
         if step >= n_pins:
-            members[step] = next_of_herd(to_all, to_picks, open_, values, counted, members[:step])
+            members[step] = next_of_herd(to_all, to_picks, available, values, counted, members[:step])
         to_picks += block.row(int(members[step]))
-        open_[members[step]] = False
+        available[members[step]] = False
 
 
 def _herd_by_features(
-    values: np.ndarray, counted: np.ndarray, open_: np.ndarray, pins: np.ndarray, count: int
+    values: np.ndarray, counted: np.ndarray, available: np.ndarray, pins: np.ndarray, count: int
 ) -> np.ndarray:
     """Herding as it is written down, every error from the features (N, D)."""
     mean = values[counted].mean(axis=0) if counted.any() else 0.0  # with none eligible nothing is grown
     total, grown = values[pins].sum(axis=0), np.empty(count, np.int64)
     for step in range(count):
         error = (((total + values) / (len(pins) + step + 1) - mean) ** 2).sum(axis=1)
-        pick = int(np.where(open_, error, np.inf).argmin())
-        total, open_[pick] = total + values[pick], False
+        pick = int(np.where(available, error, np.inf).argmin())
+        total, available[pick] = total + values[pick], False
         grown[step] = pick
     return grown
 
 
 def _distances(embeddings: Any, distances: Any) -> np.ndarray:
     """Return float32 (N, N), those given or computed."""
-    found = pairwise_sq_distances(embeddings) if distances is None else distances
-    return np.ascontiguousarray(to_numpy(found), dtype=np.float32)
+    values = pairwise_sq_distances(embeddings) if distances is None else distances
+    return np.ascontiguousarray(to_numpy(values), dtype=np.float32)
 
 
 def _grown(
@@ -205,8 +205,8 @@ def _grown(
     ipc = check_ipc(ipc, n)
     pins, is_vetoed = check_marks(n, pinned, vetoed)
     check_pin_count(len(pins), ipc)
-    open_ = as_mask(eligible, n) & ~is_vetoed
-    open_[pins] = False
-    grown = grow(open_, pins, min(ipc - len(pins), int(open_.sum())))
+    available = as_mask(eligible, n) & ~is_vetoed
+    available[pins] = False
+    grown = grow(available, pins, min(ipc - len(pins), int(available.sum())))
     order = np.concatenate([grown, np.setdiff1d(np.arange(n), grown)])
     return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage)

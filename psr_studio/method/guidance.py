@@ -131,14 +131,14 @@ def difficulty_centers(
     if len(bins) != len(latents):
         raise ValueError(f"There are {len(latents)} latents, but {len(bins)} difficulties.")
     available = torch.bincount(bins, minlength=N_BINS).numpy()
-    taken, moves = spread_counts(to_float64(counts).astype(int), available)
+    taken, substitutions = spread_counts(to_float64(counts).astype(int), available)
     parts = [
         k_means(latents[(bins == k).to(latents.device)], int(taken[k]), seed, max_rounds)
         for k in range(N_BINS)
         if taken[k]
     ]
     of_bin = torch.repeat_interleave(torch.arange(N_BINS), torch.from_numpy(taken))
-    return DifficultyCenters(torch.cat(parts), of_bin, moves)
+    return DifficultyCenters(torch.cat(parts), of_bin, substitutions)
 
 
 def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100) -> torch.Tensor:
@@ -168,24 +168,24 @@ def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int
 
 def _k_means_start(flat: torch.Tensor, n_centers: int, generator: torch.Generator) -> torch.Tensor:
     """Draw starting points by k-means++: chances in proportion to the squared distance to those drawn."""
-    chosen = [int(torch.randint(len(flat), (1,), generator=generator))]
-    while len(chosen) < n_centers:
-        nearest = _sq_distances(flat, flat[chosen]).min(dim=1).values
-        nearest[chosen] = 0.0
-        if not nearest.sum() > 0:  # only copies of chosen points are left
+    drawn = [int(torch.randint(len(flat), (1,), generator=generator))]
+    while len(drawn) < n_centers:
+        nearest = _sq_distances(flat, flat[drawn]).min(dim=1).values
+        nearest[drawn] = 0.0
+        if not nearest.sum() > 0:  # only copies of drawn points are left
             nearest = torch.ones(len(flat), dtype=flat.dtype)
-            nearest[chosen] = 0.0
-        chosen.append(int(torch.multinomial(nearest, 1, generator=generator)))
-    return flat[chosen]
+            nearest[drawn] = 0.0
+        drawn.append(int(torch.multinomial(nearest, 1, generator=generator)))
+    return flat[drawn]
 
 
 def _give_empty_centers_a_point(owner: torch.Tensor, distances: torch.Tensor, n_centers: int) -> None:
     """Give each centre without points the point farthest from its own centre, of those that are not alone."""
-    own = distances.gather(1, owner[:, None])[:, 0]
+    to_center = distances.gather(1, owner[:, None])[:, 0]
     for center in torch.nonzero(torch.bincount(owner, minlength=n_centers) == 0).flatten():
         crowded = torch.bincount(owner, minlength=n_centers)[owner] > 1
-        farthest = torch.where(crowded, own, torch.full_like(own, -1.0)).argmax()
-        owner[farthest], own[farthest] = center, 0.0
+        farthest = torch.where(crowded, to_center, torch.full_like(to_center, -1.0)).argmax()
+        owner[farthest], to_center[farthest] = center, 0.0
 
 
 def _sq_distances(points: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:

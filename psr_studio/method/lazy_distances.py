@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.method import distances as _distances
+from psr_studio.method import distances as blocks
 from psr_studio.method.arrays import finite, to_numpy
 from psr_studio.method.distances import CLOSE, ClassDistances
-from psr_studio.method.kernels import greedy as _kernels
-from psr_studio.method.kernels.greedy import _best as _best_of
-from psr_studio.method.kernels.greedy import _Room
+from psr_studio.method.kernels import greedy as kernels
 
-# Of all blocks together. Beyond it a page would wait for seconds for distances that no selection reads.
+# Of all blocks together. Beyond it a page would wait seconds for distances that no selection reads.
 MOST_BYTES = 1 << 28
-KEPT_BYTES = 1 << 28  # of the rows that were read last
-ROWS_AT_ONCE = 256  # of many
-MOST_KEPT_AT_ONCE = 2000  # picks of a class, which the next selection shares; more are all of a class
+CACHE_BYTES = 1 << 28  # of the rows that were read last
+ROWS_AT_ONCE = 256  # computed together
+MAX_CACHED_AT_ONCE = (
+    2000  # rows: the picks of a class, which the next selection shares; more are a whole class
+)
 BLOCK = 1024  # rows and columns at once, when every pair is looked at
 ROWS_CHECKED = 4096
 
@@ -32,20 +32,20 @@ ROWS_CHECKED = 4096
 def class_distances(
     embeddings: Any, labels: Any, n_classes: int | None = None, most_bytes: int = MOST_BYTES
 ) -> ClassDistances:
-    """The distances inside every class: blocks as `_distances.class_distances` while they fit, else lazy rows.
+    """The distances inside every class: blocks while they fit into memory, else rows on demand.
 
     Args:
         most_bytes: what the blocks of all classes may take together.
 
     Raises:
-        ValueError: as `_distances.class_distances`.
+        ValueError: as `distances.class_distances`.
     """
-    order, sizes = _distances.grouped_by_class(len(embeddings), labels, n_classes)
+    order, sizes = blocks.grouped_by_class(len(embeddings), labels, n_classes)
     if 4 * int((sizes.astype(np.int64) ** 2).sum()) <= most_bytes:
-        return _distances.class_distances(embeddings, labels, n_classes)
+        return blocks.class_distances(embeddings, labels, n_classes)
     values = finite32(embeddings)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    return LazyDistances(order, starts, np.zeros(0, np.float32), np.zeros_like(starts), values, _Kept())
+    return LazyDistances(order, starts, np.zeros(0, np.float32), np.zeros_like(starts), values, _RowCache())
 
 
 def finite32(embeddings: Any) -> np.ndarray:
@@ -58,19 +58,19 @@ def finite32(embeddings: Any) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class LazyDistances(ClassDistances):
-    """The same face as its parent, with an empty `flat`: `block` gives an array-like that reads rows.
+    """Distances of a pool whose rows are computed when they are read: `flat` is empty, `block` an array-like.
 
     Attributes:
         embeddings: (N, D) float32 teacher features.
-        kept: the rows that were read last.
+        cache: the rows that were read last.
     """
 
     embeddings: np.ndarray
-    kept: _Kept
+    cache: _RowCache
 
     def block(self, class_id: int) -> LazyBlock:  # type: ignore[override]
         """Return the (m, m) distances of one class, computed as far as they are read."""
-        return LazyBlock(self.embeddings, self.members(class_id), self.kept)
+        return LazyBlock(self.embeddings, self.members(class_id), self.cache)
 
 
 class LazyBlock:
@@ -80,8 +80,8 @@ class LazyBlock:
     the memory of the result.
     """
 
-    def __init__(self, embeddings: np.ndarray, members: np.ndarray, kept: _Kept) -> None:
-        self._embeddings, self._members, self._kept = embeddings, members, kept
+    def __init__(self, embeddings: np.ndarray, members: np.ndarray, cache: _RowCache) -> None:
+        self._embeddings, self._members, self._cache = embeddings, members, cache
         self._values: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
@@ -97,17 +97,17 @@ class LazyBlock:
         n = len(self)
         return _OneClass(
             np.arange(n), np.array([0, n]), np.zeros(0, np.float32), np.zeros(2, np.int64), self._embeddings,
-            self._kept, self,
+            self._cache, self,
         )  # fmt: skip
 
     def row(self, place: int) -> np.ndarray:
         """(m,) float32 distances of all candidates to the one at `place`; not to be written to."""
         key = int(self._members[place])
-        found = self._kept.get(key)
-        if found is None:
-            found = self._compute(np.array([place]))[0]
-            self._kept.put(key, found)
-        return found
+        row = self._cache.get(key)
+        if row is None:
+            row = self._compute(np.array([place]))[0]
+            self._cache.put(key, row)
+        return row
 
     def __getitem__(self, key: Any) -> np.ndarray:
         if not isinstance(key, tuple):
@@ -137,30 +137,30 @@ class LazyBlock:
     def nearest_others(self) -> np.ndarray:
         """(m,) float32 squared distance of each candidate to the nearest other one, at least two of them.
 
-        The nearest one is looked for in single precision around the mean, each pair once, and no block is kept;
+        The nearest one is looked for in single precision around the mean, each pair once, no block is kept;
         the distance to it is then summed in float64.
         """
         raw = self._embeddings[self._members]
         values = raw - raw.mean(axis=0, dtype=np.float64).astype(np.float32)
         norms = np.einsum("md,md->m", values, values)
         best, nearest = np.full(len(raw), np.inf, np.float32), np.zeros(len(raw), np.int64)
-        blocks = [slice(a, a + BLOCK) for a in range(0, len(raw), BLOCK)]
-        for i, first in enumerate(blocks):
-            for second in blocks[i:]:
-                found = norms[first, None] + norms[second] - 2 * (values[first] @ values[second].T)
+        parts = [slice(a, a + BLOCK) for a in range(0, len(raw), BLOCK)]
+        for i, first in enumerate(parts):
+            for second in parts[i:]:
+                sq = norms[first, None] + norms[second] - 2 * (values[first] @ values[second].T)
                 if first is second:
-                    np.fill_diagonal(found, np.inf)
+                    np.fill_diagonal(sq, np.inf)
                 else:
-                    _keep_nearer(found.T, second, first.start, best, nearest)
-                _keep_nearer(found, first, second.start, best, nearest)
+                    _lower_nearest(sq.T, second, first.start, best, nearest)
+                _lower_nearest(sq, first, second.start, best, nearest)
         return ((raw.astype(np.float64) - raw[nearest]) ** 2).sum(axis=1).astype(np.float32)
 
     def _rows(self, places: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """(k, n) float32; many rows at once are computed together, and not kept."""
+        """(k, n) float32; a whole class of rows is computed together, and not cached."""
         places = np.asarray(places)
         width = len(range(len(self))[columns]) if isinstance(columns, slice) else len(columns)
         out = np.empty((len(places), width), np.float32)
-        if len(places) <= MOST_KEPT_AT_ONCE:
+        if len(places) <= MAX_CACHED_AT_ONCE:
             for i, place in enumerate(places):
                 out[i] = self.row(int(place))[columns]
             return out
@@ -170,7 +170,7 @@ class LazyBlock:
         return out
 
     def _compute(self, places: np.ndarray) -> np.ndarray:
-        """Rows (k, m) by the formula of `_distances`, summed in float64."""
+        """Rows (k, m) by the formula of `distances`, summed in float64."""
         if self._values is None:
             values = self._embeddings[self._members].astype(np.float64)
             self._values = values, (values**2).sum(axis=1)
@@ -187,7 +187,7 @@ class LazyBlock:
 
 @dataclass(frozen=True, eq=False)
 class _OneClass(LazyDistances):
-    """The class of a block, by itself."""
+    """A pool that has one class only, with the block it already has."""
 
     only: LazyBlock
 
@@ -195,25 +195,25 @@ class _OneClass(LazyDistances):
         return self.only
 
 
-def _keep_nearer(found: np.ndarray, rows: slice, offset: int, best: np.ndarray, nearest: np.ndarray) -> None:
-    """Lower `best` and `nearest` of some rows to the columns found, which begin at `offset`."""
-    at = found.argmin(axis=1)
-    values = found[np.arange(len(found)), at]
+def _lower_nearest(sq: np.ndarray, rows: slice, offset: int, best: np.ndarray, nearest: np.ndarray) -> None:
+    """Lower `best` and `nearest` of some rows to distances whose columns begin at `offset`."""
+    at = sq.argmin(axis=1)
+    values = sq[np.arange(len(sq)), at]
     nearer = values < best[rows]
     best[rows] = np.where(nearer, values, best[rows])
     nearest[rows] = np.where(nearer, at + offset, nearest[rows])
 
 
-class _Kept:
+class _RowCache:
     """The rows read last, by the pool position of their candidate; safe to share between threads."""
 
-    def __init__(self, limit: int = KEPT_BYTES) -> None:
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit, self._bytes = limit, 0
         self._rows: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: int) -> np.ndarray | None:
-        """The row of that candidate, None when it is not kept."""
+        """The row of that candidate, None when it is not there."""
         with self._lock:
             if key in self._rows:
                 self._rows.move_to_end(key)
@@ -232,101 +232,28 @@ class _Kept:
 
 def greedy_classes(
     distances: LazyDistances,
-    pool: _kernels.Candidates,
-    rule: _kernels.Rule,
+    pool: kernels.Candidates,
+    rule: kernels.Rule,
     slots: np.ndarray,
     picks: np.ndarray,
     terms: np.ndarray,
     filled: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """What `_kernels.greedy_classes` does, with rows on demand; the same arguments, written in the same way."""
+    """As `kernels.greedy.greedy_classes`, where each row of distances is computed once it is needed."""
     for c in range(counts.size):
         a, b = slots[c], slots[c + 1]
-        counts[c] = _greedy_class(distances.block(c), pool, c, rule, picks[a:b], terms[a:b], filled[a:b])
+        state = kernels.begin(pool, c, rule, picks[a:b], terms[a:b], filled[a:b])
+        counts[c] = _run_steps(distances.block(c), state, rule)
 
 
-def _greedy_class(
-    block: LazyBlock,
-    pool: _kernels.Candidates,
-    c: int,
-    rule: _kernels.Rule,
-    picks: np.ndarray,
-    terms: np.ndarray,
-    filled: np.ndarray,
-) -> int:
-    """Step by step as the compiled loop of the same name, and by its own compiled parts."""
-    a, b = pool.starts[c], pool.starts[c + 1]
-    reliability, entropy, eligible = pool.reliability[a:b], pool.entropy[a:b], pool.eligible[a:b]
-    pins = pool.pins[pool.pin_starts[c] : pool.pin_starts[c + 1]]
-    groups, left = pool.groups[a:b] if pool.groups.size else pool.groups, pool.quotas[c].copy()
-    room = _room(eligible, pool.vetoed[a:b])
-    for group in np.flatnonzero(left == 0):
-        _kernels._close_group(room, groups, group)
-    scales = (0.0, 1.0, 0.0, 1.0)
-    if rule.normalize:
-        scales = (*_kernels._range(reliability, eligible), *_kernels._range(entropy, eligible))
-    spread = _kernels._fill_static(room, reliability, entropy, rule, scales)
-    nearest = room.nearest.view(np.int32)
-    low = width = high = 0.0  # no distance yet
-    for step in range(picks.size):
-        if step < pins.size:
-            pick = int(pins[step])
-        elif step == 0:
-            pick = _kernels._most_reliable(reliability, room.open_)
-        else:
-            pick = _best(*room, rule.gamma, low, width, spread, high)
-        if pick < 0 and rule.fill:
-            pick = _kernels._most_reliable(reliability, room.spare)
-            filled[step] = True
-        if pick < 0:
+def _run_steps(block: LazyBlock, state: kernels.State, rule: kernels.Rule) -> int:
+    """Do the steps of one class one by one; return how many picks there are."""
+    row = np.zeros(len(block), np.float32)
+    rows = kernels.Rows(row.view(np.int32), start=0, stride=0)
+    for step in range(len(state.picks)):
+        if step:
+            row[:] = block.row(int(state.picks[step - 1]))
+        if kernels.run_steps(state, rule, step, step + 1, rows, 0, 0) == step:
             return step
-        picks[step] = pick
-        terms[step, 0] = _kernels._term(reliability[pick], rule.alpha, *scales[:2])
-        terms[step, 1] = 0.0 - _kernels._term(entropy[pick], rule.beta, *scales[2:])
-        terms[step, 2] = _kernels._term(float(room.nearest[pick]), rule.gamma, low, width)
-        _kernels._close(room, pick)
-        if left.size and step >= pins.size:
-            _kernels._count_against(room, groups, left, groups[pick])
-        if rule.scaling == _kernels.REMAINING:
-            room.counted[pick] = 0
-        row = block.row(pick)
-        np.minimum(room.nearest[: len(row)], row, out=room.nearest[: len(row)])
-        high = float(room.nearest.max(where=room.counted != 0, initial=0.0))
-        if rule.scaling == _kernels.RAW:
-            width = 1.0
-        elif rule.scaling == _kernels.POOL or (rule.scaling == _kernels.FROZEN and step == 0):
-            width = high
-        elif rule.scaling == _kernels.REMAINING:
-            low = _kernels._smallest(nearest, room.counted)
-            low, width = (low, high - low) if high > low else (0.0, 0.0)
-    return picks.size
-
-
-@_kernels.compiled
-def _best(
-    static: Any, raised: Any, rough: Any, tops: Any, nearest: Any, counted: Any, open_: Any, spare: Any,
-    gamma: float, low: float, width: float, spread: float, farthest: float,
-) -> int:  # fmt: skip
-    """The compiled step of the same name; arrays one by one are passed to compiled code ten times faster."""
-    room = _Room(static, raised, rough, tops, nearest, counted, open_, spare)
-    return _best_of(room, gamma, (low, width), spread, farthest)
-
-
-def _room(eligible: np.ndarray, vetoed: np.ndarray) -> Any:
-    """What `_kernels` works one class out in, at its first step."""
-    m = len(eligible)
-    n = _kernels.padded(m)
-    room = _Room(
-        static=np.full(n, -np.inf),
-        raised=np.empty(n, np.float32),
-        rough=np.empty(n, np.int32),
-        tops=np.empty(n // int(_kernels.BLOCK), np.int32),
-        nearest=np.zeros(n, np.float32),
-        counted=np.zeros(n, np.int32),
-        open_=eligible & ~vetoed,
-        spare=~eligible & ~vetoed,
-    )
-    room.nearest[:m] = np.inf
-    room.counted[:m] = np.where(eligible, -1, 0)
-    return room
+    return len(state.picks)

@@ -17,7 +17,7 @@ from psr_studio.method.signals import check_labels, check_logits
 
 
 def accuracy(predictions: Any, labels: Any) -> float:
-    """Share of right predictions, a fraction.
+    """Share of correct predictions, a fraction.
 
     Args:
         predictions: (N, C) logits, where ties go to the lowest class, or (N,) classes.
@@ -41,7 +41,7 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
         temperature: of the softmax, above 0. n_bins: bins over [0, 1]; each is open below and closed above.
 
     Returns:
-        A fraction in [0, 1]; 0 for a model that is as sure as it is right in every bin.
+        A fraction in [0, 1]; 0 for a model whose confidence equals its accuracy in every bin.
 
     Raises:
         ValueError: no prediction, NaN logits, labels outside the classes.
@@ -52,10 +52,10 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
         raise ValueError("There are 0 predictions, but calibration needs at least 1.")
     probabilities = np.exp((values - values.max(axis=1, keepdims=True)) / temperature)
     confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
-    right = (values.argmax(axis=1) == truth).astype(np.float64)
+    correct = (values.argmax(axis=1) == truth).astype(np.float64)
     bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
-    # The gap of a bin times its size: |sum of (right - confidence)| = size * |accuracy - mean confidence|.
-    gaps = np.abs(np.bincount(bins, right - confidence, minlength=n_bins))
+    # The gap of a bin times its size: |sum of (correct - confidence)| = size * |accuracy - mean confidence|.
+    gaps = np.abs(np.bincount(bins, correct - confidence, minlength=n_bins))
     return float(gaps.sum() / len(values))
 
 

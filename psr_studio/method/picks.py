@@ -141,16 +141,16 @@ def pick_in_order(
     pins, is_vetoed = check_marks(n, pinned, vetoed)
     check_pin_count(len(pins), ipc)
     queue = order[~is_vetoed[order] & ~np.isin(order, pins)]
-    right = queue[is_eligible[queue]][: ipc - len(pins)]
-    spare = queue[~is_eligible[queue]] if fill else queue[:0]
-    filled_in = spare[: ipc - len(pins) - len(right)]
-    indices = np.concatenate([pins, right, filled_in])
+    picks = queue[is_eligible[queue]][: ipc - len(pins)]
+    fillers = queue[~is_eligible[queue]] if fill else queue[:0]
+    missing = ipc - len(pins) - len(picks)
+    indices = np.concatenate([pins, picks, fillers[:missing]])
     return Selection(
         indices=indices,
         scores=np.zeros(len(indices)) if values is None else values[indices].astype(np.float64),
         terms=np.zeros((len(indices), 3)),
-        filled=np.arange(len(indices)) >= len(pins) + len(right),
-        shortfall=ipc - len(pins) - len(right),
+        filled=np.arange(len(indices)) >= len(pins) + len(picks),
+        shortfall=missing,
     )
 
 

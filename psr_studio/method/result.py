@@ -18,8 +18,8 @@ class Selection:
         scores: (k,) float64, the score of each pick when it was taken: the row sum of `terms` for the greedy
             step, the value a baseline ranked by (0 where it ranks by nothing).
         terms: (k, 3) float64, alpha * reliability, -beta * entropy, gamma * diversity; zeros for a baseline.
-        filled: (k,) bool, True for a pick taken only because the right candidates had run out.
-        shortfall: how many of the K slots found no right candidate: the filled ones and the empty ones.
+        filled: (k,) bool, True for a pick taken only because the eligible candidates had run out.
+        shortfall: slots of the K without an eligible candidate: the filled ones and the empty ones.
     """
 
     indices: np.ndarray

@@ -34,11 +34,11 @@ class Sufficiency:
     """What more candidates would bring to one class.
 
     Attributes:
-        verdict: "too small" when the right candidates do not outnumber the budget, so that there is nothing
+        verdict: "too small" when the eligible candidates do not outnumber the budget, so that there is nothing
             to choose; "more would pay" when twice as many would raise the gain by more than `TOLERANCE`.
         gain_kept: share of the gain expected of twice as many candidates that this pool reaches, in [0, 1].
         curve: (K,) what each pick from this pool adds, in pick order, as `allocation.pick_gains`; shorter
-            where fewer are right.
+            where fewer are eligible.
         suggested: candidates of the class (M) from which on doubling is expected to bring at most
             `TOLERANCE`, up to eight times as many; the present number where they are enough.
     """
@@ -63,7 +63,7 @@ def sufficiency(
     plain distance to the nearest other pick in units of the root mean squared distance inside the class. So
     sets from different pools compare, and one far outlier does not decide, as it does with squares.
 
-    The gain is averaged over random nested parts of the right candidates, of sizes n * r and n * r^2 with
+    The gain is averaged over random nested parts of the eligible candidates, of sizes n * r and n * r^2 with
     r = 1/2, or larger where K would not fit. Each step from one size to the next raises the gain; the steps
     are taken to keep shrinking by the same ratio, as a gain that levels off does, and are summed up to 2n.
     Of a very large pool a random part stands for the whole, and the steps are summed from its size on.
@@ -76,15 +76,15 @@ def sufficiency(
     Raises:
         ValueError: as `greedy_select` about K and the weights.
     """
-    right, m = np.flatnonzero(pool.eligible), len(pool.eligible)
+    eligible, m = np.flatnonzero(pool.eligible), len(pool.eligible)
     ipc = check_ipc(ipc, m)
     named = zip((alpha, beta, gamma), ipc_preset(ipc), strict=True)
     given = [preset if weight is None else float(weight) for weight, preset in named]
-    weights, n = (given[0], given[1], given[2]), len(right)
+    weights, n = (given[0], given[1], given[2]), len(eligible)
     rng = np.random.default_rng(0)
     if n > max(N_JUDGED, 4 * ipc):
-        right = np.sort(rng.permutation(right)[: max(N_JUDGED, 4 * ipc)])
-    view = _View(pool, right, weights, scaling)
+        eligible = np.sort(rng.permutation(eligible)[: max(N_JUDGED, 4 * ipc)])
+    view = _View(pool, eligible, weights, scaling)
     if n <= ipc:
         return _too_small(view, n, m, ipc)
     ratio = max(0.5, float(np.sqrt(ipc / view.n)))
@@ -101,7 +101,7 @@ def sufficiency(
 
 
 def _too_small(view: _View, n: int, m: int, ipc: int) -> Sufficiency:
-    """The verdict when n right candidates of m do not outnumber K: two right ones for each slot are wanted."""
+    """The verdict when n eligible candidates of m do not outnumber K: two eligible ones for each slot are wanted."""
     wanted = -(-2 * ipc * m // n) if n else m << MOST_DOUBLINGS
     curve = view.curve(view.select([np.arange(n)], n)[0]) if n else np.zeros(0)
     return Sufficiency("too small", n / (2 * ipc), curve, max(m + 1, min(wanted, m << MOST_DOUBLINGS)))

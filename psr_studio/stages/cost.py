@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from psr_studio.models.codec import Codec
     from psr_studio.models.generator import Sampling
     from psr_studio.models.teacher import Teacher
-    from psr_studio.stages.refine.loop import Networks, Seeds
+    from psr_studio.stages.refine.loop import Networks, Selected
 
 LONGEST = 2.0  # seconds of one timed call
 ROUNDS = 3
@@ -115,31 +115,31 @@ def pool_cost(
     )
 
 
-def refine_cost(nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float) -> Cost:
+def refine_cost(nets: Networks, selected: Selected, how: RefineRecipe, temperature: float) -> Cost:
     """The cost of refining some latents, with the label's pull in the last steps only."""
     from psr_studio.stages.refine.loop import refine_batch
 
     device = nets.generator.device
-    n = len(seeds.seeds)
+    n = len(selected.classes)
     rows = min(how.batch_size, n)
     forget_peak(device)
 
     def step(kl_steps: int) -> float:
         one = how.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
         return per_row(
-            lambda k: next(refine_batch(nets, seeds.take(slice(0, k)), one, temperature)), rows, device
+            lambda k: next(refine_batch(nets, selected.take(slice(0, k)), one, temperature)), rows, device
         )
 
     pulled = min(how.kl_steps, how.n_steps)
     seconds = (how.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
-    decoding = per_row(lambda k: nets.codec.decode_uint8(seeds.latents[:k]), rows, device)
+    decoding = per_row(lambda k: nets.codec.decode_uint8(selected.latents[:k]), rows, device)
     shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows))
     shown *= len(preview_steps(how.n_steps)) / n
-    encoding, size = _encoding(nets.codec.decode_uint8(seeds.latents[:DRAWN]))
+    encoding, size = _encoding(nets.codec.decode_uint8(selected.latents[:DRAWN]))
     return Cost(
         n,
         n * (seconds + decoding * (1 + shown) + encoding),
-        n * (size + seeds.latents[0].nbytes + 4 * how.n_steps),
+        n * (size + selected.latents[0].nbytes + 4 * how.n_steps),
         peak_memory(device),
         device.type,
     )

@@ -65,3 +65,5 @@ class EvaluationRecord:
     seconds: float
     inputs_hash: str
     created: float = field(default_factory=time.time)
+    set_hash: str = ""  # of its images and labels; "" of a result from before they were noted
+    training_hash: str = ""  # of how it was trained, but for the seed

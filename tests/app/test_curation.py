@@ -351,6 +351,12 @@ def test_accuracies_are_those_of_these_picks_beside_their_controls(studio):
     (row,) = found["a"]["accuracy"]
     assert (row["arm"], row["regime"], row["n"], row["std"]) == ("selected", "teacher, tau 1.5", 1, None)
     assert {r["arm"] for r in found["controls"]} == {"random real", "generate-and-use"}
+    finish(studio.evaluate(arms=["selected"], n_seeds=1, lr=0.03))
+    (row,) = studio.curation.compare("current", "live")["a"]["accuracy"]
+    newest = studio.workspace.ledger.evaluations()[4].last
+    assert (row["n"], row["mean"], row["epochs"]) == (1, newest, 3), (
+        "of two ways of training the last one, no mean"
+    )
     studio.curation.set(selector="random")
     studio.curation.save("current")
     again = studio.curation.compare("current", "live")

@@ -34,16 +34,13 @@ def both(embeddings, labels):
     return blocks, lazy
 
 
-@pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("on_shortage", ["fill", "short"])
-def test_the_picks_are_those_of_the_blocks(pool, scaling, normalize, on_shortage):
+def test_the_picks_of_a_pool_are_those_of_the_blocks(pool, scaling):
     embeddings, labels, (reliability, entropy), eligible = pool
-    rules = {"scaling": scaling, "normalize": normalize, "on_shortage": on_shortage}
-    marks = {"pinned": [75, 2, 200], "vetoed": [4, 90, 91]}
+    marks = {"pinned": [75, 2, 200], "vetoed": [4, 90, 91], "scaling": scaling}
     for ipc, weights in itertools.product((1, 7, 38), ((3, 1, 0.5), (0.5, 1, 3), (0, 0, 1))):
         found = [
-            greedy_select_all(reliability, entropy, cache, ipc, *weights, eligible=eligible, **marks, **rules)
+            greedy_select_all(reliability, entropy, cache, ipc, *weights, eligible=eligible, **marks)
             for cache in both(embeddings, labels)
         ]
         for name in ("indices", "filled", "starts", "shortfall"):
@@ -105,7 +102,7 @@ def test_core_sets_read_the_rows_of_their_picks_only(pool, monkeypatch, selector
     monkeypatch.setattr(_lazy_distances.LazyBlock, "__array__", None)
     found = selector(embeddings[own], distances=lazy.block(2), **rules)
     np.testing.assert_array_equal(found.indices, wanted.indices)
-    assert len(lazy.kept._rows) <= 30
+    assert len(lazy.cache._rows) <= 30
 
 
 @pytest.mark.parametrize(
@@ -146,7 +143,7 @@ def test_equal_candidates_are_at_distance_zero(pool):
 
 
 def test_rows_beyond_the_limit_are_forgotten_and_come_back_equal():
-    kept = _lazy_distances._Kept(limit=3 * 40)
+    kept = _lazy_distances._RowCache(limit=3 * 40)
     rows = {i: np.full(10, i, np.float32) for i in range(5)}
     for i, row in rows.items():
         kept.put(i, row)

@@ -1,154 +1,158 @@
-"""The greedy selection against a brute-force oracle written from PSR eq. 7 and 8, and the laws it keeps."""
+"""Both fast greedy loops against the plain one of PSR eq. 7 and 8, and the laws that all of them keep."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from psr_studio.method import threads as _threads
 from psr_studio.method.distances import pairwise_sq_distances
-from psr_studio.method.lazy_distances import class_distances
-from psr_studio.method.selection import diversity, greedy_select, greedy_select_all, ipc_preset, warm_up
+from psr_studio.method.lazy_distances import LazyDistances, class_distances
+from psr_studio.method.selection import (
+    SCALINGS,
+    diversity,
+    greedy_reference,
+    greedy_select,
+    greedy_select_all,
+    ipc_preset,
+    warm_up,
+)
 from psr_studio.method.signals import predictive_entropy, reliability
 
-
-def brute_force(
-    rel, ent, distances, ipc, weights, eligible, pinned, vetoed, normalize, on_shortage, scaling="pool"
-):
-    """Score every candidate from scratch at every step in plain floats; return picks, terms, filled."""
-    n, (alpha, beta, gamma) = len(rel), weights
-    scale = [i for i in range(n) if eligible[i]]
-
-    def normalized(values, over, low=None):
-        if not normalize:
-            return list(values)
-        if not over:
-            return [0.0] * n
-        low = min(values[i] for i in over) if low is None else low
-        width = max(values[i] for i in over) - low
-        return [(v - low) / width if width else 0.0 for v in values]
-
-    rel_n, ent_n = normalized(rel, scale), normalized(ent, scale)
-    chosen, terms, filled, first_widest = [], [], [], None
-    while len(chosen) < ipc:
-        div_n = [0.0] * n
-        if chosen:
-            div = [min(float(distances[i][j]) for j in chosen) for i in range(n)]
-            if first_widest is None:
-                first_widest = max((div[i] for i in scale), default=0.0)
-            if not normalize:
-                div_n = div
-            elif scaling == "pool":
-                div_n = normalized(div, scale, low=0.0)
-            elif scaling == "frozen":
-                div_n = [d / first_widest if first_widest else 0.0 for d in div]
-            else:
-                div_n = normalized(div, [i for i in scale if i not in chosen])
-        scores = [alpha * rel_n[i] - beta * ent_n[i] + gamma * div_n[i] for i in range(n)]
-        right = [i for i in scale if i not in chosen and i not in vetoed]
-        wrong = [i for i in range(n) if not eligible[i] and i not in chosen and i not in vetoed]
-        fills = False
-        if len(chosen) < len(pinned):
-            pick = pinned[len(chosen)]
-        elif right:
-            key = rel if not chosen else scores
-            pick = max(right, key=lambda i: (key[i], -i))
-        elif wrong and on_shortage == "fill":
-            pick, fills = max(wrong, key=lambda i: (rel[i], -i)), True
-        else:
-            break
-        terms.append((alpha * rel_n[pick], -beta * ent_n[pick], gamma * div_n[pick]))
-        filled.append(fills)
-        chosen.append(pick)
-    return chosen, terms, filled
+# Few values of each, so that equal scores, equal candidates and constant terms are common; 130 candidates are
+# more than the loops go through at once.
+SIZES = st.one_of(st.integers(1, 24), st.integers(126, 130))
+WEIGHTS = st.sampled_from([0.0, 0.37, 0.5, 1.0, 3.0])
 
 
-def random_case(seed):
-    """Draw a pool; two in three have coarse values, so that ties and equal embeddings abound."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 26))
-    if seed % 3:
-        rel, ent = rng.integers(0, 5, n) / 4, rng.integers(0, 4, n) / 3
-        embeddings = rng.integers(0, 3, (n, 3)).astype(float)
-    else:
-        rel, ent, embeddings = rng.random(n), rng.random(n), rng.normal(size=(n, 6))
-    ipc = int(rng.integers(1, n + 1))
-    order = rng.permutation(n)
-    n_pins = int(rng.integers(0, min(ipc, 3) + 1))
-    case = {
-        "eligible": rng.random(n) < rng.choice([0.0, 0.4, 0.9, 1.0], p=[0.05, 0.25, 0.35, 0.35]),
-        "pinned": order[:n_pins].tolist(),
-        "vetoed": order[n_pins : n_pins + int(rng.integers(0, n - n_pins + 1)) // 2].tolist(),
-        "normalize": bool(rng.random() < 0.7),
-        "on_shortage": str(rng.choice(["fill", "short"])),
+@st.composite
+def pools(draw, sizes=SIZES):
+    """(reliability, entropy, features) of one class, coarse or fine."""
+    n, rng = draw(sizes), np.random.default_rng(draw(st.integers(0, 2**32)))
+    if draw(st.booleans()):
+        return rng.random(n), rng.random(n), rng.normal(size=(n, 6))
+    return rng.integers(0, 5, n) / 4, rng.integers(0, 4, n) / 3, rng.integers(0, 3, (n, 2)).astype(float)
+
+
+@st.composite
+def requests(draw, n):
+    """What one may ask of `greedy_select` about n candidates."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    ipc, order = draw(st.integers(1, n)), rng.permutation(n).tolist()
+    n_pins = draw(st.integers(0, min(ipc, 3)))
+    n_vetoed = draw(st.integers(0, (n - n_pins) // 2))
+    request = {
+        "ipc": ipc,
+        "alpha": draw(WEIGHTS),
+        "beta": draw(WEIGHTS),
+        "gamma": draw(WEIGHTS),
+        "eligible": rng.random(n) < draw(st.sampled_from([0.0, 0.4, 0.9, 1.0])),
+        "pinned": order[:n_pins],
+        "vetoed": order[n_pins : n_pins + n_vetoed],
+        "normalize": draw(st.booleans()),
+        "on_shortage": draw(st.sampled_from(["fill", "short"])),
+        "scaling": draw(st.sampled_from(list(SCALINGS))),
     }
-    weights = [float(w) for w in rng.choice([0.0, 0.5, 1.0, 3.0, 0.37], 3)]
-    return rel, ent, embeddings, ipc, weights, case
+    if draw(st.booleans()):
+        quotas = draw(st.lists(st.integers(0, n), min_size=1, max_size=4))
+        request |= {"groups": rng.integers(0, len(quotas), n), "quotas": quotas}
+    return request
 
 
-@pytest.mark.parametrize("scaling", ["pool", "remaining", "frozen"])
-def test_picks_scores_terms_and_shortfall_equal_the_brute_force_oracle(scaling):
-    """500 pools with ties, pins, vetoes, ineligible candidates, zero weights; float64 on both sides."""
-    for seed in range(500 if scaling == "pool" else 150):
-        rel, ent, embeddings, ipc, weights, case = random_case(seed)
-        distances = pairwise_sq_distances(embeddings)
-        picks, terms, filled = brute_force(rel, ent, distances, ipc, weights, scaling=scaling, **case)
-        selection = greedy_select(rel, ent, embeddings, ipc, *weights, scaling=scaling, **case)
-        assert selection.indices.tolist() == picks, seed
-        np.testing.assert_allclose(selection.terms, np.reshape(terms, (-1, 3)), atol=1e-12)
-        np.testing.assert_allclose(selection.scores, selection.terms.sum(axis=1), atol=1e-12)
-        assert selection.filled.tolist() == filled, seed
-        assert selection.shortfall == ipc - (len(picks) - sum(filled)), seed
+def assert_equal(found, wanted):
+    assert found.indices.tolist() == wanted.indices.tolist()
+    assert found.filled.tolist() == wanted.filled.tolist() and found.shortfall == wanted.shortfall
+    np.testing.assert_allclose(found.terms, wanted.terms, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-12, atol=1e-12)
 
 
-def test_the_oracle_agrees_on_a_pool_of_real_size():
-    """300 candidates, K = 120: near ties among float32 distances must not split the two."""
+def distances_of(features, kept):
+    """The distances of one class, all computed beforehand or row by row."""
+    cache = class_distances(features, np.zeros(len(features), int), most_bytes=1 << 28 if kept else 0)
+    assert isinstance(cache, LazyDistances) is not kept
+    return cache.block(0)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["blocks", "rows on demand"])
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_the_fast_loops_pick_as_equation_8_is_written(kept, data):
+    """Same picks, terms, fillers and shortfall, whatever is tied, pinned, vetoed, ineligible, scaled or limited."""
+    rel, ent, features = data.draw(pools())
+    request = data.draw(requests(len(rel)))
+    distances = distances_of(features, kept)
+    wanted = greedy_reference(rel, ent, np.asarray(distances), **request)
+    assert_equal(greedy_select(rel, ent, None, distances=distances, **request), wanted)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["blocks", "rows on demand"])
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_near_ties_are_decided_as_plain_float64_decides_them(kept, data):
+    """Scores apart by rounding errors only, tiny and huge values and weights: nothing is lost to a shortcut."""
+    rel, ent, features = data.draw(pools(st.integers(2, 140)))
+    request = data.draw(requests(len(rel)))
+    scale, offset = data.draw(st.sampled_from([(1.0, 0.0), (1e-12, 0.5), (1e-9, 1e9), (1e-300, 0.0)]))
+    width = data.draw(st.sampled_from([1.0, 1e-6, 1e6, 1e-18]))
+    for name in ("alpha", "beta", "gamma"):
+        request[name] *= data.draw(st.sampled_from([1.0, 1e-12, 1e35, 1e-320, 1e99]))
+    features = width * (features + 1e-7 * np.random.default_rng(0).random(features.shape))
+    distances = distances_of(features, kept)
+    wanted = greedy_reference(offset + scale * rel, offset + scale * ent, np.asarray(distances), **request)
+    found = greedy_select(offset + scale * rel, offset + scale * ent, None, distances=distances, **request)
+    assert found.indices.tolist() == wanted.indices.tolist()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["blocks", "rows on demand"])
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    n=st.integers(3, 140),
+    seed=st.integers(0, 2**32),
+    weight=st.floats(1e-3, 1e3) | st.sampled_from([1e-310, 1e-320, 1e99]),
+)
+def test_scores_that_differ_by_rounding_alone_are_told_apart(kept, n, seed, weight):
+    """With rel = 1 - d / max d of the first pick and equal weights, eq. 8 is a constant but for its last bits."""
+    distances = distances_of(np.random.default_rng(seed).normal(size=(n, 3)), kept)
+    to_first = np.asarray(distances)[0].astype(np.float64)
+    rel, ent = 1 - to_first / to_first.max(), np.zeros(n)
+    request = {"ipc": 2, "alpha": weight, "beta": 0.0, "gamma": weight}
+    wanted = greedy_reference(rel, ent, np.asarray(distances), **request)
+    assert wanted.scores[1] == pytest.approx(weight)
+    assert_equal(greedy_select(rel, ent, None, distances=distances, **request), wanted)
+
+
+def test_the_loops_agree_on_a_class_of_real_size():
+    """300 candidates, K = 120: near ties among float32 distances must not split them."""
     rng = np.random.default_rng(7)
     logits = rng.normal(0, 3, (300, 10)) + np.eye(10)[0] * 6
     rel, ent = reliability(logits, np.zeros(300, int)), predictive_entropy(logits)
-    embeddings = rng.normal(size=(300, 16))
-    rules = {"eligible": logits.argmax(1) == 0, "pinned": [], "vetoed": [5], "normalize": True}
-    picks, _, _ = brute_force(
-        rel, ent, pairwise_sq_distances(embeddings), 120, (1, 1, 1), on_shortage="fill", **rules
-    )
-    assert greedy_select(rel, ent, embeddings, 120, 1, 1, 1, **rules).indices.tolist() == picks
+    features, request = rng.normal(size=(300, 16)), {"eligible": logits.argmax(1) == 0, "vetoed": [5]}
+    for kept in (True, False):
+        distances = distances_of(features, kept)
+        wanted = greedy_reference(rel, ent, np.asarray(distances), 120, 1, 1, 1, **request)
+        assert_equal(greedy_select(rel, ent, None, 120, 1, 1, 1, distances=distances, **request), wanted)
 
 
-@pytest.mark.parametrize("scaling", ["pool", "remaining", "frozen"])
-@pytest.mark.parametrize(
-    ("scale", "offset", "width", "weights"),
-    [
-        (1e-12, 0.5, 1.0, (1, 1, 1)),  # signals apart by less than float32 can tell
-        (1e-9, 1e9, 1.0, (1, 0, 1)),  # and by less than float64 can, beside large ones
-        (1.0, 0.0, 1e-6, (0, 0, 3)),  # distances near zero
-        (1.0, 0.0, 1e6, (1e-12, 0, 1)),
-        (1.0, 0.0, 1.0, (1e35, 1, 1e35)),  # weights beyond float32's squares
-        (1.0, 0.0, 1.0, (0, 0, 0)),
-    ],
-)
-def test_near_ties_are_decided_as_plain_float64_decides_them(scaling, scale, offset, width, weights):
-    """The search looks at float32 scores first: nothing that they cannot tell apart may be lost by it."""
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        n = int(rng.integers(2, 80))
-        rel, ent = offset + scale * rng.integers(0, 9, n), offset + scale * rng.random(n)
-        embeddings = width * (rng.integers(0, 3, (n, 2)) + 1e-7 * rng.random((n, 2)))
-        rules = {"eligible": rng.random(n) < 0.9, "pinned": [], "vetoed": [], "on_shortage": "fill"}
-        for normalize in (True, False):
-            picks, _, _ = brute_force(
-                rel, ent, pairwise_sq_distances(embeddings), n, weights, scaling=scaling,
-                normalize=normalize, **rules,
-            )  # fmt: skip
-            found = greedy_select(
-                rel, ent, embeddings, n, *weights, scaling=scaling, normalize=normalize, **rules
-            )
-            assert found.indices.tolist() == picks, (seed, normalize)
+def random_case(seed):
+    """A pool and a request, drawn without hypothesis: (rel, ent, features, weights, other arguments)."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 26))
+    order, n_pins = rng.permutation(n), int(rng.integers(0, min(n, 3) + 1))
+    rules = {
+        "eligible": rng.random(n) < 0.8,
+        "pinned": order[:n_pins].tolist(),
+        "vetoed": order[n_pins : n_pins + 3].tolist(),
+    }
+    signals = rng.integers(0, 5, n) / 4, rng.integers(0, 4, n) / 3
+    return *signals, rng.integers(0, 3, (n, 3)).astype(float), rng.choice([0.0, 0.5, 1.0, 3.0], 3), rules
 
 
 def test_a_smaller_budget_with_the_same_weights_is_a_prefix():
     for seed in range(60):
-        rel, ent, embeddings, _, weights, case = random_case(seed)
+        rel, ent, embeddings, weights, case = random_case(seed)
         n, n_pins = len(rel), len(case["pinned"])
         full = greedy_select(rel, ent, embeddings, n, *weights, **case)
         for ipc in range(max(1, n_pins), n + 1):

@@ -39,7 +39,7 @@ from psr_studio.models.text_to_image import TextToImage
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_teacher, build_transformer
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.refine import loop as refinement
-from psr_studio.stages.refine.loop import Networks, Seeds, refine_batch
+from psr_studio.stages.refine.loop import Networks, Selected, refine_batch
 from psr_studio.training import codec as codec_training
 from psr_studio.training import generator as generator_training
 from psr_studio.training import teacher as teacher_training
@@ -114,13 +114,18 @@ def check_refinement(device: torch.device) -> Iterator[str]:
         codec, teacher = Codec(build_autoencoder(), (SIDE, SIDE, 3)), build_teacher(tuple(range(10)))
     move(codec, device)
     move(teacher, device)
-    seeds = Seeds(
-        torch.randn(N, *LATENT), torch.arange(N), torch.full((N, 10), 0.1), torch.full((N,), 0.5), range(N)
+    selected = Selected(
+        latents=torch.randn(N, *LATENT),
+        classes=torch.arange(N),
+        task=torch.arange(10),
+        soft_labels=torch.full((N, 10), 0.1),
+        confidence=torch.full((N,), 0.5),
+        noise_seeds=range(N),
     )
     for optimizer in ("sgd", "adam"):
         nets = Networks(a_generator(torch.bfloat16, device), codec, teacher)
         how = replace(Recipe().refine, n_steps=3, kl_steps=2, optimizer=optimizer)
-        for _, latents, losses in refine_batch(nets, seeds, how, temperature=1.5):
+        for _, latents, losses in refine_batch(nets, selected, how, temperature=1.5):
             there(latents, device)
             there(losses, device)
         yield f"refinement by {optimizer}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from tiny import finish, full_studio, tiny_recipe
 from psr_studio.core.devices import candidate_generator, candidate_seed, reproducible
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.refinement import adaptive_weight
+from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
 from psr_studio.recipe.schema import Recipe, RefineRecipe
-from psr_studio.stages.refine.loop import Seeds, refine_batch
+from psr_studio.stages.refine.loop import Selected, refine_batch
 from psr_studio.stages.refine.stage import _Refiner, open_networks
 
 
@@ -39,12 +41,12 @@ def opened(scored_workspace, tiny_bundle, tmp_path_factory):
         work = _Refiner(
             studio.workspace, studio.recipe, studio.bundle, studio.workspace.ledger.selection("current")
         )
-        yield work.nets, work._seeds(studio.selection().candidate_ids.tolist())
+        yield work.nets, work._selected(studio.selection().candidate_ids.tolist())
 
 
-def last(nets, seeds: Seeds, how) -> tuple[torch.Tensor, torch.Tensor]:
+def last(nets, selected: Selected, how) -> tuple[torch.Tensor, torch.Tensor]:
     """Refined latents and the loss traces (n, L)."""
-    steps = list(refine_batch(nets, seeds, how, temperature=1.5))
+    steps = list(refine_batch(nets, selected, how, temperature=1.5))
     return steps[-1][1], torch.stack([losses for _, _, losses in steps], dim=1)
 
 
@@ -55,22 +57,22 @@ def test_a_batch_is_many_problems_at_once(opened, optimizer):
     Float32 sums in another order differ by a few 1e-7 of the values (about 3); four steps of size 1e-3 carry
     that on. Adam divides by the gradient's size, so an element near zero may differ by a step's fraction.
     """
-    nets, seeds = opened
+    nets, selected = opened
     how = changed(HOW, optimizer=optimizer)
-    together, traces = last(nets, seeds, how)
-    for row in range(len(seeds.seeds)):
-        alone, trace = last(nets, seeds.take(slice(row, row + 1)), how)
+    together, traces = last(nets, selected, how)
+    for row in range(len(selected.classes)):
+        alone, trace = last(nets, selected.take(slice(row, row + 1)), how)
         assert torch.allclose(together[row], alone[0], atol=2e-5)
         assert torch.allclose(traces[row], trace[0], rtol=1e-4, atol=1e-4)
 
 
 def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
     """z - eta * dL/dz, with dL/dz by central differences of eq. 9 written out; float32 allows about 1 %."""
-    nets, seeds = opened
-    one = seeds.take(slice(0, 1))
+    nets, selected = opened
+    one = selected.take(slice(0, 1))
     how = changed(HOW, n_steps=1, kl_steps=1)
     moved = last(nets, one, how)[0]
-    generator = candidate_generator(candidate_seed(0, one.seeds[0], 0))
+    generator = candidate_generator(candidate_seed(0, one.noise_seeds[0], 0))
     t = torch.randint(nets.generator.n_train_steps, (1,), generator=generator)
     noise = torch.randn(1, *one.latents.shape[1:], generator=generator)
     kept = nets.generator.alphas_cumprod[t].view(-1, 1, 1, 1)
@@ -80,7 +82,7 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
     def loss(z: torch.Tensor) -> float:
         noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
         denoising = (noise - nets.generator.denoise(noisy, t, one.classes)).square().sum()
-        log_q = torch.log_softmax(nets.teacher(nets.codec.decode(z))[0] / 1.5, dim=1)
+        log_q = torch.log_softmax(nets.teacher(nets.codec.decode(z).clamp(-1, 1))[0] / 1.5, dim=1)
         kl = (one.soft_labels * (one.soft_labels.log() - log_q)).sum()
         return float(denoising + weight * kl)
 
@@ -104,29 +106,45 @@ def test_a_gpu_is_asked_for_the_same_sums_each_time_and_only_meanwhile():
 
 def test_each_pass_may_have_micro_batches_of_its_own(opened):
     """The two gradients add, so cutting either into single latents changes rounding only."""
-    nets, seeds = opened
-    whole, _ = last(nets, seeds, HOW)
+    nets, selected = opened
+    whole, _ = last(nets, selected, HOW)
     cut = replace(nets, denoising=MicroBatches("refining", 2), labels=MicroBatches("the label term of", 1))
-    assert torch.allclose(last(cut, seeds, HOW)[0], whole, atol=2e-5)
+    assert torch.allclose(last(cut, selected, HOW)[0], whole, atol=2e-5)
 
 
 def test_no_weight_asks_for_a_gradient(opened):
     """Frozen before the graph is built, or a step would cost three passes for two."""
-    nets, seeds = opened
-    last(nets, seeds, HOW)
+    nets, selected = opened
+    last(nets, selected, HOW)
     weights = [*nets.generator.transformer.parameters(), *nets.codec.parameters(), *nets.teacher.parameters()]
     assert not any(weight.requires_grad or weight.grad is not None for weight in weights)
 
 
 def test_the_label_counts_in_the_last_steps_only(opened):
     """With R = 0 a wrong label changes nothing; with R = 1 it changes the last loss alone."""
-    nets, seeds = opened
-    wrong = replace(seeds, soft_labels=seeds.soft_labels.roll(1, dims=1))
+    nets, selected = opened
+    wrong = replace(selected, soft_labels=selected.soft_labels.roll(1, dims=1))
     assert torch.equal(
-        last(nets, seeds, changed(HOW, kl_steps=0))[0], last(nets, wrong, changed(HOW, kl_steps=0))[0]
+        last(nets, selected, changed(HOW, kl_steps=0))[0], last(nets, wrong, changed(HOW, kl_steps=0))[0]
     )
-    a, b = (last(nets, s, changed(HOW, kl_steps=1))[1] for s in (seeds, wrong))
+    a, b = (last(nets, s, changed(HOW, kl_steps=1))[1] for s in (selected, wrong))
     assert torch.equal(a[:, :-1], b[:, :-1]) and (a[:, -1] < b[:, -1]).all()
+
+
+def test_the_label_term_reads_pictures_as_they_are_kept(opened):
+    """A decode beyond [-1, 1] counts as clamped: its label is that of the picture of 8 bits, up to half a level."""
+    nets, selected = replace(opened[0], codec=copy.deepcopy(opened[0].codec)), opened[1]
+    nets.codec.vae.decoder.conv_out.weight.data.mul_(6)  # so that it paints black and white
+    with torch.no_grad():
+        decoded = nets.codec.decode(selected.latents)
+        logits = nets.teacher(from_uint8(to_uint8(decoded)))[0]
+        unclamped = nets.teacher(decoded)[0]
+    assert (decoded.abs() > 1.2).float().mean() > 0.1
+    weights, q = adaptive_weight(selected.confidence), selected.soft_labels
+    without, with_label = (last(nets, selected, changed(HOW, n_steps=1, kl_steps=n))[1][:, 0] for n in (0, 1))
+    kept, raw = ((torch.xlogy(q, q) - q * torch.log_softmax(z / 1.5, 1)).sum(1) for z in (logits, unclamped))
+    assert torch.allclose(with_label - without, weights * kept, rtol=0.02, atol=0.01)
+    assert not torch.allclose(weights * raw, weights * kept, rtol=0.02, atol=0.01)
 
 
 def test_the_networks_are_frozen_and_in_float32(studio):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,19 @@ from safetensors.numpy import load_file
 from tiny import TEST_PER_CLASS, finish
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.method.signals import is_consistent, predictive_entropy, reliability
+from psr_studio.method.refinement import adaptive_weight
+from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 from psr_studio.stages.evaluate.arms import counts_of, plan_arms, random_real
+from psr_studio.stages.evaluate.real_controls import RealImages
 from psr_studio.stages.evaluate.stage import inputs
 from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.labels import soften
+from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.refine.loop import refine_batch
+from psr_studio.stages.refine.stage import _Refiner
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.tune import proxies
 
 TASK = [0, 2]
 
@@ -82,6 +90,76 @@ def test_selections_of_two_tasks_do_not_stand_in_one_table(part):
     with pytest.raises(SelectionError) as err:
         plan_arms(part.workspace, part.recipe, part.bundle)
     assert err.value.problem.startswith('"current" holds 3 classes and "part" 2, not the same ones')
+
+
+def test_refinement_is_under_the_labels_of_the_task(part):
+    """q_ref, p_i and the teacher's answer are over two classes, as for students and selection."""
+    finish(part.select())
+    work = _Refiner(part.workspace, part.recipe, part.bundle, part.workspace.ledger.selection("current"))
+    chosen = part.selection()
+    selected = work._selected(chosen.candidate_ids.tolist())
+    assert selected.task.tolist() == TASK and selected.classes.tolist() == [0, 0, 2, 2]
+    assert np.array_equal(selected.soft_labels, chosen.soft_labels[:, TASK])
+    own = soften(part.scores.logits[chosen.positions][:, TASK], 1.5)
+    assert np.allclose(selected.confidence, own[np.arange(4), [0, 0, 1, 1]])
+    losses = {}
+    for kl_steps in (0, 1):
+        how = part.recipe.refine.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
+        _, _, losses[kl_steps] = next(refine_batch(work.nets, selected, how, 1.5))
+    pull = (losses[1] - losses[0]) / adaptive_weight(selected.confidence)
+    assert np.allclose(pull, 0, atol=0.02), "before the first step the picture has the label of its seed"
+
+
+def test_other_classes_make_other_refinements(part):
+    """The same picks of class 0 under the labels of two tasks are two refinements."""
+    finish(part.select())
+    narrow = part.workspace.ledger.selection("current")
+    wide = replace(narrow, picks={**narrow.picks, 1: [1_000_000]})
+    pool = part.workspace.pool()
+    hashes = {refine.class_hash(pool, part.recipe, part.bundle, record, 0) for record in (narrow, wide)}
+    assert len(hashes) == 2
+
+
+def test_difficulties_of_real_images_are_over_the_task(part):
+    """DGS compares pool and original: both are 1 - p of the teacher restricted to the classes of the task."""
+    images, labels = part.bundle.train_subset
+    teacher = part.bundle.teacher(torch.device("cpu"))
+    for class_id in TASK:
+        own = np.array(images[labels == class_id])
+        logits = teacher.predict(torch.from_numpy(own))[0].numpy()[:, TASK]
+        wanted = difficulty(logits, np.full(len(own), TASK.index(class_id)))
+        assert np.allclose(part.curation.scored.original_difficulty(class_id), wanted, atol=1e-6)
+    assert part.curation.scored.original_difficulty(1) is None
+    real = RealImages(part.bundle, torch.device("cpu"))
+    part.set({"evaluate.arms": ["selected", "real:dgs"]})
+    finish(part.select())
+    arm = next(arm for arm in plan_arms(part.workspace, part.recipe, part.bundle) if arm.rule == "dgs")
+    rows = np.flatnonzero(labels == 2)
+    assert np.allclose(real._pool(2, rows, arm).original_difficulty, wanted, atol=1e-6)
+
+
+def test_with_all_classes_the_difficulties_are_those_that_ship(studio):
+    shipped, labels = studio.bundle.train_difficulty
+    assert np.array_equal(studio.curation.scored.original_difficulty(1), shipped[labels == 1])
+
+
+@pytest.mark.parametrize("proxy", ["knn", "student"])
+def test_a_search_judges_by_images_of_the_task(part, proxy):
+    """Held-out images of other classes could only be missed; students have as many outputs as the task."""
+    part.set({"tune.proxy": proxy, "tune.student_epochs": 1})
+    judge = proxies.open_proxy(part.recipe, part.bundle)
+    n = int(np.isin(part.bundle.held_out[1], TASK).sum())
+    assert len(judge._labels) == n < len(part.bundle.held_out[1])
+    *_, value = judge(part.curation.select(ipc=2))
+    assert 0 <= value <= 1 and value * n == pytest.approx(round(value * n))
+    if proxy == "student":
+        assert judge._student()[0].classifier.out_features == 2 and set(judge._labels.tolist()) == {0, 1}
+
+
+def test_the_agreement_that_is_said_is_among_the_classes_of_the_task(part, tmp_path):
+    logits = np.array([[1.0, 3.0, 0.0], [0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
+    assert score._agreement(logits, 0, TASK) == pytest.approx(2 / 3)
+    assert score._agreement(logits, 1, TASK) == pytest.approx(2 / 3), "of another class, among all"
 
 
 def test_an_export_numbers_the_classes_of_the_task_from_0(part, tmp_path):

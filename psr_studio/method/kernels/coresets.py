@@ -1,8 +1,4 @@
-"""The compiled inner loops of the selectors in `coresets`: k-center, k-medoids, herding.
-
-One class of n candidates at a time. As in `_kernels`, nothing is reordered or contracted, and maxima over
-distances are taken over their bits.
-"""
+"""The compiled inner loops of the selectors in `coresets`: k-center, k-medoids, herding; one class of n candidates."""
 
 from __future__ import annotations
 
@@ -13,11 +9,12 @@ from psr_studio.method.kernels.compiled import compiled
 
 @compiled
 def grow_centers(bits: np.ndarray, nearest: np.ndarray, picks: np.ndarray) -> None:
-    """Farthest-first traversal: each pick is the open candidate farthest from all chosen ones.
+    """Farthest-first traversal: each pick is the available candidate farthest from all chosen ones.
 
     Args:
-        bits: (n, n) int32, bits of the float32 squared distances.
-        nearest: (n,) int32, bits of the distance to the nearest chosen one, -1 where closed; changed.
+        bits: (n, n) int32, bits of the float32 squared distances, which are in the order of the distances; a
+            maximum of whole numbers is found faster, see `kernels.greedy`.
+        nearest: (n,) int32, bits of the distance to the nearest chosen one, -1 where not available; changed.
         picks: (k,) int64; written, the lowest index first on a tie.
     """
     n = nearest.size
@@ -27,12 +24,12 @@ def grow_centers(bits: np.ndarray, nearest: np.ndarray, picks: np.ndarray) -> No
         for i in range(n):
             nearest[i] = min(nearest[i], row[i])  # -1 stays
             highest = max(highest, nearest[i])
-        first = n
-        for i in range(n):
-            first = min(first, i if nearest[i] == highest else n)
-        picks[step] = first
-        nearest[first] = -1
-        row = bits[first]
+        farthest = 0
+        while nearest[farthest] != highest:
+            farthest += 1
+        picks[step] = farthest
+        nearest[farthest] = -1
+        row = bits[farthest]
 
 
 @compiled
@@ -40,7 +37,7 @@ def grow_herd(
     distances: np.ndarray,
     values: np.ndarray,
     counted: np.ndarray,
-    open_: np.ndarray,
+    available: np.ndarray,
     members: np.ndarray,
     n_pins: int,
 ) -> None:
@@ -53,7 +50,7 @@ def grow_herd(
 
     Args:
         distances: (n, n) float32, squared. values: (n, D) features, or (0, 0) to go by the distances alone.
-        counted, open_: (n,) bool; `open_` is changed.
+        counted, available: (n,) bool; `available` is changed.
         members: (n_pins + k,) int64, pins first; the rest is written.
     """
     n = len(distances)
@@ -67,49 +64,49 @@ def grow_herd(
     to_all /= max(n_counted, 1)
     for step in range(members.size):
         if step >= n_pins:
-            members[step] = next_of_herd(to_all, to_picks, open_, values, counted, members[:step])
+            members[step] = next_of_herd(to_all, to_picks, available, values, counted, members[:step])
         row = distances[members[step]]
         for i in range(n):
             to_picks[i] += np.float64(row[i])
-        open_[members[step]] = False
+        available[members[step]] = False
 
 
 @compiled
 def next_of_herd(
     to_all: np.ndarray,
     to_picks: np.ndarray,
-    open_: np.ndarray,
+    available: np.ndarray,
     values: np.ndarray,
     counted: np.ndarray,
     members: np.ndarray,
 ) -> int:
-    """Return the open candidate of the least error; on a tie the lowest index."""
+    """Return the available candidate of the least error; on a tie the lowest index."""
     size = members.size + 1
     best, lowest = -1, np.inf
-    for i in range(open_.size):
+    for i in range(available.size):
         error = size * to_all[i] - to_picks[i]
-        if open_[i] and error < lowest:
+        if available[i] and error < lowest:
             best, lowest = i, error
     if not len(values):
         return best
     # float32 keeps 24 bits: each of the two numbers behind an error may be off by this much.
     slack = 2.0**-22 * (size * to_all[best] + to_picks[best])
-    rivals = 0
-    for i in range(open_.size):
-        if open_[i] and size * to_all[i] - to_picks[i] <= lowest + slack:
-            rivals += 1
-    if rivals < 2:
+    near_ties = 0
+    for i in range(available.size):
+        if available[i] and size * to_all[i] - to_picks[i] <= lowest + slack:
+            near_ties += 1
+    if near_ties < 2:
         return best
     total, mean = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     for i in members:
         total += values[i]
-    for i in range(open_.size):
+    for i in range(available.size):
         if counted[i]:
             mean += values[i]
     mean /= max(counted.sum(), 1)
     exact = np.inf
-    for i in range(open_.size):
-        if open_[i] and size * to_all[i] - to_picks[i] <= lowest + slack:
+    for i in range(available.size):
+        if available[i] and size * to_all[i] - to_picks[i] <= lowest + slack:
             error = (((total + values[i]) / size - mean) ** 2).sum()
             if error < exact:
                 best, exact = i, error
@@ -118,7 +115,7 @@ def next_of_herd(
 
 @compiled
 def build_medoids(
-    distances: np.ndarray, counted: np.ndarray, open_: np.ndarray, medoids: np.ndarray, n_pins: int
+    distances: np.ndarray, counted: np.ndarray, available: np.ndarray, medoids: np.ndarray, n_pins: int
 ) -> None:
     """Greedy building of k-medoids: each pick lowers the summed distance to the nearest medoid the most.
 
@@ -127,7 +124,7 @@ def build_medoids(
 
     Args:
         distances: (n, n) float32, squared, symmetric. counted: (n,) bool, points whose error counts.
-        open_: (n,) bool; changed. medoids: (n_pins + k,) int64, pins first; the rest is written.
+        available: (n,) bool; changed. medoids: (n_pins + k,) int64, pins first; the rest is written.
     """
     n = len(distances)
     nearest, saving = np.full(n, np.inf), np.zeros(n)
@@ -135,13 +132,13 @@ def build_medoids(
         if step >= n_pins:
             best, most = -1, -np.inf
             for i in range(n):
-                if open_[i] and saving[i] > most:
+                if available[i] and saving[i] > most:
                     best, most = i, saving[i]
             if best < 0 or step == 0:
-                best = _least_total(distances, counted, open_)
+                best = _least_total(distances, counted, available)
             medoids[step] = best
         row = distances[medoids[step]]
-        open_[medoids[step]] = False
+        available[medoids[step]] = False
         for j in range(n):
             now = np.float64(row[j])
             if counted[j] and now < nearest[j]:
@@ -154,8 +151,8 @@ def build_medoids(
 
 
 @compiled
-def _least_total(distances: np.ndarray, counted: np.ndarray, open_: np.ndarray) -> int:
-    """Return the open candidate of the least summed distance to the counted; on a tie the lowest index."""
+def _least_total(distances: np.ndarray, counted: np.ndarray, available: np.ndarray) -> int:
+    """Return the available candidate of the least summed distance to the counted; on a tie the lowest index."""
     total = np.zeros(len(distances))
     for j in range(len(distances)):
         if counted[j]:
@@ -164,7 +161,7 @@ def _least_total(distances: np.ndarray, counted: np.ndarray, open_: np.ndarray) 
                 total[i] += np.float64(row[i])
     best, least = -1, np.inf
     for i in range(total.size):
-        if open_[i] and total[i] < least:
+        if available[i] and total[i] < least:
             best, least = i, total[i]
     return best
 
@@ -173,20 +170,20 @@ def _least_total(distances: np.ndarray, counted: np.ndarray, open_: np.ndarray) 
 def swap_medoids(
     distances: np.ndarray,
     counted: np.ndarray,
-    open_: np.ndarray,
+    available: np.ndarray,
     medoids: np.ndarray,
     n_pins: int,
     max_swaps: int,
     least_gain: float,
 ) -> None:
-    """Make the best swap of a medoid for an open candidate again and again, while it lowers the error (PAM).
+    """Make the best swap of a medoid for an available candidate again and again, while it lowers the error (PAM).
 
     With d1 and d2 the distances of a point to its nearest and second nearest medoid, a newcomer at distance d
     changes the point's share to min(d, d1) when its nearest medoid stays, and to min(d, d2) when that one
     leaves. All swaps are weighed together in n * n steps (FastPAM: Schubert & Rousseeuw 2019).
 
     Args:
-        medoids: (k,) int64, pins first, which never leave; changed, as `open_` is.
+        medoids: (k,) int64, pins first, which never leave; changed, as `available` is.
     """
     n, k = len(distances), medoids.size
     first, second, owner = np.empty(n), np.empty(n), np.empty(n, np.int64)
@@ -206,11 +203,11 @@ def swap_medoids(
         for m in range(n_pins, k):
             for i in range(n):
                 value = stays[i] + leaves[m, i]
-                if open_[i] and (value < change or (value == change and i < into)):
+                if available[i] and (value < change or (value == change and i < into)):
                     out, into, change = m, i, value
         if not -change > least_gain:
             return
-        open_[medoids[out]], open_[into] = True, False
+        available[medoids[out]], available[into] = True, False
         medoids[out] = into
 
 

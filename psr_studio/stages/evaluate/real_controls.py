@@ -53,8 +53,8 @@ class RealImages:
         logits, embeddings = self.logits[rows][:, task], self.embeddings[rows]
         labels = np.full(len(rows), task.index(class_id))
         original = None
-        if self.bundle.has_train_difficulty:
-            values, owners = self.bundle.train_difficulty
+        if self.bundle.has_original_difficulty(task):
+            values, owners = self.bundle.original_difficulty(task)
             original = values[owners == class_id]
         return ClassPool(
             reliability=reliability(logits, labels, arm.temperature),

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.devices import pick_device, pick_dtype
@@ -20,6 +21,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -47,43 +49,74 @@ class Row:
     best_mean: float
     best_std: float
     seconds: float  # of all students together
+    set_hash: str  # of images and labels; "" where it is not known
+    trained: float  # when the last student was, in seconds since 1970
 
     @property
     def name(self) -> str:
         """The arm, with the selection it is of where that is not plain."""
         return f'{self.arm} "{self.selection}"' if self.selection else self.arm
 
+    @property
+    def set_id(self) -> str:
+        """The start of the hash, by which two sets of one name are told apart."""
+        return self.set_hash[:8]
+
+    @property
+    def day(self) -> str:
+        """When it was trained, in local time: "2026-11-23 14:05"."""
+        return datetime.fromtimestamp(self.trained).strftime("%Y-%m-%d %H:%M")
+
 
 @dataclass(frozen=True)
 class Job:
-    """One student to be trained."""
+    """One student to be trained; the hashes are those of its record."""
 
     arm: Arm
     seed: int
+    set_hash: str
+    training_hash: str
     inputs_hash: str
 
 
-def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
-    """What one student is made from: images and labels, how it is trained, its seed, the test split.
-
-    The classes are named only where they are a part of the bundle's.
-    """
-    chosen = recipe.evaluate
-    part = len(arm.classes) < bundle.n_classes
+def set_inputs(bundle: Bundle, arm: Arm) -> dict[str, Any]:
+    """What images and labels are made from; the classes are named only where they are a part of the bundle's."""
     return {
-        **({"classes": list(arm.classes)} if part else {}),
-        "stage": STAGE.name,
+        **named_part(arm.classes, bundle.n_classes),
         "arm": arm.inputs,
         "label_regime": arm.label_regime,
+    }
+
+
+def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
+    """How a student is trained and tested, but for its seed."""
+    chosen = recipe.evaluate
+    return {
+        "stage": STAGE.name,
         "protocol": arm.protocol,
         "student": chosen.student,
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
-        "seed": seed,
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
+
+
+def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
+    """What one student is made from."""
+    return {**set_inputs(bundle, arm), **training_inputs(recipe, bundle, arm), "seed": seed}
+
+
+def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
+    """One student of an arm."""
+    return Job(
+        arm=arm,
+        seed=seed,
+        set_hash=stable_hash(set_inputs(bundle, arm)),
+        training_hash=stable_hash(training_inputs(recipe, bundle, arm)),
+        inputs_hash=stable_hash(inputs(recipe, bundle, arm, seed)),
+    )
 
 
 def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
@@ -95,7 +128,7 @@ def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
     arms = plan_arms(ws, recipe, bundle)
     first = recipe.evaluate.seed
     return [
-        Job(arm, seed, stable_hash(inputs(recipe, bundle, arm, seed)))
+        job(recipe, bundle, arm, seed)
         for seed in range(first, first + recipe.evaluate.n_seeds)
         for arm in arms
     ]
@@ -198,6 +231,8 @@ def _record(
         curve=curve,
         seconds=seconds,
         inputs_hash=job.inputs_hash,
+        set_hash=job.set_hash,
+        training_hash=job.training_hash,
     )
 
 
@@ -227,20 +262,23 @@ def _hashes_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
     chosen = recipe.evaluate
     arms = [selected_arm(ws, recipe, bundle, record, form) for form in ("refined", "selected")]
     seeds = range(chosen.seed, chosen.seed + chosen.n_seeds)
-    return {stable_hash(inputs(recipe, bundle, arm, seed)) for arm in arms for seed in seeds}
+    return {job(recipe, bundle, arm, seed).inputs_hash for arm in arms for seed in seeds}
 
 
 def history(ws: Workspace) -> list[Row]:
-    """All results of the workspace, older recipes included; a row per set of images and way of training."""
+    """All results of the workspace, older recipes included; a row per set of images and way of training.
+
+    Two sets under one name are two rows. Of a result that does not say what its set was, each student is a row.
+    """
     return _grouped(ws.ledger.evaluations())
 
 
 def _grouped(records: Sequence[EvaluationRecord]) -> list[Row]:
     groups: dict[tuple, list[EvaluationRecord]] = {}
     for r in {r.inputs_hash: r for r in records}.values():
-        key = (r.selection, r.arm, r.label_regime, r.protocol, r.student, r.ipc, tuple(e for e, _ in r.curve))
+        key = (r.set_hash, r.training_hash) if r.set_hash else (r.inputs_hash,)
         groups.setdefault(key, []).append(r)
-    return [_row(records, key[0]) for key, records in groups.items()]
+    return [_row(records, records[0].selection) for records in groups.values()]
 
 
 def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
@@ -261,6 +299,8 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         best_mean=statistics.fmean(best),
         best_std=statistics.stdev(best) if len(best) > 1 else math.nan,
         seconds=sum(r.seconds for r in records),
+        set_hash=first.set_hash,
+        trained=max(r.created for r in records),
     )
 
 
@@ -272,7 +312,7 @@ def format_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
-    head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|seconds".split("|")
+    head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|seconds|set|trained".split("|")
     return text_table(head, (_cells(row) for row in rows))
 
 
@@ -281,6 +321,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.name, row.label_regime, row.protocol, row.student,
         str(row.epochs), str(row.ipc), str(row.n_images), str(row.n),
         spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), f"{row.seconds:.0f}",
+        row.set_id, row.day,
     )  # fmt: skip
 
 

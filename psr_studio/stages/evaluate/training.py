@@ -27,6 +27,7 @@ from psr_studio.stages.evaluate.arms import (
 from psr_studio.stages.evaluate.real_controls import RealImages
 from psr_studio.stages.labels import soften
 from psr_studio.stages.select.stage import require
+from psr_studio.stages.task import in_task
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ class Trainer:
         """Labels counted among the classes of the arm, and the logits of these classes."""
         if len(arm.classes) == self.bundle.n_classes:
             return labels, logits
-        own = list(arm.classes)
-        return np.searchsorted(own, labels), None if logits is None else logits[:, own]
+        task = list(arm.classes)
+        return in_task(labels, task), None if logits is None else logits[:, task]
 
     def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
         """The test images of the classes of the arm, at rest, their labels counted among them."""

@@ -45,6 +45,7 @@ from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.task import in_task, named_part
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.records import SelectionRecord
@@ -75,7 +76,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     return {
         "stage": STAGE.name,
         "selection": [record.name, record.candidate_ids, record.settings],
-        **({"classes": sorted(record.picks)} if len(record.picks) < bundle.n_classes else {}),
+        **named_part(record.picks, bundle.n_classes),
         "refined": sorted(made.values()),
         "formats": list(recipe.export.formats),
         "zip": recipe.export.zip,
@@ -187,7 +188,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     at = pool.positions(ids)
     task = sorted(record.picks)
     logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
-    labels, tau = np.searchsorted(task, pool.labels[at]), float(record.settings["temperature"])
+    labels, tau = in_task(pool.labels[at], task), float(record.settings["temperature"])
     if recipe.export.refined:
         images = ws.refined(record.name).images_of(ids)
         pngs = [encode_png(image) for image in images]

@@ -6,7 +6,7 @@ Shape letters: n latents, (c, h, w) one latent, C classes, L steps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -59,28 +59,39 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """The chosen candidates, as they were generated and scored."""
+class Selected:
+    """The selected candidates, as they were generated and scored.
 
-    latents: Tensor  # (n, c, h, w) float32
-    classes: Tensor  # (n,) int64
-    soft_labels: Tensor  # (n, C) float32: q_ref at the temperature
-    confidence: Tensor  # (n,) float32: p_i, reliability of the seed
-    seeds: Sequence[int]  # the candidates' own
+    Attributes:
+        latents: (n, c, h, w) float32, z_init.
+        classes: (n,) int64, as the generator counts them.
+        task: (T,) int64, the classes that the soft labels are over.
+        soft_labels: (n, T) float32, q_ref at the temperature.
+        confidence: (n,) float32, p_i.
+        noise_seeds: the seed of each candidate, that its noise was drawn from.
+    """
 
-    def take(self, rows: slice) -> Seeds:
+    latents: Tensor
+    classes: Tensor
+    task: Tensor
+    soft_labels: Tensor
+    confidence: Tensor
+    noise_seeds: Sequence[int]
+
+    def take(self, rows: slice) -> Selected:
         """Some of them."""
-        return Seeds(
-            self.latents[rows],
-            self.classes[rows],
-            self.soft_labels[rows],
-            self.confidence[rows],
-            self.seeds[rows],
+        return replace(
+            self,
+            latents=self.latents[rows],
+            classes=self.classes[rows],
+            soft_labels=self.soft_labels[rows],
+            confidence=self.confidence[rows],
+            noise_seeds=self.noise_seeds[rows],
         )
 
 
 def refine_batch(
-    nets: Networks, seeds: Seeds, how: RefineRecipe, temperature: float
+    nets: Networks, selected: Selected, how: RefineRecipe, temperature: float
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
 
@@ -91,10 +102,11 @@ def refine_batch(
     """
     device = nets.generator.device
     alphas = nets.generator.alphas_cumprod.to(device)
-    generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in seeds.seeds]
-    classes, labels = seeds.classes.to(device), seeds.soft_labels.to(device)
-    weights = adaptive_weight(seeds.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
-    latents = seeds.latents.to(device).clone().requires_grad_(True)
+    generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in selected.noise_seeds]
+    classes, labels = selected.classes.to(device), selected.soft_labels.to(device)
+    label_pass = partial(_label_pass, nets, temperature, selected.task.to(device))
+    weights = adaptive_weight(selected.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
+    latents = selected.latents.to(device).clone().requires_grad_(True)
     optimizer = _optimizer(how, latents)
     for step in range(1, how.n_steps + 1):
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
@@ -105,7 +117,7 @@ def refine_batch(
         with reproducible(device):
             losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
             if kl_is_active(step, how.n_steps, how.kl_steps):
-                label, pull = nets.labels.map(partial(_label_pass, nets, temperature), z, labels, weights)
+                label, pull = nets.labels.map(label_pass, z, labels, weights)
                 losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
         latents.grad = gradient
         optimizer.step()
@@ -123,14 +135,17 @@ def _denoising_pass(
 
 
 def _label_pass(
-    nets: Networks, temperature: float, z: Tensor, labels: Tensor, weights: Tensor
+    nets: Networks, temperature: float, task: Tensor, z: Tensor, labels: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher."""
+    """L_KL (n,) of some latents and the gradient (n, c, h, w) of w_i L_KL, through decoder and teacher.
+
+    Departure: the teacher sees the decoded picture clamped to [-1, 1], as it is kept and as the seed's was.
+    """
     with torch.enable_grad():
         z = z.requires_grad_(True)
         with torch.autocast(z.device.type, torch.bfloat16, enabled=nets.reduced):
-            logits, _ = nets.teacher(nets.codec.decode(z))
-        losses = label_loss(logits.float(), labels, temperature)
+            logits, _ = nets.teacher(nets.codec.decode(z).clamp(-1, 1))
+        losses = label_loss(logits[:, task].float(), labels, temperature)
         return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
 
 

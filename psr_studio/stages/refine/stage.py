@@ -17,6 +17,7 @@ from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.task import in_task, named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
-    from psr_studio.stages.refine.loop import Networks, Seeds
+    from psr_studio.stages.refine.loop import Networks, Selected
 
 LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 
@@ -39,6 +40,7 @@ def inputs(
     settings = dict(recipe.refine)
     del settings["batch_size"]
     return {
+        **named_part(record.picks, bundle.n_classes),
         "stage": STAGE.name,
         "picks": record.picks[class_id],
         "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
@@ -180,9 +182,9 @@ class _Refiner:
         from psr_studio.stages.refine.loop import refine_batch
 
         device = self.nets.generator.device
-        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
+        selected = self._selected([cid for c in classes for cid in self.record.picks[c]])
         how = self.recipe.refine
-        batches = spans(len(seeds.seeds), how.batch_size)
+        batches = spans(len(selected.classes), how.batch_size)
         shown_after = preview_steps(how.n_steps)
         every = 1 if device.type == "cpu" else LOOK_EVERY
         looked_at = {*range(every, how.n_steps, every), *shown_after, how.n_steps}
@@ -190,7 +192,7 @@ class _Refiner:
         for number, rows in enumerate(batches):
             trace: list[Tensor] = []
             which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
-            for step, latents, losses in refine_batch(self.nets, seeds.take(rows), how, self.temperature):
+            for step, latents, losses in refine_batch(self.nets, selected.take(rows), how, self.temperature):
                 trace.append(losses)
                 if step not in looked_at:
                     continue
@@ -207,8 +209,8 @@ class _Refiner:
         """What refining the picks of some classes costs here, from a short measurement."""
         from psr_studio.stages.cost import refine_cost
 
-        seeds = self._seeds([cid for c in classes for cid in self.record.picks[c]])
-        return refine_cost(self.nets, seeds, self.recipe.refine, self.temperature)
+        selected = self._selected([cid for c in classes for cid in self.record.picks[c]])
+        return refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
         """Decode the latents of the group, class by class."""
@@ -233,20 +235,21 @@ class _Refiner:
             class_names=self.bundle.class_names,
         )
 
-    def _seeds(self, candidate_ids: list[int]) -> Seeds:
+    def _selected(self, candidate_ids: list[int]) -> Selected:
         import torch
 
-        from psr_studio.stages.refine.loop import Seeds
+        from psr_studio.stages.refine.loop import Selected
 
-        at = self.pool.positions(candidate_ids)
+        at, task = self.pool.positions(candidate_ids), sorted(self.record.picks)
         labels = self.pool.labels[at]
-        soft = soften(self.scores.logits_at(at), self.temperature)
-        return Seeds(
+        soft = soften(self.scores.logits_at(at)[:, task], self.temperature)
+        return Selected(
             latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
             classes=torch.from_numpy(np.array(labels)),
+            task=torch.tensor(task),
             soft_labels=torch.from_numpy(soft),
-            confidence=torch.from_numpy(soft[np.arange(len(at)), labels]),
-            seeds=[int(s) for s in self.pool.seeds[at]],
+            confidence=torch.from_numpy(soft[np.arange(len(at)), in_task(labels, task)]),
+            noise_seeds=[int(s) for s in self.pool.seeds[at]],
         )
 
     def _check(self, classes: list[int], losses: Tensor, latents_finite: bool) -> None:

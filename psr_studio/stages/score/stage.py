@@ -14,7 +14,7 @@ from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
-from psr_studio.stages.generate.stage import overlaps
+from psr_studio.stages.generate.stage import classes_of, overlaps
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import STAGE
 from psr_studio.storage.parquet import stable_hash
@@ -152,7 +152,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=part_hash(bundle, part)
         )
         done += len(images)
-        agree = float((columns.logits.argmax(axis=1) == part.class_id).mean())
+        agree = _agreement(columns.logits, part.class_id, classes_of(recipe, bundle))
         yield event(
             done,
             f'Scored {len(images)} candidates of "{name}"; the teacher agrees with {agree:.0%}.',
@@ -223,6 +223,12 @@ def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.n
             'Set "class_indices" in the config.json of the teacher to the outputs of these classes.',
         )
     return logits.numpy(), embeddings.numpy()
+
+
+def _agreement(logits: np.ndarray, class_id: int, task: Sequence[int]) -> float:
+    """Share of logits (n, C) whose arg-max among the classes of the task is that class; of all for another class."""
+    among = np.array(task) if class_id in task else np.arange(logits.shape[1])
+    return float((among[logits[:, among].argmax(axis=1)] == class_id).mean())
 
 
 def _unscorable(ws: Workspace, broken: Sequence[Broken]) -> DamagedError:

@@ -215,14 +215,25 @@ def _side(
         "name": side.name if saved else "live",  # type: ignore[union-attr]
         "n": len(positions),
         "means": means(scored, positions, temperature),
-        "accuracy": [_accuracy(row) for row in rows],
+        "accuracy": _accuracies(rows),
     }
 
 
 def _controls(ws: Workspace) -> list[dict[str, Any]]:
     from psr_studio.stages.evaluate.stage import history
 
-    return [_accuracy(row) for row in history(ws) if not row.selection]
+    return _accuracies([row for row in history(ws) if not row.selection])
+
+
+def _accuracies(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Of rows that are named alike the last one trained."""
+    return list(
+        {_conditions(row): _accuracy(row) for row in sorted(rows, key=lambda row: row.trained)}.values()
+    )
+
+
+def _conditions(row: Row) -> tuple:
+    return row.arm, row.student, row.protocol, row.label_regime, row.ipc, row.epochs
 
 
 def _accuracy(row: Row) -> dict[str, Any]:
@@ -232,6 +243,7 @@ def _accuracy(row: Row) -> dict[str, Any]:
         "protocol": row.protocol,
         "regime": row.label_regime,
         "ipc": row.ipc,
+        "epochs": row.epochs,
         "mean": row.last_mean,
         "std": None if row.n < 2 else row.last_std,
         "n": row.n,

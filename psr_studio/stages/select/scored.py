@@ -63,7 +63,7 @@ class ScoredPool:
     Attributes:
         classes: of the task, int64, ascending.
         logits: (N, C) float32, over all classes. embeddings: (N, D) float32.
-        has_original: whether the bundle holds the teacher's difficulty of the real training images.
+        has_original: whether the teacher's difficulty of the real training images is known.
     """
 
     pool: Pool
@@ -156,13 +156,13 @@ class ScoredPool:
     def _original(self) -> dict[int, np.ndarray]:
         if not self.has_original:
             return {}
-        values, labels = self.bundle.train_difficulty
+        values, labels = self.bundle.original_difficulty(self.classes.tolist())
         order = np.argsort(labels, kind="stable")
         borders = np.searchsorted(labels[order], np.arange(len(self.class_names) + 1))
         return {c: values[order[borders[c] : borders[c + 1]]] for c in range(len(self.class_names))}
 
     def original_difficulty(self, class_id: int) -> np.ndarray | None:
-        """(m,) difficulties of the real training images of a class; None when the bundle has none."""
+        """(m,) difficulties of real training images of a class, over the task's classes; None when not known."""
         found = self._original.get(class_id)
         return found if found is not None and len(found) else None
 
@@ -257,7 +257,7 @@ def read_scored(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ScoredPool:
         classes=frozen(np.array(classes_of(recipe, bundle), np.int64)),
         logits=scores.logits,
         embeddings=scores.embeddings,
-        has_original=bundle.has_train_difficulty,
+        has_original=bundle.has_original_difficulty(classes_of(recipe, bundle)),
     )
 
 

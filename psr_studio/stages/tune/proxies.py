@@ -20,7 +20,9 @@ from psr_studio.models.students import StudentMemory, Training, train_student
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.evaluate.training import new_student, normalised, protocol, students_cost, training_of
+from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.task import in_task, named_part
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -41,12 +43,24 @@ class Proxy(Protocol):
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What a value is made from besides the picks and their labels."""
     chosen = recipe.tune
-    found = {"proxy": chosen.proxy, "data": bundle.identity("data"), "teacher": bundle.identity("teacher")}
+    found = {
+        **named_part(classes_of(recipe, bundle), bundle.n_classes),
+        "proxy": chosen.proxy,
+        "data": bundle.identity("data"),
+        "teacher": bundle.identity("teacher"),
+    }
     if chosen.proxy == "knn":
         return {**found, "neighbours": chosen.neighbours}
     trained = {name: getattr(recipe.evaluate, name) for name in STUDENT_TRAINING}
     dtype = str(pick_dtype(pick_device(recipe.device)))
     return {**found, "training": {**trained, "epochs": chosen.student_epochs}, "dtype": dtype}
+
+
+def _held_out(recipe: Recipe, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """The held-out images of the task's classes, and their labels."""
+    images, labels = bundle.held_out
+    own = np.isin(labels, classes_of(recipe, bundle))
+    return (images, labels) if own.all() else (images[own], labels[own])
 
 
 def open_proxy(recipe: Recipe, bundle: Bundle) -> Proxy:
@@ -63,7 +77,7 @@ class _Neighbours:
     """
 
     def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
-        images, self._labels = bundle.held_out
+        images, self._labels = _held_out(recipe, bundle)
         teacher = bundle.teacher(pick_device(recipe.device))
         _, embeddings = teacher.predict(torch.from_numpy(np.array(images)))
         self._embeddings = embeddings.numpy()
@@ -101,9 +115,10 @@ class _ShortStudent:
     def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
         self._recipe, self._bundle = recipe, bundle
         self._device = pick_device(recipe.device)
-        images, labels = bundle.held_out
+        self._task = classes_of(recipe, bundle)
+        images, labels = _held_out(recipe, bundle)
         self._images = normalised(images, bundle, self._device)
-        self._labels = torch.from_numpy(labels).to(self._device)
+        self._labels = torch.from_numpy(in_task(labels, self._task)).to(self._device)
         self._memory: StudentMemory | None = None  # what fits, for all trials
 
     def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
@@ -111,8 +126,8 @@ class _ShortStudent:
         rules, at, scored = self._recipe.evaluate, chosen.positions, chosen.scored
         student, how = self._student()
         self._memory = self._memory or StudentMemory.of(student)
-        soft = None if rules.protocol == "hard" else chosen.signals.soft_labels[at]
-        targets, loss = protocol(scored.labels[at], soft, chosen.rules.temperature)
+        soft = None if rules.protocol == "hard" else chosen.signals.soft_labels[at][:, self._task]
+        targets, loss = protocol(in_task(scored.labels[at], self._task), soft, chosen.rules.temperature)
         pictures = normalised(scored.pool.images_at(at), self._bundle, self._device)
         checks = train_student(
             student, pictures, targets.to(self._device), loss,
@@ -126,7 +141,7 @@ class _ShortStudent:
         student, how = self._student()
         hard = self._recipe.evaluate.protocol == "hard"
         return students_cost(
-            student, how, (self._images, self._labels), self._bundle.n_classes,
+            student, how, (self._images, self._labels), len(self._task),
             None if hard else chosen.rules.temperature,
             [len(chosen.positions)] * n,
         )  # fmt: skip
@@ -134,5 +149,5 @@ class _ShortStudent:
     def _student(self) -> tuple[nn.Module, Training]:
         """A new student and how it is trained."""
         chosen = self._recipe.evaluate
-        student = new_student(chosen, self._bundle, self._bundle.n_classes, chosen.seed).to(self._device)
+        student = new_student(chosen, self._bundle, len(self._task), chosen.seed).to(self._device)
         return student, training_of(chosen, self._recipe.tune.student_epochs, n_checks=1)

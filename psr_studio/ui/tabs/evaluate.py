@@ -11,7 +11,6 @@ from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
-from psr_studio.storage.parquet import stable_hash
 from psr_studio.ui.markup import note, status_line, table
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -27,7 +26,7 @@ STUDENTS = [
     "resnet-18",
 ]  # any name of the recipe's help can be typed
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
-HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set".split("|")
+HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set|Trained".split("|")
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
     "the test set and only shows the spread. Controls get the same student, seeds and number of images."
@@ -128,11 +127,7 @@ class EvaluateTab:
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
-        hashes = {
-            record.name: stable_hash(record.candidate_ids)[:8]
-            for record in self.screen.studio.workspace.ledger.selections()
-        }
-        return table(HEAD, (_cells(row, hashes.get(row.selection, "")) for row in rows), right=range(4, 10))
+        return table(HEAD, map(_cells, rows), right=range(4, 10))
 
     def _curves(self, job: JobState | None) -> list[Curve]:
         """Finished students of the present recipe, and the one in training."""
@@ -175,7 +170,7 @@ class _EvaluateSettings(Settings):
         return plain if SELECTED in plain else [SELECTED, *plain]
 
 
-def _cells(row: evaluate.Row, set_hash: str) -> list[str]:
+def _cells(row: evaluate.Row) -> list[str]:
     return [
         row.name,
         row.label_regime,
@@ -188,5 +183,6 @@ def _cells(row: evaluate.Row, set_hash: str) -> list[str]:
         evaluate.spread(row.last_mean, row.last_std),
         evaluate.spread(row.best_mean, row.best_std),
         f"{row.seconds:.0f}",
-        set_hash,
+        row.set_id,
+        row.day,
     ]

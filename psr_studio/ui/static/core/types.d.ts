@@ -200,6 +200,7 @@ export interface Accuracy {
   protocol: string;
   regime: string;
   ipc: number;
+  epochs: number;
   mean: number;
   std: number | null;
   n: number;

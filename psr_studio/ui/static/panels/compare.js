@@ -176,9 +176,16 @@ function meansTable({ a, b }) {
 }
 
 /** What a student was trained with; only equal conditions share a row. @param {Accuracy} result */
-const conditions = ({ student, protocol, regime, ipc }) => [student, protocol, regime, `K ${ipc}`];
+const conditions = ({ student, protocol, regime, ipc, epochs }) => [
+  student,
+  protocol,
+  regime,
+  `K ${ipc}`,
+  `${epochs} epochs`,
+];
 /** @param {Accuracy} x @param {Accuracy} y */
-const sameTask = (x, y) => x.student === y.student && x.protocol === y.protocol && x.ipc === y.ipc;
+const sameTask = (x, y) =>
+  x.student === y.student && x.protocol === y.protocol && x.ipc === y.ipc && x.epochs === y.epochs;
 
 /**
  * An accuracy never stands alone: below those of A and B stand the controls of the same students and budget.
