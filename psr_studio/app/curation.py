@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.errors import RecipeError, SelectionError
+from psr_studio.method.selection import IPC_PRESETS
 from psr_studio.method.selectors import psr
 from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
-from psr_studio.method.selectors.weights import WEIGHTS
+from psr_studio.method.selectors.weights import WEIGHTS, Weights
 from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
 from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
 from psr_studio.stages.select import figures as lab
@@ -92,6 +93,13 @@ class Curating(OpenWorkspace):
         return [
             {**{key: getattr(selector, key) for key in facts}, "parameters": _parameters(selector)}
             for selector in SELECTORS.values()
+        ]
+
+    def ipc_presets(self) -> list[dict[str, Any]]:
+        """The weight presets by images per class: the largest budget of each, None for the last one."""
+        return [
+            {"max_ipc": None if most == float("inf") else most, "weights": Weights(*weights)._asdict()}
+            for most, weights in IPC_PRESETS
         ]
 
     def curate_settings(self) -> dict[str, Any]:
@@ -284,7 +292,7 @@ class Curating(OpenWorkspace):
     def sufficiency(self) -> list[dict[str, Any]]:
         """Whether each class's pool is large enough for its budget."""
         rules = self.curate_rules()
-        greedy = rules.of(psr.Parameters)
+        greedy = rules.of(psr.PSR)
         return lab.sufficiency(self.live, greedy.weights(rules.ipc), rules.ipc, greedy.scaling)
 
     def compare(self, a: str, b: str) -> dict[str, Any]:
@@ -356,24 +364,20 @@ def _parameters(selector: Selector) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": facts.label,
-            "kind": _kind(facts, shape_of(table.model_fields[name].annotation)),
+            "kind": _kind(known, shape_of(table.model_fields[name].annotation)),
             "default": plain(getattr(stands, name)),
-            "low": facts.low,
-            "high": facts.high,
-            "slider": facts.slider,
-            "choices": list(facts.choices),
-            "help": facts.help,
+            "choices": list(known.choices),
             "when": table.read_when.get(name),
+            **{key: getattr(known, key) for key in ("label", "low", "high", "slider", "help")},
         }
-        for name, facts in facts_of(table).items()
-        if facts.control
+        for name, known in facts_of(table).items()
+        if known.control
     ]
 
 
-def _kind(facts: Facts, shape: Shape) -> str:
+def _kind(known: Facts, shape: Shape) -> str:
     """What a control is drawn as: "choice", "bars", "int" or "float"."""
-    return "choice" if facts.choices else "bars" if shape.many else shape.kind.__name__
+    return "choice" if known.choices else "bars" if shape.many else shape.kind.__name__
 
 
 def _as_json(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:

@@ -43,14 +43,18 @@ def distributions(live: LiveSelection, result: LiveResult, class_id: int | None 
         `LiveResult`; "n" of each kind.
     """
     classes = [c for c in ([class_id] if class_id is not None else range(len(live.counts))) if live.counts[c]]
-    rules = result.rules.of(dgs.Parameters)
+    rules = result.rules.of(dgs.DGS)
     found = {c: live.smoothed(c, rules.lam) for c in classes}
     has_original = bool(found) and all(s.original is not None for s in found.values())
     values = _values_of(live, found, result, has_original)
     raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
     aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
-    targets = [rules.counts(s, int(result.budgets[c])) for c, s in found.items()] if aims else []
+    targets = (
+        [s.counts(int(result.budgets[c]), rules.target, rules.drawn) for c, s in found.items()]
+        if aims
+        else []
+    )
     return {
         "edges": list(EDGES),
         "raw": raw,

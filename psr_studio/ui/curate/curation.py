@@ -25,7 +25,6 @@ from psr_studio.ui.curate.selections import listed
 from psr_studio.ui.words import on_screen
 
 MARKS = {"pin": "pin", "veto": "veto", "clear": None}
-LARGEST_PRESET_BREAK = 1000  # images per class up to which the presets' steps are looked for
 
 
 class Curation:
@@ -71,7 +70,7 @@ class Curation:
                 "selector": settings["selector"],
                 "selectors": self.studio.selectors(),
                 "normalize": self.studio.recipe.select.setting("normalize"),
-                "ipc_presets": ipc_presets(),
+                "ipc_presets": self.studio.ipc_presets(),
                 "has_original": live.has_original,
                 "map": {"kind": kind, "revision": kind},
                 "counts": live.counts.tolist(),
@@ -205,16 +204,3 @@ class Curation:
         ledger = self.studio.workspace.ledger
         marked = [ledger.pinned(), ledger.vetoed(), sorted(ledger.locked().items())]
         return stable_hash([self.studio.pool.content_hash(), dict(settings), marked])[:12]
-
-
-def ipc_presets() -> list[dict[str, Any]]:
-    """The weight presets by images per class: the largest budget of each, None for the last one."""
-    rows: list[dict[str, Any]] = []
-    plain = SelectRecipe()
-    for ipc in range(1, LARGEST_PRESET_BREAK + 1):
-        weights = plain.model_copy(update={"ipc": ipc}).weights._asdict()
-        if not rows or rows[-1]["weights"] != weights:
-            rows.append({"max_ipc": ipc, "weights": weights})
-        rows[-1]["max_ipc"] = ipc
-    rows[-1]["max_ipc"] = None
-    return rows

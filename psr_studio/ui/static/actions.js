@@ -2,7 +2,7 @@
 // newest is kept, and an answer that a newer request has overtaken is dropped by its stamp.
 
 import { gainCurve } from './gain_curve.js';
-import { labState, mergeBodies } from './lab_model.js';
+import { labState, mergeBodies, ownWeights } from './lab_model.js';
 import { buildPicks, diffPicks, followsPreset, meanSignals } from './model.js';
 import { combine } from './selection.js';
 
@@ -110,9 +110,9 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     Promise.race([drawing, new Promise((over) => setTimeout(over, UNDRAWN_MS))]).then(() => onAnswer(header));
   }
 
-  /** Undo, redo and restore bring settings; other answers leave the sliders where the user has put them. */
+  /** Undo, redo, restore and another selector bring settings; else the sliders stay where the user has put them. */
   function settings(header, job) {
-    if (job.path === 'select' || (job.path === 'mark' && job.alone)) return {};
+    if ((job.path === 'select' && !job.body.selector) || (job.path === 'mark' && job.alone)) return {};
     const weights = header.weights || store.data.weights;
     const ipc = header.ipc ?? store.data.ipc;
     const follow = followsPreset({ ...store.data.info, weights, ipc });
@@ -149,8 +149,8 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     },
     /** @param {object} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
-      const { weights, ipc, temperature } = store.data;
-      return enqueue({ path: 'select', body: { ...weights, ipc, temperature, ...change } });
+      const { ipc, temperature } = store.data;
+      return enqueue({ path: 'select', body: { ...ownWeights(store.data), ipc, temperature, ...change } });
     },
     /** Pin, veto or clear the selection, or the focused candidate when nothing is selected. */
     mark(mark, reason = '', only = null) {

@@ -10,7 +10,7 @@ const WEIGHTS = [
   ['beta', 'β', 'Entropy', 'Weight of entropy, subtracted: how undecided the teacher is'],
   ['gamma', 'γ', 'Diversity', 'Weight of diversity: distance to what is already picked in the class'],
 ];
-const MAX_WEIGHT = 5;
+const MAX_WEIGHT = 5; // until the server says where a slider ends
 
 export class Controls {
   constructor(store, actions, openHelp) {
@@ -164,7 +164,7 @@ export class Controls {
   setWeight(key, value) {
     const { weights } = this.store.data;
     this.takeWeights(
-      this.keepSum ? withSumKept(weights, key, value, MAX_WEIGHT) : { ...weights, [key]: value },
+      this.keepSum ? withSumKept(weights, key, value, this.maxWeight()) : { ...weights, [key]: value },
     );
   }
 
@@ -208,11 +208,18 @@ export class Controls {
     if (!reads) fill(this.note, h('strong', {}, selector.title), ` ${selector.help}`);
   }
 
+  /** Where the slider of a weight ends, as the server declares it. */
+  maxWeight() {
+    const parameters = this.store.data.info?.selectors?.flatMap((selector) => selector.parameters);
+    return parameters?.find(({ name }) => name === WEIGHTS[0][0])?.slider ?? MAX_WEIGHT;
+  }
+
   refreshPool() {
     const { info } = this.store.data;
     if (!info?.counts?.length) return;
     const defaults = info.defaults || info;
     this.start = { ipc: defaults.ipc ?? info.ipc, temperature: defaults.temperature ?? info.temperature };
+    for (const [key] of WEIGHTS) this.sliders[key].setMax(this.maxWeight());
     this.sliders.ipc.setMax(Math.max(1, ...info.counts));
     this.refresh();
   }

@@ -76,15 +76,20 @@ export const selectorOf = ({ info, settings }) =>
 export function readsWeights(data) {
   const selector = selectorOf(data);
   if (!selector) return true;
-  if (!selector.parameters.some(({ name }) => name === 'alpha')) return false;
-  return data.settings.within_bin !== 'random' || !selector.parameters.some((p) => p.name === 'within_bin');
+  const alpha = selector.parameters.find(({ name }) => name === WEIGHT_KEYS[0]);
+  return Boolean(alpha) && !isIdle(alpha, data.settings);
+}
+
+/** The weights on the sliders under the name of the selector that reads them; none that no selector reads. */
+export function ownWeights(data) {
+  if (!readsWeights(data)) return {};
+  const selector = data.settings?.selector;
+  return Object.fromEntries(WEIGHT_KEYS.map((k) => [selector ? `${selector}.${k}` : k, data.weights[k]]));
 }
 
 /** Parameters that do nothing under the other settings are not worth a place on the screen. */
-export function isIdle(parameter, settings) {
-  if (parameter.name === 'drawn') return settings.target !== 'drawn';
-  if (parameter.name === 'scaling') return settings.selector === 'dgs' && settings.within_bin !== 'psr';
-  return false;
+export function isIdle({ when }, settings) {
+  return Boolean(when) && settings[when[0]] !== when[1];
 }
 
 /** "0.3 – 0.4" of a difficulty bin. */

@@ -5,13 +5,11 @@ import { h } from './dom.js';
 import { createSlider } from './slider.js';
 
 const SYMBOLS = { alpha: 'α', beta: 'β', gamma: 'γ', lam: 'λ' };
-const TITLES = { lam: 'Keep to the original' };
 // Where a description names no range.
 const OPEN_RANGE = { float: [0, 5], int: [1, 100] };
 
 /** "within_bin" as "Within bin". */
 export const titleOf = (name) => {
-  if (TITLES[name]) return TITLES[name];
   const words = name.replaceAll('_', ' ');
   return words[0].toUpperCase() + words.slice(1);
 };
@@ -31,12 +29,12 @@ export function createParameter(parameter, onChange, extra = {}) {
 function number(parameter, onChange) {
   const [low, high] = OPEN_RANGE[parameter.kind] || OPEN_RANGE.float;
   const min = parameter.low ?? low;
-  const max = parameter.high ?? high;
+  const max = parameter.slider ?? parameter.high ?? high;
   const whole = parameter.kind === 'int';
   const slider = createSlider({
     key: parameter.name,
     symbol: SYMBOLS[parameter.name] || '',
-    label: titleOf(parameter.name),
+    label: parameter.label || titleOf(parameter.name),
     hint: parameter.help,
     min,
     max,

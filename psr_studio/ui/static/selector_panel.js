@@ -59,7 +59,7 @@ export function createSelectorPanel(store, actions, lastDistributions) {
       .filter(({ name }) => !WEIGHT_KEYS.includes(name)) // these have the sliders above the map
       .map((parameter) => ({
         parameter,
-        control: createParameter(parameter, (value) => actions.select({ [parameter.name]: value }), {
+        control: createParameter(parameter, (value) => actions.select({ [`${selector.name}.${parameter.name}`]: value }), {
           starts: starts(),
         }),
       }));
