@@ -126,7 +126,7 @@ def _workspace_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
-        help="change a setting, such as select.gamma=2; may be given again and again",
+        help="change a setting, such as select.psr.gamma=2; may be given again and again",
     )  # fmt: skip
     parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
