@@ -12,7 +12,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def check_refinement(device: torch.device) -> Iterator[str]:
     )
     for optimizer in ("sgd", "adam"):
         nets = Networks(a_generator(torch.bfloat16, device), codec, teacher)
-        how = replace(Recipe().refine, n_steps=3, kl_steps=2, optimizer=optimizer)
+        how = Recipe().refine.model_copy(update={"n_steps": 3, "kl_steps": 2, "optimizer": optimizer})
         for _, latents, losses in refine_batch(nets, seeds, how, temperature=1.5):
             there(latents, device)
             there(losses, device)

@@ -18,7 +18,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.refine.loop import Seeds, refine_batch
 from psr_studio.stages.refine.stage import _Refiner, open_networks
 
-HOW = replace(Recipe().refine, n_steps=4, kl_steps=2, lr=0.001)
+HOW = Recipe().refine.model_copy(update={"n_steps": 4, "kl_steps": 2, "lr": 0.001})
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_batch_is_many_problems_at_once(opened, optimizer):
     that on. Adam divides by the gradient's size, so an element near zero may differ by a step's fraction.
     """
     nets, seeds = opened
-    how = replace(HOW, optimizer=optimizer)
+    how = HOW.model_copy(update={"optimizer": optimizer})
     together, traces = last(nets, seeds, how)
     for row in range(len(seeds.seeds)):
         alone, trace = last(nets, seeds.take(slice(row, row + 1)), how)
@@ -62,7 +62,7 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
     """z - eta * dL/dz, with dL/dz by central differences of eq. 9 written out; float32 allows about 1 %."""
     nets, seeds = opened
     one = seeds.take(slice(0, 1))
-    how = replace(HOW, n_steps=1, kl_steps=1)
+    how = HOW.model_copy(update={"n_steps": 1, "kl_steps": 1})
     moved = last(nets, one, how)[0]
     generator = candidate_generator(candidate_seed(0, one.seeds[0], 0))
     t = torch.randint(nets.generator.n_train_steps, (1,), generator=generator)
@@ -117,9 +117,10 @@ def test_the_label_counts_in_the_last_steps_only(opened):
     nets, seeds = opened
     wrong = replace(seeds, soft_labels=seeds.soft_labels.roll(1, dims=1))
     assert torch.equal(
-        last(nets, seeds, replace(HOW, kl_steps=0))[0], last(nets, wrong, replace(HOW, kl_steps=0))[0]
+        last(nets, seeds, HOW.model_copy(update={"kl_steps": 0}))[0],
+        last(nets, wrong, HOW.model_copy(update={"kl_steps": 0}))[0],
     )
-    a, b = (last(nets, s, replace(HOW, kl_steps=1))[1] for s in (seeds, wrong))
+    a, b = (last(nets, s, HOW.model_copy(update={"kl_steps": 1}))[1] for s in (seeds, wrong))
     assert torch.equal(a[:, :-1], b[:, :-1]) and (a[:, -1] < b[:, -1]).all()
 
 
