@@ -12,7 +12,7 @@ from serving import answer, client_of, told
 
 from benchmarks.large_workspace import make_workspace, measure
 from psr_studio.method.lazy_distances import LazyDistances, class_distances
-from psr_studio.stages.select import live as live_module
+from psr_studio.stages.select import scored
 from psr_studio.ui.screen import Screen
 
 LAB = "/psr/curate"
@@ -61,7 +61,7 @@ def test_every_answer_is_that_of_cached_distances(screen, monkeypatch):
     cached = everything(screen)
     for _ in range(30):
         screen.studio.undo()
-    monkeypatch.setattr(live_module, "class_distances", partial(class_distances, most_bytes=0))
+    monkeypatch.setattr(scored, "class_distances", partial(class_distances, most_bytes=0))
     screen.studio._live = None
     lazy = everything(screen)
     assert isinstance(screen.studio.live.distances, LazyDistances)
