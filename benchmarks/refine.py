@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,8 +155,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100, help="fewer for a first look at a slow device")
     given = parser.parse_args()
     bundle, device = open_bundle(given.full_size), pick_device()
-    how = replace(RefineRecipe(), n_steps=given.steps, kl_steps=min(given.steps, RefineRecipe().kl_steps))
-    short = replace(how, n_steps=min(GATE_STEPS, given.steps), kl_steps=1) if given.full_size else how
+    how = RefineRecipe(n_steps=given.steps, kl_steps=min(given.steps, RefineRecipe().kl_steps))
+    short = (
+        how.model_copy(update={"n_steps": min(GATE_STEPS, given.steps), "kl_steps": 1})
+        if given.full_size
+        else how
+    )
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     nets = open_networks(bundle, device, torch.float32)
     selected = selected_of(bundle, nets, given.latents)

@@ -472,24 +472,20 @@ def _parameters(selector: Selector) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": facts.label,
-            "kind": _kind(facts, shape_of(table.model_fields[name].annotation)),
+            "kind": _kind(known, shape_of(table.model_fields[name].annotation)),
             "default": plain(getattr(stands, name)),
-            "low": facts.low,
-            "high": facts.high,
-            "slider": facts.slider,
-            "choices": list(facts.choices),
-            "help": facts.help,
+            "choices": list(known.choices),
             "when": table.read_when.get(name),
+            **{key: getattr(known, key) for key in ("label", "low", "high", "slider", "help")},
         }
-        for name, facts in facts_of(table).items()
-        if facts.control
+        for name, known in facts_of(table).items()
+        if known.control
     ]
 
 
-def _kind(facts: Facts, shape: Shape) -> str:
+def _kind(known: Facts, shape: Shape) -> str:
     """What a control is drawn as: "choice", "bars", "int" or "float"."""
-    return "choice" if facts.choices else "bars" if shape.many else shape.kind.__name__
+    return "choice" if known.choices else "bars" if shape.many else shape.kind.__name__
 
 
 def _as_json(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:

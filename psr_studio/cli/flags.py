@@ -31,7 +31,7 @@ def add_studio_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace-recipe", action="store_true", help="take the preset although parts would be made anew"
     )
-    add_set_flag(parser, "select.gamma=2")
+    add_set_flag(parser, "select.psr.gamma=2")
     parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")

@@ -8,8 +8,9 @@ from typing import Any
 from psr_studio.cli.flags import DONE, add_command
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.keys import SELECT_KEYS, describe, field_help
+from psr_studio.recipe.keys import SELECT_KEYS, facts, keys
 from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, presets
+from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.toml import to_toml, toml_value
 
 
@@ -24,9 +25,11 @@ def add_commands(commands: Any) -> None:
 
 def _presets(args: argparse.Namespace) -> int:
     if args.keys:
-        for item in describe(load_recipe(args.name or DEFAULT_PRESET)):
-            unit = f" {item.unit}" if item.unit else ""
-            print(f"{item.key} = {item.value}{unit}  ({item.range or 'any'})  {item.help}")
+        recipe = load_recipe(args.name or DEFAULT_PRESET)
+        for key in keys():
+            known = facts(key)
+            unit = f" {known.unit}" if known.unit else ""
+            print(f"{key} = {recipe.value(key)}{unit}  ({known.range or 'any'})  {known.help}")
     elif args.name:
         print(to_toml(load_recipe(args.name)), end="")
     else:
@@ -44,7 +47,7 @@ def _selectors(args: argparse.Namespace) -> int:
         print(f"{name}: {selector.title} ({selector.source}). {selector.help}")
         for key in SELECT_KEYS:
             if key.startswith(f"select.{name}."):
-                facts = field_help(key)
-                shown = "none" if facts.value is None else toml_value(facts.value)
-                print(f"    {key} = {shown}  ({facts.range or 'true, false'})  {facts.help}")
+                known, value = facts(key), Recipe().value(key)
+                shown = "none" if value is None else toml_value(value)
+                print(f"    {key} = {shown}  ({known.range or 'true, false'})  {known.help}")
     return DONE

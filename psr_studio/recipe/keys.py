@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,16 +31,6 @@ RENAMED: dict[str, tuple[str, ...]] = {
     "select.order": ("select.cao2.order",),
     "select.on_shortage": ("select.psr.on_shortage",),
 }
-
-
-class FieldHelp(NamedTuple):
-    """What the command line and the screen say about a setting; `range` is words: "1 to 1000" or "a, b, c"."""
-
-    key: str
-    value: Any
-    help: str
-    unit: str
-    range: str
 
 
 def keys() -> list[str]:
@@ -76,18 +66,6 @@ def check_value(key: str, value: Any) -> Any:
         return getattr(table.model_validate({name: value}), name)
     except ValidationError as err:
         raise recipe_error(Recipe, err, key.rpartition(".")[0]) from err
-
-
-def field_help(key: str) -> FieldHelp:
-    """Default, help, unit and range of a setting."""
-    table, name = find(Recipe, key)
-    known = facts_of(table)[name]
-    return FieldHelp(key, table.model_fields[name].default, known.help, known.unit, known.range)
-
-
-def describe(recipe: Recipe) -> list[FieldHelp]:
-    """Every setting with its value in this recipe, for `--help` and the settings panel."""
-    return [field_help(key)._replace(value=recipe.value(key)) for key in keys()]
 
 
 def full_key(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import ValidationError, create_model, model_validator
 
 from psr_studio.core.errors import RecipeError
-from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.parameters import Parameters, Table, setting
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
@@ -50,7 +50,7 @@ class PoolRecipe(Table):
     pool_size: int = setting(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
     sizes: tuple[int, ...] | None = setting(
         None, "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
-        "images", 0, MAX_POOL_SIZE,
+        "images", 0, MAX_POOL_SIZE, control=False,
     )  # fmt: skip
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
@@ -72,8 +72,9 @@ class PoolRecipe(Table):
     )
     batch_size: int = setting(64, "Candidates denoised together; changes the speed only.", "images", 1, 4096)
     compiled: bool = setting(
-        False, "Compile the generator first: a minute of waiting, then faster on a GPU, not on a CPU."
-    )
+        False, "Compile the generator first: a minute of waiting, then faster on a GPU, not on a CPU.",
+        label="Compile the generator",
+    )  # fmt: skip
     part_size: int = setting(
         60, "Candidates per written file, the unit that is resumed.", "images", 1, 100_000
     )
@@ -85,7 +86,10 @@ class PoolRecipe(Table):
 class ScoreRecipe(Table):
     """Scoring of the pool by the teacher."""
 
-    batch_size: int = setting(256, "Candidates scored together; changes the speed only.", "images", 1, 65_536)
+    batch_size: int = setting(
+        256, "Candidates scored together; changes the speed only.", "images", 1, 65_536,
+        label="Scoring batch size",
+    )  # fmt: skip
 
 
 TABLED = {name: s.parameters for name, s in SELECTORS.items() if s.parameters.model_fields}
@@ -103,29 +107,35 @@ class SelectRecipe(_Tables):
     """Spending the budget of K images per class; each selector that reads something has a table of its own name."""
 
     selector: str = setting("psr", "Rule that picks.", choices=tuple(SELECTORS))
-    ipc: int = setting(10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE)
+    ipc: int = setting(
+        10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE,
+        label="Images per class",
+    )  # fmt: skip
     temperature: float = setting(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     allocation: str = setting(
         "even", "The same budget for every class, or more where it gains more.", choices=("even", "gain")
     )
     floor: int = setting(
-        1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE
-    )
+        1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE,
+        label="At least",
+    )  # fmt: skip
     ceiling: int | None = setting(
         None, 'Most images of a class under the allocation "gain"; no limit when left out.', "images/class", 1,
-        MAX_POOL_SIZE,
+        MAX_POOL_SIZE, label="at most"
     )  # fmt: skip
     budgets: tuple[int, ...] | None = setting(
         None, "Images of each class, in class order; 0 leaves a class to the allocation.", "images", 0,
-        MAX_POOL_SIZE,
+        MAX_POOL_SIZE, label="Budget"
     )  # fmt: skip
     seed: int = _seed(f"Seed of the selectors that draw: {', '.join(DRAWING)}.", control=False)
-    name: str = setting("current", "Name the selection is kept under.", folder=True, control=False)
+    name: str = setting(
+        "current", "Name the selection is kept under.", folder=True, control=False, label="Selection"
+    )
 
     def parameters(self, selector: str | None = None) -> Any:
         """The table of a selector, of the chosen one when None; an empty one of a selector that reads nothing."""
         name = self.selector if selector is None else selector
-        return getattr(self, name) if name in TABLED else Table()
+        return getattr(self, name) if name in TABLED else Parameters()
 
     def of(self, kind: type[T]) -> T:
         """The table of that kind."""
@@ -144,22 +154,15 @@ class SelectRecipe(_Tables):
     def changed(self, settings: Mapping[str, Any]) -> SelectRecipe:
         """A checked copy with settings replaced, by key or by name alone; RecipeError names key and value."""
         selector = settings.get("selector", self.selector)
-        full = {place(name, selector): value for name, value in settings.items()}
-        for key in full:
-            find(Recipe, f"select.{key}")
-        try:
-            return SelectRecipe.model_validate(_merged(self, full))
-        except ValidationError as err:
-            raise recipe_error(Recipe, err, "select") from err
+        return _replaced(self, {place(name, selector): v for name, v in settings.items()}, "select")
 
-    def resolved(self, ipc: int = 0) -> SelectRecipe:
+    def resolved(self) -> SelectRecipe:
         """The same with what tables leave to the budget filled in."""
-        tables = {name: self.parameters(name).resolved(ipc or self.ipc) for name in TABLED}
-        return self.model_copy(update=tables)
+        return self.model_copy(update={name: self.parameters(name).resolved(self.ipc) for name in TABLED})
 
     def left_to_presets(self, *selectors: str) -> SelectRecipe:
         """The same, where weights of some tables that are just the preset's are left to it, to follow the budget."""
-        weighted = [name for name in selectors if issubclass(TABLED.get(name, Table), Weighted)]
+        weighted = [name for name in selectors if issubclass(TABLED.get(name, Parameters), Weighted)]
         return self.model_copy(
             update={name: self.parameters(name).left_to_preset(self.ipc) for name in weighted}
         )
@@ -191,23 +194,42 @@ class TuneRecipe(Table):
         "features (knn), or a student trained for a short time (student).", choices=PROXIES,
     )  # fmt: skip
     selectors: tuple[str, ...] = setting(
-        tuple(SELECTORS), "Selectors to choose among.", choices=tuple(SELECTORS)
+        tuple(SELECTORS), "Selectors to choose among.", choices=tuple(SELECTORS), label="Selectors to try"
     )
-    weights: bool = setting(True, "Search alpha, beta and gamma of the selector psr; otherwise they stay.")
-    student_epochs: int = setting(40, "Passes over the set by the short student.", "epochs", 1, 100_000)
+    weights: bool = setting(
+        True, "Search alpha, beta and gamma of the selector psr; otherwise they stay.",
+        label="Search the weights",
+    )  # fmt: skip
+    student_epochs: int = setting(
+        40, "Passes over the set by the short student.", "epochs", 1, 100_000,
+        label="Epochs of the short student",
+    )  # fmt: skip
     neighbours: int = setting(5, "Neighbours that vote in knn.", "images", 1, 1000)
-    seed: int = setting(0, "Seed of the search: the same one tries the same settings.", "", 0, 2**63 - 1)
+    seed: int = setting(
+        0, "Seed of the search: the same one tries the same settings.", "", 0, 2**63 - 1,
+        label="Seed of the search",
+    )  # fmt: skip
 
 
 class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
-    n_steps: int = setting(100, "Gradient steps per latent (L).", "steps", 1, 100_000)
-    kl_steps: int = setting(4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000)
-    lr: float = setting(0.01, "Step size (eta).", "", 1e-8, 10.0)
-    lam: float = setting(0.5, "Factor on the weight of the label loss (lambda).", "", 0.0, 100.0)
-    w_min: float = setting(0.1, "Label weight where the teacher is sure, before lambda.", "", 0.0, 100.0)
-    w_max: float = setting(2.0, "Label weight where the teacher is unsure, before lambda.", "", 0.0, 100.0)
+    n_steps: int = setting(100, "Gradient steps per latent (L).", "steps", 1, 100_000, label="Steps")
+    kl_steps: int = setting(
+        4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000, label="Label steps"
+    )
+    lr: float = setting(0.01, "Step size (eta).", "", 1e-8, 10.0, label="Step size")
+    lam: float = setting(
+        0.5, "Factor on the weight of the label loss (lambda).", "", 0.0, 100.0, label="Lambda"
+    )
+    w_min: float = setting(
+        0.1, "Label weight where the teacher is sure, before lambda.", "", 0.0, 100.0,
+        label="Least label weight",
+    )  # fmt: skip
+    w_max: float = setting(
+        2.0, "Label weight where the teacher is unsure, before lambda.", "", 0.0, 100.0,
+        label="Greatest label weight",
+    )  # fmt: skip
     optimizer: str = setting(
         "sgd", "Plain gradient descent as in the paper, or Adam.", choices=("sgd", "adam")
     )
@@ -222,29 +244,37 @@ class EvaluateRecipe(Table):
     protocol: str = setting(
         "kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS
     )
-    n_seeds: int = setting(3, "Students per row; their mean and spread are shown.", "students", 1, 100)
+    n_seeds: int = setting(
+        3, "Students per row; their mean and spread are shown.", "students", 1, 100, label="Seeds"
+    )
     epochs: int = setting(300, "Passes over the set.", "epochs", 1, 100_000)
     batch_size: int = setting(256, "Images per gradient step.", "images", 1, 65_536)
-    lr: float = setting(0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0)
+    lr: float = setting(
+        0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0, label="Learning rate"
+    )
     momentum: float = setting(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
     weight_decay: float = setting(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
     augment: bool = setting(True, "Augment the training images (DSA).")
-    seed: int = _seed("Seed of the first student; the next ones count up.")
-    n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000)
+    seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
+    n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")
     arms: tuple[str, ...] = setting(
         ARMS,
         "Forms of the selection that are trained on; real:<selector> is a control chosen among real images.",
-        choices=(*ARMS, *REAL_ARMS),
-    )
+        choices=(*ARMS, *REAL_ARMS), label="Forms of the selection",
+    )  # fmt: skip
     controls: bool = setting(True, "Train random real images and generate-and-use beside it.")
-    compare: tuple[str, ...] = setting((), "Names of other saved selections to train on too.", folder=True)
+    compare: tuple[str, ...] = setting(
+        (), "Names of other saved selections to train on too.", folder=True, label="Also train on"
+    )
 
 
 class ExportRecipe(Table):
     """Writing the set out."""
 
-    name: str = setting("set", "Name of the folder under exports/.", folder=True)
-    refined: bool = setting(True, "Write the refined pictures; the selected ones otherwise.")
+    name: str = setting("set", "Name of the folder under exports/.", folder=True, label="Folder name")
+    refined: bool = setting(
+        True, "Write the refined pictures; the selected ones otherwise.", label="Refined pictures"
+    )
     formats: tuple[str, ...] = setting(("folder",), "What is written.", choices=FORMATS)
     zip: bool = setting(True, "Also write one zip file.")
 
@@ -291,10 +321,7 @@ class Recipe(Table):
         A setting of a selector may be named without it, such as "select.alpha"; see `place`.
         """
         selector = values.get("select.selector", self.select.selector)
-        full = {_placed(key, selector): value for key, value in values.items()}
-        for key in full:
-            find(Recipe, key)
-        return Recipe.model_validate(_merged(self, full))
+        return _replaced(self, {_placed(key, selector): value for key, value in values.items()})
 
 
 def plain(value: Any) -> Any:
@@ -304,6 +331,16 @@ def plain(value: Any) -> Any:
 
 def _value(table: Table, key: str) -> Any:
     return reduce(getattr, key.split("."), table)
+
+
+def _replaced(table: T, values: Mapping[str, Any], section: str = "") -> T:
+    """A checked copy of a table of a recipe, with dotted keys replaced."""
+    for key in values:
+        find(Recipe, f"{section}.{key}".lstrip("."))
+    try:
+        return type(table).model_validate(_merged(table, values))
+    except ValidationError as err:
+        raise recipe_error(Recipe, err, section) from err
 
 
 def _merged(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,72 +11,15 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.recipe.keys import SELECT_KEYS, facts
+from psr_studio.recipe.keys import facts, keys
 
 
-def _capital(key: str) -> str:
-    """The last part of a key in words: "Within bin"."""
-    return key.rpartition(".")[2].replace("_", " ").capitalize()
+def label(key: str) -> str:
+    """What stands above the control of a setting: a label of its own, or the last part of the key, "Pool size"."""
+    return facts(key).label or key.rpartition(".")[2].replace("_", " ").capitalize()
 
 
-LABELS = {
-    "pool.pool_size": "Pool size",
-    "pool.seed": "Seed",
-    "pool.sampler": "Sampler",
-    "pool.steps": "Steps",
-    "pool.guidance": "Guidance",
-    "pool.guided_channels": "Guided channels",
-    "pool.guided_from": "Guided from",
-    "pool.guided_to": "Guided to",
-    "pool.batch_size": "Batch size",
-    "pool.part_size": "Part size",
-    "pool.compiled": "Compile the generator",
-    "pool.classes": "Classes",
-    "score.batch_size": "Scoring batch size",
-    "select.ipc": "Images per class",
-    "select.temperature": "Temperature",
-    "select.selector": "Selector",
-    "select.name": "Selection",
-    "select.allocation": "Allocation",
-    "select.floor": "At least",
-    "select.ceiling": "at most",
-    "select.budgets": "Budget",
-    "tune.trials": "Trials",
-    "tune.proxy": "Proxy",
-    "tune.selectors": "Selectors to try",
-    "tune.weights": "Search the weights",
-    "tune.student_epochs": "Epochs of the short student",
-    "tune.neighbours": "Neighbours",
-    "tune.seed": "Seed of the search",
-    "refine.n_steps": "Steps",
-    "refine.kl_steps": "Label steps",
-    "refine.lr": "Step size",
-    "refine.lam": "Lambda",
-    "refine.w_min": "Least label weight",
-    "refine.w_max": "Greatest label weight",
-    "refine.optimizer": "Optimizer",
-    "refine.batch_size": "Batch size",
-    "refine.seed": "Seed",
-    "evaluate.student": "Student",
-    "evaluate.protocol": "Protocol",
-    "evaluate.n_seeds": "Seeds",
-    "evaluate.epochs": "Epochs",
-    "evaluate.batch_size": "Batch size",
-    "evaluate.lr": "Learning rate",
-    "evaluate.momentum": "Momentum",
-    "evaluate.weight_decay": "Weight decay",
-    "evaluate.augment": "Augment",
-    "evaluate.seed": "First seed",
-    "evaluate.n_checks": "Curve points",
-    "evaluate.arms": "Forms of the selection",
-    "evaluate.controls": "Controls",
-    "evaluate.compare": "Also train on",
-    "export.name": "Folder name",
-    "export.refined": "Refined pictures",
-    "export.formats": "Formats",
-    "export.zip": "Zip",
-}
-LABELS |= {key: facts(key).label or _capital(key) for key in SELECT_KEYS if key not in LABELS}
+LABELS = {key: label(key) for key in keys() if facts(key).label or "." in key and facts(key).control}
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -85,11 +28,6 @@ PRESSED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def label(key: str) -> str:
-    """What stands above the control of a setting: its own words, or the name of the setting."""
-    return LABELS.get(key) or _capital(key)
 
 
 def on_screen(text: str) -> str:

@@ -14,11 +14,16 @@ from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
+from psr_studio.method.selectors.dgs import DGS
+from psr_studio.method.selectors.psr import PSR
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.keys import CURATED, check_value
+from psr_studio.recipe.keys import CURATED, SELECT_KEYS, check_value
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.figures import distributions
 from psr_studio.stages.select.picks import class_pool
+from psr_studio.stages.select.saved import restored_settings, settings_of
+from psr_studio.storage.records import SelectionRecord
 
 
 def ids_of(studio, result) -> list[list[int]]:
@@ -361,3 +366,68 @@ def test_accuracies_are_those_of_these_picks_beside_their_controls(studio):
     studio.curation.save("current")
     again = studio.curation.compare("current", "live")
     assert again["a"]["accuracy"] == [], "those of an older selection of this name do not count"
+
+
+# The tables of the selectors
+
+
+def test_another_selector_keeps_the_settings_of_the_first(studio):
+    """Each has weights of its own; a name alone is that of the chosen one."""
+    studio.curation.set(0.0, gamma=4.0)
+    assert studio.curation.set(0.0, selector="dgs", within_bin="psr") is not None
+    assert studio.curation.settings()["gamma"] == 0.5, "the preset: dgs has no weight of its own yet"
+    assert studio.curation.set(0.0, gamma=7.0) == "gamma 0.5 to 7"
+    rules = studio.curation.rules()
+    assert (rules.of(PSR).gamma, rules.of(DGS).gamma) == (4.0, 7.0) and rules.weights == (3.0, 1.0, 7.0)
+    studio.curation.set(0.0, selector="psr")
+    assert studio.curation.settings()["gamma"] == 4.0
+
+
+def test_sliders_that_an_older_version_has_moved_stand_where_they_stood(studio, caplog):
+    """It kept one alpha for all selectors; what is moved now counts more than what it kept."""
+    studio.workspace.ledger.set_settings({"selector": "dgs", "alpha": 2.0, "lam": 0.25})
+    rules = studio.curation.rules()
+    assert (rules.of(PSR).alpha, rules.of(DGS).alpha, rules.of(DGS).lam) == (2.0, 2.0, 0.25)
+    studio.curation.rules()
+    assert [r.getMessage() for r in caplog.records] == [
+        "The sliders: settings of a selector stand in its own table now: "
+        "select.alpha is select.psr.alpha and select.dgs.alpha, select.lam is select.dgs.lam."
+    ]
+    assert studio.curation.set(0.0, alpha=5.0) == "alpha 2 to 5"
+    assert studio.curation.rules().of(PSR).alpha == 2.0 and studio.curation.rules().of(DGS).alpha == 5.0
+    studio.curation.undo()
+    assert studio.curation.rules().of(DGS).alpha == 2.0
+
+
+RECORDED = [
+    {"selector": "psr", "alpha": 2.0, "scaling": "frozen"},
+    {"selector": "dgs", "target": "drawn", "drawn": [0.0] * 9 + [1.0], "lam": 0.25},
+    {"selector": "dgs", "within_bin": "psr", "gamma": 7.0, "allocation": "gain", "psr.gamma": 2.0},
+    {"selector": "dgs", "within_bin": "psr", "scaling": "frozen", "allocation": "gain"},
+    {"selector": "cao2", "order": "surest", "allocation": "gain", "psr.alpha": 2.0, "budgets": [1, 0, 2]},
+]
+
+
+@pytest.mark.parametrize("settings", RECORDED)
+def test_what_a_record_notes_brings_its_rules_back(settings):
+    """`settings_of` and `restored_settings` are inverse on what counts."""
+    rules = SelectRecipe().changed(settings)
+    back = restored(settings_of(rules))
+    assert settings_of(back) == settings_of(rules)
+    assert back.resolved().parameters() == rules.resolved().parameters()
+
+
+def test_a_record_of_before_the_tables_brings_its_rules_back():
+    """It noted each name once: the allocation by gain, by the PSR greedy, had the weights of the selector."""
+    noted = {"selector": "dgs", "ipc": 10, "temperature": 1.5, "target": "hill", "within_bin": "psr", "lam": 0.5,
+             "alpha": 2.0, "beta": 1.0, "gamma": 1.0, "scaling": "frozen", "seed": 0, "allocation": "gain",
+             "floor": 1, "ceiling": None, "normalize": True}  # fmt: skip
+    back = restored(noted)
+    assert settings_of(back) == noted
+    assert back.of(PSR).weights(10) == back.of(DGS).weights(10) == (2.0, 1.0, 1.0)
+
+
+def restored(noted: dict) -> SelectRecipe:
+    record = SelectionRecord("kept", {}, {}, {}, {}, {}, noted, "")
+    found = restored_settings(record, [key.removeprefix("select.") for key in SELECT_KEYS])
+    return SelectRecipe().changed({key: value for key, value in found.items() if key != "locked"})

@@ -202,6 +202,18 @@ def test_select_takes_targets_budgets_and_none(capsys, scored):
     assert capsys.readouterr().out.startswith('Selected 6 images as "current".')
 
 
+def test_settings_of_before_the_tables_are_taken_and_named(scored, caplog):
+    """Given to every selector that reads it, as when they shared it; one sentence on where it stands now."""
+    assert (
+        main(["select", "-w", str(scored), "-q", "--set", "select.gamma=2", "--set", "select.lam=0.25"]) == 0
+    )
+    (told,) = [r.getMessage() for r in caplog.records]
+    assert told.startswith("--set: settings of a selector stand in its own table now: select.gamma is ")
+    with Studio(scored) as studio:
+        keys = ("select.psr.gamma", "select.dgs.gamma", "select.dgs.lam")
+        assert [studio.recipe.value(key) for key in keys] == [2.0, 2.0, 0.25]
+
+
 def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, scored):
     how = [
         "select.selector=dgs",

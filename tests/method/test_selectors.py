@@ -114,6 +114,15 @@ def test_psr_within_bins_is_the_greedy_selection_with_full_bins_closed():
         assert found.substitutions == random.substitutions  # the bins give the same
 
 
+def test_every_word_that_a_parameter_may_be_is_one_its_rule_knows():
+    """The file of a selector and the function it calls each have the words: they may not drift apart."""
+    for selector in SELECTORS.values():
+        for name, facts in facts_of(selector.parameters).items():
+            for word in facts.choices:
+                joined = {"within_bin": "psr"} if selector.name == "dgs" else {}  # so that all is read
+                assert len(selector.choose(POOL, 5, {**joined, name: word}).indices) == 5
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("within_bin", ["random", "psr"])
 def test_all_classes_at_once_are_each_class_alone(name, within_bin):

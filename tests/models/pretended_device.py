@@ -124,7 +124,7 @@ def check_refinement(device: torch.device) -> Iterator[str]:
     )
     for optimizer in ("sgd", "adam"):
         nets = Networks(a_generator(torch.bfloat16, device), codec, teacher)
-        how = replace(Recipe().refine, n_steps=3, kl_steps=2, optimizer=optimizer)
+        how = Recipe().refine.model_copy(update={"n_steps": 3, "kl_steps": 2, "optimizer": optimizer})
         for _, latents, losses in refine_batch(nets, selected, how, temperature=1.5):
             there(latents, device)
             there(losses, device)

@@ -9,9 +9,7 @@ from psr_studio.recipe.keys import (
     RENAMED,
     SECTIONS,
     check_value,
-    describe,
     facts,
-    field_help,
     full_key,
     keys,
     shape,
@@ -30,24 +28,18 @@ def error_of(call, *args) -> RecipeError:
 def changed_everywhere() -> Recipe:
     """A recipe in which no field has its default: each gets another allowed value of its kind."""
     values = {}
-    for row in describe(Recipe()):
-        (kind, many, _), known = shape(row.key), facts(row.key)
+    for key in keys():
+        (kind, many, _), known, value = shape(key), facts(key), Recipe().value(key)
         if known.choices:
-            other = [c for c in known.choices if c != row.value][-1]
-            values[row.key] = [other] if many else other
+            other = [c for c in known.choices if c != value][-1]
+            values[key] = [other] if many else other
         elif many:
             items = {int: [3, 1], float: [i / 4 for i in range(known.length or 2)], str: ["a b", "c"]}
-            values[row.key] = items[kind]
+            values[key] = items[kind]
         elif kind is float:
-            values[row.key] = 0.3125 if row.value is None else row.value * 0.75 + 0.0625
+            values[key] = 0.3125 if value is None else value * 0.75 + 0.0625
         else:
-            values[row.key] = (
-                not row.value
-                if kind is bool
-                else f"a-{row.key[-1]}"
-                if kind is str
-                else (row.value or 50) + 1
-            )
+            values[key] = not value if kind is bool else f"a-{key[-1]}" if kind is str else (value or 50) + 1
     return Recipe().with_values(values)
 
 
@@ -73,12 +65,12 @@ def test_every_shipped_preset_loads_and_is_named_after_its_file():
         assert path.read_text(encoding="utf-8").startswith("#"), f"{name}: say which table it reproduces"
 
 
-def test_every_field_has_help_and_a_default_inside_its_range():
-    for row in describe(Recipe()):
-        assert row.help.endswith("."), row.key
-        assert check_value(row.key, row.value) == row.value
-    assert field_help("pool.pool_size")[1:] == (
-        60,
+def test_every_setting_has_help_and_a_default_inside_its_range():
+    for key in keys():
+        assert facts(key).help.endswith("."), key
+        assert check_value(key, Recipe().value(key)) == Recipe().value(key)
+    known = facts("pool.pool_size")
+    assert (known.help, known.unit, known.range) == (
         "Candidates per class (M).",
         "images/class",
         "1 to 1000000",

@@ -239,6 +239,18 @@ def test_selectors_on_real_images_are_controls_with_their_labels_named(studio):
     assert "real, herding, hard labels" in names
 
 
+def test_a_control_by_psr_takes_every_weight_that_a_recipe_may_hold(studio):
+    """Weights over 10 were refused in the middle of an evaluation; students of older versions stay known."""
+    studio.set({"evaluate.arms": ["selected", "real:psr"], "select.psr.alpha": 20.0})
+    *_, arm = plan_arms(studio.workspace, studio.recipe, studio.bundle)
+    assert arm.rule == "psr" and arm.inputs.endswith(
+        "{'alpha': 20.0, 'beta': 1.0, 'gamma': 0.5, 'normalize': True, 'scaling': 'pool', "
+        "'on_shortage': 'fill'}]"
+    )
+    trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
+    assert trainer._data(arm, 0)[1].tolist() == [0, 0, 1, 1, 2, 2]
+
+
 def test_a_changed_file_of_the_bundle_is_another_bundle(tmp_path, tiny_bundle):
     """Same name in bundle.toml, other bytes on the disk."""
     import shutil

@@ -77,6 +77,27 @@ def test_every_selector_is_offered_and_one_is_chosen_and_undone(lab):
     assert lab.locator(SELECTOR).input_value() == "psr"
 
 
+def test_each_selector_keeps_its_own_weights(lab):
+    """A weight goes out under the name of its selector, and another selector brings its own to the sliders."""
+    box = lab.locator(".psr-slider[data-key='gamma'] input[type='number']")
+    assert box.get_attribute("max") == "5", "where the server says that a slider ends"
+    box.fill("2")
+    box.press("Enter")
+    until(lab, "s.settings.gamma === 2")
+    choose(lab, "dgs")
+    lab.locator("[data-key='within_bin'] select").select_option("psr")
+    until(lab, "s.settings.within_bin === 'psr' && s.settings.gamma === 0.5 && s.weights.gamma === 0.5")
+    box.fill("4")
+    box.press("Enter")
+    until(lab, "s.settings.gamma === 4")
+    choose(lab, "psr")
+    until(lab, "s.settings.gamma === 2 && s.weights.gamma === 2")
+    undo_until(lab, "s.settings.gamma === 0.5 && s.settings.selector === 'psr'")
+    choose(lab, "dgs")
+    assert state(lab, "s.settings.within_bin") == "random" and lab.locator(SELECTOR).input_value() == "dgs"
+    undo_until(lab, "s.settings.selector === 'psr'")
+
+
 def test_a_target_is_drawn_with_mouse_and_keys(lab):
     choose(lab, "dgs")
     lab.locator("[data-key='target'] select").select_option("drawn")

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.parameters import Parameters, setting
 from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 ORDERS = ("by budget", "surest", "least sure")
 
 
-class Parameters(Table):
+class CaO2(Parameters):
     """Which of the right ones come first."""
 
     searched: ClassVar[Mapping[str, tuple]] = {"order": ORDERS}
     order: str = setting(
         "by budget",
         "Surest first, as for small budgets, or least sure first, as suggested for 50 per class; "
-        "by budget changes over at 50.",
-        choices=ORDERS,
-    )
+        "by budget changes over at 50.", choices=ORDERS,
+    )  # fmt: skip
 
 
-def _choose(pool: ClassPool, params: Parameters, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: CaO2, ask: Ask) -> Selection:
     from psr_studio.method.baselines import cao2
 
     return cao2(pool.difficulty, ask.ipc, pool.eligible, ask.pinned, ask.vetoed, order=params.order)
@@ -34,9 +33,7 @@ def _confidence(chosen: Chosen) -> float:
 
 
 SELECTOR = Selector(
-    "cao2",
-    100,
-    "CaO2",
+    "cao2", 100, "CaO2",
     "Keeps candidates that the teacher classifies rightly, by its confidence.",
     source="CaO2, Wang et al. 2025",
     taken=lambda chosen: (
@@ -45,7 +42,5 @@ SELECTOR = Selector(
     left=lambda chosen: (
         f"the teacher's confidence in its class is {_confidence(chosen):.3f}; others came first"
     ),
-    one_class=_choose,
-    parameters=Parameters,
-    eligible_first=True,
-)
+    one_class=_choose, parameters=CaO2, eligible_first=True,
+)  # fmt: skip

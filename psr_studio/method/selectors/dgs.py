@@ -6,49 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.parameters import Parameters, setting
 from psr_studio.method.selectors.selector import AskAll, Chosen, Pool, Selection, Selector
 from psr_studio.method.selectors.weights import SCALING, WEIGHTS, Weighted
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from psr_studio.method.difficulty import Plan, Smoothed
+    from psr_studio.method.difficulty import Plan
 
 SHAPES = ("hill", "ground", "slope", "cliff")
 DRAWN = "drawn"  # the target that is no rule
 
 
-class Bins(Table):
+class Bins(Parameters):
     """How many of each bin, and which."""
 
     target: str = setting(
-        "scale",
-        "Wanted shares of easy and hard images: those of the real images, a named shape, or drawn.",
+        "scale", "Wanted shares of easy and hard images: those of the real images, a named shape, or drawn.",
         choices=("scale", *SHAPES, DRAWN),
-    )
+    )  # fmt: skip
     # Shares per bin from easy to hard; a page starts its drawing from an even one.
     drawn: tuple[float, ...] = setting(
-        (1.0,) * 10,
-        'Ten bars from easy to hard, read by the target "drawn".',
-        "",
-        0.0,
-        1e6,
-        length=10,
+        (1.0,) * 10, 'Ten bars from easy to hard, read by the target "drawn".', "", 0.0, 1e6, length=10,
         filled=True,
-    )
+    )  # fmt: skip
     within_bin: str = setting(
-        "random",
-        "How a bin picks: at random as in the paper, or by the PSR score.",
+        "random", "How a bin picks: at random as in the paper, or by the PSR score.",
         choices=("random", "psr"),
-    )
+    )  # fmt: skip
     lam: float = setting(
         0.5, "How near the smoothing stays to the original distribution.", "", 0.0, 1.0,
         label="Keep to the original"
     )  # fmt: skip
 
 
-class Parameters(Weighted, Bins):
+class DGS(Weighted, Bins):
     """The bins, and the greedy step inside them."""
 
     read_when: ClassVar[Mapping[str, tuple[str, Any]]] = {
@@ -63,17 +56,13 @@ class Parameters(Weighted, Bins):
         """Only the target "scale" aims at the real images."""
         return self.target == "scale"
 
-    def counts(self, found: Smoothed, ipc: int) -> np.ndarray:
-        """(10,) images of each bin that K = `ipc` aims at."""
-        return found.counts(ipc, self.target, self.drawn)
 
-
-def _choose(pool: Pool, params: Parameters, ask: AskAll) -> list[Selection]:
+def _choose(pool: Pool, params: DGS, ask: AskAll) -> list[Selection]:
     """Vetoes that leave a class fewer than K shrink its plan, and what is missing counts as shortfall."""
     import numpy as np
 
     from psr_studio.method.difficulty import by_chance, by_score, plan_bins, serve
-    from psr_studio.method.picks import check_marks, nothing
+    from psr_studio.method.picks import check_marks
 
     pins, vetoed = check_marks(len(pool.eligible), ask.pinned, ask.vetoed)
     plans: list[Plan] = []
@@ -81,23 +70,20 @@ def _choose(pool: Pool, params: Parameters, ask: AskAll) -> list[Selection]:
         found, own = pool.of_class(c).smoothed(params.lam), vetoed[start:stop]
         left = min(int(ask.budgets[c]), len(own) - int(np.count_nonzero(own)))
         inside = pins[(pins >= start) & (pins < stop)] - start
-        plans.append(plan_bins(found.pool, params.counts(found, left), inside, own))
+        plans.append(plan_bins(found.pool, found.counts(left, params.target, params.drawn), inside, own))
     scores = _greedy(pool, params, plans, pins, vetoed) if params.within_bin == "psr" else None
-    picked = []
+    picked: list[Selection] = []
     for c, (plan, start) in enumerate(zip(plans, pool.starts, strict=False)):
-        if not (budget := int(ask.budgets[c])):
-            picked.append(nothing())
-            continue
         values = None if scores is None else scores[start : start + len(plan.bins)]
         queue = by_chance(len(plan.bins), ask.seed(c)) if values is None else by_score(values)
         one = serve(plan, queue, values)
-        short = one.shortfall + budget - len(one.indices)
+        short = one.shortfall + int(ask.budgets[c]) - len(one.indices)
         picked.append(replace(one, indices=one.indices + start, shortfall=short))
     return picked
 
 
 def _greedy(
-    pool: Pool, params: Parameters, plans: Sequence[Plan], pins: np.ndarray, vetoed: np.ndarray
+    pool: Pool, params: DGS, plans: Sequence[Plan], pins: np.ndarray, vetoed: np.ndarray
 ) -> np.ndarray:
     """(N,) scores that fall from 1 along the greedy order (PSR eq. 8) of each class, where a full bin is closed."""
     import numpy as np
@@ -144,19 +130,12 @@ def _bin(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    "dgs",
-    20,
-    "Difficulty-guided",
+    "dgs", 20, "Difficulty-guided",
     "Gives every difficulty bin the share that the target asks for.",
-    source="DGS Algorithm 1",
-    taken=_taken,
-    left=_left,
-    all_classes=_choose,
-    parameters=Parameters,
-    draws=True,
-    shortage=("Too few candidates in some bins", "from the nearest bins"),
+    source="DGS Algorithm 1", taken=_taken, left=_left, all_classes=_choose, parameters=DGS,
+    draws=True, shortage=("Too few candidates in some bins", "from the nearest bins"),
     without_original=(
         'The target "scale" aims at the difficulties of the real images, but this bundle has none.',
         'Choose another target, such as "ground".',
     ),
-)
+)  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 
-def _choose(pool: ClassPool, params: Table, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: Parameters, ask: Ask) -> Selection:
     from psr_studio.method.coresets import k_center
 
     return k_center(None, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed, distances=pool.distances())
@@ -20,12 +20,7 @@ def _taken(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    "k-center",
-    70,
-    "k-center",
+    "k-center", 70, "k-center",
     "Adds the candidate farthest from all chosen ones, so that every candidate is near a chosen one.",
-    source="core-set, Sener & Savarese 2018",
-    taken=_taken,
-    left=Chosen.covered,
-    one_class=_choose,
-)
+    source="core-set, Sener & Savarese 2018", taken=_taken, left=Chosen.covered, one_class=_choose,
+)  # fmt: skip

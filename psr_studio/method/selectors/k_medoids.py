@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.selector import Ask, Chosen, ClassPool, Selection, Selector
 
 
-def _choose(pool: ClassPool, params: Table, ask: Ask) -> Selection:
+def _choose(pool: ClassPool, params: Parameters, ask: Ask) -> Selection:
     from psr_studio.method.coresets import k_medoids
 
     return k_medoids(None, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed, distances=pool.distances())
@@ -19,12 +19,7 @@ def _taken(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    "k-medoids",
-    80,
-    "k-medoids",
+    "k-medoids", 80, "k-medoids",
     "Looks for the candidates with the least summed squared distance of all others to the nearest.",
-    source="PSR eq. 2",
-    taken=_taken,
-    left=Chosen.covered,
-    one_class=_choose,
-)
+    source="PSR eq. 2", taken=_taken, left=Chosen.covered, one_class=_choose,
+)  # fmt: skip

@@ -66,9 +66,11 @@ class Facts:
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The check as pydantic runs it: a list counts as a tuple, then the type, then the facts."""
-        listed = core_schema.no_info_before_validator_function(_as_tuple, handler(source))
-        return core_schema.no_info_after_validator_function(self.check, listed)
+        """What pydantic runs: a list counts as a tuple, then comes the type, then the check."""
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, of_type: self.check(of_type(tuple(value) if isinstance(value, list) else value)),
+            handler(source),
+        )
 
 
 class Shape(NamedTuple):
@@ -83,13 +85,19 @@ class Table(BaseModel):
     """Settings that belong together: frozen, each checked when a table is made, and nothing unknown among them.
 
     A bool is no number; a whole number counts where a number is wanted; NaN and infinity are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Parameters(Table):
+    """What a selector reads; one that reads nothing has this table itself.
 
     Attributes:
         read_when: for a setting that is not always read, the other setting and the value it must have for that.
         searched: what a search varies: the words it tries, or the two ends of a number.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     read_when: ClassVar[Mapping[str, tuple[str, Any]]] = {}
     searched: ClassVar[Mapping[str, tuple]] = {}
 
@@ -143,18 +151,14 @@ def setting(
 @cache
 def facts_of(table: type[Table]) -> dict[str, Facts]:
     """The facts of each setting of a table, in their order; tables inside it are left out."""
-    found = {
-        name: [item for item in spec.metadata if isinstance(item, Facts)]
-        for name, spec in table.model_fields.items()
-    }
-    return {name: facts[0] for name, facts in found.items() if facts}
+    fields = table.model_fields.items()
+    return {name: facts for name, spec in fields for facts in spec.metadata if isinstance(facts, Facts)}
 
 
 def shape_of(annotation: Any) -> Shape:
     """Read a type such as `float | None` or `tuple[str, ...]`."""
-    options = [option for option in get_args(annotation) or (annotation,) if option is not NoneType]
-    optional = get_origin(annotation) is not tuple and len(options) < len(get_args(annotation))
-    inner = options[0] if optional else annotation
+    optional = NoneType in get_args(annotation)
+    inner = get_args(annotation)[0] if optional else annotation
     many = get_origin(inner) is tuple
     return Shape(get_args(inner)[0] if many else inner, many, optional)
 
@@ -162,10 +166,6 @@ def shape_of(annotation: Any) -> Shape:
 def is_words(tried: tuple) -> bool:
     """Whether what a search tries are words, not the two ends of a number."""
     return isinstance(tried[0], str)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _broken(kind: str, words: str, value: Any) -> PydanticCustomError:

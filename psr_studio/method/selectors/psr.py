@@ -16,7 +16,7 @@ DECIMALS = 2  # of a weight, so that a slider shows exactly what was tried
 DIVERSITY, ENTROPY = "share of diversity", "share of entropy in the rest"
 
 
-class Parameters(Weighted):
+class PSR(Weighted):
     """The greedy step, weight by weight."""
 
     searched: ClassVar[Mapping[str, tuple]] = dict.fromkeys(WEIGHTS, (0.0, SLIDER))
@@ -50,7 +50,7 @@ class Parameters(Weighted):
         return dict(zip(WEIGHTS, (round(value, DECIMALS) for value in weights), strict=True))
 
 
-def _choose(pool: Pool, params: Parameters, ask: AskAll) -> list[Selection]:
+def _choose(pool: Pool, params: PSR, ask: AskAll) -> list[Selection]:
     from psr_studio.method.selection import greedy_select_all
 
     depths = [max(int(k), 1) for k in ask.budgets]
@@ -84,14 +84,8 @@ def _left(chosen: Chosen) -> str:
 
 
 SELECTOR = Selector(
-    "psr",
-    10,
-    "PSR greedy",
+    "psr", 10, "PSR greedy",
     "Adds one candidate at a time: sure, confident and far from those already chosen.",
-    source="PSR eq. 8",
-    taken=_taken,
-    left=_left,
-    all_classes=_choose,
-    parameters=Parameters,
+    source="PSR eq. 8", taken=_taken, left=_left, all_classes=_choose, parameters=PSR,
     eligible_first=True,
-)
+)  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.method.result import Selection
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +164,7 @@ class Selector:
     left: Callable[[Chosen], str]
     one_class: Callable[[ClassPool, Any, Ask], Selection] | None = None
     all_classes: Callable[[Pool, Any, AskAll], list[Selection]] | None = None
-    parameters: type[Table] = Table
+    parameters: type[Parameters] = Parameters
     draws: bool = False
     on_real: bool = True
     eligible_first: bool = False
@@ -183,7 +183,7 @@ class Selector:
         self,
         pool: ClassPool,
         ipc: int,
-        params: Table | Mapping[str, Any] | None = None,
+        params: Parameters | Mapping[str, Any] | None = None,
         seed: int = 0,
         pinned: Any = (),
         vetoed: Any = (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, Self
 
-from psr_studio.method.selectors.parameters import Table, setting
+from psr_studio.method.selectors.parameters import Parameters, setting
 
 WEIGHTS = ("alpha", "beta", "gamma")
 TYPED, SLIDER = 100.0, 5.0  # the largest weight in a file or a command, and on a slider
@@ -31,7 +31,7 @@ def _weight(label: str, what: str) -> Any:
     return setting(None, help, low=0.0, high=TYPED, slider=SLIDER, label=label)
 
 
-class Weighted(Table):
+class Weighted(Parameters):
     """A table that holds weights; what is None comes from the preset of the budget."""
 
     alpha: float | None = _weight("alpha", "reliability")

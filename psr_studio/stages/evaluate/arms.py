@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
 from psr_studio.recipe.schema import REAL, Recipe
 from psr_studio.stages.refine import stage as refine
@@ -124,7 +124,7 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     return replace(_arm(recipe, record, form, "", repr(made_from)), rule=rule)
 
 
-def real_params(recipe: Recipe, rule: str) -> Table:
+def real_params(recipe: Recipe, rule: str) -> Parameters:
     """The parameters of a selector on the real images: those of the recipe, weights resolved."""
     return recipe.select.resolved().parameters(rule)
 

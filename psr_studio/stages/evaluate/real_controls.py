@@ -9,7 +9,7 @@ import torch
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.method.distances import pairwise_sq_distances
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import ClassPool
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
@@ -27,7 +27,7 @@ class RealImages:
         logits, embeddings = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
         self.bundle, self.logits, self.embeddings = bundle, logits.numpy(), embeddings.numpy()
 
-    def choose(self, arm: Arm, params: Table, seed: int) -> np.ndarray:
+    def choose(self, arm: Arm, params: Parameters, seed: int) -> np.ndarray:
         """Rows of `bundle.train_subset`, class by class, in pick order.
 
         Args:

@@ -41,7 +41,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
         `LiveResult`; "n" of each kind.
     """
-    scored, rules = result.scored, result.rules.of(dgs.Parameters)
+    scored, rules = result.scored, result.rules.of(dgs.DGS)
     classes = [c for c in scored.present if class_id in (None, c)]
     found = {c: scored.smoothed(c, rules.lam) for c in classes}
     has_original = bool(found) and all(s.original is not None for s in found.values())
@@ -49,7 +49,11 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
     raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
     aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
-    targets = [rules.counts(s, int(result.budgets[c])) for c, s in found.items()] if aims else []
+    targets = (
+        [s.counts(int(result.budgets[c]), rules.target, rules.drawn) for c, s in found.items()]
+        if aims
+        else []
+    )
     return {
         "edges": list(EDGES),
         "raw": raw,

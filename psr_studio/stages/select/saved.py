@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from psr_studio.method.selectors import psr
-from psr_studio.method.selectors.parameters import Table
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import WEIGHTS
 from psr_studio.recipe.schema import TABLED, SelectRecipe, plain
@@ -69,7 +69,7 @@ def restored_settings(record: SelectionRecord, keys: Iterable[str]) -> dict[str,
     own = {
         f"{t}.{name}": kept[name]
         for t in tables
-        for name in TABLED.get(t, Table).model_fields
+        for name in TABLED.get(t, Parameters).model_fields
         if name in kept
     }
     wanted = {**own, **kept}

@@ -27,7 +27,7 @@ const WEIGHTS = [
     hint: 'Weight of diversity: distance to what is already picked in the class',
   },
 ];
-const MAX_WEIGHT = 5; // where the sliders end; a file or a command may go further
+const MAX_WEIGHT = 5; // until the server says where the sliders end
 
 /** @param {Store} store @param {Actions} actions @param {() => void} openHelp */
 export function createControls(store, actions, openHelp) {
@@ -159,6 +159,7 @@ export function createControls(store, actions, openHelp) {
  */
 function createWeightControls(store, actions) {
   let keepsSum = false;
+  let most = MAX_WEIGHT;
   const sliders = WEIGHTS.map(({ key, ...words }) => ({
     key,
     slider: createSlider({
@@ -226,7 +227,7 @@ function createWeightControls(store, actions) {
   /** @param {WeightKey} key @param {number} value */
   function setWeight(key, value) {
     const { weights } = store.data;
-    takeWeights(keepsSum ? withSumKept(weights, key, value, MAX_WEIGHT) : { ...weights, [key]: value });
+    takeWeights(keepsSum ? withSumKept(weights, key, value, most) : { ...weights, [key]: value });
   }
 
   /** Touching a weight ends the following, unless it lands on the preset anyway. @param {Weights} weights */
@@ -255,6 +256,13 @@ function createWeightControls(store, actions) {
     presetButton.disabled = follows;
   }
 
+  function refreshPool() {
+    const parameters = store.data.info?.selectors.flatMap((selector) => selector.parameters) ?? [];
+    most = parameters.find(({ name }) => name === WEIGHTS[0].key)?.slider ?? MAX_WEIGHT;
+    for (const { slider } of sliders) slider.setMax(most);
+  }
+
+  store.on(['info'], refreshPool);
   store.on(['weights', 'ipc', 'follow', 'info'], refresh);
   refresh();
   return {

@@ -29,7 +29,7 @@ export function createParameter(parameter, onChange, { edges, starts }) {
 function number(parameter, onChange) {
   const [low, high] = OPEN_RANGE[parameter.kind];
   const min = parameter.low ?? low;
-  const max = parameter.high ?? high;
+  const max = parameter.slider ?? parameter.high ?? high;
   const whole = parameter.kind === 'int';
   const slider = createSlider({
     key: parameter.name,

@@ -5,7 +5,7 @@ import { ApiError, refusalOf } from './api.js';
 import { gainCurve } from './gains.js';
 import { buildPicks, diffPicks } from './model.js';
 import { combine } from './selection.js';
-import { followsPreset, mergeBodies, rulesOf } from './settings.js';
+import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
 /** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
@@ -115,8 +115,8 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means,
     };
-    // Undo, redo and restore bring sliders; other answers leave them where the user has put them.
-    const keeps = job.path === 'select' || (job.path === 'mark' && alone);
+    // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
+    const keeps = (job.path === 'select' && !job.body.selector) || (job.path === 'mark' && alone);
     store.set({
       points,
       picks,
@@ -176,8 +176,8 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     },
     /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
-      const { weights, ipc, temperature } = store.data;
-      return enqueue('select', { ...weights, ipc, temperature, ...change });
+      const { ipc, temperature } = store.data;
+      return enqueue('select', { ...ownWeights(store.data), ipc, temperature, ...change });
     },
     /**
      * Pin, veto or clear the selection, or the focused candidate when nothing is selected.

@@ -96,8 +96,19 @@ export const selectorOf = ({ info, settings }) =>
 export function readsWeights(data) {
   const selector = selectorOf(data);
   if (!selector) return true;
-  const reads = (/** @type {string} */ name) => selector.parameters.some((p) => p.name === name);
-  return reads('alpha') && (data.settings?.within_bin !== 'random' || !reads('within_bin'));
+  const alpha = selector.parameters.find(({ name }) => name === WEIGHT_KEYS[0]);
+  return alpha !== undefined && (!data.settings || !isIdle(alpha, data.settings));
+}
+
+/**
+ * The weights on the sliders under the name of the selector that reads them; none that no selector reads.
+ * @param {State} data
+ * @returns {Change}
+ */
+export function ownWeights(data) {
+  if (!readsWeights(data)) return {};
+  const of = data.settings ? `${data.settings.selector}.` : '';
+  return Object.fromEntries(WEIGHT_KEYS.map((key) => [`${of}${key}`, data.weights[key]]));
 }
 
 /**
@@ -105,8 +116,6 @@ export function readsWeights(data) {
  * @param {Parameter} parameter
  * @param {Settings} settings
  */
-export function isIdle({ name }, settings) {
-  if (name === 'drawn') return settings.target !== 'drawn';
-  if (name === 'scaling') return settings.selector === 'dgs' && settings.within_bin !== 'psr';
-  return false;
+export function isIdle({ when }, settings) {
+  return when !== null && settings[when[0]] !== when[1];
 }

@@ -31,7 +31,9 @@ export interface Parameter {
   default: string | number | number[] | null;
   low: number | null;
   high: number | null;
+  slider: number | null; // where a slider ends, before `high`
   choices: string[];
+  when: [string, unknown] | null; // the setting, and its value, under which this one is read
 }
 
 export interface Selector {
@@ -55,7 +57,7 @@ export interface Settings extends Weights {
   [parameter: string]: unknown;
 }
 
-/** A change to them; what is left out stays, null follows the preset or lifts a limit. */
+/** A change to them, by name or by "selector.name"; what is left out stays, null follows the preset or lifts a limit. */
 export interface Change extends Partial<Settings> {
   own_budgets?: Record<string, number | null>;
   locked?: number[];

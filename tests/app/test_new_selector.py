@@ -1,0 +1,106 @@
+"""A selector is one file: laid into the folder, it is offered, checked, searched, explained and documented."""
+
+from __future__ import annotations
+
+import subprocess
+
+from tiny import run_python
+
+TOY = '''
+"""Toy: the most reliable, or the least."""
+
+from psr_studio.method.selectors.parameters import Parameters, setting
+from psr_studio.method.selectors.selector import Selector
+
+
+class Toy(Parameters):
+    read_when = {"depth": ("side", "far")}
+    searched = {"side": ("near", "far"), "depth": (0.0, 2.0)}
+    side: str = setting("near", "Which end of the ranking.", choices=("near", "far"))
+    depth: float = setting(1.0, "How far down.", "ranks", 0.0, 4.0, slider=2.0, label="Depth of it")
+
+
+def _choose(pool, params, ask):
+    from psr_studio.method.baselines import top_confidence
+
+    sign = 1 if params.side == "near" else -1
+    return top_confidence(sign * pool.reliability, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed)
+
+
+SELECTOR = Selector(
+    "toy", 35, "Toy", "Takes one end.", source="nowhere",
+    taken=lambda chosen: f"it is on the {chosen.params.side} side",
+    left=lambda chosen: f"it is not on the {chosen.params.side} side",
+    one_class=_choose, parameters=Toy,
+)
+'''
+USED = """
+import psr_studio.method.selectors as folder
+folder.__path__.append(sys.argv[1])
+
+import contextlib, io
+from pathlib import Path
+from psr_studio.cli.main import main
+from psr_studio.core.errors import RecipeError
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.keys import check_value, keys
+from psr_studio.recipe.load import recipe_from_toml
+from psr_studio.recipe.schema import Recipe, TuneRecipe
+from psr_studio.recipe.toml import to_toml
+
+assert list(SELECTORS)[2:5] == ["random", "toy", "generate-and-use"]
+assert {"select.toy.side", "select.toy.depth"} < set(keys())
+changed = Recipe().with_values({"select.selector": "toy", "select.depth": 3})
+assert "[select.toy]\\nside = \\"near\\"\\ndepth = 3.0\\n" in to_toml(changed)
+assert recipe_from_toml(to_toml(changed), Path("r.toml")) == changed
+for key, value, said in (("side", "neer", 'Did you mean "near"?'), ("depth", 5.0, "from 0.0 to 4.0")):
+    try:
+        check_value(f"select.toy.{key}", value)
+    except RecipeError as err:
+        assert said in f"{err}", err
+
+out = io.StringIO()
+with contextlib.redirect_stdout(out):
+    assert main(["selectors", "toy"]) == 0
+assert "select.toy.depth = 1.0  (0.0 to 4.0)  How far down." in out.getvalue()
+
+from test_docs import selectors_table
+assert "| `toy` | Takes one end. | nowhere | `side` (near, far); with `side = " in selectors_table()
+
+from psr_studio.stages.tune import space
+chosen = TuneRecipe(selectors=("toy",))
+first = space.propose([], chosen, changed.select)
+assert first == {"selector": "toy", "toy.side": "near", "toy.depth": 3.0}, first
+assert space.size(chosen) is None and space.size(TuneRecipe(selectors=("toy",), weights=False)) == 2
+
+from psr_studio.app.curation import SelectChange
+from psr_studio.app.studio import Studio
+from psr_studio.ui.words import LABELS
+assert LABELS["select.toy.side"] == "Side" and LABELS["select.toy.depth"] == "Depth of it"
+with Studio(sys.argv[2]) as studio:
+    curation = studio.curation
+    (row,) = [row for row in curation.selectors() if row["name"] == "toy"]
+    depth = row["parameters"][1]
+    assert (depth["slider"], depth["when"], depth["kind"]) == (2.0, ("side", "far"), "float")
+    rules = curation.changed_rules(SelectChange.model_validate({"selector": "toy", "toy.side": "far"}))
+    assert curation.move_to(rules) == "selector psr to toy, side near to far"
+    result = curation.select()
+    assert curation.why(int(result.picks[0][1])).endswith("it is on the far side.")
+    left = next(p for p in range(6) if p not in result.picks[0])
+    assert curation.why(left) == "Not picked: it is not on the far side."
+    assert "select.toy.depth=1.0" in curation.command()
+    record = curation.save("toys")
+    assert record.settings["side"] == "far" and studio.status()["select"].state == "fresh"
+    assert curation.undo() and curation.restore("toys") and curation.settings()["side"] == "far"
+print("followed")
+"""
+
+
+def test_a_file_in_the_folder_is_followed_by_everything(tmp_path, studio):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "toy.py").write_text(TOY)
+    root = studio.workspace.root
+    studio.close()
+    run = run_python(USED, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0 and out == "followed\n", err
