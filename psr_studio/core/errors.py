@@ -57,6 +57,10 @@ class SelectionError(StudioError):
     """A budget, a mark or a score that the selection stands on."""
 
 
+class OvertakenError(SelectionError):
+    """A change or a save from a page that shows another selection than there is now."""
+
+
 class JobError(StudioError):
     """A job of the worker."""
 

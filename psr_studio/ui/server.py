@@ -23,7 +23,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from psr_studio.core.errors import StudioError
+from psr_studio.core.errors import OvertakenError, StudioError
 from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate.lab_routes import lab_router
 from psr_studio.ui.curate.routes import curate_router
@@ -112,7 +112,8 @@ def _guard(token: str) -> Callable[[Request], None]:
 
 def _say(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, StudioError)
-    return told(err, err.status if isinstance(err, Refused) else 400)
+    status = err.status if isinstance(err, Refused) else 409 if isinstance(err, OvertakenError) else 400
+    return told(err, status)
 
 
 def _say_malformed(request: Request, err: Exception) -> JSONResponse:

@@ -76,11 +76,34 @@ def test_a_value_outside_its_range_is_refused_and_changes_nothing(client):
 
 
 def test_the_hash_names_what_is_on_screen(client):
-    first = state(client)["revision_hash"]
-    select(client)
-    assert state(client)["revision_hash"] != first
+    first = state(client)["shown"]
+    header, _ = select(client)
+    assert header["shown"] == state(client)["shown"] != first
     client.post(f"{LAB}/undo")
-    assert state(client)["revision_hash"] == first
+    assert state(client)["shown"] == first
+
+
+def test_a_page_that_shows_another_selection_changes_and_saves_nothing(client):
+    """Two pages, one selection: what the first knew of it, the second has changed."""
+    first = state(client)["shown"]
+    header, _ = select(client, ipc=2)
+    before = state(client)
+    asked = {
+        "select": {"ipc": 3},
+        "mark": {"positions": [0], "mark": "pin"},
+        "swap": {"out": 0, "into": 1},
+        "undo": {},
+        "redo": {},
+        "selections": {"name": "mine"},
+        "selections/mine/restore": {},
+        "export_positions": {"name": "mine", "positions": [0, 1]},
+    }
+    for path, body in asked.items():
+        answer = client.post(f"{LAB}/{path}", json=body, headers={"X-PSR-Shown": first})
+        assert answer.status_code == 409, path
+        assert answer.json()["problem"].startswith("Another page has changed the selection (alpha 3 to"), path
+    assert state(client) == before
+    assert client.post(f"{LAB}/undo", headers={"X-PSR-Shown": header["shown"]}).status_code == 200
 
 
 def test_means_compare_a_selection_with_the_one_before(client, screen):

@@ -13,7 +13,7 @@ from tiny import finish, tiny_recipe
 
 from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import ModelError, SelectionError
+from psr_studio.core.errors import ModelError, OvertakenError, SelectionError
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -120,9 +120,9 @@ def test_a_lasso_is_proposed_until_a_step_works_on_something_else(screen):
     picker = SelectionPicker(screen)
     before = picker.version()
     screen.workbench.save_positions([1, 7, 9], "lassoed")
-    assert picker.proposed() == "lassoed" and picker.version() != before
+    assert picker.proposed().startswith("lassoed\0") and picker.version() != before
     screen.studio.set(picker.use("current"))
-    assert picker.proposed() == "current"
+    assert picker.proposed().startswith("current\0")
 
 
 def test_order_and_temperature_belong_to_what_is_refined(screen):
@@ -183,14 +183,30 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
         **export.settings.shown(),
         "export.refined": True,
     }
-    assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values()))
+    assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values(), ""))
     with pytest.raises(SelectionError) as caught:
-        export._run("current", *given.values())
+        export._run("current", *given.values(), "")
     assert caught.value.fix == 'Untick "Refined pictures", or press "Refine" on its tab first.'
     assert screen.worker.newest() is None, "no job begins, so it is said once"
     finish(screen.studio.refine())
     screen.forget_status()
     assert defaults() == (["refined", "selected"], True)
+
+
+def test_a_step_never_works_on_what_another_page_saved_under_the_name_since(screen):
+    picker = SelectionPicker(screen)
+    first, shown = picker.proposed(), screen.workbench.fingerprint()
+    screen.workbench.select(SelectChange.model_validate({"ipc": 1}))
+    screen.workbench.save("current")
+    before = screen.studio.recipe
+    with pytest.raises(OvertakenError) as caught:
+        picker.use(first)
+    assert caught.value.problem == '"current" was saved anew on another page and has 3 images now.'
+    with pytest.raises(OvertakenError):
+        picker.use(LIVE, shown)
+    assert screen.studio.recipe == before and len(screen.studio.selection()) == 3
+    assert picker.use(picker.proposed())["select.ipc"] == 1
+    assert picker.use(LIVE, screen.workbench.fingerprint()) == {"select.name": "current"}
 
 
 def test_choosing_a_saved_selection_makes_its_settings_the_recipe_s(screen):

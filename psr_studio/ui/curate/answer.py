@@ -26,14 +26,20 @@ class Answers:
         self._shown: frozenset[int] = frozenset()
         self._means: dict[str, float | None] = {}
 
-    def pack(self, result: LiveResult, settings: Mapping[str, Any], ledger: Ledger, began: float) -> bytes:
-        """The answer to a request that arrived at `began`, on the clock of `time.perf_counter`."""
+    def pack(
+        self, result: LiveResult, settings: Mapping[str, Any], ledger: Ledger, fingerprint: str, began: float
+    ) -> bytes:
+        """The answer to a request that arrived at `began`, on the clock of `time.perf_counter`.
+
+        `fingerprint` names the selection, see `Workbench.fingerprint`.
+        """
         self.revision += 1
         picks, scored = result.positions, result.scored
         shown, self._shown = self._shown, frozenset(picks.tolist())
         before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
             "revision": self.revision,
+            "shown": fingerprint,
             "n": scored.n,
             "ipc": result.rules.ipc,
             "temperature": result.rules.temperature,

@@ -39,8 +39,14 @@ import(new URL('psr/static/workbench.js', root).href)
     trigger('curated', { revision: header.revision, picked: header.picked }) }))
   .then((mounted) => { workbench = mounted; })
   .catch((error) => { mountPoint.textContent = 'The workbench could not be loaded: ' + error.message; });
-watch('value', () => { workbench?.sync(); });
+watch('value', () => { workbench?.follow(props.value); });
 """
+# For an event whose last input is `shown_field()`: fills in what the workbench shows, once it has its last answer.
+AS_SHOWN = """async (...given) => {
+  const asked = new CustomEvent('psr-shown', { detail: {} });
+  document.dispatchEvent(asked);
+  return [...given.slice(0, -1), (await asked.detail.shown) ?? ''];
+}"""
 
 
 class _FreshStaticFiles(StaticFiles):
@@ -83,7 +89,7 @@ def curate_island(token: str, base: str = "") -> gr.HTML:
         base: path from the page to the root of the routes, empty when the page itself stands at that root.
 
     Returns:
-        The component. Sending it a changed value (say, with another `revision`) makes it compare itself with
+        The component. Sending it another `revision` or `shown` (`Workbench.fingerprint`) makes it compare itself with
         the server and load what has changed; its event `curated` tells `{"revision", "picked"}` after each selection.
     """
     return gr.HTML(
@@ -94,3 +100,8 @@ def curate_island(token: str, base: str = "") -> gr.HTML:
         elem_id="psr-curate",
         padding=False,
     )
+
+
+def shown_field() -> gr.Textbox:
+    """An input of events that never shows; `AS_SHOWN` fills it in."""
+    return gr.Textbox("", visible=False)

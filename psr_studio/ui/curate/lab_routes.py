@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from psr_studio.ui.curate.pack import packed
+from psr_studio.ui.curate.routes import Shown
 from psr_studio.ui.curate.workbench import Workbench
 from psr_studio.ui.screen import Screen
 
@@ -52,8 +53,9 @@ def lab_router(screen: Screen) -> APIRouter:
     _selection_routes(routes, workbench)
 
     @routes.post("/swap")
-    def swap(body: SwapBody) -> Response:
-        return packed(workbench.swap(body.out, body.into))
+    def swap(body: SwapBody, shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.swap(body.out, body.into))
 
     @routes.get("/duplicates.bin")
     def duplicates() -> Response:
@@ -88,12 +90,14 @@ def _selection_routes(routes: APIRouter, workbench: Workbench) -> None:
         return workbench.selections()
 
     @routes.post("/selections")
-    def save(body: SaveBody) -> dict[str, Any]:
-        return workbench.save(body.name, body.note)
+    def save(body: SaveBody, shown: Shown = "") -> dict[str, Any]:
+        with workbench.as_seen(shown):
+            return workbench.save(body.name, body.note)
 
     @routes.post("/selections/{name}/restore")
-    def restore(name: str) -> Response:
-        return packed(workbench.restore(name))
+    def restore(name: str, shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.restore(name))
 
     @routes.patch("/selections/{name}")
     def annotate(name: str, body: NoteBody) -> dict[str, Any]:
@@ -109,5 +113,6 @@ def _selection_routes(routes: APIRouter, workbench: Workbench) -> None:
         return packed(workbench.compare(a, b))
 
     @routes.post("/export_positions")
-    def export_positions(body: ExportBody) -> dict[str, Any]:
-        return workbench.save_positions(body.positions, body.name)
+    def export_positions(body: ExportBody, shown: Shown = "") -> dict[str, Any]:
+        with workbench.as_seen(shown):
+            return workbench.save_positions(body.positions, body.name)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel
 
 from psr_studio.app.curation import SelectChange
 from psr_studio.ui.curate.pack import NO_STORE, packed
 from psr_studio.ui.curate.workbench import Workbench
 
+# What the page shows that asks, see `Workbench.as_seen`; a script may leave it out.
+Shown = Annotated[str, Header(alias="X-PSR-Shown")]
 KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}  # addresses carry the version of the pool
 
 
@@ -50,19 +52,23 @@ def curate_router(workbench: Workbench) -> APIRouter:
         return workbench.candidate(position)
 
     @routes.post("/select")
-    def select(change: SelectChange) -> Response:
-        return packed(workbench.select(change))
+    def select(change: SelectChange, shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.select(change))
 
     @routes.post("/mark")
-    def mark(body: MarkBody) -> Response:
-        return packed(workbench.mark(body.positions, body.mark, body.reason))
+    def mark(body: MarkBody, shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.mark(body.positions, body.mark, body.reason))
 
     @routes.post("/undo")
-    def undo() -> Response:
-        return packed(workbench.undo())
+    def undo(shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.undo())
 
     @routes.post("/redo")
-    def redo() -> Response:
-        return packed(workbench.redo())
+    def redo(shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.redo())
 
     return routes

@@ -6,12 +6,13 @@ Positions are indices into the pool order (0 to N - 1); lists "per class" are in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
 from psr_studio.recipe.errors import FOLDER_NAME, NAME_RULE
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
@@ -82,7 +83,7 @@ class Workbench:
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),
                 **marks(scored, self.ledger),
-                "revision_hash": self._fingerprint(settings),
+                "shown": self.fingerprint(),
             }
 
     def warm_up(self) -> None:
@@ -124,6 +125,31 @@ class Workbench:
             why = self.curation.why(position)
             return {**self.view.candidate(self.curation.shown(), position), "why": why}
 
+    def fingerprint(self) -> str:
+        """Names what there is to show: equal for the same pool, settings, marks and locks."""
+        with self.curation.lock:
+            marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
+            return stable_hash([self.studio.pool.content_hash(), self.curation.settings(), marked])[:12]
+
+    @contextmanager
+    def as_seen(self, shown: str) -> Iterator[None]:
+        """Do something to the selection that a page shows, while no other page changes it.
+
+        Args:
+            shown: the fingerprint of what the page shows; "" asks nothing.
+
+        Raises:
+            OvertakenError: there is another selection by now.
+        """
+        with self.curation.lock:
+            if shown and shown != self.fingerprint():
+                last = self.ledger.next_undo()
+                raise OvertakenError(
+                    "Another page has changed the selection" + (f" ({last})." if last else "."),
+                    "This page follows: look at what it shows now, then do it again.",
+                )
+            yield
+
     # Doing: each answers with the new selection
 
     def select(self, change: SelectChange) -> bytes:
@@ -163,7 +189,7 @@ class Workbench:
         began = time.perf_counter()
         with self.curation.lock:
             result = self.curation.act(action, rules)
-            return self.answers.pack(result, self.curation.settings(), self.ledger, began)
+            return self.answers.pack(result, self.curation.settings(), self.ledger, self.fingerprint(), began)
 
     # Saved selections
 
@@ -235,11 +261,6 @@ class Workbench:
             return self.curation.shown()
         except StudioError:
             return None
-
-    def _fingerprint(self, settings: Mapping[str, Any]) -> str:
-        """Names what is on screen: equal for the same pool, settings, marks and locks."""
-        marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
-        return stable_hash([self.studio.pool.content_hash(), dict(settings), marked])[:12]
 
 
 def check_name(name: str) -> None:

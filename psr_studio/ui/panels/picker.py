@@ -6,13 +6,15 @@ from typing import Any
 
 import gradio as gr
 
-from psr_studio.core.errors import SelectionError, StudioError
+from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.keys import SELECT_KEYS
 from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select.saved import restored_settings
+from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
+from psr_studio.ui.curate.island import shown_field
 from psr_studio.ui.screen import Screen
 
 LIVE = "\0live"  # no saved selection can have this name
@@ -28,7 +30,8 @@ class SelectionPicker:
     """A dropdown of selections that says of each how many images it holds, and whether it is refined.
 
     Proposed is the one saved last, from a lasso too, the same on every tab; the sliders as they stand while none is
-    saved. Used, these are saved as "current".
+    saved. Used, these are saved as "current". What is chosen holds the name of a selection and a hash of its content,
+    so that a page never works on what another page has saved under this name since.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -39,6 +42,7 @@ class SelectionPicker:
         self.dropdown = gr.Dropdown(
             self._choices(), value=self.proposed(), label="Selection", info=self._info(), elem_id=elem_id
         )
+        self.shown = shown_field()
 
     def update(self) -> gr.Dropdown:
         """The dropdown with the selections there are now."""
@@ -59,38 +63,51 @@ class SelectionPicker:
         """The dropdown."""
         return [self.update()]
 
-    def use(self, name: str | None) -> dict[str, Any]:
-        """Settings that make the recipe work on the chosen selection; the live one is saved first.
+    def use(self, chosen: str | None, shown: str = "") -> dict[str, Any]:
+        """Settings that make the recipe work on what is chosen; the live selection is saved first.
+
+        Args:
+            shown: the fingerprint of what the page shows on its Curate tab, see `Workbench.as_seen`.
 
         Raises:
+            OvertakenError: another page has saved other images under the name, or moved the sliders.
             SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
         """
-        studio = self.screen.studio
-        self.screen.workbench.lassoed = None
-        if name == LIVE:
-            self.screen.workbench.save(CURRENT)
+        studio, workbench = self.screen.studio, self.screen.workbench
+        if chosen == LIVE:
+            with workbench.as_seen(shown):
+                workbench.lassoed = None
+                workbench.save(CURRENT)
             return {"select.name": CURRENT}
-        if not name:
+        if not chosen:
             raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
-        return settings_of(studio.workspace.ledger.selection(name), studio.recipe)
+        record = studio.workspace.ledger.selection(_name_of(chosen))
+        if "\0" in chosen and chosen != _choice(record):
+            now = plural(len(record.candidate_ids), "image")
+            raise OvertakenError(
+                f'"{record.name}" was saved anew on another page and has {now} now.',
+                'Look at "Selection", which shows it by now, then press again.',
+            )
+        workbench.lassoed = None
+        return settings_of(record, studio.recipe)
 
     def proposed(self) -> str:
         """What the dropdown shows until the user chooses: a new lasso, or the selection worked on last."""
-        saved = [record.name for record in self._saved()]
-        wanted = self.screen.workbench.lassoed or self.screen.studio.recipe.select.name
-        return wanted if wanted in saved else saved[-1] if saved else LIVE
+        record = self._proposed()
+        return LIVE if record is None else _choice(record)
 
-    def is_refined(self, name: str | None) -> bool:
+    def is_refined(self, chosen: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
-        if name == LIVE:
+        name = _name_of(chosen) if chosen else None
+        if chosen == LIVE:
             record = next((r for r in self._saved() if r.name == CURRENT), None)
             name = CURRENT if record is not None and self.screen.workbench.shows(record) else None
         return bool(name) and self._refined_state(str(name)) == "fresh"
 
-    def require_refined(self, name: str | None, otherwise: str) -> None:
+    def require_refined(self, chosen: str, otherwise: str) -> None:
         """Raise SelectionError unless the selection is refined; `otherwise` is how to do without, an order."""
-        if not self.is_refined(name):
-            what = "What is on the Curate tab now" if name == LIVE else f'"{name}"'
+        if not self.is_refined(chosen):
+            what = "What is on the Curate tab now" if chosen == LIVE else f'"{_name_of(chosen)}"'
             raise SelectionError(
                 f"{what} is not refined with these settings.",
                 f'{otherwise}, or press "Refine" on its tab first.',
@@ -101,19 +118,24 @@ class SelectionPicker:
     def _saved(self) -> list[SelectionRecord]:
         return self.screen.studio.workspace.ledger.selections()
 
+    def _proposed(self) -> SelectionRecord | None:
+        saved = {record.name: record for record in self._saved()}
+        wanted = self.screen.workbench.lassoed or self.screen.studio.recipe.select.name
+        return saved.get(wanted) or next(reversed(saved.values()), None)
+
     def _choices(self) -> list[tuple[str, str]]:
         named = []
         for record in reversed(self._saved()):
             state = REFINED.get(self._refined_state(record.name), "not refined")
             images = plural(len(record.candidate_ids), "image")
-            named.append((f"{record.name}: {images}, {state}", record.name))
+            named.append((f"{record.name}: {images}, {state}", _choice(record)))
         live = self.screen.workbench.candidate_ids()
         shown = "" if live is None else f": {plural(len(live), 'image')}"
         return [(f"{LIVE_WORDS}{shown}", LIVE), *named]
 
     def _info(self) -> str:
         """Said where the sliders have gone on since."""
-        proposed = next((r for r in self._saved() if r.name == self.proposed()), None)
+        proposed = self._proposed()
         if proposed is None:
             return f'Saved as "{CURRENT}" when it is used; other names are given on the Curate tab.'
         if self.screen.workbench.shows(proposed) or self.screen.workbench.candidate_ids() is None:
@@ -131,6 +153,15 @@ class SelectionPicker:
             return refine.status(studio.workspace, asked, studio.bundle).state
         except StudioError:  # its candidates are gone: the tab says so
             return "stale"
+
+
+def _choice(record: SelectionRecord) -> str:
+    """The value of a saved selection in the dropdown: its name, and what it is made of."""
+    return f"{record.name}\0{stable_hash([record.picks, record.settings])[:12]}"
+
+
+def _name_of(chosen: str) -> str:
+    return chosen.partition("\0")[0]
 
 
 def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:

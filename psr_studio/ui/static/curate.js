@@ -31,6 +31,8 @@ import { createSavedPanel } from './panels/saved.js';
 
 /** Said on the document by the tabs of the page after they have saved a selection. */
 const SAVED = 'psr-saved';
+/** Asked on the document by the tabs of the page: `detail.shown` becomes the promise of what the workbench shows. */
+const SHOWN = 'psr-shown';
 /** Said on the element once the workbench stands in it; `detail` is the workbench. */
 const MOUNTED = 'psr-mounted';
 
@@ -67,6 +69,7 @@ function createWorkbench(element, value, onAnswer) {
     hold: () => map.painter.hold(),
     drawn: () => map.painter.settled(),
     onAnswer,
+    onOvertaken: () => session.sync(),
   });
   const library = createLibrary({ store, api, actions, signal });
   const compare = createCompare(store, api);
@@ -123,6 +126,11 @@ function createWorkbench(element, value, onAnswer) {
   attachKeys(root, keys, signal);
   store.on(['phase', 'message'], showPhase);
   store.on(['picks'], library.refreshSoon);
+  /** @param {CustomEvent<{ shown?: Promise<string> }>} event */
+  const answerShown = ({ detail }) => {
+    detail.shown = actions.settled().then(() => store.data.shown);
+  };
+  document.addEventListener(SHOWN, /** @type {EventListener} */ (answerShown), { signal });
   document.addEventListener(SAVED, () => store.data.phase === 'ready' && library.refresh(), { signal });
   showPhase();
   watchSize();
@@ -192,5 +200,5 @@ function createWorkbench(element, value, onAnswer) {
     session.stop();
   }
 
-  return { store, actions, library, compare, map, load: session.load, sync: session.sync, destroy };
+  return { store, actions, library, compare, map, load: session.load, follow: session.follow, destroy };
 }

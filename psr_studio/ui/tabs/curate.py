@@ -12,8 +12,9 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.errors import NAME_RULE
 from psr_studio.stages import select
+from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.ui.curate.island import curate_island
+from psr_studio.ui.curate.island import AS_SHOWN, curate_island, shown_field
 from psr_studio.ui.curate.workbench import check_name
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.panels.difficulty import DifficultyPanel
@@ -57,6 +58,7 @@ class CurateTab:
             self.to_export = gr.Button(
                 "Export selection", size="sm", min_width=60, scale=0, elem_id="psr-to-export"
             )
+        self.shown = shown_field()
         self.island = curate_island(self.screen.token)
         self.difficulty.build()
         self.tune.build()
@@ -69,7 +71,9 @@ class CurateTab:
             return [gr.Tabs(selected=tab) if tab else gr.skip(), *(picker.update() for picker in pickers)]
 
         for button, tab in ((self.save, None), (self.to_refine, "refine"), (self.to_export, "export")):
-            saved = button.click(said(self._save), self.name, self.status, **PRESSED)
+            saved = button.click(
+                said(self._save), [self.name, self.shown], self.status, js=AS_SHOWN, **PRESSED
+            )
             saved.success(partial(propose, tab), None, chosen, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
@@ -94,7 +98,11 @@ class CurateTab:
         """Whether the selection on screen is saved."""
         return [self._status()]
 
-    def _save(self, name: str) -> str:
+    def _save(self, name: str, shown: str = "") -> str:
+        with self.screen.workbench.as_seen(shown):
+            return self._save_shown(name)
+
+    def _save_shown(self, name: str) -> str:
         name = (name or "").strip() or CURRENT
         earlier = next((row for row in self.screen.workbench.selections() if row["name"] == name), None)
         saved = self.screen.workbench.save(name)
@@ -134,12 +142,17 @@ class CuratePool:
 
     def version(self) -> Hashable:
         """What the workbench has loaded."""
-        screen = self.tab.screen
-        return screen.status()["score"], screen.studio.pool.content_hash()
+        return *self._pool(), self.tab.screen.workbench.fingerprint()
 
     def values(self) -> list[Any]:
-        """A value with another revision."""
-        return [{"token": self.tab.screen.token, "base": "", "revision": repr(self.version())}]
+        """What to compare with: the pool with its scores, and the selection."""
+        screen = self.tab.screen
+        pool, shown = stable_hash([repr(self._pool())]), screen.workbench.fingerprint()
+        return [{"token": screen.token, "base": "", "revision": pool, "shown": shown}]
+
+    def _pool(self) -> tuple[Hashable, ...]:
+        screen = self.tab.screen
+        return screen.status()["score"], screen.studio.pool.content_hash()
 
 
 def saved_status(screen: Screen) -> StageStatus:

@@ -11,6 +11,7 @@ from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
+from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import note, status_line, table
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -75,7 +76,11 @@ class EvaluateTab:
     def connect(self, *_: Any) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
+            said(self._run),
+            [self.picker.dropdown, *self.settings.outputs, self.picker.shown],
+            self.jobs.outputs,
+            js=AS_SHOWN,
+            **PRESSED,
         ).then(None, js=LOOK_AGAIN, **QUIET)
 
     def panes(self) -> list[Any]:
@@ -118,12 +123,13 @@ class EvaluateTab:
             self._results(history) if history else note("None yet."),
         ]
 
-    def _run(self, name: str | None, *given: Any) -> list[Any]:
-        values = self.settings.read(given)
+    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+        *controls, shown = given
+        values = self.settings.read(controls)
         self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
         if REFINED in values[FORMS]:
-            self.picker.require_refined(name, f'Take "refined" out of "{LABELS[FORMS]}"')
-        self.screen.submit("evaluate", {**self.picker.use(name), **values})
+            self.picker.require_refined(chosen or "", f'Take "refined" out of "{LABELS[FORMS]}"')
+        self.screen.submit("evaluate", {**self.picker.use(chosen, shown), **values})
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:

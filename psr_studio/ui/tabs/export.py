@@ -14,6 +14,7 @@ from psr_studio.core.words import plural
 from psr_studio.stages import export
 from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.table import stages_of
+from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import card, download, error, note, status_line, tree
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -58,10 +59,11 @@ class ExportTab:
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
-        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED).then(
+        asked = [*inputs, self.picker.shown]
+        self.run.click(said(self._run), asked, self.jobs.outputs, js=AS_SHOWN, **PRESSED).then(
             None, js=LOOK_AGAIN, **QUIET
         )
-        self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
+        self.dry.click(self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
@@ -82,27 +84,28 @@ class ExportTab:
         """The state, and the folder with its download."""
         return [status_line(self.screen.status()["export"]), self._written()]
 
-    def _run(self, name: str | None, *given: Any) -> list[Any]:
-        values = self._checked(name, given)
-        self.screen.submit("export", {**self.picker.use(name), **values})
+    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+        *controls, shown = given
+        values = self._checked(chosen, controls)
+        self.screen.submit("export", {**self.picker.use(chosen, shown), **values})
         return self.jobs.values()
 
-    def _dry_run(self, name: str | None, *given: Any) -> str:
-        studio = self.screen.studio
+    def _dry_run(self, chosen: str | None, *given: Any) -> str:
+        studio, (*controls, shown) = self.screen.studio, given
         try:
-            values = self._checked(name, given)
-            studio.set(self.picker.use(name))
+            values = self._checked(chosen, controls)
+            studio.set(self.picker.use(chosen, shown))
             found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
         except StudioError as err:
             return error(err.problem, err.fix)
         return card(_sentences(found, studio.workspace.root), tree(found.folder.name, _planned(found)))
 
-    def _checked(self, name: str | None, given: Sequence[Any]) -> dict[str, Any]:
+    def _checked(self, chosen: str | None, given: Sequence[Any]) -> dict[str, Any]:
         """What the controls say; refused values, and refined pictures that are not there, change nothing."""
         values = self.settings.read(given)
         self.screen.studio.recipe.with_values(values)
-        if values[REFINED] and name:
-            self.picker.require_refined(name, f'Untick "{LABELS[REFINED]}"')
+        if values[REFINED] and chosen:
+            self.picker.require_refined(chosen, f'Untick "{LABELS[REFINED]}"')
         return values
 
     def _folder(self) -> Path:

@@ -13,6 +13,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.stages import refine
 from psr_studio.stages.table import stages_of
 from psr_studio.storage.scores import Refined
+from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import error, note, pair, pairs, status_line
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -62,7 +63,11 @@ class RefineTab:
     def connect(self, *_: Any) -> None:
         """Events."""
         self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
+            said(self._run),
+            [self.picker.dropdown, *self.settings.outputs, self.picker.shown],
+            self.jobs.outputs,
+            js=AS_SHOWN,
+            **PRESSED,
         ).then(None, js=LOOK_AGAIN, **QUIET)
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 
@@ -85,12 +90,13 @@ class RefineTab:
         state = status_line(self.screen.status()["refine"])
         return [state, *self._class(class_id)]
 
-    def _run(self, name: str | None, *given: Any) -> list[Any]:
-        values = self.settings.read(given)
+    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+        *controls, shown = given
+        values = self.settings.read(controls)
         self.screen.studio.recipe.with_values(
             values
         )  # refused values must not leave a saved selection behind
-        self.screen.submit("refine", {**self.picker.use(name), **values})
+        self.screen.submit("refine", {**self.picker.use(chosen, shown), **values})
         return self.jobs.values()
 
     def _class(self, class_id: int | None) -> list[Any]:

@@ -1,6 +1,7 @@
 // The diff strip: what the last change took in and put out, what it did to the means, and the way back. Or what
 // is in the way, and how to mend it.
 
+import { FOLLOWED } from '../core/actions.js';
 import { button, fill, fitRow, h, said } from '../core/dom.js';
 import { count, fixed, plural } from '../core/numbers.js';
 import { makeSelection } from '../core/selection.js';
@@ -113,7 +114,8 @@ export function createResultStrip(store, actions, library) {
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
     const changes = [change(added, 'plus', '+', 'added'), ' / ', change(dropped, 'minus', '−', 'dropped')];
-    fill(text, same ? 'Same picks as before' : changes);
+    const whose = diff.path === FOLLOWED && h('span', { class: 'psr-muted' }, 'On another page: ');
+    fill(text, whose, same ? 'Same picks as before' : changes);
   }
 
   /**

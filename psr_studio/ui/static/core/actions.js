@@ -9,8 +9,9 @@ import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
 /** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
-/** @typedef {{ path: string, body: Change, stamp: number, started: number }} Job */
+/** @typedef {{ path: string, body: Change, follows: boolean, stamp: number, started: number }} Job */
 
+const OVERTAKEN = 409; // another page has changed the selection since this one's last answer
 const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 
@@ -21,33 +22,34 @@ const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
  * @param {() => void} parts.hold a new picture is on its way: what is drawn now would only delay it
  * @param {() => Promise<number>} parts.drawn time at which what the store holds has been drawn
  * @param {(header: AnswerHeader) => void} parts.onAnswer told the header of every new selection
+ * @param {() => Promise<void>} parts.onOvertaken another page has changed the selection: take over what there is now
  */
-export function createActions({ store, api, hold, drawn, onAnswer }) {
+export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }) {
   /** @type {Job[]} */
   const queue = [];
   let running = false;
-  /** @type {number | null} */
-  let revision = null; // of the last answer; another page may have selected since
+  let working = Promise.resolve();
+  let seen = ''; // the fingerprint of the last answer; the screen shows it once that is drawn
   let stamp = 0;
   let wantedCandidate = 0;
 
-  /** @param {string} path @param {Change} body */
-  function enqueue(path, body) {
+  /** @param {string} path @param {Change} body @param {boolean} follows another page */
+  function enqueue(path, body, follows = false) {
     stamp += 1;
     performance.clearMarks('psr-release');
     performance.mark('psr-release');
-    const job = { path, body, stamp, started: performance.now() };
+    const job = { path, body, follows, stamp, started: performance.now() };
     const last = queue[queue.length - 1];
     if (path === 'select' && last?.path === 'select') {
       job.body = mergeBodies(last.body, body);
       queue.pop();
     }
     queue.push(job);
-    return pump();
+    if (!running) working = pump();
+    return working;
   }
 
   async function pump() {
-    if (running) return;
     running = true;
     const late = setTimeout(() => store.set({ busy: true }), BUSY_AFTER_MS);
     for (let job = queue.shift(); job; job = queue.shift()) await run(job);
@@ -60,12 +62,16 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
   async function run(job) {
     hold();
     try {
-      const answer = await api.post(job.path, job.body);
-      const alone = revision === null || answer.header.revision === revision + 1;
-      revision = answer.header.revision;
+      const answer = await api.post(job.path, job.body, seen);
+      seen = answer.header.shown;
       const points = await pointsFor(answer);
-      if (job.stamp === stamp) apply(answer, points, job, alone);
+      if (job.stamp === stamp) apply(answer, points, job);
     } catch (error) {
+      if (error instanceof ApiError && error.status === OVERTAKEN) {
+        queue.length = 0; // asked for on what is no longer there
+        setTimeout(() => onOvertaken().then(() => refuse(error, () => {})));
+        return;
+      }
       // A refused slider move that a newer one has overtaken is of no interest; a refused mark always is.
       if (job.stamp === stamp || job.path !== 'select') refuse(error, () => enqueue(job.path, job.body));
     }
@@ -102,21 +108,20 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
    * @param {Answer} answer
    * @param {Points} points
    * @param {Job} job
-   * @param {boolean} alone no other page has selected
    */
-  function apply({ header, arrays }, points, job, alone) {
+  function apply({ header, arrays }, points, job) {
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
     const moved = diffPicks(before, picks);
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
-      path: job.path,
+      path: job.follows ? FOLLOWED : job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means,
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
-    const keeps = (job.path === 'select' && !job.body.selector) || (job.path === 'mark' && alone);
+    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !job.follows);
     store.set({
       points,
       picks,
@@ -124,6 +129,7 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
       notice: null,
       news: null,
       timing: null,
+      shown: header.shown,
       ...(keeps ? {} : sliders(header)),
       ...rulesOf(header, store.data),
     });
@@ -171,8 +177,19 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
     get idle() {
       return !running && !queue.length;
     },
-    get revision() {
-      return revision;
+    /** When what was asked for so far is answered. */
+    settled: () => working,
+    /** The page shows what the server has under this fingerprint. @param {string} shown */
+    sees(shown) {
+      seen = shown;
+    },
+    get seen() {
+      return seen;
+    },
+    /** Show the selection that another page has made. @param {string} shown its fingerprint */
+    follow(shown) {
+      seen = shown;
+      return enqueue('select', {}, true);
     },
     /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
@@ -219,8 +236,16 @@ export function createActions({ store, api, hold, drawn, onAnswer }) {
   };
 }
 
+/** In a diff's path: another page did it. */
+export const FOLLOWED = 'followed';
 /** @type {Record<string, string>} */
-const DONE = { undo: 'Undone. ', redo: 'Done again. ', mark: 'Marked. ', swap: 'Swapped. ' };
+const DONE = {
+  undo: 'Undone. ',
+  redo: 'Done again. ',
+  mark: 'Marked. ',
+  swap: 'Swapped. ',
+  [FOLLOWED]: 'Changed on another page. ',
+};
 
 /** For readers of the screen: "+3 / −3. Means: reliability 0.81 to 0.84." @param {Diff} diff */
 function inWords({ added, dropped, means, path }) {

@@ -86,11 +86,11 @@ export function createApi({ token, base }) {
   const json = async (/** @type {string} */ path) => (await get(path)).json();
   /** @type {<Header, Arrays>(path: string) => Promise<Packed<Header, Arrays>>} */
   const binary = async (path) => pack(await get(path));
-  /** @param {string} method @param {string} path @param {object} [body] */
-  const send = (method, path, body) =>
+  /** @param {string} method @param {string} path @param {object} [body] @param {string} [shown] what the page shows */
+  const send = (method, path, body, shown = '') =>
     request(`psr/curate/${path}`, {
       method,
-      headers: { 'Content-Type': 'application/json' },
+      headers: { 'Content-Type': 'application/json', 'X-PSR-Shown': shown },
       body: body && JSON.stringify(body),
     });
   const named = (/** @type {string} */ name) => `selections/${encodeURIComponent(name)}`;
@@ -128,15 +128,15 @@ export function createApi({ token, base }) {
      * @returns {Promise<Packed<ComparedHeader, { in_a: Bytes, in_b: Bytes }>>}
      */
     compare: (a, b) => binary(`compare?${new URLSearchParams({ a, b })}`),
-    /** @param {string} name @param {string} note */
-    saveSelection: (name, note) => send('POST', 'selections', { name, note }),
+    /** @param {string} name @param {string} note @param {string} shown */
+    saveSelection: (name, note, shown) => send('POST', 'selections', { name, note }, shown),
     /** @param {string} name */
     deleteSelection: (name) => send('DELETE', named(name)),
     /** @param {string} name @param {string} note */
     editNote: (name, note) => send('PATCH', named(name), { note }),
-    /** @param {number[]} positions @param {string} name @returns {Promise<Saved>} */
-    exportPositions: async (positions, name) =>
-      (await send('POST', 'export_positions', { positions, name })).json(),
+    /** @param {number[]} positions @param {string} name @param {string} shown @returns {Promise<Saved>} */
+    exportPositions: async (positions, name, shown) =>
+      (await send('POST', 'export_positions', { positions, name }, shown)).json(),
     /** @param {number[]} classes @param {number} poolSize @returns {Promise<{ job: number }>} */
     generateMore: async (classes, poolSize) =>
       (await send('POST', 'generate_more', { classes, pool_size: poolSize })).json(),
@@ -153,9 +153,10 @@ export function createApi({ token, base }) {
      * An action that selects again.
      * @param {string} path
      * @param {object} body
+     * @param {string} shown
      * @returns {Promise<Answer>}
      */
-    post: async (path, body) => pack(await send('POST', path, body)),
+    post: async (path, body, shown) => pack(await send('POST', path, body, shown)),
     /** @param {string} name */
     restorePath: (name) => `${named(name)}/restore`,
     /** @param {number} classId @param {string} version */

@@ -58,7 +58,7 @@ export function createLibrary({ store, api, actions, signal }) {
   /** @param {string} name @param {string} note */
   async function save(name, note) {
     if (isTaken(name) && !(await replaceIt(name, 'what is on screen'))) return false;
-    const done = await tried(() => api.saveSelection(name, note));
+    const done = await tried(() => api.saveSelection(name, note, store.data.shown));
     if (done) store.set({ said: `Saved as ${name}.` });
     await refresh();
     return Boolean(done);
@@ -135,7 +135,9 @@ export function createLibrary({ store, api, actions, signal }) {
     });
     if (!given?.name) return;
     if (isTaken(given.name) && !(await replaceIt(given.name, 'the lassoed'))) return;
-    const made = await tried(() => api.exportPositions(Array.from(selection.list), given.name));
+    const made = await tried(() =>
+      api.exportPositions(Array.from(selection.list), given.name, store.data.shown),
+    );
     if (!made) return;
     await refresh();
     const words = `${count(made.images)} images are saved as "${made.name}".`;

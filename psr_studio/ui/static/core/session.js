@@ -5,7 +5,7 @@ import { messageOf } from './api.js';
 import { followMap } from './follow.js';
 import { poolKey, sameSignals } from './model.js';
 import { makeSelection } from './selection.js';
-import { followsPreset, rulesOf, sameWeights } from './settings.js';
+import { followsPreset, rulesOf } from './settings.js';
 import { createSprites } from './sprites.js';
 import { ready } from './store.js';
 
@@ -46,6 +46,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
   function start(info, points) {
     const { weights, ipc, temperature } = info;
     key = poolKey(info);
+    actions.sees(info.shown);
     store.set({
       phase: 'ready',
       message: null,
@@ -60,6 +61,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
       hover: null,
       candidate: null,
       solo: null,
+      shown: info.shown,
       mapSettled: info.map.kind !== 'pca',
       selection: makeSelection(info.n, []),
       weights,
@@ -115,17 +117,17 @@ export function createSession({ store, api, actions, address, map, root, resize 
 
   /**
    * Something outside may have changed: the tab is shown again, or the page says so. Another pool or other
-   * scores are loaded afresh, other settings are taken over; nothing new leaves focus and selection alone.
-   * `quick`: the window was elsewhere, where at most another page has selected.
+   * scores are loaded afresh, another selection is taken over; nothing new leaves focus and lasso alone.
+   * `quick`: the pool is known to be the same; at most another page has selected.
    */
   async function sync(quick = false) {
     if (store.data.phase === 'loading' || !actions.idle || syncing) return;
     syncing = true;
     try {
       const info = await api.state();
-      if (quick && info.revision === actions.revision) return;
+      if (quick && !isEmpty(info) && info.shown === actions.seen) return;
       if (isEmpty(info) || !(await isSamePool(info))) await load();
-      else if (actions.idle) takeSettings(info);
+      else if (actions.idle && info.shown !== actions.seen) await actions.follow(info.shown);
     } catch {
       // The next action will say what is wrong; a look at the state alone should not raise an alarm.
     } finally {
@@ -139,24 +141,17 @@ export function createSession({ store, api, actions, address, map, root, resize 
     return sameSignals(await loadPoints(api), ready(store).points);
   }
 
-  /** @param {Info} info */
-  function takeSettings(info) {
-    const { weights, ipc, temperature } = info;
-    const { data } = store;
-    const marks = (/** @type {Iterable<number>[]} */ lists) =>
-      lists.map((list) => [...list].sort().join()).join('|');
-    const same =
-      sameWeights(data.weights, weights) &&
-      data.ipc === ipc &&
-      data.temperature === temperature &&
-      JSON.stringify(data.settings) === JSON.stringify(info.settings) &&
-      marks([data.pinned, data.vetoed]) === marks([info.pinned, info.vetoed]);
-    if (same) return;
-    store.set({ weights, ipc, temperature, follow: followsPreset(info), ...rulesOf(info, data) });
-    actions.select();
+  let scored = ''; // names the pool and its scores, as the page was told last
+
+  /** What the server has now: the pool with its scores, and the selection. @param {{ revision?: string, shown?: string }} now */
+  async function follow({ revision = '', shown = '' }) {
+    const quick = revision === scored;
+    if (quick && shown === actions.seen) return;
+    scored = revision;
+    await sync(quick);
   }
 
-  return { load, sync, stop: () => stopMap() };
+  return { load, sync, follow, stop: () => stopMap() };
 }
 
 /** @param {Info | NoInfo} info @returns {info is NoInfo} */

@@ -72,6 +72,7 @@ export const INITIAL = {
   tool: 'pan',
   gridMode: 'picks', // the last three only while comparing
   candidate: null, // the focused one as the server describes it
+  shown: '', // fingerprint of the selection on screen
   mapSettled: false, // no newer map is expected
   diff: null,
   timing: null, // in ms

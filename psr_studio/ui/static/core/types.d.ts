@@ -105,6 +105,7 @@ export interface Names {
 /** The answer of psr/curate/state: the pool's header. */
 export interface Info extends Rules {
   revision: number;
+  shown: string;
   project: string;
   n: number;
   n_classes: number;
@@ -149,6 +150,7 @@ export interface Points {
 /** The header of every answer that selects. */
 export interface AnswerHeader extends Rules {
   revision: number;
+  shown: string; // fingerprint of the selection: equal for the same pool, settings, marks and locks
   n: number;
   ipc: number;
   temperature: number;
@@ -357,6 +359,7 @@ interface Always {
   tool: Tool;
   gridMode: GridMode;
   candidate: Candidate | null;
+  shown: string;
   mapSettled: boolean;
   diff: Diff | null;
   timing: { drawn: number; server: number } | null;

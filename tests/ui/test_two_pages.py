@@ -1,0 +1,65 @@
+"""Two browsers on one studio: each follows the other, and none saves or changes what it does not show."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import CATCH_WORKBENCH, STATE, answered, browser_page, idle, picks
+from running import running_app
+
+pytestmark = pytest.mark.browser
+HOLD = "**/psr/curate/state"  # what a page asks when it is told of a change
+
+
+@pytest.fixture
+def pages(tmp_path: Path, scored_workspace: Path) -> Iterator[tuple[Any, Any]]:
+    root = tmp_path / "ws"
+    shutil.copytree(scored_workspace, root)
+    with running_app(root) as url, browser_page() as first:
+        second = first.context.browser.new_context().new_page()
+        second.add_init_script(CATCH_WORKBENCH)
+        for page in (first, second):
+            page.goto(url)
+            idle(page)
+        yield first, second
+        assert not first.complaints, first.complaints
+
+
+def set_ipc(page: Any, ipc: int) -> None:
+    with answered(page):
+        page.locator(".psr-slider[data-key='ipc'] input[type=range]").fill(str(ipc))
+
+
+def test_a_page_follows_what_another_did_and_says_so(pages):
+    first, second = pages
+    set_ipc(second, 1)
+    wanted = picks(second)
+    first.wait_for_function(f"{STATE}.ipc === 1 && {STATE}.diff?.path === 'followed'")
+    assert picks(first) == wanted
+    assert first.locator(".psr-result-text").inner_text().startswith("On another page: ")
+    assert picks(second) == wanted and second.evaluate(f"{STATE}.diff.path") == "select", "no echo"
+
+
+def test_a_page_that_has_not_followed_yet_saves_and_pins_nothing(pages):
+    first, second = pages
+    before = picks(first)
+    first.route(HOLD, lambda route: None)  # it hears of the other page, and cannot look yet
+    set_ipc(second, 1)
+    first.fill("#psr-save-name input, #psr-save-name textarea", "mine")
+    first.click("#psr-save")
+    first.get_by_text("Another page has changed the selection").first.wait_for()
+    assert picks(first) == before
+    assert "mine" not in [row["name"] for row in second.evaluate(f"{STATE}.saved")]
+    first.unroute(HOLD)
+    first.evaluate("position => window.workbench.actions.mark('pin', '', [position])", before[0])
+    first.wait_for_function(
+        f"{STATE}.notice?.problem.startsWith('Another page has changed') && {STATE}.ipc === 1"
+    )
+    assert picks(first) == picks(second) and first.evaluate(f"{STATE}.pinned.size") == 0
+    first.click("#psr-save")
+    second.wait_for_function(f"{STATE}.ipc === 1")
+    first.get_by_text('as "mine"').first.wait_for()
