@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +58,11 @@ class Database:
         """Close the file; may be called twice."""
         with self._lock:
             self._db.close()
+
+    def copy_to(self, path: Path) -> None:
+        """Write everything into a new file."""
+        with self._lock, self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
 
     def _prepare(self, schema: str) -> None:
         with self._explained():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -211,10 +213,23 @@ def test_without_a_selection_there_is_nothing_to_refine(tmp_path, tiny_bundle):
     assert err.value.fix == "Run the select step first."
 
 
-def test_losses_that_are_not_finite_are_named(tmp_path, scored_workspace, tiny_bundle):
-    """One weight of the denoiser turns NaN after the pool was made; nothing is written."""
-    import shutil
-
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (
+            "bias",
+            lambda values: torch.full_like(values, torch.nan),
+            r"left the finite numbers in step 1 \(6 of 6 losses\)",
+        ),
+        (
+            "weight",
+            lambda values: 1e4 * values,
+            r"diverged by step \d: a latent has \S+ times its length, 2 is the most",
+        ),
+    ],
+)
+def test_a_refinement_that_diverges_is_named(tmp_path, scored_workspace, tiny_bundle, name, change, words):
+    """The last layer of the denoiser changed after the pool was made; nothing is written."""
     from safetensors.torch import load_file, save_file
 
     from psr_studio.app.studio import Studio
@@ -222,16 +237,14 @@ def test_losses_that_are_not_finite_are_named(tmp_path, scored_workspace, tiny_b
     broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
     path = next((broken / "generator" / "transformer").glob("*.safetensors"))
     weights = load_file(path)
-    weights["proj_out_2.bias"][:] = float("nan")
+    weights[f"proj_out_2.{name}"] = change(weights[f"proj_out_2.{name}"])
     save_file(weights, path, {"format": "pt"})
     shutil.copytree(scored_workspace, tmp_path / "ws")
     with Studio(tmp_path / "ws", tiny_recipe(broken), replace_recipe=True) as studio:
         with pytest.raises(ModelError) as err:
             finish(studio.refine())
         assert studio.status()["refine"].state == "missing"
-    assert err.value.problem == (
-        'Refining from class "boot" on left the finite numbers in step 1 (6 of 6 losses).'
-    )
+    assert re.fullmatch(rf'Refining from class "boot" on {words}\.', err.value.problem), err.value.problem
     assert err.value.fix == 'Lower "refine.lr" (now 0.001); classes that are done are kept.'
 
 

@@ -13,7 +13,7 @@ from tiny import finish, tiny_recipe
 
 from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import ModelError, OvertakenError, SelectionError
+from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -191,6 +191,32 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
     finish(screen.studio.refine())
     screen.forget_status()
     assert defaults() == (["refined", "selected"], True)
+
+
+def test_a_pool_is_replaced_only_when_that_is_said(screen, tmp_path):
+    """What goes is counted; the old pool can be kept; fractions of a candidate are refused, not rounded."""
+    with gr.Blocks():
+        tab = PoolTab(screen)
+        tab.build()
+    scoring, settings = list(tab.scoring.shown().values()), tab.settings.shown()
+
+    def press(**changes) -> list:
+        values = {**settings, **{f"pool.{key}": value for key, value in changes.items()}}
+        return tab._ask(*scoring, False, *values.values())
+
+    *_, card, words, name = press(steps=settings["pool.steps"] + 1)
+    n, root = len(screen.studio.pool), screen.studio.workspace.root
+    assert card.visible and screen.worker.newest() is None
+    assert f"{n} candidates of {n} with their scores, the pictures of 1 saved selection go." in unescape(
+        words
+    )
+    assert name.value == f"{root.name}-1"
+    with pytest.raises(RecipeError) as caught:
+        press(pool_size=7.5)
+    assert caught.value.problem == '"pool.pool_size" is 7.5, but it must be a whole number.'
+    assert screen.worker.newest() is None
+    *_, card, _, _ = press(pool_size=7)
+    assert not card.visible and screen.worker.newest().stage == "pool", "more candidates replace none"
 
 
 def test_a_step_never_works_on_what_another_page_saved_under_the_name_since(screen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.refine.loop import Networks, Selected
 
+MOST_GROWTH = 2.0  # of a latent's length; steps of a size that serves move it by a few hundredths
 LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 
 
@@ -118,7 +120,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
 
     Raises:
         SelectionError: no selection of the recipe's name, or one of another pool.
-        WorkspaceError, ModelError: scores, weights, the disk; a loss that is not a finite number.
+        WorkspaceError, ModelError: scores, weights, the disk; a refinement that diverges.
     """
     clock = Stopwatch(started=False)
     work = begin(ws, recipe, bundle) if share is None else share
@@ -196,7 +198,7 @@ class _Refiner:
                 trace.append(losses)
                 if step not in looked_at:
                     continue
-                self._check(classes, torch.stack(trace, dim=1), bool(latents.isfinite().all()))
+                self._check(classes, torch.stack(trace, dim=1), selected.latents[rows], latents.cpu())
                 shown = latents[: N_PREVIEWS * (step in shown_after)]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)
@@ -252,15 +254,20 @@ class _Refiner:
             noise_seeds=[int(s) for s in self.pool.seeds[at]],
         )
 
-    def _check(self, classes: list[int], losses: Tensor, latents_finite: bool) -> None:
-        """Losses (n, steps so far)."""
+    def _check(self, classes: list[int], losses: Tensor, start: Tensor, latents: Tensor) -> None:
+        """Raise ModelError where latents (n, c, h, w) have diverged from their start; losses (n, steps so far)."""
         broken = (~losses.isfinite()).sum(dim=0).tolist()
-        if broken[-1] or not latents_finite:
-            name = self.bundle.class_names[classes[0]]
+        growth = float((latents.flatten(1).norm(dim=1) / start.flatten(1).norm(dim=1)).max())
+        if broken[-1] or not growth <= MOST_GROWTH:  # a latent that is no finite number has no growth either
             step = next((i for i, n in enumerate(broken) if n), len(broken) - 1)
+            what = (
+                f"left the finite numbers in step {step + 1} ({broken[step]} of {len(losses)} losses)"
+                if broken[step] or not isfinite(growth)
+                else f"diverged by step {step + 1}: a latent has {growth:.3g} times its length, "
+                f"{MOST_GROWTH:g} is the most"
+            )
             raise ModelError(
-                f'Refining from class "{name}" on left the finite numbers in step {step + 1} '
-                f"({broken[step]} of {len(losses)} losses).",
+                f'Refining from class "{self.bundle.class_names[classes[0]]}" on {what}.',
                 f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
             )
 

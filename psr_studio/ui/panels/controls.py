@@ -118,7 +118,7 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
         return gr.Dropdown(list(listed), value=value, **words)
     if kind is str:
         return gr.Textbox(value, max_lines=1, **words)
-    return gr.Number(value, precision=0 if kind is int else None, **words)
+    return gr.Number(value, **words)  # a fraction where a whole number belongs is refused, not rounded
 
 
 def _shown(key: str, value: Any) -> Any:

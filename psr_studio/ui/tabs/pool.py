@@ -18,6 +18,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
@@ -40,6 +41,7 @@ class PoolTab:
         own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
         self.settings = Settings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
+        self.question = ReplaceQuestion(screen)
 
     def build(self) -> None:
         """Draw it here."""
@@ -65,6 +67,7 @@ class PoolTab:
                 with gr.Row():
                     self.generate = gr.Button("Generate", variant="primary", elem_id="psr-generate")
                     self.score = gr.Button("Score", elem_id="psr-score")
+                self.question.build()
             with gr.Column(scale=7, min_width=420):
                 self.jobs.build()
                 self.weights.build()
@@ -86,7 +89,9 @@ class PoolTab:
         taken = [self.settings.controls[key] for key in WAYS["exact"]]
         self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
         everything = [*self.scoring.outputs, self.then_score, *inputs]
-        self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
+        asked = [*self.jobs.outputs, *self.question.outputs]
+        self.generate.click(said(self._ask), everything, asked, **PRESSED)
+        self.question.connect(self._generate, everything, self.jobs.outputs)
         self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
 
@@ -135,6 +140,16 @@ class PoolTab:
     def _values(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
         return {**self.settings.read(given), "select.ipc": self.screen.studio.curation.rules().ipc}
+
+    def _ask(self, *given: Any) -> list[Any]:
+        """Generate, or ask first where that replaces candidates."""
+        values = self._values(given[len(self.scoring.outputs) + 1 :])
+        question = self.question.ask(self.screen.studio.recipe.with_values(values))
+        return (
+            [*self.jobs.values(), *question]
+            if question
+            else [*self._generate(*given), *self.question.closed()]
+        )
 
     def _generate(self, *given: Any) -> list[Any]:
         n = len(self.scoring.outputs)

@@ -1,0 +1,90 @@
+"""What "Generate" would put in the place of a pool that is here: asked before it is done, with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.core.words import plural
+from psr_studio.recipe.errors import check_folder_name
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.generate import stage as generate
+from psr_studio.storage.copying import copy_workspace
+from psr_studio.ui.markup import note
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, QUIET, said
+
+
+class ReplaceQuestion:
+    """A card under the button: replace the pool, keep it in a workspace of its own first, or leave it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here, out of sight."""
+        with gr.Group(visible=False, elem_id="psr-replace-pool") as self.card:
+            self.words = gr.HTML(padding=True)
+            self.name = gr.Textbox(
+                label="Keep the old pool in", info="A new folder beside this workspace.", max_lines=1
+            )
+            with gr.Row():
+                self.keep = gr.Button("Keep it there, then generate", size="sm", elem_id="psr-replace-keep")
+                self.replace = gr.Button("Replace it", size="sm", variant="stop", elem_id="psr-replace-yes")
+                self.leave = gr.Button("Cancel", size="sm", elem_id="psr-replace-no")
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `ask` and `closed` fill."""
+        return [self.card, self.words, self.name]  # type: ignore[list-item]
+
+    def connect(
+        self, generate_now: Callable[..., list[Any]], inputs: Sequence[Any], outputs: Sequence[Any]
+    ) -> None:
+        """Events; `generate_now` is given `inputs` and fills `outputs`."""
+
+        def keep(name: str, *given: Any) -> list[Any]:
+            kept = copy_workspace(self.screen.studio.workspace, self._beside(name))
+            gr.Info(f'The old pool is kept: open it with `python app.py --workspace "{kept}"`.', duration=10)
+            return [*generate_now(*given), *self.closed()]
+
+        def replace(*given: Any) -> list[Any]:
+            return [*generate_now(*given), *self.closed()]
+
+        filled = [*outputs, *self.outputs]
+        self.keep.click(said(keep), [self.name, *inputs], filled, **PRESSED)
+        self.replace.click(said(replace), list(inputs), filled, **PRESSED)
+        self.leave.click(self.closed, None, self.outputs, **QUIET)
+
+    def ask(self, recipe: Recipe) -> list[Any] | None:
+        """The card, open, where the recipe would replace candidates; None where it would not."""
+        studio = self.screen.studio
+        gone = generate.replaced(studio.workspace, recipe, studio.bundle)
+        if not gone:
+            return None
+        root, ledger = studio.workspace.root, studio.workspace.ledger
+        saved, marked = ledger.selections(), ledger.marks()
+        refined = [record for record in saved if studio.workspace.refined_files(record.name)]
+        lost = [f"{plural(gone, 'candidate')} of {len(studio.pool):,} with their scores"]
+        lost += [f"the pictures of {plural(len(saved), 'saved selection')}"] if saved else []
+        lost += [f"{plural(len(refined), 'refined set')}"] if refined else []
+        stays = ["exports and results"]
+        if marked:
+            stays.append(f"{plural(len(marked), 'pin or veto', 'pins and vetoes')} on the same numbers")
+        words = (
+            f"Replace the pool? These settings make other candidates: {', '.join(lost)} go. "
+            f"{', '.join(stays).capitalize()} stay."
+        )
+        free = next(k for k in count(1) if not (root.parent / f"{root.name}-{k}").exists())
+        return [gr.Group(visible=True), note(words), gr.Textbox(value=f"{root.name}-{free}")]
+
+    def closed(self) -> list[Any]:
+        """The card out of sight."""
+        return [gr.Group(visible=False), gr.skip(), gr.skip()]
+
+    def _beside(self, name: str) -> Path:
+        return self.screen.studio.workspace.root.parent / check_folder_name("the workspace", name.strip())
