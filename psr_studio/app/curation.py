@@ -22,6 +22,8 @@ from psr_studio.method.selectors.selector import Selector
 from psr_studio.method.selectors.weights import WEIGHTS, Weights
 from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
 from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
+from psr_studio.stages.generate.stage import classes_of
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
 from psr_studio.stages.select.choice import Marks, select
@@ -31,6 +33,7 @@ from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_ass
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
+from psr_studio.storage.pool import PartView
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.trials import TrialRecord
 
@@ -84,6 +87,7 @@ class Curation:
         self._opened = opened
         self._scored: Kept[object, ScoredPool] = Kept(1)
         self._last: LiveResult | None = None
+        self._last_scored: ScoredPool | None = None
 
     @property
     def _ledger(self) -> Ledger:
@@ -95,13 +99,18 @@ class Curation:
     def scored(self) -> ScoredPool:
         """The pool with its scores; read anew when pool, scores, teacher or classes change.
 
+        While candidates wait for their scores (`waiting`) it is the pool that was scored last, else the part of it
+        that is scored.
+
         Raises:
             WorkspaceError: no pool, or scores that are missing, stale or not finite.
         """
-        opened = self._opened
-        return self._scored.get(
-            self._on_disk(), lambda: read_scored(opened.workspace, opened.recipe, opened.bundle)
-        )
+        return self._scored.get(self._on_disk(), self._read_scored)
+
+    @property
+    def waiting(self) -> int:
+        """Candidates of the pool that `scored` lacks."""
+        return len(self._opened.workspace.pool()) - self.scored.n
 
     def select(self, **settings: Any) -> LiveResult:
         """Select by the sliders and the marks, without a save; over the sliders, `settings` by bare name.
@@ -435,6 +444,17 @@ class Curation:
 
     # Inside
 
+    def _read_scored(self) -> ScoredPool:
+        opened, last = self._opened, self._last_scored
+        ws, recipe, bundle = opened.workspace, opened.recipe, opened.bundle
+        parts, whole = score.scored_parts(ws, bundle), ws.pool().parts()
+        if not parts or len(parts) == len(whole):
+            self._last_scored = read_scored(ws, recipe, bundle)
+        elif last is None or not _stands(last, parts, classes_of(recipe, bundle)):
+            self._last_scored = read_scored(ws, recipe, bundle, parts)
+        assert self._last_scored is not None
+        return self._last_scored
+
     def _side(self, name: str) -> LiveResult | SelectionRecord:
         return (
             self.shown() if name == LIVE else saved.require(self._opened.workspace, name, self._opened.bundle)
@@ -464,6 +484,13 @@ class Curation:
         stats = [path.stat() if path.is_file() else None for path in paths]
         files = tuple((s.st_mtime_ns, s.st_size) if s else None for s in stats)
         return id(found), teacher, self._opened.recipe.pool.classes, files
+
+
+def _stands(scored: ScoredPool, parts: Sequence[PartView], classes: Sequence[int]) -> bool:
+    """Whether a scored pool of this task is made of some of these parts."""
+    there = {(part.path, part.content_hash) for part in parts}
+    own = {(part.path, part.content_hash) for part in scored.pool.parts()}
+    return own <= there and scored.classes.tolist() == list(classes)
 
 
 def _parameters(selector: Selector) -> list[dict[str, Any]]:

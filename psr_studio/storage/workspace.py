@@ -225,6 +225,10 @@ class Workspace:
             self._pool = (state, Pool(paths, self.parts))
         return self._pool[1]
 
+    def pool_of(self, paths: Sequence[Path]) -> Pool:
+        """Some parts of the pool, as if there were no other."""
+        return Pool(paths, self.parts)
+
     # Scores
 
     def scores_part_path(self, teacher_id: str, class_id: int, part: int) -> Path:
@@ -251,10 +255,10 @@ class Workspace:
         self._write(path, stored, inputs_hash, {"teacher": teacher_id})
         return path
 
-    def scores(self, teacher_id: str, *, require_all: bool = True) -> Scores:
-        """Scores in pool order; see `load_scores` for what is raised."""
+    def scores(self, teacher_id: str, *, require_all: bool = True, pool: Pool | None = None) -> Scores:
+        """Scores in the order of a pool, the one on disk by default; see `load_scores` for what is raised."""
         return load_scores(
-            self.pool(),
+            self.pool() if pool is None else pool,
             part_files(self.root / "scores" / _folder_of(teacher_id)),
             self.parts,
             require_all,

@@ -19,15 +19,10 @@ def file_router(screen: Screen) -> APIRouter:
     routes = APIRouter()
     studio = screen.studio
 
-    @routes.get("/image/{position}.png")
-    def image(position: int, v: str = "") -> Response:
-        pool = studio.pool
-        if not 0 <= position < len(pool):
-            raise WorkspaceError(
-                f"There is no candidate at position {position}: the pool has {len(pool)} candidates.",
-                "Reload the page: the pool has changed since it was drawn.",
-            )
-        return _png(pool.png(position), v)
+    @routes.get("/image/{candidate_id}.png")
+    def image(candidate_id: int, v: str = "") -> Response:
+        (position,) = studio.pool.positions([candidate_id])
+        return _png(studio.pool.png(int(position)), v)
 
     @routes.get("/sheet/{class_id}.png")
     def sheet(class_id: int, n: int = SHEET_LIMIT, v: str = "") -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.figures import distributions
 from psr_studio.stages.select.picks import class_pool
 from psr_studio.stages.select.saved import restored_settings, settings_of
+from psr_studio.storage.copying import copy_workspace
 from psr_studio.storage.records import SelectionRecord
 
 
@@ -431,3 +433,34 @@ def restored(noted: dict) -> SelectRecipe:
     record = SelectionRecord("kept", {}, {}, {}, {}, {}, noted, "")
     found = restored_settings(record, [key.removeprefix("select.") for key in SELECT_KEYS])
     return SelectRecipe().changed({key: value for key, value in found.items() if key != "locked"})
+
+
+def test_what_was_scored_stays_usable_while_new_candidates_wait(studio):
+    """A larger pool without scores changes nothing yet; what is saved meanwhile does not pass for a choice of all."""
+    before = studio.curation.select()
+    finish(studio.generate(sizes=[0, 9, 0]))
+    assert studio.curation.scored is before.scored and studio.curation.waiting == 3
+    studio.curation.save("meanwhile")
+    assert studio.status()["select"].state == "stale"
+    with Studio(copied(studio)) as again:
+        assert again.curation.scored.n == 18 and again.curation.waiting == 3, "after a restart too"
+        assert ids_of(again, again.curation.select()) == ids_of(studio, before)
+    finish(studio.score())
+    assert (studio.curation.scored.n, studio.curation.waiting) == (21, 0)
+    studio.curation.save("meanwhile")
+    assert studio.status()["select"].state == "fresh"
+
+
+def test_a_pool_that_is_made_anew_is_not_curated_by_old_scores(studio):
+    studio.curation.select()
+    finish(studio.generate(seed=5))
+    with pytest.raises(WorkspaceError, match='Press "Score"'):
+        studio.curation.scored  # noqa: B018
+    finish(studio.score())
+    assert studio.curation.scored.n == 18
+
+
+def copied(studio) -> Path:
+    """A copy of an open workspace."""
+    root = studio.workspace.root
+    return copy_workspace(studio.workspace, root.with_name(f"{root.name}-copy"))

@@ -128,7 +128,7 @@ def test_positions_that_are_not_there_are_refused(client):
     for response in (
         client.get("/psr/curate/candidate/99"),
         client.post("/psr/curate/mark", json={"positions": [99], "mark": "pin"}),
-        client.get("/psr/image/99.png"),
+        client.get("/psr/curate/image/99.png"),
     ):
         problem, fix = refusal(response)
         assert problem == "There is no candidate at position 99: the pool has 18 candidates."
@@ -168,8 +168,10 @@ def test_a_sprite_sheet_holds_every_picture_of_its_class_in_pool_order(client, s
 
 
 def test_pictures_come_as_they_were_stored(client, screen):
-    response = client.get("/psr/image/4.png", params={"v": "abc"})
-    assert response.content == screen.studio.pool.png(4) and "immutable" in response.headers["cache-control"]
+    for address in ("curate/image/4", f"image/{screen.studio.pool.candidate_ids[4]}"):
+        response = client.get(f"/psr/{address}.png", params={"v": "abc"})
+        assert response.content == screen.studio.pool.png(4)
+        assert "immutable" in response.headers["cache-control"]
 
 
 def test_an_unscored_pool_says_what_to_do(tmp_path, tiny_bundle):

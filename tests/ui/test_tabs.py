@@ -207,7 +207,7 @@ def test_a_pool_is_replaced_only_when_that_is_said(screen, tmp_path):
     *_, card, words, name = press(steps=settings["pool.steps"] + 1)
     n, root = len(screen.studio.pool), screen.studio.workspace.root
     assert card.visible and screen.worker.newest() is None
-    assert f"{n} candidates of {n} with their scores, the pictures of 1 saved selection go." in unescape(
+    assert f"{n} of {n} candidates with their scores, the pictures of 1 saved selection go." in unescape(
         words
     )
     assert name.value == f"{root.name}-1"

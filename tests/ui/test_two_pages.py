@@ -63,3 +63,23 @@ def test_a_page_that_has_not_followed_yet_saves_and_pins_nothing(pages):
     first.click("#psr-save")
     second.wait_for_function(f"{STATE}.ipc === 1")
     first.get_by_text('as "mine"').first.wait_for()
+
+
+def test_the_workbench_stays_in_sight_while_the_pool_grows(pages):
+    """Generate without scores: the old pool is curated on, says what waits, and "Score now" brings the rest."""
+    page, other = pages
+    page.click("#psr-tab-pool-button")
+    page.locator("#psr-tab-pool").get_by_label("Pool size").fill("9")
+    page.get_by_label("Score when generated").uncheck()
+    page.click("#psr-generate")
+    for shown in (page, other):
+        shown.wait_for_function(f"{STATE}.waiting.startsWith('9 new candidates wait')")
+        assert shown.evaluate(f"{STATE}.info.n") == 18
+    page.click("#psr-tab-curate-button")
+    page.set_viewport_size({"width": 1200, "height": 700})
+    set_ipc(page, 4)
+    page.locator(".psr-waiting").get_by_role("button", name="Score now").click()
+    for shown in (page, other):
+        shown.wait_for_function(f"{STATE}.info?.n === 27 && {STATE}.diff?.path === 'grown'")
+        assert shown.locator(".psr-result-text").inner_text().startswith("With the new candidates: ")
+        assert shown.locator(".psr-waiting").is_hidden()

@@ -81,6 +81,16 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         )
 
 
+def scored_parts(ws: Workspace, bundle: Bundle) -> list[PartView]:
+    """The parts of the pool whose scores are there, made from them by this teacher."""
+    lacking = ws.lacking(expected(ws, bundle))
+    return [
+        part
+        for part in ws.pool().parts()
+        if ws.scores_part_path(bundle.teacher_id, part.class_id, part.part) not in lacking
+    ]
+
+
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
     """The parts of the pool that have no scores of this teacher; WorkspaceError when there is no pool.
 

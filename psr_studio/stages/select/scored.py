@@ -23,7 +23,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.score import stage as score
-from psr_studio.storage.pool import Pool, frozen
+from psr_studio.storage.pool import PartView, Pool, frozen
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -242,17 +242,24 @@ class ScoredPool:
         return found[self.candidate_ids[found] == wanted]
 
 
-def read_scored(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ScoredPool:
+def read_scored(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, parts: Sequence[PartView] | None = None
+) -> ScoredPool:
     """Read pool and scores as they are on disk; the recipe gives the classes of the task.
+
+    Args:
+        parts: of the pool, all of them scored (`score.scored_parts`); None is the whole pool.
 
     Raises:
         WorkspaceError: no pool, or scores that are missing, stale or not finite.
     """
-    score.require_fresh(ws, recipe, bundle)
+    if parts is None:
+        score.require_fresh(ws, recipe, bundle)
     warm_up()
-    scores = ws.scores(bundle.teacher_id)
+    pool = ws.pool() if parts is None else ws.pool_of([part.path for part in parts])
+    scores = ws.scores(bundle.teacher_id, pool=pool)
     return ScoredPool(
-        pool=ws.pool(),
+        pool=pool,
         bundle=bundle,
         classes=frozen(np.array(classes_of(recipe, bundle), np.int64)),
         logits=scores.logits,

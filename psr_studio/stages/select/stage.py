@@ -20,6 +20,7 @@ from psr_studio.stages.select.result import LiveResult, check_budget
 from psr_studio.stages.select.saved import BY_HAND, settings_of
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
 
@@ -31,8 +32,10 @@ LOCKED = "locked"  # among the settings of a record: the classes that were locke
 POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
 
 
-def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
+def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, pool: Pool | None = None) -> dict[str, Any]:
     """What a selection is made from: pool, scores, settings, and the marks of the ledger.
+
+    The pool is the one on disk by default; while new candidates wait for their scores it may be less of it.
 
     A part of the classes and locked ones are named only where there are any: what was selected before they
     could be set stays fresh.
@@ -42,7 +45,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     more |= {"locked": _text_keys(locked)} if locked else {}
     return {
         "stage": STAGE.name,
-        "scores": score.class_hashes(ws.pool(), bundle),
+        "scores": score.class_hashes(ws.pool() if pool is None else pool, bundle),
         "settings": settings(recipe),
         **marks(ws),
         **more,
@@ -166,7 +169,7 @@ def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "")
             )
     locked = ws.ledger.locked()
     kept = {
-        POOL_HASH: score.picked_hash(ws.pool(), bundle, result.candidate_ids),
+        POOL_HASH: score.picked_hash(scored.pool, bundle, result.candidate_ids),
         **({LOCKED: _text_keys(locked)} if locked else {}),
     }
     stood = marks(ws)
@@ -178,7 +181,7 @@ def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "")
         filled={c: result.filled[c].tolist() for c in present},
         shortfall={c: int(result.shortfall[c]) for c in present},
         settings={**settings(recipe), **kept},
-        inputs_hash=stable_hash(inputs(ws, recipe, bundle)),
+        inputs_hash=stable_hash(inputs(ws, recipe, bundle, scored.pool)),
         note=note,
         marks={"pin": stood["pinned"], "veto": stood["vetoed"]},
     )

@@ -23,7 +23,8 @@ class Answers:
 
     def __init__(self) -> None:
         self.revision = 0
-        self._shown: frozenset[int] = frozenset()
+        self._shown: frozenset[int] = frozenset()  # candidate ids
+        self._of: ScoredPool | None = None
         self._means: dict[str, float | None] = {}
 
     def pack(
@@ -35,12 +36,15 @@ class Answers:
         """
         self.revision += 1
         picks, scored = result.positions, result.scored
-        shown, self._shown = self._shown, frozenset(picks.tolist())
+        same = self._of is None or _holds(scored, self._of)
+        shown, self._shown = self._shown if same else frozenset(), frozenset(result.candidate_ids)
+        grown, self._of = self._of is not scored and self._of is not None and same, scored
         before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
             "revision": self.revision,
             "shown": fingerprint,
             "n": scored.n,
+            "grown": grown,
             "ipc": result.rules.ipc,
             "temperature": result.rules.temperature,
             "selector": result.selector,
@@ -60,12 +64,20 @@ class Answers:
             "scores": ("f32", np.concatenate([*result.scores, np.zeros(0)])),
             "terms": ("f32", np.concatenate([*result.terms, np.zeros((0, 3))])),
             "filled": ("u8", np.concatenate([*result.filled, np.zeros(0, bool)])),
-            "added": ("u32", np.array(sorted(self._shown - shown), np.uint32)),
-            "dropped": ("u32", np.array(sorted(shown - self._shown), np.uint32)),
+            "added": ("u32", scored.known_positions(sorted(self._shown - shown))),
+            "dropped": ("u32", scored.known_positions(sorted(shown - self._shown))),
             "diversity": ("f32", result.diversity),
         }
         total = 1000 * (time.perf_counter() - began)
         return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
+
+
+def _holds(scored: ScoredPool, earlier: ScoredPool) -> bool:
+    """Whether a pool still has every candidate of an earlier one, the pictures the same."""
+    if scored is earlier:
+        return True
+    now, then = ({(p.path, p.content_hash) for p in s.pool.parts()} for s in (scored, earlier))
+    return then <= now
 
 
 def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:

@@ -73,6 +73,10 @@ def lab_router(screen: Screen) -> APIRouter:
     def generate_more(body: MoreBody) -> dict[str, int]:
         return {"job": screen.generate_more(body.classes, body.pool_size)}
 
+    @routes.post("/score")
+    def score() -> dict[str, int]:
+        return {"job": screen.submit("score", {})}
+
     @routes.get("/history")
     def history(limit: int = 50) -> list[dict[str, Any]]:
         return curation.history(limit)

@@ -13,6 +13,7 @@ from psr_studio.core.kept import Kept
 from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
+from psr_studio.storage.pool import Pool
 from psr_studio.ui.curate.maps import Layout, MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, sheet_png, tile_size
@@ -57,16 +58,14 @@ class PoolView:
         """The map as it is now; `improve` has a better one made."""
         return self.maps.layout(scored.embeddings, improve)
 
-    def sprite(self) -> dict[str, Any]:
+    def sprite(self, pool: Pool) -> dict[str, Any]:
         """How the sheets are laid out, and a version for their addresses."""
-        pool = self.studio.pool
         columns = sheet_columns(pool.counts)
         tile = tile_size(pool.image_shape, columns)
         return {"tile": tile, "columns": columns, "version": pool.content_hash()[:16]}
 
-    def sheet(self, class_id: int) -> bytes:
+    def sheet(self, pool: Pool, class_id: int) -> bytes:
         """All pictures of a class in pool order, as one PNG; an empty class is one dark tile."""
-        pool = self.studio.pool
         columns = sheet_columns(pool.counts)
         tile = tile_size(pool.image_shape, columns)
         key = (pool.content_hash(), class_id, columns, tile)

@@ -43,9 +43,11 @@ def curate_router(workbench: Workbench) -> APIRouter:
 
     @routes.get("/sprites/{class_id}.png")
     def sprites(class_id: int, v: str = "") -> Response:
-        return Response(
-            workbench.view.sheet(class_id), media_type="image/png", headers=KEEP if v else NO_STORE
-        )
+        return Response(workbench.sheet(class_id), media_type="image/png", headers=KEEP if v else NO_STORE)
+
+    @routes.get("/image/{position}.png")
+    def image(position: int, v: str = "") -> Response:
+        return Response(workbench.picture(position), media_type="image/png", headers=KEEP if v else NO_STORE)
 
     @routes.get("/candidate/{position}")
     def candidate(position: int) -> dict[str, Any]:

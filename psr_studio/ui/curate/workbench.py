@@ -13,6 +13,7 @@ from typing import Any
 from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
+from psr_studio.core.words import plural
 from psr_studio.recipe.errors import FOLDER_NAME, NAME_RULE
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
@@ -57,7 +58,9 @@ class Workbench:
             try:
                 scored = self.curation.scored
             except StudioError as err:
-                return {"revision": self.revision, "n": 0, "message": on_screen(f"{err.problem} {err.fix}")}
+                message = on_screen(f"{err.problem} {err.fix}")
+                n = len(self.studio.pool)
+                return {"revision": self.revision, "n": 0, "message": message, "unscored": n}
             settings = self.curation.settings()
             height, width, channels = scored.pool.image_shape
             kind = self.view.layout(scored).kind
@@ -68,7 +71,7 @@ class Workbench:
                 "n_classes": len(scored.class_names),
                 "class_names": list(scored.class_names),
                 "image": {"width": width, "height": height, "channels": channels},
-                "sprite": self.view.sprite(),
+                "sprite": self.view.sprite(scored.pool),
                 "weights": self.curation.rules().weights._asdict(),
                 "ipc": settings["ipc"],
                 "temperature": settings["temperature"],
@@ -83,7 +86,9 @@ class Workbench:
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),
                 **marks(scored, self.ledger),
+                "pool": self.pool_hash(),
                 "shown": self.fingerprint(),
+                "waiting": self.waiting(),
             }
 
     def warm_up(self) -> None:
@@ -118,6 +123,16 @@ class Workbench:
             return None
         return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
 
+    def sheet(self, class_id: int) -> bytes:
+        """All pictures of a class, see `PoolView.sheet`."""
+        return self.view.sheet(self.curation.scored.pool, class_id)
+
+    def picture(self, position: int) -> bytes:
+        """The stored PNG of one candidate."""
+        scored = self.curation.scored
+        check_positions(scored, [position])
+        return scored.pool.png(position)
+
     def candidate(self, position: int) -> dict[str, Any]:
         """Everything the inspector shows of one candidate."""
         check_positions(self.curation.scored, [position])
@@ -129,7 +144,25 @@ class Workbench:
         """Names what there is to show: equal for the same pool, settings, marks and locks."""
         with self.curation.lock:
             marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
-            return stable_hash([self.studio.pool.content_hash(), self.curation.settings(), marked])[:12]
+            return stable_hash([self.pool_hash(), self.curation.settings(), marked])[:12]
+
+    def pool_hash(self) -> str:
+        """Names the pool that there is to show, with its scores; "" where there is none."""
+        try:
+            scored = self.curation.scored
+        except StudioError:
+            return ""
+        return stable_hash([scored.pool.content_hash(), scored.bundle.teacher_id, scored.classes.tolist()])[
+            :12
+        ]
+
+    def waiting(self) -> str:
+        """What is not scored yet, in words; "" where all is."""
+        try:
+            n = self.curation.waiting
+        except StudioError:
+            return ""
+        return f"{plural(n, 'new candidate')} wait for their scores and are not shown yet." if n else ""
 
     @contextmanager
     def as_seen(self, shown: str) -> Iterator[None]:

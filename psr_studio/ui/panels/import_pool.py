@@ -100,7 +100,7 @@ class ImportPanel:
                 'Fill in "Path on this machine", or upload a zip or Parquet file.',
             )
         self.screen.forget_status()
-        self.screen.worker.submit(
+        job = self.screen.worker.submit(
             importing.STAGE.name,
             path=source,
             split=split.strip() or None,
@@ -112,4 +112,5 @@ class ImportPanel:
             image_column=image_column.strip() or None,
             label_column=label_column.strip() or None,
         )
+        self.screen.submit("score", {}, after=job)
         return self.jobs.values()

@@ -20,15 +20,15 @@ from psr_studio.ui.words import PRESSED, QUIET, said
 
 
 class ReplaceQuestion:
-    """A card under the button: replace the pool, keep it in a workspace of its own first, or leave it."""
+    """A card: replace the pool, keep it in a workspace of its own first, or leave it."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
 
     def build(self) -> None:
         """Draw it here, out of sight."""
-        with gr.Group(visible=False, elem_id="psr-replace-pool") as self.card:
-            self.words = gr.HTML(padding=True)
+        with gr.Column(visible=False, elem_id="psr-replace-pool", elem_classes="psr-question") as self.card:
+            self.words = gr.HTML()
             self.name = gr.Textbox(
                 label="Keep the old pool in", info="A new folder beside this workspace.", max_lines=1
             )
@@ -69,7 +69,7 @@ class ReplaceQuestion:
         root, ledger = studio.workspace.root, studio.workspace.ledger
         saved, marked = ledger.selections(), ledger.marks()
         refined = [record for record in saved if studio.workspace.refined_files(record.name)]
-        lost = [f"{plural(gone, 'candidate')} of {len(studio.pool):,} with their scores"]
+        lost = [f"{gone:,} of {plural(len(studio.pool), 'candidate')} with their scores"]
         lost += [f"the pictures of {plural(len(saved), 'saved selection')}"] if saved else []
         lost += [f"{plural(len(refined), 'refined set')}"] if refined else []
         stays = ["exports and results"]
@@ -80,11 +80,11 @@ class ReplaceQuestion:
             f"{', '.join(stays).capitalize()} stay."
         )
         free = next(k for k in count(1) if not (root.parent / f"{root.name}-{k}").exists())
-        return [gr.Group(visible=True), note(words), gr.Textbox(value=f"{root.name}-{free}")]
+        return [gr.Column(visible=True), note(words), gr.Textbox(value=f"{root.name}-{free}")]
 
     def closed(self) -> list[Any]:
         """The card out of sight."""
-        return [gr.Group(visible=False), gr.skip(), gr.skip()]
+        return [gr.Column(visible=False), gr.skip(), gr.skip()]
 
     def _beside(self, name: str) -> Path:
         return self.screen.studio.workspace.root.parent / check_folder_name("the workspace", name.strip())

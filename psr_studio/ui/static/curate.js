@@ -24,6 +24,7 @@ import { createInspector } from './panels/inspector.js';
 import { createLabPanel } from './panels/lab.js';
 import { createPanes } from './panels/panes.js';
 import { createSavedPanel } from './panels/saved.js';
+import { createWaiting, scoreButton } from './panels/waiting.js';
 
 /** @import { AnswerHeader } from './core/types' */
 /** @import { Entry } from './core/keys.js' */
@@ -98,6 +99,7 @@ function createWorkbench(element, value, onAnswer) {
   const root = h(
     'div',
     { class: 'psr', 'data-phase': 'loading', 'data-renderer': map.kind },
+    createWaiting(store, api).node,
     h('div', { class: 'psr-strip' }, controls.node, results.node),
     h('div', { class: 'psr-body' }, dock.node, panes.node),
     empty,
@@ -137,13 +139,14 @@ function createWorkbench(element, value, onAnswer) {
   watchTheme();
 
   function showPhase() {
-    const { phase, message } = store.data;
+    const { phase, message, unscored } = store.data;
     root.dataset.phase = phase;
     if (phase === 'ready') fill(empty);
     else if (phase === 'loading') fill(empty, h('p', {}, 'Loading the pool …'));
     else {
       const again = button({ label: 'Look again', onClick: session.load });
-      fill(empty, h('div', { class: 'psr-empty-card' }, h('p', {}, said(message)), again));
+      const score = unscored > 0 && scoreButton(store, api);
+      fill(empty, h('div', { class: 'psr-empty-card' }, h('p', {}, said(message)), score, again));
     }
   }
 

@@ -12,7 +12,6 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.errors import NAME_RULE
 from psr_studio.stages import select
-from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.island import AS_SHOWN, curate_island, shown_field
 from psr_studio.ui.curate.workbench import check_name
@@ -140,19 +139,23 @@ class CuratePool:
         """The workbench."""
         return [self.tab.island]
 
-    def version(self) -> Hashable:
+    def version(self) -> tuple[str, str, str]:
         """What the workbench has loaded."""
-        return *self._pool(), self.tab.screen.workbench.fingerprint()
+        workbench = self.tab.screen.workbench
+        return workbench.pool_hash(), workbench.fingerprint(), workbench.waiting()
 
     def values(self) -> list[Any]:
-        """What to compare with: the pool with its scores, and the selection."""
-        screen = self.tab.screen
-        pool, shown = stable_hash([repr(self._pool())]), screen.workbench.fingerprint()
-        return [{"token": screen.token, "base": "", "revision": pool, "shown": shown}]
-
-    def _pool(self) -> tuple[Hashable, ...]:
-        screen = self.tab.screen
-        return screen.status()["score"], screen.studio.pool.content_hash()
+        """What to compare with: the pool with its scores, the selection, and what is not scored yet."""
+        pool, shown, waiting = self.version()
+        return [
+            {
+                "token": self.tab.screen.token,
+                "base": "",
+                "pool": pool,
+                "shown": shown,
+                "waiting": waiting,
+            }
+        ]
 
 
 def saved_status(screen: Screen) -> StageStatus:

@@ -67,8 +67,8 @@ class PoolTab:
                 with gr.Row():
                     self.generate = gr.Button("Generate", variant="primary", elem_id="psr-generate")
                     self.score = gr.Button("Score", elem_id="psr-score")
-                self.question.build()
             with gr.Column(scale=7, min_width=420):
+                self.question.build()
                 self.jobs.build()
                 self.weights.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)

@@ -121,7 +121,7 @@ class RefineTab:
         query = urlencode({"token": self.screen.token, "v": found.inputs_hashes.get(class_id, "")[:12]})
         shown = [
             pair(
-                f"psr/image/{positions[i]}.png?{query}",
+                f"psr/image/{found.candidate_ids[rows[i]]}.png?{query}",
                 f"psr/refined/{quote(name)}/{rows[i]}.png?{query}",
                 f"{i + 1}",
                 _in_words(moved[i]),

@@ -1,7 +1,7 @@
 // The diff strip: what the last change took in and put out, what it did to the means, and the way back. Or what
 // is in the way, and how to mend it.
 
-import { FOLLOWED } from '../core/actions.js';
+import { FOLLOWED, GROWN } from '../core/actions.js';
 import { button, fill, fitRow, h, said } from '../core/dom.js';
 import { count, fixed, plural } from '../core/numbers.js';
 import { makeSelection } from '../core/selection.js';
@@ -14,6 +14,8 @@ const THUMB = 28;
 const STEP = 36; // a thumbnail with its frame and gap
 const REST_PX = 52; // "… 1,234" behind a list that is cut
 const MAX_THUMBS = 40;
+/** @type {Record<string, string>} */
+const CAUSES = { [FOLLOWED]: 'On another page: ', [GROWN]: 'With the new candidates: ' };
 /** @type {Record<string, string>} */
 const SIGNALS = { reliability: 'rel', entropy: 'ent', difficulty: 'diff', diversity: 'div' };
 
@@ -114,8 +116,8 @@ export function createResultStrip(store, actions, library) {
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
     const changes = [change(added, 'plus', '+', 'added'), ' / ', change(dropped, 'minus', '−', 'dropped')];
-    const whose = diff.path === FOLLOWED && h('span', { class: 'psr-muted' }, 'On another page: ');
-    fill(text, whose, same ? 'Same picks as before' : changes);
+    const cause = CAUSES[diff.path];
+    fill(text, cause && h('span', { class: 'psr-muted' }, cause), same ? 'Same picks as before' : changes);
   }
 
   /**

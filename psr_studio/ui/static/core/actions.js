@@ -9,7 +9,7 @@ import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
 /** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
-/** @typedef {{ path: string, body: Change, follows: boolean, stamp: number, started: number }} Job */
+/** @typedef {{ path: string, body: Change, cause: string, stamp: number, started: number }} Job */
 
 const OVERTAKEN = 409; // another page has changed the selection since this one's last answer
 const UNDRAWN_MS = 1000;
@@ -33,12 +33,12 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   let stamp = 0;
   let wantedCandidate = 0;
 
-  /** @param {string} path @param {Change} body @param {boolean} follows another page */
-  function enqueue(path, body, follows = false) {
+  /** @param {string} path @param {Change} body @param {string} cause what it comes of, where no user asked for it */
+  function enqueue(path, body, cause = '') {
     stamp += 1;
     performance.clearMarks('psr-release');
     performance.mark('psr-release');
-    const job = { path, body, follows, stamp, started: performance.now() };
+    const job = { path, body, cause, stamp, started: performance.now() };
     const last = queue[queue.length - 1];
     if (path === 'select' && last?.path === 'select') {
       job.body = mergeBodies(last.body, body);
@@ -112,16 +112,18 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   function apply({ header, arrays }, points, job) {
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
-    const moved = diffPicks(before, picks);
+    const moved = header.grown
+      ? { added: Array.from(arrays.added), dropped: Array.from(arrays.dropped) }
+      : diffPicks(before, picks);
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
-      path: job.follows ? FOLLOWED : job.path,
+      path: header.grown ? GROWN : job.cause || job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means,
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
-    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !job.follows);
+    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !job.cause);
     store.set({
       points,
       picks,
@@ -189,7 +191,7 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     /** Show the selection that another page has made. @param {string} shown its fingerprint */
     follow(shown) {
       seen = shown;
-      return enqueue('select', {}, true);
+      return enqueue('select', {}, FOLLOWED);
     },
     /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
@@ -236,8 +238,9 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   };
 }
 
-/** In a diff's path: another page did it. */
+/** In a diff's path: another page did it, or new candidates did. */
 export const FOLLOWED = 'followed';
+export const GROWN = 'grown';
 /** @type {Record<string, string>} */
 const DONE = {
   undo: 'Undone. ',
@@ -245,6 +248,7 @@ const DONE = {
   mark: 'Marked. ',
   swap: 'Swapped. ',
   [FOLLOWED]: 'Changed on another page. ',
+  [GROWN]: 'The pool has grown. ',
 };
 
 /** For readers of the screen: "+3 / −3. Means: reliability 0.81 to 0.84." @param {Diff} diff */

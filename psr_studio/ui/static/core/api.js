@@ -162,6 +162,8 @@ export function createApi({ token, base }) {
     /** @param {number} classId @param {string} version */
     spriteUrl: (classId, version) => picture(`psr/curate/sprites/${classId}.png`, version),
     /** @param {number} position @param {string} version */
-    imageUrl: (position, version) => picture(`psr/image/${position}.png`, version),
+    imageUrl: (position, version) => picture(`psr/curate/image/${position}.png`, version),
+    /** @returns {Promise<{ job: number }>} */
+    score: async () => (await send('POST', 'score')).json(),
   };
 }

@@ -4,7 +4,7 @@ import { plural } from './numbers.js';
 
 /**
  * @import {
- *   AnswerArrays, AnswerHeader, Box, Diff, Floats, Info, Picks, Points, Ready, Weights
+ *   AnswerArrays, AnswerHeader, Box, Diff, Floats, Picks, Points, Ready, Weights
  * } from './types'
  */
 
@@ -201,19 +201,4 @@ export function bounds(xy, positions) {
     y1 = Math.max(y1, xy[2 * i + 1]);
   }
   return x0 <= x1 ? { x0, x1, y0, y1 } : { x0: -1, x1: 1, y0: -1, y1: 1 };
-}
-
-/** Changes when the pool itself does. @param {Info} info */
-export const poolKey = (info) => JSON.stringify([info.n, info.counts, info.sprite.version]);
-
-/**
- * Same pool, same temperature: then other reliabilities mean other scores.
- * @param {Points} a
- * @param {Points} b
- */
-export function sameSignals(a, b) {
-  if (a.temperature !== b.temperature) return true; // another tau is a setting, not another pool
-  const same = (/** @type {'reliability' | 'eligible'} */ key) =>
-    a[key].length === b[key].length && a[key].every((value, i) => value === b[key][i]);
-  return same('reliability') && same('eligible');
 }

@@ -3,11 +3,9 @@
 import { loadPoints } from './actions.js';
 import { messageOf } from './api.js';
 import { followMap } from './follow.js';
-import { poolKey, sameSignals } from './model.js';
 import { makeSelection } from './selection.js';
 import { followsPreset, rulesOf } from './settings.js';
 import { createSprites } from './sprites.js';
-import { ready } from './store.js';
 
 /** @import { Actions, Api, Info, NoInfo, Points, Store } from './types' */
 /** @import { Scatter } from '../map/scatter.js' */
@@ -35,7 +33,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
     stopMap();
     try {
       const info = await api.state();
-      if (isEmpty(info)) return showEmpty(info.message || NO_POOL);
+      if (isEmpty(info)) return showEmpty(info.message || NO_POOL, info.unscored);
       start(info, await loadPoints(api));
     } catch (error) {
       showEmpty(messageOf(error));
@@ -45,7 +43,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
   /** @param {Info} info @param {Points} points */
   function start(info, points) {
     const { weights, ipc, temperature } = info;
-    key = poolKey(info);
+    key = info.pool;
     actions.sees(info.shown);
     store.set({
       phase: 'ready',
@@ -62,6 +60,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
       candidate: null,
       solo: null,
       shown: info.shown,
+      waiting: info.waiting,
       mapSettled: info.map.kind !== 'pca',
       selection: makeSelection(info.n, []),
       weights,
@@ -101,11 +100,12 @@ export function createSession({ store, api, actions, address, map, root, resize 
       store.set({ near: { values: found.arrays.near, threshold: found.header.threshold } });
   }
 
-  /** @param {string} message */
-  function showEmpty(message) {
+  /** @param {string} message @param {number} unscored candidates that wait for their scores */
+  function showEmpty(message, unscored = 0) {
     store.set({
       phase: 'empty',
       message,
+      unscored,
       info: null,
       points: null,
       sprites: null,
@@ -126,7 +126,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
     try {
       const info = await api.state();
       if (quick && !isEmpty(info) && info.shown === actions.seen) return;
-      if (isEmpty(info) || !(await isSamePool(info))) await load();
+      if (isEmpty(info) || info.pool !== key || store.data.phase !== 'ready') await load();
       else if (actions.idle && info.shown !== actions.seen) await actions.follow(info.shown);
     } catch {
       // The next action will say what is wrong; a look at the state alone should not raise an alarm.
@@ -135,20 +135,11 @@ export function createSession({ store, api, actions, address, map, root, resize 
     }
   }
 
-  /** @param {Info} info */
-  async function isSamePool(info) {
-    if (store.data.phase !== 'ready' || poolKey(info) !== key) return false;
-    return sameSignals(await loadPoints(api), ready(store).points);
-  }
-
-  let scored = ''; // names the pool and its scores, as the page was told last
-
-  /** What the server has now: the pool with its scores, and the selection. @param {{ revision?: string, shown?: string }} now */
-  async function follow({ revision = '', shown = '' }) {
-    const quick = revision === scored;
-    if (quick && shown === actions.seen) return;
-    scored = revision;
-    await sync(quick);
+  /** What the server has now. @param {{ pool?: string, shown?: string, waiting?: string }} now */
+  async function follow({ pool = '', shown = '', waiting = '' }) {
+    store.set({ waiting });
+    const same = pool === key;
+    if (!same || shown !== actions.seen) await sync(same);
   }
 
   return { load, sync, follow, stop: () => stopMap() };

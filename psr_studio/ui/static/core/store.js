@@ -72,6 +72,8 @@ export const INITIAL = {
   tool: 'pan',
   gridMode: 'picks', // the last three only while comparing
   candidate: null, // the focused one as the server describes it
+  waiting: '', // what is not scored yet, in words
+  unscored: 0, // candidates without scores, where there is nothing else
   shown: '', // fingerprint of the selection on screen
   mapSettled: false, // no newer map is expected
   diff: null,

@@ -105,7 +105,9 @@ export interface Names {
 /** The answer of psr/curate/state: the pool's header. */
 export interface Info extends Rules {
   revision: number;
+  pool: string; // names the pool with its scores
   shown: string;
+  waiting: string;
   project: string;
   n: number;
   n_classes: number;
@@ -131,6 +133,7 @@ export interface NoInfo {
   n: 0;
   revision: number;
   message: string;
+  unscored: number;
 }
 
 /** points.bin as plain arrays, one value per candidate; of `xy` two. `_n`: min-max over the class. */
@@ -150,6 +153,7 @@ export interface Points {
 /** The header of every answer that selects. */
 export interface AnswerHeader extends Rules {
   revision: number;
+  grown: boolean; // the pool has, since the answer before
   shown: string; // fingerprint of the selection: equal for the same pool, settings, marks and locks
   n: number;
   ipc: number;
@@ -172,6 +176,8 @@ export interface AnswerArrays {
   terms: Floats;
   filled: Bytes;
   diversity: Floats;
+  added: Words;
+  dropped: Words;
 }
 
 /** Mean signals of the picks, before and after. */
@@ -359,6 +365,8 @@ interface Always {
   tool: Tool;
   gridMode: GridMode;
   candidate: Candidate | null;
+  waiting: string;
+  unscored: number;
   shown: string;
   mapSettled: boolean;
   diff: Diff | null;

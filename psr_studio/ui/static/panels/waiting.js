@@ -1,0 +1,34 @@
+// Candidates that wait for their scores: said above the workbench, which shows the others, with the way to score them.
+
+import { refusalOf } from '../core/api.js';
+import { button, fill, h } from '../core/dom.js';
+
+/** @import { Api, Store } from '../core/types' */
+
+/** @param {Store} store @param {Api} api */
+export const scoreButton = (store, api) =>
+  button({
+    label: 'Score now',
+    onClick: () => api.score().catch((error) => store.set({ notice: refusalOf(error) })),
+  });
+
+/** @param {Store} store @param {Api} api */
+export function createWaiting(store, api) {
+  const words = h('span');
+  const node = h(
+    'div',
+    { class: 'psr-waiting', role: 'status', hidden: true },
+    words,
+    scoreButton(store, api),
+  );
+
+  function refresh() {
+    const { waiting } = store.data;
+    node.hidden = !waiting;
+    fill(words, waiting);
+  }
+
+  store.on(['waiting'], refresh);
+  refresh();
+  return { node };
+}
