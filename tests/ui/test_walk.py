@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import STATE, browser_page, focus_on, picks
+from browsing import STATE, browser_page, focus_on, open_tab, picks
 from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
@@ -52,10 +52,6 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "walk.toml"
     path.write_text(to_toml(recipe), encoding="utf-8")
     return path
-
-
-def open_tab(page: Any, name: str) -> None:
-    page.click(f"#psr-tab-{name}-button")
 
 
 def run_step(page: Any, button: str, stage: str, card: str) -> None:

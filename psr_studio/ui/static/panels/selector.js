@@ -73,7 +73,8 @@ export function createSelectorPanel(store, actions, lastDistributions) {
     controls = selector.parameters
       .filter(({ name }) => !sliders.includes(name))
       .map((parameter) => {
-        const choose = (/** @type {any} */ value) => actions.select({ [`${selector.name}.${parameter.name}`]: value });
+        const choose = (/** @type {any} */ value) =>
+          actions.select({ [`${selector.name}.${parameter.name}`]: value });
         return { parameter, control: createParameter(parameter, choose, bars) };
       });
     fill(
