@@ -26,6 +26,21 @@ PRESS = """async (field, chunks) => {
   return field.value;
 }"""
 
+# Types into a field right after it was built: an input comes before what waits for a timer or a frame.
+TYPE_AT_ONCE = """(label) => {
+  new MutationObserver((_, observer) => {
+    const labels = [...document.querySelectorAll('label')].filter((l) => l.textContent.includes(label));
+    const field = labels[0]?.querySelector('input, textarea');
+    if (!field) return;
+    observer.disconnect();
+    scheduler.postTask(() => {
+      field.focus();
+      field.select();
+      document.execCommand('insertText', false, '0');
+    }, { priority: 'user-blocking' });
+  }).observe(document.body, { childList: true, subtree: true });
+}"""
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Path:
@@ -133,3 +148,17 @@ def test_enter_in_the_name_field_saves(page):
     page.locator("#psr-save-name input").fill("by enter")
     page.keyboard.press("Enter")
     page.wait_for_selector("#psr-curate-status :text('by enter')")
+
+
+def test_what_is_typed_into_a_tab_that_has_just_been_opened_stays_and_is_used(page, url):
+    page.goto("about:blank")
+    page.goto(f"{url}#tab=curate")
+    idle(page)
+    page.evaluate(TYPE_AT_ONCE, "Epochs")
+    open_tab(page, "evaluate")
+    epochs = field(page, "Epochs")
+    epochs.wait_for()
+    page.wait_for_timeout(500)  # in which Gradio gives the fields of the tab their values once more
+    assert epochs.input_value() == "0"
+    page.click("#psr-evaluate")
+    page.get_by_text('"Epochs" is 0, but it must be from 1 to').first.wait_for()
