@@ -41,6 +41,11 @@ def browser_page(width: int = 1366, height: int = 768) -> Iterator[Any]:
         browser.close()
 
 
+def open_tab(page: Any, name: str) -> None:
+    """Open a tab of the page by its id."""
+    page.click(f"#psr-tab-{name}-button")
+
+
 def idle(page: Any) -> None:
     """Wait until the workbench has drawn what it asked for; say what it shows when it does not."""
     ready = f"{STATE}.phase === 'ready' && {STATE}.picks && window.workbench.actions.idle"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import STATE, browser_page, focus_on, picks
+from browsing import STATE, browser_page, focus_on, open_tab, picks
 from PIL import Image
 from running import running_app
 from tiny import SETTINGS, write_bundle
@@ -54,10 +54,6 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def open_tab(page: Any, name: str) -> None:
-    page.click(f"#psr-tab-{name}-button")
-
-
 def run_step(page: Any, button: str, stage: str, card: str) -> None:
     """Press a button and wait until its job is done; a failed one says why."""
     page.click(button)
@@ -96,16 +92,9 @@ def refused(page: Any) -> None:
     """A value out of range is refused in the words on the screen, and nothing runs."""
     epochs = page.get_by_label("Epochs")
     before = epochs.input_value()
-    said = page.get_by_text('"Epochs" is 0, but it must be from 1 to').first
-    for _ in range(10):  # a page that is busy with what has just finished may take the first press for none
-        epochs.fill("0")
-        page.wait_for_timeout(1500)
-        if epochs.input_value() == "0":
-            page.click("#psr-evaluate")
-            page.wait_for_timeout(3000)
-        if said.is_visible():
-            break
-    assert said.is_visible(), epochs.input_value()
+    epochs.fill("0")
+    page.click("#psr-evaluate")
+    page.get_by_text('"Epochs" is 0, but it must be from 1 to').first.wait_for()
     epochs.fill(before)
 
 

@@ -1,8 +1,10 @@
 // What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
 
+import { guardTypedFields } from './core/typed_fields.js';
 import { createTopbar } from './panels/topbar.js';
 
 /** @param {import('./panels/topbar.js').Host} host */
 export function mountPage(host) {
   createTopbar(host);
+  guardTypedFields(document);
 }

@@ -69,10 +69,14 @@ class CurateTab:
         def propose(tab: str | None) -> list[Any]:
             return [gr.Tabs(selected=tab) if tab else gr.skip(), *(picker.update() for picker in pickers)]
 
-        for button, tab in ((self.save, None), (self.to_refine, "refine"), (self.to_export, "export")):
-            saved = button.click(
-                said(self._save), [self.name, self.shown], self.status, js=AS_SHOWN, **PRESSED
-            )
+        presses = (
+            (self.save.click, None),
+            (self.name.submit, None),
+            (self.to_refine.click, "refine"),
+            (self.to_export.click, "export"),
+        )
+        for press, tab in presses:
+            saved = press(said(self._save), [self.name, self.shown], self.status, js=AS_SHOWN, **PRESSED)
             saved.success(partial(propose, tab), None, chosen, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)

@@ -46,6 +46,7 @@ export function createSlider(spec) {
       change: () => {
         take(box, spec.onChange);
       },
+      blur: format,
       keydown: (event) => {
         if (event.key === 'Escape') box.blur();
       },
@@ -83,8 +84,12 @@ export function createSlider(spec) {
   function write(value) {
     shown = value;
     range.value = String(value);
-    box.value = value.toFixed(spec.digits);
+    if (box.value === '' || Number(box.value) !== value) format(); // a rewritten field forgets what Ctrl+Z undoes
     range.style.setProperty('--fill', `${(100 * (value - spec.min)) / Math.max(max - spec.min, 1e-9)}%`);
+  }
+
+  function format() {
+    if (shown !== null) box.value = shown.toFixed(spec.digits);
   }
 
   /** @param {HTMLInputElement} source @param {((value: number) => void)} [then] */
