@@ -72,10 +72,10 @@ def test_the_workbench_stays_in_sight_while_the_pool_grows(pages):
     page.locator("#psr-tab-pool").get_by_label("Pool size").fill("9")
     page.get_by_label("Score when generated").uncheck()
     page.click("#psr-generate")
+    page.click("#psr-tab-curate-button")
     for shown in (page, other):
         shown.wait_for_function(f"{STATE}.waiting.startsWith('9 new candidates wait')")
         assert shown.evaluate(f"{STATE}.info.n") == 18
-    page.click("#psr-tab-curate-button")
     page.set_viewport_size({"width": 1200, "height": 700})
     set_ipc(page, 4)
     page.locator(".psr-waiting").get_by_role("button", name="Score now").click()

@@ -15,6 +15,7 @@ from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
+from psr_studio.storage.parquet import stable_hash
 from psr_studio.ui.curate.pack import pack
 
 
@@ -25,6 +26,7 @@ class Answers:
         self.revision = 0
         self._shown: frozenset[int] = frozenset()  # candidate ids
         self._of: ScoredPool | None = None
+        self._before: dict[str, Any] | None = None
         self._means: dict[str, float | None] = {}
 
     def pack(
@@ -36,15 +38,13 @@ class Answers:
         """
         self.revision += 1
         picks, scored = result.positions, result.scored
-        same = self._of is None or _holds(scored, self._of)
-        shown, self._shown = self._shown if same else frozenset(), frozenset(result.candidate_ids)
-        grown, self._of = self._of is not scored and self._of is not None and same, scored
+        self.before(scored)
+        shown, self._shown = self._shown, frozenset(result.candidate_ids)
         before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
             "revision": self.revision,
             "shown": fingerprint,
             "n": scored.n,
-            "grown": grown,
             "ipc": result.rules.ipc,
             "temperature": result.rules.temperature,
             "selector": result.selector,
@@ -71,11 +71,26 @@ class Answers:
         total = 1000 * (time.perf_counter() - began)
         return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
 
+    def before(self, scored: ScoredPool) -> dict[str, Any] | None:
+        """What a page had on screen before the pool grew: its "pool" (`hash_of`), and its "picks" by position now.
+
+        None where the pool has not grown since the first answer, or has been replaced.
+        """
+        if self._of is not scored:
+            grown = self._of is not None and _holds(scored, self._of)
+            picks = scored.known_positions(sorted(self._shown)).tolist()
+            self._before = {"pool": hash_of(self._of), "picks": picks} if grown and self._of else None
+            self._shown, self._of = self._shown if grown else frozenset(), scored
+        return self._before
+
+
+def hash_of(scored: ScoredPool) -> str:
+    """Names a pool with its scores, and the classes of the task."""
+    return stable_hash([scored.pool.content_hash(), scored.bundle.teacher_id, scored.classes.tolist()])[:12]
+
 
 def _holds(scored: ScoredPool, earlier: ScoredPool) -> bool:
     """Whether a pool still has every candidate of an earlier one, the pictures the same."""
-    if scored is earlier:
-        return True
     now, then = ({(p.path, p.content_hash) for p in s.pool.parts()} for s in (scored, earlier))
     return then <= now
 

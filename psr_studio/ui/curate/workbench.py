@@ -20,7 +20,7 @@ from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.ui.curate.answer import Answers, asked_for, marks
+from psr_studio.ui.curate.answer import Answers, asked_for, hash_of, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
@@ -86,7 +86,8 @@ class Workbench:
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),
                 **marks(scored, self.ledger),
-                "pool": self.pool_hash(),
+                "pool": hash_of(scored),
+                "before": self.answers.before(scored),
                 "shown": self.fingerprint(),
                 "waiting": self.waiting(),
             }
@@ -149,12 +150,9 @@ class Workbench:
     def pool_hash(self) -> str:
         """Names the pool that there is to show, with its scores; "" where there is none."""
         try:
-            scored = self.curation.scored
+            return hash_of(self.curation.scored)
         except StudioError:
             return ""
-        return stable_hash([scored.pool.content_hash(), scored.bundle.teacher_id, scored.classes.tolist()])[
-            :12
-        ]
 
     def waiting(self) -> str:
         """What is not scored yet, in words; "" where all is."""

@@ -29,6 +29,8 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   const queue = [];
   let running = false;
   let working = Promise.resolve();
+  /** @type {number[] | null} */
+  let grownFrom = null; // the picks before the pool grew, until the first answer after that
   let seen = ''; // the fingerprint of the last answer; the screen shows it once that is drawn
   let stamp = 0;
   let wantedCandidate = 0;
@@ -112,13 +114,13 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   function apply({ header, arrays }, points, job) {
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
-    const moved = header.grown
-      ? { added: Array.from(arrays.added), dropped: Array.from(arrays.dropped) }
-      : diffPicks(before, picks);
+    const moved = grownFrom ? changed(grownFrom, picks.order) : diffPicks(before, picks);
+    if (grownFrom) job.cause = GROWN;
+    grownFrom = null;
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
-      path: header.grown ? GROWN : job.cause || job.path,
+      path: job.cause || job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means,
     };
@@ -181,9 +183,14 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     },
     /** When what was asked for so far is answered. */
     settled: () => working,
-    /** The page shows what the server has under this fingerprint. @param {string} shown */
-    sees(shown) {
+    /**
+     * The page shows what the server has under this fingerprint.
+     * @param {string} shown
+     * @param {number[] | null} picks those that were on screen, where the pool has grown since
+     */
+    sees(shown, picks) {
       seen = shown;
+      grownFrom = picks;
     },
     get seen() {
       return seen;
@@ -241,6 +248,16 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 /** In a diff's path: another page did it, or new candidates did. */
 export const FOLLOWED = 'followed';
 export const GROWN = 'grown';
+/** What came and what went. @param {number[]} before @param {ArrayLike<number>} now */
+function changed(before, now) {
+  const [then, after] = [new Set(before), Array.from(now)];
+  const there = new Set(after);
+  return {
+    added: after.filter((position) => !then.has(position)),
+    dropped: before.filter((position) => !there.has(position)),
+  };
+}
+
 /** @type {Record<string, string>} */
 const DONE = {
   undo: 'Undone. ',

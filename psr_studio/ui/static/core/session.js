@@ -43,8 +43,8 @@ export function createSession({ store, api, actions, address, map, root, resize 
   /** @param {Info} info @param {Points} points */
   function start(info, points) {
     const { weights, ipc, temperature } = info;
+    actions.sees(info.shown, info.before?.pool === key ? info.before.picks : null);
     key = info.pool;
-    actions.sees(info.shown);
     store.set({
       phase: 'ready',
       message: null,

@@ -107,6 +107,7 @@ export interface Info extends Rules {
   revision: number;
   pool: string; // names the pool with its scores
   shown: string;
+  before: { pool: string; picks: number[] } | null; // what was on screen before the pool grew
   waiting: string;
   project: string;
   n: number;
@@ -153,7 +154,6 @@ export interface Points {
 /** The header of every answer that selects. */
 export interface AnswerHeader extends Rules {
   revision: number;
-  grown: boolean; // the pool has, since the answer before
   shown: string; // fingerprint of the selection: equal for the same pool, settings, marks and locks
   n: number;
   ipc: number;
@@ -176,8 +176,6 @@ export interface AnswerArrays {
   terms: Floats;
   filled: Bytes;
   diversity: Floats;
-  added: Words;
-  dropped: Words;
 }
 
 /** Mean signals of the picks, before and after. */
