@@ -299,3 +299,20 @@ def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
     assert studio.recipe.with_values({**read, "select.ipc": 20, "pool.pool_size": 60}).evaluate.epochs == 1500
     studio.set({"evaluate.epochs": 7})
     assert evaluate._epochs("current", 9) == 9, "what is no rule stays as it is typed"
+
+
+def test_students_are_offered_from_their_one_table(screen, tmp_path, tiny_bundle):
+    """ConvNet-6, which the papers evaluate with at 256 pixels, too; none that such small pictures cannot fill."""
+
+    def offered(screen: Screen) -> list[str]:
+        with gr.Blocks():
+            tab = EvaluateTab(screen)
+            tab.build()
+        return [name for name, _ in tab.settings.controls["evaluate.student"].choices]
+
+    assert offered(screen) == ["convnet-3", "resnetap-10", "resnet-18"]
+    large = Screen(Studio(tmp_path / "large", "imagewoof-dit"))
+    try:
+        assert offered(large) == [f"convnet-{d}" for d in (3, 4, 5, 6)] + ["resnetap-10", "resnet-18"]
+    finally:
+        large.close()

@@ -119,6 +119,13 @@ def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
     )
 
 
+def students(bundle: Bundle) -> list[str]:
+    """The students that are offered by name for pictures of this bundle; others can be named too."""
+    from psr_studio.models.students import students_for
+
+    return students_for(bundle.image_shape[0])
+
+
 def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
     """Every student of the recipe: all arms of the first seed, then all of the next.
 

@@ -22,12 +22,6 @@ from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
 
-STUDENTS = [
-    "convnet-3",
-    "convnet-4",
-    "resnetap-10",
-    "resnet-18",
-]  # any name of the recipe's help can be typed
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
 EPOCHS = "evaluate.epochs"
 HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set|Trained".split("|")
@@ -48,8 +42,9 @@ class EvaluateTab:
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
+        students = evaluate.students(screen.studio.bundle)  # other names can be typed
         self.settings = _EvaluateSettings(
-            self.picker, {"evaluate.student": STUDENTS, "evaluate.compare": saved}
+            self.picker, {"evaluate.student": students, "evaluate.compare": saved}
         )
 
     def build(self) -> None:
