@@ -90,11 +90,15 @@ def set_inputs(bundle: Bundle, arm: Arm) -> dict[str, Any]:
 
 def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """How a student is trained and tested, but for its seed."""
+    from psr_studio.models.students import first_weights
+
     chosen = recipe.evaluate
+    drawn = first_weights(chosen.student)
     return {
         "stage": STAGE.name,
         "protocol": arm.protocol,
         "student": chosen.student,
+        **({"first weights": drawn} if drawn else {}),
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
