@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny import TRAIN_PER_CLASS, finish
+from tiny import TRAIN_PER_CLASS, finish, full_studio, write_index
 
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
@@ -360,3 +361,26 @@ def test_students_that_began_otherwise_are_not_averaged(studio):
 
     assert made_from("resnet-18")["first weights"] == made_from("resnetap-10")["first weights"]
     assert "first weights" not in made_from("convnet-3")
+
+
+def test_a_control_that_aims_at_difficulties_that_are_not_there_is_refused_before_training(
+    tmp_path, tiny_bundle
+):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (folder / "data" / "train_difficulty.safetensors").unlink()
+    write_index(folder)
+    with full_studio(tmp_path / "ws", folder) as studio:
+        studio.set({"evaluate.arms": ["selected", "real:dgs"]})
+        events = studio.evaluate()
+        with pytest.raises(SelectionError) as err:
+            next(events)
+        assert err.value.problem == (
+            'The target "scale" aims at the difficulties of the real images, but this bundle has none.'
+        )
+        assert err.value.fix == (
+            'Choose another target, such as "ground", or take "real:dgs" out of "evaluate.arms".'
+        )
+        assert studio.status()["evaluate"].reason == err.value.problem
+        assert not studio.workspace.ledger.evaluations()
+        studio.set({"select.dgs.target": "ground"})
+        assert [arm.rule for arm in plan_arms(studio.workspace, studio.recipe, studio.bundle)][-1] == "dgs"
