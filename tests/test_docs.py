@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from psr_studio.method.selectors.parameters import facts_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+PACKAGE = DOCS.parent / "psr_studio"
 BEGIN, END = "<!-- made by tests/test_docs.py: -->\n", "<!-- end -->\n"
 
 
@@ -37,3 +42,95 @@ def test_the_table_of_the_selectors_is_the_registry():
     text = (DOCS / "selectors.md").read_text(encoding="utf-8")
     stands = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
     assert stands == selectors_table(), f"put this between the two marks:\n{selectors_table()}"
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table below a heading, without its two head lines."""
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("heading", ["Symbols", "Nouns"])
+def test_the_glossary_names_what_stands_where_it_says(heading):
+    rows = rows_of((DOCS / "glossary.md").read_text(encoding="utf-8"), heading)
+    assert len(rows) > 20
+    for word, names, _, where in rows:
+        source = (PACKAGE / where.strip(" `|")).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"\b{name}\b", source), f"{word}: no {name} in {where}"
+
+
+def test_every_function_of_the_method_that_the_documents_name_is_there():
+    text = (DOCS / "method.md").read_text(encoding="utf-8")
+    named = {
+        pair
+        for pair in re.findall(r"`(\w+)\.(\w+)`", text)
+        if (PACKAGE / "method" / f"{pair[0]}.py").is_file()
+    }
+    assert len(named) > 30
+    for module, function in named:
+        assert hasattr(import_module(f"psr_studio.method.{module}"), function), f"{module}.{function}"
+
+
+def test_what_the_documents_call_missing_is_missing():
+    """Whoever makes a pool guided by modes or difficulty, or a study, says so where it was said to be missing."""
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    method = (DOCS / "method.md").read_text(encoding="utf-8")
+    assert "line by line" not in readme + method
+    for text in (readme, method):
+        for missing in ("DAG or MGD3", "Minimax fine-tuning", "IGD", "tables and figures"):
+            assert missing in text.partition("Not there yet")[2].replace("\n", " "), missing
+    used = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        if path.parent.name != "method"
+        for name in re.findall(
+            r"\b(mode_guidance|difficulty_guidance|igd)\b", path.read_text(encoding="utf-8")
+        )
+    }
+    assert not used and not (PACKAGE / "studies").exists()
+
+
+# The chain behind the alpha slider: each file, and what of the next one it calls.
+ALPHA = {
+    "ui/static/controls/controls.js": "actions.select()",
+    "ui/static/core/actions.js": "enqueue('select'",
+    "ui/curate/routes.py": "workbench.select(",
+    "ui/curate/workbench.py": "self.curation.act(",
+    "app/curation.py": "from psr_studio.stages.select.choice import Marks, select",
+    "stages/select/choice.py": "from psr_studio.stages.select.picks import Request, choose",
+    "stages/select/picks.py": "SELECTORS[selector].choose_all(",
+    "method/selectors/psr.py": "greedy_select_all(",
+    "method/selection.py": "def greedy_select_all(",
+}
+ANSWERS = {
+    "Where is equation 8": {
+        "method/selection.py": "def greedy_reference(",
+        "method/kernels/greedy.py": "@compiled",
+    },
+    "Where is equation 10": {
+        "stages/refine/loop.py": "weights = adaptive_weight(",
+        "method/refinement.py": "def adaptive_weight(",
+    },
+    "What does the alpha slider do": {
+        **ALPHA,
+        "ui/static/core/model.js": "alpha * rel[i]",
+        "ui/curate/answer.py": "def pack(",
+    },
+    "How do I add a stage": {
+        "stages/table.py": "PIPELINE",
+        "recipe/schema.py": "(Table):",
+        "ui/page.py": "TABS",
+    },
+}
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_the_questions_of_a_newcomer_are_answered_as_the_code_stands(question):
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    answer = text.partition(f"- **{question}")[2].partition("\n- **")[0]
+    named = set(re.findall(r"`((?:\w+/)+\w+\.\w+)`", answer))
+    assert named == ANSWERS[question].keys()
+    for path, holds in ANSWERS[question].items():
+        assert holds in (PACKAGE / path).read_text(encoding="utf-8"), path

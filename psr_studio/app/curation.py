@@ -225,11 +225,7 @@ class Curation:
         stored = {f"select.{key}": value for key, value in self._ledger.settings().items()}
         moved = {key.removeprefix("select."): v for key, v in renamed(stored, "The sliders").items()}
         rules = recipe.select.changed({**{k: v for k, v in moved.items() if k in CURATED}, **settings})
-        most = max(
-            rules.ipc, *(rules.budgets or (0,))
-        )  # the recipe's pool size says nothing about that on disk
-        pool = recipe.pool.model_copy(update={"pool_size": max(recipe.pool.pool_size, most)})
-        return Recipe.model_validate({**dict(recipe), "select": rules, "pool": pool})
+        return recipe.of_this_pool(rules)
 
     def set(self, merge_within: float = SLIDER_SECONDS, **settings: Any) -> str | None:
         """Move sliders, as one undoable action; a weight of None follows the preset of the budget.

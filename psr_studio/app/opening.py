@@ -18,6 +18,7 @@ from psr_studio.core.files import check_path
 from psr_studio.recipe.keys import full_key
 from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe
 from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.toml import to_toml
 from psr_studio.storage.changes import Change
 from psr_studio.storage.lock import OPEN_AGAIN
 from psr_studio.storage.workspace import Workspace
@@ -100,7 +101,7 @@ class OpenWorkspace:
         """
         with self._lock:
             changed = self.recipe.with_values(_settings(values))
-            if changed != self.recipe:
+            if to_toml(changed) != to_toml(self.recipe):  # a rule and the number it gives are equal
                 self._opened(changed.bundle)
                 self.workspace.save_recipe(changed)
                 self.recipe = changed

@@ -29,9 +29,9 @@ def _presets(args: argparse.Namespace) -> int:
         for key in keys():
             known = facts(key)
             unit = f" {known.unit}" if known.unit else ""
-            print(f"{key} = {recipe.value(key)}{unit}  ({known.range or 'any'})  {known.help}")
+            print(f"{key} = {recipe.value(key)}{unit}  ({known.allowed or 'any'})  {known.help}")
     elif args.name:
-        print(to_toml(load_recipe(args.name)), end="")
+        print(to_toml(load_recipe(args.name), numbers=True), end="")
     else:
         for name, path in presets().items():
             print(f"{name}  {path}")

@@ -1,7 +1,8 @@
 """The students: the field's small networks, by name, and how one is trained.
 
-Architectures as in VICO-UoE/DatasetCondensation (ConvNet) and vimar-gu/MinimaxDiffusion (ResNetAP-10,
-ResNet-18 with instance norm), rebuilt from their published description.
+Architectures and first weights as in VICO-UoE/DatasetCondensation (ConvNet: PyTorch's own weights) and
+vimar-gu/MinimaxDiffusion, which has them from snu-mllab/Efficient-Dataset-Condensation (ResNetAP-10, ResNet-18 with
+instance norm: normal weights by fan-out), rebuilt from their published description.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from psr_studio.models.augment import dsa
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.memory import SAME, MicroBatches
 
-NAMES = ("convnet-<depth>", "resnetap-10", "resnet-18", "timm:<architecture>")
+MNIST_SIZE = 28  # padded to 32
+FAN_OUT = "normal by fan-out"
 BATCH_NORM = "only slower; batch norm takes its statistics over that many, so accuracies may differ"
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -57,7 +59,7 @@ class ConvNet(nn.Module):
         layers: list[nn.Module] = []
         channels = in_channels
         for level in range(depth):
-            padding = 3 if level == 0 and size == 28 else 1
+            padding = 3 if level == 0 and size == MNIST_SIZE else 1
             layers += [
                 nn.Conv2d(channels, width, 3, padding=padding),
                 InstanceNorm(width),
@@ -106,7 +108,10 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNetAP-10 (one block a stage, average pooling) and ResNet-18 (two blocks a stage, strides)."""
+    """ResNetAP-10 (one block a stage, average pooling) and ResNet-18 (two blocks a stage, strides).
+
+    Convolutions k x k with n outputs begin normal with a standard deviation of sqrt(2 / (k k n)).
+    """
 
     def __init__(self, n_classes: int, in_channels: int, size: int, blocks: int, pool: bool) -> None:
         super().__init__()
@@ -119,6 +124,9 @@ class ResNet(nn.Module):
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.classifier = nn.Linear(channels, n_classes)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, ch, H, W) -> logits (N, C)."""
@@ -136,24 +144,56 @@ def _stem(in_channels: int, size: int, pool: bool) -> list[nn.Module]:
     return [nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False), *norm, nn.MaxPool2d(3, 2, 1)]
 
 
+@dataclass(frozen=True)
+class Student:
+    """A student by name: `build(n_classes, in_channels, size)`, and how often it halves a picture at least.
+
+    `first_weights` says how they are drawn, where that is not as when the first students of that name were trained.
+    """
+
+    build: Callable[[int, int, int], nn.Module]
+    n_halvings: int
+    first_weights: str = ""
+
+
+STUDENTS = {
+    "convnet-3": Student(partial(ConvNet, depth=3), 3),  # the field's at 32 px
+    "convnet-4": Student(partial(ConvNet, depth=4), 4),  # 64 px
+    "convnet-5": Student(partial(ConvNet, depth=5), 5),  # 128 px
+    "convnet-6": Student(partial(ConvNet, depth=6), 6),  # 224 and 256 px
+    "resnetap-10": Student(partial(ResNet, blocks=1, pool=True), 3, FAN_OUT),
+    "resnet-18": Student(partial(ResNet, blocks=2, pool=False), 3, FAN_OUT),
+}
+
+
+def students_for(size: int) -> list[str]:
+    """The named students that a picture of so many pixels a side has room for."""
+    padded = 32 if size == MNIST_SIZE else size
+    return [name for name, student in STUDENTS.items() if padded >> student.n_halvings]
+
+
+def first_weights(name: str) -> str:
+    """How the first weights of a student are drawn; "" as ever."""
+    return STUDENTS[name].first_weights if name in STUDENTS else ""
+
+
 def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.Module:
-    """A fresh student by name: "convnet-3", "resnetap-10", "resnet-18" or "timm:<architecture>".
+    """A fresh student by name, one of `STUDENTS`, "convnet-<depth>" or "timm:<architecture>".
 
     Raises:
         ModelError: no student of that name.
     """
+    if name in STUDENTS:
+        return STUDENTS[name].build(n_classes, in_channels, size)
     if match := re.fullmatch(r"convnet-(\d)", name):
         return ConvNet(n_classes, in_channels, size, int(match[1]))
-    if name == "resnetap-10":
-        return ResNet(n_classes, in_channels, size, blocks=1, pool=True)
-    if name == "resnet-18":
-        return ResNet(n_classes, in_channels, size, blocks=2, pool=False)
     if name.startswith("timm:"):
         import timm
 
         if name[5:] in timm.list_models():
             return timm.create_model(name[5:], pretrained=False, num_classes=n_classes, in_chans=in_channels)
-    raise ModelError(f'There is no student "{name}".', f'Set "Student" to one of {", ".join(NAMES)}.')
+    names = ", ".join((*STUDENTS, "convnet-<depth>", "timm:<architecture>"))
+    raise ModelError(f'There is no student "{name}".', f'Set "Student" to one of {names}.')
 
 
 @dataclass(frozen=True)

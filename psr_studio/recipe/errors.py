@@ -78,6 +78,8 @@ def _sentences(kind: str, key: str, value: Any, facts: Facts, annotation: Any) -
     if kind == "tuple_type":
         return f'"{key}" is {_shown(value)}, but it must be a list.', f"Write {toml_value([value])}."
     words = TYPE_WORDS[shape_of(annotation).kind]
+    if facts.rule and isinstance(value, str):  # a field of the screen takes numbers only
+        words += f', or a rule such as "{facts.rule.example}"'
     return f'"{key}" is {_shown(value)}, but it must be {words}.', f'Set "{key}" to {words}.'
 
 

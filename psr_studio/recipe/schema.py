@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import ValidationError, create_model, model_validator
 
 from psr_studio.core.errors import RecipeError
-from psr_studio.method.selectors.parameters import Parameters, Table, setting
+from psr_studio.method.selectors.parameters import Facts, Parameters, Table, facts_of, setting
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
+from psr_studio.recipe.rules import ByRule, EpochsByBudget, TimesBudget
 
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
@@ -47,7 +48,9 @@ def _seed(help: str, **more: Any) -> Any:
 class PoolRecipe(Table):
     """Generation of the over-complete pool."""
 
-    pool_size: int = setting(60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE)
+    pool_size: int = setting(
+        60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE, rule=TimesBudget
+    )
     sizes: tuple[int, ...] | None = setting(
         None, "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
         "images", 0, MAX_POOL_SIZE, control=False,
@@ -131,6 +134,11 @@ class SelectRecipe(_Tables):
     name: str = setting(
         "current", "Name the selection is kept under.", folder=True, control=False, label="Selection"
     )
+
+    @property
+    def most(self) -> int:
+        """Images of the class that gets most: K, or more by a budget of its own."""
+        return max(self.ipc, *(self.budgets or (0,)))
 
     def parameters(self, selector: str | None = None) -> Any:
         """The table of a selector, of the chosen one when None; an empty one of a selector that reads nothing."""
@@ -247,7 +255,7 @@ class EvaluateRecipe(Table):
     n_seeds: int = setting(
         3, "Students per row; their mean and spread are shown.", "students", 1, 100, label="Seeds"
     )
-    epochs: int = setting(300, "Passes over the set.", "epochs", 1, 100_000)
+    epochs: int = setting(300, "Passes over the set.", "epochs", 1, 100_000, rule=EpochsByBudget)
     batch_size: int = setting(256, "Images per gradient step.", "images", 1, 65_536)
     lr: float = setting(
         0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0, label="Learning rate"
@@ -304,6 +312,7 @@ class Recipe(Table):
             recipe = check(values)
         except ValidationError as err:
             raise recipe_error(cls, err) from err
+        _apply_rules(recipe)
         _check_budgets(recipe.select, recipe.pool)
         _check_allocation(recipe.select)
         _check_refine(recipe.refine)
@@ -322,6 +331,17 @@ class Recipe(Table):
         """
         selector = values.get("select.selector", self.select.selector)
         return _replaced(self, {_placed(key, selector): value for key, value in values.items()})
+
+    def of_this_pool(self, select: SelectRecipe) -> Recipe:
+        """The same with other rules to choose by, from the pool there is.
+
+        Its size holds at least what is chosen; it leaves its rule where that would give another pool.
+        """
+        size = self.pool.pool_size
+        if select.most != self.select.most:
+            size = max(int(size), select.most)
+        pool = self.pool.model_copy(update={"pool_size": size})
+        return type(self).model_validate({**dict(self), "select": select, "pool": pool})
 
 
 def plain(value: Any) -> Any:
@@ -356,6 +376,29 @@ def _merged(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Rules that join two values; each names both, and which one to change.
+
+
+def _apply_rules(recipe: Recipe) -> None:
+    """Put the numbers that follow the budget where they must stand, inside a recipe that is being made."""
+    select = recipe.select
+    tables = [(section, table) for section, table in recipe if isinstance(table, Table)]
+    for section, table in tables:
+        numbers = {name: number for name, number in table if isinstance(number, ByRule)}
+        ruled = {name: number.at(select.ipc, select.most) for name, number in numbers.items()}
+        for name, number in ruled.items():
+            _check_rule(f"{section}.{name}", number, facts_of(type(table))[name], select)
+        if ruled:
+            object.__setattr__(recipe, section, table.model_copy(update=ruled))
+
+
+def _check_rule(key: str, number: ByRule, known: Facts, select: SelectRecipe) -> None:
+    if known.high is not None and number > known.high:
+        raise RecipeError(
+            f'"{key}" is "{number.rule}", which is {number:,} at {select.most:,} images per class, '
+            f"but it must be from {known.range}.",
+            f'Set "{key}" to a value from {known.range}, or lower "select.ipc".',
+            key,
+        )
 
 
 def _check_budgets(select: SelectRecipe, pool: PoolRecipe) -> None:

@@ -8,21 +8,35 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from psr_studio.method.selectors.parameters import Table
+from psr_studio.recipe.rules import ByRule
 
 
-def to_toml(table: Table, name: str = "") -> str:
-    """Write resolved settings, tables inside them after their own; None is left out, since it is the default."""
+def to_toml(table: Table, name: str = "", *, numbers: bool = False) -> str:
+    """Write settings, tables inside them after their own; None is left out, since it is the default.
+
+    Args:
+        numbers: of a number by rule write the number, and the rule beside it; a file keeps the rule otherwise.
+    """
     own = {key: value for key, value in table if not isinstance(value, Table)}
+    written = _number if numbers else _kept
     lines = [f"[{name}]"] if name else []
-    lines += [f"{key} = {toml_value(value)}" for key, value in own.items() if value is not None]
-    inner = [(key, value) for key, value in table if isinstance(value, Table)]
-    return (
-        "\n".join(lines) + "\n" + "".join(f"\n{to_toml(v, f'{name}.{key}'.lstrip('.'))}" for key, v in inner)
+    lines += [f"{key} = {written(value)}" for key, value in own.items() if value is not None]
+    inner = [(f"{name}.{key}".lstrip("."), value) for key, value in table if isinstance(value, Table)]
+    return "\n".join(lines) + "\n" + "".join(f"\n{to_toml(v, key, numbers=numbers)}" for key, v in inner)
+
+
+def _kept(value: Any) -> str:
+    return toml_value(value.rule if isinstance(value, ByRule) else value)
+
+
+def _number(value: Any) -> str:
+    return toml_value(value) + (
+        f"  # by the rule {toml_value(value.rule)}" if isinstance(value, ByRule) else ""
     )
 
 
 def toml_value(value: Any) -> str:
-    """Write a bool, number, text or list of them as TOML."""
+    """Write a bool, number, text or list of them as TOML; a number by rule is its number."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(toml_value(item) for item in value)}]"
     if isinstance(value, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny import TRAIN_PER_CLASS, finish
+from tiny import TRAIN_PER_CLASS, finish, full_studio, write_index
 
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.stages.evaluate.arms import plan_arms, random_real
-from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan
+from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan, training_inputs
 from psr_studio.stages.evaluate.training import Trainer, normalised, protocol
 from psr_studio.stages.labels import soften
 from psr_studio.storage.records import EvaluationRecord
@@ -297,7 +298,7 @@ def test_presets_of_the_papers_train_by_minimax_numbers_and_claim_no_more(name):
     assert (how.lr, how.weight_decay, how.batch_size) == ((0.1, 1e-4, 128) if large else (0.01, 5e-4, 64))
     rule = next(epochs for most, epochs in MINIMAX_EPOCHS.items() if chosen.select.ipc <= most)
     assert how.epochs == (300 if large else rule)
-    assert all(str(epochs) in text for epochs in (*MINIMAX_EPOCHS.values(), 300))
+    assert "300 epochs as RDED" in text if large else 'epochs = "minimax"' in text
     said = " ".join(line.removeprefix("# ") for line in text.splitlines())
     assert "hard labels (Minimax protocol" not in said and "The rest is the DC protocol's" in said
 
@@ -349,3 +350,37 @@ def test_the_plan_is_a_pure_function_of_the_recipe(studio):
     again = plan(studio.workspace, studio.recipe, studio.bundle)
     assert [j.inputs_hash for j in first] == [j.inputs_hash for j in again]
     assert len({j.inputs_hash for j in first}) == len(first) == 8
+
+
+def test_students_that_began_otherwise_are_not_averaged(studio):
+    """The ResNets once began with PyTorch's weights: how weights are drawn is part of what they are made from."""
+    (arm, *_) = arms(studio, **SELECTED_ONLY).values()
+
+    def made_from(student: str) -> dict:
+        return training_inputs(studio.recipe.with_values({"evaluate.student": student}), studio.bundle, arm)
+
+    assert made_from("resnet-18")["first weights"] == made_from("resnetap-10")["first weights"]
+    assert "first weights" not in made_from("convnet-3")
+
+
+def test_a_control_that_aims_at_difficulties_that_are_not_there_is_refused_before_training(
+    tmp_path, tiny_bundle
+):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (folder / "data" / "train_difficulty.safetensors").unlink()
+    write_index(folder)
+    with full_studio(tmp_path / "ws", folder) as studio:
+        studio.set({"evaluate.arms": ["selected", "real:dgs"]})
+        events = studio.evaluate()
+        with pytest.raises(SelectionError) as err:
+            next(events)
+        assert err.value.problem == (
+            'The target "scale" aims at the difficulties of the real images, but this bundle has none.'
+        )
+        assert err.value.fix == (
+            'Choose another target, such as "ground", or take "real:dgs" out of "evaluate.arms".'
+        )
+        assert studio.status()["evaluate"].reason == err.value.problem
+        assert not studio.workspace.ledger.evaluations()
+        studio.set({"select.dgs.target": "ground"})
+        assert [arm.rule for arm in plan_arms(studio.workspace, studio.recipe, studio.bundle)][-1] == "dgs"

@@ -256,3 +256,24 @@ def test_the_joined_workbench_holds_each_module_once():
     there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.js")}
     assert sorted(name.replace("$", "/") for name in held) == sorted(there - {"page", "panels/topbar"})
     assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1
+
+
+def test_a_number_by_rule_is_shown_and_kept_until_another_is_typed():
+    import gradio as gr
+
+    owner = SimpleNamespace(
+        recipe=Recipe().with_values({"pool.pool_size": "2K", "evaluate.epochs": "minimax"})
+    )
+    with gr.Blocks():
+        settings = Settings(owner)
+        settings.add("pool.pool_size", "evaluate.epochs")
+    assert settings.shown() == {"pool.pool_size": 20, "evaluate.epochs": 2000}
+    assert 'Follows the images per class ("2K")' in settings.controls["pool.pool_size"].info
+    pressed = owner.recipe.with_values(settings.read([20, 500]))
+    after = pressed.with_values({"select.ipc": 20})
+    assert (after.pool.pool_size, after.evaluate.epochs) == (40, 500)
+    size, epochs = settings.parts()
+    seen = size.version()
+    owner.recipe = after
+    assert size.version() != seen and size.values()[0].value == 40
+    assert "Follows" not in epochs.values()[0].info

@@ -272,3 +272,47 @@ def test_a_bundle_that_goes_away_costs_the_jobs_that_need_it(tmp_path, tiny_bund
         assert screen.worker.wait(screen.submit("pool", {}), 60).state == "done"
     finally:
         screen.close()
+
+
+def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
+    """The pool that "Generate" makes follows the slider; the epochs follow the selection that is chosen."""
+    studio = screen.studio
+    studio.set({"pool.pool_size": "3K", "evaluate.epochs": "minimax"})
+    studio.curation.set(ipc=1)
+    studio.curation.save("one")
+    screen.workbench.select(SelectChange.model_validate({"ipc": 4}))
+    studio.set({"pool.pool_size": "3K"})
+    with gr.Blocks():
+        pool, evaluate = PoolTab(screen), EvaluateTab(screen)
+        pool.build()
+        evaluate.build()
+    shown = pool.settings.shown()
+    assert shown["pool.pool_size"] == 12
+    assert studio.recipe.with_values(pool._values(list(shown.values()))).pool.pool_size == 12
+    proposed = evaluate.picker.proposed()
+    assert proposed.startswith("one") and evaluate.settings.shown()["evaluate.epochs"] == 3000
+    assert evaluate._epochs("current", 3000) == evaluate._epochs(LIVE, 3000) == 2000
+    read = evaluate.settings.read(
+        [2000 if key == "evaluate.epochs" else v for key, v in evaluate.settings.shown().items()],
+        evaluate.picker.budget(LIVE),
+    )
+    assert studio.recipe.with_values({**read, "select.ipc": 20, "pool.pool_size": 60}).evaluate.epochs == 1500
+    studio.set({"evaluate.epochs": 7})
+    assert evaluate._epochs("current", 9) == 9, "what is no rule stays as it is typed"
+
+
+def test_students_are_offered_from_their_one_table(screen, tmp_path, tiny_bundle):
+    """ConvNet-6, which the papers evaluate with at 256 pixels, too; none that such small pictures cannot fill."""
+
+    def offered(screen: Screen) -> list[str]:
+        with gr.Blocks():
+            tab = EvaluateTab(screen)
+            tab.build()
+        return [name for name, _ in tab.settings.controls["evaluate.student"].choices]
+
+    assert offered(screen) == ["convnet-3", "resnetap-10", "resnet-18"]
+    large = Screen(Studio(tmp_path / "large", "imagewoof-dit"))
+    try:
+        assert offered(large) == [f"convnet-{d}" for d in (3, 4, 5, 6)] + ["resnetap-10", "resnet-18"]
+    finally:
+        large.close()

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import Any, ClassVar, NamedTuple, Self, get_args, get_origin
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 FOLDER_NAME = r"\w(?:[\w .@+-]{0,78}[\w@+-])?"
+
+
+class Rule(Protocol):
+    """A kind of rule that gives a number: `read` answers with that number, None of what is no rule of the kind."""
+
+    example: ClassVar[str]
+
+    def read(self, value: Any) -> int | None:
+        """The number."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Facts:
         length: a list has exactly so many values; the facts above hold for each. filled: one of them is above 0.
         label: name on the screen; "" where the key says it. slider: where a slider ends, before `high`.
         control: has a control on the Curate tab.
+        rule: what may stand for a number, such as "2K".
     """
 
     help: str
@@ -39,6 +49,12 @@ class Facts:
     label: str = ""
     slider: float | None = None
     control: bool = True
+    rule: Rule | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The range in words, and what may stand for it: 1 to 1000, or a rule such as "2K"."""
+        return self.range + (f', or a rule such as "{self.rule.example}"' if self.rule else "")
 
     @property
     def range(self) -> str:
@@ -66,10 +82,14 @@ class Facts:
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """What pydantic runs: a list counts as a tuple, then comes the type, then the check."""
+        """What pydantic runs: a list counts as a tuple, then comes the type or the rule, then the check."""
+
+        def typed(value: Any, of_type: Callable[[Any], Any]) -> Any:
+            by_rule = self.rule.read(value) if self.rule else None
+            return of_type(tuple(value) if isinstance(value, list) else value) if by_rule is None else by_rule
+
         return core_schema.no_info_wrap_validator_function(
-            lambda value, of_type: self.check(of_type(tuple(value) if isinstance(value, list) else value)),
-            handler(source),
+            lambda value, of_type: self.check(typed(value, of_type)), handler(source)
         )
 
 

@@ -19,6 +19,7 @@ from psr_studio.recipe.schema import REAL, Recipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.select.picks import check_original
 from psr_studio.stages.select.saved import BY_HAND
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace
@@ -61,7 +62,8 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     """The arms of a recipe: its selection, those it is compared with, and the controls.
 
     Raises:
-        SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined.
+        SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined; a control that
+            reads difficulties of the real images where there are none.
     """
     chosen = recipe.evaluate
     own = select.require(ws, recipe.select.name, bundle)
@@ -116,7 +118,9 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
     hard = recipe.evaluate.protocol == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
-    params = dict(real_params(recipe, rule))
+    chosen, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
+    check_original(rule, chosen, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
+    params = dict(chosen)
     # In the order in which they were noted before selectors had tables, so that students trained then count.
     noted = [name for key in RENAMED if (name := key.rpartition(".")[2]) in params]
     params = {name: params[name] for name in dict.fromkeys([*noted, *params])}

@@ -90,11 +90,15 @@ def set_inputs(bundle: Bundle, arm: Arm) -> dict[str, Any]:
 
 def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """How a student is trained and tested, but for its seed."""
+    from psr_studio.models.students import first_weights
+
     chosen = recipe.evaluate
+    drawn = first_weights(chosen.student)
     return {
         "stage": STAGE.name,
         "protocol": arm.protocol,
         "student": chosen.student,
+        **({"first weights": drawn} if drawn else {}),
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
@@ -117,6 +121,13 @@ def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
         training_hash=stable_hash(training_inputs(recipe, bundle, arm)),
         inputs_hash=stable_hash(inputs(recipe, bundle, arm, seed)),
     )
+
+
+def students(bundle: Bundle) -> list[str]:
+    """The students that are offered by name for pictures of this bundle; others can be named too."""
+    from psr_studio.models.students import students_for
+
+    return students_for(bundle.image_shape[0])
 
 
 def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:

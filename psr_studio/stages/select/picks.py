@@ -16,6 +16,7 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.method.allocation import allocate, comparable_gains
 from psr_studio.method.picks import Selection
 from psr_studio.method.selectors import psr
+from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.recipe.schema import SelectRecipe
@@ -41,7 +42,7 @@ def choose(scored: ScoredPool, request: Request) -> tuple[dict[int, Selection], 
         SelectionError: a class with fewer candidates, or more pins, than its budget; no real images to aim at.
     """
     selector = request.rules.selector
-    _check_original(scored, request.rules)
+    check_original(selector, request.rules.parameters(), scored.has_original)
     budgets, ordered = _budgets(scored, request)
     _check(scored, request, budgets)
     if ordered is None or selector != psr.SELECTOR.name:
@@ -145,6 +146,12 @@ def _check(scored: ScoredPool, request: Request, budgets: np.ndarray) -> None:
         )
 
 
-def _check_original(scored: ScoredPool, rules: SelectRecipe) -> None:
-    if rules.parameters().needs_original and not scored.has_original:
-        raise SelectionError(*SELECTORS[rules.selector].without_original)
+def check_original(selector: str, params: Parameters, has_original: bool, otherwise: str = "") -> None:
+    """Raise SelectionError where difficulties of the real images are read and there are none.
+
+    Args:
+        otherwise: another way out than that of the selector, an order.
+    """
+    if params.needs_original and not has_original:
+        problem, fix = SELECTORS[selector].without_original
+        raise SelectionError(problem, f"{fix.removesuffix('.')}, or {otherwise}." if otherwise else fix)

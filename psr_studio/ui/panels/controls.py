@@ -11,7 +11,8 @@ import gradio as gr
 
 from psr_studio.core.errors import RecipeError
 from psr_studio.recipe.keys import facts, shape
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.rules import ByRule
+from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.ui.words import label
 
 
@@ -63,25 +64,38 @@ class Settings:
 
     def parts(self) -> list[Setting]:
         """Each control by itself: one that changes leaves alone what is being typed into another."""
-        return [Setting(control, partial(self._value, key)) for key, control in self.controls.items()]
+        return [Setting(key, control, partial(self._value, key)) for key, control in self.controls.items()]
 
-    def read(self, given: Sequence[Any]) -> dict[str, Any]:
+    def read(self, given: Sequence[Any], select: SelectRecipe | None = None) -> dict[str, Any]:
         """What an event was given, by dotted key, as the recipe takes it.
 
-        A value that was only shown, being the bundle's own, stays left out.
+        A value that was only shown, being the bundle's own, stays left out; a number that a rule gives keeps it.
+
+        Args:
+            select: the budget that rules follow, `budget` by default.
 
         Raises:
             RecipeError: a field that was emptied and must hold something.
         """
+        followed = select or self.budget()
         values = {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
-        return {key: None if self._is_bundles_own(key, value) else value for key, value in values.items()}
+        return {key: self._meant(key, value, followed) for key, value in values.items()}
 
-    def _is_bundles_own(self, key: str, value: Any) -> bool:
-        left_out = self._owner.recipe.value(key) is None
-        return left_out and key in self._bundles_own and value == self._bundles_own[key]
+    def budget(self) -> SelectRecipe:
+        """What numbers by rule follow here."""
+        return self._owner.recipe.select
+
+    def _meant(self, key: str, value: Any, select: SelectRecipe) -> Any:
+        now = self._owner.recipe.value(key)
+        if now is None and key in self._bundles_own and value == self._bundles_own[key]:
+            return None
+        return now if isinstance(now, ByRule) and value == now.at(select.ipc, select.most) else value
 
     def _value(self, key: str) -> Any:
         value = self._owner.recipe.value(key)
+        if isinstance(value, ByRule):
+            select = self.budget()
+            return value.at(select.ipc, select.most)
         return _shown(key, self._bundles_own.get(key) if value is None else value)
 
 
@@ -89,6 +103,7 @@ class Settings:
 class Setting:
     """A control, and the value it shows as the recipe is now: what was used last, on a page opened again."""
 
+    key: str
     control: gr.components.Component
     value: Callable[[], Any]
 
@@ -98,17 +113,19 @@ class Setting:
         return [self.control]
 
     def version(self) -> Hashable:
-        """Changes with the value."""
-        return repr(self.value())
+        """Changes with the value and with its rule."""
+        value = self.value()
+        return repr(value), _info(self.key, value)
 
     def values(self) -> list[Any]:
-        """The value alone."""
-        return [self.value()]
+        """The value alone; where a rule may give it, with what is said of that."""
+        value = self.value()
+        return [gr.Number(value, info=_info(self.key, value)) if facts(self.key).rule else value]
 
 
 def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
     known, (kind, many, _) = facts(key), shape(key)
-    words = {"label": label(key), "info": known.help, **more}
+    words = {"label": label(key), "info": _info(key, value), **more}
     listed = choices if choices is not None else known.choices
     if kind is bool:
         return gr.Checkbox(value, **words)
@@ -119,6 +136,15 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
     if kind is str:
         return gr.Textbox(value, max_lines=1, **words)
     return gr.Number(value, **words)  # a fraction where a whole number belongs is refused, not rounded
+
+
+def _info(key: str, value: Any) -> str:
+    """The help, and the rule that gives the number."""
+    if not isinstance(value, ByRule):
+        return facts(key).help
+    return (
+        f'{facts(key).help} Follows the images per class ("{value.rule}"); another number replaces the rule.'
+    )
 
 
 def _shown(key: str, value: Any) -> Any:

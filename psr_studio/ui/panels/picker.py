@@ -96,6 +96,17 @@ class SelectionPicker:
         record = self._proposed()
         return LIVE if record is None else _choice(record)
 
+    def budget(self, chosen: str | None) -> SelectRecipe:
+        """The images per class of what is chosen, for numbers that follow them."""
+        studio = self.screen.studio
+        if not chosen or chosen == LIVE:
+            return studio.curation.rules()
+        try:
+            record = studio.workspace.ledger.selection(_name_of(chosen))
+        except SelectionError:  # deleted on another page since
+            return studio.recipe.select
+        return studio.recipe.select.changed(_restored(record))
+
     def is_refined(self, chosen: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
         name = _name_of(chosen) if chosen else None
@@ -164,11 +175,13 @@ def _name_of(chosen: str) -> str:
     return chosen.partition("\0")[0]
 
 
+def _restored(record: SelectionRecord) -> dict[str, Any]:
+    return {key: v for key, v in restored_settings(record, TAKEN_OVER).items() if key in TAKEN_OVER}
+
+
 def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:
     """The recipe settings a saved selection was made with, so that its steps are not called stale."""
-    values = {f"select.{k}": v for k, v in restored_settings(record, TAKEN_OVER).items() if k in TAKEN_OVER}
-    values["select.name"] = record.name
-    most = max(values.get("select.ipc", 0), *(values.get("select.budgets") or (0,)))
-    if most > recipe.pool.pool_size:
-        values["pool.pool_size"] = most
-    return values
+    restored = _restored(record)
+    size = recipe.of_this_pool(recipe.select.changed(restored)).pool.pool_size
+    values = {f"select.{key}": value for key, value in restored.items()}
+    return {**values, "select.name": record.name, "pool.pool_size": size}

@@ -9,6 +9,8 @@ import gradio as gr
 
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
+from psr_studio.recipe.rules import ByRule
+from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
@@ -20,13 +22,8 @@ from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
 
-STUDENTS = [
-    "convnet-3",
-    "convnet-4",
-    "resnetap-10",
-    "resnet-18",
-]  # any name of the recipe's help can be typed
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
+EPOCHS = "evaluate.epochs"
 HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set|Trained".split("|")
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
@@ -45,8 +42,9 @@ class EvaluateTab:
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
+        students = evaluate.students(screen.studio.bundle)  # other names can be typed
         self.settings = _EvaluateSettings(
-            self.picker, {"evaluate.student": STUDENTS, "evaluate.compare": saved}
+            self.picker, {"evaluate.student": students, "evaluate.compare": saved}
         )
 
     def build(self) -> None:
@@ -58,7 +56,7 @@ class EvaluateTab:
                 with gr.Row():
                     self.settings.add("evaluate.student", allow_custom_value=True, min_width=120)
                     self.settings.add("evaluate.protocol", min_width=120)
-                self.settings.grid("evaluate.n_seeds", "evaluate.epochs")
+                self.settings.grid("evaluate.n_seeds", EPOCHS)
                 self.settings.add("evaluate.arms", "evaluate.controls")
                 with gr.Accordion("More settings", open=False):
                     self.settings.add("evaluate.compare", allow_custom_value=True)
@@ -75,6 +73,8 @@ class EvaluateTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
+        epochs = self.settings.controls[EPOCHS]
+        self.picker.dropdown.input(self._epochs, [self.picker.dropdown, epochs], epochs, **QUIET)
         self.run.click(
             said(self._run),
             [self.picker.dropdown, *self.settings.outputs, self.picker.shown],
@@ -123,9 +123,15 @@ class EvaluateTab:
             self._results(history) if history else note("None yet."),
         ]
 
+    def _epochs(self, chosen: str | None, given: float | None) -> float | None:
+        """Epochs that follow the images per class are those of what is chosen; others stay as they are."""
+        rule = self.screen.studio.recipe.evaluate.epochs
+        select = self.picker.budget(chosen)
+        return rule.at(select.ipc, select.most) if isinstance(rule, ByRule) else given
+
     def _run(self, chosen: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
-        values = self.settings.read(controls)
+        values = self.settings.read(controls, self.picker.budget(chosen))
         self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
         if REFINED in values[FORMS]:
             self.picker.require_refined(chosen or "", f'Take "refined" out of "{LABELS[FORMS]}"')
@@ -165,6 +171,10 @@ class _EvaluateSettings(Settings):
     def __init__(self, picker: SelectionPicker, choices: Mapping[str, Sequence[Any]]) -> None:
         super().__init__(picker.screen.studio, choices)
         self._picker = picker
+
+    def budget(self) -> SelectRecipe:
+        """That of the proposed selection."""
+        return self._picker.budget(self._picker.proposed())
 
     def _value(self, key: str) -> Any:
         value = super()._value(key)

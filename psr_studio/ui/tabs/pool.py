@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
-from psr_studio.recipe.schema import WAYS
+from psr_studio.recipe.schema import WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
@@ -39,7 +40,7 @@ class PoolTab:
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
         own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        self.settings = Settings(screen.studio, {"pool.classes": self.class_choices}, own)
+        self.settings = _PoolSettings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
 
@@ -139,7 +140,7 @@ class PoolTab:
 
     def _values(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
-        return {**self.settings.read(given), "select.ipc": self.screen.studio.curation.rules().ipc}
+        return {**self.settings.read(given), "select.ipc": self.settings.budget().ipc}
 
     def _ask(self, *given: Any) -> list[Any]:
         """Generate, or ask first where that replaces candidates."""
@@ -178,6 +179,19 @@ class PoolTab:
         broken = f" {plural(len(pool.broken), 'damaged file')} left out." if pool.broken else ""
         caption = f'"{name}": {shown}{plural(n, "candidate")}, in the order of the pool.{broken}'
         return sheet(f"psr/sheet/{class_id}.png?{query}", caption)
+
+
+class _PoolSettings(Settings):
+    """Shows a pool size that follows the budget as the slider of the budget stands."""
+
+    def __init__(self, studio: Studio, choices: Mapping[str, Sequence[Any]], own: Mapping[str, Any]) -> None:
+        super().__init__(studio, choices, own)
+        self._studio = studio
+
+    def budget(self) -> SelectRecipe:
+        """The recipe's, with the images per class of the slider."""
+        studio = self._studio
+        return studio.recipe.select.changed({"ipc": studio.curation.rules().ipc})
 
 
 def _in_words(way: Mapping[str, Any]) -> str:
