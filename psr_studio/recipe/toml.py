@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from psr_studio.core.texts import toml_value
 from psr_studio.method.selectors.parameters import Table
 
 
@@ -18,20 +18,6 @@ def to_toml(table: Table, name: str = "") -> str:
     inner = [(key, value) for key, value in table if isinstance(value, Table)]
     return (
         "\n".join(lines) + "\n" + "".join(f"\n{to_toml(v, f'{name}.{key}'.lstrip('.'))}" for key, v in inner)
-    )
-
-
-def toml_value(value: Any) -> str:
-    """Write a bool, number, text or list of them as TOML."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(toml_value(item) for item in value)}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # JSON strings are TOML basic strings, but for DEL, which TOML wants escaped.
-    return (
-        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        if isinstance(value, str)
-        else repr(value)
     )
 
 
