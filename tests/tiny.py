@@ -153,7 +153,7 @@ def _write_teacher(bundle: Path) -> None:
     folder = bundle / "teacher"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(raw), encoding="utf-8")
-    backbone = create_backbone(TeacherConfig.read(folder)).eval()
+    backbone = create_backbone(TeacherConfig.from_folder(folder)).eval()
     pictures, labels = _samples(bundle / "generator")
     with torch.no_grad():
         features = backbone.forward_head(backbone.forward_features(pictures), pre_logits=True)

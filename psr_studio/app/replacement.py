@@ -7,9 +7,9 @@ from typing import Any
 
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
+from psr_studio.core.texts import toml_value
 from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import Recipe
-from psr_studio.recipe.toml import toml_value
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.select import stage as select

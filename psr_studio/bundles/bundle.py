@@ -81,7 +81,7 @@ class Bundle(ABC):
     @property
     def guided_channels(self) -> int | None:
         """How many leading latent channels the guidance acts on in its papers' code; None for all."""
-        return self.index.get("guided_channels")
+        return self.index.get("guided_channels") or None
 
     @property
     def sources(self) -> dict[str, Source]:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import time
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, Bundle
+from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import check_path
@@ -59,7 +59,7 @@ def external_bundles() -> dict[str, Path]:
     found = {}
     for path in sorted((resource_dir("presets") / FOLDER).glob("*.toml")):
         found[path.stem] = path
-        found |= {f"{path.stem}-{name}": path for name in _read(path).get("variants", {})}
+        found |= {f"{path.stem}-{name}": path for name in read_bundle_file(path).get("variants", {})}
     return found
 
 
@@ -75,19 +75,13 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
         path, name = check_path(name), Path(name).stem
     if path is None:
         return None
-    index = _read(path)
-    variant = index.pop("variants", {}).get(name.removeprefix(f"{path.stem}-"), {})
-    index |= {"name": name, **variant}
-    if lacking := [key for key in NEEDED if key not in index]:
-        raise ModelError(f"{path} lacks {', '.join(lacking)}.", "Write it as in docs/models.md.")
+    index = read_bundle_file(path)
+    variants = index.pop("variants", {})
+    if not isinstance(variants, dict) or not all(isinstance(table, dict) for table in variants.values()):
+        raise ModelError(f'{path}: "variants" must hold tables.', "Write each as [variants.NAME].")
+    index |= {"name": name, **variants.get(name.removeprefix(f"{path.stem}-"), {})}
+    check_bundle(path, index, NEEDED)
     return ExternalBundle(path, index)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ModelError(f"{path} is not TOML: {err}.", "Correct that file.") from err
 
 
 class ExternalBundle(Bundle):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import tomllib
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, Bundle
+from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import sha256
 from psr_studio.core.resources import resource_dir
@@ -44,13 +44,8 @@ def bundles() -> dict[str, Path]:
 
 def read_index(folder: Path) -> dict[str, Any]:
     """What a bundle folder says of itself; ModelError for a damaged index."""
-    path = folder / INDEX
-    try:
-        index = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ModelError(f"{path} is not TOML: {err}.", "Restore that file.") from err
-    if lacking := [key for key in NEEDED if key not in index]:
-        raise ModelError(f"{path} lacks {', '.join(lacking)}.", "Restore that file.")
+    index = read_bundle_file(folder / INDEX)
+    check_bundle(folder / INDEX, index, NEEDED)
     return index
 
 

@@ -30,6 +30,7 @@ WEIGHTS = "weights"  # the stage whose events a download yields
 POLL_SECONDS = 1.0
 HUB_CHECK = " and `HF_HUB_OFFLINE`"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+CONVERTED = {"generator": "", "teacher": "--teacher "}  # parts that `convert-weights` makes, with its flag
 
 
 @dataclass(frozen=True)
@@ -118,26 +119,43 @@ def remember(source: Source, folder: str | Path) -> Path:
         ModelError: the folder is missing or lacks a file, by name.
     """
     folder = check_path(folder).absolute()
-    lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
-    if not folder.is_dir() or lacking:
-        problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
-        problem = "is a file" if folder.is_file() else problem
-        near = [*folder.glob("*"), *folder.glob("transformer/*")]
-        pickles = [p.name for p in (folder, *near) if p.suffix in PICKLES]
-        fix = f"Name the folder that holds {', '.join(source.files) or source.name}."
-        if pickles and source.part != "generator":
-            fix += (
-                f" {pickles[0]} is a pickle, which can run code: save it as safetensors where you trust it."
-            )
-        elif pickles:
-            fix = f"Convert {pickles[0]} first: `psr-studio convert-weights {pickles[0]} --out FOLDER`."
-        raise ModelError(f'The folder "{folder}" for the {source.part} {problem}.', fix)
+    if (wrong := unfit(source, folder)) is not None:
+        raise wrong
     _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})
     return folder
 
 
+def unfit(source: Source, folder: Path) -> ModelError | None:
+    """Why a folder does not hold a source, with what to do about it; None when it does."""
+    lacking = [pattern for pattern in source.files if not any(folder.glob(pattern))]
+    if folder.is_dir() and not lacking:
+        return None
+    problem = f"holds no {lacking[0]}" if folder.is_dir() else "is not there"
+    problem = "is a file" if folder.is_file() else problem
+    near = [folder, *folder.glob("*"), *folder.glob("transformer/*")]
+    pickle = next((path for path in near if path.suffix in PICKLES), None)
+    fix = f"Name the folder that holds {', '.join(source.files) or source.name}."
+    if pickle is not None:
+        problem += f"; {pickle.name} is a pickle, which can run code when opened"
+    if pickle is not None and source.part in CONVERTED:
+        command = (
+            f"psr-studio convert-weights {shlex.quote(str(pickle))} {CONVERTED[source.part]}--out FOLDER"
+        )
+        fix = f"Make safetensors of it, which runs nothing in it, and name that folder: `{command}`."
+    elif pickle is not None:
+        fix += " Where you trust the pickle, save it as safetensors."
+    return ModelError(f'The folder "{folder}" for the {source.part} {problem}.', fix)
+
+
 def missing(bundle: str, source: Source) -> ModelError:
     """The error for a part that is not here: where to get it, its size and its licence."""
+    named_folder = Path(source.name).expanduser()
+    if (
+        source.name
+        and named_folder.is_dir()
+        and (wrong := unfit(source, named_folder.absolute())) is not None
+    ):
+        return wrong
     named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
     command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
     fix = f"Name its folder: {command}."

@@ -7,11 +7,12 @@ from typing import Any
 
 from psr_studio.cli.flags import DONE, add_command
 from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.core.texts import toml_value
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import SELECT_KEYS, facts, keys
 from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, presets
 from psr_studio.recipe.schema import Recipe
-from psr_studio.recipe.toml import to_toml, toml_value
+from psr_studio.recipe.toml import to_toml
 
 
 def add_commands(commands: Any) -> None:

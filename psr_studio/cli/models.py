@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.cli.flags import DONE, FAILED, add_command
 from psr_studio.cli.studio import say_licences
 from psr_studio.core.errors import ModelError
+from psr_studio.core.files import check_path
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 PARTS = ("generator", "codec", "teacher", "images")
 WEIGHTS_HELP = "Say where weights and real images lie, tell where they are, or download them."
-CONVERT_HELP = "Make safetensors of a DiT or Minimax checkpoint; runs no code in it."
+CONVERT_HELP = "Make safetensors of a DiT, Minimax or teacher checkpoint; runs no code in it."
 
 
 def add_commands(commands: Any) -> None:
@@ -40,6 +41,9 @@ def add_commands(commands: Any) -> None:
     convert.add_argument("--out", required=True, metavar="FOLDER", help="where the generator folder goes")
     convert.add_argument(
         "--weights", choices=("ema", "model"), help="which of the two a checkpoint holds (default: ema)"
+    )
+    convert.add_argument(
+        "--teacher", action="store_true", help="it is a timm teacher, whose config.json lies beside it"
     )
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: from the width)")
 
@@ -91,13 +95,22 @@ def _report(bundle: Bundle) -> str:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from psr_studio.models.convert import convert
+    from psr_studio.models.convert import convert, convert_teacher
 
-    found = convert(Path(args.checkpoint), Path(args.out), args.weights, args.heads)
+    checkpoint, out = check_path(args.checkpoint), check_path(args.out)
+    if args.teacher:
+        found = convert_teacher(checkpoint, out, args.weights)
+        print(
+            f"Converted the weights of {found['architecture']}: {found['classes']} classes, "
+            f"{found['parameters']:,} parameters.\nWrote {found['file']}.\n"
+            f"Use them with: psr-studio weights imagewoof-dit --teacher {shlex.quote(str(out))}"
+        )
+        return DONE
+    found = convert(checkpoint, out, args.weights, args.heads)
     used = f' ("{found["weights"]}")' if found["weights"] else ""
     print(
         f"Converted {found['layout']} weights{used}: {found['blocks']} blocks of width {found['width']}, "
         f"{found['classes']} classes, {found['parameters']:,} parameters.\nWrote {found['file']}.\n"
-        f"Use them with: psr-studio weights imagewoof-dit --generator {args.out}"
+        f"Use them with: psr-studio weights imagewoof-dit --generator {shlex.quote(str(out))}"
     )
     return DONE

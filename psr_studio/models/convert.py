@@ -14,6 +14,7 @@ import json
 import math
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from torch import Tensor
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
+from psr_studio.models.states import corrupt_weights, plain_names, what_stands_in
+from psr_studio.models.teacher import WEIGHTS_NAME, TeacherConfig, create_backbone, fill
 from psr_studio.models.weights import ORIGIN
 
 State = dict[str, Tensor]
@@ -96,6 +99,33 @@ def convert(
     }
 
 
+def convert_teacher(checkpoint: Path, out: Path, weights: str | None = None) -> dict[str, Any]:
+    """Write a teacher folder (config.json, model.safetensors) from one pickle and the config.json that lies beside it.
+
+    Raises:
+        ModelError: as `convert`; no config.json, or one of another network. DiskError: a target that cannot be written.
+    """
+    _check_target(out)
+    config = TeacherConfig.from_timm_folder(checkpoint.parent, None)
+    state, used = unpack(_open(checkpoint), checkpoint, weights)
+    network = create_backbone(config)
+    fill(network, state, checkpoint)
+    whole = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with whole_file(out / "config.json", again=CONVERT_AGAIN) as temp:
+        shutil.copyfile(checkpoint.parent / "config.json", temp)
+    with whole_file(
+        out / WEIGHTS_NAME, needed=sum(v.nbytes for v in whole.values()), again=CONVERT_AGAIN
+    ) as temp:
+        save_file(whole, temp, metadata={"format": "pt"})
+    return {
+        "architecture": config.architecture,
+        "weights": used,
+        "classes": config.n_classes,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "file": str(out / WEIGHTS_NAME),
+    }
+
+
 def _check_target(out: Path) -> None:
     with writing(out, again=CONVERT_AGAIN):
         in_use = out.exists() and (not out.is_dir() or any(out.iterdir()))
@@ -112,18 +142,29 @@ def _open(path: Path) -> Any:
         try:
             return load_file(path)
         except Exception as err:  # safetensors raises its own, OSError and ValueError
-            raise ModelError(f"{path} is truncated or corrupt ({err}).", "Get that file again.") from err
+            raise corrupt_weights(path) from err
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except Exception as err:  # pickle raises whatever the file makes it raise
-        named = re.search(r"GLOBAL ([\w.]+)", str(err))
-        said = (str(err) or type(err).__name__).splitlines()[0][:160]
-        what = f"it wants to run {named[1]}" if named else said
-        raise ModelError(
-            f"{path} is no plain checkpoint of tensors: {what}. It was not opened.",
+        raise _no_checkpoint(path, err) from err
+
+
+def _no_checkpoint(path: Path, err: Exception) -> ModelError:
+    """What a file is that PyTorch does not open, in our words: its own advise to open it all the same."""
+    if (stand_in := what_stands_in(path)) is not None:
+        return ModelError(f"{path} is no checkpoint but {stand_in[0]}.", stand_in[1])
+    if named := re.search(r"GLOBAL ([\w.]+)", str(err)):
+        return ModelError(
+            f"{path} is no plain checkpoint of tensors: it wants to run {named[1]}. It was not opened.",
             "Get the checkpoint from its authors again, or save its state_dict() alone on a machine you trust.",
-        ) from err
+        )
+    if (_is_zip(path) and not zipfile.is_zipfile(path)) or isinstance(err, EOFError):
+        return ModelError(f"{path} is cut off: its end is missing.", "Get the whole file; compare its size.")
+    return ModelError(
+        f"{path} is no checkpoint that PyTorch has saved, or it is damaged. It was not opened.",
+        "Check what the file is, or get it from its authors again.",
+    )
 
 
 def _is_zip(path: Path) -> bool:
@@ -148,21 +189,11 @@ def unpack(raw: Any, path: Path, weights: str | None = None) -> tuple[State, str
         )
     used = weights or (found[0] if found else "")
     state = dict(raw[used]) if used else raw
-    tensors = {_plain_name(str(key)): value for key, value in state.items()}
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(
             f"{path} holds no plain table of tensors.", "Name a checkpoint of DiT or of Minimax."
         )
-    if len(tensors) < len(state):
-        raise ModelError(
-            f'{path} holds {len(state)} tensors, but {len(tensors)} names without "module." and "_orig_mod.".',
-            "Name a checkpoint that holds each tensor once.",
-        )
-    return tensors, used
-
-
-def _plain_name(key: str) -> str:
-    return re.sub(r"^(module\.)+", "", key.replace("_orig_mod.", ""))  # a block alone may be compiled, too
+    return plain_names({str(key): value for key, value in state.items()}, path), used
 
 
 def check_values(state: State, path: Path) -> None:

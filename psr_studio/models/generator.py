@@ -20,8 +20,9 @@ from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import classifier_free_guidance
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.memory import MicroBatches
+from psr_studio.models.rows import check_rows
 from psr_studio.models.samplers import SAMPLERS, Trajectory
-from psr_studio.models.weights import open_pretrained
+from psr_studio.models.weights import odd_schedule, open_pretrained
 
 __all__ = ["SAMPLERS", "Generator", "Guide", "Sampling"]
 
@@ -83,6 +84,7 @@ class Generator:
         self.scheduler_config = dict(scheduler_config)
         self.alphas_cumprod: Tensor = DDPMScheduler.from_config(self.scheduler_config).alphas_cumprod
         n_rows: int = transformer.config.num_embeds_ada_norm
+        check_rows("The generator", class_rows, n_rows)
         kept = list(range(n_rows) if class_rows is None else class_rows)
         self.null_class: int = len(kept)  # among the task's classes; its row is the table's last
         self._rows = (*kept, n_rows)
@@ -118,7 +120,11 @@ class Generator:
                 f"The model folder {folder} holds no scheduler/scheduler_config.json.",
                 "Run `psr-studio doctor` to see what is missing.",
             ) from err
-        return cls(transformer.to(device), config, class_rows)
+        moved = transformer.to(device)
+        try:
+            return cls(moved, config, class_rows)
+        except (ValueError, TypeError, KeyError, RuntimeError) as err:
+            raise odd_schedule(folder, err) from err
 
     @property
     def device(self) -> torch.device:

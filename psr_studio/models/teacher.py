@@ -7,10 +7,11 @@ normalisation, the task classes kept of a larger head, and the calibration tempe
 from __future__ import annotations
 
 import hashlib
-import json
+import inspect
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,115 +22,162 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from psr_studio.core.errors import ModelError
+from psr_studio.core.texts import TextError, parse_json, read_text
+from psr_studio.method.selectors.parameters import setting
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.memory import MicroBatches
+from psr_studio.models.rows import check_rows
+from psr_studio.models.states import corrupt_weights, plain_names
+from psr_studio.models.tables import FileTable, check_table
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 GIVEN = ("num_classes", "in_chans", "pretrained")
+NEVER_GIVEN = {"kwargs", "args", "num_classes", "in_chans", "device", "dtype", "pretrained", "pretrained_cfg"}
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+RESTORE = "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256."
+NAME_TIMM = "Name the folder of a timm model from the Hugging Face hub, with its own config.json."
 
 
-@dataclass(frozen=True)
-class TeacherConfig:
+class TeacherConfig(FileTable):
     """What a teacher folder's config.json holds."""
 
-    architecture: str
-    input_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    n_classes: int
-    in_chans: int = 3
-    calibration: float = 1.0  # logits are divided by this; fitted on held-out training images
-    class_indices: tuple[int, ...] | None = None  # rows of a larger head that are the task's classes
-    crop_pct: float = 1.0  # pictures are resized to input_size / crop_pct, then cut to input_size
-    interpolation: str = "bilinear"
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    architecture: str = setting(..., "A plain name of timm's.")
+    input_size: int = setting(..., "Side of what the network sees.", "pixels", 1, 4096)
+    mean: tuple[float, ...] = setting(..., "Of the pixels in [0, 1].", "", -10, 10)
+    std: tuple[float, ...] = setting(..., "Of the pixels in [0, 1].", "", 1e-6, 10)
+    n_classes: int = setting(..., "Outputs of the head.", "", 1, 10**6)
+    in_chans: int = setting(3, "Channels it sees.", "", 1, 64)
+    calibration: float = setting(1.0, "Logits are divided by this; fitted on held-out images.", "", 1e-6, 1e6)
+    class_indices: tuple[int, ...] | None = setting(
+        None, "Rows of a larger head that are the task's.", "", 0, 10**6
+    )
+    crop_pct: float = setting(1.0, "Pictures are resized to input_size / crop_pct, then cut.", "", 0.01, 1)
+    interpolation: str = setting("bilinear", "How they are resized.")
+    kwargs: dict[str, Any] = {}
 
     @classmethod
-    def read(cls, folder: Path) -> TeacherConfig:
+    def from_folder(cls, folder: Path) -> TeacherConfig:
         """Reads config.json of a teacher folder; ModelError when it is missing or damaged."""
-        try:
-            return cls._from_json(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-            raise ModelError(
-                f"{folder / CONFIG_NAME} cannot be read as the settings of a teacher "
-                f"({type(err).__name__}: {err}).",
-                "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
-            ) from err
+        path = folder / CONFIG_NAME
+        raw = _read_json(path, RESTORE)
+        return cls._checked(path, raw, raw.get("kwargs", {}), RESTORE)
 
     @classmethod
-    def _from_json(cls, raw: dict[str, Any]) -> TeacherConfig:
-        indices = raw.get("class_indices")
-        return cls(
-            architecture=raw["architecture"],
-            input_size=raw["input_size"],
-            mean=tuple(raw["mean"]),
-            std=tuple(raw["std"]),
-            n_classes=raw["n_classes"],
-            in_chans=raw.get("in_chans", 3),
-            calibration=raw.get("calibration", 1.0),
-            class_indices=tuple(indices) if indices is not None else None,
-            crop_pct=raw.get("crop_pct", 1.0),
-            interpolation=raw.get("interpolation", "bilinear"),
-            kwargs=raw.get("kwargs", {}),
-        )
-
-    @classmethod
-    def read_timm(cls, folder: Path, class_indices: Sequence[int] | None) -> TeacherConfig:
+    def from_timm_folder(cls, folder: Path, class_indices: Sequence[int] | None) -> TeacherConfig:
         """Reads the config.json of a timm model folder, as the Hugging Face hub has them.
 
         Raises:
-            ModelError: missing or damaged, or a class index beyond its head.
+            ModelError: missing, damaged or asking for more than a network; a class index beyond its head.
         """
+        path = folder / CONFIG_NAME
+        raw = _read_json(path, NAME_TIMM)
+        own = raw.get("pretrained_cfg", {})
+        facts = {**raw, **(own if isinstance(own, dict) else {})}
+        size = facts.get("input_size")
+        values = {
+            "architecture": raw.get("architecture"),
+            "input_size": size[-1] if isinstance(size, list) and size else size,
+            "in_chans": size[0] if isinstance(size, list) and size else 3,
+            "mean": facts.get("mean"),
+            "std": facts.get("std"),
+            "n_classes": raw.get("num_classes"),
+            "class_indices": class_indices if class_indices is None else list(class_indices),
+            "crop_pct": facts.get("crop_pct") or 1.0,
+            "interpolation": facts.get("interpolation") or "bilinear",
+        }
+        # timm itself writes some of what it takes by name into `model_args`, too
+        given = raw.get("model_args", {})
+        kwargs = {k: v for k, v in given.items() if k not in GIVEN} if isinstance(given, dict) else given
+        return cls._checked(path, values, kwargs, NAME_TIMM)
+
+    @classmethod
+    def _checked(cls, path: Path, values: Mapping[str, Any], kwargs: Any, fix: str) -> TeacherConfig:
+        given = {name: value for name, value in values.items() if value is not None}
         try:
-            raw = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-            facts = {**raw, **raw.get("pretrained_cfg", {})}
-            config = cls(
-                architecture=raw["architecture"],
-                input_size=facts["input_size"][-1],
-                mean=tuple(facts["mean"]),
-                std=tuple(facts["std"]),
-                n_classes=raw["num_classes"],
-                in_chans=facts["input_size"][0],
-                class_indices=tuple(class_indices) if class_indices is not None else None,
-                crop_pct=facts.get("crop_pct") or 1.0,
-                interpolation=facts.get("interpolation", "bilinear"),
-                # timm itself writes some of what it takes by name into `model_args`, too
-                kwargs={k: v for k, v in raw.get("model_args", {}).items() if k not in GIVEN},
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as err:
+            config = check_table(cls, {**given, "kwargs": _plain_arguments(kwargs)})
+            for name in ("mean", "std"):
+                if (n := len(getattr(config, name))) not in (1, config.in_chans):
+                    raise ModelError(
+                        f'"{name}" has {n} values for {config.in_chans} channels.', "Write one for each."
+                    )
+        except ModelError as err:
             raise ModelError(
-                f"{folder / CONFIG_NAME} cannot be read as the settings of a timm model "
-                f"({type(err).__name__}: {err}).",
-                "Name the folder of a timm model from the Hugging Face hub, with its own config.json.",
+                f"{path} cannot be read as the settings of a teacher: {err.problem}", fix
             ) from err
-        if class_indices is not None and max(class_indices) >= config.n_classes:
-            raise ModelError(
-                f'The teacher "{config.architecture}" has {config.n_classes} classes, but row '
-                f"{max(class_indices)} of them is asked for.",
-                "Name a teacher with the classes of ImageNet-1K, or correct the class indices.",
-            )
+        check_rows(f'The teacher "{config.architecture}"', config.class_indices, config.n_classes)
         return config
 
 
+def _read_json(path: Path, fix: str) -> dict[str, Any]:
+    try:
+        found = parse_json(read_text(path))
+        if isinstance(found, dict):
+            return found
+        said = "it holds no table"
+    except (OSError, TextError) as err:
+        said = str(err)
+    raise ModelError(f"{path} cannot be read as the settings of a teacher: {said}.", fix)
+
+
+def _plain_arguments(given: Any) -> dict[str, Any]:
+    """Arguments of a network as JSON can say them: numbers, words, and lists of these, by name.
+
+    Raises:
+        ModelError: anything else.
+    """
+    if not isinstance(given, dict):
+        raise ModelError("the arguments of the network are no table.", "Write them by name.")
+    for name, value in given.items():
+        flat = value if isinstance(value, list) else [value]
+        if not all(item is None or isinstance(item, bool | int | float | str | list) for item in flat):
+            raise ModelError(f'the argument "{name}" is neither numbers nor words.', "Leave it out.")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
 def create_backbone(config: TeacherConfig) -> nn.Module:
-    """A timm network by name, with a head of ``n_classes`` (or the full head that is later restricted)."""
+    """A timm network by its plain name, with a head of ``n_classes`` (or the full head that is later restricted).
+
+    A name that points elsewhere is refused: timm would fetch "hf-hub:..." from the hub and read any folder as
+    "local-dir:...". So is every argument that the network itself does not take: ``checkpoint_path`` opens a pickle.
+
+    Raises:
+        ModelError: no such network, or arguments it does not take.
+    """
     import timm  # costs about a second, so only where a network is really made
 
-    kwargs = {key: tuple(v) if isinstance(v, list) else v for key, v in config.kwargs.items()}
+    name = config.architecture
+    if not PLAIN_NAME.fullmatch(name) or not timm.is_model(name.partition(".")[0]):
+        raise ModelError(
+            f'timm has no architecture named "{name[:80]}"; only its own networks are made, by their plain names.',
+            "Correct the teacher's config.json; timm.list_models() lists the names.",
+        )
+    taken = _arguments_of(name.partition(".")[0])
+    if foreign := [key for key in config.kwargs if key not in taken]:
+        raise ModelError(
+            f'The teacher\'s config.json gives "{name}" the argument "{foreign[0]}", which says nothing of its form.',
+            f'Leave out "{foreign[0]}": weights are read from {WEIGHTS_NAME} beside it and nothing else.',
+        )
     try:
         return timm.create_model(
-            config.architecture,
-            pretrained=False,
-            num_classes=config.n_classes,
-            in_chans=config.in_chans,
-            **kwargs,
+            name, pretrained=False, num_classes=config.n_classes, in_chans=config.in_chans, **config.kwargs
         )
-    except RuntimeError as err:
+    except Exception as err:  # a network may refuse its arguments in any way
+        said = (str(err) or type(err).__name__).splitlines()[0][:160]
         raise ModelError(
-            f'timm has no architecture named "{config.architecture}".',
-            "Correct the teacher's config.json; timm.list_models() lists the names.",
+            f'timm cannot make "{name}" with the arguments in the teacher\'s config.json ({said}).',
+            "Correct them, or take the config.json that was saved with the weights.",
         ) from err
+
+
+def _arguments_of(architecture: str) -> set[str]:
+    """What the networks of the family of an architecture take when they are made, weights and downloads aside."""
+    from timm.models import model_entrypoint
+
+    family = vars(sys.modules[model_entrypoint(architecture).__module__]).values()
+    networks = [kind for kind in family if isinstance(kind, type) and issubclass(kind, nn.Module)]
+    forms = [inspect.signature(kind).parameters for kind in networks]
+    return {name for form in forms if "num_classes" in form for name in form} - NEVER_GIVEN
 
 
 class Teacher(nn.Module):
@@ -163,7 +211,7 @@ class Teacher(nn.Module):
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name.
         """
-        config = TeacherConfig.read(folder)
+        config = TeacherConfig.from_folder(folder)
         backbone = create_backbone(config)
         weights = folder / WEIGHTS_NAME
         load_weights(backbone, weights)
@@ -179,7 +227,7 @@ class Teacher(nn.Module):
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name; a row that the head has not.
         """
-        config = TeacherConfig.read_timm(folder, class_indices)
+        config = TeacherConfig.from_timm_folder(folder, class_indices)
         backbone = create_backbone(config)
         load_weights(backbone, folder / WEIGHTS_NAME)
         return cls(backbone.float(), config, config.architecture).to(device)
@@ -259,11 +307,14 @@ def load_weights(module: nn.Module, path: Path) -> None:
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as err:
-        raise ModelError(
-            f"The weights file {path} is truncated or corrupt ({err}).",
-            "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
-        ) from err
+        raise corrupt_weights(path) from err
+    fill(module, state, path)
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Put the weights of a file into ``module``; ModelError unless every key and shape is accounted for."""
     own = module.state_dict()
+    state = plain_names(state, path, own)
     wrong = [
         f"{k} is {tuple(state[k].shape)}, needed {tuple(own[k].shape)}"
         for k in own

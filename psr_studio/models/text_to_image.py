@@ -18,7 +18,7 @@ from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Guide, Sampling
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.samplers import Trajectory
-from psr_studio.models.weights import open_pretrained
+from psr_studio.models.weights import odd_schedule, open_pretrained
 
 PROMPT = "a photo of a {}"
 
@@ -68,7 +68,11 @@ class TextToImage:
                 f"The model folder {opening.folder} holds no scheduler/scheduler_config.json.",
                 "Name the folder of a whole StableDiffusionPipeline.",
             ) from err
-        return cls(unet.to(opening.device), prompts, config)
+        moved = unet.to(opening.device)
+        try:
+            return cls(moved, prompts, config)
+        except (ValueError, TypeError, KeyError, RuntimeError) as err:
+            raise odd_schedule(opening.folder, err) from err
 
     @property
     def device(self) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +9,8 @@ from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 
 from psr_studio.core.errors import ModelError
+from psr_studio.core.texts import TextError, parse_json, read_text
+from psr_studio.models.states import corrupt_weights
 
 ORIGIN = "psr_studio.json"  # beside config.json, written by `convert-weights`
 Model = TypeVar("Model", bound=ModelMixin)
@@ -34,6 +35,7 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
             "Put diffusion_pytorch_model.safetensors into the folder, or make it of the pickle with "
             "`psr-studio convert-weights`.",
         )
+    _check_shards(folder)
     try:
         # Not low_cpu_mem_usage: it would leave missing weights on the meta device instead of refusing them.
         model, info = kind.from_pretrained(
@@ -57,6 +59,20 @@ def open_pretrained(kind: type[Model], folder: Path, **kwargs: Any) -> Model:
     return model
 
 
+def _check_shards(folder: Path) -> None:
+    """The index of weights in several files may name any file: those that are no safetensors are opened as pickles."""
+    for path in folder.glob("*.index.json"):
+        try:
+            shards = set(parse_json(read_text(path))["weight_map"].values())
+        except (OSError, TextError, KeyError, TypeError, AttributeError) as err:
+            raise ModelError(f"{path} is no index of weights.", "Restore that file.") from err
+        if foreign := sorted(str(name) for name in shards if not str(name).endswith(".safetensors")):
+            raise ModelError(
+                f'{path} names "{foreign[0]}"; PSR Studio opens safetensors only.',
+                "Get the weights as safetensors, with the index that belongs to them.",
+            )
+
+
 def _why_not(folder: Path) -> ModelError:
     """What keeps weights from being opened: the first file that is not whole, else their shape."""
     for path in sorted(folder.glob("*.safetensors")):
@@ -64,13 +80,19 @@ def _why_not(folder: Path) -> ModelError:
             with safe_open(path, framework="numpy"):
                 pass
         except (OSError, SafetensorError):
-            return ModelError(
-                f"The weights file {path} is truncated or corrupt.",
-                "Restore that file; `psr-studio doctor` checks each bundled file against its SHA-256.",
-            )
+            return corrupt_weights(path)
     return ModelError(
         f"The weights in {folder} are of another shape than its config.json says.",
         "Use the config.json that was saved with these weights.",
+    )
+
+
+def odd_schedule(folder: Path, err: Exception) -> ModelError:
+    """The error for a generator whose schedule cannot be made."""
+    said = (str(err) or type(err).__name__).splitlines()[0][:160]
+    return ModelError(
+        f"{folder / 'scheduler' / 'scheduler_config.json'} describes no schedule that can be made ({said}).",
+        "Restore the file that belongs to these weights.",
     )
 
 
@@ -82,7 +104,14 @@ def _as_trained(model: Any, facts: Path) -> None:
     """
     if not facts.is_file():
         return
-    shift = json.loads(facts.read_text(encoding="utf-8")).get("downscale_freq_shift")
+    try:
+        shift = parse_json(read_text(facts)).get("downscale_freq_shift")
+    except (OSError, TextError, AttributeError) as err:
+        raise ModelError(f"{facts} is damaged ({err}).", "Convert the weights again.") from err
+    if not isinstance(shift, int | float | None):
+        raise ModelError(
+            f'{facts} is damaged: "downscale_freq_shift" is no number.', "Convert the weights again."
+        )
     for module in model.modules():
         if shift is not None and hasattr(module, "downscale_freq_shift"):
             module.downscale_freq_shift = shift

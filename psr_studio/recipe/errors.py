@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
 
 from pydantic import ValidationError
 
 from psr_studio.core.errors import RecipeError, did_you_mean
-from psr_studio.method.selectors.parameters import FOLDER_NAME, Facts, Table, facts_of, shape_of
-from psr_studio.recipe.toml import toml_value
-
-TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
-
-# What a name that becomes a folder may hold, in words; the page says it too, before it has to refuse.
-NAME_RULE = "Take up to 80 letters, digits, spaces and . @ + - _; a letter or digit first, no dot at the end."
+from psr_studio.core.refused import NAME_RULE, not_a_folder, not_a_table, refused
+from psr_studio.method.selectors.parameters import FOLDER_NAME, Table, facts_of, shape_of
 
 
 @cache
@@ -37,7 +31,7 @@ def find(root: type[Table], key: str) -> tuple[type[Table], str]:
     """The table and the name of a dotted key; RecipeError with the near match when there is no such key."""
     section, _, name = key.rpartition(".")
     if key in tables_of(root):
-        raise RecipeError(f'"{key}" must be a table.', f"Write [{key}] on a line of its own.", key)
+        raise RecipeError(*not_a_table(key), key)
     table = tables_of(root).get(section)
     if table is None:
         raise _unknown_table(root, section)
@@ -55,43 +49,15 @@ def recipe_error(root: type[Table], err: ValidationError, section: str = "") -> 
     except RecipeError as unknown:
         return unknown
     value = found.get("ctx", {}).get("value", found["input"])
-    kind, facts = found["type"], facts_of(table)[name]
-    if kind in ("range", "finite_number"):
-        unit = f" {facts.unit}" if facts.unit else ""
-        problem = f'"{key}" is {_shown(value)}, but it must be from {facts.range}{unit}.'
-        return RecipeError(problem, f'Set "{key}" to a value from {facts.range}.', key)
-    return RecipeError(*_sentences(kind, key, value, facts, table.model_fields[name].annotation), key)
-
-
-def _sentences(kind: str, key: str, value: Any, facts: Facts, annotation: Any) -> tuple[str, str]:
-    if kind == "choice":
-        fix = did_you_mean(value, facts.choices) + f'Set "{key}" to one of them.'
-        return f'"{key}" is "{value}". Choices: {facts.range}.', fix
-    if kind == "folder":
-        return _not_a_folder(f'"{key}"', value), NAME_RULE
-    if kind == "length":
-        problem = f'"{key}" has {len(value)} values, but it must have {facts.length}.'
-        return problem, f"Write {facts.length} values."
-    if kind == "filled":
-        problem = f'All bars of "{key}" are 0, but at least one must be above 0.'
-        return problem, f'Raise a bar of "{key}", or leave it out to have all alike.'
-    if kind == "tuple_type":
-        return f'"{key}" is {_shown(value)}, but it must be a list.', f"Write {toml_value([value])}."
-    words = TYPE_WORDS[shape_of(annotation).kind]
-    if facts.rule and isinstance(value, str):  # a field of the screen takes numbers only
-        words += f', or a rule such as "{facts.rule.example}"'
-    return f'"{key}" is {_shown(value)}, but it must be {words}.', f'Set "{key}" to {words}.'
+    inner = shape_of(table.model_fields[name].annotation).kind
+    return RecipeError(*refused(key, found["type"], value, facts_of(table)[name], inner), key)
 
 
 def check_folder_name(what: str, name: str) -> str:
     """Return a name that becomes a folder; RecipeError when it could leave its place or upset a disk."""
     if not re.fullmatch(FOLDER_NAME, name):
-        raise RecipeError(_not_a_folder(what, name), NAME_RULE)
+        raise RecipeError(not_a_folder(what, name), NAME_RULE)
     return name
-
-
-def _not_a_folder(what: str, name: str) -> str:
-    return f"The name of {what} is {_shown(name)}, which cannot be the name of a folder on every disk."
 
 
 def _unknown_table(root: type[Table], section: str) -> RecipeError:
@@ -112,9 +78,3 @@ def _unknown_key(root: type[Table], section: str, name: str) -> RecipeError:
     hint = hint or did_you_mean(key, [full for full in keys_of(root) if full.startswith(f"{section}.")])
     problem = f'unknown key "{key}". Keys of {place}: {", ".join(listed)}.'
     return RecipeError(problem, hint + "Correct the key.", key)
-
-
-def _shown(value: Any) -> str:
-    """A value as its file would show it, cut to a readable length."""
-    text = toml_value(value) if isinstance(value, (bool, int, float, str, list, tuple)) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from psr_studio.core.disk import reading
 from psr_studio.core.errors import RecipeError, did_you_mean
 from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
+from psr_studio.core.texts import TextError, parse_toml, read_text
 from psr_studio.recipe.errors import tables_of
 from psr_studio.recipe.keys import RENAMED, check_value, renamed, shape
 from psr_studio.recipe.schema import Recipe
@@ -36,18 +36,18 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         raise RecipeError(f'There is no preset "{name_or_path}". Presets: {", ".join(known)}.', fix)
     try:
         with reading(path):
-            text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as err:
-        raise RecipeError(f"{path} cannot be read as text: {err}.", "Give the path of a TOML file.") from err
+            text = read_text(path)
+    except TextError as err:
+        raise RecipeError(f"{path}: {err}.", err.fix) from err
     return recipe_from_toml(text, path)
 
 
 def recipe_from_toml(text: str, path: Path) -> Recipe:
     """Build a recipe from the text of `path`; its name defaults to the file's stem."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
-        raise RecipeError(f"{path}: not TOML: {err}.", "Correct that line.") from err
+        tables = parse_toml(text)
+    except TextError as err:
+        raise RecipeError(f"{path}: {err}.", err.fix) from err
     empty = {f"{name}." for name in tables_of(Recipe)}
     values = {key: value for key, value in flat(tables) if key not in empty}
     try:
@@ -68,8 +68,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals:
         raise RecipeError(f'"{text}" sets nothing.', "Write it as key=value, such as select.ipc=10.")
     try:
-        value = tomllib.loads(f"value = {right.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {right.strip()}")["value"]
+    except TextError:
         value = right.strip()
     key = left.strip()
     now = RENAMED.get(key, (key,))[0]

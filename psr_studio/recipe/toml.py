@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from psr_studio.core.texts import toml_value
 from psr_studio.method.selectors.parameters import Table
 from psr_studio.recipe.rules import ByRule
 
@@ -32,20 +32,6 @@ def _kept(value: Any) -> str:
 def _number(value: Any) -> str:
     return toml_value(value) + (
         f"  # by the rule {toml_value(value.rule)}" if isinstance(value, ByRule) else ""
-    )
-
-
-def toml_value(value: Any) -> str:
-    """Write a bool, number, text or list of them as TOML; a number by rule is its number."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(toml_value(item) for item in value)}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # JSON strings are TOML basic strings, but for DEL, which TOML wants escaped.
-    return (
-        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        if isinstance(value, str)
-        else repr(value)
     )
 
 

@@ -32,6 +32,7 @@ from psr_studio.storage.png import encode_png
 FORMAT_VERSION = 1
 META_KEY, SEAL_KEY = b"psr_studio", b"psr_studio_seal"
 IMPORT_MANIFEST = "import.json"  # in the folder of a pool that was not generated
+IMPORT_AGAIN = "Put a backup of this file in its place, or import the pictures again."
 STEPS = {"generate": (1, "pool"), "score": (2, "scores"), "refine": (1, "refined")}  # folders above the file
 
 
@@ -152,7 +153,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
 def damaged(path: Path, reason: str) -> DamagedError:
     """The error for one file that cannot be used; all others can."""
     if (path.parent.parent / IMPORT_MANIFEST).is_file():
-        fix = "Put a backup of this file in its place, or import the pictures again."
+        fix = IMPORT_AGAIN
     else:
         fix = f"Run {_step_of(path)} again: only this part is made anew, all others are kept."
     return DamagedError(f'The file "{path}" is damaged: {reason}.', fix, path, reason)

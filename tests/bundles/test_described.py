@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -24,6 +26,7 @@ from psr_studio.bundles.described import external_bundles, load_external
 from psr_studio.bundles.sources import Source, fingerprint, locate, remember
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError
+from psr_studio.models.generator import Generator
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_transformer
 from psr_studio.recipe.load import load_recipe, presets
@@ -68,7 +71,7 @@ def weights(tmp_path_factory) -> Path:
     (root / "teacher" / "config.json").write_text(json.dumps(TIMM_CONFIG))
     torch.manual_seed(0)
     save_file(
-        create_backbone(TeacherConfig.read_timm(root / "teacher", None)).state_dict(),
+        create_backbone(TeacherConfig.from_timm_folder(root / "teacher", None)).state_dict(),
         root / "teacher" / "model.safetensors",
     )
     return root
@@ -150,6 +153,182 @@ def test_a_recipe_from_another_machine_says_how_to_name_its_bundle_anew(tmp_path
     assert main(shlex.split(command)[1:]) == 0 and main(["status", "-w", str(root)]) == 0
 
 
+def test_a_teacher_that_is_a_pickle_says_so_and_is_converted(weights, described, tmp_path, capsys):
+    """The command as the message prints it, then the folder it wrote: the same answers as from the safetensors."""
+    folder = tmp_path / "pickled teacher"
+    folder.mkdir()
+    shutil.copyfile(weights / "teacher" / "config.json", folder / "config.json")
+    state = load_file(weights / "teacher" / "model.safetensors")
+    torch.save(
+        {"state_dict": {f"module.model.{key}": value for key, value in state.items()}},
+        folder / "pytorch_model.bin",
+    )
+    described.write_text(described.read_text().replace(str(weights / "teacher"), str(folder)))
+    with pytest.raises(ModelError) as err:
+        load_bundle(described).teacher(CPU)
+    assert err.value.problem == (
+        f'The folder "{folder}" for the teacher holds no model.safetensors; pytorch_model.bin is a pickle, '
+        "which can run code when opened."
+    )
+    command = shlex.split(
+        err.value.fix.partition("`")[2].partition("`")[0].replace("FOLDER", str(tmp_path / "made"))
+    )
+    assert (
+        main(command[1:]) == 0
+        and "Converted the weights of convnext_atto: 1000 classes" in capsys.readouterr().out
+    )
+    described.write_text(described.read_text().replace(str(folder), str(tmp_path / "made")))
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    same = Teacher.from_timm_folder(weights / "teacher", load_bundle(described).class_rows)
+    assert torch.equal(load_bundle(described).teacher(CPU)(images)[0], same(images)[0])
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "_orig_mod."])
+def test_what_wrappers_put_before_the_names_of_a_teacher_is_left_out(weights, tmp_path, prefix):
+    folder = Path(shutil.copytree(weights / "teacher", tmp_path / "teacher"))
+    plain = Teacher.from_timm_folder(folder)
+    state = load_file(folder / "model.safetensors")
+    save_file({prefix + key: value for key, value in state.items()}, folder / "model.safetensors")
+    wrapped = Teacher.from_timm_folder(folder)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), wrapped.parameters(), strict=True))
+
+
+# What a teacher may ask for
+
+
+REACHES = {
+    "hub": {"architecture": "hf-hub:someone/model"},
+    "old hub": {"architecture": "hf_hub:someone/model"},
+    "folder": {"architecture": "local-dir:/tmp"},
+    "repository": {"architecture": "someone/model"},
+    "pickle": {"model_args": {"checkpoint_path": "weights.pth"}},
+    "cache": {"model_args": {"cache_dir": "/tmp"}},
+    "cfg": {"model_args": {"pretrained_cfg": {"hf_hub_id": "someone/model"}}},
+    "overlay": {"model_args": {"pretrained_cfg_overlay": {"file": "weights.pth"}}},
+    "features": {"model_args": {"features_only": True}},
+    "device": {"model_args": {"device": "cuda"}},
+}
+
+
+@pytest.mark.parametrize("asked", REACHES)
+@pytest.mark.parametrize("own", [True, False], ids=["bundled", "timm"])
+def test_a_teacher_reaches_neither_the_network_nor_another_file(tmp_path, monkeypatch, asked, own):
+    """What would be fetched or opened is watched: neither a socket nor torch.load is touched."""
+    reached: list[str] = []
+    monkeypatch.setattr(socket, "socket", lambda *args, **kwargs: reached.append("network") or 1 / 0)
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: reached.append("pickle") or 1 / 0)
+    given = {**TIMM_CONFIG, **REACHES[asked]}
+    if own:
+        facts = {"input_size": 224, "mean": [0.5], "std": [0.5], "n_classes": 10, "in_chans": 1}
+        given = {**facts, "architecture": given["architecture"], "kwargs": given["model_args"]}
+    (tmp_path / "config.json").write_text(json.dumps(given))
+    with pytest.raises(ModelError) as err:
+        (Teacher.from_folder if own else Teacher.from_timm_folder)(tmp_path)
+    assert not reached and err.value.problem and err.value.fix
+    odd = (
+        given["architecture"]
+        if "architecture" in REACHES[asked]
+        else next(iter(REACHES[asked]["model_args"]))
+    )
+    assert odd in err.value.problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("architecture", 7), ("architecture", "no_such_network"), ("num_classes", "1000"), ("num_classes", 0),
+        ("model_args", [1]), ("model_args", {"depths": {"a": 1}}), ("model_args", {"depths": "x"}),
+        ("pretrained_cfg", []), ("pretrained_cfg", {"input_size": "big", "mean": [0.5], "std": [0.5]}),
+        ("pretrained_cfg", {"input_size": [3, 224, 224], "mean": [0.5, None, 0.5], "std": [1, 1, 1]}),
+        ("pretrained_cfg", {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0, 0, 0]}),
+        ("pretrained_cfg", {"input_size": [3, 224, 224], "mean": [0.5, 0.5], "std": [1, 1]}),
+    ],
+)  # fmt: skip
+def test_values_of_other_types_in_a_teachers_config(tmp_path, key, value):
+    (tmp_path / "config.json").write_text(json.dumps({**TIMM_CONFIG, key: value}))
+    with pytest.raises(ModelError):
+        Teacher.from_timm_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"num_classes": ' + "9" * 5000 + "}", "null", ""])
+def test_a_config_that_no_json_reader_takes(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ModelError, match="cannot be read as the settings of a teacher"):
+        Teacher.from_timm_folder(tmp_path)
+
+
+def test_an_index_that_names_a_pickle_is_refused(weights, tmp_path, monkeypatch):
+    """Weights in several files are found by an index, which could name any file."""
+    folder = Path(shutil.copytree(weights / "generator", tmp_path / "generator")) / "transformer"
+    whole = folder / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(whole), folder / "shard.bin")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(load_file(whole), "shard.bin")}
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    whole.unlink()
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("a pickle was opened"))
+    with pytest.raises(ModelError, match='names "shard.bin"; PSR Studio opens safetensors only'):
+        Generator.from_folder(folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("beta_schedule", "no such"),
+        ("num_train_timesteps", "many"),
+        ("num_train_timesteps", -1),
+        ("beta_start", None),
+    ],
+)
+def test_a_schedule_that_cannot_be_made_is_named(weights, tmp_path, key, value):
+    folder = Path(shutil.copytree(weights / "generator", tmp_path / "generator"))
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ModelError, match="describes no schedule that can be made"):
+        Generator.from_folder(folder)
+
+
+# What a description may say
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[193, 182, 258, 162, 155, 167, 159, 273, 207, 229]", "[193, 182, 258, 162, 155, 167, 159, 273, 207, 1000]",
+         "The generator has 1000 classes, but row 1000 of them is asked for"),
+        ("[193, 182, 258,", "[193, 193, 258,", '"class_indices" holds 193 twice, so that two classes would be'),
+        ("[193, 182, 258,", "[193, 258,", '"class_indices" has 9 values, but "class_names" has 10.'),
+        ("[193, 182, 258,", "[-1, 182, 258,", '"class_indices" is -1, but it must be from 0 to'),
+        ("[193, 182, 258,", "[true, 182, 258,", '"class_indices" is true, but it must be a whole number.'),
+        ("[64, 64, 3]", "[64, 64]", '"image_shape" has 2 values, but it must have 3.'),
+        ("[64, 64, 3]", "[64, 64, 2]", "Images have 2 channels, but only 1 and 3 can be shown."),
+        ("[64, 64, 3]", '"64"', '"image_shape" is "64", but it must be a list.'),
+        ("[64, 64, 3]", "[64, 64, " + "9" * 5000 + "]", "a whole number in it has more than 4,300 digits"),
+        ("[64, 64, 3]", "[" * 3000 + "]" * 3000, "lie too deep in one another"),
+        ("guidance = 4.0", 'guidance = "high"', '"guidance" is "high", but it must be a number.'),
+        ("[generator]", "[codec.generator]", "lacks generator"),
+        ("[teacher] #", "[[teacher]] #", '"teacher" must be a table.'),
+        ("[teacher] # PSR", "[teacher]\nfiles = [\"../secret\"]", "leads out of the folder of the part"),
+        ("[teacher] # PSR", "[teacher]\nfiles = [\"/etc/passwd\"]", "leads out of the folder of the part"),
+        ("[images] #", "[images]\nsize = [1] #", '"images.size" is [1], but it must be a whole number.'),
+        ('"Australian terrier"', '"beagle"', 'The class name "beagle" is there twice.'),
+        ('"Australian terrier"', '"Beagle"', 'The class name "beagle" and "Beagle" differ by case only.'),
+    ],
+)  # fmt: skip
+def test_a_description_that_no_bundle_can_be(described, old, new, said):
+    text = described.read_text()
+    assert old in text
+    described.write_text(text.replace(old, new, 1))
+    with pytest.raises(ModelError) as err:
+        load_bundle(described).generator(CPU, torch.float32)
+    assert said in err.value.problem and err.value.fix
+
+
+@pytest.mark.parametrize("name", sorted(external_bundles()))
+def test_no_two_classes_of_a_shipped_bundle_differ_by_case_only(name):
+    names = [each.casefold() for each in load_bundle(name).class_names]
+    assert len(set(names)) == len(names)
+
+
 # What is missing
 
 
@@ -182,11 +361,14 @@ def test_a_folder_is_remembered_for_every_bundle_that_needs_it(weights, tmp_path
     (tmp_path / "transformer" / "diffusion_pytorch_model.bin").write_bytes(b"")
     with pytest.raises(ModelError) as err:
         load_external("imagewoof-dit").remember("generator", tmp_path)
-    assert "psr-studio convert-weights diffusion_pytorch_model.bin" in err.value.fix
+    assert (
+        f"psr-studio convert-weights {tmp_path / 'transformer' / 'diffusion_pytorch_model.bin'} "
+        in err.value.fix
+    )
     (tmp_path / "whole.pt").write_bytes(b"")
     with pytest.raises(ModelError, match="is a file") as err:
         load_external("imagewoof-dit").remember("generator", tmp_path / "whole.pt")
-    assert "psr-studio convert-weights whole.pt" in err.value.fix
+    assert f"psr-studio convert-weights {tmp_path / 'whole.pt'} --out FOLDER" in err.value.fix
     with pytest.raises(ModelError) as err:
         load_external("imagewoof-dit").remember("codec", tmp_path / "transformer")
     assert "convert-weights" not in err.value.fix and "as safetensors" in err.value.fix
@@ -263,7 +445,7 @@ def test_a_teacher_as_timm_saves_it_opens(weights, tmp_path):
     """It repeats the number of classes among the arguments of the model."""
     from timm.models import save_for_hf
 
-    backbone = create_backbone(TeacherConfig.read_timm(weights / "teacher", None))
+    backbone = create_backbone(TeacherConfig.from_timm_folder(weights / "teacher", None))
     given = {**TIMM_CONFIG["model_args"], "num_classes": 1000, "in_chans": 3, "global_pool": "avg"}
     save_for_hf(backbone, tmp_path / "saved", model_args=given, safe_serialization=True)
     teacher = Teacher.from_timm_folder(tmp_path / "saved", [3, 5])

@@ -320,3 +320,37 @@ def test_what_a_part_says_about_itself_is_sealed(filled):
     about = table.schema.metadata[b"psr_studio"].replace(b"ddim", b"ddpm")
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"psr_studio": about}), path)
     assert "what it says about itself was changed" in filled.pool().broken[0].reason
+
+
+ODD_JSON = ["", "{", "[]", "null", '{"source": 7}', "[" * 5000, '{"counts": ' + "9" * 5000 + "}"]
+
+
+@pytest.mark.parametrize("content", ODD_JSON)
+def test_an_imported_pool_with_a_damaged_manifest_is_not_generated_over(empty, folder, content):
+    """Taken for a pool of our own making, its pictures would be replaced; importing again mends it."""
+    finish(empty.import_pool(folder))
+    before = bytes_of(empty.workspace.root / "pool")
+    path = empty.workspace.root / "pool" / "import.json"
+    path.write_text(content)
+    for step in (empty.generate, empty.status):
+        with pytest.raises(DamagedError) as err:
+            list(step())
+        assert str(path) in err.value.problem
+        assert err.value.fix == "Put a backup of this file in its place, or import the pictures again."
+    assert bytes_of(empty.workspace.root / "pool") == before
+    finish(empty.import_pool(folder, replace=True))
+    assert empty.status()["pool"].state == "fresh" and bytes_of(empty.workspace.root / "pool") == before
+
+
+@pytest.mark.parametrize(
+    "content", [*ODD_JSON, '{"files": {"a": 1}, "inputs_hash": "", "format_version": 1}']
+)
+def test_an_export_with_a_damaged_manifest_is_left_alone(call, scored, content):
+    export = ("export", "--set", "export.refined=false", "-q")
+    assert call(*export, workspace=scored)[0] == 0
+    (scored / "exports" / "set" / "manifest.json").write_text(content)
+    problem, fix = problem_and_fix(call(*export, workspace=scored)[2])
+    assert (
+        "files that PSR Studio did not write" in problem
+        and fix == "Choose an empty folder. Nothing was changed."
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import io
 import json
-import re
 import shutil
 import signal
 import sqlite3
@@ -13,8 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import problem_and_fix
+from safetensors.numpy import save_file
 
 from psr_studio import __version__
 from psr_studio.app.studio import Studio
@@ -150,18 +151,19 @@ def test_ctrl_c_says_what_is_kept(call, monkeypatch, request):
     assert status == 0 and "3/18" in err.splitlines()[0]
 
 
-def test_what_is_unforeseen_goes_to_the_log(call, tiny_bundle, tmp_path):
-    """A picture of one dimension in bundle.toml: a line for the user, a traceback for us."""
-    broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
-    index = broken / "bundle.toml"
-    index.write_text(re.sub(r"image_shape = .*", "image_shape = [12]", index.read_text()))
-    status, out, err = call("generate", "--set", f"bundle={broken}", "-q")
+def test_what_is_unforeseen_goes_to_the_log(call, scored, tiny_bundle, tmp_path):
+    """Difficulties of the real images under other names: a line for the user, a traceback for us."""
+    broken = Path(shutil.copytree(tiny_bundle, tmp_path / "broken"))
+    save_file({"values": np.zeros(1, np.float32)}, broken / "data" / "train_difficulty.safetensors")
+    status, out, err = call(
+        "select", "-q", "--set", f"bundle={broken}", "--set", "select.selector=dgs", workspace=scored
+    )
     assert status == 1
     said, where = err.splitlines()
-    assert said.startswith('Something unforeseen stopped "generate": ValueError: not enough values to unpack')
-    assert where == f"The details are in {tmp_path / 'ws' / 'log.txt'}."
-    log = (tmp_path / "ws" / "log.txt").read_text()
-    assert log.startswith(f"psr-studio {__version__} generate\nTraceback") and "ValueError" in log
+    assert said.startswith("Something unforeseen stopped \"select\": KeyError: 'difficulty'")
+    assert where == f"The details are in {scored / 'log.txt'}."
+    log = (scored / "log.txt").read_text()
+    assert log.startswith(f"psr-studio {__version__} select\nTraceback") and "KeyError" in log
 
 
 def test_presets_and_settings_are_listed(capsys):

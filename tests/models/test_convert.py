@@ -179,7 +179,7 @@ def test_what_is_missing_or_left_over_is_named(tmp_path, original):
     with pytest.raises(ModelError, match=r"holds no DiT"):
         convert(tmp_path / "d.pt", tmp_path / "out")
     (tmp_path / "e.pt").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(ModelError, match=r"no plain checkpoint of tensors"):
+    with pytest.raises(ModelError, match="is cut off: its end is missing"):
         convert(tmp_path / "e.pt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -293,3 +293,46 @@ def test_what_a_full_disk_leaves_is_cleared(tmp_path, original):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not any((tmp_path / "out").iterdir())
     convert(tmp_path / "DiT.pt", tmp_path / "out", heads=HEADS)
+
+
+WEB_PAGE = b"\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 2700000000\n"
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "said", "fix"),
+    [
+        (WEB_PAGE, "a web page, such as one that asks to sign in", "Open its address in a browser"),
+        (
+            POINTER,
+            "a pointer of Git LFS that stands for a file of 2,700,000,000 bytes",
+            "Run `git lfs pull` ",
+        ),
+    ],
+)
+def test_what_stands_in_the_place_of_weights_is_named(tmp_path, name, content, said, fix):
+    """In our words: PyTorch's own would advise to open the file without its guard."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError) as err:
+        convert(tmp_path / name, tmp_path / "out")
+    assert said in err.value.problem and err.value.fix.startswith(fix)
+    assert "weights_only" not in str(err.value) and "torch.load" not in str(err.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0.5, 0.999])
+def test_a_checkpoint_that_is_cut_off_is_named(tmp_path, original, zipped, share):
+    path = tmp_path / "cut.pt"
+    torch.save(original.state_dict(), path, _use_new_zipfile_serialization=zipped)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ModelError, match="is cut off|or it is damaged") as err:
+        convert(path, tmp_path / "out")
+    assert "weights_only" not in str(err.value)
+
+
+def test_rubbish_is_no_checkpoint(tmp_path):
+    (tmp_path / "x.pt").write_bytes(b"neither of them" * 30)
+    with pytest.raises(ModelError, match="is no checkpoint that PyTorch has saved, or it is damaged"):
+        convert(tmp_path / "x.pt", tmp_path / "out")

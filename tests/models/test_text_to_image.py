@@ -122,7 +122,7 @@ def test_every_step_runs_with_stable_diffusion(folder, tmp_path, monkeypatch):
               "model_args": {"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]}}  # fmt: skip
     (tmp_path / "teacher" / "config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
-    network = create_backbone(TeacherConfig.read_timm(tmp_path / "teacher", None))
+    network = create_backbone(TeacherConfig.from_timm_folder(tmp_path / "teacher", None))
     save_file(network.state_dict(), tmp_path / "teacher" / "model.safetensors")
     (tmp_path / "shoes.toml").write_text(f'''
 title = "Boots and dresses by Stable Diffusion"

@@ -302,3 +302,46 @@ def test_the_draft_preset_is_the_draft_way():
     draft = load_recipe("fashion-mnist-draft")
     assert {key: draft.value(key) for key in WAYS["draft"]} == WAYS["draft"]
     assert {key: Recipe().value(key) for key in WAYS["exact"]} == WAYS["exact"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_file_is_read_in_every_encoding_that_names_itself(tmp_path, encoding, newline):
+    """As Notepad and the shells of Windows write it."""
+    path = tmp_path / "mine.toml"
+    text = to_toml(Recipe().with_values({"select.ipc": 7, "name": "Größe"}))
+    path.write_bytes(text.replace("\n", newline).encode(encoding))
+    assert load_recipe(path).select.ipc == 7 and load_recipe(path).name == "Größe"
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "fix"),
+    [
+        (b"# r\xe9glages\n", "not text in UTF-8, from byte 4 on.", "Save it as UTF-8."),
+        (b"\xff\xfea", "not text in UTF-16, from byte ", "Save it as UTF-8."),
+        (
+            b"[select]\nipc = " + b"9" * 5000,
+            "a whole number in it has more than 4,300 digits.",
+            "Correct that number.",
+        ),
+        (
+            b"[select]\nipc = 0x" + b"f" * 5000,
+            "a whole number in it has more than 64 bits.",
+            "Correct that number.",
+        ),
+        (b"[select]\nbudgets = " + b"[" * 5000, "lie too deep in one another.", "Write it flatter."),
+        (b"select" + b".a" * 5000 + b" = 1", "lie too deep in one another.", "Write it flatter."),
+    ],
+)
+def test_a_file_that_no_toml_reader_takes(tmp_path, content, said, fix):
+    path = tmp_path / "odd.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError) as err:
+        load_recipe(path)
+    assert str(path) in err.value.problem and said in err.value.problem and err.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "0x" + "f" * 5000])
+def test_an_assignment_that_no_toml_reader_takes(value):
+    with pytest.raises(RecipeError, match='"select.ipc" is '):
+        parse_assignment(f"select.ipc={value}")

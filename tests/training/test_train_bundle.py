@@ -426,7 +426,7 @@ def test_labels_that_a_table_names_are_taken_by_name(tmp_path):
 def test_the_records_build_the_networks_that_ship(name):
     """What the command trains is what lies in assets: the same teacher, and the same tensors in the same shapes."""
     chosen, shipped = TRAINABLE[name], bundles()[name]
-    config = TeacherConfig.read(shipped / "teacher")
+    config = TeacherConfig.from_folder(shipped / "teacher")
     assert teacher.config_of(chosen, config.calibration) == config
     latent = chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1)
     shape = (chosen.codec.latent_channels, latent, latent)

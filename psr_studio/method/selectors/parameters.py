@@ -54,7 +54,12 @@ class Facts:
     @property
     def allowed(self) -> str:
         """The range in words, and what may stand for it: 1 to 1000, or a rule such as "2K"."""
-        return self.range + (f', or a rule such as "{self.rule.example}"' if self.rule else "")
+        return self.range + (f', or a rule such as "{self.instead}"' if self.rule else "")
+
+    @property
+    def instead(self) -> str:
+        """An example of its rules, "" where it takes none."""
+        return self.rule.example if self.rule else ""
 
     @property
     def range(self) -> str:

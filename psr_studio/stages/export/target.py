@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from psr_studio.core.errors import ExportError
 from psr_studio.core.files import serves_a_system, sha256
+from psr_studio.core.texts import TextError, decode, parse_json
 
 MANIFEST = "manifest.json"
 
@@ -26,11 +26,13 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _manifest(text: bytes) -> dict[str, Any] | None:
+def _manifest(data: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
-        return found if {"files", "inputs_hash", "format_version"} <= found.keys() else None
-    except (ValueError, AttributeError):
+        found = parse_json(decode(data))
+        files = found["files"].values()
+        known = {"inputs_hash", "format_version"} <= found.keys()
+        return found if known and all(isinstance(about["sha256"], str) for about in files) else None
+    except (TextError, AttributeError, KeyError, TypeError):
         return None
 
 

@@ -7,7 +7,6 @@ it, and the end of all marks on the pool before are one commit, so an import is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,7 +30,9 @@ from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
 from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter
+from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.storage.changes import Change
+from psr_studio.storage.parquet import IMPORT_AGAIN
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
 
@@ -295,12 +296,13 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
 
 
 def manifest(ws: Workspace) -> dict[str, Any] | None:
-    """What is known of an imported pool; None where the pool was generated, or there is none."""
-    try:
-        found = json.loads((ws.root / "pool" / MANIFEST).read_text(encoding="utf-8"))
-        return found if {"source", "codec", "counts", "parts"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
+    """What is known of an imported pool; None where the pool was generated, or there is none.
+
+    Raises:
+        WorkspaceError: it is there and cannot be read: taken for none, the pictures would be generated over.
+    """
+    kinds = {"source": TEXT, "codec": TEXT, "counts": COUNTS, "parts": TEXTS}
+    return read_manifest(ws.root / "pool" / MANIFEST, kinds, IMPORT_AGAIN)
 
 
 def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:

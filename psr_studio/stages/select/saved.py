@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from psr_studio.core.texts import toml_value
 from psr_studio.method.selectors import psr
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import WEIGHTS
 from psr_studio.recipe.schema import TABLED, SelectRecipe, plain
-from psr_studio.recipe.toml import toml_value
 from psr_studio.storage.records import SelectionRecord
 
 BY_HAND = "by hand"  # the selector of candidates that the user picked one by one

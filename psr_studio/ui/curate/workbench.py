@@ -13,8 +13,9 @@ from typing import Any
 from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
+from psr_studio.core.refused import NAME_RULE
 from psr_studio.core.words import plural
-from psr_studio.recipe.errors import FOLDER_NAME, NAME_RULE
+from psr_studio.recipe.errors import FOLDER_NAME
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.result import LiveResult

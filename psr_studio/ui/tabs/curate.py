@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
+from psr_studio.core.refused import NAME_RULE
 from psr_studio.core.words import plural
-from psr_studio.recipe.errors import NAME_RULE
 from psr_studio.stages import select
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.island import AS_SHOWN, curate_island, shown_field
