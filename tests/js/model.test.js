@@ -8,9 +8,7 @@ import {
   diffPicks,
   inSolo,
   minMax,
-  poolKey,
   robustRange,
-  sameSignals,
   signalOf,
   termsNow,
   totalScores,
@@ -182,22 +180,6 @@ test('a box around points holds each of them, and is no larger', () => {
       ),
     );
   });
-});
-
-test('a pool is the same while its counts and pictures are; signals also over another temperature', () => {
-  always((random) => {
-    const points = drawnPoints(random, 5);
-    const other = {
-      ...points,
-      reliability: points.reliability.map((/** @type {number} */ value) => 1 - value),
-    };
-    assert.ok(sameSignals(points, { ...points, reliability: points.reliability.slice() }));
-    assert.ok(!sameSignals(points, other) && !sameSignals(points, drawnPoints(random, 6)));
-    assert.ok(sameSignals(points, { ...other, temperature: 4 }));
-  });
-  const info = /** @type {any} */ ({ n: 3, counts: [1, 2], sprite: { version: 'v' }, revision: 1 });
-  assert.equal(poolKey(info), poolKey({ ...info, revision: 2 }));
-  assert.ok(poolKey(info) !== poolKey({ ...info, sprite: { version: 'w' } }));
 });
 
 test('a candidate is told by its mark, then its place among the picks, then why it is none', () => {
