@@ -127,16 +127,22 @@ class Pool:
 
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
-        wanted = np.asarray(candidate_ids, np.int64)
+        try:
+            wanted = np.asarray(candidate_ids, np.int64)
+        except OverflowError:
+            raise self._without([cid for cid in candidate_ids if not -(2**63) <= cid < 2**63]) from None
         found = np.searchsorted(self.candidate_ids, wanted)
         known = found < len(self)
         known[known] = self.candidate_ids[found[known]] == wanted[known]
         if not known.all():
-            raise WorkspaceError(
-                f"Candidates {some(wanted[~known])} are not in the pool of {len(self)} candidates.",
-                "Select again from this pool, or restore the pool they were taken from.",
-            )
+            raise self._without(wanted[~known])
         return found
+
+    def _without(self, candidate_ids: Sequence[int] | np.ndarray) -> WorkspaceError:
+        return WorkspaceError(
+            f"Candidates {some(candidate_ids)} are not in the pool of {len(self)} candidates.",
+            "Select again from this pool, or restore the pool they were taken from.",
+        )
 
     def png(self, position: int) -> bytes:
         """The stored PNG of one candidate, byte for byte; WorkspaceError when its part cannot be read."""

@@ -133,6 +133,9 @@ def test_positions_that_are_not_there_are_refused(client):
         problem, fix = refusal(response)
         assert problem == "There is no candidate at position 99: the pool has 18 candidates."
         assert fix.startswith("Reload the page")
+    for number in (99, 10**30):
+        problem, _ = refusal(client.get(f"/psr/image/{number}.png"))
+        assert problem == f"Candidates {number} are not in the pool of 18 candidates."
 
 
 def test_a_malformed_request_is_said_in_two_sentences(client):
