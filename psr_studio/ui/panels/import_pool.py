@@ -100,7 +100,7 @@ class ImportPanel:
                 'Fill in "Path on this machine", or upload a zip or Parquet file.',
             )
         self.screen.forget_status()
-        job = self.screen.worker.submit(
+        self.screen.worker.submit(
             importing.STAGE.name,
             path=source,
             split=split.strip() or None,
@@ -112,5 +112,4 @@ class ImportPanel:
             image_column=image_column.strip() or None,
             label_column=label_column.strip() or None,
         )
-        self.screen.submit("score", {}, after=job)
         return self.jobs.values()
