@@ -32,6 +32,7 @@ BELOW = {
 METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 DECLARING = {"pydantic", "pydantic_core"}  # the parameters of selectors are declared and checked in one place
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
+CALLED_BY_OTHERS = {"forward"}  # of torch's modules
 SILENT = BELOW.keys() - {"cli", "ui"}
 
 
@@ -141,6 +142,39 @@ def imported_of(libraries: set[str], modules: str) -> str:
     code = f"import sys, {modules}; print(sorted({libraries} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return run.stdout.strip()
+
+
+def used_in(path: Path) -> set[str]:
+    """Every name that a file reads, words of texts such as "psr_studio.stages.score.stage" among them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.update(node.value.replace(":", ".").split("."))
+    return found
+
+
+def unused_of(path: Path, used: set[str]) -> list[str]:
+    """Functions and classes that a file defines and nobody reads; a decorator, or its base class, may call one."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    defined = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, kinds)]
+    known = {*used, *CALLED_BY_OTHERS}
+    return [
+        n.name
+        for n in defined
+        if not n.decorator_list and not n.name.startswith("__") and n.name not in known
+    ]
+
+
+def test_nothing_is_left_that_nobody_calls():
+    """The papers' functions and the Python face are there to be called from outside."""
+    callers = [*MODULES, *(PACKAGE.parent / "benchmarks").rglob("*.py"), PACKAGE.parent / "app.py"]
+    used = set().union(*map(used_in, callers))
+    inner = [path for path in MODULES if layer_of(path) not in ("method", "app")]
+    assert {str(path): found for path in inner if (found := unused_of(path, used))} == {}
 
 
 def test_the_package_and_the_recipe_import_no_network_library():

@@ -102,16 +102,6 @@ def write_part(
     return info
 
 
-def read_info(path: Path) -> PartInfo:
-    """Read a part's footer only.
-
-    Raises:
-        WorkspaceError: the file is missing, cut off, not ours, or of a newer format version.
-    """
-    with _reading(path) as file:
-        return _info(file, path)
-
-
 def read_part(path: Path, names: Sequence[str]) -> tuple[PartInfo, dict[str, Any]]:
     """Read columns and what the part says about itself.
 
@@ -143,11 +133,6 @@ def check_part(path: Path) -> PartInfo:
             if not pa.types.is_struct(column.type):
                 _check_values(path, {name: _decode(name, column, info)})
         return info
-
-
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The columns of `read_part`."""
-    return read_part(path, names)[1]
 
 
 def damaged(path: Path, reason: str) -> DamagedError:

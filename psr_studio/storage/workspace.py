@@ -235,12 +235,6 @@ class Workspace:
         """Where the scores of a pool part lie."""
         return self.root / "scores" / _folder_of(teacher_id) / class_folder(class_id) / part_name(part)
 
-    def has_scores_part(
-        self, teacher_id: str, class_id: int, part: int, inputs_hash: str | None = None
-    ) -> bool:
-        """Whether scores of a part are whole and, when a hash is given, were made from these inputs."""
-        return self._holds(self.scores_part_path(teacher_id, class_id, part), inputs_hash)
-
     def write_scores_part(
         self, teacher_id: str, class_id: int, part: int, *, columns: ScorePart, inputs_hash: str
     ) -> Path:
@@ -270,10 +264,6 @@ class Workspace:
         """Where the refined picks of a class lie."""
         check_folder_name("the selection", selection)
         return self.root / "refined" / selection / f"{class_folder(class_id)}.parquet"
-
-    def has_refined(self, selection: str, class_id: int, inputs_hash: str | None = None) -> bool:
-        """Whether refined picks are whole and, when a hash is given, were made from these inputs."""
-        return self._holds(self.refined_path(selection, class_id), inputs_hash)
 
     def write_refined(
         self,

@@ -15,10 +15,9 @@ from psr_studio.models.codec import Codec
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher
 from psr_studio.training.checkpoints import Checkpoint
-from psr_studio.training.loop import batch_of, load, mixed_precision, trapezoid
+from psr_studio.training.loop import batch_of, load, mixed_precision, steps_left, trapezoid
 from psr_studio.training.settings import BundleSettings, CodecSettings
 
-REPORT = 100  # steps
 SCALED_ON = 4000  # training images
 
 
@@ -126,14 +125,7 @@ def train(
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
     run = Run(chosen, folder, work, teacher, seed, device)
-    n_steps, checkpoint = chosen.codec.steps, run.checkpoint
-    total, n = torch.zeros((), device=device), 0
-    for step in range(checkpoint.step, n_steps):
-        total, n = total + run.step(step), n + 1
-        checkpoint.reached(step + 1, final=step + 1 == n_steps)
-        if (step + 1) % REPORT == 0 or step + 1 == n_steps:
-            yield {"step": step + 1, "loss": total.item() / n, "seconds": checkpoint.seconds}
-            total, n = torch.zeros((), device=device), 0
+    yield from steps_left(run.step, run.checkpoint, chosen.codec.steps)
     run.save(out)
 
 

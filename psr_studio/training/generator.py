@@ -17,10 +17,9 @@ from psr_studio.core.files import whole_file
 from psr_studio.models.codec import Codec
 from psr_studio.training import codec
 from psr_studio.training.checkpoints import Checkpoint
-from psr_studio.training.loop import load, mixed_precision, trapezoid
+from psr_studio.training.loop import load, mixed_precision, steps_left, trapezoid
 from psr_studio.training.settings import BundleSettings
 
-REPORT = 100  # steps
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
 SCHEDULER = {
     "num_train_timesteps": 1000,
@@ -157,14 +156,7 @@ def train(
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
     run = Run(chosen, folder, work, encoder, seed, device)
-    n_steps, checkpoint = chosen.generator.steps, run.checkpoint
-    total, n = torch.zeros((), device=device), 0
-    for step in range(checkpoint.step, n_steps):
-        total, n = total + run.step(step), n + 1
-        checkpoint.reached(step + 1, final=step + 1 == n_steps)
-        if (step + 1) % REPORT == 0 or step + 1 == n_steps:
-            yield {"step": step + 1, "loss": total.item() / n, "seconds": checkpoint.seconds}
-            total, n = torch.zeros((), device=device), 0
+    yield from steps_left(run.step, run.checkpoint, chosen.generator.steps)
     save(run.ema, out, chosen.data.class_names)
 
 

@@ -19,7 +19,7 @@ from psr_studio.app.studio import Studio
 from psr_studio.core.errors import DamagedError
 from psr_studio.stages import score
 from psr_studio.storage import parts
-from psr_studio.storage.parquet import read_columns, read_info, read_part, write_part
+from psr_studio.storage.parquet import read_part, write_part
 from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import Workspace
@@ -37,7 +37,7 @@ PARTS = {
 
 def stored_at(path: Path, name: str) -> int:
     """Where in a file the first value of a column lies: in its page, which ends its chunk; heads hold values, too."""
-    first = read_columns(path, [name])[name][0]
+    first = read_part(path, [name])[1][name][0]
     needle = first if isinstance(first, bytes) else np.asarray(first).tobytes()
     group = pq.read_metadata(path).row_group(0)
     (chunk,) = (
@@ -275,12 +275,12 @@ def test_values_that_no_step_writes_are_damage(filled, name, value):
     kind, step = PARTS[name]
     path = filled.root / ("pool" if kind == "pool" else "scores/teacher@0") / "class=1" / "part-00001.parquet"
     _rewrite(path, name, lambda values: values.__setitem__((1, 0), value))
-    expected = {path: read_info(path).inputs_hash}
+    expected = {path: read_part(path, [])[0].inputs_hash}
     assert filled.compare(expected, "parts").reason == (
         f'0 of 1 parts are there. Damaged: part 1 of class 1 ("{name}" in 1 of 3 rows is not a finite number).'
     )
     with pytest.raises(DamagedError) as err:
-        read_columns(path, [name])
+        read_part(path, [name])
     assert err.value.fix == f"Run the {step} step again: only this part is made anew, all others are kept."
 
 

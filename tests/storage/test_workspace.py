@@ -19,7 +19,7 @@ from psr_studio.core import disk
 from psr_studio.core import files as atomic
 from psr_studio.core.errors import RecipeError, WorkspaceError
 from psr_studio.recipe.schema import Recipe
-from psr_studio.storage.parquet import content_hash, read_columns, read_info, stable_hash, write_part
+from psr_studio.storage.parquet import content_hash, read_part, stable_hash, write_part
 from psr_studio.storage.png import decode_png, encode_png
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, RefinedPart, ScorePart, Workspace
@@ -276,7 +276,7 @@ def test_a_truncated_part_is_named_and_the_rest_stays_usable(filled):
     assert pool.broken[0].reason.startswith(f'The file "{path}" is damaged: ')
     assert pool.images.shape == (15, *PICTURE) and pool.latents.shape == (15, *LATENT)
     assert len(filled.scores(TEACHER).logits) == 15
-    err = refused(read_info, path)
+    err = refused(read_part, path, [])
     assert err.fix == ("Run the generate step again: only this part is made anew, all others are kept.")
     assert not filled.has_part(1, 0), "so that the next run makes it anew"
 
@@ -302,7 +302,7 @@ def test_parquet_of_others_is_named_not_read(filled):
 
 def test_a_flipped_bit_in_the_latents_is_found(filled):
     path = filled.pool_part_path(2, 1)
-    flip(path, read_columns(path, ["latent"])["latent"].tobytes())
+    flip(path, read_part(path, ["latent"])[1]["latent"].tobytes())
     pool = filled.pool()
     err = refused(lambda: pool.latents)
     assert err.problem.startswith(f'The file "{path}" is damaged: ')
@@ -385,7 +385,7 @@ def test_scores_that_are_not_finite_name_the_candidates(workspace, pool_part, va
         workspace.write_scores_part, TEACHER, 1, 0, columns=ScorePart(ids, **arrays), inputs_hash="s"
     )
     assert err.problem == "The teacher's outputs of 2 candidates are not finite numbers: 1000000, 1000002."
-    assert not workspace.has_scores_part(TEACHER, 1, 0), "nothing was written"
+    assert not workspace.scores_part_path(TEACHER, 1, 0).exists(), "nothing was written"
 
 
 def test_stored_scores_that_are_not_finite_are_found_on_reading(filled, pool_part):
@@ -398,7 +398,8 @@ def test_stored_scores_that_are_not_finite_are_found_on_reading(filled, pool_par
     problem = refused(filled.scores, TEACHER).problem
     assert problem.startswith("3 of 18 candidates have no teacher scores, such as 0, 1, 2. The file ")
     assert problem.endswith('is damaged: "logits" in 3 of 3 rows is not a finite number.')
-    assert not filled.has_scores_part(TEACHER, 0, 0), "so that the score step makes it anew"
+    path = filled.scores_part_path(TEACHER, 0, 0)
+    assert filled.lacking({path: "s"}) == {path}, "so that the score step makes it anew"
 
 
 def test_a_damaged_refined_class_costs_only_itself(workspace):

@@ -6,7 +6,7 @@ import { h } from './dom.js';
 
 /** @param {Store} store */
 export function createLiveRegion(store) {
-  const node = h('div', { class: 'psr-live', role: 'status', 'aria-live': 'polite' });
+  const node = h('div', { class: 'psr-live psr-unseen', role: 'status', 'aria-live': 'polite' });
   let turn = false;
   store.on(['said'], ({ said }) => {
     turn = !turn;
