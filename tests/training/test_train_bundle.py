@@ -8,7 +8,7 @@ import json
 import shutil
 import tarfile
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -427,7 +427,7 @@ def test_the_records_build_the_networks_that_ship(name):
     """What the command trains is what lies in assets: the same teacher, and the same tensors in the same shapes."""
     chosen, shipped = TRAINABLE[name], bundles()[name]
     config = TeacherConfig.from_folder(shipped / "teacher")
-    own, there = (json.dumps(asdict(c)) for c in (teacher.config_of(chosen, config.calibration), config))
+    own, there = (c.model_dump_json() for c in (teacher.config_of(chosen, config.calibration), config))
     assert own == there
     latent = chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1)
     shape = (chosen.codec.latent_channels, latent, latent)

@@ -254,7 +254,9 @@ def test_the_joined_workbench_holds_each_module_once():
     joined = one_script(folder, "curate")
     held = re.findall(r"^const \$([\w$]+) = \(\(\) => {$", joined, re.MULTILINE)
     there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.js")}
-    assert sorted(name.replace("$", "/") for name in held) == sorted(there - {"page", "panels/topbar", "core/typed_fields"})
+    assert sorted(name.replace("$", "/") for name in held) == sorted(
+        there - {"page", "panels/topbar", "core/typed_fields"}
+    )
     assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1
 
 
