@@ -33,7 +33,7 @@ from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_ass
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
-from psr_studio.storage.pool import PartView
+from psr_studio.storage.pool import PartView, contents
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.trials import TrialRecord
 
@@ -484,9 +484,8 @@ class Curation:
 
 def _stands(scored: ScoredPool, parts: Sequence[PartView], classes: Sequence[int]) -> bool:
     """Whether a scored pool of this task is made of some of these parts."""
-    there = {(part.path, part.content_hash) for part in parts}
-    own = {(part.path, part.content_hash) for part in scored.pool.parts()}
-    return own <= there and scored.classes.tolist() == list(classes)
+    held = contents(scored.pool.parts()) <= contents(parts)
+    return held and scored.classes.tolist() == list(classes)
 
 
 def _parameters(selector: Selector) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 
-class ByRule(int):
+class ByRule(int, ABC):
     """The number that a rule gives. It counts, is shown and is hashed as that number; a file keeps the rule.
 
     Until a `Recipe` says how many images per class there are, it is the number at one.
@@ -39,14 +40,14 @@ class ByRule(int):
         return type(self)(self.rule, ipc, most)
 
     @classmethod
+    @abstractmethod
     def is_rule(cls, text: str) -> bool:
         """Whether a text is a rule of this kind."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def number(cls, rule: str, ipc: int, most: int) -> int:
         """What a rule gives."""
-        raise NotImplementedError
 
 
 def _made(kind: type[ByRule], number: int, rule: str) -> ByRule:

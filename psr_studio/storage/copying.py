@@ -9,10 +9,9 @@ from pathlib import Path
 from psr_studio.core.disk import temp_path, writing
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.files import check_path
-from psr_studio.storage.lock import LOCK_NAME
 from psr_studio.storage.workspace import Workspace
 
-LEFT_OUT = ("studio.sqlite*", LOCK_NAME, "cache", "log.txt", ".*")
+LEFT_OUT = ("studio.sqlite*", "cache", "log.txt", ".*")
 
 
 def copy_workspace(ws: Workspace, target: str | Path) -> Path:

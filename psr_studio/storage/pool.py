@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +46,11 @@ class PartView(NamedTuple):
     part: int
     candidate_ids: np.ndarray  # (n,) int64
     content_hash: str
+
+
+def contents(parts: Iterable[PartView]) -> frozenset[tuple[Path, str]]:
+    """Names what some parts hold: a pool has all of another when it has its contents."""
+    return frozenset((part.path, part.content_hash) for part in parts)
 
 
 def candidate_id(class_id: int, index: int) -> int:

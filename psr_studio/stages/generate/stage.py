@@ -174,10 +174,9 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
     return replace(work, total=work.total - elsewhere, found=work.found - elsewhere)
 
 
-def replaced(ws: Workspace, recipe: Recipe, bundle: Bundle) -> int:
-    """How many candidates of the pool that is here would go, for others or for none; 0 of an imported one."""
-    work = left(ws, recipe, bundle)
-    return 0 if importing.manifest(ws) is not None else max(0, len(ws.pool()) - work.found)
+def replaced(ws: Workspace, work: Work) -> int:
+    """How many candidates of the pool that is here would go, for others or for none, when what is `left` is done."""
+    return max(0, len(ws.pool()) - work.found)
 
 
 def run(

@@ -193,12 +193,14 @@ class _Refiner:
         kept, traces = [], []
         for number, rows in enumerate(batches):
             trace: list[Tensor] = []
+            start = _lengths(selected.latents[rows])
             which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
             for step, latents, losses in refine_batch(self.nets, selected.take(rows), how, self.temperature):
                 trace.append(losses)
                 if step not in looked_at:
                     continue
-                self._check(classes, torch.stack(trace, dim=1), selected.latents[rows], latents.cpu())
+                growth = float((_lengths(latents).cpu() / start).max())
+                self._check(classes, torch.stack(trace, dim=1), growth)
                 shown = latents[: N_PREVIEWS * (step in shown_after)]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
                 share = (number + step / how.n_steps) / len(batches)
@@ -254,10 +256,9 @@ class _Refiner:
             noise_seeds=[int(s) for s in self.pool.seeds[at]],
         )
 
-    def _check(self, classes: list[int], losses: Tensor, start: Tensor, latents: Tensor) -> None:
-        """Raise ModelError where latents (n, c, h, w) have diverged from their start; losses (n, steps so far)."""
+    def _check(self, classes: list[int], losses: Tensor, growth: float) -> None:
+        """Raise ModelError where latents have diverged: losses (n, steps so far), the most that one's length grew."""
         broken = (~losses.isfinite()).sum(dim=0).tolist()
-        growth = float((latents.flatten(1).norm(dim=1) / start.flatten(1).norm(dim=1)).max())
         if broken[-1] or not growth <= MOST_GROWTH:  # a latent that is no finite number has no growth either
             step = next((i for i, n in enumerate(broken) if n), len(broken) - 1)
             what = (
@@ -270,6 +271,11 @@ class _Refiner:
                 f'Refining from class "{self.bundle.class_names[classes[0]]}" on {what}.',
                 f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
             )
+
+
+def _lengths(latents: Tensor) -> Tensor:
+    """The length of each latent (n, c, h, w): (n,)."""
+    return latents.flatten(1).norm(dim=1)
 
 
 def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:

@@ -23,6 +23,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.score import stage as score
+from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import PartView, Pool, frozen
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class ScoredPool:
     def labels(self) -> np.ndarray:
         """(N,) int64."""
         return self.pool.labels
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Names the pool with its teacher and the classes of the task."""
+        return stable_hash([self.pool.content_hash(), self.bundle.teacher_id, self.classes.tolist()])[:12]
 
     @property
     def n(self) -> int:

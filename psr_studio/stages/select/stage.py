@@ -19,6 +19,7 @@ from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.result import LiveResult, check_budget
 from psr_studio.stages.select.saved import BY_HAND, settings_of
 from psr_studio.stages.select.scored import ScoredPool, read_scored
+from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
@@ -41,7 +42,7 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, pool: Pool | None = No
     could be set stays fresh.
     """
     classes, locked = pool_stage.classes_of(recipe, bundle), ws.ledger.locked()
-    more: dict[str, Any] = {} if len(classes) == bundle.n_classes else {"classes": list(classes)}
+    more = named_part(classes, bundle.n_classes)
     more |= {"locked": _text_keys(locked)} if locked else {}
     return {
         "stage": STAGE.name,

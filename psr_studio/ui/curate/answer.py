@@ -15,7 +15,7 @@ from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
-from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.pool import contents
 from psr_studio.ui.curate.pack import pack
 
 
@@ -72,27 +72,19 @@ class Answers:
         return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
 
     def before(self, scored: ScoredPool) -> dict[str, Any] | None:
-        """What a page had on screen before the pool grew: its "pool" (`hash_of`), and its "picks" by position now.
+        """What a page had on screen before the pool grew: its "pool" (`ScoredPool.content_hash`), and its "picks" by
+        position now.
 
         None where the pool has not grown since the first answer, or has been replaced.
         """
         if self._of is not scored:
-            grown = self._of is not None and _holds(scored, self._of)
-            picks = scored.known_positions(sorted(self._shown)).tolist()
-            self._before = {"pool": hash_of(self._of), "picks": picks} if grown and self._of else None
-            self._shown, self._of = self._shown if grown else frozenset(), scored
+            earlier, self._of, self._before = self._of, scored, None
+            if earlier is not None and contents(earlier.pool.parts()) <= contents(scored.pool.parts()):
+                picks = scored.known_positions(sorted(self._shown)).tolist()
+                self._before = {"pool": earlier.content_hash, "picks": picks}
+            else:
+                self._shown = frozenset()
         return self._before
-
-
-def hash_of(scored: ScoredPool) -> str:
-    """Names a pool with its scores, and the classes of the task."""
-    return stable_hash([scored.pool.content_hash(), scored.bundle.teacher_id, scored.classes.tolist()])[:12]
-
-
-def _holds(scored: ScoredPool, earlier: ScoredPool) -> bool:
-    """Whether a pool still has every candidate of an earlier one, the pictures the same."""
-    now, then = ({(p.path, p.content_hash) for p in s.pool.parts()} for s in (scored, earlier))
-    return then <= now
 
 
 def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:

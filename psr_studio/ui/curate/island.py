@@ -89,7 +89,7 @@ def curate_island(token: str, base: str = "") -> gr.HTML:
         base: path from the page to the root of the routes, empty when the page itself stands at that root.
 
     Returns:
-        The component. Sending it another `pool` or `shown` (`Workbench.pool_hash`, `.fingerprint`) makes it compare
+        The component. Sending it another `pool` or `shown` (`Workbench.now`) makes it compare
         itself with the server and load what has changed; its event `curated` tells `{"revision", "picked"}`
         after each selection.
     """

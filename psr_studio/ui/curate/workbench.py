@@ -6,7 +6,7 @@ Positions are indices into the pool order (0 to N - 1); lists "per class" are in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,9 +19,10 @@ from psr_studio.recipe.errors import FOLDER_NAME
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.result import LiveResult
+from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
-from psr_studio.ui.curate.answer import Answers, asked_for, hash_of, marks
+from psr_studio.ui.curate.answer import Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.pack import pack
 from psr_studio.ui.curate.pool_view import PoolView, check_positions
@@ -87,10 +88,8 @@ class Workbench:
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),
                 **marks(scored, self.ledger),
-                "pool": hash_of(scored),
                 "before": self.answers.before(scored),
-                "shown": self.fingerprint(),
-                "waiting": self.waiting(),
+                **self._now(scored, settings),
             }
 
     def warm_up(self) -> None:
@@ -142,26 +141,17 @@ class Workbench:
             why = self.curation.why(position)
             return {**self.view.candidate(self.curation.shown(), position), "why": why}
 
+    def now(self) -> dict[str, str]:
+        """What a page compares itself with: the names of the "pool" with its scores and of the selection "shown",
+        and what is not scored yet, "waiting", in words; "" for what there is none of.
+        """
+        with self.curation.lock:
+            return self._now(self._scored_or_none(), self.curation.settings())
+
     def fingerprint(self) -> str:
         """Names what there is to show: equal for the same pool, settings, marks and locks."""
         with self.curation.lock:
-            marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
-            return stable_hash([self.pool_hash(), self.curation.settings(), marked])[:12]
-
-    def pool_hash(self) -> str:
-        """Names the pool that there is to show, with its scores; "" where there is none."""
-        try:
-            return hash_of(self.curation.scored)
-        except StudioError:
-            return ""
-
-    def waiting(self) -> str:
-        """What is not scored yet, in words; "" where all is."""
-        try:
-            n = self.curation.waiting
-        except StudioError:
-            return ""
-        return f"{plural(n, 'new candidate')} wait for their scores and are not shown yet." if n else ""
+            return self._fingerprint(self._scored_or_none(), self.curation.settings())
 
     @contextmanager
     def as_seen(self, shown: str) -> Iterator[None]:
@@ -221,7 +211,9 @@ class Workbench:
         began = time.perf_counter()
         with self.curation.lock:
             result = self.curation.act(action, rules)
-            return self.answers.pack(result, self.curation.settings(), self.ledger, self.fingerprint(), began)
+            settings = self.curation.settings()
+            shown = self._fingerprint(result.scored, settings)
+            return self.answers.pack(result, settings, self.ledger, shown, began)
 
     # Saved selections
 
@@ -286,6 +278,22 @@ class Workbench:
             "selector": record.settings.get("selector", ""),
             "current": shown is not None and set(chosen) == set(shown),
         }
+
+    def _now(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> dict[str, str]:
+        n = self.curation.waiting if scored else 0
+        words = f"{plural(n, 'new candidate')} wait for their scores and are not shown yet." if n else ""
+        pool = scored.content_hash if scored else ""
+        return {"pool": pool, "shown": self._fingerprint(scored, settings), "waiting": words}
+
+    def _fingerprint(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> str:
+        marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
+        return stable_hash([scored.content_hash if scored else "", dict(settings), marked])[:12]
+
+    def _scored_or_none(self) -> ScoredPool | None:
+        try:
+            return self.curation.scored
+        except StudioError:
+            return None
 
     def _shown_or_none(self) -> LiveResult | None:
         """The selection on screen; None where there can be none, which `select` then says."""

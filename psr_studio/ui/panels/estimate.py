@@ -76,7 +76,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
         if missing < total
         else f"Makes {plural(total, 'candidate')}"
     )
-    gone = pool.replaced(workspace, recipe, bundle)
+    gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     seconds = speeds.seconds(recipe, bundle, missing)
     if seconds is None:

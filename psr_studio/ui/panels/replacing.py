@@ -63,7 +63,7 @@ class ReplaceQuestion:
     def ask(self, recipe: Recipe) -> list[Any] | None:
         """The card, open, where the recipe would replace candidates; None where it would not."""
         studio = self.screen.studio
-        gone = generate.replaced(studio.workspace, recipe, studio.bundle)
+        gone = generate.replaced(studio.workspace, generate.left(studio.workspace, recipe, studio.bundle))
         if not gone:
             return None
         root, ledger = studio.workspace.root, studio.workspace.ledger

@@ -143,23 +143,13 @@ class CuratePool:
         """The workbench."""
         return [self.tab.island]
 
-    def version(self) -> tuple[str, str, str]:
+    def version(self) -> Hashable:
         """What the workbench has loaded."""
-        workbench = self.tab.screen.workbench
-        return workbench.pool_hash(), workbench.fingerprint(), workbench.waiting()
+        return tuple(self.tab.screen.workbench.now().values())
 
     def values(self) -> list[Any]:
         """What to compare with: the pool with its scores, the selection, and what is not scored yet."""
-        pool, shown, waiting = self.version()
-        return [
-            {
-                "token": self.tab.screen.token,
-                "base": "",
-                "pool": pool,
-                "shown": shown,
-                "waiting": waiting,
-            }
-        ]
+        return [{"token": self.tab.screen.token, "base": "", **self.tab.screen.workbench.now()}]
 
 
 def saved_status(screen: Screen) -> StageStatus:

@@ -114,18 +114,18 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   function apply({ header, arrays }, points, job) {
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
-    const moved = grownFrom ? changed(grownFrom, picks.order) : diffPicks(before, picks);
-    if (grownFrom) job.cause = GROWN;
+    const moved = diffPicks(grownFrom ? { order: grownFrom } : before, picks);
+    const cause = grownFrom ? GROWN : job.cause;
     grownFrom = null;
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
-      path: job.cause || job.path,
+      path: cause || job.path,
       gains: { before: gainCurve(before), after: gainCurve(picks) },
       means: header.means,
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
-    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !job.cause);
+    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !cause);
     store.set({
       points,
       picks,
@@ -248,16 +248,6 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 /** In a diff's path: another page did it, or new candidates did. */
 export const FOLLOWED = 'followed';
 export const GROWN = 'grown';
-/** What came and what went. @param {number[]} before @param {ArrayLike<number>} now */
-function changed(before, now) {
-  const [then, after] = [new Set(before), Array.from(now)];
-  const there = new Set(after);
-  return {
-    added: after.filter((position) => !then.has(position)),
-    dropped: before.filter((position) => !there.has(position)),
-  };
-}
-
 /** @type {Record<string, string>} */
 const DONE = {
   undo: 'Undone. ',

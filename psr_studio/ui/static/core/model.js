@@ -93,13 +93,14 @@ export const shortReason = ({ selector }) =>
 
 /**
  * What the screen gained and lost; counted here, because an answer that came too late was never shown.
- * @param {Picks | null} before
+ * @param {{ order: ArrayLike<number> } | null} before
  * @param {Picks} after
  * @returns {Pick<Diff, 'added' | 'dropped'> | null}
  */
 export function diffPicks(before, after) {
   if (!before) return null;
-  const added = Array.from(after.order).filter((position) => before.index[position] < 0);
+  const shown = new Set(Array.from(before.order));
+  const added = Array.from(after.order).filter((position) => !shown.has(position));
   const dropped = Array.from(before.order).filter((position) => after.index[position] < 0);
   return { added, dropped };
 }
