@@ -14,7 +14,7 @@ from psr_studio.bundles.bundle import Bundle
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.disk import writing
-from psr_studio.core.files import check_path
+from psr_studio.core.files import absolute_path, check_path
 from psr_studio.recipe.keys import full_key
 from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe
 from psr_studio.recipe.schema import Recipe
@@ -38,7 +38,7 @@ class OpenWorkspace:
     ) -> None:  # fmt: skip
         self.workers = workers
         values = _settings(overrides)
-        root = check_path(workspace).absolute()
+        root = absolute_path(workspace)
         given = preset if preset is None or isinstance(preset, Recipe) else load_recipe(preset)
         first = load_recipe(DEFAULT_PRESET) if given is None and _is_new(root) else given
         first = first and first.with_values(values)  # a mistake in them should leave no folder behind
@@ -121,7 +121,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(named, str) or "/" not in named and not named.endswith(".toml"):
         return values
     path = check_path(named)
-    return {**values, "bundle": str(path.absolute())} if path.exists() else values
+    return {**values, "bundle": str(absolute_path(path))} if path.exists() else values
 
 
 def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:

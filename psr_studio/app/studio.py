@@ -24,6 +24,7 @@ import numpy as np
 from psr_studio.app.curation import Curation
 from psr_studio.app.opening import OpenWorkspace
 from psr_studio.core.errors import StudioError
+from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import weights
@@ -103,6 +104,7 @@ class Studio(OpenWorkspace):
         demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
         **overrides: Any,
     ) -> None:  # fmt: skip
+        provide_home()
         super().__init__(
             workspace, preset, overrides, create, demo, replace_recipe, worker_request(workers, ray)
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.core.errors import DiskError, ModelError
-from psr_studio.core.files import check_path, sha256, whole_file
+from psr_studio.core.files import absolute_path, sha256, whole_file
 from psr_studio.core.network import asked_for
 from psr_studio.core.progress import Progress
 
@@ -118,7 +118,7 @@ def remember(source: Source, folder: str | Path) -> Path:
     Raises:
         ModelError: the folder is missing or lacks a file, by name.
     """
-    folder = check_path(folder).absolute()
+    folder = absolute_path(folder)
     if (wrong := unfit(source, folder)) is not None:
         raise wrong
     _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})

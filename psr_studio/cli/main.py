@@ -16,9 +16,11 @@ from pathlib import Path
 from psr_studio.cli import app, bench, doctor, imports, listings, models, steps, train
 from psr_studio.cli.console import error_text
 from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPPED
+from psr_studio.cli.terminal import check_printed, open_streams
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import StudioError
+from psr_studio.core.home import provide_home
 from psr_studio.core.version import __version__
 
 GROUPS = (app, steps, bench, doctor, listings, train, models, imports)
@@ -27,11 +29,13 @@ KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    open_streams()
     keep_freed_memory()
+    provide_home()
     args = build_parser().parse_args(argv)
     try:
         status = args.run(args)
-        sys.stdout.flush()
+        check_printed()
         return status
     except StudioError as err:
         print(error_text(err), file=sys.stderr)
@@ -68,7 +72,7 @@ def _log(args: argparse.Namespace, err: Exception) -> str:
     words = f'Something unforeseen stopped "{args.command}": {type(err).__name__}: {err}'
     path = Path(getattr(args, "workspace", DEFAULT_WORKSPACE)) / "log.txt"
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"psr-studio {__version__} {args.command}\n{details}\n")
     except OSError:
         return f"{details}\n{words}"

@@ -22,6 +22,7 @@ from psr_studio.core.disk import (
 )
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.place import Place
+from psr_studio.core.words import printable
 
 FLUSHED_AT_ONCE = 16  # files; a disk takes many together nearly as fast as one
 FOREIGN_TEMP_SECONDS = (
@@ -152,9 +153,21 @@ def check_path(path: str | Path) -> Path:
         raise WorkspaceError(
             f'The path "{path}" begins at a home folder, but this user has none.', "Write the path in full."
         ) from err
+    try:
+        str(found).encode()
+    except UnicodeEncodeError as err:  # names in an older encoding, as of an old disk or zip
+        raise WorkspaceError(
+            f'The path "{printable(str(found))}" holds bytes that are no UTF-8, which no file could name.',
+            "Rename that folder or file, or choose another path.",
+        ) from err
     with reading(found, again="try again"), suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         found.lstat()
     return found
+
+
+def absolute_path(path: str | Path) -> Path:
+    """The whole path of what a person named; WorkspaceError as `check_path`, of the folders above as well."""
+    return check_path(check_path(path).absolute())
 
 
 def sha256(path: Path) -> str:

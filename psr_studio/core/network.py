@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 HUB, OURS = "HF_HUB_OFFLINE", "PSR_STUDIO_OFFLINE"
+DIRECT = "no_proxy"  # names of hosts; "*" for all
 SILENCE = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     HUB: "1",
@@ -24,6 +25,22 @@ def stay_offline() -> None:
     if HUB not in os.environ:
         os.environ[OURS] = "1"  # so it may be lifted, which a user's own wish may not
     os.environ.update(SILENCE)
+
+
+@contextmanager
+def without_proxy() -> Iterator[None]:
+    """Have clients that are made meanwhile ignore the proxy of the environment: for those that only reach this machine.
+
+    Gradio makes one when it is imported, and falls over a proxy that its client does not know, such as SOCKS.
+    """
+    before = os.environ.get(DIRECT)
+    os.environ[DIRECT] = "*"
+    try:
+        yield
+    finally:
+        del os.environ[DIRECT]
+        if before is not None:
+            os.environ[DIRECT] = before
 
 
 @contextmanager

@@ -26,3 +26,9 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+
+
+def printable(name: str) -> str:
+    """A file name as every disk, terminal and table takes it: bytes that are no UTF-8 become "\\xe9"."""
+    escaped = (f"\\x{ord(ch) - 0xDC00:02x}" if 0xDC80 <= ord(ch) <= 0xDCFF else ch for ch in name)
+    return "".join(escaped).encode(errors="backslashreplace").decode()

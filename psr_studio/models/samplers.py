@@ -8,6 +8,7 @@ diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/t
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,7 +71,10 @@ class Trajectory:
     ) -> None:
         kind, options = SAMPLERS[sampler]
         scheduler = kind.from_config(dict(config), **options)  # type: ignore[attr-defined]
-        scheduler.set_timesteps(n_steps)
+        with warnings.catch_warnings():
+            # diffusers has NumPy copy a tensor in a way that PyTorch does not offer yet; the numbers are the same.
+            warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+            scheduler.set_timesteps(n_steps)
         self.prediction = scheduler.config.prediction_type
         if self.prediction not in ("epsilon", "v_prediction") or scheduler.config.thresholding:
             raise ModelError(

@@ -23,7 +23,7 @@ import numpy as np
 
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import WorkspaceError
-from psr_studio.core.files import check_path, sweep_temps, write_bytes
+from psr_studio.core.files import absolute_path, sweep_temps, write_bytes
 from psr_studio.core.place import Place
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.recipe.load import load_recipe
@@ -112,7 +112,7 @@ class Workspace:
             WorkspaceError: the folder is missing, read-only, of a newer format version, or open elsewhere; without
                 `create` also one that holds nothing of a workspace.
         """
-        root = check_path(root).absolute()
+        root = absolute_path(root)
         _make_folder(root, create)
         held = FolderLock(root) if lock else None
         try:
@@ -369,7 +369,7 @@ def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
         WorkspaceError: there is no ledger, it is whole or of a newer version, the workspace is open elsewhere, or the
             disk refuses.
     """
-    root = check_path(root).absolute()
+    root = absolute_path(root)
     path = root / "studio.sqlite"
     if not path.is_file():
         raise WorkspaceError(f'There is no ledger "{path}".', "Name the folder of a workspace.")

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 
-from psr_studio.core.network import stay_offline
+from psr_studio.core.network import stay_offline, without_proxy
 
 BEGAN = time.perf_counter()
 
@@ -44,8 +44,9 @@ def launch(arguments: argparse.Namespace) -> None:
     ):
         device = studio.device_words
         logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
-        from psr_studio.ui.screen import Screen
-        from psr_studio.ui.server import build_app, open_browser, serve
+        with without_proxy():
+            from psr_studio.ui.screen import Screen
+            from psr_studio.ui.server import build_app, open_browser, serve
 
         screen = Screen(studio, device)
 

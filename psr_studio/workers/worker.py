@@ -13,6 +13,7 @@ from psr_studio.bundles.bundle import Bundle
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.allocator import keep_freed_memory
 from psr_studio.core.errors import StudioError, WorkspaceError
+from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.stages.batches import Group, Work
 from psr_studio.stages.table import STAGES
@@ -29,6 +30,7 @@ Inbox = queue.SimpleQueue[Group | None]
 def run_task(task: Task, inbox: Inbox, send: Callable[[Message], None]) -> None:
     """Do what is put into `inbox`, until None comes; send READY before each, and OVER or the error at the end."""
     keep_freed_memory()
+    provide_home()
     import torch
 
     torch.set_num_threads(task.threads)  # holds for the thread that calls it, which is the one that computes

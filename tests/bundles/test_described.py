@@ -323,6 +323,13 @@ def test_a_description_that_no_bundle_can_be(described, old, new, said):
     assert said in err.value.problem and err.value.fix
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_description_that_windows_saved_is_read(described, encoding):
+    names = load_bundle(described).class_names
+    described.write_bytes(described.read_text(encoding="utf-8").encode(encoding))
+    assert load_bundle(described).class_names == names
+
+
 @pytest.mark.parametrize("name", sorted(external_bundles()))
 def test_no_two_classes_of_a_shipped_bundle_differ_by_case_only(name):
     names = [each.casefold() for each in load_bundle(name).class_names]

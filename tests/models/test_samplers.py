@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -259,3 +260,11 @@ def test_the_codec_decodes_as_the_autoencoder_does():
         full = codec.vae.decode(z / codec.scale).sample
         ours = codec.decode(z)
     assert torch.allclose(ours, full[..., 2:30, 2:30], atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_library_warns_when_a_path_is_laid_out(sampler):
+    """Under `PYTHONWARNINGS=error` a warning would end the step."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Trajectory(sampler, CONFIG, 10)

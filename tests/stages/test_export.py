@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import tarfile
 import tomllib
 import zipfile
@@ -19,6 +20,7 @@ from tiny import CLASS_NAMES, SIZE, finish, tiny_recipe
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ExportError, WorkspaceError
 from psr_studio.stages.export.formats import class_folder
+from psr_studio.stages.export.target import write_zip
 from psr_studio.storage.png import encode_png
 
 FORMATS = ["folder", "parquet", "webdataset", "dd-ranking"]
@@ -359,3 +361,13 @@ def test_folder_names_sort_into_label_order_and_are_safe():
     folders = [class_folder(names, i) for i in range(120)]
     assert folders == sorted(folders) and folders[11] == "011_class-11-x"
     assert class_folder(("...", "b"), 0) == "00_class"
+
+
+def test_a_zip_is_written_by_a_clock_that_stands_in_1970(tmp_path):
+    """A board without a battery: a zip knows no time before 1980."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "labels.csv").write_text("file")
+    os.utime(tmp_path / "set" / "labels.csv", (0, 0))
+    with zipfile.ZipFile(write_zip(tmp_path / "set")) as packed:
+        assert packed.read("set/labels.csv") == b"file"
+        assert packed.getinfo("set/labels.csv").date_time[0] == 1980

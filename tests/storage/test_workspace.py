@@ -772,3 +772,26 @@ def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
 
 def test_sizes_are_in_words():
     assert [disk.size_text(n) for n in (512, 2**20, 3 * 2**29)] == ["0.5 KiB", "1.0 MiB", "1.50 GiB"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files in bytes")
+@pytest.mark.parametrize("place", ["lat\udce9n", "lat\udce9n/ws", "lat\udce9n/new/ws"])
+def test_a_path_in_another_encoding_is_refused_before_anything_is_done(tmp_path, monkeypatch, place):
+    """Parquet, the ledger's records and the page name files in UTF-8; pictures to import may lie there."""
+    (tmp_path / "lat\udce9n").mkdir()
+    monkeypatch.chdir(tmp_path / "lat\udce9n")
+    for named in (tmp_path / place, "ws"):
+        error = refused(Workspace.open, named)
+        assert "lat\\xe9n" in error.problem and "no UTF-8" in error.problem and error.problem.isprintable()
+        assert error.fix.startswith("Rename that folder")
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_recipe_that_windows_saved_opens_the_workspace(tmp_path, encoding):
+    with Workspace.open(tmp_path / "ws") as ws:
+        ws.save_recipe(Recipe().with_values({"select.ipc": 7}))
+    path = tmp_path / "ws" / "recipe.toml"
+    path.write_bytes(path.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    with Workspace.open(tmp_path / "ws") as ws:
+        assert ws.recipe.select.ipc == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,12 @@ def test_small_packets_are_sent_at_once():
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.proto == socket.IPPROTO_TCP
+
+
+def test_the_studio_starts_whatever_proxy_the_environment_names(tmp_path, monkeypatch):
+    """The libraries of the page would ask it, or fall over one that they do not know; nothing here is behind it."""
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with running_app(tmp_path / "ws") as address:
+        assert direct.open(address, timeout=60).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
     assert after.kind == "pca" and after.final
     np.testing.assert_array_equal(after.xy, first.xy)
     assert not list(tmp_path.glob(".tmp-*")), "what was handed over is cleared away"
+
+
+def test_the_log_tells_why_no_better_map_comes(tmp_path: Path, monkeypatch, caplog):
+    """A process that cannot warm up: umap-learn is not here, or has no folder for what it compiles."""
+    (tmp_path / "umap.py").write_text("raise RuntimeError('no locator available')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    data, maps = clusters(), MapService(tmp_path)
+    deadline = time.monotonic() + 20
+    while not maps.layout(data, improve=True).final and time.monotonic() < deadline:
+        time.sleep(0.02)
+    maps.stop()
+    assert "the map stays PCA: RuntimeError: no locator available" in caplog.text
 
 
 def test_a_finished_map_is_kept_and_a_damaged_one_is_not_used(tmp_path: Path):

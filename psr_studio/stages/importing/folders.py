@@ -17,13 +17,13 @@ from typing import NoReturn, Self
 from psr_studio.core.errors import did_you_mean
 from psr_studio.core.files import serves_a_system
 from psr_studio.core.pictures import FIRST_BYTES, MAX_BYTES, UNPACKED, is_picture, looks_like_picture
+from psr_studio.core.words import printable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
     TABLES,
     ImageSource,
     Item,
     PoolImportError,
-    printable,
     refuse_links,
     too_large,
 )

@@ -57,11 +57,6 @@ class ImageSource:
         return sum(self.labels.values())
 
 
-def printable(name: str) -> str:
-    """A file name as every disk, terminal and table takes it: bytes that are no UTF-8 become "\\xe9"."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def refuse_links(paths: Sequence[Path]) -> None:
     """Raise PoolImportError when one of these is a link."""
     for path in paths:

@@ -21,12 +21,13 @@ from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
 from psr_studio.stages.importing.folders import kinds_text, unreadable
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
 from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter

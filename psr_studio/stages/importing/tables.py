@@ -14,6 +14,7 @@ import numpy as np
 
 from psr_studio.core.errors import did_you_mean
 from psr_studio.core.pictures import MAX_BYTES
+from psr_studio.core.words import printable
 from psr_studio.stages.importing.folders import unreadable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
@@ -21,7 +22,6 @@ from psr_studio.stages.importing.items import (
     ImageSource,
     Item,
     PoolImportError,
-    printable,
     refuse_links,
     too_large,
 )

@@ -13,10 +13,11 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import ModelError
+from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import spans
 from psr_studio.stages.importing import STAGE
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, printable
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace

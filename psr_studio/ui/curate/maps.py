@@ -146,14 +146,12 @@ class MapService:
         assert worker.stdout is not None
         for line in worker.stdout:
             message = json.loads(line)
-            key = message.get("done") or message.get("failed")
-            if key is None:
-                continue
-            self._source(key).unlink(missing_ok=True)
+            if key := message.get("done") or message.get("failed"):
+                self._source(key).unlink(missing_ok=True)
             if "failed" in message:
                 LOG.warning("the map stays PCA: %s", message["reason"])
                 with self._lock:
-                    self._failed.add(key)
+                    self._failed.add(message["failed"])
         self._ended()
 
     def _ended(self) -> None:

@@ -2,8 +2,8 @@
 
 Run as `python -m psr_studio.ui.curate.umap_process`. It warms up, says {"ready": true}, then answers each JSON line
 {"key", "input", "output"} on its standard input (two .npy paths: embeddings (N, D) in, coordinates (N, 2)
-out) by {"done": key} or {"failed": key, "reason": text}. It ends when its input ends: it never outlives the
-studio.
+out) by {"done": key} or {"failed": key, "reason": text}. Where it cannot warm up, it says {"failed": "", "reason":
+text} and ends. It ends when its input ends: it never outlives the studio.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve(requests: TextIO) -> Iterator[dict[str, Any]]:
-    """Warm up, then answer each request until the input ends."""
-    fit(np.random.default_rng(0).normal(size=WARM_UP_SHAPE).astype(np.float32))
+    """Warm up, then answer each request until the input ends; a map of nothing fails where none can be made."""
+    try:
+        fit(np.random.default_rng(0).normal(size=WARM_UP_SHAPE).astype(np.float32))
+    except Exception as err:  # as `answer`: not installed, or it cannot be compiled here
+        yield {"failed": "", "reason": f"{type(err).__name__}: {err}"}
+        return
     yield {"ready": True}
     for line in requests:
         yield answer(json.loads(line))
