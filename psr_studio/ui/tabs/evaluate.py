@@ -17,7 +17,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
+from psr_studio.ui.words import LABELS, QUIET
 
 STUDENTS = [
     "convnet-3",
@@ -74,9 +74,8 @@ class EvaluateTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
-        self.run.click(
-            said(self._run), [self.picker.dropdown, *self.settings.outputs], self.jobs.outputs, **PRESSED
-        ).then(None, js=LOOK_AGAIN, **QUIET)
+        inputs = [self.picker.dropdown, *self.settings.outputs]
+        self.jobs.starts(self.run, self._run, inputs).then(None, js=LOOK_AGAIN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""

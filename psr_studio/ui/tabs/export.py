@@ -19,7 +19,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
+from psr_studio.ui.words import LABELS, QUIET
 
 SHOWN_FILES = 3  # of each folder
 REFINED = "export.refined"
@@ -58,9 +58,7 @@ class ExportTab:
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
-        self.run.click(said(self._run), inputs, self.jobs.outputs, **PRESSED).then(
-            None, js=LOOK_AGAIN, **QUIET
-        )
+        self.jobs.starts(self.run, self._run, inputs).then(None, js=LOOK_AGAIN, **QUIET)
         self.dry.click(self._dry_run, inputs, self.summary, **QUIET)
 
     def panes(self) -> list[Any]:

@@ -20,7 +20,7 @@ from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, said
+from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
 
@@ -86,8 +86,8 @@ class PoolTab:
         taken = [self.settings.controls[key] for key in WAYS["exact"]]
         self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
         everything = [*self.scoring.outputs, self.then_score, *inputs]
-        self.generate.click(said(self._generate), everything, self.jobs.outputs, **PRESSED)
-        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
+        self.jobs.starts(self.generate, self._generate, everything)
+        self.jobs.starts(self.score, self._score, self.scoring.outputs)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
 
     def panes(self) -> list[Any]:

@@ -42,9 +42,11 @@ const TAB_MS = 250;
 /** @param {Host} host */
 export function createTopbar({ element, props, watch }) {
   const node = element.querySelector('.psr-top') ?? element;
+  let pressed = ''; // the button that was pressed to start a job, until the studio has answered
 
   function draw() {
-    const { project, root, chips, job, stages = {} } = props.value;
+    const { project, root, chips, stages = {} } = props.value;
+    const job = pressed ? asked(pressed) : props.value.job;
     node.replaceChildren(
       h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
       h('span', { class: 'psr-top-project', title: root }, project),
@@ -61,6 +63,15 @@ export function createTopbar({ element, props, watch }) {
   openTab(props.value.tabs, namedTab(), TAB_TRIES);
   setTimeout(draw, AGAIN_MS);
   watch('value', draw);
+  document.addEventListener('psr-pressed', (event) => {
+    pressed = /** @type {CustomEvent<string>} */ (event).detail;
+    dropErrors();
+    draw();
+  });
+  document.addEventListener('psr-answered', () => {
+    pressed = '';
+    draw();
+  });
   return { node };
 }
 
@@ -76,6 +87,22 @@ const sign = () =>
 /** @param {[string, string]} chip */
 const chip = ([label, text]) =>
   h('span', { class: 'psr-chip', title: `${label}: ${text}` }, h('b', {}, label), text);
+
+/** @param {string} name of the button @returns {Job} */
+const asked = (name) => ({
+  tab: namedTab() ?? '',
+  state: 'queued',
+  fraction: 0,
+  text: `${name} …`,
+  title: 'Asked for',
+});
+
+/** What the last press was refused with is over. */
+function dropErrors() {
+  /** @type {NodeListOf<HTMLElement>} */
+  const closers = document.querySelectorAll('.toast-body.error .toast-close');
+  for (const closer of closers) closer.click();
+}
 
 /** @param {Job} job */
 function pill({ tab, state, fraction, text, title }) {
