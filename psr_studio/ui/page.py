@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from psr_studio.ui.api import ScriptApi
+from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -97,3 +98,6 @@ def _keep_drawn(page: gr.Blocks, screen: Screen, panes: Sequence[Pane]) -> None:
 
     page.load(lambda: draw({}), None, outputs, **QUIET)
     timer.tick(draw, seen, outputs, **QUIET)
+    for pane in panes:
+        if isinstance(pane, JobPanel):
+            pane.redrawn_by(draw, seen, outputs)

@@ -262,15 +262,17 @@ def test_a_module_that_cannot_be_joined_is_named(tmp_path, text, wrong):
         one_script(tmp_path, "a")
 
 
-def test_the_joined_workbench_holds_each_module_once():
+def test_the_joined_scripts_hold_each_module_once_and_leave_none_out():
     folder = Path(psr_studio.ui.__file__).parent / "static"
-    joined = one_script(folder, "curate")
-    held = re.findall(r"^const \$([\w$]+) = \(\(\) => {$", joined, re.MULTILINE)
     there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.js")}
-    assert sorted(name.replace("$", "/") for name in held) == sorted(
-        there - {"page", "panels/topbar", "core/typed_fields"}
-    )
-    assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1
+    found = set()
+    for top in ("curate", "page"):
+        joined = one_script(folder, top)
+        held = re.findall(r"^const \$([\w$]+) = \(\(\) => {$", joined, re.MULTILINE)
+        assert len(set(held)) == len(held)
+        assert len(re.findall(r"^export ", joined, re.MULTILINE)) == 1
+        found |= {name.replace("$", "/") for name in held}
+    assert found == there
 
 
 def test_a_number_by_rule_is_shown_and_kept_until_another_is_typed():

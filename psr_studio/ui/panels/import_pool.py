@@ -11,7 +11,6 @@ from psr_studio.stages import importing
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, said
 
 ABOUT = (
     "A folder with a folder per class, a zip of one, a Hugging Face data set on disk (Parquet or Arrow), or another "
@@ -78,7 +77,7 @@ class ImportPanel:
             image_column,
             label_column,
         ]
-        button.click(said(self._import), given, self.jobs.outputs, **PRESSED)
+        self.jobs.starts(button, self._import, given)
 
     def _import(
         self,

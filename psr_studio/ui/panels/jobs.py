@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import json
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,8 +13,11 @@ from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import STAGES
 from psr_studio.ui.markup import job_card, note
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, said
+from psr_studio.ui.words import PRESSED, QUIET, said
 
+# The bar at the top of the page shows a press before the studio has answered it.
+TELL = "() => {{ document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }})); }}"
+ANSWERED = TELL.format("answered", "null")
 STOPS = {"after": "Stop after this part", "now": "Stop now"}
 
 
@@ -29,6 +33,7 @@ class JobPanel:
         self.screen = screen
         self.stages = [stage.name for stage in stages]
         self.idle = idle
+        self.presses: list[Any] = []
 
     def build(self) -> None:
         """Draw it here."""
@@ -43,6 +48,33 @@ class JobPanel:
             )
         self.after.click(said(self._stop_after), None, self.outputs, **PRESSED)
         self.now.click(said(self._stop_now), None, self.outputs, **PRESSED)
+
+    def starts(
+        self,
+        button: gr.Button,
+        handler: Callable[..., list[Any]],
+        inputs: Any,
+        outputs: Sequence[Any] | None = None,
+        js: str | None = None,
+    ) -> Any:
+        """Let a press of `button` call `handler`, which queues a job and fills `outputs`; returns the event.
+
+        Args:
+            outputs: what `values` fills unless told otherwise.
+            js: what the page does with the inputs before they are sent.
+        """
+        # First, since the page takes the listeners of a press one after the other.
+        button.click(None, js=TELL.format("pressed", json.dumps(button.value)), **QUIET)
+        press = button.click(said(handler), inputs, outputs or self.outputs, js=js, **PRESSED)
+        self.presses.append(press)
+        return press
+
+    def redrawn_by(self, draw: Callable[..., list[Any]], seen: gr.State, outputs: Sequence[Any]) -> None:
+        """Draw the page as soon as a job is queued, not when its timer comes round."""
+        for press in self.presses:
+            drawn = press.success(draw, seen, outputs, **QUIET)
+            for answered in (drawn.then, press.failure):
+                answered(None, js=ANSWERED, **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

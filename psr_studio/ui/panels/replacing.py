@@ -15,8 +15,9 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as generate
 from psr_studio.storage.copying import copy_workspace
 from psr_studio.ui.markup import note
+from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, said
+from psr_studio.ui.words import QUIET
 
 
 class ReplaceQuestion:
@@ -42,10 +43,8 @@ class ReplaceQuestion:
         """What `ask` and `closed` fill."""
         return [self.card, self.words, self.name]  # type: ignore[list-item]
 
-    def connect(
-        self, generate_now: Callable[..., list[Any]], inputs: Sequence[Any], outputs: Sequence[Any]
-    ) -> None:
-        """Events; `generate_now` is given `inputs` and fills `outputs`."""
+    def connect(self, jobs: JobPanel, generate_now: Callable[..., list[Any]], inputs: Sequence[Any]) -> None:
+        """Events; `generate_now` is given `inputs`, starts a job and fills the outputs of `jobs`."""
 
         def keep(name: str, *given: Any) -> list[Any]:
             kept = copy_workspace(self.screen.studio.workspace, self._beside(name))
@@ -55,9 +54,9 @@ class ReplaceQuestion:
         def replace(*given: Any) -> list[Any]:
             return [*generate_now(*given), *self.closed()]
 
-        filled = [*outputs, *self.outputs]
-        self.keep.click(said(keep), [self.name, *inputs], filled, **PRESSED)
-        self.replace.click(said(replace), list(inputs), filled, **PRESSED)
+        filled = [*jobs.outputs, *self.outputs]
+        jobs.starts(self.keep, keep, [self.name, *inputs], filled)
+        jobs.starts(self.replace, replace, list(inputs), filled)
         self.leave.click(self.closed, None, self.outputs, **QUIET)
 
     def ask(self, recipe: Recipe) -> list[Any] | None:

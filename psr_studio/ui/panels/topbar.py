@@ -57,7 +57,7 @@ class TopBar:
         active = self.screen.worker.active()
         return {
             **self._names(),
-            "job": _pill(active[0], len(active) - 1) if active else _failure(self.screen.worker.newest()),
+            "job": _pill(active[0], len(active) - 1) if active else _ended(self.screen.worker.newest()),
             "stages": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
         }
 
@@ -95,9 +95,9 @@ def _dot(status: StageStatus, running: bool) -> dict[str, Any]:
     }
 
 
-def _failure(job: JobState | None) -> dict[str, Any] | None:
-    """A step that failed stays in the bar until the next one begins: its tab may not be the one on screen."""
-    if job is None or job.state != "failed":
+def _ended(job: JobState | None) -> dict[str, Any] | None:
+    """How a step ended stays in the bar until the next one begins: its tab may not be the one on screen."""
+    if job is None:
         return None
     text = f"{STAGES[job.stage].title} {STATES[job.state]}"
     why = on_screen(job.problem)

@@ -65,7 +65,7 @@ class TunePanel:
 
     def connect(self, island: gr.HTML) -> None:
         """Events; `island` is the workbench, which follows a trial that is taken."""
-        self.run.click(said(self._run), self.settings.outputs, self.jobs.outputs, **PRESSED)
+        self.jobs.starts(self.run, self._run, self.settings.outputs)
         self.settings.controls["tune.proxy"].change(
             self._trust, self.settings.controls["tune.proxy"], self.trust, **QUIET
         )

@@ -39,7 +39,7 @@ class WeightsPanel:
             part = gr.Dropdown([p.part for p in parts], label="Part", value=parts[0].part if parts else None)
             folder = gr.Textbox(label="Its folder on this machine", max_lines=1, elem_id="psr-weights-folder")
             use = gr.Button("Use this folder", elem_id="psr-weights-use")
-        self.fetch.click(said(self._download), self.agreed, self.jobs.outputs, **PRESSED)
+        self.jobs.starts(self.fetch, self._download, self.agreed)
         use.click(said(self._use), [part, folder], self.outputs, **PRESSED)
 
     @property

@@ -20,7 +20,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
+from psr_studio.ui.words import LABELS, QUIET
 
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
 EPOCHS = "evaluate.epochs"
@@ -75,13 +75,8 @@ class EvaluateTab:
         """Events."""
         epochs = self.settings.controls[EPOCHS]
         self.picker.dropdown.input(self._epochs, [self.picker.dropdown, epochs], epochs, **QUIET)
-        self.run.click(
-            said(self._run),
-            [self.picker.dropdown, *self.settings.outputs, self.picker.shown],
-            self.jobs.outputs,
-            js=AS_SHOWN,
-            **PRESSED,
-        ).then(None, js=LOOK_AGAIN, **QUIET)
+        inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
+        self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""

@@ -20,7 +20,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import LABELS, PRESSED, QUIET, said
+from psr_studio.ui.words import LABELS, QUIET
 
 SHOWN_FILES = 3  # of each folder
 REFINED = "export.refined"
@@ -60,9 +60,7 @@ class ExportTab:
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
         asked = [*inputs, self.picker.shown]
-        self.run.click(said(self._run), asked, self.jobs.outputs, js=AS_SHOWN, **PRESSED).then(
-            None, js=LOOK_AGAIN, **QUIET
-        )
+        self.jobs.starts(self.run, self._run, asked, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
         self.dry.click(self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:

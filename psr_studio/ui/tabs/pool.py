@@ -22,7 +22,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, said
+from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
 
@@ -91,9 +91,9 @@ class PoolTab:
         self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
         everything = [*self.scoring.outputs, self.then_score, *inputs]
         asked = [*self.jobs.outputs, *self.question.outputs]
-        self.generate.click(said(self._ask), everything, asked, **PRESSED)
-        self.question.connect(self._generate, everything, self.jobs.outputs)
-        self.score.click(said(self._score), self.scoring.outputs, self.jobs.outputs, **PRESSED)
+        self.jobs.starts(self.generate, self._ask, everything, asked)
+        self.question.connect(self.jobs, self._generate, everything)
+        self.jobs.starts(self.score, self._score, self.scoring.outputs)
         self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
 
     def panes(self) -> list[Any]:

@@ -20,7 +20,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots.curves import loss_figure
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, said
+from psr_studio.ui.words import QUIET
 
 ABOUT = (
     "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
@@ -62,13 +62,8 @@ class RefineTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
-        self.run.click(
-            said(self._run),
-            [self.picker.dropdown, *self.settings.outputs, self.picker.shown],
-            self.jobs.outputs,
-            js=AS_SHOWN,
-            **PRESSED,
-        ).then(None, js=LOOK_AGAIN, **QUIET)
+        inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
+        self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 
     def panes(self) -> list[Any]:

@@ -42,9 +42,11 @@ const TAB_MS = 250;
 /** @param {Host} host */
 export function createTopbar({ element, props, watch }) {
   const node = element.querySelector('.psr-top') ?? element;
+  let pressed = ''; // the button that was pressed to start a job, until the studio has answered
 
   function draw() {
-    const { project, root, chips, job, stages = {} } = props.value;
+    const { project, root, chips, stages = {} } = props.value;
+    const job = pressed ? asked(pressed) : props.value.job;
     node.replaceChildren(
       h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
       h('span', { class: 'psr-top-project', title: root }, project),
@@ -58,9 +60,18 @@ export function createTopbar({ element, props, watch }) {
 
   restoreTheme();
   draw();
-  openTab(props.value.tabs, namedTab(), TAB_TRIES);
+  openTab(props.value.tabs);
   setTimeout(draw, AGAIN_MS);
   watch('value', draw);
+  document.addEventListener('psr-pressed', (event) => {
+    pressed = /** @type {CustomEvent<string>} */ (event).detail;
+    dropErrors();
+    draw();
+  });
+  document.addEventListener('psr-answered', () => {
+    pressed = '';
+    draw();
+  });
   return { node };
 }
 
@@ -76,6 +87,22 @@ const sign = () =>
 /** @param {[string, string]} chip */
 const chip = ([label, text]) =>
   h('span', { class: 'psr-chip', title: `${label}: ${text}` }, h('b', {}, label), text);
+
+/** @param {string} name of the button @returns {Job} */
+const asked = (name) => ({
+  tab: namedTab() ?? '',
+  state: 'queued',
+  fraction: 0,
+  text: `${name} …`,
+  title: 'Asked for',
+});
+
+/** What the last press was refused with is over. */
+function dropErrors() {
+  /** @type {NodeListOf<HTMLElement>} */
+  const closers = document.querySelectorAll('.toast-body.error .toast-close');
+  for (const closer of closers) closer.click();
+}
 
 /** @param {Job} job */
 function pill({ tab, state, fraction, text, title }) {
@@ -144,22 +171,35 @@ function dot(id, { state, reason, running }) {
 }
 
 /**
- * Open the tab that the address names, and write there from then on which one is open. The tabs are drawn after this
- * bar, and answer to clicks later still.
+ * Open the tab that the address names, unless another was pressed meanwhile, and write there from then on which one is
+ * open. The tabs are drawn after this bar, and answer to clicks later still.
  * @param {string[]} tabs
- * @param {string | null} wanted
- * @param {number} tries
  */
-function openTab(tabs, wanted, tries) {
-  const list = tabButton(tabs[0])?.closest('[role="tablist"]');
-  const named = wanted !== null && tabs.includes(wanted) ? tabButton(wanted) : null;
-  const there = list && (!named || isOpen(named));
-  if (!there && tries) {
-    named?.click();
-    setTimeout(openTab, TAB_MS, tabs, wanted, tries - 1);
-    return;
-  }
-  if (!list) return;
+function openTab(tabs) {
+  let wanted = tabs.find((id) => id === namedTab());
+  let tries = TAB_TRIES;
+  /** @param {Event} event */
+  const press = ({ target }) => {
+    wanted = tabs.find((id) => tabButton(id)?.contains(/** @type {Node} */ (target))) ?? wanted;
+  };
+  document.addEventListener('click', press, true);
+  const look = () => {
+    const list = tabButton(tabs[0])?.closest('[role="tablist"]');
+    const button = wanted ? tabButton(wanted) : null;
+    if (tries > 0 && !(list && (!button || isOpen(button)))) {
+      tries -= 1;
+      button?.click();
+      setTimeout(look, TAB_MS);
+      return;
+    }
+    document.removeEventListener('click', press, true);
+    if (list) keepNamed(tabs, list);
+  };
+  look();
+}
+
+/** Write into the address which tab is open, and follow the address. @param {string[]} tabs @param {Element} list */
+function keepNamed(tabs, list) {
   const keep = () => {
     const open = tabs.find((id) => isOpen(tabButton(id)));
     if (open && open !== namedTab()) writeTab(open);

@@ -1,0 +1,82 @@
+"""A press of a button that starts a job is answered in view, wherever the page is scrolled to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import browser_page, open_tab
+from running import running_app
+
+pytestmark = pytest.mark.browser
+DONE = "#psr-job-refine .psr-job[data-state='done']"
+IN_VIEW = """(node) => {
+  const { top, bottom, left, right, width } = node.getBoundingClientRect();
+  const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  return width > 0 && node.contains(seen);
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Iterator[Any]:
+    """A workspace of its own, on a window lower than the settings of a tab."""
+    root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("presses") / "ws")
+    with running_app(root) as url, browser_page(height=500) as page:
+        page.goto(f"{url}#tab=refine")
+        page.wait_for_selector("#psr-refine")
+        yield page
+        assert not page.complaints, page.complaints
+
+
+def test_a_press_shows_before_the_studio_answers_and_the_page_stays_where_it_is(page):
+    open_tab(page, "refine")
+    page.get_by_role("button", name="More settings").locator("visible=true").click()
+    page.locator("#psr-refine").scroll_into_view_if_needed()
+    scrolled = page.evaluate("scrollY")
+    assert scrolled > 100
+    held: list[Any] = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    page.click("#psr-refine")
+    pill = page.locator(".psr-pill")
+    pill.get_by_text("Refine …").wait_for()
+    assert pill.evaluate(IN_VIEW) and page.evaluate("scrollY") == scrolled
+    for route in held:
+        route.continue_()
+    page.unroute("**/queue/join*")
+    pill.get_by_text("Refining done").wait_for()
+    assert pill.evaluate(IN_VIEW) and page.evaluate("scrollY") == scrolled
+    page.wait_for_selector(DONE, state="attached")
+
+
+def test_what_a_press_was_refused_with_goes_when_a_job_starts(page):
+    open_tab(page, "refine")
+    label_steps = page.get_by_label("Label steps")
+    before = label_steps.input_value()
+    label_steps.fill("999")
+    page.click("#psr-refine")
+    refusal = page.locator(".toast-body.error", has_text='"Label steps" is 999')
+    refusal.wait_for()
+    assert refusal.evaluate(IN_VIEW)
+    page.locator(".psr-pill", has_text="…").wait_for(state="detached")
+    label_steps.fill(before)
+    page.click("#psr-refine")
+    refusal.wait_for(state="detached", timeout=10_000)  # by itself it stays for twice as long
+    page.wait_for_selector(DONE)
+
+
+def test_a_tab_pressed_while_the_page_loads_stays_open_against_the_one_in_the_address(page):
+    open_tab(page, "evaluate")
+    page.wait_for_function("location.hash.includes('tab=evaluate')")
+    page.add_init_script("""new MutationObserver((_, observer) => {
+      const button = document.querySelector('#psr-tab-export-button');
+      if (!button) return;
+      observer.disconnect();
+      button.click();
+    }).observe(document, { childList: true, subtree: true });""")
+    page.reload()
+    page.wait_for_function("location.hash.includes('tab=export')")
+    page.wait_for_timeout(1000)  # as long as the page tries to open the tab of the address
+    assert page.locator("#psr-tab-export-button").get_attribute("aria-selected") == "true"
