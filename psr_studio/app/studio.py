@@ -40,6 +40,7 @@ from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import PIPELINE, STAGES
+from psr_studio.stages.teach import STAGE as TEACH
 from psr_studio.stages.tune import correlation
 from psr_studio.stages.tune import stage as tune
 from psr_studio.storage.pool import Pool
@@ -149,6 +150,7 @@ class Studio(OpenWorkspace):
             tune.STAGE: self.tune,
             importing.STAGE: self.import_pool,
             weights.STAGE: self.download_weights,
+            TEACH: self.teach,
         }
         return {name: own.get(stage, partial(self._run, stage)) for name, stage in STAGES.items()}
 
@@ -211,6 +213,13 @@ class Studio(OpenWorkspace):
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""
         return self.bundle.download()
+
+    def teach(self, images: str | Path | None = None, **options: Any) -> Iterator[Progress]:
+        """Make a teacher of the bundle's classes on real pictures, or on the pool; see `stages.teach.stage.run`.
+
+        It is used from when the bundle is told where it lies: `bundle.remember("teacher", folder)`.
+        """
+        return self._watched(TEACH.run(self.workspace, self.recipe, self.bundle, images, **options))
 
     # Results
 

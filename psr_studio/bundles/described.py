@@ -194,7 +194,8 @@ class ExternalBundle(Bundle):
 
         folder = self.folder("teacher")
         return self._keep(
-            ("teacher", str(device)), lambda: Teacher.from_timm_folder(folder, self.class_rows, device)
+            ("teacher", str(device)),
+            lambda: Teacher.from_timm_folder(folder, self.class_rows, device, self.class_names),
         )
 
     # Real images: the user's own ImageNet, prepared once and then mapped from the disk

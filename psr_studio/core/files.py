@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,28 @@ def whole_file(
             os.replace(temp, path)
         finally:  # a cancelled step must not leave its half behind either
             remove_if_possible(temp)
+        flush_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path, *, again: str = RUN_AGAIN) -> Iterator[Path]:
+    """A folder beside `path` to write into; it becomes `path`, not there or empty, when the block ends well.
+
+    Raises:
+        DiskError: why the disk refused. Nothing half-written remains.
+    """
+    temp = path.with_name(f"{TEMP_PREFIX}{path.name}")
+    with writing(path, again=again):
+        shutil.rmtree(temp, ignore_errors=True)
+        temp.mkdir(parents=True)
+        try:
+            yield temp
+            flush_tree(temp)
+            if path.is_dir():
+                path.rmdir()
+            os.replace(temp, path)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
         flush_folder(path.parent)
 
 

@@ -59,6 +59,24 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
     return float(gaps.sum() / len(values))
 
 
+def calibration_by_chance(logits: Any, n_bins: int = 15, n_draws: int = 100, seed: int = 0) -> float:
+    """The ECE that these predictions would show on average if they were calibrated: few predictions never show 0.
+
+    Whether a prediction is correct is drawn with its own confidence; the mean of so many draws.
+
+    Args:
+        logits: (N, C). n_bins: as in `expected_calibration_error`.
+    """
+    values = check_logits(logits)
+    probabilities = np.exp(values - values.max(axis=1, keepdims=True))
+    confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
+    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    rng = np.random.default_rng(seed)
+    draws = rng.random((n_draws, len(values))) < confidence
+    gaps = [np.abs(np.bincount(bins, correct - confidence, minlength=n_bins)).sum() for correct in draws]
+    return float(np.mean(gaps) / len(values))
+
+
 def mean_pairwise_distance(features: Any) -> float:
     """Mean Euclidean distance over all pairs of rows of features (N, D): the spread inside a class.
 

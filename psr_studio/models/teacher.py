@@ -64,8 +64,14 @@ class TeacherConfig(FileTable):
         return cls._checked(path, raw, raw.get("kwargs", {}), RESTORE)
 
     @classmethod
-    def from_timm_folder(cls, folder: Path, class_indices: Sequence[int] | None) -> TeacherConfig:
+    def from_timm_folder(
+        cls, folder: Path, class_indices: Sequence[int] | None, class_names: Sequence[str] = ()
+    ) -> TeacherConfig:
         """Reads the config.json of a timm model folder, as the Hugging Face hub has them.
+
+        Args:
+            class_indices: outputs that are the task's classes, in label order; None for all.
+            class_names: of the task: where the outputs are called so, those are taken, whatever their numbers.
 
         Raises:
             ModelError: missing, damaged or asking for more than a network; a class index beyond its head.
@@ -82,7 +88,7 @@ class TeacherConfig(FileTable):
             "mean": facts.get("mean"),
             "std": facts.get("std"),
             "n_classes": raw.get("num_classes"),
-            "class_indices": class_indices if class_indices is None else list(class_indices),
+            "class_indices": _outputs(raw.get("label_names"), class_names) or class_indices,
             "crop_pct": facts.get("crop_pct") or 1.0,
             "interpolation": facts.get("interpolation") or "bilinear",
         }
@@ -107,6 +113,12 @@ class TeacherConfig(FileTable):
             ) from err
         check_rows(f'The teacher "{config.architecture}"', config.class_indices, config.n_classes)
         return config
+
+
+def _outputs(label_names: Any, class_names: Sequence[str]) -> list[int] | None:
+    """The outputs that are called as the classes are, in label order; None where any of them is not."""
+    place = {name: i for i, name in enumerate(label_names)} if isinstance(label_names, list) else {}
+    return [place[name] for name in class_names] if all(name in place for name in class_names) else None
 
 
 def _read_json(path: Path, fix: str) -> dict[str, Any]:
@@ -219,15 +231,28 @@ class Teacher(nn.Module):
         return cls(backbone.float(), config, f"{config.architecture}-{digest}").to(device)
 
     @classmethod
+    def whole(cls, folder: Path, device: torch.device | str = "cpu") -> Teacher:
+        """Opens a teacher folder of either form, with all outputs of its head; ModelError as the two others."""
+        raw = _read_json(folder / CONFIG_NAME, NAME_TIMM)
+        open_it = cls.from_folder if "n_classes" in raw else cls.from_timm_folder
+        return open_it(folder, device=device)
+
+    @classmethod
     def from_timm_folder(
-        cls, folder: Path, class_indices: Sequence[int] | None = None, device: torch.device | str = "cpu"
+        cls,
+        folder: Path,
+        class_indices: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
+        class_names: Sequence[str] = (),
     ) -> Teacher:
         """Opens a timm model folder of the Hugging Face hub, and keeps some rows of its head.
+
+        `class_indices` and `class_names` as `TeacherConfig.from_timm_folder` takes them.
 
         Raises:
             ModelError: a missing, truncated or ill-shaped file, by name; a row that the head has not.
         """
-        config = TeacherConfig.from_timm_folder(folder, class_indices)
+        config = TeacherConfig.from_timm_folder(folder, class_indices, class_names)
         backbone = create_backbone(config)
         load_weights(backbone, folder / WEIGHTS_NAME)
         return cls(backbone.float(), config, config.architecture).to(device)
@@ -287,6 +312,17 @@ class Teacher(nn.Module):
         there = images.to(self.mean.device)
         logits, embeddings = self(from_uint8(there) if there.dtype == torch.uint8 else there)
         return logits.cpu(), embeddings.cpu()
+
+
+def hub_id(name: str) -> str:
+    """Where the Hugging Face hub has the weights of a network of timm: "timm/resnet18.a1_in1k"; "" where nowhere."""
+    from timm.models import get_pretrained_cfg, is_model
+
+    plain = name.removeprefix("timm/")
+    if not PLAIN_NAME.fullmatch(plain) or not is_model(plain.partition(".")[0]):
+        return ""
+    known = get_pretrained_cfg(plain, allow_unregistered=False)
+    return known.hf_hub_id or "" if known else ""
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -21,12 +21,12 @@ from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.bundles.originals import class_names
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import StudioError
-from psr_studio.core.files import sha256
+from psr_studio.core.files import sha256, whole_folder
 from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, gates, generator, teacher
 from psr_studio.training.checkpoints import seconds_of
-from psr_studio.training.loop import load, whole_folder
+from psr_studio.training.loop import load
 from psr_studio.training.settings import BundleSettings, settings_of
 
 # Where Debian's package dataset-fashion-mnist puts it, and where torchvision's downloads are found by habit.

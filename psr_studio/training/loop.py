@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -54,13 +52,3 @@ def steps_left(
             mean = torch.stack(losses).mean().item()
             yield {"step": index + 1, "loss": mean, "seconds": checkpoint.seconds}
             losses = []
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` to write into; it becomes `path` when the block ends well. A new run begins it anew."""
-    temp = path.with_name(f".tmp-{path.name}")
-    shutil.rmtree(temp, ignore_errors=True)
-    temp.mkdir(parents=True)
-    yield temp
-    os.replace(temp, path)

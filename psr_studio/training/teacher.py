@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import whole_file
+from psr_studio.models.head import fit_temperature
 from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data
 from psr_studio.training.checkpoints import Checkpoint
@@ -55,17 +56,6 @@ def cycle_at(cycles: tuple[Cycle, ...], epochs: float) -> tuple[Cycle, float]:
             return cycle, one_cycle(epochs / cycle.epochs, cycle.peak_lr)
         epochs -= cycle.epochs
     return cycles[-1], one_cycle(epochs / cycles[-1].epochs, cycles[-1].peak_lr)
-
-
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the held-out cross-entropy (Guo et al. 2017), by golden-section search."""
-    low, high = math.log(0.25), math.log(4.0)
-    loss = lambda log_t: F.cross_entropy(logits / math.exp(log_t), labels).item()  # noqa: E731
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(40):
-        a, b = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, b) if loss(a) < loss(b) else (a, high)
-    return math.exp((low + high) / 2)
 
 
 class Run:
