@@ -49,6 +49,11 @@ def error(problem: str, fix: str) -> str:
     )
 
 
+def warning(text: str) -> str:
+    """A sentence that must not be passed over."""
+    return f'<div class="psr-error" role="status">{escape(text)}</div>'
+
+
 def job_card(job: JobState, again: str) -> str:
     """Progress, rate, time left, last pictures, and what went wrong.
 

@@ -20,6 +20,7 @@ from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.replacing import ReplaceQuestion
+from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
@@ -36,6 +37,7 @@ class PoolTab:
         self.screen = screen
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.weights = WeightsPanel(screen, self.jobs)
+        self.teach = TeachPanel(screen, self.jobs)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
@@ -72,6 +74,7 @@ class PoolTab:
                 self.question.build()
                 self.jobs.build()
                 self.weights.build()
+                self.teach.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
@@ -98,7 +101,7 @@ class PoolTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.weights, *self.settings.parts(), *self.scoring.parts()]
+        return [self, self.jobs, self.weights, self.teach, *self.settings.parts(), *self.scoring.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
