@@ -2,7 +2,7 @@
 
 A step of any of them is z' = a x0 + b z + c eps + d x0_before + s noise, with x0 the clean latent that eps
 implies. The numbers are worked out in float64 on the host, so a step needs no look at the device. They equal
-diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/test_models_samplers.py).
+diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/models/test_samplers.py).
 """
 
 from __future__ import annotations

@@ -214,7 +214,7 @@ class TuneRecipe(Table):
     )  # fmt: skip
     neighbours: int = setting(5, "Neighbours that vote in knn.", "images", 1, 1000)
     seed: int = setting(
-        0, "Seed of the search: the same one tries the same settings.", "", 0, 2**63 - 1,
+        0, "Seed of the search: the same one tries the same settings.", "", 0, MAX_SEED,
         label="Seed of the search",
     )  # fmt: skip
 

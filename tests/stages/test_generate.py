@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -230,14 +229,13 @@ def test_spans_cover_every_item_once():
     assert spans(0, 4) == []
 
 
-def test_stopping_is_quick(tmp_path, tiny_bundle):
-    """An event at every denoising step: between two of them lies one forward of one batch."""
+def test_there_is_an_event_to_stop_at_after_every_step(tmp_path, tiny_bundle):
+    """Between two of them lies one forward of one batch: so stopping is quick."""
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, pool__steps=20, pool__batch_size=64)) as studio:
-        began = time.perf_counter()
         events = studio.generate()
         count = 0
         while not (event := next(events)).part_done:
             count += "Denoising" in event.message
         events.close()
-    assert count == 20 and time.perf_counter() - began < 30
+    assert count == 20
     assert event.message == 'Wrote 3 candidates of "boot".' and CLASS_NAMES[0] == "boot"
