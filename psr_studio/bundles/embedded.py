@@ -22,6 +22,7 @@ import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.index import check_bundle, read_bundle_file
+from psr_studio.bundles.shipped import differences
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import sha256
 from psr_studio.core.resources import resource_dir
@@ -127,14 +128,7 @@ class EmbeddedBundle(Bundle):
 
     def verify(self) -> list[str]:
         """One sentence per bundled file that is missing or differs from its SHA-256; empty when whole."""
-        problems = []
-        for name, digest in self.files.items():
-            path = self.path / name
-            if not path.is_file():
-                problems.append(f"{path} is missing.")
-            elif sha256(path) != digest:
-                problems.append(f"{path} differs from its SHA-256.")
-        return problems
+        return differences(self.path, self.files)
 
 
 def current_sha256(path: Path) -> str:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from psr_studio.bundles.shipped import shipped_teachers
 from psr_studio.core.errors import DiskError, ModelError
 from psr_studio.core.files import absolute_path, sha256, whole_file
 from psr_studio.core.network import asked_for
@@ -100,12 +101,12 @@ def home() -> Path:
 
 
 def locate(source: Source) -> Path | None:
-    """The folder that holds a source: the one the user named, the source itself, or the hub's cache."""
+    """The folder that holds a source: the one the user named, what ships, the source itself, or the hub's cache."""
     known = _read(LOCATIONS).get(f"{source.part} {source.name}")
     itself = (
         source.name if source.files else ""
     )  # what any folder could be is only looked for where a user said
-    for folder in (known, itself):
+    for folder in (known, shipped_teachers().get(source.name), itself):
         if folder and Path(folder).expanduser().is_dir() and source.is_in(Path(folder).expanduser()):
             return Path(folder).expanduser()
     cached = _cached(source) if source.is_hub_id else None

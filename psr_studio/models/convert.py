@@ -75,7 +75,7 @@ def convert(
     if heads is not None and heads < 1:
         raise ModelError(f"{heads} attention heads are asked for; a DiT has 1 or more.", "Correct --heads.")
     _check_target(out)
-    state, used = unpack(_open(checkpoint), checkpoint, weights)
+    state, used = unpack(open_checkpoint(checkpoint), checkpoint, weights)
     original = PATCH in state
     if not original and DIFFUSERS_PATCH not in state:
         raise ModelError(
@@ -107,7 +107,7 @@ def convert_teacher(checkpoint: Path, out: Path, weights: str | None = None) -> 
     """
     _check_target(out)
     config = TeacherConfig.from_timm_folder(checkpoint.parent, None)
-    state, used = unpack(_open(checkpoint), checkpoint, weights)
+    state, used = unpack(open_checkpoint(checkpoint), checkpoint, weights)
     network = create_backbone(config)
     fill(network, state, checkpoint)
     whole = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -133,7 +133,8 @@ def _check_target(out: Path) -> None:
         raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
 
 
-def _open(path: Path) -> Any:
+def open_checkpoint(path: Path) -> Any:
+    """What a checkpoint file holds; ModelError where it is none, is damaged, or wants to run code."""
     if not path.is_file():
         raise ModelError(f"The checkpoint {path} does not exist.", "Check the path.")
     if not path.stat().st_size:
