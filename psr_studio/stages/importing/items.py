@@ -49,6 +49,11 @@ class ImageSource:
         default_factory=dict
     )  # files or rows that are no pictures, counted by kind
 
+    @property
+    def has_latents(self) -> bool:
+        """Whether its pictures bring the latents that they were decoded from."""
+        return False
+
     def __iter__(self) -> Iterator[Item]:
         """The pictures, one after the other."""
         raise AssertionError("a source of some kind")

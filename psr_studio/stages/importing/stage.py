@@ -1,8 +1,9 @@
 """Import: pictures made elsewhere become the pool of a workspace, so that they can be scored, selected and refined.
 
 The pictures are cut to the bundle's shape and kept without loss; their latents come from the codec's encoder and are
-marked so in the settings of every part. Everything is written beside the pool first; the pool, the recipe that fits
-it, and the end of all marks on the pool before are one commit, so an import is there whole or not at all.
+marked so in the settings of every part; without a codec there are none. Everything is written beside the pool first;
+the pool, the recipe that fits it, and the end of all marks on the pool before are one commit, so an import is there
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from psr_studio.stages.importing.folders import kinds_text, unreadable
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
-from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.storage.changes import Change
 from psr_studio.storage.parquet import IMPORT_AGAIN
@@ -113,9 +114,7 @@ def run(
             "Take fewer with --limit.",
         )
     total = sum(counts)
-    yield Progress(
-        STAGE.name, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes."
-    )
+    yield Progress(STAGE.name, 0, total, f"Taking in {total:,} pictures of {len(classes)} classes.")
     try:
         with ws.change() as change:
             writer = PoolWriter(ws.beside(change), recipe, bundle, source)
@@ -220,7 +219,7 @@ def _pixels(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
 def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
     """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
     shown = writer.write(class_id)
-    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
+    said = (f'Wrote pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
     return " ".join(filter(None, said)), shown
 
 
@@ -245,8 +244,7 @@ def _cost(
 
     size = writer.recipe.pool.part_size
     n_parts = sum(-(-n // size) for n in counts)
-    codec = None if writer.keeps_latents else writer.codec
-    return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
+    return import_cost(read, writer.codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
 
 
 @contextmanager
@@ -307,11 +305,11 @@ def manifest(ws: Workspace) -> dict[str, Any] | None:
 
 
 def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
-    """Whether an imported pool is whole and its latents are those of the bundle's codec."""
+    """Whether an imported pool is whole and its latents, where it has some, are those of the bundle's codec."""
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
     )
-    if found.state == "fresh" and about["codec"] != bundle.identity(CODEC):
+    if found.state == "fresh" and about["codec"] not in (NO_CODEC, bundle.identity(CODEC)):
         return StageStatus(
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )

@@ -372,12 +372,17 @@ class WorkspaceSource(ImageSource):
         labels = Counter(_words(int(label), names) for label in pool.labels)
         return cls(path, "workspace", dict(labels), pool.settings, pool=pool, names=names)
 
+    @property
+    def has_latents(self) -> bool:
+        """As in `ImageSource`."""
+        return self.pool is not None and self.pool.has_latents
+
     def __iter__(self) -> Iterator[Item]:
         """The candidates in pool order."""
         assert self.pool is not None
         for start in range(0, len(self.pool), ROWS_AT_ONCE):
             at = np.arange(start, min(start + ROWS_AT_ONCE, len(self.pool)))
-            latents = self.pool.latents_at(at)
+            latents = self.pool.latents_at(at) if self.has_latents else [None] * len(at)
             for position, latent in zip(at, latents, strict=True):
                 label = _words(int(self.pool.labels[position]), self.names)
                 name = f"candidate {self.pool.candidate_ids[position]}"

@@ -12,10 +12,9 @@ import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.devices import candidate_seed, pick_device
-from psr_studio.core.errors import ModelError
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.batches import spans
+from psr_studio.stages.encoding import encoded
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.storage.parquet import stable_hash
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
+NO_CODEC = ""  # in the place of a codec's identity: the pictures have no latents
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
 
@@ -44,9 +44,12 @@ class PoolWriter:
 
     def __init__(self, staging: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
         self.recipe, self.bundle, self.source = recipe, bundle, source
-        self.codec = bundle.codec(pick_device(recipe.device))
-        self.identity = bundle.identity(CODEC)
-        self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
+        self.keeps_latents = source.has_latents and source.settings.get("generator") == bundle.identity(
+            "generator"
+        )
+        encodes = not self.keeps_latents and bundle.codec_is_here
+        self.codec = bundle.codec(pick_device(recipe.device)) if encodes else None
+        self.identity = bundle.identity(CODEC) if encodes or self.keeps_latents else NO_CODEC
         self.staging = staging
         self.counts: dict[int, int] = {}
         self.parts: dict[str, str] = {}
@@ -83,7 +86,7 @@ class PoolWriter:
         return ready
 
     def write(self, class_id: int) -> tuple[np.ndarray, ...]:
-        """Encode and write what waits of a class as one part; returns the first pictures."""
+        """Write what waits of a class as one part, encoded where there is a codec; returns the first pictures."""
         waiting = self._waiting.pop(class_id)
         images = np.stack(waiting.images)
         self._bytes -= images.nbytes
@@ -112,7 +115,7 @@ class PoolWriter:
 
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return self.codec.encoding.take_notice()
+        return self.codec.encoding.take_notice() if self.codec else ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -124,7 +127,7 @@ class PoolWriter:
         }
         if self.keeps_latents:
             return {**self.source.settings, **origin, "latents": "generated"}
-        return {**origin, "latents": "encoded", "bundle": self.bundle.name}
+        return {**origin, "latents": "encoded" if self.codec else "none", "bundle": self.bundle.name}
 
     def _seeds(self, waiting: _Waiting, class_id: int, start: int) -> np.ndarray:
         base = self.recipe.pool.seed
@@ -133,20 +136,13 @@ class PoolWriter:
             [s if i.seed is None else i.seed for s, i in zip(own, waiting.items, strict=True)], np.int64
         )
 
-    def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray:
-        """Encoded, or those of a workspace whose pool the same generator and codec made."""
+    def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray | None:
+        """Encoded, or those of a workspace whose pool the same generator and codec made; None without a codec."""
         if self.keeps_latents:
             return np.stack([item.latent for item in waiting.items if item.latent is not None])
-        parts = [
-            self.codec.encode_uint8(images[rows]) for rows in spans(len(images), self.recipe.pool.batch_size)
-        ]
-        latents = np.concatenate(parts).astype(np.float32)
-        if not np.isfinite(latents).all():
-            raise ModelError(
-                f'The codec of "{self.bundle.name}" encoded pictures to latents that are not finite numbers.',
-                "Check its weights with `psr-studio doctor`.",
-            )
-        return latents
+        if self.codec is None:
+            return None
+        return encoded(self.codec, images, self.recipe.pool.batch_size, self.bundle.name)
 
     def finish(self, split: str | None) -> None:
         """The manifest and the list of files."""
