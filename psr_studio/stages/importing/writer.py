@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.encoding import encoded
 from psr_studio.stages.importing import STAGE
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, unknown
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
+UNUSABLE = "it cannot be used"  # how the reason of a picture that cannot be had or decoded begins
 NO_CODEC = ""  # in the place of a codec's identity: the pictures have no latents
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
@@ -53,8 +53,7 @@ class PoolWriter:
         self.staging = staging
         self.counts: dict[int, int] = {}
         self.parts: dict[str, str] = {}
-        self.rows: list[tuple[int, str]] = []
-        self.left_out: list[str] = []
+        self.files: list[tuple[int | str, str, str]] = []  # candidate, file, why it was left out
         self.unknown: list[str] = []  # labels of the source that are no class
         self.classes: dict[str, int] = {}  # labels of the source to the classes they were taken for
         self._waiting: dict[int, _Waiting] = {}
@@ -65,13 +64,27 @@ class PoolWriter:
         """Pictures on the disk."""
         return sum(self.counts.values())
 
-    def add(self, class_id: int, item: Item, pixels: np.ndarray) -> None:
-        """Take a picture in."""
+    def add(self, class_id: int, item: Item, pixels: np.ndarray, digest: str) -> None:
+        """Take a picture in; `digest` is of its bytes."""
         waiting = self._waiting.setdefault(class_id, _Waiting())
         waiting.images.append(pixels)
-        waiting.items.append(Item(item.label, item.name, b"", item.latent, item.seed))
-        waiting.digests.append(hashlib.sha256(item.data).hexdigest())
+        waiting.items.append(replace(item, load=unknown("it is read already")))
+        waiting.digests.append(digest)
         self._bytes += pixels.nbytes
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note a file of the source that does not become a candidate."""
+        self.files.append(("", name, why))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Files that cannot be used."""
+        return [name for _, name, why in self.files if why.startswith(UNUSABLE)]
+
+    def n_taken(self, class_id: int) -> int:
+        """Pictures of a class that are written or wait."""
+        waiting = self._waiting.get(class_id)
+        return self.counts.get(class_id, 0) + (len(waiting.images) if waiting else 0)
 
     def waiting(self) -> list[int]:
         """Classes with pictures that are not written."""
@@ -110,7 +123,7 @@ class PoolWriter:
         )
         self.parts[path.relative_to(self.staging.root / "pool").as_posix()] = inputs_hash
         self.counts[class_id] = start + len(images)
-        self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
+        self.files += [(ids[i], item.name, "") for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
     def take_notice(self) -> str:
@@ -168,5 +181,5 @@ class PoolWriter:
         (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
-            lines.writerow(["candidate_id", "file"])
-            lines.writerows(sorted(self.rows))
+            lines.writerow(["candidate_id", "file", "left out because"])
+            lines.writerows(sorted(self.files, key=lambda row: (row[0] == "", row)))
