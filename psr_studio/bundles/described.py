@@ -85,7 +85,7 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
     if not isinstance(variants, dict) or not all(isinstance(table, dict) for table in variants.values()):
         raise ModelError(f'{path}: "variants" must hold tables.', "Write each as [variants.NAME].")
     index |= {"name": name, **variants.get(name.removeprefix(f"{path.stem}-"), {})}
-    check_bundle(path, index, NEEDED)
+    ExternalBundle.check(path, index)
     return ExternalBundle(path, index)
 
 
@@ -95,6 +95,11 @@ class ExternalBundle(Bundle):
     def __init__(self, path: Path, index: dict[str, Any]) -> None:
         super().__init__(path, index)
         self._identities: dict[str, tuple[float, str]] = {}
+
+    @staticmethod
+    def check(path: Path, index: Mapping[str, Any]) -> None:
+        """Raise ModelError, naming file and value, where a description says what no bundle can be."""
+        check_bundle(path, index, NEEDED)
 
     @property
     def called(self) -> str:

@@ -23,6 +23,7 @@ from psr_studio.core.errors import DiskError, ModelError
 from psr_studio.core.files import absolute_path, sha256, whole_file
 from psr_studio.core.network import asked_for
 from psr_studio.core.progress import Progress
+from psr_studio.core.resources import resource_dir
 
 HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
@@ -100,12 +101,13 @@ def home() -> Path:
 
 
 def locate(source: Source) -> Path | None:
-    """The folder that holds a source: the one the user named, the source itself, or the hub's cache."""
+    """The folder that holds a source: the one the user named, the source itself, a shipped one, or the hub's cache."""
     known = _read(LOCATIONS).get(f"{source.part} {source.name}")
     itself = (
         source.name if source.files else ""
     )  # what any folder could be is only looked for where a user said
-    for folder in (known, itself):
+    shipped = str(resource_dir("assets") / itself) if re.fullmatch(r"[\w.-]+", itself) else ""
+    for folder in (known, itself, shipped):
         if folder and Path(folder).expanduser().is_dir() and source.is_in(Path(folder).expanduser()):
             return Path(folder).expanduser()
     cached = _cached(source) if source.is_hub_id else None

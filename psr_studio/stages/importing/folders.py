@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -107,6 +108,15 @@ def unreadable(path: Path | str, err: OSError) -> PoolImportError:
         f'"{path}" cannot be read: {why}.',
         "Give yourself read permission there, or take it out of the source. The pool is as it was.",
     )
+
+
+@contextmanager
+def reading_source(path: str | Path) -> Iterator[None]:
+    """What the system says while a source is read is said of the source, not of the workspace."""
+    try:
+        yield
+    except OSError as err:
+        raise unreadable(err.filename or path, err) from err
 
 
 @dataclass

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
-from psr_studio.stages.importing.folders import kinds_text, unreadable
+from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
@@ -106,7 +106,7 @@ def run(
             f"This workspace already holds a pool of {n:,} candidates.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
-    with _reading(path):
+    with reading_source(path):
         known = ClassNames.of(bundle)
         source = open_source(path, known, how.split, Columns(how.image_column, how.label_column))
     name = printable(source.path.name)
@@ -228,7 +228,7 @@ def _wanted(
 def _decoded(item: Item, shape: tuple[int, int, int]) -> tuple[np.ndarray, str] | PictureError:
     """A picture as the pool keeps it, uint8 (H, W, ch), with a hash of its bytes; or why it cannot be used."""
     try:
-        with _reading(item.name):
+        with reading_source(item.name):
             data = item.load()
         return read_picture(data, shape), hashlib.sha256(data).hexdigest()
     except PictureError as err:
@@ -248,7 +248,7 @@ def _cost(
     """What the import costs, from its first pictures; None when none of them can be read."""
     from psr_studio.stages.cost import import_cost
 
-    with _reading(source.path):
+    with reading_source(source.path):
         near = [item for item in source.sample(LOOKED_AT) if item.label in classes]
         first = [item for item in near if not isinstance(_decoded(item, bundle.image_shape), PictureError)]
     if not first:  # the import itself says which and why
@@ -263,17 +263,8 @@ def _cost(
     return import_cost(read, writer.codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
 
 
-@contextmanager
-def _reading(path: str | Path) -> Iterator[None]:
-    """What the system says while a source is read is said of the source, not of the workspace."""
-    try:
-        yield
-    except OSError as err:
-        raise unreadable(err.filename or path, err) from err
-
-
 def _items(source: ImageSource) -> Iterator[Item]:
-    with _reading(source.path):
+    with reading_source(source.path):
         yield from source
 
 

@@ -19,6 +19,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
@@ -78,6 +79,7 @@ class PoolTab:
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
+                NewProjectPanel(self.screen).build()
 
     def connect(self, *_: Any) -> None:
         """Events."""
