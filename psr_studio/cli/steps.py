@@ -83,8 +83,12 @@ def _tune(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     with open_studio(args) as studio:
         line = ProgressLine(sys.stderr, args.quiet)
+        off = {name: found.reason for name, found in studio.status().items() if found.state == "off"}
         for stage in PIPELINE:
-            consume(studio.runs[stage.name](), line)
+            if stage.name in off:
+                print(f"{stage.name:<8} off. {off[stage.name]}", file=sys.stderr)
+            else:
+                consume(studio.runs[stage.name](), line)
         print(_table_text(studio, everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE

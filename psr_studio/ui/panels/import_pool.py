@@ -29,7 +29,9 @@ class ImportPanel:
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        with gr.Accordion("Import", open=False, elem_id="psr-import"):
+        studio = self.screen.studio
+        only_way = not studio.bundle.has("generator") and not len(studio.pool)
+        with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
             gr.HTML(note(ABOUT))
             path = gr.Textbox(label="Path on this machine", max_lines=1, elem_id="psr-import-path")
             upload = gr.File(
