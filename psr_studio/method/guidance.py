@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from psr_studio.method.arrays import to_float64
@@ -161,7 +162,7 @@ def guided_by_modes(moment: Moment, strength: float = 0.1, stop: int = 25) -> Pu
 
 
 def guided_by_difficulty(moment: Moment, strength: float = 0.1, stop: int = 25) -> Pull:
-    """DAG as eq. 10 is printed: z_t is moved, and the step is taken from there with the clean latent predicted at z_t."""
+    """DAG as eq. 10 is printed: z_t is moved, and the step is taken from there; the clean latent is that of z_t."""
     if strength == 0 or not guidance_is_active(moment.index, stop):
         return Pull()
     return Pull(latents=difficulty_pull(moment.latents, moment.targets, moment.sigma, strength))
@@ -212,6 +213,15 @@ def difficulty_centers(
     ]
     of_bin = torch.repeat_interleave(torch.arange(N_BINS), torch.from_numpy(taken))
     return DifficultyCenters(torch.cat(parts), of_bin, substitutions)
+
+
+def evenly(groups: Any) -> np.ndarray:
+    """Return an order (N,) of members of groups (N,) of which each beginning has the shares of the whole, nearly."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    rank = np.zeros(len(group))
+    for k in range(len(sizes)):
+        rank[group == k] = np.arange(sizes[k])
+    return np.argsort((rank + 0.5) / sizes[group], kind="stable")
 
 
 def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100) -> torch.Tensor:

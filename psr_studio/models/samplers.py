@@ -205,7 +205,7 @@ def _dpm(scheduler: DPMSolverMultistepScheduler) -> list[Step]:
 
 
 def _variances(now: float, then: float) -> tuple[float, float]:
-    """Largest and smallest variance of an ancestral step from one alpha-bar to the next (Ho et al. 2020, section 3.2)."""
+    """Largest and smallest variance of an ancestral step between two alpha-bars (Ho et al. 2020, section 3.2)."""
     beta = 1 - now / then
     return beta, max((1 - then) / (1 - now) * beta, SMALLEST)
 

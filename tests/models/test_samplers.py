@@ -304,7 +304,7 @@ def test_equation_10_by_one_step_written_out(embedded):
 
 
 def test_mode_guidance_by_one_step_written_out(embedded):
-    """DDPM: the mean moves by lambda sigma_t (m - x0). DDIM: eps loses sqrt(1 - alpha-bar) lambda (m - x0), and x0 follows."""
+    """DDPM: the mean gains lambda sigma_t (m - x0). DDIM: eps loses sqrt(1 - a) lambda (m - x0), and x0 follows."""
     generator = candidate_generator(SEEDS[0])
     z = torch.randn(1, *embedded.latent_shape, generator=generator)
     mode = torch.full_like(z, 0.7)

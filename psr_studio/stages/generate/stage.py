@@ -24,7 +24,7 @@ from psr_studio.stages.batches import (
     spans,
     units_done,
 )
-from psr_studio.stages.generate import STAGE
+from psr_studio.stages.generate import STAGE, targets
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
@@ -83,9 +83,9 @@ def sizes_of(recipe: Recipe, bundle: Bundle) -> list[int]:
     return [max(recipe.pool.pool_size, size) for size in given]
 
 
-def guidance(recipe: Recipe, bundle: Bundle) -> float:
+def scale(recipe: Recipe, bundle: Bundle) -> float:
     """The guidance scale of the recipe, the bundle's own when it names none."""
-    return bundle.guidance if recipe.pool.guidance is None else recipe.pool.guidance
+    return bundle.guidance if recipe.pool.guidance_scale is None else recipe.pool.guidance_scale
 
 
 def guided_channels(recipe: Recipe, bundle: Bundle) -> int | None:
@@ -99,8 +99,24 @@ def interval(recipe: Recipe) -> tuple[float, float]:
     return recipe.pool.guided_from, recipe.pool.guided_to
 
 
-def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
-    """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
+def targets_of(recipe: Recipe, bundle: Bundle) -> targets.Wanted:
+    """How many targets each class of a guided pool has."""
+    return targets.wanted(recipe, classes_of(recipe, bundle), sizes_of(recipe, bundle))
+
+
+def identity_of_targets(ws: Workspace, recipe: Recipe, bundle: Bundle) -> str:
+    """A hash of where the pool is steered; "" while that is not found out, and where nothing steers it."""
+    if recipe.pool.steering is None:
+        return ""
+    return targets.identity(ws, targets.settings(recipe, bundle, targets_of(recipe, bundle)))
+
+
+def inputs(recipe: Recipe, bundle: Bundle, steered: str = "") -> dict[str, Any]:
+    """What every part is made from. The batch size, the device and its dtype change nothing but rounding.
+
+    Args:
+        steered: see `identity_of_targets`.
+    """
     chosen = recipe.pool
     channels = guided_channels(recipe, bundle)
     return {
@@ -108,22 +124,34 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
         "generator": bundle.identity("generator"),
         "sampler": chosen.sampler,
         "steps": chosen.steps,
-        "guidance": guidance(recipe, bundle),
+        "guidance": scale(recipe, bundle),
         "seed": chosen.seed,
         **({} if channels is None else {"guided_channels": channels}),
         **({} if interval(recipe) == (0.0, 1.0) else {"interval": interval(recipe)}),
+        **_steering(recipe, steered),
     }
 
 
-def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan) -> str:
+def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
+    """The guidance with all that it reads; nothing of a pool without one, which is as it was before there were any."""
+    if recipe.pool.steering is None:
+        return {}
+    own = recipe.pool.steering.model_dump()
+    return {"steering": {"guidance": recipe.pool.guidance, **own, "targets": steered}}
+
+
+def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan, steered: str = "") -> str:
     """The inputs hash of one part."""
-    return stable_hash({**inputs(recipe, bundle), "class": part.class_id, "start": part.start, "n": part.n})
+    return stable_hash(
+        {**inputs(recipe, bundle, steered), "class": part.class_id, "start": part.start, "n": part.n}
+    )
 
 
 def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
     """Every file of the pool and its inputs hash."""
+    steered = identity_of_targets(ws, recipe, bundle)
     return {
-        ws.pool_part_path(part.class_id, part.part): part_hash(recipe, bundle, part)
+        ws.pool_part_path(part.class_id, part.part): part_hash(recipe, bundle, part, steered)
         for part in plan(recipe, bundle)
     }
 
@@ -138,6 +166,13 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     ) and found.state == "fresh":  # whole by themselves, but not with the others
         return StageStatus("partial", f"{found.reason} {broken[0].reason}")
     return found
+
+
+def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+    """Find out where a guided pool is steered, once; the parts are made from that."""
+    if recipe.pool.steering is not None and importing.manifest(ws) is None:
+        total = sum(part.n for part in plan(recipe, bundle))
+        yield from targets.prepare(ws, recipe, bundle, targets_of(recipe, bundle), total)
 
 
 def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
@@ -160,7 +195,8 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
     parts = dict(enumerate(plan(recipe, bundle)))
     touched = {i: part for i, part in parts.items() if only is None or part.class_id in only}
     paths = {i: ws.pool_part_path(part.class_id, part.part) for i, part in touched.items()}
-    lacking = ws.lacking({paths[i]: part_hash(recipe, bundle, part) for i, part in touched.items()})
+    steered = identity_of_targets(ws, recipe, bundle)
+    lacking = ws.lacking({paths[i]: part_hash(recipe, bundle, part, steered) for i, part in touched.items()})
     lacking |= {broken.path for broken in ws.pool().broken}
     missing = {i for i, path in paths.items() if path in lacking}
     # Groups are those of the whole pool, so that a class alone comes out as it would among the others.
@@ -207,6 +243,8 @@ def run(
         yield Progress(STAGE.name, n, n, words, part_done=True, resumed=n)
         return
     clock = Stopwatch(started=False)
+    if share is None:
+        yield from prepare(ws, recipe, bundle)
     work = begin(ws, recipe, bundle, only) if share is None else share
     parts = plan(recipe, bundle)
 
@@ -270,14 +308,18 @@ class _Sampler:
         self.how = Sampling(
             sampler=chosen.sampler,
             steps=chosen.steps,
-            guidance=guidance(recipe, bundle),
+            guidance=scale(recipe, bundle),
             guided_channels=guided_channels(recipe, bundle),
             interval=interval(recipe),
         )
+        self.steered: targets.Steered | None = None
+        self.identity_of_targets = identity_of_targets(ws, recipe, bundle)
+        if self.identity_of_targets:
+            self.steered = targets.Steered(ws, recipe, bundle, targets_of(recipe, bundle))
         self.beside = own_stream(device)
         self.overlaps = overlaps(device.type)
         self.settings = {
-            **{k: v for k, v in inputs(recipe, bundle).items() if k != "stage"},
+            **{k: v for k, v in inputs(recipe, bundle, self.identity_of_targets).items() if k != "stage"},
             "bundle": bundle.name,
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
@@ -288,12 +330,14 @@ class _Sampler:
         """Sample the latents of some parts together; yields the share done and pictures now and then."""
         classes = [p.class_id for p in parts for _ in range(p.n)]
         seeds = [seed for p in parts for seed in self._seeds(p)]
+        numbers = [p.start + i for p in parts for i in range(p.n)]
         batches = spans(len(seeds), self.recipe.pool.batch_size)
         steps = self.how.steps
         shown_after = {1, *preview_steps(steps)}
         kept = []
         for number, rows in enumerate(batches):
-            for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how):
+            guide = self.steered and self.steered.guide(classes[rows], numbers[rows])
+            for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how, guide):
                 shown = latents[: N_PREVIEWS * (step in shown_after)]
                 share = (number + step / steps) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
@@ -322,7 +366,9 @@ class _Sampler:
                 images = self.codec.decode_uint8(torch.from_numpy(own))
             ids = [candidate_id(part.class_id, part.start + i) for i in range(part.n)]
             seeds = np.array(self._seeds(part), np.int64)
-            columns = PoolPart(np.array(ids, np.int64), seeds, images, own)
+            numbers = range(part.start, part.start + part.n)
+            steered = self.steered.columns(part.class_id, numbers) if self.steered else ()
+            columns = PoolPart(np.array(ids, np.int64), seeds, images, own, *steered)
             self.write(part, columns)
             yield part, columns
 
@@ -345,7 +391,7 @@ class _Sampler:
             part.class_id,
             part.part,
             columns=columns,
-            inputs_hash=part_hash(self.recipe, self.bundle, part),
+            inputs_hash=part_hash(self.recipe, self.bundle, part, self.identity_of_targets),
             settings=self.settings,
             class_names=self.bundle.class_names,
         )
@@ -360,7 +406,7 @@ class _Sampler:
             raise ModelError(
                 f'The generator of "{self.bundle.name}" made {broken} of {part.n} latents of class '
                 f'"{self.bundle.class_names[part.class_id]}" that are not finite numbers.',
-                'Lower "pool.guidance", or check the weights with `psr-studio doctor`.',
+                'Lower "pool.guidance_scale", or check the weights with `psr-studio doctor`.',
             )
 
 
