@@ -144,6 +144,15 @@ class Pool:
             found[here] = stored["latent"][self._row_of[positions[here]]]
         return found
 
+    def steering_at(self, position: int) -> tuple[int, int] | None:
+        """Target and interval of difficulty that a candidate was steered to, see `PoolPart`; None where nothing was."""
+        part = self._parts[int(self._part_of[position])]
+        if "target" not in part.info.shapes:
+            return None
+        stored = self._files.read(part.path, ["target", "interval"])[1]
+        row = int(self._row_of[position])
+        return int(stored["target"][row]), int(stored["interval"][row])
+
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
         try:

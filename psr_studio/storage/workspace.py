@@ -69,6 +69,8 @@ class PoolPart:
     seeds: np.ndarray  # (n,) int64, one per candidate
     images: np.ndarray  # (n, H, W, C) uint8
     latents: np.ndarray | None = None  # (n, c, h, w) float32; None of pictures that no codec has encoded
+    targets: np.ndarray | None = None  # (n,) int64, which target of its class each was steered to
+    intervals: np.ndarray | None = None  # (n,) int64, the interval of difficulty of that target, -1 for none
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Workspace:
             **({} if columns.latents is None else {"latent": columns.latents}),
             "generator": [_settings_text(settings or {})] * n,
         }
+        if columns.targets is not None and columns.intervals is not None:
+            stored |= {"target": columns.targets, "interval": columns.intervals}
         self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
@@ -244,6 +248,14 @@ class Workspace:
         stored = {"candidate_id": candidate_ids, "latent": latents}
         self._write(path, stored, inputs_hash, {"codec": codec_id})
         return path
+
+    # Targets of guided candidates
+
+    def write_targets(
+        self, path: Path, columns: Mapping[str, np.ndarray], inputs_hash: str, settings: Mapping[str, Any]
+    ) -> None:
+        """Write where the candidates of a guided pool are steered."""
+        self._write(path, columns, inputs_hash, settings)
 
     # Scores
 

@@ -179,7 +179,8 @@ class PoolWriter:
         }
         folder = self.staging.root / "pool"
         (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        rows = sorted(self.files, key=lambda row: (row[0] == "", row))
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(["candidate_id", "file", "left out because"])
-            lines.writerows(sorted(self.files, key=lambda row: (row[0] == "", row)))
+            lines.writerows(rows)

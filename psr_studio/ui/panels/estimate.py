@@ -59,7 +59,7 @@ class Speeds:
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:
     """Passes through the generator per image: a guided step takes two."""
-    unguided = pool.guidance(recipe, bundle) == 1
+    unguided = pool.scale(recipe, bundle) == 1
     share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
     return recipe.pool.steps * (1 + share)
 

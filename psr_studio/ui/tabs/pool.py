@@ -40,7 +40,7 @@ class PoolTab:
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
-        own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
+        own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
         self.settings = _PoolSettings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
