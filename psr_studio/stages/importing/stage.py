@@ -21,6 +21,7 @@ from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
@@ -184,6 +185,7 @@ def _read(
     taken: dict[int, int] = dict.fromkeys(classes.values(), 0)
     done = 0
     for item in _items(source):
+        stop_if_asked()  # also where many pictures in turn are left out
         if how.limit is not None and min(taken.values()) >= how.limit:
             break
         class_id = classes.get(item.label)
