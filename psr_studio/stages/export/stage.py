@@ -14,6 +14,7 @@ from psr_studio.core.disk import writing
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.version import __version__
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.schema import Recipe
@@ -196,7 +197,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     labels, tau = in_task(pool.labels[at], task), float(record.settings["temperature"])
     if is_refined(recipe, bundle):
         images = ws.refined(record.name).images_of(ids)
-        pngs = [encode_png(image) for image in images]
+        pngs = [_encoded(image) for image in images]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
     return ExportSet(
@@ -217,6 +218,11 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         filled=np.array([f for c in sorted(record.filled) for f in record.filled[c]], bool),
         normalisation=bundle.normalisation,
     )
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    stop_if_asked()
+    return encode_png(image)
 
 
 def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:

@@ -24,6 +24,7 @@ from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch, ahead
@@ -216,6 +217,7 @@ def _wanted(
 ) -> Iterator[Item]:
     """The items to be decoded; those of no class and those beyond the limit are noted instead."""
     for item in items:
+        stop_if_asked()  # also where many pictures in turn are left out
         class_id = classes.get(item.label)
         if class_id is None:
             writer.leave_out(item.name, f'"{item.label}" is no class' if item.label else "it has no label")
