@@ -8,9 +8,9 @@ import { createApi } from './core/api.js';
 import { createCompare } from './core/compare.js';
 import { button, fill, h, said } from './core/dom.js';
 import { attachKeys, createHelp, keyTable } from './core/keys.js';
+import { unlasso } from './core/lasso.js';
 import { createLibrary } from './core/library.js';
 import { createLiveRegion } from './core/live_region.js';
-import { makeSelection } from './core/selection.js';
 import { createSession } from './core/session.js';
 import { createStore, INITIAL } from './core/store.js';
 import { loadStyles } from './core/styles.js';
@@ -154,7 +154,7 @@ function createWorkbench(element, value, onAnswer) {
   function leaveInnermost() {
     if (map.cancel() || panes.leaveFull()) return;
     const { selection, info } = store.data;
-    if (info && selection.count) store.set({ selection: makeSelection(info.n, []) });
+    if (info && selection.count) unlasso(store);
     else if (!compare.leave()) actions.focus(null);
   }
 

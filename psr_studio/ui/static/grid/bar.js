@@ -1,7 +1,8 @@
 // The grid's two rows of controls: what it lists, in which order, how large.
 
 import { LISTS, SIDES } from '../core/compare.js';
-import { button, fitRow, h, segmented } from '../core/dom.js';
+import { button, fill, fitRow, h, segmented } from '../core/dom.js';
+import { pickedOf, unlasso } from '../core/lasso.js';
 import { inSolo } from '../core/model.js';
 import { count } from '../core/numbers.js';
 import { SORTS } from './sort.js';
@@ -28,7 +29,10 @@ const COMPARED = LISTS.map((value) => {
 
 /** @param {Store} store @param {(px: number) => void} onSize told another width of the tiles */
 export function createGridBar(store, onSize) {
-  const pick = (/** @type {GridMode} */ gridMode) => store.set({ gridMode });
+  const pick = (/** @type {GridMode} */ gridMode) =>
+    store.set(
+      gridMode === 'picks' || gridMode === 'pool' ? { gridMode, listBefore: gridMode } : { gridMode },
+    );
   const usual = segmented('Candidates listed', USUAL, pick);
   const compared = segmented('Candidates listed, of A and B', COMPARED, pick);
   const sizes = segmented(
@@ -70,6 +74,7 @@ export function createGridBar(store, onSize) {
     listed,
     sizes.node,
   );
+  const filters = h('div', { class: 'psr-bar psr-filters', role: 'group', 'aria-label': 'Listed only' });
 
   function refresh() {
     const { gridMode, compare, sort: key, sortTurned } = store.data;
@@ -82,12 +87,29 @@ export function createGridBar(store, onSize) {
     turn.setAttribute('aria-pressed', String(sortTurned));
   }
 
+  /** What narrows the list, each with its way back. */
+  function refreshFilters() {
+    const { data } = store;
+    const { phase, selection, solo, info, gridMode } = data;
+    const lassoed = phase === 'ready' && gridMode === 'selection' && selection.count > 0;
+    const alone = phase === 'ready' && solo !== null;
+    filters.hidden = !lassoed && !alone;
+    fill(
+      filters,
+      lassoed && chip(`Lassoed ${count(selection.count)}`, 'Lasso nothing (Esc)', () => unlasso(store)),
+      alone && chip(info?.class_names[solo] ?? '', 'Show all classes', () => store.set({ solo: null })),
+      lassoed && h('span', { class: 'psr-fine psr-num' }, `${count(pickedOf(data, selection))} picked`),
+    );
+  }
+
   store.on(['gridMode', 'compare', 'sort', 'sortTurned'], refresh);
+  store.on(['gridMode', 'selection', 'solo', 'picks', 'phase'], refreshFilters);
   refresh();
+  refreshFilters();
   return {
     /** The row that takes the pane's own buttons. */
     top,
-    node: h('div', {}, top, second),
+    node: h('div', {}, top, second, filters),
     /** @param {number} n of candidates listed */
     setCount(n) {
       const out = vetoedAmongPicks(store.data);
@@ -95,6 +117,13 @@ export function createGridBar(store, onSize) {
       fitRow(second);
     },
   };
+}
+
+/** Something that narrows the list; a press takes it away. @param {string} label @param {string} title @param {() => void} onClick */
+function chip(label, title, onClick) {
+  const node = button({ label, title, iconName: 'clear', className: 'psr-filter', onClick });
+  node.setAttribute('aria-label', `${label}: ${title}`);
+  return node;
 }
 
 /** Vetoed candidates stand with the picks, to be taken back there, but are none. @param {State} data */

@@ -1,9 +1,9 @@
 // The picks grid: a windowed list of tiles by class. One selection and one focus with the map.
 
 import { h } from '../core/dom.js';
+import { markListed } from '../core/lasso.js';
 import { shortReason } from '../core/model.js';
 import { clamp, count, plural } from '../core/numbers.js';
-import { combine, makeSelection } from '../core/selection.js';
 import { ready } from '../core/store.js';
 import { createGridBar, TILES } from './bar.js';
 import { findTile, firstVisible, HEADER_PX, layoutRows, sections, step, tilesOf } from './layout.js';
@@ -11,7 +11,7 @@ import { createSelectionBar } from './selection_bar.js';
 import { sorter } from './sort.js';
 import { buildTile, styleTile } from './tile.js';
 
-/** @import { Actions, Key, Library, State, Store } from '../core/types' */
+/** @import { Actions, How, Key, Library, State, Store } from '../core/types' */
 /** @import { Place, Row, Section } from './layout.js' */
 /** @typedef {ReturnType<typeof createGrid>} Grid */
 
@@ -102,6 +102,7 @@ export function createGrid(store, actions, library) {
   function rebuild() {
     const { data } = store;
     if (data.phase !== 'ready' || !width) return;
+    node.dataset.list = data.gridMode;
     const room = width - 2 * SIDE + GAP;
     const columns = Math.max(1, Math.floor(room / (wanted + GAP)));
     tile = Math.floor(room / columns - GAP); // rows end flush with the pane
@@ -200,10 +201,8 @@ export function createGrid(store, actions, library) {
     scroller.setAttribute('aria-activedescendant', `psr-tile-${position}`);
   }
 
-  /** @param {Iterable<number>} positions @param {'add' | 'toggle'} how */
-  function mark(positions, how) {
-    store.set({ selection: combine(ready(store).selection, positions, how) });
-  }
+  /** @param {Iterable<number>} positions @param {How} how */
+  const mark = (positions, how) => markListed(store, positions, how);
 
   /** @param {MouseEvent} event */
   function click(event) {
@@ -244,7 +243,7 @@ export function createGrid(store, actions, library) {
   }
 
   function selectAll(positions = order) {
-    store.set({ selection: makeSelection(ready(store).info.n, positions) });
+    mark(positions, 'replace');
   }
 
   /** The listed candidates of the focused one's class, or of the class at the top of the view. */
