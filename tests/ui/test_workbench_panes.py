@@ -1,4 +1,4 @@
-"""The panes of the workbench in a real browser: what drives what, pictures at large, drags, and windows of every size."""
+"""The panes of the workbench in a real browser: what drives what, pictures at large, drags, windows of every size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import STATE, browser_page, idle, picks, selected
+from browsing import STATE, browser_page, focus_on, idle, picks, selected
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -69,3 +69,50 @@ def test_a_region_drawn_on_the_map_is_what_the_grid_lists_until_its_chip_is_pres
     chip.click()
     assert listed(bench) == before and bench.locator(".psr-filters").is_hidden()
     assert selected(bench) == []
+
+
+def test_a_picture_at_large_fits_the_panes_and_goes_through_the_list(bench):
+    order = picks(bench)
+    bench.locator(f"#psr-tile-{order[0]}").click()
+    large = bench.locator(".psr-lightbox")
+    assert large.is_hidden(), "the first click shows the candidate beside the grid"
+    bench.locator(f"#psr-tile-{order[0]}").click()
+    picture = bench.locator(".psr-lightbox-picture")
+    room, shown = bench.locator(".psr-lightbox-box").bounding_box(), picture.bounding_box()
+    assert shown["height"] == pytest.approx(room["height"], abs=1) and shown["width"] <= room["width"] + 1
+    assert picture.evaluate("node => getComputedStyle(node).imageRendering") == "pixelated"
+    for key, wanted in (("ArrowRight", order[1]), ("End", order[-1]), ("ArrowRight", order[-1])):
+        bench.keyboard.press(key)
+        bench.wait_for_function(f"p => {STATE}.candidate.position === p", arg=wanted)
+    assert bench.locator(".psr-lightbox .psr-soft-row").count() == 3, "the soft label of all classes"
+    bench.mouse.move(room["x"] + room["width"] / 2, room["y"] + room["height"] / 2)
+    bench.mouse.wheel(0, -200)
+    bench.wait_for_function("document.querySelector('.psr-lightbox-box').classList.contains('is-zoomed')")
+    bench.keyboard.press("p")
+    bench.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=order[-1])
+    bench.keyboard.press("Escape")
+    assert large.is_hidden() and bench.evaluate(f"{STATE}.focus") == order[-1]
+    bench.get_by_title("Show the picture at large").click()
+    assert large.is_visible()
+    bench.keyboard.press("Escape")
+    bench.keyboard.press("Control+z")
+
+
+def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of_the_pane(bench):
+    order = picks(bench)
+    focus_on(bench, order[1])
+    grid, large = bench.locator(".psr-grid-scroll"), bench.locator(".psr-lightbox")
+    for key in ("Enter", "Space"):
+        grid.press(key)
+        assert large.is_visible()
+        bench.keyboard.press(key)
+        assert large.is_hidden()
+    assert selected(bench) == []
+    grid.press("Control+Space")
+    assert selected(bench) == [order[1]]
+    size = bench.get_by_label("Picture size")
+    size.fill(size.get_attribute("max"))
+    bench.wait_for_function("document.querySelectorAll('.psr-grid-row .psr-tile:nth-child(2)').length === 0")
+    width = bench.locator(".psr-tile").first.bounding_box()["width"]
+    assert width > 0.9 * grid.evaluate("node => node.clientWidth")
+    size.fill("40")
