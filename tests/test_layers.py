@@ -32,7 +32,7 @@ BELOW = {
 METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 DECLARING = {"pydantic", "pydantic_core"}  # the parameters of selectors are declared and checked in one place
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
-CALLED_BY_OTHERS = {"forward"}  # of torch's modules
+CALLED_BY_OTHERS = {"forward", "writable"}  # of torch's modules, of files
 SILENT = BELOW.keys() - {"cli", "ui"}
 
 

@@ -44,7 +44,7 @@ SETTINGS = {
     "pool.part_size": 3,
     "pool.batch_size": 4,
     "pool.steps": 3,
-    "pool.guidance": 2.0,
+    "pool.guidance_scale": 2.0,
     "select.ipc": 2,
     "refine.n_steps": 4,
     "refine.kl_steps": 2,
@@ -169,7 +169,7 @@ def _samples(folder: Path, per_class: int = 4) -> tuple[torch.Tensor, torch.Tens
     """The first candidates of each class, as the teacher sees them: pictures (n, 1, H, W), labels (n,)."""
     labels = [c for c in range(len(CLASS_NAMES)) for _ in range(per_class)]
     seeds = [candidate_seed(0, c, i) for c in range(len(CLASS_NAMES)) for i in range(per_class)]
-    how = Sampling(steps=SETTINGS["pool.steps"], guidance=SETTINGS["pool.guidance"])
+    how = Sampling(steps=SETTINGS["pool.steps"], guidance=SETTINGS["pool.guidance_scale"])
     *_, (_, latents) = Generator.from_folder(folder).sample(labels, seeds, how)
     images = Codec.from_folder(folder / "vae", (SIZE, SIZE, CHANNELS)).decode_uint8(latents)
     return from_uint8(images) / 2 / 0.25, torch.tensor(labels)

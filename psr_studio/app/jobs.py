@@ -19,6 +19,7 @@ import numpy as np
 from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import JobError, StudioError
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.stages.batches import FinishParts
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.records import JobRecord
@@ -99,10 +100,18 @@ class _Job:
                 del curve[1::2]
 
     def stops_here(self) -> bool:
-        """Whether to stop at this event; never at the last one, after which the step ends by itself."""
-        if self.event.done >= self.event.total > 0:
-            return False
-        return self.stopping == STOP_NOW or (self.stopping == STOP_AFTER_PART and self.event.part_done)
+        """Whether to stop at this event."""
+        return self.stops_now() or (
+            self.stopping == STOP_AFTER_PART and self.event.part_done and not self.ends()
+        )
+
+    def stops_now(self) -> bool:
+        """Whether to stop also between two events."""
+        return self.stopping == STOP_NOW and not self.ends()
+
+    def ends(self) -> bool:
+        """Whether this was the last event, after which the step ends by itself."""
+        return self.event.done >= self.event.total > 0
 
     def state(self) -> JobState:
         """A frozen copy."""
@@ -178,7 +187,7 @@ class JobWorker:
         self._stop(job_id, STOP_AFTER_PART)
 
     def stop_now(self, job_id: int) -> None:
-        """Stop at the next event; the unfinished part is computed again when the step is run again."""
+        """Stop before the next batch; the unfinished part is computed again when the step is run again."""
         self._stop(job_id, STOP_NOW)
 
     def snapshot(self, job_id: int) -> JobState:
@@ -196,9 +205,21 @@ class JobWorker:
         return next((_recorded(record) for record in self._ledger.jobs() if record.stage == stage), None)
 
     def newest(self) -> JobState | None:
-        """The job that was asked for last since the start; None before the first."""
+        """The job that was asked for last since the start, or for one that fell with another, that; else None."""
         with self._lock:
-            return next((job.state() for job in reversed(self._jobs.values())), None)
+            job = next(reversed(self._jobs.values()), None)
+            if job is None:
+                return None
+            cause = self._jobs.get(job.after) if job.after is not None else None
+            fell = cause and job.status == "cancelled" and cause.status != "done"
+            return (cause if cause and fell else job).state()
+
+    def ended(self) -> JobState | None:
+        """The job that ended last since the start, not one that fell with it; None before the first."""
+        with self._lock:
+            over = [job for job in self._jobs.values() if job.status not in ACTIVE]
+            own = [job for job in over if job.after is None or job.started] or over
+            return max(own, key=lambda job: job.finished).state() if own else None
 
     def active(self) -> list[JobState]:
         """The job that runs and those that wait, in order."""
@@ -258,15 +279,18 @@ class JobWorker:
     def _consume(self, job: _Job) -> str:
         events = self._runs[job.stage](**job.params)
         try:
-            for event in events:
-                with self._lock:
-                    job.take(event)
-                    stop = job.stops_here()
-                if stop:
-                    self._finish_parts(job, events)
-                    return "cancelled"
-                if event.part_done or time.monotonic() - job.noted > LEDGER_SECONDS:
-                    self._note(job)
+            with stopped_by(job.stops_now):
+                for event in events:
+                    with self._lock:
+                        job.take(event)
+                        stop = job.stops_here()
+                    if stop:
+                        self._finish_parts(job, events)
+                        return "cancelled"
+                    if event.part_done or time.monotonic() - job.noted > LEDGER_SECONDS:
+                        self._note(job)
+        except Stopped:
+            return "cancelled"
         finally:
             if isinstance(events, Generator):
                 events.close()

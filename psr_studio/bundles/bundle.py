@@ -1,7 +1,8 @@
-"""What a bundle is: one data set with its trained generator, codec and teacher, wherever they come from."""
+"""What a bundle is: one data set with its teacher and, where it makes pictures itself, its generator and codec."""
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -99,6 +100,11 @@ class Bundle(ABC):
 
         return [state(source) for source in self.sources.values()]
 
+    @property
+    def parts_to_name(self) -> tuple[str, ...]:
+        """The parts that `remember` takes a folder for."""
+        return tuple(self.sources)
+
     def remember(self, part: str, folder: str | Path) -> None:
         """Look for a part in this folder from now on, "" to forget the folder named before.
 
@@ -146,17 +152,42 @@ class Bundle(ABC):
 
     # Networks
 
+    def has(self, part: str) -> bool:
+        """Whether "generator" or `CODEC` belongs to it, here or elsewhere: a bundle of pictures may have neither."""
+        return True
+
+    def require(self, part: str, what: str) -> None:
+        """Raise ModelError where it has no "generator" or `CODEC`; `what` is what needs one, as a sentence begins."""
+        if self.has(part):
+            return
+        noun = "codec" if part == CODEC else part
+        raise ModelError(
+            f'{what}, and "{self.name}" has no {noun}: its pictures come by import.',
+            f'Name the folder of a {noun} that fits them under "Weights" on the Pool tab, or run '
+            f"`psr-studio weights {shlex.quote(self.called)} --{noun} FOLDER`.",
+        )
+
     @abstractmethod
     def identity(self, part: str) -> str:
         """A hash of a part as it is: "generator" (with its codec), `CODEC`, "teacher" or "data"."""
 
     @abstractmethod
     def generator(self, device: torch.device, dtype: torch.dtype) -> Any:
-        """The generator on ``device``, computing in ``dtype``; a `models.adapters.PoolGenerator`."""
+        """The generator on ``device``, computing in ``dtype``; a `models.adapters.PoolGenerator`.
+
+        Raises:
+            ModelError: it has none, or its files are not on this machine.
+        """
 
     @abstractmethod
     def codec(self, device: torch.device) -> Codec:
-        """The codec on ``device``, in float32."""
+        """The codec on ``device``, in float32; ModelError as for the generator."""
+
+    @property
+    def codec_is_here(self) -> bool:
+        """Whether it has a codec and the files of it are on this machine."""
+        home = "codec" if "codec" in self.sources else "generator"
+        return self.has(CODEC) and home not in {source.part for source in self.missing_parts()}
 
     @abstractmethod
     def teacher(self, device: torch.device) -> Teacher:

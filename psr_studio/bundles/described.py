@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.index import check_bundle, read_bundle_file
-from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing
+from psr_studio.bundles.real_images import SPLITS, kept_array, prepared, split_of
+from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing, unfit
 from psr_studio.core.errors import ModelError
-from psr_studio.core.files import check_path
+from psr_studio.core.files import absolute_path, check_path, write_bytes
 from psr_studio.core.resources import resource_dir
+from psr_studio.core.texts import read_text, toml_value
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
 
 FOLDER = "bundles"  # under presets/
-NEEDED = ("class_names", "image_shape", "mean", "std", "generator", "teacher")
+NEEDED = ("class_names", "image_shape", "mean", "std", "teacher")
 WEIGHTS = ("config.json", "*.safetensors")
 FILES = {
     "generator": ("transformer/config.json", "transformer/*.safetensors", "scheduler/scheduler_config.json"),
@@ -50,8 +53,10 @@ STABLE_DIFFUSION_FILES = (
     "scheduler/scheduler_config.json",
     "tokenizer/*",
 )
+SPLIT_HERE = ("*",)  # real images that are split by the description lie in class folders at once
 IDENTITY_SECONDS = 5.0  # a status asks for it once for every part of a pool
 TRAIN_PER_CLASS = 200  # real images of a class that are kept for controls
+TEST_SHARE = 0.2  # of real images that come without a split
 
 
 def external_bundles() -> dict[str, Path]:
@@ -80,7 +85,7 @@ def load_external(name_or_path: str | Path) -> ExternalBundle | None:
     if not isinstance(variants, dict) or not all(isinstance(table, dict) for table in variants.values()):
         raise ModelError(f'{path}: "variants" must hold tables.', "Write each as [variants.NAME].")
     index |= {"name": name, **variants.get(name.removeprefix(f"{path.stem}-"), {})}
-    check_bundle(path, index, NEEDED)
+    ExternalBundle.check(path, index)
     return ExternalBundle(path, index)
 
 
@@ -90,6 +95,11 @@ class ExternalBundle(Bundle):
     def __init__(self, path: Path, index: dict[str, Any]) -> None:
         super().__init__(path, index)
         self._identities: dict[str, tuple[float, str]] = {}
+
+    @staticmethod
+    def check(path: Path, index: Mapping[str, Any]) -> None:
+        """Raise ModelError, naming file and value, where a description says what no bundle can be."""
+        check_bundle(path, index, NEEDED)
 
     @property
     def called(self) -> str:
@@ -103,16 +113,20 @@ class ExternalBundle(Bundle):
         for part in ("generator", "codec", "teacher", "images"):
             table: Mapping[str, Any] | None = self.index.get(part)
             if table is not None:
-                files = self._own_files() if part == "generator" else FILES[part]
+                files = self._own_files(part)
                 licence = str(table.get("licence", "not stated"))
                 name, size = str(table.get("source", "")), int(table.get("size", 0))
                 found[part] = Source(part, name, tuple(table.get("files", files)), licence, size)
         return found
 
-    def _own_files(self) -> tuple[str, ...]:
-        """What the folder of a generator of this kind must hold; of another's kind nothing is known."""
-        kind = self.index["generator"].get("kind", "dit")
-        return {"dit": FILES["generator"], "stable-diffusion": STABLE_DIFFUSION_FILES}.get(kind, ("*",))
+    def _own_files(self, part: str) -> tuple[str, ...]:
+        """What the folder of a part must hold; of a generator of another's kind nothing is known."""
+        if part == "images":
+            return SPLIT_HERE if "test_share" in self.index[part] else FILES[part]
+        if part != "generator":
+            return FILES[part]
+        kind = self.index[part].get("kind", "dit")
+        return {"dit": FILES[part], "stable-diffusion": STABLE_DIFFUSION_FILES}.get(kind, ("*",))
 
     def _options(self) -> dict[str, Any]:
         """What the generator is opened with beside its files, such as the prompt."""
@@ -126,6 +140,10 @@ class ExternalBundle(Bundle):
         """Rows of the 1000-way class tables that are the task's classes, in label order; None for all."""
         rows = self.index.get("class_indices")
         return None if rows is None else tuple(rows)
+
+    def has(self, part: str) -> bool:
+        """As in `Bundle`: its description has such a table, or the one of the generator, which holds a codec too."""
+        return "generator" in self.index or (part == CODEC and "codec" in self.index)
 
     def folder(self, part: str) -> Path:
         """Where a part lies on this machine.
@@ -156,7 +174,9 @@ class ExternalBundle(Bundle):
             lines.append(options)
         if part == "data" and "images" in self.sources:
             lines.append(self._listing(locate(self.sources["images"])))
-        if part == CODEC and "codec" not in self.sources:
+        if not self.has(part) and part in ("generator", CODEC):
+            lines.append("none")
+        elif part == CODEC and "codec" not in self.sources:
             folder = locate(self.sources["generator"])
             lines.append("absent" if folder is None else fingerprint(folder, ("vae/*",)))
         needed = {"generator": ("generator", "codec"), CODEC: ("codec",), "teacher": ("teacher",)}
@@ -175,6 +195,7 @@ class ExternalBundle(Bundle):
         from psr_studio.models.adapters import Opening
         from psr_studio.models.kinds import open_generator
 
+        self.require("generator", "Pictures are made by a generator")
         options = self.index["generator"]
         opening = Opening(self.folder("generator"), device, dtype, self.class_names, self.class_rows, options)
         key = ("generator", f"{device} {dtype}")
@@ -184,6 +205,7 @@ class ExternalBundle(Bundle):
         """The codec on ``device``, in float32: its own source, or the `vae` of the generator."""
         from psr_studio.models.codec import Codec
 
+        self.require(CODEC, "Latents are made by a codec")
         own = "codec" in self.sources
         folder = self.folder("codec") if own else self.folder("generator") / "vae"
         return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
@@ -198,28 +220,33 @@ class ExternalBundle(Bundle):
             lambda: Teacher.from_timm_folder(folder, self.class_rows, device, self.class_names),
         )
 
-    # Real images: the user's own ImageNet, prepared once and then mapped from the disk
+    # Real images: the user's own, prepared once and then mapped from the disk
 
     @cached_property
     def test_set(self) -> tuple[np.ndarray, np.ndarray]:
-        """The validation images of the task's classes: uint8 (N, H, W, ch), labels int64 (N,)."""
-        return self._prepared("val", per_class=None)
+        """The test images of the task's classes: uint8 (N, H, W, ch), labels int64 (N,)."""
+        return self._prepared("test", per_class=None)
 
     def _train_images(self) -> tuple[np.ndarray, np.ndarray]:
         per_class = int(self.index.get("images", {}).get("train_per_class", TRAIN_PER_CLASS))
         return self._prepared("train", per_class)
 
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
-        from psr_studio.bundles.real_images import prepared
-
         if "images" not in self.sources:
             raise ModelError(
-                f'"{self.name}" names no real images.', "Add an [images] table to its description."
+                f'"{self.name}" names no real images.',
+                f"Name their folder: `psr-studio weights {shlex.quote(self.called)} --images FOLDER`.",
             )
-        folders = [
-            self.folder("images") / split / name for name in self.index.get("wordnet_ids", self.class_names)
-        ]
-        return prepared(folders, self.image_shape, per_class, home())
+        table, names = self.index["images"], self._class_folders()
+        files = split_of(
+            self.folder("images"), names, split, table.get("test_share"), int(table.get("seed", 0))
+        )
+        return prepared(files, self.image_shape, per_class, home())
+
+    def _class_folders(self) -> Sequence[str]:
+        """Names of the folders of the real images, in label order."""
+        own = self.index.get("images", {}).get("folder_names")
+        return own or self.index.get("wordnet_ids", self.class_names)
 
     @property
     def has_train_difficulty(self) -> bool:
@@ -229,8 +256,6 @@ class ExternalBundle(Bundle):
     @cached_property
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of the real training images that are kept, as in `Bundle`; computed once."""
-        from psr_studio.bundles.real_images import kept_array
-
         kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"
         classes = tuple(range(self.n_classes))
         return kept_array(kept, lambda: self._difficulty_over(classes)[0]), self.train_subset[1]
@@ -239,11 +264,43 @@ class ExternalBundle(Bundle):
         """The class folders with the time of their last change; files are neither read nor counted."""
         if folder is None:
             return ["absent"]
-        names = self.index.get("wordnet_ids", self.class_names)
-        places = [folder / split / name for split in ("train", "val") for name in names]
-        return [(str(place), place.stat().st_mtime_ns if place.is_dir() else 0) for place in places]
+        table = self.index["images"]
+        splits = ("train", "val") if "test_share" not in table else ("", *SPLITS["train"], *SPLITS["test"])
+        places = [folder / split / name for split in splits for name in self._class_folders()]
+        found = [(str(place), place.stat().st_mtime_ns if place.is_dir() else 0) for place in places]
+        return [*found, table["test_share"], table.get("seed", 0)] if "test_share" in table else found
 
     def remember(self, part: str, folder: str | Path) -> None:
-        """As in `Bundle`; what was known of the files is forgotten."""
-        super().remember(part, folder)
+        """As in `Bundle`; a part that a description of the user's own has not yet is written into it."""
+        if part in FILES and part not in self.sources and str(folder).strip() and self._is_own:
+            self._add(part, absolute_path(folder))
+        else:
+            super().remember(part, folder)
+        self._networks.clear()
         self._identities.clear()
+        for kept in ("test_set", "train_subset", "held_out", "train_difficulty"):
+            self.__dict__.pop(kept, None)
+
+    @property
+    def parts_to_name(self) -> tuple[str, ...]:
+        """As in `Bundle`: all of them, where the description is the user's own."""
+        return tuple(FILES) if self._is_own else super().parts_to_name
+
+    @property
+    def _is_own(self) -> bool:
+        return self.name not in external_bundles()
+
+    def _add(self, part: str, folder: Path) -> None:
+        """Write a new table into the description, whole or not at all."""
+        table: dict[str, Any] = {"source": str(folder)}
+        if part == "images":
+            table |= {"test_share": TEST_SHARE, "seed": 0}
+        if part == "generator" and (folder / "unet").is_dir():
+            table |= {"kind": "stable-diffusion", "prompt": "a photo of a {}"}
+        made = ExternalBundle(self.path, {**self.index, part: table})
+        if (wrong := unfit(made.sources[part], folder)) is not None:
+            raise wrong
+        text = read_text(self.path).rstrip() + f"\n\n[{part}]\n"
+        text += "".join(f"{key} = {toml_value(value)}\n" for key, value in table.items())
+        write_bytes(self.path, text.encode())
+        self.index = made.index

@@ -25,6 +25,10 @@ class PartFields(FileTable):
     prompt: str = setting("", "With {} for the class.")
     train_per_class: int = setting(200, "Real images of a class that are kept.", "", 1, 10**6)
     folder_names: tuple[str, ...] = setting((), "Of the real images, in label order.")
+    test_share: float = setting(
+        0.2, "Of the real images of a class, where they have no split of their own.", "", 0.01, 0.9
+    )
+    seed: int = setting(0, "That the test images are drawn by.", "", 0, 2**63 - 1)
     torchvision: str = setting("", "Class of torchvision.datasets that downloads the real images.")
 
 

@@ -6,36 +6,66 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psr_studio.bundles.sources import HOME_VARIABLE
 from psr_studio.core.errors import ModelError
-from psr_studio.core.files import whole_file
+from psr_studio.core.files import serves_a_system, whole_file
 from psr_studio.core.pictures import PictureError, is_picture, read_picture
 
 if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
 
+SPLITS = {"train": ("train",), "test": ("val", "test", "valid", "validation")}  # folders, the usual one first
 CHUNK = 64  # images scored together
 ELSEWHERE = f"try again, or set {HOME_VARIABLE} to another folder"
 
 
+def split_of(
+    folder: Path, names: Sequence[str], split: str, test_share: float | None, seed: int
+) -> list[list[Path]]:
+    """The pictures of a split, "train" or "test", by class in label order, sorted by name.
+
+    They lie in <split>/<class>/, or in <class>/ at once: then a share of each class is drawn for the test. A picture
+    is drawn by its name and the seed alone, so that the others that lie beside it move it next to never.
+
+    Args:
+        names: of the class folders. test_share: None where only folders of splits will do.
+
+    Raises:
+        ModelError: a class without pictures.
+    """
+    if test_share is None or any((folder / name).is_dir() for name in SPLITS["train"]):
+        there = [name for name in SPLITS[split] if (folder / name).is_dir()] or SPLITS[split][:1]
+        return [_pictures(folder / there[0] / name) for name in names]
+    return [_drawn(_pictures(folder / name), name, split, test_share, seed) for name in names]
+
+
+def _drawn(files: Sequence[Path], name: str, split: str, test_share: float, seed: int) -> list[Path]:
+    def lot(path: Path) -> str:
+        return hashlib.sha256(f"{seed} {name} {path.name}".encode(errors="surrogateescape")).hexdigest()
+
+    n_test = min(len(files) - 1, max(1, round(test_share * len(files))))
+    test = set(sorted(files, key=lot)[:n_test])
+    return [path for path in files if (path in test) == (split == "test")]
+
+
 def prepared(
-    folders: Sequence[Path], shape: tuple[int, int, int], per_class: int | None, cache: Path
+    classes: Sequence[Sequence[Path]], shape: tuple[int, int, int], per_class: int | None, cache: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One folder of pictures per class, in label order: uint8 (N, H, W, ch), labels int64 (N,).
+    """The pictures of each class, in label order: uint8 (N, H, W, ch), labels int64 (N,).
 
     Args:
         per_class: take so many of each class, spread evenly over its files in name order; None takes all.
         cache: where the prepared array is kept; equal files give the same array.
 
     Raises:
-        ModelError: a class without pictures, or a broken picture, by name.
+        ModelError: a broken picture, by name.
     """
-    files = [_chosen(folder, per_class) for folder in folders]
+    files = [_spread(found, per_class) for found in classes]
     labels = np.repeat(np.arange(len(files)), [len(names) for names in files])
     flat = [path for names in files for path in names]
     key = json.dumps([[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in flat] + [list(shape)])
@@ -45,13 +75,20 @@ def prepared(
     return np.load(kept, mmap_mode="r"), labels
 
 
-def _chosen(folder: Path, per_class: int | None) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if is_picture(p)) if folder.is_dir() else []
+def _pictures(folder: Path) -> list[Path]:
+    found = sorted(
+        path for path in folder.rglob("*")
+        if is_picture(path) and path.is_file() and not serves_a_system(PurePosixPath(path.relative_to(folder)))
+    )  # fmt: skip
     if not found:
         raise ModelError(
             f'The folder "{folder}" of real images holds no pictures, or is not there.',
             "Name a folder with train/<class>/ and val/<class>/ for every class of the task.",
         )
+    return found
+
+
+def _spread(found: Sequence[Path], per_class: int | None) -> Sequence[Path]:
     if per_class is None or len(found) <= per_class:
         return found
     return [found[i * len(found) // per_class] for i in range(per_class)]

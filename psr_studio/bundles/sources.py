@@ -101,7 +101,7 @@ def home() -> Path:
 
 
 def locate(source: Source) -> Path | None:
-    """The folder that holds a source: the one the user named, what ships, the source itself, or the hub's cache."""
+    """The folder that holds a source: the one the user named, a shipped one, the source itself, or the hub's cache."""
     known = _read(LOCATIONS).get(f"{source.part} {source.name}")
     itself = (
         source.name if source.files else ""

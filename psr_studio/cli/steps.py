@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker_flags
 from psr_studio.cli.studio import open_studio
+from psr_studio.core.words import plural
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.stages import evaluate, export, select, tune
 from psr_studio.stages.table import PIPELINE
@@ -82,8 +83,12 @@ def _tune(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     with open_studio(args) as studio:
         line = ProgressLine(sys.stderr, args.quiet)
+        off = {name: found.reason for name, found in studio.status().items() if found.state == "off"}
         for stage in PIPELINE:
-            consume(studio.runs[stage.name](), line)
+            if stage.name in off:
+                print(f"{stage.name:<8} off. {off[stage.name]}", file=sys.stderr)
+            else:
+                consume(studio.runs[stage.name](), line)
         print(_table_text(studio, everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE
@@ -119,7 +124,7 @@ def _summary_text(studio: Studio) -> str:
     pictures = f"{found.n_images} images of {found.picture_bytes:,} bytes"
     lines = [
         f"{found.folder}: {found.n_files} files, {pictures}",
-        *(f"  {name}: {n} file{'s' if n != 1 else ''}" for name, n in found.folders.items()),
+        *(f"  {name}: {plural(n, 'file')}" for name, n in found.folders.items()),
     ]
     if found.replaces:
         lines.append("It replaces the export that is there.")

@@ -5,9 +5,10 @@ MGD3: arXiv 2505.18963. DAG: DGS section 3.4. Shape letters: N latents, (c, h, w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from psr_studio.method.arrays import to_float64
@@ -43,55 +44,128 @@ def guidance_is_active(step_index: int, stop: int = 25) -> bool:
     return step_index > stop
 
 
-def mode_guidance(
-    mean: torch.Tensor, predicted_clean: torch.Tensor, mode: torch.Tensor, sigma: Any, strength: float = 0.1
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What a guide may read in the middle of a step, before the next latent is formed.
+
+    Attributes:
+        index: of the step, counted down as the papers count: 49 to 0 with 50 steps.
+        latents: (N, c, h, w) z_t. clean: (N, c, h, w) x0_hat, classifier-free guidance included.
+        sigma: standard deviation of the ancestral step, a number, or (N, c, h, w) where the network predicts it;
+            a sampler that adds no noise is handed that of the ancestral step between the same timesteps.
+        alpha_bar: of this step. adds_noise: the sampler is ancestral.
+        classes: (N,). targets: (N, c, h, w), each row's own.
+    """
+
+    index: int
+    latents: torch.Tensor
+    clean: torch.Tensor
+    sigma: torch.Tensor | float
+    alpha_bar: float
+    adds_noise: bool
+    classes: torch.Tensor
+    targets: torch.Tensor
+
+
+class Pull(NamedTuple):
+    """What a guide adds in a step, each (N, c, h, w) or None for nothing.
+
+    Attributes:
+        mean: to the mean of the next latent. noise: to the predicted noise; the clean latent follows.
+        latents: to z_t; the clean latent stays, and the next latent is formed from z_t as it is then.
+    """
+
+    mean: torch.Tensor | None = None
+    noise: torch.Tensor | None = None
+    latents: torch.Tensor | None = None
+
+
+class Rule(Protocol):
+    """A guidance with its settings."""
+
+    def __call__(self, moment: Moment) -> Pull:
+        """What it adds in this step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """A guidance for N rows that are sampled together: classes (N,) and each row's own target (N, c, h, w)."""
+
+    rule: Rule
+    classes: torch.Tensor
+    targets: torch.Tensor
+
+    def to(self, device: torch.device) -> Guide:
+        """The same on a device."""
+        return replace(self, classes=self.classes.to(device), targets=self.targets.to(device))
+
+
+def mode_pull(
+    predicted_clean: torch.Tensor, mode: torch.Tensor, sigma: Any, strength: float = 0.1
 ) -> torch.Tensor:
-    """Move the mean of a DDPM step towards a mode: mean + lambda * sigma_t * (m - x0_hat) (MGD3).
+    """What is added to the mean of an ancestral step: lambda * sigma_t * (m - x0_hat) (MGD3).
 
     Args:
-        mean: (N, c, h, w) mean of the next latent. predicted_clean: (N, c, h, w) x0_hat of this step.
+        predicted_clean: (N, c, h, w) x0_hat of this step.
         mode: (N, c, h, w) or (c, h, w), the centre each latent is to represent.
-        sigma: (N,) or a number, the standard deviation of the step. strength: lambda.
+        sigma: (N,), a number or as the latents, the standard deviation of the step. strength: lambda.
 
     Returns:
         (N, c, h, w).
     """
-    return mean + strength * per_item(sigma, mean) * (mode - predicted_clean)
+    return strength * _per_item(sigma, predicted_clean) * (mode - predicted_clean)
 
 
-def mode_guidance_noise(
-    eps: torch.Tensor,
-    predicted_clean: torch.Tensor,
-    mode: torch.Tensor,
-    alphas_cumprod: Any,
-    strength: float = 0.1,
+def mode_pull_on_noise(
+    predicted_clean: torch.Tensor, mode: torch.Tensor, alpha_bar: Any, strength: float = 0.1
 ) -> torch.Tensor:
-    """Pull a DDIM step towards a mode: eps - sqrt(1 - alpha-bar) * lambda * (m - x0_hat) (MGD3).
+    """What is added to the noise of a step without fresh noise: -sqrt(1 - alpha-bar) * lambda * (m - x0_hat) (MGD3).
 
     Args:
-        eps: (N, c, h, w) predicted noise. alphas_cumprod: (N,) or a number, alpha-bar of this step.
+        alpha_bar: (N,) or a number, of this step.
 
-    Other arguments and the result are as in `mode_guidance`.
+    Other arguments and the result are as in `mode_pull`.
     """
-    return eps - (1 - per_item(alphas_cumprod, eps)).sqrt() * strength * (mode - predicted_clean)
+    return -((1 - _per_item(alpha_bar, predicted_clean)) ** 0.5) * strength * (mode - predicted_clean)
 
 
-def difficulty_guidance(
+def difficulty_pull(
     latents: torch.Tensor, centers: torch.Tensor, sigma: Any, strength: float = 0.1
 ) -> torch.Tensor:
-    """Move z_t towards a difficulty centre: z_t + lambda * (z_c - z_t) * sigma_t (DGS eq. 10).
+    """What is added to z_t on the way to a difficulty centre: lambda * (z_c - z_t) * sigma_t (DGS eq. 10).
 
     The pull starts at z_t itself, where MGD3 uses the predicted clean latent: this is as eq. 10 is printed.
 
     Args:
         latents: (N, c, h, w) z_t. centers: (N, c, h, w) or (c, h, w), z_c.
-        sigma: (N,) or a number, the standard deviation of the step. strength: lambda_gui; the paper gives no
-            value, so it is that of MGD3.
+        sigma: (N,), a number or as the latents, the standard deviation of the step. strength: lambda_gui; the
+            paper gives no value, so it is that of MGD3.
 
     Returns:
         (N, c, h, w).
     """
-    return latents + strength * (centers - latents) * per_item(sigma, latents)  # eq. 10
+    return strength * (centers - latents) * _per_item(sigma, latents)  # eq. 10
+
+
+def _per_item(values: Any, items: torch.Tensor) -> Any:
+    """As `per_item`; a number stays one, so that no device is asked to take it."""
+    return values if isinstance(values, (int, float)) else per_item(values, items)
+
+
+def guided_by_modes(moment: Moment, strength: float = 0.1, stop: int = 25) -> Pull:
+    """MGD3: its DDPM form where the sampler adds noise, its DDIM form elsewhere."""
+    if strength == 0 or not guidance_is_active(moment.index, stop):
+        return Pull()
+    if moment.adds_noise:
+        return Pull(mean=mode_pull(moment.clean, moment.targets, moment.sigma, strength))
+    return Pull(noise=mode_pull_on_noise(moment.clean, moment.targets, moment.alpha_bar, strength))
+
+
+def guided_by_difficulty(moment: Moment, strength: float = 0.1, stop: int = 25) -> Pull:
+    """DAG as eq. 10 is printed: z_t is moved, and the step is taken from there; the clean latent is that of z_t."""
+    if strength == 0 or not guidance_is_active(moment.index, stop):
+        return Pull()
+    return Pull(latents=difficulty_pull(moment.latents, moment.targets, moment.sigma, strength))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +215,15 @@ def difficulty_centers(
     return DifficultyCenters(torch.cat(parts), of_bin, substitutions)
 
 
+def evenly(groups: Any) -> np.ndarray:
+    """Return an order (N,) of members of groups (N,) of which each beginning has the shares of the whole, nearly."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    rank = np.zeros(len(group))
+    for k in range(len(sizes)):
+        rank[group == k] = np.arange(sizes[k])
+    return np.argsort((rank + 0.5) / sizes[group], kind="stable")
+
+
 def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100) -> torch.Tensor:
     """Return k-means centres (n_centers, ...) of points (N, ...), started by k-means++; float64 on the CPU.
 
@@ -169,8 +252,10 @@ def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int
 def _k_means_start(flat: torch.Tensor, n_centers: int, generator: torch.Generator) -> torch.Tensor:
     """Draw starting points by k-means++: chances in proportion to the squared distance to those drawn."""
     drawn = [int(torch.randint(len(flat), (1,), generator=generator))]
+    to_drawn = torch.full((len(flat),), torch.inf, dtype=flat.dtype)
     while len(drawn) < n_centers:
-        nearest = _sq_distances(flat, flat[drawn]).min(dim=1).values
+        to_drawn = torch.minimum(to_drawn, _sq_distances(flat, flat[drawn[-1:]])[:, 0])
+        nearest = to_drawn.clone()
         nearest[drawn] = 0.0
         if not nearest.sum() > 0:  # only copies of drawn points are left
             nearest = torch.ones(len(flat), dtype=flat.dtype)

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from psr_studio.models.generator import Guide, Sampling
+from psr_studio.method.guidance import Guide
+from psr_studio.models.generator import Sampling
 
 
 class PoolGenerator(Protocol):

@@ -6,7 +6,7 @@ Shape letters: N candidates, c x h x w the latent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +17,17 @@ from torch import Tensor
 
 from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
-from psr_studio.method.guidance import classifier_free_guidance
+from psr_studio.method.guidance import Guide, classifier_free_guidance
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.rows import check_rows
 from psr_studio.models.samplers import SAMPLERS, Trajectory
 from psr_studio.models.weights import odd_schedule, open_pretrained
 
-__all__ = ["SAMPLERS", "Generator", "Guide", "Sampling"]
+__all__ = ["SAMPLERS", "Generator", "Sampling"]
 
 LOG = logging.getLogger(__name__)
 TABLE_BYTES = 2**28  # of the conditioning kept ahead; a long run with many classes makes it piece by piece
-
-Guide = Callable[[Tensor, Tensor, int], Tensor]  # (next z, predicted noise, step index) -> next z
 
 
 @dataclass(frozen=True)
@@ -220,11 +218,12 @@ class Generator:
             class_ids: (N,) class of each candidate.
             seeds: (N,) the candidates' own seeds.
             how: sampler, steps and guidance.
-            guide: applied to each new latent, for mode and difficulty guidance.
+            guide: mode or difficulty guidance, asked in each step before the next latents are formed.
         """
         run = Trajectory(how.sampler, self.scheduler_config, how.steps, self.learns_variance)
         generators = [candidate_generator(seed) for seed in seeds]
         latents = stacked_noise(generators, self.latent_shape, self.device)
+        steering = None if guide is None else guide.to(self.device)
         present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
         rows = [int(self._rows[c]) for c in (*present, self.null_class)]
         of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
@@ -234,9 +233,8 @@ class Generator:
             output = (
                 self._guided(latents, table, of_row, how) if guided else self._predict(latents, table, of_row)
             )
-            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.spread else None
-            following, noise = run.follow(index, latents, output, fresh)
-            latents = guide(following, noise, index) if guide is not None else following
+            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
+            latents = run.follow(index, latents, output, fresh, steering)
             yield index + 1, latents
 
 

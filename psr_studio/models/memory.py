@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from psr_studio.core.errors import ModelError
+from psr_studio.core.stopping import stop_if_asked
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ class MicroBatches:
             _give_back()
 
     def _try(self, function: Callable[[], T], size: int) -> T | None:
+        stop_if_asked()  # every network computes by way of here
         try:
             return function()
         except (RuntimeError, MemoryError) as err:

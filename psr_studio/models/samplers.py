@@ -2,7 +2,7 @@
 
 A step of any of them is z' = a x0 + b z + c eps + d x0_before + s noise, with x0 the clean latent that eps
 implies. The numbers are worked out in float64 on the host, so a step needs no look at the device. They equal
-diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/test_models_samplers.py).
+diffusers' DDPMScheduler, DDIMScheduler and DPMSolverMultistepScheduler (tests/models/test_samplers.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from psr_studio.core.errors import ModelError
+from psr_studio.method.guidance import Guide, Moment, Pull
 
 # Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
 # over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".
@@ -40,7 +41,8 @@ class Step:
         t: the timestep at which the network is asked.
         signal, noise: sqrt(alpha-bar) and sqrt(1 - alpha-bar) at t.
         clean, latent, predicted, before: factors of x0, z, eps and the x0 of the step before.
-        spread: factor of fresh noise, 0 for none.
+        sigma: standard deviation of the ancestral step between the same timesteps, whichever sampler it is.
+        adds_noise: fresh noise is added, with that deviation.
         log_spread: logarithms of the smallest and largest variance, between which a learned one lies.
     """
 
@@ -51,7 +53,8 @@ class Step:
     latent: float = 0.0
     predicted: float = 0.0
     before: float = 0.0
-    spread: float = 0.0
+    sigma: float = 0.0
+    adds_noise: bool = False
     log_spread: tuple[float, float] | None = None
 
 
@@ -85,30 +88,46 @@ class Trajectory:
         clips = getattr(scheduler.config, "clip_sample", False) and sampler != "dpm-solver++"
         self.clip: float | None = scheduler.config.clip_sample_range if clips else None
         self.steps = {"ddpm": _ddpm, "ddim": _ddim, "dpm-solver++": _dpm}[sampler](scheduler)
-        self.learned = learned and sampler == "ddpm"
+        self.ancestral = sampler == "ddpm"
+        self.learned = learned and self.ancestral
         self._before: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def follow(self, index: int, z: Tensor, output: Tensor, fresh: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The next latents and the noise eps of this step.
+    def follow(
+        self, index: int, z: Tensor, output: Tensor, fresh: Tensor | None, guide: Guide | None = None
+    ) -> Tensor:
+        """The next latents.
 
         Args:
             index: of the step, from 0, in order. z: (N, c, h, w) float32. output: (N, c or 2c, h, w) float32
-                of the network. fresh: (N, c, h, w) noise where `spread` is above 0.
+                of the network. fresh: (N, c, h, w) noise where the step `adds_noise`.
+            guide: asked before the next latents are formed.
         """
         step = self.steps[index]
         eps, clean = self._read(step, z, output[:, : z.shape[1]])
+        sigma = self._sigma(step, output[:, z.shape[1] :])
+        pull = Pull()
+        if guide is not None:
+            left = len(self.steps) - 1 - index
+            moment = (left, z, clean, sigma, step.signal**2, self.ancestral, guide.classes, guide.targets)
+            pull = guide.rule(Moment(*moment))
+        if pull.noise is not None:
+            eps, clean = eps + pull.noise, clean - step.noise / step.signal * pull.noise
+        if pull.latents is not None:
+            z, eps = z + pull.latents, eps + pull.latents / step.noise
         following = step.clean * clean + step.latent * z
         if step.predicted:
             following += step.predicted * eps
         if step.before and self._before is not None:
             following += step.before * self._before
-        if step.spread and fresh is not None:
-            following += self._spread(step, output[:, z.shape[1] :]) * fresh
+        if pull.mean is not None:
+            following += pull.mean
+        if step.adds_noise and fresh is not None:
+            following += sigma * fresh
         self._before = clean
-        return following, eps
+        return following
 
     def _read(self, step: Step, z: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
         """Noise and clean latent from what the network says."""
@@ -118,9 +137,9 @@ class Trajectory:
             eps, clean = output, (z - step.noise * output) / step.signal
         return eps, clean if self.clip is None else clean.clamp(-self.clip, self.clip)
 
-    def _spread(self, step: Step, share: Tensor) -> Tensor | float:
+    def _sigma(self, step: Step, share: Tensor) -> Tensor | float:
         if not self.learned or step.log_spread is None:
-            return step.spread
+            return step.sigma
         low, high = step.log_spread
         return torch.exp(0.5 * (low + (share + 1) / 2 * (high - low)))
 
@@ -132,8 +151,7 @@ def _ddpm(scheduler: DDPMScheduler) -> list[Step]:
     steps = []
     for t, following in zip(times, [*times[1:], -1], strict=True):
         now, then = float(kept[t]), float(kept[following]) if following >= 0 else 1.0
-        beta = 1 - now / then
-        small = max((1 - then) / (1 - now) * beta, SMALLEST)
+        beta, small = _variances(now, then)
         large = scheduler.config.variance_type in ("fixed_large", "fixed_large_log")
         steps.append(
             Step(
@@ -142,7 +160,8 @@ def _ddpm(scheduler: DDPMScheduler) -> list[Step]:
                 math.sqrt(1 - now),
                 clean=math.sqrt(then) * beta / (1 - now),
                 latent=math.sqrt(now / then) * (1 - then) / (1 - now),
-                spread=math.sqrt(beta if large else small) if t > 0 else 0.0,
+                sigma=math.sqrt(beta if large else small),
+                adds_noise=t > 0,
                 log_spread=(math.log(small), math.log(beta)),
             )
         )
@@ -157,8 +176,10 @@ def _ddim(scheduler: DDIMScheduler) -> list[Step]:
         following = t - stride // len(scheduler.timesteps)
         now = float(kept[t])
         then = float(kept[following]) if following >= 0 else float(scheduler.final_alpha_cumprod)
+        sigma = math.sqrt(_variances(now, then)[1])
+        signal, noise = math.sqrt(now), math.sqrt(1 - now)
         steps.append(
-            Step(t, math.sqrt(now), math.sqrt(1 - now), clean=math.sqrt(then), predicted=math.sqrt(1 - then))
+            Step(t, signal, noise, clean=math.sqrt(then), predicted=math.sqrt(1 - then), sigma=sigma)
         )
     return steps
 
@@ -177,8 +198,16 @@ def _dpm(scheduler: DPMSolverMultistepScheduler) -> list[Step]:
         first_order = i == 0 or (last and (sigmas[-1] == 0 or len(times) < FEW_STEPS))
         ratio = 0.0 if first_order else math.log(sigmas[i - 1] / sigmas[i]) / h
         slope = 0.0 if first_order else weight / (2 * ratio)
-        steps.append(Step(t, signal, noise, clean=weight + slope, latent=next_noise / noise, before=-slope))
+        sigma = math.sqrt(_variances(signal**2, next_signal**2)[1])
+        clean, latent = weight + slope, next_noise / noise
+        steps.append(Step(t, signal, noise, clean=clean, latent=latent, before=-slope, sigma=sigma))
     return steps
+
+
+def _variances(now: float, then: float) -> tuple[float, float]:
+    """Largest and smallest variance of an ancestral step between two alpha-bars (Ho et al. 2020, section 3.2)."""
+    beta = 1 - now / then
+    return beta, max((1 - then) / (1 - now) * beta, SMALLEST)
 
 
 def _scales(sigma: float) -> tuple[float, float]:

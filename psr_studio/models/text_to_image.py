@@ -13,9 +13,9 @@ from torch import Tensor
 
 from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
-from psr_studio.method.guidance import classifier_free_guidance
+from psr_studio.method.guidance import Guide, classifier_free_guidance
 from psr_studio.models.adapters import Opening
-from psr_studio.models.generator import Guide, Sampling
+from psr_studio.models.generator import Sampling
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.samplers import Trajectory
 from psr_studio.models.weights import odd_schedule, open_pretrained
@@ -121,14 +121,14 @@ class TextToImage:
         run = Trajectory(how.sampler, self.scheduler_config, how.steps)
         generators = [candidate_generator(seed) for seed in seeds]
         latents = stacked_noise(generators, self.latent_shape, self.device)
+        steering = None if guide is None else guide.to(self.device)
         classes = torch.as_tensor(class_ids, device=self.device)
         for index, step in enumerate(run.steps):
             t = torch.tensor(step.t, device=self.device)
             guided = how.is_guided(step.t / self.n_train_steps)
             predicted = self._guided(latents, t, classes, how) if guided else self._at(latents, t, classes)
-            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.spread else None
-            following, noise = run.follow(index, latents, predicted, fresh)
-            latents = guide(following, noise, index) if guide is not None else following
+            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
+            latents = run.follow(index, latents, predicted, fresh, steering)
             yield index + 1, latents
 
 

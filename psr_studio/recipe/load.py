@@ -12,7 +12,7 @@ from psr_studio.core.resources import resource_dir
 from psr_studio.core.texts import TextError, parse_toml, read_text
 from psr_studio.recipe.errors import tables_of
 from psr_studio.recipe.keys import RENAMED, check_value, renamed, shape
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import Recipe, called_now
 from psr_studio.recipe.toml import flat, line_of
 
 DEFAULT_PRESET = "fashion-mnist"  # of a new workspace
@@ -53,7 +53,8 @@ def recipe_from_toml(text: str, path: Path) -> Recipe:
     try:
         return Recipe().with_values({"name": path.stem, **renamed(values, str(path))})
     except RecipeError as err:
-        written = [key for key in values if err.key in RENAMED.get(key, (key,))]
+        now = {key: RENAMED.get(key, (called_now(key, value),)) for key, value in values.items()}
+        written = [key for key, names in now.items() if err.key in names]
         line = line_of(text, written[0] if written else err.key)
         fix = f"{err.fix.removesuffix('.')} (line {line})." if line else err.fix
         raise RecipeError(f"{path}: {err.problem}", fix, err.key) from err
@@ -71,7 +72,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         value = parse_toml(f"value = {right.strip()}")["value"]
     except TextError:
         value = right.strip()
-    key = left.strip()
+    key = called_now(left.strip(), value)
     now = RENAMED.get(key, (key,))[0]
     if value == "none" and shape(now).optional:
         value = None

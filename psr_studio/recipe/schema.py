@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import ValidationError, create_model, model_validator
 
 from psr_studio.core.errors import RecipeError
+from psr_studio.method.guidances.guidance import Steering
+from psr_studio.method.guidances.registry import GUIDANCES, NONE
 from psr_studio.method.selectors.parameters import Facts, Parameters, Table, facts_of, setting
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
@@ -41,12 +43,23 @@ PROXIES = ("knn", "student")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
 
 
+GUIDED = {name: guidance.parameters for name, guidance in GUIDANCES.items()}
+
+
 def _seed(help: str, **more: Any) -> Any:
     return setting(0, help, "", 0, MAX_SEED, **more)
 
 
-class PoolRecipe(Table):
-    """Generation of the over-complete pool."""
+if TYPE_CHECKING:
+    _Guidances = Table
+else:
+    _Guidances = create_model(
+        "_Guidances", __base__=Table, **{name: (kind, kind()) for name, kind in GUIDED.items()}
+    )
+
+
+class PoolRecipe(_Guidances):
+    """Generation of the over-complete pool; each guidance has a table of its own name."""
 
     pool_size: int = setting(
         60, "Candidates per class (M).", "images/class", 1, MAX_POOL_SIZE, rule=TimesBudget
@@ -58,7 +71,10 @@ class PoolRecipe(Table):
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
-    guidance: float | None = setting(
+    guidance: str = setting(
+        NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED)
+    )
+    guidance_scale: float | None = setting(
         None, "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.", "", 0.0,
         50.0,
     )  # fmt: skip
@@ -84,6 +100,11 @@ class PoolRecipe(Table):
     classes: tuple[int, ...] | None = setting(
         None, "Class numbers to generate; all when left out.", "", 0, 999_999
     )
+
+    @property
+    def steering(self) -> Steering | None:
+        """The table of the chosen guidance, None without one."""
+        return None if self.guidance == NONE else getattr(self, self.guidance)
 
 
 class ScoreRecipe(Table):
@@ -186,6 +207,12 @@ def place(name: str, selector: Any) -> str:
     return f"{selector if selector in holders else holders[0]}.{name}"
 
 
+def called_now(key: str, value: Any) -> str:
+    """The key of a setting whose name was another's once: a number for "pool.guidance" is its scale."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "pool.guidance_scale" if key == "pool.guidance" and is_number else key
+
+
 def _placed(key: str, selector: Any) -> str:
     """The key of a setting of which the selector may be left out, such as "select.alpha"."""
     section, _, name = key.rpartition(".")
@@ -214,7 +241,7 @@ class TuneRecipe(Table):
     )  # fmt: skip
     neighbours: int = setting(5, "Neighbours that vote in knn.", "images", 1, 1000)
     seed: int = setting(
-        0, "Seed of the search: the same one tries the same settings.", "", 0, 2**63 - 1,
+        0, "Seed of the search: the same one tries the same settings.", "", 0, MAX_SEED,
         label="Seed of the search",
     )  # fmt: skip
 
@@ -314,6 +341,7 @@ class Recipe(Table):
             raise recipe_error(cls, err) from err
         _apply_rules(recipe)
         _check_budgets(recipe.select, recipe.pool)
+        _check_guidance(recipe.pool)
         _check_allocation(recipe.select)
         _check_refine(recipe.refine)
         return recipe
@@ -330,7 +358,8 @@ class Recipe(Table):
         A setting of a selector may be named without it, such as "select.alpha"; see `place`.
         """
         selector = values.get("select.selector", self.select.selector)
-        return _replaced(self, {_placed(key, selector): value for key, value in values.items()})
+        now = {called_now(key, value): value for key, value in values.items()}
+        return _replaced(self, {_placed(key, selector): value for key, value in now.items()})
 
     def of_this_pool(self, select: SelectRecipe) -> Recipe:
         """The same with other rules to choose by, from the pool there is.
@@ -415,6 +444,16 @@ def _check_budget(n_images: int, pool_size: int, key: str) -> None:
             f'Each class gets {pool_size} candidates ("pool.pool_size"), '
             f'but {n_images} images per class are asked for ("{key}").',
             f'Lower "{key}" to {pool_size} or less, or raise "pool.pool_size" to at least {n_images}.',
+            key,
+        )
+
+
+def _check_guidance(pool: PoolRecipe) -> None:
+    if pool.steering is not None and pool.steering.stop > pool.steps:
+        key = f"pool.{pool.guidance}.stop"
+        raise RecipeError(
+            f'"{key}" is {pool.steering.stop}, more than "pool.steps", which is {pool.steps}.',
+            f'Lower "{key}" to {pool.steps // 2}, which guides the first half, or raise "pool.steps".',
             key,
         )
 

@@ -8,15 +8,18 @@ was, and only the missing units are written.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 N_PREVIEWS = 8
 PREVIEWS_PER_BATCH = 5  # pictures half made, shown while a batch is computed
+AHEAD = 4  # items for each thread that wait to be taken
 COMPUTED = 0.95  # the share of a group's work that is done when its first member can be written
 
 
@@ -155,6 +158,26 @@ class Beside(Generic[T]):
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(items: Iterable[S], work: Callable[[S], T], n_threads: int) -> Iterator[tuple[S, T]]:
+    """Each item with what `work` makes of it, in order; the next ones are worked on beside the caller.
+
+    It pays for work that lets go of Python's lock, such as decoding pictures. An error of `work` is raised at its item.
+    """
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting: deque[tuple[S, Future[T]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item)))
+                if len(waiting) > AHEAD * n_threads:
+                    first, made = waiting.popleft()
+                    yield first, made.result()
+            while waiting:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Stopwatch:

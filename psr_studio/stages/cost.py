@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from psr_studio.core.devices import forget_peak, peak_memory, wait
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import RefineRecipe
 from psr_studio.stages.batches import N_PREVIEWS, preview_steps, spans
@@ -227,6 +228,7 @@ def per_row(
 
 
 def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float:
+    stop_if_asked()
     wait(device)
     began = time.perf_counter()
     work(n)

@@ -26,7 +26,7 @@ class Stage:
         title: what is happening while it runs.
         help: one sentence.
         tab: of the page, by name.
-        code: the module with `run`, and with `status`, `cost`, `begin` and `left` where there are such.
+        code: the module with `run`, and with `status`, `cost`, `prepare`, `begin` and `left` where there are such.
         unit: what its events count, "" where a rate would say nothing.
         shared: several workers can do it together.
         resumes: stopped in the middle, it goes on from there.
@@ -66,6 +66,11 @@ class Stage:
     def left(self) -> Callable[..., Work]:
         """`left(ws, recipe, bundle, ...)` finds out what is missing, for workers to share."""
         return self._own("left")
+
+    @property
+    def prepare(self) -> Callable[[Workspace, Recipe, Bundle], Iterator[Progress]] | None:
+        """What one process must find out before the work can be shared; None where that is nothing."""
+        return self._own("prepare")
 
     @property
     def begin(self) -> Callable[..., Work]:

@@ -33,7 +33,14 @@ FORMAT_VERSION = 1
 META_KEY, SEAL_KEY = b"psr_studio", b"psr_studio_seal"
 IMPORT_MANIFEST = "import.json"  # in the folder of a pool that was not generated
 IMPORT_AGAIN = "Put a backup of this file in its place, or import the pictures again."
-STEPS = {"generate": (1, "pool"), "score": (2, "scores"), "refine": (1, "refined")}  # folders above the file
+# Folders above the file, and the step that writes it.
+STEPS = {
+    (1, "pool"): "generate",
+    (0, "targets"): "generate",
+    (2, "scores"): "score",
+    (2, "latents"): "refine",
+    (1, "refined"): "refine",
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def damaged(path: Path, reason: str) -> DamagedError:
 def _step_of(path: Path) -> str:
     """The step that makes a part, by the folder it lies in."""
     below = [parent.name for parent in path.parents[:3]]  # of the workspace: see `Workspace`
-    step = next((step for step, (depth, name) in STEPS.items() if below[depth : depth + 1] == [name]), "")
+    step = next((step for (depth, name), step in STEPS.items() if below[depth : depth + 1] == [name]), "")
     return f"the {step} step" if step else "its step"
 
 

@@ -117,8 +117,22 @@ class Pool:
                 self._latents = frozen(self.latents_at(np.arange(len(self))))
             return self._latents
 
+    @property
+    def has_latents(self) -> bool:
+        """Whether the parts hold them: pictures that were imported without a codec have none."""
+        return not self._parts or "latent" in self._parts[0].info.shapes
+
     def latents_at(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Latents (n, c, h, w) float32 of some positions, in that order; reads only the parts they lie in."""
+        """Latents (n, c, h, w) float32 of some positions, in that order; reads only the parts they lie in.
+
+        Raises:
+            WorkspaceError: a damaged part, or a pool without latents.
+        """
+        if not self.has_latents:
+            raise WorkspaceError(
+                f"The {len(self)} pictures of this pool were imported without a codec, so they have no latents.",
+                "Refine with a bundle that has a codec: it encodes those that it moves.",
+            )
         positions = np.asarray(positions, np.int64)
         if self._latents is not None:
             return self._latents[positions]
@@ -129,6 +143,15 @@ class Pool:
             stored = self._files.read(self._parts[part].path, ["latent"])[1]
             found[here] = stored["latent"][self._row_of[positions[here]]]
         return found
+
+    def steering_at(self, position: int) -> tuple[int, int] | None:
+        """Target and interval of difficulty that a candidate was steered to, see `PoolPart`; None where nothing was."""
+        part = self._parts[int(self._part_of[position])]
+        if "target" not in part.info.shapes:
+            return None
+        stored = self._files.read(part.path, ["target", "interval"])[1]
+        row = int(self._row_of[position])
+        return int(stored["target"][row]), int(stored["interval"][row])
 
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""
@@ -249,9 +272,9 @@ class Pool:
 def _check_alike(part: _Part, others: list[_Part], same_class: list[np.ndarray]) -> None:
     """A part of another bundle or of an older part size must not mix with the rest."""
     shapes = {name: part.info.shapes.get(name) for name in ("latent", "image")}
-    if None in shapes.values():
-        raise damaged(part.path, "it has no pictures or no latents")
-    if others and shapes != (first := {name: others[0].info.shapes[name] for name in shapes}):
+    if shapes["image"] is None:
+        raise damaged(part.path, "it has no pictures")
+    if others and shapes != (first := {name: others[0].info.shapes.get(name) for name in shapes}):
         raise damaged(part.path, f"its shapes are {shapes}, those of the other parts {first}")
     repeated = part.ids[np.isin(part.ids, concat(same_class, np.int64))]
     if len(repeated):

@@ -50,7 +50,7 @@ from psr_studio.storage.scores import Refined, Scores, check_finite, load_refine
 
 EXPORTS = "exports"
 MARKS_OF_ONE = ("studio.sqlite", "recipe.toml", "pool")  # a folder with none of them is no workspace
-State = Literal["fresh", "stale", "missing", "partial"]
+State = Literal["fresh", "stale", "missing", "partial", "off"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ class PoolPart:
     candidate_ids: np.ndarray  # (n,) int64, from `candidate_id`
     seeds: np.ndarray  # (n,) int64, one per candidate
     images: np.ndarray  # (n, H, W, C) uint8
-    latents: np.ndarray  # (n, c, h, w) float32
+    latents: np.ndarray | None = None  # (n, c, h, w) float32; None of pictures that no codec has encoded
+    targets: np.ndarray | None = None  # (n,) int64, which target of its class each was steered to
+    intervals: np.ndarray | None = None  # (n,) int64, the interval of difficulty of that target, -1 for none
 
 
 @dataclass(frozen=True)
@@ -200,9 +202,11 @@ class Workspace:
             "class": np.full(n, class_id, np.int64),
             "seed": columns.seeds,
             "image": columns.images,
-            "latent": columns.latents,
+            **({} if columns.latents is None else {"latent": columns.latents}),
             "generator": [_settings_text(settings or {})] * n,
         }
+        if columns.targets is not None and columns.intervals is not None:
+            stored |= {"target": columns.targets, "interval": columns.intervals}
         self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
@@ -228,6 +232,30 @@ class Workspace:
     def pool_of(self, paths: Sequence[Path]) -> Pool:
         """Some parts of the pool, as if there were no other."""
         return Pool(paths, self.parts)
+
+    # Latents of pictures that came without
+
+    def latents_part_path(self, codec_id: str, class_id: int, part: int) -> Path:
+        """Where what a codec made of the pictures of a pool part lies."""
+        return self.root / "latents" / _folder_of(codec_id) / class_folder(class_id) / part_name(part)
+
+    def write_latents_part(
+        self, codec_id: str, class_id: int, part: int, *, candidate_ids: np.ndarray, latents: np.ndarray,
+        inputs_hash: str,
+    ) -> Path:  # fmt: skip
+        """Write the latents, float32 (n, c, h, w), of one pool part."""
+        path = self.latents_part_path(codec_id, class_id, part)
+        stored = {"candidate_id": candidate_ids, "latent": latents}
+        self._write(path, stored, inputs_hash, {"codec": codec_id})
+        return path
+
+    # Targets of guided candidates
+
+    def write_targets(
+        self, path: Path, columns: Mapping[str, np.ndarray], inputs_hash: str, settings: Mapping[str, Any]
+    ) -> None:
+        """Write where the candidates of a guided pool are steered."""
+        self._write(path, columns, inputs_hash, settings)
 
     # Scores
 

@@ -66,10 +66,10 @@ def job_card(job: JobState, again: str) -> str:
     head = f"<strong>{STAGES[job.stage].title}</strong><span>{escape(STATES[job.state])} {percent}</span>"
     rows = [f'<div class="psr-job-head">{head}</div>']
     rows.append(f'<div class="psr-job-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>')
-    rows.append(f'<div class="psr-job-facts">{escape(_facts(job))}</div>')
+    rows.append(f'<div class="psr-job-facts">{escape(job_facts(job))}</div>')
     if job.cost and job.active:
         rows.append(f'<div class="psr-job-facts">{escape(job.cost)}</div>')
-    if job.message and job.state != "queued":
+    if job.message and job.state != "queued" and job.message != job.cost:
         rows.append(f'<div class="psr-job-facts">{escape(job.message)}</div>')
     if job.state == "failed":
         rows.append(error(job.problem, job.fix))
@@ -82,7 +82,7 @@ def job_card(job: JobState, again: str) -> str:
 
 def _done_card(job: JobState) -> str:
     """One line: the results themselves stand below it."""
-    facts = " · ".join(filter(None, [_facts(job), job.message]))
+    facts = " · ".join(filter(None, [job_facts(job), job.message]))
     head = f"<strong>{STAGES[job.stage].title}: done</strong><span>{escape(facts)}</span>"
     row = f'<div class="psr-job-head">{head}</div>'
     return f'<div class="psr-card-box psr-job" data-state="done" data-stage="{job.stage}">{row}</div>'
@@ -92,7 +92,7 @@ def _rate(rate: float) -> str:
     return f"{rate:.3g} per second" if rate >= 0.1 else f"{60 * rate:.2g} per minute"
 
 
-def _facts(job: JobState) -> str:
+def job_facts(job: JobState) -> str:
     """ "120 of 600 · 14.2 per second · 34 s left"."""
     facts = [f"{job.done:,} of {job.total:,}"] if job.total else []
     if job.state == "running":

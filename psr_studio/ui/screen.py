@@ -15,6 +15,7 @@ import numpy as np
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import JobError, RecipeError, SelectionError, StudioError, did_you_mean
+from psr_studio.stages.generate.stage import require_generator
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
@@ -92,10 +93,12 @@ class Screen:
         """Queue the steps that bring some classes to a larger pool, and score what is new; returns the first job.
 
         Raises:
+            ModelError: the bundle has no generator.
             SelectionError: no class, or one that is not there.
             RecipeError: a size that no class would grow to.
             JobError: one of the steps already runs; the recipe stays as it was.
         """
+        require_generator(self.studio.bundle)
         if not classes:
             raise SelectionError("No class is named.", "Name the classes that need more candidates.")
         self.studio.curation.check_classes(classes)

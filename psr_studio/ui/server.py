@@ -33,6 +33,7 @@ from psr_studio.ui.guard.login import LoginWall
 from psr_studio.ui.guard.refusal import Refused, told
 from psr_studio.ui.guard.shield import HEADERS, Shield
 from psr_studio.ui.guard.uploads import OnlyUploads
+from psr_studio.ui.job_routes import job_router
 from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.splash import Splash
@@ -67,6 +68,7 @@ def build_app(
     app.include_router(curate_router(screen.workbench), prefix="/psr", dependencies=[guard])
     app.include_router(lab_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
+    app.include_router(job_router(screen), prefix="/psr", dependencies=[guard])
     app.mount(f"/{STATIC_ROUTE}", static_files())
     page = build_page(screen)
     # `launch` would set these two, mounting does not: without the first, Gradio takes any file for one of its own.

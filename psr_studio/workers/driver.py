@@ -52,6 +52,8 @@ def run(
         """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
         return stage.left(ws, recipe, bundle, **seen)
 
+    if stage.prepare:
+        yield from stage.prepare(ws, recipe, bundle)
     work = stage.begin(ws, recipe, bundle, **seen)
     if not work.groups:
         yield from stage.run(ws, recipe, bundle, **options)

@@ -32,6 +32,10 @@ class _Process:
 class LocalWorkers:
     """See `WorkerPool`. A process is started anew, never forked: torch would not survive it.
 
+    By subprocess and not by multiprocessing, whose processes share the driver's environment, terminal and errors: here
+    each has a GPU and threads by its environment before torch is imported, does not hear Ctrl-C, and is quoted when it
+    ends badly.
+
     Args:
         size: how many.
         device: of the recipe; "cpu" leaves GPUs alone.

@@ -234,5 +234,6 @@ def test_a_job_that_follows_another_is_dropped_when_that_one_was_stopped(start):
     worker.stop_now(first)
     steps.go_on.set()
     assert worker.wait(second, SECONDS).state == "cancelled"
+    assert worker.ended().id == first, "what fell with it says nothing"
     again = worker.submit("pool")
     assert worker.wait(worker.submit("score", after=again), SECONDS).state == "done"

@@ -10,11 +10,11 @@ from psr_studio.method.bins import bin_of
 from psr_studio.method.guidance import (
     classifier_free_guidance,
     difficulty_centers,
-    difficulty_guidance,
+    difficulty_pull,
     guidance_is_active,
     k_means,
-    mode_guidance,
-    mode_guidance_noise,
+    mode_pull,
+    mode_pull_on_noise,
 )
 
 G = torch.Generator().manual_seed(0)
@@ -38,27 +38,28 @@ def test_fifty_steps_with_stop_25_guide_the_first_24():
     assert active == [True] * 24 + [False] * 26
 
 
-def test_mode_guidance_moves_the_mean_by_its_share_of_the_gap():
+def test_a_mode_pulls_the_mean_by_its_share_of_the_gap():
     sigma = torch.tensor([0.0, 0.5, 2.0], dtype=torch.float64)
-    moved = mode_guidance(COND, UNCOND, MODE, sigma, strength=0.1)
+    pull = mode_pull(UNCOND, MODE, sigma, strength=0.1)
     for i in range(3):
-        torch.testing.assert_close(moved[i] - COND[i], 0.1 * sigma[i] * (MODE[i] - UNCOND[i]))
-    assert torch.equal(mode_guidance(COND, MODE, MODE, 1.0), COND)
+        torch.testing.assert_close(pull[i], 0.1 * sigma[i] * (MODE[i] - UNCOND[i]))
+    assert torch.equal(mode_pull(UNCOND, MODE, 0.5), mode_pull(UNCOND, MODE, torch.full((3,), 0.5)))
+    assert not mode_pull(MODE, MODE, 1.0).any()
 
 
-def test_guided_noise_moves_the_predicted_clean_latent_towards_the_mode():
+def test_pulled_noise_moves_the_predicted_clean_latent_towards_the_mode():
     """x0 = (z - sqrt(1 - a) eps) / sqrt(a), so x0 moves by (1 - a) / sqrt(a) * lambda * (m - x0)."""
     z, a = torch.randn(3, 4, 2, 2, generator=G, dtype=torch.float64), 0.36
     clean = (z - (1 - a) ** 0.5 * COND) / a**0.5
-    guided = mode_guidance_noise(COND, clean, MODE, a, strength=0.1)
-    moved = (z - (1 - a) ** 0.5 * guided) / a**0.5
+    pulled = COND + mode_pull_on_noise(clean, MODE, a, strength=0.1)
+    moved = (z - (1 - a) ** 0.5 * pulled) / a**0.5
     torch.testing.assert_close(moved - clean, (1 - a) / a**0.5 * 0.1 * (MODE - clean))
 
 
-def test_difficulty_guidance_shrinks_the_distance_to_the_centre():
+def test_a_difficulty_pull_shrinks_the_distance_to_the_centre():
     """z + s (c - z) leaves (1 - s) of the gap, s = lambda * sigma; s = 1 lands on the centre."""
     sigma = torch.tensor([0.5, 1.0, 10.0], dtype=torch.float64)
-    moved = difficulty_guidance(COND, MODE, sigma, strength=0.1)
+    moved = COND + difficulty_pull(COND, MODE, sigma, strength=0.1)
     for i, left in enumerate([0.95, 0.9, 0.0]):
         torch.testing.assert_close(moved[i] - MODE[i], left * (COND[i] - MODE[i]), atol=1e-12, rtol=1e-9)
 

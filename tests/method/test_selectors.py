@@ -19,10 +19,7 @@ from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
 
 N = 40
-NAMES = [
-    "psr", "dgs", "random", "generate-and-use", "top-confidence", "lowest-entropy", "k-center", "k-medoids",
-    "herding", "cao2",
-]  # fmt: skip
+NAMES = list(SELECTORS)
 
 
 def a_pool(n=N, seed=0, original=200):
@@ -45,7 +42,7 @@ def test_the_registry_is_the_folder():
     """A file that is no part of the machinery is a selector of its name, and there is no other."""
     machinery = {"__init__", "parameters", "registry", "selector", "weights"}
     files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")} - machinery
-    assert {name.replace("-", "_") for name in SELECTORS} == files and list(SELECTORS) == NAMES
+    assert {name.replace("-", "_") for name in SELECTORS} == files
     for selector in SELECTORS.values():
         assert selector.title and selector.help.endswith(".") and selector.source
         assert (selector.one_class is None) != (selector.all_classes is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline, DiTTransformer2
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
+from psr_studio.method.guidance import Guide, Moment, Pull, Rule, guided_by_difficulty, guided_by_modes
 from psr_studio.models.codec import Codec
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.generator import Generator, Sampling
@@ -70,9 +72,9 @@ def test_a_trajectory_is_the_schedulers(sampler, n_steps, more):
         extra = {"generator": noise} if sampler == "ddpm" else {}
         theirs = scheduler.step(torch.tanh(theirs), t, theirs, **extra).prev_sample
         fresh = None
-        if run.steps[index].spread:
+        if run.steps[index].adds_noise:
             fresh = torch.randn(ours.shape, generator=replay, dtype=ours.dtype)
-        ours, _ = run.follow(index, ours, torch.tanh(ours), fresh)
+        ours = run.follow(index, ours, torch.tanh(ours), fresh)
         assert torch.allclose(ours, theirs.to(ours.dtype), atol=2e-5, rtol=1e-4), f"step {index}"
 
 
@@ -85,8 +87,8 @@ def test_a_learned_variance_is_the_schedulers():
     for index, t in enumerate(scheduler.timesteps):
         output = torch.cat([torch.tanh(theirs), torch.sin(theirs)], dim=1)
         theirs = scheduler.step(output, t, theirs, generator=noise).prev_sample
-        fresh = torch.randn(ours.shape, generator=replay) if run.steps[index].spread else None
-        ours, _ = run.follow(index, ours, torch.cat([torch.tanh(ours), torch.sin(ours)], dim=1), fresh)
+        fresh = torch.randn(ours.shape, generator=replay) if run.steps[index].adds_noise else None
+        ours = run.follow(index, ours, torch.cat([torch.tanh(ours), torch.sin(ours)], dim=1), fresh)
     assert torch.allclose(ours, theirs, atol=1e-4)
 
 
@@ -215,6 +217,111 @@ def test_a_latent_does_not_depend_on_its_batch(tiny, sampler):
     together = last(tiny, how)
     for row, (label, seed) in enumerate(zip((0, 5, 9), SEEDS, strict=True)):
         assert torch.allclose(last(tiny, how, [label], [seed])[0], together[row], atol=2e-5)
+
+
+RULES = {"mgd3": guided_by_modes, "dag": guided_by_difficulty}
+
+
+def guided(generator: Generator, how: Sampling, rule: Rule, targets: torch.Tensor) -> torch.Tensor:
+    *_, (_, latents) = generator.sample([0, 5, 9], SEEDS, how, Guide(rule, torch.tensor([0, 5, 9]), targets))
+    return latents
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_pull_of_no_strength_or_after_its_stop_is_none_bit_for_bit(tiny, sampler, rule):
+    how, targets = Sampling(sampler, steps=5, guidance=2.0), torch.ones(3, 4, 8, 8)
+    plain = last(tiny, how).numpy().tobytes()
+    for settings in ({"strength": 0.0, "stop": 0}, {"strength": 0.1, "stop": 4}):
+        assert guided(tiny, how, partial(RULES[rule], **settings), targets).numpy().tobytes() == plain
+    assert guided(tiny, how, partial(RULES[rule], stop=3), targets).numpy().tobytes() != plain
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_pull_brings_rows_nearer_to_their_own_targets(embedded, sampler, rule):
+    """The same seeds, with classifier-free guidance in an interval; another row's target changes nothing."""
+    how = Sampling(sampler, steps=20, guidance=2.0, interval=(0.2, 0.8))
+    targets = last(embedded, how, seeds=[1, 2, 3])
+    pulled = guided(embedded, how, partial(RULES[rule], stop=5), targets)
+    gaps = [(found - targets).flatten(1).norm(dim=1).mean() for found in (pulled, last(embedded, how))]
+    assert gaps[0] < 0.9 * gaps[1], gaps
+    targets[2] = 0.0
+    again = guided(embedded, how, partial(RULES[rule], stop=5), targets)
+    assert torch.allclose(again[:2], pulled[:2], atol=1e-4) and not torch.allclose(
+        again[2], pulled[2], atol=0.1
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_guide_is_told_each_step_before_it_is_taken(tiny, sampler):
+    """Indices count down, sigma is that of the ancestral step, and the clean latent is the one of z_t."""
+    told: list[Moment] = []
+
+    def listen(moment: Moment) -> Pull:
+        told.append(moment)
+        return Pull()
+
+    targets = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 4, 8, 8)
+    guided(tiny, Sampling(sampler, steps=4, guidance=1.0), listen, targets)
+    assert [moment.index for moment in told] == [3, 2, 1, 0]
+    assert all(moment.targets is told[0].targets and moment.classes.tolist() == [0, 5, 9] for moment in told)
+    assert torch.equal(told[0].targets, targets)
+    bars, sigmas = ([getattr(moment, name) for moment in told] for name in ("alpha_bar", "sigma"))
+    assert bars == sorted(bars)
+    for now, then, sigma in zip(bars, bars[1:], sigmas, strict=False):
+        if sampler == "ddpm":  # this network says it for each number of the latents
+            assert sigma.shape == (3, 4, 8, 8)
+        else:
+            assert sigma == pytest.approx(((1 - then) / (1 - now) * (1 - now / then)) ** 0.5, rel=1e-3)
+    t = torch.full((3,), Trajectory(sampler, CONFIG, 4).steps[0].t)
+    eps = tiny.denoise(told[0].latents, t, told[0].classes)
+    clean = (told[0].latents - (1 - bars[0]) ** 0.5 * eps) / bars[0] ** 0.5
+    assert torch.allclose(told[0].clean, clean, rtol=1e-3, atol=1e-2)
+
+
+def test_equation_10_by_one_step_written_out(embedded):
+    """z_t moves to z_t + lambda (z_c - z_t) sigma_t, and the ancestral step is taken from there."""
+    kept, times = embedded.alphas_cumprod.double(), [999, 946]
+    generator = candidate_generator(SEEDS[0])
+    z, noise = (torch.randn(1, *embedded.latent_shape, generator=generator).double() for _ in range(2))
+    eps = embedded.denoise(z.float(), torch.tensor([999]), torch.tensor([3])).double()
+    now, then = kept[times[0]], kept[times[1]]
+    clean = (z - (1 - now).sqrt() * eps) / now.sqrt()
+    beta = 1 - now / then
+    sigma = ((1 - then) / (1 - now) * beta).sqrt()
+    center = torch.full_like(z, 0.7)
+    moved = z + 0.5 * (center - z) * sigma  # eq. 10
+    wanted = then.sqrt() * beta / (1 - now) * clean + (now / then).sqrt() * (1 - then) / (1 - now) * moved
+    wanted += sigma * noise
+    guide = Guide(partial(guided_by_difficulty, strength=0.5, stop=0), torch.tensor([3]), center.float())
+    how = Sampling(steps=20, guidance=1.0)
+    assert [step.t for step in Trajectory("ddpm", embedded.scheduler_config, 20).steps[:2]] == times
+    _, found = next(embedded.sample([3], SEEDS[:1], how, guide))
+    _, unguided = next(embedded.sample([3], SEEDS[:1], how))
+    assert torch.allclose(found, wanted.float(), atol=1e-4)
+    assert not torch.allclose(unguided, wanted.float(), atol=1e-2)
+
+
+def test_mode_guidance_by_one_step_written_out(embedded):
+    """DDPM: the mean gains lambda sigma_t (m - x0). DDIM: eps loses sqrt(1 - a) lambda (m - x0), and x0 follows."""
+    generator = candidate_generator(SEEDS[0])
+    z = torch.randn(1, *embedded.latent_shape, generator=generator)
+    mode = torch.full_like(z, 0.7)
+    guide = Guide(partial(guided_by_modes, strength=0.5, stop=0), torch.tensor([3]), mode)
+    for sampler in ("ddpm", "ddim"):
+        how = Sampling(sampler, steps=2, guidance=1.0)
+        (_, found), _ = embedded.sample([3], SEEDS[:1], how, guide)
+        (_, plain), _ = embedded.sample([3], SEEDS[:1], how)
+        first, second = Trajectory(sampler, embedded.scheduler_config, 2).steps
+        eps = embedded.denoise(z, torch.tensor([first.t]), torch.tensor([3]))
+        clean = (z - first.noise * eps) / first.signal
+        if sampler == "ddpm":
+            wanted = plain + 0.5 * first.sigma * (mode - clean)
+        else:
+            eps = eps - first.noise * 0.5 * (mode - clean)
+            wanted = second.signal * (z - first.noise * eps) / first.signal + second.noise * eps
+        assert torch.allclose(found, wanted, atol=1e-4 * float(wanted.abs().max())), sampler
 
 
 def test_the_conditioning_in_pieces_is_the_conditioning_at_once(tiny, monkeypatch):

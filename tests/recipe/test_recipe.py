@@ -92,11 +92,11 @@ def test_with_values_changes_a_copy():
 
 
 def test_an_int_is_a_float_but_a_bool_is_no_number():
-    guidance = Recipe().with_values({"pool.guidance": 3}).pool.guidance
+    guidance = Recipe().with_values({"pool.guidance_scale": 3}).pool.guidance_scale
     assert guidance == 3.0 and type(guidance) is float
     err = error_of(Recipe().with_values, {"pool.steps": True})
     assert err.problem == '"pool.steps" is true, but it must be a whole number.'
-    assert error_of(Recipe().with_values, {"pool.guidance": False}).key == "pool.guidance"
+    assert error_of(Recipe().with_values, {"pool.guidance_scale": False}).key == "pool.guidance_scale"
     assert error_of(Recipe().with_values, {"pool.steps": 2.0}).key == "pool.steps"
     assert error_of(Recipe().with_values, {"select.psr.normalize": 1}).problem.endswith(
         "must be true or false."
@@ -105,14 +105,14 @@ def test_an_int_is_a_float_but_a_bool_is_no_number():
 
 @pytest.mark.parametrize("value", [-1.0, 50.5, float("nan"), float("inf"), -float("inf")])
 def test_values_outside_the_range_name_value_and_range(value):
-    err = error_of(Recipe().with_values, {"pool.guidance": value})
-    assert err.problem == f'"pool.guidance" is {value!r}, but it must be from 0.0 to 50.0.'
-    assert err.fix == 'Set "pool.guidance" to a value from 0.0 to 50.0.'
+    err = error_of(Recipe().with_values, {"pool.guidance_scale": value})
+    assert err.problem == f'"pool.guidance_scale" is {value!r}, but it must be from 0.0 to 50.0.'
+    assert err.fix == 'Set "pool.guidance_scale" to a value from 0.0 to 50.0.'
 
 
 def test_the_ends_of_a_range_are_inside():
     for value in (0.0, 50.0):
-        assert Recipe().with_values({"pool.guidance": value}).pool.guidance == value
+        assert Recipe().with_values({"pool.guidance_scale": value}).pool.guidance_scale == value
 
 
 def test_unknown_choice_lists_them_and_offers_the_nearest():

@@ -142,7 +142,7 @@ def test_a_search_costs_what_it_was_said_to(studio, proxy):
     said = studio.estimate("tune")
     events = finish(studio.tune())
     assert said.text.startswith("Cost: 8 settings, about ")
-    assert events[-1].seconds / said.seconds < FACTOR and said.seconds < 60
+    assert events[-1].seconds / said.seconds < FACTOR
     studio.set({"tune.trials": 2})
     assert studio.estimate("tune").images == 2, "fewer than there are: what all of them would cost"
     assert [event.message for event in events if event.lasting][0].startswith("Cost: 8 settings")

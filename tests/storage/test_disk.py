@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from refusing import HELPERS, in_python, refusing_library  # noqa: F401
+from refusing import HELPERS, in_python
 from safetensors.numpy import save_file
 
 from psr_studio.cli.main import main
@@ -77,8 +77,8 @@ def said_of_ledger(root: Path, *args: object, **how: object) -> tuple[str, str]:
     ids=errno.errorcode.get,
 )
 def test_the_ledger_is_never_called_damaged_for_what_its_disk_refuses(
-    marked, refusing_library, code, problem, remedy  # noqa: F811
-):  # fmt: skip
+    marked, refusing_library, code, problem, remedy
+):
     """SQLite says "disk I/O error" to most of these; the folder copied to another place is whole."""
     how = {"LD_PRELOAD": refusing_library, "REFUSE_WRITES_TO": "studio.sqlite", "REFUSE_WITH": code}
     found = said_of_ledger(marked, **how)

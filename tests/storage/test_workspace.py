@@ -719,8 +719,8 @@ def test_a_missing_workspace_or_a_file_is_said(tmp_path):
     )
 
 
-def test_a_hundred_thousand_candidates_open_in_seconds(tmp_path):
-    """Ten classes of five parts of 2,000: opening reads two numbers per candidate (limit for slow disks)."""
+def test_a_hundred_thousand_candidates_open(tmp_path):
+    """Ten classes of five parts of 2,000; how fast is of benchmarks/large_workspace.py."""
     n = 2000
     blank = np.zeros((n, 1, 1, 1), np.uint8)
     with Workspace.open(tmp_path) as ws:
@@ -734,9 +734,8 @@ def test_a_hundred_thousand_candidates_open_in_seconds(tmp_path):
                     "latent": blank.astype(np.float32),
                 }
                 write_part(ws.pool_part_path(class_id, part), columns, inputs_hash="h")
-        start = time.perf_counter()
         pool = ws.pool()
-        assert len(pool) == 100_000 and time.perf_counter() - start < 3.0
+        assert len(pool) == 100_000 and np.bincount(pool.labels).tolist() == [10_000] * 10
 
 
 def test_metadata_says_what_a_part_was_made_from(filled):

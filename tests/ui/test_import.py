@@ -40,6 +40,11 @@ def opened(tmp_path, monkeypatch):
         screen.close()
 
 
+def ended(screen, stage):
+    """The newest job of a stage, once it is over."""
+    return screen.worker.wait(screen.worker.latest(stage).id, 60)
+
+
 def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     for name in CLASS_NAMES:
         folder = tmp_path / "set" / name.replace("/", " ")
@@ -47,23 +52,29 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     with pytest.raises(StudioError, match="Nothing to import is named"):
-        panel._import("  ", None, "", 0, False, False, False, None, "", "")
-    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "")
-    job = screen.worker.wait(screen.worker.newest().id, 60)
+        panel._import("  ", None, "", 0, False, False, False, None, "", "", True)
+    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "", True)
+    job = ended(screen, "import")
     assert job.state == "done" and "Imported 3 pictures" in job.message
-    assert len(screen.studio.pool) == 3 and panel.jobs.job().stage == "import"
-    assert "Importing: done" in str(panel.jobs.values()[0].value)
-    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "")
-    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert len(screen.studio.pool) == 3 and ended(screen, "score").state == "done"
+    card = str(panel.jobs.values()[0].value)
+    assert "Importing: done" in card and "Scoring: done" in card, "its closing line stays beside the scores"
+    assert sum(map(len, screen.studio.curation.select(ipc=1).picks)) == 3
+    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", True)
+    job = ended(screen, "import")
     assert job.state == "failed" and "already holds a pool" in job.problem
+    assert ended(screen, "score").state == "cancelled"
+    assert panel.jobs.job().stage == "import", "what came after it has fallen"
     bar = TopBar(screen)._value()["job"]
     assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
     screen.studio.curation.mark([0], "veto")
-    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "")
-    job = screen.worker.wait(screen.worker.newest().id, 60)
+    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", True)
+    job = ended(screen, "import")
     assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
     assert screen.studio.curation.history()[0]["description"] == 'new start with "set"'
+    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", False)
+    assert ended(screen, "import").state == "done" and screen.worker.newest().stage == "import"
 
 
 def test_weights_are_hidden_where_nothing_is_needed(opened):

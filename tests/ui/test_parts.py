@@ -134,26 +134,30 @@ def test_an_emptied_field_is_named_as_on_screen():
 
     with gr.Blocks():
         settings = Settings(SimpleNamespace(recipe=Recipe()))
-        settings.add("pool.steps", "pool.sampler", "export.name", "pool.guidance")
+        settings.add("pool.steps", "pool.sampler", "export.name", "pool.guidance_scale")
     with pytest.raises(RecipeError) as caught:
         settings.read([None, "ddpm", "set", None])
     assert caught.value.problem == '"Steps" is empty.'
     assert caught.value.fix == 'Enter a number from 1 to 1000 in "Steps".'
     with pytest.raises(RecipeError, match='Enter a name in "Folder name"'):
         settings.read([5, "ddpm", "", None])
-    assert settings.read([5, "ddpm", "set", None])["pool.guidance"] is None, "this one may be left out"
+    assert settings.read([5, "ddpm", "set", None])["pool.guidance_scale"] is None, "this one may be left out"
 
 
 def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
     import gradio as gr
 
     with gr.Blocks():
-        settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance": 1.5})
-        settings.add("pool.guidance")
-    assert settings.controls["pool.guidance"].value == 1.5 and settings.shown() == {"pool.guidance": 1.5}
-    assert settings.read([1.5]) == {"pool.guidance": None}, "what was only shown stays left out"
-    assert settings.read([2.0]) == {"pool.guidance": 2.0}
-    assert settings.read([None]) == {"pool.guidance": None}, "an emptied field is the bundle's own again"
+        settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance_scale": 1.5})
+        settings.add("pool.guidance_scale")
+    assert settings.controls["pool.guidance_scale"].value == 1.5 and settings.shown() == {
+        "pool.guidance_scale": 1.5
+    }
+    assert settings.read([1.5]) == {"pool.guidance_scale": None}, "what was only shown stays left out"
+    assert settings.read([2.0]) == {"pool.guidance_scale": 2.0}
+    assert settings.read([None]) == {"pool.guidance_scale": None}, (
+        "an emptied field is the bundle's own again"
+    )
 
 
 def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
@@ -167,7 +171,7 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
     doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
     assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
     assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
-    unguided = recipe.with_values({"pool.guidance": 1.0})
+    unguided = recipe.with_values({"pool.guidance_scale": 1.0})
     assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
     anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})
     words = cost_text(studio.workspace, anew, studio.bundle, speeds)

@@ -67,9 +67,13 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     """
     chosen = recipe.evaluate
     own = select.require(ws, recipe.select.name, bundle)
-    if "refined" in chosen.arms:
-        refine.require_fresh(ws, recipe, bundle)
     forms = [form for form in chosen.arms if not form.startswith(REAL)]
+    if not bundle.has(
+        "generator"
+    ):  # nothing is ever refined there, and the recipe names it unless told otherwise
+        forms = [form for form in forms if form != "refined"]
+    if "refined" in forms:
+        refine.require_fresh(ws, recipe, bundle)
     arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
     for name in chosen.compare:
         if name != own.name:

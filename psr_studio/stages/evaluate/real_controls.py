@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from psr_studio.core.devices import candidate_seed
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.method.distances import pairwise_sq_distances
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
@@ -42,6 +43,7 @@ class RealImages:
         for class_id, (rows, n) in zip(
             arm.classes, real_rows(self.bundle, arm.classes, arm.counts), strict=True
         ):
+            stop_if_asked()
             pool = self._pool(class_id, rows, arm)
             found = selector.choose(pool, n, params, candidate_seed(seed, class_id, 0))
             picked.append(rows[found.indices])

@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
+from psr_studio.core.stopping import stop_if_asked
+
 SHARD_SIZE = 1000  # images per WebDataset shard
 PARQUET = "train-00000-of-00001.parquet"
 DD_RANKING = "dd-ranking-"
@@ -77,6 +79,7 @@ def class_folder(class_names: tuple[str, ...], class_id: int) -> str:
 def write_pictures(data: ExportSet, folder: Path) -> None:
     """One folder per class, as `torchvision.datasets.ImageFolder` reads it."""
     for name, png in zip(data.paths, data.pngs, strict=True):
+        stop_if_asked()
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png)
@@ -143,6 +146,7 @@ def write_webdataset(data: ExportSet, folder: Path) -> None:
     for shard, start in enumerate(range(0, len(data), SHARD_SIZE)):
         with tarfile.open(folder / f"shard-{shard:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for i in range(start, min(start + SHARD_SIZE, len(data))):
+                stop_if_asked()
                 for ending, content in _sample(data, i).items():
                     member = tarfile.TarInfo(f"{i:08d}.{ending}")  # its time stays 0: equal sets, equal bytes
                     member.size = len(content)

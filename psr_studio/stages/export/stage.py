@@ -14,6 +14,7 @@ from psr_studio.core.disk import writing
 from psr_studio.core.errors import ExportError, SelectionError, StudioError
 from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.version import __version__
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.schema import Recipe
@@ -72,7 +73,7 @@ class Summary:
 
 def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> dict[str, Any]:
     """What an export is made from."""
-    made = refine.expected(ws, recipe, bundle, record) if recipe.export.refined else {}
+    made = refine.expected(ws, recipe, bundle, record) if is_refined(recipe, bundle) else {}
     return {
         "stage": STAGE.name,
         "selection": [record.name, record.candidate_ids, record.settings],
@@ -81,6 +82,11 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         "formats": list(recipe.export.formats),
         "zip": recipe.export.zip,
     }
+
+
+def is_refined(recipe: Recipe, bundle: Bundle) -> bool:
+    """Whether the refined pictures are written; a bundle without a generator has none but those selected."""
+    return recipe.export.refined and bundle.has("generator")
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
@@ -123,7 +129,7 @@ def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
         picture_bytes=sum(map(len, data.pngs)),
         counts=data.counts,
         folders=dict(sorted(files.items())),
-        refined=recipe.export.refined,
+        refined=is_refined(recipe, bundle),
         replaces=folder.is_dir() and any(folder.iterdir()),
     )
 
@@ -189,9 +195,9 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     task = sorted(record.picks)
     logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
     labels, tau = in_task(pool.labels[at], task), float(record.settings["temperature"])
-    if recipe.export.refined:
+    if is_refined(recipe, bundle):
         images = ws.refined(record.name).images_of(ids)
-        pngs = [encode_png(image) for image in images]
+        pngs = [_encoded(image) for image in images]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
     return ExportSet(
@@ -214,11 +220,16 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     )
 
 
+def _encoded(image: np.ndarray) -> bytes:
+    stop_if_asked()
+    return encode_png(image)
+
+
 def _check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> SelectionRecord:
     """Everything that can be wrong, before anything is written."""
     record = select.require(ws, recipe.select.name, bundle)
     score.require_fresh(ws, recipe, bundle)
-    if recipe.export.refined:
+    if is_refined(recipe, bundle):
         refine.require_fresh(ws, recipe, bundle)
     if not recipe.export.formats:
         raise ExportError("No format is asked for.", 'Set "export.formats" to "folder" or another one.')
@@ -232,7 +243,7 @@ def _write_about(
     """recipe.toml, README.md, and last the manifest over everything."""
     (folder / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
     card = write_card(
-        recipe.export.name, data, bundle, recipe.export.formats, recipe.export.refined,
+        recipe.export.name, data, bundle, recipe.export.formats, is_refined(recipe, bundle),
         provenance(ws, recipe, bundle, record), _rows(ws, recipe, bundle), _imported(ws),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -259,7 +270,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         origin = {"generator": generator}
     else:
         origin = {"pictures": f"{origin_text(imported)}, made elsewhere"}
-        if recipe.export.refined:
+        if is_refined(recipe, bundle):
             origin["moved by the generator"] = generator
     found = {
         "bundle": bundle.name,
@@ -271,7 +282,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "marks by hand": {mark: ids for mark, ids in record.marks.items() if ids} or "none",
         "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
     }
-    if recipe.export.refined:
+    if is_refined(recipe, bundle):
         found["refinement"] = dict(recipe.refine)
     return found
 

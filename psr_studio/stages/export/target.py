@@ -8,6 +8,7 @@ from typing import Any
 
 from psr_studio.core.errors import ExportError
 from psr_studio.core.files import serves_a_system, sha256
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.texts import TextError, decode, parse_json
 
 MANIFEST = "manifest.json"
@@ -93,6 +94,7 @@ def write_zip(folder: Path) -> Path:
     target = zip_path(folder)
     with zipfile.ZipFile(target, "w", strict_timestamps=False) as packed:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            stop_if_asked()
             stored = path.suffix in (".png", ".tar", ".parquet")
             kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             packed.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}", kind)

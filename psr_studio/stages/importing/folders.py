@@ -10,13 +10,22 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import NoReturn, Self
 
 from psr_studio.core.errors import did_you_mean
 from psr_studio.core.files import serves_a_system
-from psr_studio.core.pictures import FIRST_BYTES, MAX_BYTES, UNPACKED, is_picture, looks_like_picture
+from psr_studio.core.pictures import (
+    FIRST_BYTES,
+    MAX_BYTES,
+    UNPACKED,
+    PictureError,
+    is_picture,
+    looks_like_picture,
+)
 from psr_studio.core.words import printable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
@@ -25,6 +34,7 @@ from psr_studio.stages.importing.items import (
     Item,
     PoolImportError,
     refuse_links,
+    spread,
     too_large,
 )
 
@@ -100,6 +110,15 @@ def unreadable(path: Path | str, err: OSError) -> PoolImportError:
     )
 
 
+@contextmanager
+def reading_source(path: str | Path) -> Iterator[None]:
+    """What the system says while a source is read is said of the source, not of the workspace."""
+    try:
+        yield
+    except OSError as err:
+        raise unreadable(err.filename or path, err) from err
+
+
 @dataclass
 class PictureFiles(ImageSource):
     """Pictures by name, with the label of each: that of its class folder."""
@@ -134,11 +153,28 @@ class PictureFiles(ImageSource):
         ]
         taken = {"pictures": f'the folder "{printable(group.as_posix())}"'} if split is not None else {}
         counts = dict(Counter(printable(label) for label in labels.values()))
-        return cls(path, kind, counts, taken=taken, passed_over=_kinds(beside), names=labels)
+        odd = {printable(name): _kind(name) for name in beside}
+        return cls(path, kind, counts, taken=taken, others=odd, names=labels)
 
-    def item(self, name: str, data: bytes = b"", problem: str = "") -> Item:
+    def item(self, name: str) -> Item:
         """One of its pictures."""
-        return Item(printable(self.names[name]), printable(name), data, problem=problem)
+        return Item(printable(self.names[name]), printable(name), partial(self.read, name))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one of its pictures.
+
+        Raises:
+            PictureError, PoolImportError, OSError: why they cannot be had.
+        """
+        raise AssertionError("pictures of some kind")
+
+    def __iter__(self) -> Iterator[Item]:
+        """The pictures in name order."""
+        return map(self.item, self.names)
+
+    def sample(self, n: int) -> list[Item]:
+        """As in `ImageSource`."""
+        return [self.item(name) for name in spread(list(self.names), n)]
 
 
 def kinds_text(passed_over: Mapping[str, int]) -> str:
@@ -148,8 +184,11 @@ def kinds_text(passed_over: Mapping[str, int]) -> str:
 
 
 def _kinds(names: Sequence[str]) -> dict[str, int]:
-    endings = (PurePosixPath(name).suffix.lower() or UNKNOWN_ENDING for name in names)
-    return dict(Counter(printable(ending) for ending in endings))
+    return dict(Counter(map(_kind, names)))
+
+
+def _kind(name: str) -> str:
+    return printable(PurePosixPath(name).suffix.lower() or UNKNOWN_ENDING)
 
 
 def _refuse(err: OSError) -> NoReturn:
@@ -182,13 +221,12 @@ class FolderSource(PictureFiles):
             (pictures if known or looks_like_picture(_first_bytes(file)) else others).append(name)
         return cls.of(path, "folder", pictures, others, split, str(path), is_class)
 
-    def __iter__(self) -> Iterator[Item]:
-        """The pictures in name order."""
-        for name in self.names:
-            file = self.path / name
-            if (size := file.stat().st_size) > MAX_BYTES:
-                raise too_large(name, size)
-            yield self.item(name, file.read_bytes())
+    def read(self, name: str) -> bytes:
+        """As in `PictureFiles`."""
+        file = self.path / name
+        if (size := file.stat().st_size) > MAX_BYTES:
+            raise too_large(name, size)
+        return file.read_bytes()
 
 
 def files_in(path: Path) -> Iterator[Path]:
@@ -243,19 +281,25 @@ class ZipSource(PictureFiles):
         made.entries = {name: entries[name].filename for name in made.names}
         return made
 
-    def __iter__(self) -> Iterator[Item]:
-        """The pictures in name order; one that cannot be unpacked comes with its problem."""
-        with zipfile.ZipFile(self.path) as packed:
-            for name in self.names:
-                try:
-                    with packed.open(self.entries[name]) as file:
-                        data = file.read(MAX_BYTES + 1)
-                except _UNPACKING as err:
-                    yield self.item(name, problem=f"it cannot be unpacked ({err})")
-                    continue
-                if len(data) > MAX_BYTES:
-                    raise too_large(name, len(data))
-                yield self.item(name, data)
+    @cached_property
+    def _packed(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)
+
+    def read(self, name: str) -> bytes:
+        """As in `PictureFiles`."""
+        try:
+            with self._packed.open(self.entries[name]) as file:
+                data = file.read(MAX_BYTES + 1)
+        except _UNPACKING as err:
+            raise PictureError(f"it cannot be unpacked ({err})") from err
+        if len(data) > MAX_BYTES:
+            raise too_large(name, len(data))
+        return data
+
+    def close(self) -> None:
+        """As in `ImageSource`."""
+        if "_packed" in self.__dict__:
+            self._packed.close()
 
 
 # What `zipfile` and its decompressors raise over damaged or unknown data.

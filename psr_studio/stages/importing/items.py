@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from psr_studio.core.errors import StudioError
-from psr_studio.core.pictures import MAX_BYTES
+from psr_studio.core.pictures import MAX_BYTES, PictureError
+
+T = TypeVar("T")
 
 TABLES = (".parquet", ".arrow", ".feather")
 SPLIT_FIX = "Name one of them with --split, or give the path of its folder."
@@ -22,16 +26,38 @@ class PoolImportError(StudioError):
 
 @dataclass(frozen=True)
 class Item:
-    """One picture as it lies in its source."""
+    """One picture as it lies in its source.
+
+    Attributes:
+        label: that it has there, "" where it has none. name: for messages and for tracing it back.
+        load: its bytes, in any thread; PictureError says why they cannot be had.
+        latent: (c, h, w) float32, and seed, of another workspace.
+    """
 
     label: str
-    name: str  # for messages and for tracing it back
-    data: bytes
-    latent: np.ndarray | None = None  # (c, h, w) float32, of another workspace
+    name: str
+    load: Callable[[], bytes]
+    latent: np.ndarray | None = None
     seed: int | None = None
-    problem: str = (
-        ""  # why its bytes cannot be had, for "it cannot be used: ..."; "" where they are in `data`
-    )
+
+
+def known(data: bytes) -> Callable[[], bytes]:
+    """The `load` of an item whose bytes are at hand."""
+    return lambda: data
+
+
+def unknown(why: str) -> Callable[[], bytes]:
+    """The `load` of an item whose bytes cannot be had."""
+
+    def load() -> bytes:
+        raise PictureError(why)
+
+    return load
+
+
+def spread(items: Sequence[T], n: int) -> list[T]:
+    """At most n of them, evenly over their order."""
+    return [items[i * len(items) // n] for i in range(n)] if len(items) > n else list(items)
 
 
 @dataclass
@@ -45,13 +71,30 @@ class ImageSource:
     taken: dict[str, str] = field(
         default_factory=dict
     )  # what was chosen in it, such as {"label": "fine_label"}
-    passed_over: dict[str, int] = field(
+    others: dict[str, str] = field(
         default_factory=dict
-    )  # files or rows that are no pictures, counted by kind
+    )  # files that are no pictures, with what kind they are
+
+    @property
+    def has_latents(self) -> bool:
+        """Whether its pictures bring the latents that they were decoded from."""
+        return False
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures, one after the other."""
         raise AssertionError("a source of some kind")
+
+    def sample(self, n: int) -> list[Item]:
+        """At most n of its pictures, spread over it where that costs nothing."""
+        return list(islice(self, n))
+
+    def close(self) -> None:
+        """Let go of what was opened to read it."""
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """The others, counted by kind."""
+        return dict(Counter(self.others.values()))
 
     def __len__(self) -> int:
         return sum(self.labels.values())

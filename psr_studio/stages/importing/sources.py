@@ -53,7 +53,7 @@ def open_source(
     pictures = [file for file in tables if not is_cache(file) and has_pictures(file)]
     in_folders = _opened_folders(path, split, classes, tables)
     if in_folders is not None and not pictures:
-        in_folders.passed_over |= {table.name: 1 for table in tables}
+        in_folders.others |= {table.relative_to(path).as_posix(): table.name for table in tables}
         return in_folders
     if in_folders is not None:
         if (path / "manifest.json").is_file():  # an export of ours in several formats: the same pictures

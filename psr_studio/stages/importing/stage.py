@@ -1,16 +1,19 @@
 """Import: pictures made elsewhere become the pool of a workspace, so that they can be scored, selected and refined.
 
 The pictures are cut to the bundle's shape and kept without loss; their latents come from the codec's encoder and are
-marked so in the settings of every part. Everything is written beside the pool first; the pool, the recipe that fits
-it, and the end of all marks on the pool before are one commit, so an import is there whole or not at all.
+marked so in the settings of every part; without a codec there are none. Everything is written beside the pool first;
+the pool, the recipe that fits it, and the end of all marks on the pool before are one commit, so an import is there
+whole or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +24,17 @@ from psr_studio.core.disk import disk_error
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.batches import Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
-from psr_studio.stages.importing.folders import kinds_text, unreadable
+from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.tables import Columns
-from psr_studio.stages.importing.writer import FILES, MANIFEST, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.storage.changes import Change
 from psr_studio.storage.parquet import IMPORT_AGAIN
@@ -45,7 +49,9 @@ __all__ = ["FILES", "MANIFEST", "Options", "PoolImportError", "run"]
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 NAMED = 5  # classes or labels that a sentence names
-LOOKED_AT = 32  # pictures at most, to find a few that can be read and timed
+LOOKED_AT = 8  # pictures, to find a few that can be read and timed
+N_DECODERS = min(8, os.cpu_count() or 1)
+BEYOND_LIMIT = "it is beyond the limit for its class"
 
 
 KeepSettings = Callable[[Change, Mapping[str, Any]], object]
@@ -101,7 +107,7 @@ def run(
             f"This workspace already holds a pool of {n:,} candidates.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
-    with _reading(path):
+    with reading_source(path):
         known = ClassNames.of(bundle)
         source = open_source(path, known, how.split, Columns(how.image_column, how.label_column))
     name = printable(source.path.name)
@@ -113,11 +119,9 @@ def run(
             "Take fewer with --limit.",
         )
     total = sum(counts)
-    yield Progress(
-        STAGE.name, 0, total, f"Opening the codec for {total:,} pictures of {len(classes)} classes."
-    )
+    yield Progress(STAGE.name, 0, total, f"Taking in {total:,} pictures of {len(classes)} classes.")
     try:
-        with ws.change() as change:
+        with closing(source), ws.change() as change:
             writer = PoolWriter(ws.beside(change), recipe, bundle, source)
             writer.classes = classes
             writer.unknown = [label for label in source.labels if label not in classes]
@@ -181,27 +185,25 @@ def _read(
     source: ImageSource, classes: dict[str, int], bundle: Bundle, how: Options, writer: PoolWriter
 ) -> Iterator[tuple[int, str, tuple[np.ndarray, ...]]]:
     """Decode picture by picture; yields (pictures read, what was done, previews)."""
-    taken: dict[int, int] = dict.fromkeys(classes.values(), 0)
+    for name, kind in source.others.items():
+        writer.leave_out(name, f"it is no picture that is read ({kind})")
     done = 0
-    for item in _items(source):
-        if how.limit is not None and min(taken.values()) >= how.limit:
-            break
-        class_id = classes.get(item.label)
-        if class_id is None or (how.limit is not None and taken[class_id] >= how.limit):
-            continue
-        try:
-            pixels = _pixels(item, bundle.image_shape)
-        except PictureError as err:
+    wanted = _wanted(_items(source), classes, how, writer)
+    for item, found in ahead(wanted, partial(_decoded, shape=bundle.image_shape), N_DECODERS):
+        if isinstance(found, PictureError):
             if not how.skip_broken:
                 raise PoolImportError(
-                    f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {err}.',
+                    f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {found}.',
                     "Replace or remove it, or leave out such pictures with --skip-broken. The pool is as it was.",
-                ) from err
-            writer.left_out.append(item.name)
+                ) from found
+            writer.leave_out(item.name, f"{UNUSABLE}: {found}")
             continue
-        taken[class_id] += 1
+        class_id = classes[item.label]
+        if how.limit is not None and writer.n_taken(class_id) >= how.limit:
+            writer.leave_out(item.name, BEYOND_LIMIT)
+            continue
         done += 1
-        writer.add(class_id, item, pixels)
+        writer.add(class_id, item, *found)
         if full := writer.full():
             yield done, *_written(writer, full[0], bundle)
         elif done % EVENT_EVERY == 0:
@@ -210,17 +212,35 @@ def _read(
         yield done, *_written(writer, class_id, bundle)
 
 
-def _pixels(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
-    """A picture as the pool keeps it, uint8 (H, W, ch); PictureError where it cannot be had or decoded."""
-    if item.problem:
-        raise PictureError(item.problem)
-    return read_picture(item.data, shape)
+def _wanted(
+    items: Iterable[Item], classes: Mapping[str, int], how: Options, writer: PoolWriter
+) -> Iterator[Item]:
+    """The items to be decoded; those of no class and those beyond the limit are noted instead."""
+    for item in items:
+        stop_if_asked()  # also where many pictures in turn are left out
+        class_id = classes.get(item.label)
+        if class_id is None:
+            writer.leave_out(item.name, f'"{item.label}" is no class' if item.label else "it has no label")
+        elif how.limit is not None and writer.n_taken(class_id) >= how.limit:
+            writer.leave_out(item.name, BEYOND_LIMIT)
+        else:
+            yield item
+
+
+def _decoded(item: Item, shape: tuple[int, int, int]) -> tuple[np.ndarray, str] | PictureError:
+    """A picture as the pool keeps it, uint8 (H, W, ch), with a hash of its bytes; or why it cannot be used."""
+    try:
+        with reading_source(item.name):
+            data = item.load()
+        return read_picture(data, shape), hashlib.sha256(data).hexdigest()
+    except PictureError as err:
+        return err
 
 
 def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
     """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
     shown = writer.write(class_id)
-    said = (f'Encoded pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
+    said = (f'Wrote pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
     return " ".join(filter(None, said)), shown
 
 
@@ -228,38 +248,25 @@ def _cost(
     source: ImageSource, classes: dict[str, int], bundle: Bundle, writer: PoolWriter, counts: list[int]
 ) -> Cost | None:
     """What the import costs, from its first pictures; None when none of them can be read."""
-    from psr_studio.stages.cost import DRAWN, import_cost
+    from psr_studio.stages.cost import import_cost
 
-    first = []
-    for item in islice((item for item in _items(source) if item.label in classes), LOOKED_AT):
-        with suppress(PictureError):  # the import itself says which and why
-            _pixels(item, bundle.image_shape)
-            first.append(item.data)
-        if len(first) == DRAWN:
-            break
-    if not first:
+    with reading_source(source.path):
+        near = [item for item in source.sample(LOOKED_AT) if item.label in classes]
+        first = [item for item in near if not isinstance(_decoded(item, bundle.image_shape), PictureError)]
+    if not first:  # the import itself says which and why
         return None
 
     def read(n: int) -> np.ndarray:
-        return np.stack([read_picture(data, bundle.image_shape) for data in first[:n]])
+        found = (_decoded(item, bundle.image_shape) for item in first[:n])
+        return np.stack([pixels[0] for pixels in found if not isinstance(pixels, PictureError)])
 
     size = writer.recipe.pool.part_size
     n_parts = sum(-(-n // size) for n in counts)
-    codec = None if writer.keeps_latents else writer.codec
-    return import_cost(read, codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
-
-
-@contextmanager
-def _reading(path: str | Path) -> Iterator[None]:
-    """What the system says while a source is read is said of the source, not of the workspace."""
-    try:
-        yield
-    except OSError as err:
-        raise unreadable(err.filename or path, err) from err
+    return import_cost(read, writer.codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
 
 
 def _items(source: ImageSource) -> Iterator[Item]:
-    with _reading(source.path):
+    with reading_source(source.path):
         yield from source
 
 
@@ -307,11 +314,11 @@ def manifest(ws: Workspace) -> dict[str, Any] | None:
 
 
 def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStatus:
-    """Whether an imported pool is whole and its latents are those of the bundle's codec."""
+    """Whether an imported pool is whole and its latents, where it has some, are those of the bundle's codec."""
     found = ws.compare(
         {ws.root / "pool" / name: digest for name, digest in about["parts"].items()}, "pool parts"
     )
-    if found.state == "fresh" and about["codec"] != bundle.identity(CODEC):
+    if found.state == "fresh" and about["codec"] not in (NO_CODEC, bundle.identity(CODEC)):
         return StageStatus(
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )

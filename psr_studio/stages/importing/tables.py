@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from psr_studio.stages.importing.items import (
     ImageSource,
     Item,
     PoolImportError,
+    known,
     refuse_links,
     too_large,
+    unknown,
 )
 from psr_studio.storage.names import part_files
 from psr_studio.storage.pool import Pool
@@ -64,6 +67,7 @@ class TableSource(ImageSource):
     """Parquet or Arrow files with a column of pictures and one of labels, as `datasets` and pandas write them."""
 
     tables: list[_Table] = field(default_factory=list)
+    n_without_label: int = 0
 
     @classmethod
     def find(cls, files: Sequence[Path], path: Path, split: str | None, columns: Columns) -> TableSource:
@@ -82,11 +86,16 @@ class TableSource(ImageSource):
         taken = {"pictures": f'the column "{first.image}"', "labels": f'the column "{first.label}"'}
         if first.of_path is not None:
             taken["labels"] = f'the folders "{first.label}=..."'
-        passed_over = {WITHOUT_LABEL: missing} if missing else {}
-        return cls(path, "data set", dict(labels), taken=taken, passed_over=passed_over, tables=tables)
+        return cls(path, "data set", dict(labels), taken=taken, tables=tables, n_without_label=missing)
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """As in `ImageSource`, with the rows that have no label."""
+        rows = {WITHOUT_LABEL: self.n_without_label} if self.n_without_label else {}
+        return super().passed_over | rows
 
     def __iter__(self) -> Iterator[Item]:
-        """The pictures in the order of the rows; a row without a picture comes with its problem."""
+        """The pictures in the order of the rows, those without a label or a picture too."""
         for table in self.tables:
             columns = [table.image] if table.of_path is not None else [table.image, table.label]
             row = 0
@@ -95,12 +104,7 @@ class TableSource(ImageSource):
                 for picture, label in zip(batch.column(table.image).to_pylist(), labels, strict=True):
                     name = f"{printable(table.file.name)}, row {row}"
                     row += 1
-                    if not label:
-                        continue
-                    data, problem = _bytes(picture)
-                    if len(data) > MAX_BYTES:
-                        raise too_large(name, len(data))
-                    yield Item(label, name, data, problem=problem)
+                    yield Item(label, name, _loader(picture, name))
 
 
 def is_table(file: Path) -> bool:
@@ -341,14 +345,16 @@ def _words(value: Any, names: Sequence[str]) -> str:
     return str(value)
 
 
-def _bytes(picture: Any) -> tuple[bytes, str]:
-    """The bytes of a picture, or why there are none."""
+def _loader(picture: Any, name: str) -> Callable[[], bytes]:
+    """The `load` of what a cell holds."""
     data = picture.get("bytes") if isinstance(picture, dict) else picture
     if isinstance(data, bytes):
-        return data, ""
+        if len(data) > MAX_BYTES:
+            raise too_large(name, len(data))
+        return known(data)
     if isinstance(picture, dict) and picture.get("path"):
-        return b"", "the table holds its path instead of its bytes"
-    return b"", "the table holds none in this row"
+        return unknown("the table holds its path instead of its bytes")
+    return unknown("the table holds none in this row")
 
 
 @dataclass
@@ -372,13 +378,19 @@ class WorkspaceSource(ImageSource):
         labels = Counter(_words(int(label), names) for label in pool.labels)
         return cls(path, "workspace", dict(labels), pool.settings, pool=pool, names=names)
 
+    @property
+    def has_latents(self) -> bool:
+        """As in `ImageSource`."""
+        return self.pool is not None and self.pool.has_latents
+
     def __iter__(self) -> Iterator[Item]:
         """The candidates in pool order."""
         assert self.pool is not None
         for start in range(0, len(self.pool), ROWS_AT_ONCE):
             at = np.arange(start, min(start + ROWS_AT_ONCE, len(self.pool)))
-            latents = self.pool.latents_at(at)
+            latents = self.pool.latents_at(at) if self.has_latents else [None] * len(at)
             for position, latent in zip(at, latents, strict=True):
                 label = _words(int(self.pool.labels[position]), self.names)
                 name = f"candidate {self.pool.candidate_ids[position]}"
-                yield Item(label, name, self.pool.png(int(position)), latent, int(self.pool.seeds[position]))
+                load = partial(self.pool.png, int(position))
+                yield Item(label, name, load, latent, int(self.pool.seeds[position]))

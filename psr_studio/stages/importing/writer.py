@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.core.devices import candidate_seed, pick_device
-from psr_studio.core.errors import ModelError
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.batches import spans
+from psr_studio.stages.encoding import encoded
 from psr_studio.stages.importing import STAGE
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, unknown
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 MANIFEST, FILES = "import.json", "import.csv"  # in pool/
+UNUSABLE = "it cannot be used"  # how the reason of a picture that cannot be had or decoded begins
+NO_CODEC = ""  # in the place of a codec's identity: the pictures have no latents
 BUFFER_BYTES = 2**30  # of pictures that wait for their part to fill
 N_PREVIEWS = 8
 
@@ -44,14 +44,16 @@ class PoolWriter:
 
     def __init__(self, staging: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
         self.recipe, self.bundle, self.source = recipe, bundle, source
-        self.codec = bundle.codec(pick_device(recipe.device))
-        self.identity = bundle.identity(CODEC)
-        self.keeps_latents = source.settings.get("generator") == bundle.identity("generator")
+        self.keeps_latents = source.has_latents and source.settings.get("generator") == bundle.identity(
+            "generator"
+        )
+        encodes = not self.keeps_latents and bundle.codec_is_here
+        self.codec = bundle.codec(pick_device(recipe.device)) if encodes else None
+        self.identity = bundle.identity(CODEC) if encodes or self.keeps_latents else NO_CODEC
         self.staging = staging
         self.counts: dict[int, int] = {}
         self.parts: dict[str, str] = {}
-        self.rows: list[tuple[int, str]] = []
-        self.left_out: list[str] = []
+        self.files: list[tuple[int | str, str, str]] = []  # candidate, file, why it was left out
         self.unknown: list[str] = []  # labels of the source that are no class
         self.classes: dict[str, int] = {}  # labels of the source to the classes they were taken for
         self._waiting: dict[int, _Waiting] = {}
@@ -62,13 +64,27 @@ class PoolWriter:
         """Pictures on the disk."""
         return sum(self.counts.values())
 
-    def add(self, class_id: int, item: Item, pixels: np.ndarray) -> None:
-        """Take a picture in."""
+    def add(self, class_id: int, item: Item, pixels: np.ndarray, digest: str) -> None:
+        """Take a picture in; `digest` is of its bytes."""
         waiting = self._waiting.setdefault(class_id, _Waiting())
         waiting.images.append(pixels)
-        waiting.items.append(Item(item.label, item.name, b"", item.latent, item.seed))
-        waiting.digests.append(hashlib.sha256(item.data).hexdigest())
+        waiting.items.append(replace(item, load=unknown("it is read already")))
+        waiting.digests.append(digest)
         self._bytes += pixels.nbytes
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note a file of the source that does not become a candidate."""
+        self.files.append(("", name, why))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Files that cannot be used."""
+        return [name for _, name, why in self.files if why.startswith(UNUSABLE)]
+
+    def n_taken(self, class_id: int) -> int:
+        """Pictures of a class that are written or wait."""
+        waiting = self._waiting.get(class_id)
+        return self.counts.get(class_id, 0) + (len(waiting.images) if waiting else 0)
 
     def waiting(self) -> list[int]:
         """Classes with pictures that are not written."""
@@ -83,7 +99,7 @@ class PoolWriter:
         return ready
 
     def write(self, class_id: int) -> tuple[np.ndarray, ...]:
-        """Encode and write what waits of a class as one part; returns the first pictures."""
+        """Write what waits of a class as one part, encoded where there is a codec; returns the first pictures."""
         waiting = self._waiting.pop(class_id)
         images = np.stack(waiting.images)
         self._bytes -= images.nbytes
@@ -107,12 +123,12 @@ class PoolWriter:
         )
         self.parts[path.relative_to(self.staging.root / "pool").as_posix()] = inputs_hash
         self.counts[class_id] = start + len(images)
-        self.rows += [(ids[i], item.name) for i, item in enumerate(waiting.items)]
+        self.files += [(ids[i], item.name, "") for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return self.codec.encoding.take_notice()
+        return self.codec.encoding.take_notice() if self.codec else ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -124,7 +140,7 @@ class PoolWriter:
         }
         if self.keeps_latents:
             return {**self.source.settings, **origin, "latents": "generated"}
-        return {**origin, "latents": "encoded", "bundle": self.bundle.name}
+        return {**origin, "latents": "encoded" if self.codec else "none", "bundle": self.bundle.name}
 
     def _seeds(self, waiting: _Waiting, class_id: int, start: int) -> np.ndarray:
         base = self.recipe.pool.seed
@@ -133,20 +149,13 @@ class PoolWriter:
             [s if i.seed is None else i.seed for s, i in zip(own, waiting.items, strict=True)], np.int64
         )
 
-    def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray:
-        """Encoded, or those of a workspace whose pool the same generator and codec made."""
+    def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray | None:
+        """Encoded, or those of a workspace whose pool the same generator and codec made; None without a codec."""
         if self.keeps_latents:
             return np.stack([item.latent for item in waiting.items if item.latent is not None])
-        parts = [
-            self.codec.encode_uint8(images[rows]) for rows in spans(len(images), self.recipe.pool.batch_size)
-        ]
-        latents = np.concatenate(parts).astype(np.float32)
-        if not np.isfinite(latents).all():
-            raise ModelError(
-                f'The codec of "{self.bundle.name}" encoded pictures to latents that are not finite numbers.',
-                "Check its weights with `psr-studio doctor`.",
-            )
-        return latents
+        if self.codec is None:
+            return None
+        return encoded(self.codec, images, self.recipe.pool.batch_size, self.bundle.name)
 
     def finish(self, split: str | None) -> None:
         """The manifest and the list of files."""
@@ -170,7 +179,8 @@ class PoolWriter:
         }
         folder = self.staging.root / "pool"
         (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        rows = sorted(self.files, key=lambda row: (row[0] == "", row))
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
-            lines.writerow(["candidate_id", "file"])
-            lines.writerows(sorted(self.rows))
+            lines.writerow(["candidate_id", "file", "left out because"])
+            lines.writerows(rows)

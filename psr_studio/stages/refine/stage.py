@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
+from psr_studio.stages.encoding import encode, latents_at
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
 from psr_studio.stages.score import stage as score
@@ -67,14 +68,24 @@ def expected(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRec
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     """Whether the selection of the recipe's name is refined, with these settings."""
     try:
+        require_generator(bundle)
+    except ModelError as err:
+        return StageStatus("off", f"{err.problem} {err.fix}")
+    try:
         record = select.require(ws, recipe.select.name, bundle)
     except SelectionError as err:
         return StageStatus("missing", err.problem)
     return ws.compare(expected(ws, recipe, bundle, record), "refined classes")
 
 
+def require_generator(bundle: Bundle) -> None:
+    """Raise ModelError, saying what would turn it on, where the bundle cannot refine."""
+    bundle.require("generator", "Latents are refined by a generator")
+
+
 def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
     """Raise WorkspaceError unless every class of the selection is refined with the recipe's settings."""
+    require_generator(bundle)
     found = status(ws, recipe, bundle)
     if found.state != "fresh":
         raise WorkspaceError(
@@ -84,7 +95,12 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
 
 
 def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
-    """Remove the refined classes that the selection no longer has; returns what is `left`."""
+    """Remove the refined classes that the selection no longer has; returns what is `left`.
+
+    Raises:
+        ModelError: the bundle has no generator. SelectionError: as `left`.
+    """
+    require_generator(bundle)
     record = record or select.require(ws, recipe.select.name, bundle)
     _discard_other_classes(ws, record)
     return left(ws, recipe, bundle, record)
@@ -136,12 +152,19 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         return
     yield event(work.found, "Opening generator, codec and teacher.")
     refiner = _Refiner(ws, recipe, bundle, record)
+
+    def encoding(classes: Sequence[int], done: int) -> Iterator[Progress]:
+        for part in encode(ws, recipe, bundle, _picked(record, classes)):
+            yield event(done, f'Encoded pictures of "{bundle.class_names[part.class_id]}".')
+
     if share is None:
+        yield from encoding(work.missing, work.found)
         yield event(work.found, refiner.cost(work.missing).text, lasting=True)
     clock.start()
     done = work.found
     for group in work.groups:
         wanted = list(group.units)
+        yield from encoding(wanted, done)
         whose = " to ".join(dict.fromkeys(f'"{bundle.class_names[c]}"' for c in (wanted[0], wanted[-1])))
         for computed, loss, step, previews in refiner.refine(wanted):
             words = f"{whose}: {step}, {group.new} latents, mean loss {loss:.4g}."
@@ -248,7 +271,7 @@ class _Refiner:
         labels = self.pool.labels[at]
         soft = soften(self.scores.logits_at(at)[:, task], self.temperature)
         return Selected(
-            latents=torch.from_numpy(np.array(self.pool.latents_at(at))),
+            latents=torch.from_numpy(np.array(latents_at(self.ws, self.bundle, at))),
             classes=torch.from_numpy(np.array(labels)),
             task=torch.tensor(task),
             soft_labels=torch.from_numpy(soft),
@@ -302,6 +325,13 @@ def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What refining the missing classes costs on this device; opens the networks and measures for a second."""
+    require_generator(bundle)
     record = select.require(ws, recipe.select.name, bundle)
-    missing = left(ws, recipe, bundle, record).missing
-    return _Refiner(ws, recipe, bundle, record).cost(missing or sorted(record.picks))
+    missing = left(ws, recipe, bundle, record).missing or sorted(record.picks)
+    for _ in encode(ws, recipe, bundle, _picked(record, missing)):
+        pass
+    return _Refiner(ws, recipe, bundle, record).cost(missing)
+
+
+def _picked(record: SelectionRecord, classes: Sequence[int]) -> list[int]:
+    return [candidate for c in classes for candidate in record.picks[c]]

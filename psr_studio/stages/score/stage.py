@@ -12,6 +12,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
 from psr_studio.stages.generate.stage import classes_of, overlaps
@@ -247,7 +248,7 @@ def _unscorable(ws: Workspace, broken: Sequence[Broken]) -> DamagedError:
     else:
         fix = "Put a backup of that file in its place, or import the pictures again; then score again."
     return DamagedError(
-        f"{len(broken)} part{'s' if len(broken) > 1 else ''} of the pool could not be scored. {broken[0].reason}",
+        f"{plural(len(broken), 'part')} of the pool could not be scored. {broken[0].reason}",
         fix,
         broken[0].path,
         broken[0].cause,

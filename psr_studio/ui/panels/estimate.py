@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
+from psr_studio.core.errors import ModelError
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
@@ -58,7 +59,7 @@ class Speeds:
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:
     """Passes through the generator per image: a guided step takes two."""
-    unguided = pool.guidance(recipe, bundle) == 1
+    unguided = pool.scale(recipe, bundle) == 1
     share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
     return recipe.pool.steps * (1 + share)
 
@@ -67,6 +68,10 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     if (imported := importing.manifest(workspace)) is not None:
         return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
+    try:
+        pool.require_generator(bundle)
+    except ModelError as err:
+        return f"{err.problem} {err.fix}"
     work = pool.left(workspace, recipe, bundle)
     total, missing = work.total, work.total - work.found
     if not missing:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.stages import importing
+from psr_studio.stages import importing, score
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
@@ -29,7 +29,9 @@ class ImportPanel:
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        with gr.Accordion("Import", open=False, elem_id="psr-import"):
+        studio = self.screen.studio
+        only_way = not studio.bundle.has("generator") and not len(studio.pool)
+        with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
             gr.HTML(note(ABOUT))
             path = gr.Textbox(label="Path on this machine", max_lines=1, elem_id="psr-import-path")
             upload = gr.File(
@@ -64,6 +66,7 @@ class ImportPanel:
             replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
+            then_score = gr.Checkbox(True, label="Score when imported", container=False)
             button = gr.Button("Import", elem_id="psr-import-run")
         given = [
             path,
@@ -76,6 +79,7 @@ class ImportPanel:
             first_label,
             image_column,
             label_column,
+            then_score,
         ]
         self.jobs.starts(button, self._import, given)
 
@@ -91,6 +95,7 @@ class ImportPanel:
         first_label: int | None,
         image_column: str,
         label_column: str,
+        then_score: bool,
     ) -> list[Any]:
         source = path.strip() or upload
         if not source:
@@ -99,7 +104,7 @@ class ImportPanel:
                 'Fill in "Path on this machine", or upload a zip or Parquet file.',
             )
         self.screen.forget_status()
-        self.screen.worker.submit(
+        job = self.screen.worker.submit(
             importing.STAGE.name,
             path=source,
             split=split.strip() or None,
@@ -111,4 +116,6 @@ class ImportPanel:
             image_column=image_column.strip() or None,
             label_column=label_column.strip() or None,
         )
+        if then_score:
+            self.screen.submit(score.STAGE.name, {}, after=job)
         return self.jobs.values()

@@ -83,7 +83,7 @@ class JobPanel:
 
     def job(self) -> JobState | None:
         """The job to show: the one that runs, else the newest, unless that fell with the one before it."""
-        found = {job.id: job for stage in self.stages if (job := self.screen.worker.latest(stage))}
+        found = self._newest()
         running = [number for number, job in found.items() if job.state == "running"]
         if not found:
             return None
@@ -91,10 +91,19 @@ class JobPanel:
         cause = found.get(newest.after or 0)
         return cause if cause and newest.state == "cancelled" and cause.state != "done" else newest
 
+    def _newest(self) -> dict[int, JobState]:
+        return {job.id: job for stage in self.stages if (job := self.screen.worker.latest(stage))}
+
     def version(self) -> Hashable:
         """Changes whenever what is shown does."""
         job = self.job()
         return job and (job.id, job.state, job.done, job.total, job.message, job.stopping, round(job.seconds))
+
+    def _cards(self, job: JobState) -> str:
+        """The card of a job, below the one of the job that it came after: what that did stays to be read."""
+        cause = self._newest().get(job.after or 0)
+        first = [job_card(cause, "")] if cause and cause.state == "done" else []
+        return "".join([*first, job_card(job, self._again(job.stage))])
 
     def values(self) -> list[Any]:
         """The card and the two buttons."""
@@ -104,7 +113,7 @@ class JobPanel:
         running = job.state == "running"
         resumes = STAGES[job.stage].resumes
         return [
-            gr.HTML(job_card(job, self._again(job.stage)), visible=True),
+            gr.HTML(self._cards(job), visible=True),
             gr.Button(visible=running and resumes, interactive=not job.stopping),
             gr.Button(visible=job.active, interactive=job.stopping != "now"),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from psr_studio.stages.table import PIPELINE, STAGES
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.markup import STATES
 from psr_studio.ui.one_file import one_body
+from psr_studio.ui.panels.queue import queued
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import saved_status
 from psr_studio.ui.theme import STATIC
@@ -57,7 +59,8 @@ class TopBar:
         active = self.screen.worker.active()
         return {
             **self._names(),
-            "job": _pill(active[0], len(active) - 1) if active else _ended(self.screen.worker.newest()),
+            "job": _pill(active[0], len(active) - 1) if active else _ended(self.screen.worker.ended()),
+            "jobs": [asdict(entry) for entry in queued(self.screen.worker)],
             "stages": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
         }
 
@@ -67,6 +70,7 @@ class TopBar:
         return {
             "project": root.name,
             "root": str(root),
+            "token": self.screen.token,
             "tabs": TABS,
             "chips": [
                 ["bundle", studio.bundle.name],

@@ -30,13 +30,13 @@ class WeightsPanel:
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        parts = self.screen.studio.bundle.parts()
+        parts, named = self.screen.studio.bundle.parts(), self.screen.studio.bundle.parts_to_name
         with gr.Accordion("Weights", open=self._lacking(), visible=bool(parts), elem_id="psr-weights"):
             gr.HTML(note(ABOUT))
             self.table = gr.HTML(self._table())
             self.agreed = gr.Checkbox(False, label="I accept these licences", container=False)
             self.fetch = gr.Button(self._offer(), visible=self._to_fetch(), elem_id="psr-weights-download")
-            part = gr.Dropdown([p.part for p in parts], label="Part", value=parts[0].part if parts else None)
+            part = gr.Dropdown(list(named), label="Part", value=parts[0].part if parts else None)
             folder = gr.Textbox(label="Its folder on this machine", max_lines=1, elem_id="psr-weights-folder")
             use = gr.Button("Use this folder", elem_id="psr-weights-use")
         self.jobs.starts(self.fetch, self._download, self.agreed)

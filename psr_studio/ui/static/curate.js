@@ -8,9 +8,9 @@ import { createApi } from './core/api.js';
 import { createCompare } from './core/compare.js';
 import { button, fill, h, said } from './core/dom.js';
 import { attachKeys, createHelp, keyTable } from './core/keys.js';
+import { unlasso } from './core/lasso.js';
 import { createLibrary } from './core/library.js';
 import { createLiveRegion } from './core/live_region.js';
-import { makeSelection } from './core/selection.js';
 import { createSession } from './core/session.js';
 import { createStore, INITIAL } from './core/store.js';
 import { loadStyles } from './core/styles.js';
@@ -22,6 +22,7 @@ import { createDock } from './panels/dock.js';
 import { createHistoryPanel } from './panels/history.js';
 import { createInspector } from './panels/inspector.js';
 import { createLabPanel } from './panels/lab.js';
+import { createLightbox } from './panels/lightbox.js';
 import { createPanes } from './panels/panes.js';
 import { createSavedPanel } from './panels/saved.js';
 import { createWaiting, scoreButton } from './panels/waiting.js';
@@ -80,13 +81,16 @@ function createWorkbench(element, value, onAnswer) {
 
   const map = createScatter(store, actions);
   map.surface.append(createCompareMap(store, map, actions).node);
-  const grid = createGrid(store, actions, library);
-  const inspector = createInspector(store, api, actions);
+  const enlarge = () => lightbox.open();
+  const grid = createGrid(store, actions, library, enlarge);
+  const inspector = createInspector(store, api, actions, enlarge);
+  const lightbox = createLightbox(store, api, actions, grid.listed);
   const panes = createPanes([
     { key: 'map', title: 'Map', node: map.node, bar: map.bar, folds: false },
     { key: 'grid', title: 'Grid', node: grid.node, bar: grid.bar, folds: true },
     { key: 'inspector', title: 'Candidate', node: inspector.node, bar: inspector.bar, folds: true },
   ]);
+  panes.node.append(lightbox.node);
   const dock = createDock(store, [
     createLabPanel(store, api, actions),
     createComparePanel(store, compare),
@@ -152,9 +156,9 @@ function createWorkbench(element, value, onAnswer) {
 
   /** From the innermost to the outermost; only one thing is left at a time. */
   function leaveInnermost() {
-    if (map.cancel() || panes.leaveFull()) return;
+    if (lightbox.leave() || map.cancel() || panes.leaveFull()) return;
     const { selection, info } = store.data;
-    if (info && selection.count) store.set({ selection: makeSelection(info.n, []) });
+    if (info && selection.count) unlasso(store);
     else if (!compare.leave()) actions.focus(null);
   }
 

@@ -19,6 +19,7 @@ from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
@@ -41,7 +42,7 @@ class PoolTab:
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
-        own = {"pool.guidance": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
+        own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
         self.settings = _PoolSettings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
@@ -68,7 +69,10 @@ class PoolTab:
                 self.cost = gr.HTML(elem_id="psr-pool-cost")
                 self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
                 with gr.Row():
-                    self.generate = gr.Button("Generate", variant="primary", elem_id="psr-generate")
+                    can = self.screen.studio.bundle.has("generator")
+                    self.generate = gr.Button(
+                        "Generate", variant="primary", interactive=can, elem_id="psr-generate"
+                    )
                     self.score = gr.Button("Score", elem_id="psr-score")
             with gr.Column(scale=7, min_width=420):
                 self.question.build()
@@ -78,6 +82,7 @@ class PoolTab:
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
+                NewProjectPanel(self.screen).build()
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -170,7 +175,8 @@ class PoolTab:
     def _sheet(self, class_id: int | None) -> str:
         pool = self.screen.studio.pool
         if not len(pool):
-            return note('No pool yet. Press "Generate" to make one.')
+            verb = "Generate" if self.screen.studio.bundle.has("generator") else "Import"
+            return note(f'No pool yet. Press "{verb}" to make one.')
         class_id = class_id or 0
         n = int((pool.labels == class_id).sum())
         name = self.screen.studio.bundle.class_names[class_id]

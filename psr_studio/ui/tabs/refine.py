@@ -11,6 +11,7 @@ import numpy as np
 
 from psr_studio.core.errors import StudioError
 from psr_studio.stages import refine
+from psr_studio.stages.encoding import latents_at
 from psr_studio.stages.table import stages_of
 from psr_studio.storage.scores import Refined
 from psr_studio.ui.curate.island import AS_SHOWN
@@ -52,7 +53,8 @@ class RefineTab:
                 with gr.Accordion("More settings", open=False):
                     self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
                     self.settings.add("refine.seed")
-                self.run = gr.Button("Refine", variant="primary", elem_id="psr-refine")
+                can = self.screen.studio.bundle.has("generator")
+                self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
                 gr.HTML(note(ABOUT))
             with gr.Column(scale=7, min_width=420):
                 self.jobs.build()
@@ -110,9 +112,9 @@ class RefineTab:
         label = self.screen.studio.bundle.class_names[class_id]
         if not len(rows):
             return [note(f'No refined pictures of "{label}".'), gr.Plot(visible=False)]
-        pool = self.screen.studio.pool
-        positions = pool.positions(found.candidate_ids[rows])
-        moved = _moved(pool.latents_at(positions), found.latents[rows])
+        studio = self.screen.studio
+        positions = studio.pool.positions(found.candidate_ids[rows])
+        moved = _moved(latents_at(studio.workspace, studio.bundle, positions), found.latents[rows])
         query = urlencode({"token": self.screen.token, "v": found.inputs_hashes.get(class_id, "")[:12]})
         shown = [
             pair(

@@ -3,9 +3,8 @@
 
 import { FOLLOWED, GROWN } from '../core/actions.js';
 import { button, fill, fitRow, h, said } from '../core/dom.js';
+import { lasso } from '../core/lasso.js';
 import { count, fixed, plural } from '../core/numbers.js';
-import { makeSelection } from '../core/selection.js';
-import { ready } from '../core/store.js';
 import { gainPicture } from './gain_picture.js';
 
 /** @import { Actions, Library, Means, Notice, Ready, State, Store } from '../core/types' */
@@ -134,8 +133,8 @@ export function createResultStrip(store, actions, library) {
         type: 'button',
         class: `psr-change psr-${kind}`,
         disabled: !positions.length,
-        title: `Select the ${plural(positions.length, 'candidate')} ${word}`,
-        on: { click: () => store.set({ selection: makeSelection(ready(store).info.n, positions) }) },
+        title: `Lasso the ${plural(positions.length, 'candidate')} ${word}`,
+        on: { click: () => lasso(store, positions) },
       },
       `${sign}${count(positions.length)} ${word}`,
     );

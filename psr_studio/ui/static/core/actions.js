@@ -3,8 +3,8 @@
 
 import { ApiError, refusalOf } from './api.js';
 import { gainCurve } from './gains.js';
+import { lasso } from './lasso.js';
 import { buildPicks, diffPicks } from './model.js';
-import { combine } from './selection.js';
 import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
@@ -239,7 +239,7 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
      */
     pointed(position, how) {
       if (how === 'replace') focus(position);
-      else store.set({ selection: combine(ready(store).selection, [position], how) });
+      else lasso(store, [position], how);
     },
     focus,
   };

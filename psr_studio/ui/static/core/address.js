@@ -1,6 +1,7 @@
 // The part of the address behind "#": what a reload or a shared link brings back. `?` is left alone.
 //   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&compare=<a>,<b>
 
+import { lassoPatch } from './lasso.js';
 import { fromRanges, readAddress, toRanges, writeAddress } from './link.js';
 import { makeSelection } from './selection.js';
 import { ready } from './store.js';
@@ -67,7 +68,8 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
       return null;
     };
     const marked = fromRanges(params.get('marked'));
-    store.set({ solo: whole('class', info.n_classes), selection: makeSelection(info.n, marked) });
+    const selection = makeSelection(info.n, marked);
+    store.set({ solo: whole('class', info.n_classes), ...lassoPatch(store.data, selection, true) });
     const focus = whole('focus', info.n);
     if (focus !== null) actions.focus(focus);
     const view = (params.get('view') ?? '').split(',').map(Number);

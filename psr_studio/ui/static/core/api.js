@@ -57,10 +57,12 @@ async function refusal(response) {
   );
 }
 
-/** @param {{ token: string, base?: string }} value the island's value: token and path prefix of the routes */
-export function createApi({ token, base }) {
-  const root = new URL(base || '.', document.baseURI);
-
+/**
+ * Asks the routes of the studio; what is refused is thrown as an `ApiError`.
+ * @param {string} token
+ * @param {URL} root of the routes
+ */
+export function createRequest(token, root) {
   /** @param {string} path @param {RequestInit} options */
   async function request(path, options = {}) {
     let response;
@@ -79,6 +81,13 @@ export function createApi({ token, base }) {
     if (!response.ok) throw await refusal(response);
     return response;
   }
+  return request;
+}
+
+/** @param {{ token: string, base?: string }} value the island's value: token and path prefix of the routes */
+export function createApi({ token, base }) {
+  const root = new URL(base || '.', document.baseURI);
+  const request = createRequest(token, root);
 
   /** @type {<Header, Arrays>(response: Response) => Promise<Packed<Header, Arrays>>} */
   const pack = async (response) => decodePack(await response.arrayBuffer());

@@ -68,7 +68,7 @@ export function createCompare(store, api) {
     asked += 1;
     store.set({
       compare: null,
-      gridMode: isList(gridMode) ? 'picks' : gridMode,
+      gridMode: isList(gridMode) ? store.data.listBefore : gridMode,
       dock: dock === 'compare' ? compare.dockBefore : dock,
       said: 'Compare is left.',
     });

@@ -90,7 +90,7 @@ const gridKeys = ({ grid, leaveInnermost }) => [
   key(']', 'Next class in the grid', () => grid.jumpClass(1)),
   key('A', 'Select the listed candidates of the class', grid.selectClass),
   ctrl('A', 'Lasso all candidates the grid lists', () => grid.selectAll()),
-  key('Escape', 'Leave: full view, selection, compare, focus', leaveInnermost),
+  key('Escape', 'Leave: picture at large, full view, selection, compare, focus', leaveInnermost),
 ];
 
 /** @param {Parts} parts */
@@ -120,7 +120,8 @@ const MORE = {
   ],
   'Grid and selection': [
     ['Arrows, Page, Home, End', 'Move through the grid; with Shift extend the selection'],
-    ['Space', 'Select the focused picture, or deselect it'],
+    ['Click again, Enter, Space', 'Show the picture at large; arrows go on, the wheel zooms'],
+    ['Ctrl+Space', 'Lasso the focused picture, or take it out'],
     ['Ctrl / Shift + click', 'Toggle one picture, or select a range'],
   ],
 };

@@ -3,6 +3,7 @@
 import { loadPoints } from './actions.js';
 import { messageOf } from './api.js';
 import { followMap } from './follow.js';
+import { lassoPatch } from './lasso.js';
 import { makeSelection } from './selection.js';
 import { followsPreset, rulesOf } from './settings.js';
 import { createSprites } from './sprites.js';
@@ -62,7 +63,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
       shown: info.shown,
       waiting: info.waiting,
       mapSettled: info.map.kind !== 'pca',
-      selection: makeSelection(info.n, []),
+      ...lassoPatch(store.data, makeSelection(info.n, []), true),
       weights,
       ipc,
       temperature,

@@ -4,6 +4,8 @@ import { classStarts } from './model.js';
 
 /** @import { Api, Info, Sprites } from './types' */
 
+const SHARP = 1.5; // a tile shown larger than this many times its size is blurred: the picture itself is fetched
+
 /**
  * @param {Api} api
  * @param {Info} info
@@ -36,14 +38,19 @@ export function createSprites(api, info) {
   return {
     tile,
     starts,
-    /** Show the picture of a candidate as the background of `node`, `size` CSS pixels wide. */
+    /** Show the picture of a candidate as the background of `node`, `size` CSS pixels wide, from the sheet as far as that is sharp. */
     paint(node, position, classId, size) {
       const { col, row } = place(position, classId);
       const { style } = node;
+      style.imageRendering = tile < 64 ? 'pixelated' : 'auto';
+      if (size > SHARP * tile && info.image.width > tile) {
+        style.backgroundImage = `url("${api.imageUrl(position, version)}")`;
+        style.backgroundSize = 'cover';
+        return;
+      }
       style.backgroundImage = `url("${urls[classId]}")`;
       style.backgroundSize = `${columns * size}px auto`;
       style.backgroundPosition = `${-col * size}px ${-row * size}px`;
-      style.imageRendering = tile < 64 ? 'pixelated' : 'auto';
     },
     /** Draw on a 2D context; false while the sheet is still loading (`onLoad` is called once it is there). */
     draw(context, position, classId, x, y, size, onLoad) {

@@ -71,6 +71,7 @@ export const INITIAL = {
   solo: null, // class id shown alone
   tool: 'pan',
   gridMode: 'picks', // the last three only while comparing
+  listBefore: 'picks', // what the grid listed before it listed the lassoed
   candidate: null, // the focused one as the server describes it
   waiting: '', // what is not scored yet, in words
   unscored: 0, // candidates without scores, where there is nothing else

@@ -362,6 +362,7 @@ interface Always {
   solo: number | null;
   tool: Tool;
   gridMode: GridMode;
+  listBefore: 'picks' | 'pool';
   candidate: Candidate | null;
   waiting: string;
   unscored: number;

@@ -1,16 +1,16 @@
 // The grid's two rows of controls: what it lists, in which order, how large.
 
 import { LISTS, SIDES } from '../core/compare.js';
-import { button, fitRow, h, segmented } from '../core/dom.js';
+import { button, fill, fitRow, h, segmented } from '../core/dom.js';
+import { recall, remember } from '../core/kept.js';
+import { pickedOf, unlasso } from '../core/lasso.js';
 import { inSolo } from '../core/model.js';
-import { count } from '../core/numbers.js';
+import { clamp, count } from '../core/numbers.js';
 import { SORTS } from './sort.js';
 
 /** @import { ButtonSpec, GridMode, State, Store } from '../core/types' */
 
-/** Least width of a tile. */
-export const TILES = { S: 40, M: 56, L: 84 };
-const SIZES = /** @type {(keyof typeof TILES)[]} */ (Object.keys(TILES));
+const [LEAST_PX, USUAL_PX, STEP_PX] = [40, 56, 4];
 /** @type {(ButtonSpec & { value: GridMode })[]} */
 const USUAL = [
   { value: 'picks', label: 'Picks', title: 'The current selection' },
@@ -26,20 +26,32 @@ const COMPARED = LISTS.map((value) => {
   return { value, label: label[0].toUpperCase() + label.slice(1), title: `What ${label} has` };
 });
 
-/** @param {Store} store @param {(px: number) => void} onSize told another width of the tiles */
+/** @param {Store} store @param {() => void} onSize called when the tiles get another width */
 export function createGridBar(store, onSize) {
-  const pick = (/** @type {GridMode} */ gridMode) => store.set({ gridMode });
+  const pick = (/** @type {GridMode} */ gridMode) =>
+    store.set(
+      gridMode === 'picks' || gridMode === 'pool' ? { gridMode, listBefore: gridMode } : { gridMode },
+    );
   const usual = segmented('Candidates listed', USUAL, pick);
   const compared = segmented('Candidates listed, of A and B', COMPARED, pick);
-  const sizes = segmented(
-    'Picture size',
-    SIZES.map((value) => ({ value, label: value, title: `Pictures of about ${TILES[value]} px` })),
-    (value) => {
-      sizes.show(value);
-      onSize(TILES[value]);
+  let wanted = recall('tile', USUAL_PX);
+  const size = h('input', {
+    type: 'range',
+    class: 'psr-range psr-size',
+    min: LEAST_PX,
+    max: wanted,
+    step: STEP_PX,
+    value: wanted,
+    'aria-label': 'Picture size',
+    title: 'Picture size',
+    on: {
+      input: () => {
+        wanted = Number(size.value);
+        remember('tile', wanted);
+        onSize();
+      },
     },
-  );
-  sizes.show('M');
+  });
   const sort = h(
     'select',
     {
@@ -68,8 +80,9 @@ export function createGridBar(store, onSize) {
     turn,
     h('span', { class: 'psr-grow' }),
     listed,
-    sizes.node,
+    size,
   );
+  const filters = h('div', { class: 'psr-bar psr-filters', role: 'group', 'aria-label': 'Listed only' });
 
   function refresh() {
     const { gridMode, compare, sort: key, sortTurned } = store.data;
@@ -82,12 +95,39 @@ export function createGridBar(store, onSize) {
     turn.setAttribute('aria-pressed', String(sortTurned));
   }
 
+  /** What narrows the list, each with its way back. */
+  function refreshFilters() {
+    const { data } = store;
+    const { phase, selection, solo, info, gridMode } = data;
+    const lassoed = phase === 'ready' && gridMode === 'selection' && selection.count > 0;
+    const alone = phase === 'ready' && solo !== null;
+    filters.hidden = !lassoed && !alone;
+    fill(
+      filters,
+      lassoed && chip(`Lassoed ${count(selection.count)}`, 'Lasso nothing (Esc)', () => unlasso(store)),
+      alone && chip(info?.class_names[solo] ?? '', 'Show all classes', () => store.set({ solo: null })),
+      lassoed && h('span', { class: 'psr-fine psr-num' }, `${count(pickedOf(data, selection))} picked`),
+    );
+  }
+
   store.on(['gridMode', 'compare', 'sort', 'sortTurned'], refresh);
+  store.on(['gridMode', 'selection', 'solo', 'picks', 'phase'], refreshFilters);
   refresh();
+  refreshFilters();
   return {
     /** The row that takes the pane's own buttons. */
     top,
-    node: h('div', {}, top, second),
+    node: h('div', {}, top, second, filters),
+    /** Least width of a tile. */
+    least: () => wanted,
+    /** One tile can take all of it. @param {number} px */
+    setRoom(px) {
+      const most = Math.max(LEAST_PX, Math.floor(px / STEP_PX) * STEP_PX);
+      size.max = String(most);
+      size.value = String(Math.min(wanted, most));
+      const share = (Number(size.value) - LEAST_PX) / Math.max(most - LEAST_PX, 1);
+      size.style.setProperty('--fill', `${100 * clamp(share, 0, 1)}%`);
+    },
     /** @param {number} n of candidates listed */
     setCount(n) {
       const out = vetoedAmongPicks(store.data);
@@ -95,6 +135,13 @@ export function createGridBar(store, onSize) {
       fitRow(second);
     },
   };
+}
+
+/** Something that narrows the list; a press takes it away. @param {string} label @param {string} title @param {() => void} onClick */
+function chip(label, title, onClick) {
+  const node = button({ label, title, iconName: 'clear', className: 'psr-filter', onClick });
+  node.setAttribute('aria-label', `${label}: ${title}`);
+  return node;
 }
 
 /** Vetoed candidates stand with the picks, to be taken back there, but are none. @param {State} data */

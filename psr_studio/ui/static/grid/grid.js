@@ -1,17 +1,17 @@
 // The picks grid: a windowed list of tiles by class. One selection and one focus with the map.
 
-import { h } from '../core/dom.js';
+import { h, oncePerFrame } from '../core/dom.js';
+import { markListed } from '../core/lasso.js';
 import { shortReason } from '../core/model.js';
 import { clamp, count, plural } from '../core/numbers.js';
-import { combine, makeSelection } from '../core/selection.js';
 import { ready } from '../core/store.js';
-import { createGridBar, TILES } from './bar.js';
+import { createGridBar } from './bar.js';
 import { findTile, firstVisible, HEADER_PX, layoutRows, sections, step, tilesOf } from './layout.js';
 import { createSelectionBar } from './selection_bar.js';
 import { sorter } from './sort.js';
 import { buildTile, styleTile } from './tile.js';
 
-/** @import { Actions, Key, Library, State, Store } from '../core/types' */
+/** @import { Actions, How, Key, Library, State, Store } from '../core/types' */
 /** @import { Place, Row, Section } from './layout.js' */
 /** @typedef {ReturnType<typeof createGrid>} Grid */
 
@@ -35,10 +35,14 @@ const RELIST = [
 const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
 const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
-/** @param {Store} store @param {Actions} actions @param {Library} library */
-export function createGrid(store, actions, library) {
-  let wanted = TILES.M; // the least width of a tile
-  let tile = TILES.M;
+/**
+ * @param {Store} store
+ * @param {Actions} actions
+ * @param {Library} library
+ * @param {() => void} enlarge show the focused candidate at large
+ */
+export function createGrid(store, actions, library, enlarge) {
+  let tile = 0; // width of a tile; the bar has the least of it
   /** @type {Row[]} */
   let rows = [];
   /** @type {number[]} */
@@ -52,10 +56,7 @@ export function createGrid(store, actions, library) {
   /** @type {Set<number>} */
   let added = new Set();
 
-  const bar = createGridBar(store, (px) => {
-    wanted = px;
-    rebuild();
-  });
+  const bar = createGridBar(store, oncePerFrame(rebuild));
   const selectionBar = createSelectionBar(store, actions, library);
   const spacer = h('div', { class: 'psr-grid-spacer', role: 'presentation' });
   const scroller = h(
@@ -102,8 +103,10 @@ export function createGrid(store, actions, library) {
   function rebuild() {
     const { data } = store;
     if (data.phase !== 'ready' || !width) return;
+    node.dataset.list = data.gridMode;
     const room = width - 2 * SIDE + GAP;
-    const columns = Math.max(1, Math.floor(room / (wanted + GAP)));
+    bar.setRoom(room - GAP);
+    const columns = Math.max(1, Math.floor(room / (bar.least() + GAP)));
     tile = Math.floor(room / columns - GAP); // rows end flush with the pane
     const list = sections(data, data.sprites.starts, sorter(data));
     ({ rows, order, height } = layoutRows(list, columns, tile, GAP));
@@ -200,10 +203,8 @@ export function createGrid(store, actions, library) {
     scroller.setAttribute('aria-activedescendant', `psr-tile-${position}`);
   }
 
-  /** @param {Iterable<number>} positions @param {'add' | 'toggle'} how */
-  function mark(positions, how) {
-    store.set({ selection: combine(ready(store).selection, positions, how) });
-  }
+  /** @param {Iterable<number>} positions @param {How} how */
+  const mark = (positions, how) => markListed(store, positions, how);
 
   /** @param {MouseEvent} event */
   function click(event) {
@@ -214,6 +215,7 @@ export function createGrid(store, actions, library) {
     else {
       anchor = position;
       if (event.ctrlKey || event.metaKey) mark([position], 'toggle');
+      else if (position === store.data.focus) enlarge();
       else actions.focus(position);
     }
   }
@@ -232,19 +234,23 @@ export function createGrid(store, actions, library) {
   /** @param {KeyboardEvent} event */
   function key(event) {
     const { focus } = store.data;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key.startsWith('Arrow') || JUMPS.includes(event.key)) {
-      event.preventDefault();
-      moveCursor(event);
-    } else if (event.key === ' ' && focus !== null) {
+    const marks = event.ctrlKey || event.shiftKey || event.metaKey;
+    if (event.key === ' ' && focus !== null && marks) {
       event.preventDefault();
       anchor = focus;
       mark([focus], 'toggle');
+    } else if (event.ctrlKey || event.metaKey || event.altKey) return;
+    else if (event.key.startsWith('Arrow') || JUMPS.includes(event.key)) {
+      event.preventDefault();
+      moveCursor(event);
+    } else if (event.key === ' ' || event.key === 'Enter') {
+      event.preventDefault();
+      enlarge();
     }
   }
 
   function selectAll(positions = order) {
-    store.set({ selection: makeSelection(ready(store).info.n, positions) });
+    mark(positions, 'replace');
   }
 
   /** The listed candidates of the focused one's class, or of the class at the top of the view. */
@@ -302,6 +308,8 @@ export function createGrid(store, actions, library) {
     /** The row that takes the pane's own buttons. */
     bar: bar.top,
     scroller,
+    /** In reading order. */
+    listed: () => order,
     resize,
     selectAll,
     selectClass,

@@ -1,9 +1,8 @@
 // What can be done to the lassoed, with their number beside it.
 
 import { button, fitRow, h } from '../core/dom.js';
+import { unlasso } from '../core/lasso.js';
 import { count } from '../core/numbers.js';
-import { makeSelection } from '../core/selection.js';
-import { ready } from '../core/store.js';
 
 /** @import { Actions, Library, Store } from '../core/types' */
 
@@ -43,7 +42,7 @@ export function createSelectionBar(store, actions, library) {
     label: 'Deselect',
     className: 'psr-ghost psr-underlined',
     title: 'Select nothing (Esc)',
-    onClick: () => store.set({ selection: makeSelection(ready(store).info.n, []) }),
+    onClick: () => unlasso(store),
   });
   const node = h(
     'div',

@@ -2,7 +2,7 @@
 
 import { clamp } from '../core/numbers.js';
 import { toCss } from './color.js';
-import { PINNED, STRONG, statusOf, VETOED } from './flags.js';
+import { PINNED, RINGED, STRONG, statusOf, VETOED } from './flags.js';
 
 /** @import { Bytes, Floats, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
 
@@ -102,6 +102,11 @@ export class CanvasRenderer {
     context.fill();
     if (strong) this.outline(view.ink, 0.6);
     context.globalAlpha = 1;
+    if (flag & RINGED) {
+      context.beginPath();
+      context.arc(x, y, radius + 1.2, 0, 2 * Math.PI);
+      this.outline(view.ink, 1.4);
+    }
     if (flag & PINNED) {
       context.beginPath();
       context.arc(x, y, Math.max(radius * 2, radius + 4) - 1.5, 0, 2 * Math.PI);

@@ -12,6 +12,7 @@ export const SELECTED = 8;
 export const FILLED = 16;
 export const ELIGIBLE = 32;
 export const STRONG = 64; // drawn in full colour; all others are dimmed
+export const RINGED = 128; // a pick while the lassoed are strong: it keeps a ring
 
 /** @param {Ready} data */
 function stateBytes({ points, picks, pinned, vetoed, selection }) {
@@ -30,7 +31,7 @@ function stateBytes({ points, picks, pinned, vetoed, selection }) {
 }
 
 /**
- * With a selection, the selected points are strong; without one, the picks are. "filter" leaves the others
+ * With a selection, the selected points are strong and the picks ringed; without one, the picks are strong. "filter" leaves the others
  * out, "all" dims nothing, a solo class leaves the other classes out.
  * @param {Ready} data
  * @returns {Flags}
@@ -44,10 +45,12 @@ export function buildFlags(data) {
   for (let i = 0; i < flags.length; i += 1) {
     const strong = show === 'all' || (flags[i] & strongBit) !== 0;
     if (strong) flags[i] |= STRONG;
+    const ringed = selection.count > 0 && (flags[i] & PICKED) !== 0;
+    if (ringed) flags[i] |= RINGED;
     const hidden = !inSolo(data, i) || (show === 'filter' && !strong);
     const marked = (flags[i] & (PINNED | VETOED)) !== 0;
-    // 0 hidden, 1 background, 2 strong, 3 marked
-    layer[i] = hidden ? 0 : marked ? 3 : strong ? 2 : 1;
+    // 0 hidden, 1 background, 2 strong or ringed, 3 marked
+    layer[i] = hidden ? 0 : marked ? 3 : strong || ringed ? 2 : 1;
     sizes[layer[i]] += 1;
   }
   const order = new Uint32Array(flags.length - sizes[0]);

@@ -2,9 +2,10 @@
 // follow the selection ("47 / 412"). A class row shows its class alone; any other row selects its candidates.
 
 import { button, fill, h, oncePerFrame } from '../core/dom.js';
+import { lasso } from '../core/lasso.js';
 import { COLOR_MODES, inSolo, SIZE_MODES } from '../core/model.js';
 import { count } from '../core/numbers.js';
-import { combine, modeOf } from '../core/selection.js';
+import { modeOf } from '../core/selection.js';
 import { readsWeights, selectorOf } from '../core/settings.js';
 import { ready } from '../core/store.js';
 import { classColors, STATUS, toCss } from './color.js';
@@ -73,7 +74,7 @@ export function createLegend(store, source, ink) {
   const select = (positions, keys) => {
     const data = ready(store);
     const shown = positions.filter((position) => inSolo(data, position));
-    store.set({ selection: combine(data.selection, shown, modeOf(keys)) });
+    lasso(store, shown, modeOf(keys));
   };
   const range = createRampLegend(store, select);
   const foot = h(

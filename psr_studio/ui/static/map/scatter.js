@@ -1,8 +1,9 @@
 // The map pane: tools, canvases, legend and status, and what the mouse does on the points.
 
 import { fitRow, h } from '../core/dom.js';
+import { lasso } from '../core/lasso.js';
 import { bounds } from '../core/model.js';
-import { combine, modeOf } from '../core/selection.js';
+import { modeOf } from '../core/selection.js';
 import { Camera } from './camera.js';
 import { CanvasRenderer } from './canvas2d.js';
 import { MapData } from './data.js';
@@ -149,12 +150,12 @@ export function createScatter(store, actions) {
 
   /** @param {MapShape} shape @param {How} how */
   function selectShape(shape, how) {
-    const { phase, layout, selection } = store.data;
+    const { phase, layout } = store.data;
     if (phase !== 'ready' || !data.flags) return;
     const { order } = data.flags;
     const hits =
       shape.kind === 'box' ? inBox(layout.xy, order, shape) : inPolygon(layout.xy, order, shape.polygon);
-    store.set({ selection: combine(selection, hits, how) });
+    lasso(store, hits, how);
   }
 
   // --- mouse -------------------------------------------------------------------------------------------------------

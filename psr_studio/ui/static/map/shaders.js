@@ -48,8 +48,9 @@ void main() {
   else rgb = u_status[status(a_flags)];
   bool strong = (a_flags & 64u) != 0u;
   bool marked = (a_flags & 6u) != 0u;
+  bool ringed = (a_flags & 128u) != 0u;
   float disk = u_size * (strong ? 1.35 : 1.0) * (a_size < 0.0 ? 1.0 : mix(0.55, 1.9, a_size));
-  float sprite = marked ? max(disk * 2.0, disk + 8.0) : disk;
+  float sprite = marked ? max(disk * 2.0, disk + 8.0) : ringed ? disk + 5.0 : disk;
   gl_PointSize = sprite;
   v_inner = disk / sprite;
   v_pixel = 2.0 / sprite;
@@ -74,6 +75,11 @@ void main() {
   vec3 rgb = v_color.rgb;
   // A thin rim keeps strong points apart from a crowd of their own colour.
   if (strong) rgb = mix(rgb, u_ink, 0.55 * smoothstep(v_inner - 2.2 * v_pixel, v_inner - 1.2 * v_pixel, r));
+  if ((v_flags & 128u) != 0u) {
+    float ring = 1.0 - smoothstep(0.7 * v_pixel, 1.5 * v_pixel, abs(r - v_inner - 1.2 * v_pixel));
+    rgb = mix(rgb, u_ink, ring);
+    alpha = max(alpha, ring);
+  }
   if ((v_flags & 2u) != 0u) {
     float ring = 1.0 - smoothstep(1.0 * v_pixel, 1.8 * v_pixel, abs(r - (1.0 - 2.0 * v_pixel)));
     rgb = mix(rgb, u_pin, ring);

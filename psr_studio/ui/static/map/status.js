@@ -1,9 +1,8 @@
 // The line under the map: counts that follow the selection, what the axes are, and the hints for the mouse.
 
 import { button, fill, fitRow, h } from '../core/dom.js';
+import { pickedOf, unlasso } from '../core/lasso.js';
 import { count } from '../core/numbers.js';
-import { makeSelection } from '../core/selection.js';
-import { ready } from '../core/store.js';
 
 /** @import { Store } from '../core/types' */
 
@@ -21,7 +20,7 @@ export function createMapStatus(store, rendererKind) {
     label: 'Clear',
     className: 'psr-ghost',
     title: 'Clear the selection (Esc)',
-    onClick: () => store.set({ selection: makeSelection(ready(store).info.n, []) }),
+    onClick: () => unlasso(store),
   });
   const solo = button({
     label: 'Show all classes',
@@ -43,11 +42,11 @@ export function createMapStatus(store, rendererKind) {
   const refresh = () => {
     const { info, picks, selection, layout, phase } = store.data;
     if (phase !== 'ready') return;
-    fill(
-      counts,
-      `${count(info.n)} candidates · ${count(picks ? picks.total : 0)} picked`,
-      selection.count > 0 && h('b', {}, ` · ${count(selection.count)} lassoed`),
-    );
+    const [all, picked] = [count(info.n), count(picks ? picks.total : 0)];
+    const some = `${count(selection.count)} lassoed, ${count(pickedOf(store.data, selection))} picked`;
+    if (selection.count)
+      fill(counts, h('b', {}, some), h('span', { class: 'psr-shy-text' }, ` of ${all} and ${picked}`));
+    else fill(counts, `${all} candidates · ${picked} picked`);
     clear.hidden = !selection.count;
     solo.hidden = store.data.solo === null;
     axes.hidden = false;

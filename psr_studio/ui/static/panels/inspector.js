@@ -7,10 +7,10 @@ import { fixed } from '../core/numbers.js';
 import { readsWeights, selectorOf } from '../core/settings.js';
 import { classColors, toCss } from '../map/color.js';
 import { neighboursOf } from './neighbours.js';
+import { softLabels } from './soft_labels.js';
 
 /** @import { Actions, Api, Candidate, Child, Ready, Store } from '../core/types' */
 
-const TOP_LABELS = 10;
 const TERMS = ['Reliability', 'Entropy', 'Diversity'];
 /** @type {{ mark: 'pin' | 'veto' | 'clear', label: string, key: string, what: string }[]} */
 const MARKS = [
@@ -20,8 +20,8 @@ const MARKS = [
 ];
 const INVITATION = 'Click a point or a picture to see what the teacher thinks of it and why it was taken.';
 
-/** @param {Store} store @param {Api} api @param {Actions} actions */
-export function createInspector(store, api, actions) {
+/** @param {Store} store @param {Api} api @param {Actions} actions @param {() => void} enlarge */
+export function createInspector(store, api, actions, enlarge) {
   const neighbours = neighboursOf(store, actions);
   const bar = h('div', { class: 'psr-bar' }, h('strong', { class: 'psr-pane-title psr-grow' }, 'Candidate'));
   const body = h('div', { class: 'psr-inspector-body' });
@@ -77,7 +77,7 @@ export function createInspector(store, api, actions) {
     const known = candidate?.position === focus ? candidate : null;
     fill(
       body,
-      head(data, focus, api.imageUrl(focus, data.info.sprite.version)),
+      head(data, focus, api.imageUrl(focus, data.info.sprite.version), enlarge),
       facts(data, focus, known, store),
       known && h('p', { class: 'psr-why' }, known.why),
       section('Score', terms),
@@ -122,8 +122,8 @@ export function createInspector(store, api, actions) {
   return { node, bar };
 }
 
-/** @param {Ready} data @param {number} focus @param {string} src of its picture in full size */
-function head({ points, info }, focus, src) {
+/** @param {Ready} data @param {number} focus @param {string} src of its picture in full size @param {() => void} enlarge */
+function head({ points, info }, focus, src, enlarge) {
   const classId = points.label[focus];
   const name = info.class_names[classId];
   const color = toCss(classColors(info.n_classes)[classId]);
@@ -132,12 +132,16 @@ function head({ points, info }, focus, src) {
     alt: `Candidate of class ${name}`,
     decoding: 'async',
     src,
-    style: { imageRendering: info.image.width < 64 ? 'pixelated' : 'auto' },
+    style: { imageRendering: info.image.width <= 64 ? 'pixelated' : 'auto' },
   });
   return h(
     'div',
     {},
-    h('div', { class: 'psr-large-box' }, image),
+    h(
+      'button',
+      { type: 'button', class: 'psr-large-box', title: 'Show the picture at large', on: { click: enlarge } },
+      image,
+    ),
     h(
       'h3',
       { class: 'psr-inspector-title' },
@@ -186,32 +190,6 @@ function unscored(data, at) {
   const taken = at >= 0 ? `Taken as pick ${Number(data.picks?.rank[at]) + 1} of its class` : 'Not picked';
   const words = `${taken}. "${selectorOf(data)?.title}" reads no weights, so there is no score.`;
   return h('p', { class: 'psr-fine' }, words);
-}
-
-/** @param {Ready} data @param {Candidate} candidate */
-function softLabels({ info }, { soft_labels: q, class_id: own }) {
-  const ranked = q.map((share, c) => ({ share, c })).sort((a, b) => b.share - a.share);
-  const shown = info.n_classes <= TOP_LABELS ? ranked.sort((a, b) => a.c - b.c) : ranked.slice(0, TOP_LABELS);
-  return h(
-    'div',
-    { class: 'psr-soft' },
-    shown.map(({ share, c }) =>
-      h(
-        'div',
-        {
-          class: `psr-soft-row${c === own ? ' is-own' : ''}`,
-          title: `${info.class_names[c]}: ${fixed(share, 4)}`,
-        },
-        h('span', { class: 'psr-soft-name' }, info.class_names[c]),
-        h(
-          'span',
-          { class: 'psr-track' },
-          h('span', { class: 'psr-bar-fill', style: { width: `${100 * share}%` } }),
-        ),
-        h('span', { class: 'psr-num' }, fixed(share, share < 0.995 ? 2 : 1)),
-      ),
-    ),
-  );
 }
 
 /** @param {Store} store @param {string} seed */

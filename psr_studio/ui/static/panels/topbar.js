@@ -1,18 +1,22 @@
 // The bar above the tabs: names, chips, the running job, the theme; and the status dots in the tab names. It stands
 // in an HTML component of Gradio's. Every word from the server is set as text, never as markup.
 
+import { createRequest } from '../core/api.js';
 import { h, svg } from '../core/dom.js';
 import { recall, remember } from '../core/kept.js';
 import { readAddress, writeTab } from '../core/link.js';
+import { createQueue } from './queue.js';
 
 /** @typedef {{ tab: string, state: string, fraction: number, text: string, title: string }} Job */
 /**
  * @typedef {object} Value
  * @property {string} project
  * @property {string} root
+ * @property {string} token
  * @property {string[]} tabs ids, in the order of the page
  * @property {[string, string][]} chips
  * @property {Job | null} [job]
+ * @property {import('./queue.js').Entry[]} [jobs]
  * @property {Record<string, { state: string, reason: string, running: boolean }>} [stages] by tab
  */
 /**
@@ -42,23 +46,28 @@ const TAB_MS = 250;
 /** @param {Host} host */
 export function createTopbar({ element, props, watch }) {
   const node = element.querySelector('.psr-top') ?? element;
+  const row = h('div', { class: 'psr-top-row' });
+  const request = createRequest(props.value.token, new URL('.', document.baseURI));
+  const queue = createQueue({ request, openTab: (tab) => tabButton(tab)?.click() });
   let pressed = ''; // the button that was pressed to start a job, until the studio has answered
 
   function draw() {
-    const { project, root, chips, stages = {} } = props.value;
+    const { project, root, chips, jobs = [], stages = {} } = props.value;
     const job = pressed ? asked(pressed) : props.value.job;
-    node.replaceChildren(
+    row.replaceChildren(
       h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
       h('span', { class: 'psr-top-project', title: root }, project),
       ...chips.map(chip),
       h('span', { class: 'psr-top-grow' }),
-      ...(job ? [pill(job)] : []),
+      ...(job ? [pill(job, queue.toggle)] : []),
       themeButton(),
     );
+    queue.show(jobs, job);
     for (const [id, stage] of Object.entries(stages)) dot(id, stage);
   }
 
   restoreTheme();
+  node.replaceChildren(row, queue.node);
   draw();
   openTab(props.value.tabs);
   setTimeout(draw, AGAIN_MS);
@@ -104,8 +113,8 @@ function dropErrors() {
   for (const closer of closers) closer.click();
 }
 
-/** @param {Job} job */
-function pill({ tab, state, fraction, text, title }) {
+/** @param {Job} job @param {() => void} openQueue */
+function pill({ state, fraction, text, title }, openQueue) {
   const bar = h('i', { style: { width: `${Math.round(100 * fraction)}%` } });
   return h(
     'button',
@@ -114,7 +123,8 @@ function pill({ tab, state, fraction, text, title }) {
       class: 'psr-pill',
       'data-state': state,
       title,
-      on: { click: () => tabButton(tab)?.click() },
+      'aria-haspopup': 'dialog',
+      on: { click: openQueue },
     },
     h('span', {}, text),
     state === 'running' && h('span', { class: 'psr-pill-bar' }, bar),

@@ -1,0 +1,266 @@
+"""A project from nothing but pictures: looked at first, then a bundle file, a workspace and its pool, made at once."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.bundle import HELD_OUT_EVERY
+from psr_studio.bundles.described import TEST_SHARE
+from psr_studio.bundles.own_pictures import (
+    Description,
+    TeacherFacts,
+    imagenet_classes,
+    shipped_teacher,
+    teacher_facts,
+    write_description,
+)
+from psr_studio.bundles.real_images import SPLITS
+from psr_studio.core.errors import ModelError, WorkspaceError
+from psr_studio.core.files import absolute_path
+from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.importing.classes import ClassNames
+from psr_studio.stages.importing.items import PoolImportError
+from psr_studio.stages.importing.look import Found, look
+from psr_studio.storage.names import part_files
+
+LARGEST_SIDE = 1024
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be made, before anything is.
+
+    Attributes:
+        workspace: the folder. split: of the pictures, None where they have none.
+        first_label: where folders are numbers, that of the first class.
+        notes: what else there is to know, a sentence or two each.
+    """
+
+    workspace: Path
+    pictures: Found
+    real: Found | None
+    description: Description
+    split: str | None
+    first_label: int | None
+    notes: tuple[str, ...]
+
+    @property
+    def bundle_file(self) -> Path:
+        """Where the description of the bundle goes."""
+        return self.workspace / f"{self.workspace.name}.toml"
+
+    @property
+    def lines(self) -> list[str]:
+        """In words, a line each."""
+        made = self.description
+        lines = [f"Pictures in {self.pictures.path}", *self.pictures.lines]
+        if self.real is not None:
+            lines += [f"Real pictures in {self.real.path}", *self.real.lines]
+        lines.append(
+            f"They become {made.side} x {made.side}; the teacher is {made.teacher or 'still to come'}."
+        )
+        return [*lines, *self.notes]
+
+
+def plan(
+    workspace: str | Path, pictures: str | Path, *, real: str | Path | None = None, side: int | None = None,
+    teacher: str | None = None, split: str | None = None,
+) -> Plan:  # fmt: skip
+    """Look at pictures and say what would be made of them; nothing is written.
+
+    Args:
+        pictures: anything that an import reads. real: a folder of class folders, with train/ and val/ or without.
+        side: of the pictures at rest; None takes the one that their own sizes propose.
+        teacher: a folder, a hub id or a name of timm; None takes the one that ships with PSR Studio where it knows the
+            classes.
+
+    Raises:
+        WorkspaceError: the workspace has a pool, or belongs to another bundle.
+        PoolImportError: the pictures, or their classes. ModelError: the teacher knows other classes.
+    """
+    root = absolute_path(workspace)
+    if part_files(root / "pool"):
+        raise WorkspaceError(f'The workspace "{root}" holds a pool already.', "Choose another name.")
+    found = look(pictures, split)
+    labels = _ordered(found)
+    first = _first_label(labels)
+    if side is not None and not 8 <= side <= LARGEST_SIDE:
+        raise PoolImportError(
+            f"Pictures of {side} x {side} are asked for.", f"Ask for a side from 8 to {LARGEST_SIDE} pixels."
+        )
+    file = shlex.quote(str(root / f"{root.name}.toml"))
+    known, note = _judged_by(teacher, labels, file)
+    names = _names(labels, known)
+    notes = [note] if note else []
+    seen, folders = None, tuple[str, ...]()
+    if real is not None:
+        seen, folders, words = _real(absolute_path(real), names, known.wordnet_ids)
+        notes.append(words)
+    else:
+        notes.append(
+            "No real pictures are named: evaluation and tuning wait for them, "
+            f"`psr-studio weights {file} --images FOLDER` names them later."
+        )
+    made = Description(
+        title=f"{root.name}: {plural(len(names), 'class', 'classes')} of one's own pictures",
+        class_names=names,
+        side=side or found.side,
+        wordnet_ids=known.wordnet_ids,
+        rows=known.rows,
+        teacher=known.source,
+        real=str(absolute_path(real)) if real is not None else "",
+        folder_names=folders,
+    )
+    return Plan(root, found, seen, made, split, first, tuple(notes))
+
+
+def make(chosen: Plan) -> Iterator[Progress]:
+    """Write the bundle file, make the workspace and import the pictures; the same again goes on where it ended.
+
+    Raises:
+        StudioError: as an import. The bundle file and an empty workspace may be there then, and no pool.
+    """
+    write_description(chosen.bundle_file, chosen.description)
+    side = chosen.description.side
+    settings = {
+        "name": chosen.workspace.name,
+        "bundle": str(chosen.bundle_file),
+        "export.refined": False,
+        "evaluate.arms": ("selected",),
+        "evaluate.student": f"convnet-{min(6, max(3, side.bit_length() - 3))}",
+    }
+    recipe = Recipe().with_values(settings)
+    with Studio(chosen.workspace, recipe, replace_recipe=True) as studio:
+        yield from studio.import_pool(
+            chosen.pictures.path, split=chosen.split, first_label=chosen.first_label, skip_broken=True
+        )
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """A teacher with the rows of its outputs that are the classes, and what ImageNet calls these."""
+
+    source: str
+    rows: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
+    wordnet_ids: tuple[str, ...] = ()
+
+
+def _ordered(found: Found) -> list[str]:
+    """The labels in the order of the classes: by name, numbers by their size.
+
+    Raises:
+        PoolImportError: numbers with gaps, which say nothing of the classes.
+    """
+    labels = list(found.counts)
+    if not all(label.isdecimal() for label in labels):
+        return labels
+    labels.sort(key=int)
+    numbers = [int(label) for label in labels]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
+        raise PoolImportError(
+            f'The classes of "{found.path}" are the numbers {", ".join(labels[:NAMED])} and so on, with gaps.',
+            "Rename the folders to the names of their classes.",
+        )
+    return labels
+
+
+def _first_label(labels: Sequence[str]) -> int | None:
+    return int(labels[0]) if all(label.isdecimal() for label in labels) else None
+
+
+def _names(labels: Sequence[str], known: _Judge) -> tuple[str, ...]:
+    """WordNet ids become names where the teacher has some; all else is called as it lies there."""
+    ids = set(known.wordnet_ids)
+    return tuple(known.names[i] if label in ids else label for i, label in enumerate(labels))
+
+
+def _judged_by(teacher: str | None, labels: Sequence[str], file: str) -> tuple[_Judge, str]:
+    """The teacher that is named, or the shipped one where it knows the classes; and a note on it.
+
+    Raises:
+        ModelError: the one that is named knows other classes.
+    """
+    facts = teacher_facts(teacher) if teacher else shipped_teacher()
+    judge, unknown = _rows(facts, labels) if facts else (None, list(labels))
+    if judge is not None:
+        ordered = judge.rows is None and facts is not None and not facts.names
+        note = (
+            f"The teacher does not say what its outputs are called: they are taken for the classes in this order, "
+            f"{', '.join(labels[:NAMED])}{' and so on' if len(labels) > NAMED else ''}."
+        )
+        return judge, note if ordered else ""
+    some = ", ".join(f'"{label}"' for label in unknown[:NAMED])
+    if facts is not None and teacher:
+        raise ModelError(
+            f'The teacher "{teacher}" has {facts.n_outputs:,} outputs and knows no {some}.',
+            "Name a teacher of these classes, or leave it out and name it later.",
+        )
+    return _Judge(""), (
+        f"No teacher that is here knows {some}: train one on real pictures of these classes "
+        f"(`psr-studio teach --images FOLDER`) and name it, `psr-studio weights {file} --teacher FOLDER`."
+    )
+
+
+def _rows(facts: TeacherFacts, labels: Sequence[str]) -> tuple[_Judge | None, list[str]]:
+    """A teacher's rows of the classes; None, and the labels that it does not know, where it cannot judge them."""
+    names, wordnet_ids = facts.names, facts.wordnet_ids
+    if not facts.n_outputs:  # its files are still to be fetched: networks of timm's know ImageNet
+        names, wordnet_ids = imagenet_classes()
+    if not names:
+        fits = facts.n_outputs == len(labels)
+        return (_Judge(facts.source), []) if fits else (None, list(labels))
+    table = ClassNames(names, wordnet_ids)
+    found = {label: table.find(label) for label in labels if not label.isdecimal()}
+    unknown = [label for label in labels if found.get(label) is None]
+    rows = [row for row in found.values() if row is not None]
+    if unknown or len(set(rows)) < len(rows):
+        return None, unknown or list(labels)
+    whole = rows == list(range(len(names)))
+    return _Judge(
+        facts.source,
+        None if whole else tuple(rows),
+        tuple(names[row] for row in rows),
+        tuple(wordnet_ids[row] for row in rows) if wordnet_ids else (),
+    ), []
+
+
+def _real(
+    folder: Path, names: Sequence[str], wordnet_ids: Sequence[str]
+) -> tuple[Found, tuple[str, ...], str]:
+    """What real pictures there are, the folder of each class by name, and how they are split, in words.
+
+    Raises:
+        PoolImportError: no folder, class folders that do not lie in it at once, or a class without pictures.
+    """
+    if not folder.is_dir():
+        raise PoolImportError(
+            f'The real pictures "{folder}" are no folder.', "Name a folder of class folders."
+        )
+    train = folder / SPLITS["train"][0]
+    parted = train.is_dir()
+    inner = train if parted else folder
+    found, table = look(inner), ClassNames(tuple(names), tuple(wordnet_ids))
+    of_class = {table.find(label): label for label in found.counts if (inner / label).is_dir()}
+    lacking = [name for i, name in enumerate(names) if i not in of_class]
+    if lacking:
+        raise PoolImportError(
+            f'"{inner}" has no folder of real pictures of "{lacking[0]}"'
+            + (f" and of {len(lacking) - 1} more classes." if len(lacking) > 1 else "."),
+            "Name the folder that holds a folder for each class of the pictures, named alike.",
+        )
+    if parted:
+        words = "The real pictures are split already: train/ for controls and tuning, the other for the test."
+    else:
+        words = (
+            f"The real pictures have no split: {TEST_SHARE:.0%} of each class are drawn for the test (seed 0, by the "
+            f"names of the files), one of {HELD_OUT_EVERY} of the others is held out for tuning."
+        )
+    return found, tuple(of_class[i] for i in range(len(names))), words

@@ -1,0 +1,84 @@
+"""What guided pools read of real images, computed once per bundle and kept for all workspaces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psr_studio.bundles.bundle import CODEC
+from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over
+from psr_studio.bundles.sources import home
+from psr_studio.core.files import whole_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from psr_studio.bundles.bundle import Bundle
+
+AT_ONCE = 32  # images between two looks at the progress
+
+Rows = Generator[int, None, np.ndarray]  # yields how many more are done, returns all
+
+
+def real_latents(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
+    """The codec's posterior means of the real training images of a class, float32 (m, c, h, w).
+
+    Raises:
+        ModelError: the real images are not on this machine.
+    """
+    rows, path = _of_class(bundle, class_id), _latents_path(bundle, class_id)
+    codec, images = bundle.codec(device), bundle.train_subset[0]
+    return (yield from _kept(path, rows, lambda part: codec.encode_uint8(np.array(images[part]))))
+
+
+def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
+    """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,)."""
+    rows, teacher = _of_class(bundle, class_id), bundle.teacher(device)
+    known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
+    path = _folder(bundle, f"difficulty-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
+    images, labels = bundle.train_subset
+    return (
+        yield from _kept(
+            path, rows, lambda part: difficulty_over(teacher, np.array(images[part]), labels[part], task)[0]
+        )
+    )
+
+
+def n_real(bundle: Bundle, class_id: int) -> int:
+    """How many real training images of a class there are; ModelError where they are not on this machine."""
+    return len(_of_class(bundle, class_id))
+
+
+def left_to_encode(bundle: Bundle, classes: Sequence[int]) -> int:
+    """Real images of some classes whose latents are not kept yet."""
+    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c).is_file())
+
+
+def _of_class(bundle: Bundle, class_id: int) -> np.ndarray:
+    return np.flatnonzero(bundle.train_subset[1] == class_id)
+
+
+def _latents_path(bundle: Bundle, class_id: int) -> Path:
+    return _folder(bundle, f"latents-{bundle.identity(CODEC)}") / f"class={class_id}.npy"
+
+
+def _folder(bundle: Bundle, made_by: str) -> Path:
+    return home() / "real" / f"{made_by}-{bundle.identity('data')}"
+
+
+def _kept(path: Path, rows: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> Rows:
+    """Values of some rows, from their file, or made and written there whole."""
+    if not path.is_file():
+        made = []
+        for start in range(0, len(rows), AT_ONCE):
+            part = rows[start : start + AT_ONCE]
+            made.append(make(part))
+            yield len(part)
+        with whole_file(path, again=ELSEWHERE) as temp:
+            np.save(temp, np.concatenate(made))
+    return np.load(path)

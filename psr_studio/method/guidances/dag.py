@@ -1,0 +1,82 @@
+"""DAG: each candidate is steered to a cluster centre of real images of one difficulty (DGS Algorithm 2)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psr_studio.method.guidances.guidance import Guidance, Real, Steering, Targets
+from psr_studio.method.selectors.parameters import setting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from psr_studio.method.guidance import Rule
+
+
+class DAG(Steering):
+    """The intervals and their centres."""
+
+    centers: int | None = setting(
+        None,
+        "Centres per class over all intervals, used in turn where there are more candidates; one per candidate "
+        "when left out.", "centres", 1, 100_000, label="Centres",
+    )  # fmt: skip
+    counts: str = setting(
+        "raw",
+        "Shares of the intervals: as many as the real images have (raw, Algorithm 2), or smoothed as DGS does "
+        "before it counts.", choices=("raw", "smoothed"), label="Shares of the intervals",
+    )  # fmt: skip
+    pull: str = setting(
+        "latent",
+        "What is pulled: the noisy latent as equation 10 is printed, or the predicted clean latent as in the "
+        "code of MGD3.", choices=("latent", "clean"), label="What is pulled",
+    )  # fmt: skip
+
+    @property
+    def most_targets(self) -> int | None:
+        """The centres."""
+        return self.centers
+
+
+def _place(real: Real, n: int, params: DAG) -> Targets:
+    """Algorithm 2, lines 1 to 6; centres are put in an order of which each beginning spreads over the intervals."""
+    import torch
+
+    from psr_studio.method.difficulty import histogram, target_counts
+    from psr_studio.method.guidance import difficulty_centers, evenly
+
+    assert real.difficulty is not None
+    original = real.difficulty if real.original is None else real.original
+    own, whole = real.difficulty, original
+    if params.counts == "smoothed":
+        own, whole = _smoothed(own, original)
+    shares = histogram(whole)
+    asked = target_counts(shares, n)  # line 2
+    found = difficulty_centers(real.latents, own, asked)  # lines 3 to 6
+    order = evenly(found.bins.numpy())
+    ordered = found.centers[torch.from_numpy(order)]
+    intervals = found.bins.numpy()[order]
+    return Targets(ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions)
+
+
+def _smoothed(own: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both by the thresholds of the original images (DGS eq. 7 to 9)."""
+    from psr_studio.method.smoothing import choose_thresholds, smooth
+
+    thresholds = choose_thresholds(original)
+    return smooth(own, *thresholds), smooth(original, *thresholds)
+
+
+def _rule(params: DAG) -> Rule:
+    from psr_studio.method.guidance import guided_by_difficulty, guided_by_modes
+
+    rule = guided_by_difficulty if params.pull == "latent" else guided_by_modes
+    return partial(rule, strength=params.strength, stop=params.stop)
+
+
+GUIDANCE = Guidance(
+    "dag", 20, "Difficulty (DAG)",
+    "Steers the candidates to centres of easy and of hard real images, as many of each as the data has.",
+    source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, limit="centers", reads_difficulty=True,
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""What a guidance is: targets made of the real images of a class, and a rule that pulls a step towards them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psr_studio.method.selectors.parameters import Table, setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from psr_studio.method.guidance import Rule
+
+NO_INTERVAL = -1  # of a target that belongs to no interval of difficulty
+
+
+class Steering(Table):
+    """What every guidance reads."""
+
+    strength: float = setting(
+        0.1, "How hard each step is pulled (lambda); 0 pulls nothing.", "", 0.0, 10.0, label="Guidance strength"
+    )  # fmt: skip
+    stop: int = setting(
+        25, "Step index, counted down, at which the pull ends; with 50 steps and 25 the first 24 are pulled.",
+        "steps", 0, 1000, label="Guidance stop"
+    )  # fmt: skip
+
+    @property
+    def most_targets(self) -> int | None:
+        """Targets of a class where they are fewer than its candidates, None for one each."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """The m real images of one class as a guidance reads them.
+
+    Attributes:
+        latents: (m, c, h, w) float32, the codec's posterior means at the scale of latents at rest.
+        difficulty: (m,) raw difficulties, in [0, 1]; None for a guidance that reads none.
+        original: (p,) raw difficulties of all original images of the class that are known, or None.
+    """
+
+    latents: torch.Tensor
+    difficulty: np.ndarray | None = None
+    original: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Where the candidates of one class are steered: candidate i to target i, after the last one from the first again.
+
+    Attributes:
+        latents: (k, c, h, w). intervals: (k,) int64, the interval of difficulty of each, or NO_INTERVAL.
+        shares, asked: (10,) of the real images in each interval, and targets that it should have; () where there are
+            no intervals.
+        moved: (interval without enough images, interval that gave, how many).
+    """
+
+    latents: torch.Tensor
+    intervals: np.ndarray
+    shares: tuple[float, ...] = ()
+    asked: tuple[int, ...] = ()
+    moved: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """A way to steer a pool; a file of this folder holds one as `GUIDANCE`.
+
+    Attributes:
+        name: as in the recipe. title: as on the screen. help: in a sentence. source: where it comes from.
+        parameters: its table of the recipe.
+        place: the targets (k of them, at most as many as images) of one class. rule: what is done in a step.
+        limit: the setting that lowers the number of targets.
+        reads_difficulty: `Real.difficulty` is read.
+    """
+
+    name: str
+    order: int
+    title: str
+    help: str
+    source: str
+    parameters: type[Steering]
+    place: Callable[[Real, int, Any], Targets]
+    rule: Callable[[Any], Rule]
+    limit: str
+    reads_difficulty: bool = False

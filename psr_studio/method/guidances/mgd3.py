@@ -1,0 +1,48 @@
+"""MGD3: each candidate is steered to a mode of the real images of its class (arXiv 2505.18963)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Real, Steering, Targets
+from psr_studio.method.selectors.parameters import setting
+
+if TYPE_CHECKING:
+    from psr_studio.method.guidance import Rule
+
+
+class MGD3(Steering):
+    """The modes."""
+
+    modes: int | None = setting(
+        None, "Modes per class, used in turn where there are more candidates; one per candidate when left out.",
+        "modes", 1, 100_000,
+    )  # fmt: skip
+
+    @property
+    def most_targets(self) -> int | None:
+        """The modes."""
+        return self.modes
+
+
+def _place(real: Real, n: int, params: MGD3) -> Targets:
+    """Centres of k-means over raw latents, by Euclidean distance, as its code has it."""
+    import numpy as np
+
+    from psr_studio.method.guidance import k_means
+
+    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
+
+
+def _rule(params: MGD3) -> Rule:
+    from psr_studio.method.guidance import guided_by_modes
+
+    return partial(guided_by_modes, strength=params.strength, stop=params.stop)
+
+
+GUIDANCE = Guidance(
+    "mgd3", 10, "Modes (MGD3)",
+    "Steers each candidate to a cluster centre of the real images of its class, for variety.",
+    source="arXiv 2505.18963", parameters=MGD3, place=_place, rule=_rule, limit="modes",
+)  # fmt: skip

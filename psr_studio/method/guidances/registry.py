@@ -1,0 +1,12 @@
+"""The guidances by name; the recipe, the command line, the page and the documents read this table."""
+
+from __future__ import annotations
+
+from psr_studio.method.guidances import dag, mgd3
+from psr_studio.method.guidances.guidance import Guidance
+
+NONE = "none"  # a pool that nothing guides but its classes
+
+GUIDANCES: dict[str, Guidance] = {
+    found.name: found for found in sorted((mgd3.GUIDANCE, dag.GUIDANCE), key=lambda found: found.order)
+}

@@ -1,0 +1,253 @@
+"""Targets of a guided pool: made of real images once per workspace and settings, kept beside the pool they steer.
+
+They are a part of the pool's identity. Workers and later runs read the file, so they need no real images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psr_studio.bundles.bundle import CODEC
+from psr_studio.core.devices import pick_device
+from psr_studio.core.errors import RecipeError
+from psr_studio.core.progress import Progress
+from psr_studio.core.words import duration, plural
+from psr_studio.method.guidances.guidance import Real, Targets
+from psr_studio.method.guidances.registry import GUIDANCES
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.generate import STAGE
+from psr_studio.stages.task import named_part
+from psr_studio.storage.parquet import content_hash, stable_hash
+from psr_studio.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+    from psr_studio.method.guidance import Guide
+
+FOLDER = "targets"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The classes of a guided pool in order, and how many targets each gets."""
+
+    classes: tuple[int, ...]
+    counts: tuple[int, ...]
+
+
+def wanted(recipe: Recipe, classes: Sequence[int], sizes: Sequence[int]) -> Wanted:
+    """One target per candidate, or as many as the recipe allows.
+
+    Args:
+        classes: of the pool. sizes: candidates of every class of the bundle.
+    """
+    assert recipe.pool.steering is not None
+    most = recipe.pool.steering.most_targets
+    return Wanted(tuple(classes), tuple(min(sizes[c], most or sizes[c]) for c in classes))
+
+
+def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
+    """What targets are made from, the real images aside: once made, targets outlast those."""
+    guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
+    assert steering is not None
+    own = {k: v for k, v in steering.model_dump().items() if k not in (*_RULES, guidance.limit)}
+    return {
+        "guidance": guidance.name,
+        **own,
+        "codec": bundle.identity(CODEC),
+        **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
+        "counts of targets": sorted(set(want.counts)) if len(set(want.counts)) == 1 else want.counts,
+        **named_part(want.classes, bundle.n_classes),
+    }
+
+
+_RULES = ("strength", "stop", "pull")  # they say how a step is pulled, not where to
+
+
+def path(ws: Workspace, made_from: dict[str, Any]) -> Path:
+    """Where the targets of some settings lie."""
+    return ws.root / FOLDER / f"{stable_hash(made_from)}.parquet"
+
+
+def identity(ws: Workspace, made_from: dict[str, Any]) -> str:
+    """A hash of what the targets hold, "" while there are none or their file is damaged."""
+    file = path(ws, made_from)
+    seen = ws.parts.look([file])[file]
+    return "" if seen is None or seen.problem else seen.inputs_hash
+
+
+def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: int) -> Iterator[Progress]:
+    """Make the targets where they are not there; what was encoded before for another workspace is read.
+
+    Raises:
+        ModelError: no real images. RecipeError: a class has fewer of them than targets.
+    """
+    made_from = settings(recipe, bundle, want)
+    if identity(ws, made_from):
+        return
+    check(recipe, bundle, want)
+
+    def event(message: str, **more: Any) -> Progress:
+        return Progress(STAGE.name, 0, total, message, **more)
+
+    yield from _read_real(recipe, bundle, want, event)
+    found: dict[int, Targets] = {}
+    for class_id, n in zip(want.classes, want.counts, strict=True):
+        name = bundle.class_names[class_id]
+        yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
+        real = _real(recipe, bundle, want, class_id)
+        found[class_id] = GUIDANCES[recipe.pool.guidance].place(real, n, recipe.pool.steering)
+    _write(ws, path(ws, made_from), made_from, found)
+    for words in report(bundle, found):
+        yield event(words, lasting=True)
+
+
+def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
+    """Raise what keeps targets from being made: no real images, or fewer than targets."""
+    from psr_studio.bundles.real_latents import n_real
+
+    for class_id, n in zip(want.classes, want.counts, strict=True):
+        if (there := n_real(bundle, class_id)) < n:
+            name = recipe.pool.guidance
+            key = f"pool.{name}.{GUIDANCES[name].limit}"
+            raise RecipeError(
+                f'Class "{bundle.class_names[class_id]}" has {there} real images, but {n} targets are asked for.',
+                f'Set "{key}" to {there} or less: candidates take the targets in turn then.',
+                key,
+            )
+
+
+def _read_real(
+    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress]
+) -> Iterator[Progress]:
+    """Encode and score the real images that were not before, with the cost after the first of them."""
+    from psr_studio.bundles.real_latents import left_to_encode, real_difficulty, real_latents
+
+    device, missing = pick_device(recipe.device), left_to_encode(bundle, want.classes)
+    clock, done = Stopwatch(), 0
+    for class_id in want.classes:
+        for n in real_latents(bundle, class_id, device):
+            done += n
+            if done == n:
+                seconds = duration(clock.seconds * missing / done)
+                cost = f"Cost: {plural(missing, 'real image')} to encode, about {seconds}, kept for all workspaces."
+                yield event(cost, lasting=True)
+            yield event(f"Encoded {done} of {missing} real images.", class_id=class_id)
+    if GUIDANCES[recipe.pool.guidance].reads_difficulty:
+        for class_id in want.classes:
+            for _ in real_difficulty(bundle, class_id, want.classes, device):
+                name = bundle.class_names[class_id]
+                yield event(f'Scoring the real images of "{name}".', class_id=class_id)
+
+
+def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
+    """The real images of a class, as they are kept."""
+    import torch
+
+    from psr_studio.bundles.real_latents import real_difficulty, real_latents
+
+    device = pick_device(recipe.device)
+    latents = torch.from_numpy(_last(real_latents(bundle, class_id, device)))
+    if not GUIDANCES[recipe.pool.guidance].reads_difficulty:
+        return Real(latents)
+    original = None
+    if bundle.has_original_difficulty(want.classes):
+        values, owners = bundle.original_difficulty(want.classes)
+        original = values[owners == class_id]
+    return Real(latents, _last(real_difficulty(bundle, class_id, want.classes, device)), original)
+
+
+def _last(rows: Generator[int, None, np.ndarray]) -> np.ndarray:
+    """What is returned at the end."""
+    while True:
+        try:
+            next(rows)
+        except StopIteration as end:
+            return end.value
+
+
+def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
+    columns = {
+        "class": np.repeat(list(found), [len(one.intervals) for one in found.values()]).astype(np.int64),
+        "target": np.concatenate([np.arange(len(one.intervals)) for one in found.values()]),
+        "interval": np.concatenate([one.intervals for one in found.values()]),
+        "latent": np.concatenate([one.latents.numpy() for one in found.values()]),
+    }
+    about = {
+        **made_from,
+        "shares": {str(c): list(one.shares) for c, one in found.items()},
+        "asked": {str(c): list(one.asked) for c, one in found.items()},
+    }
+    ws.write_targets(file, columns, content_hash(columns), about)
+
+
+def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
+    """What rounding, and intervals with too few images, did to the shares of the intervals, in a sentence each."""
+    rounded = {
+        c: sum(s > 0 and n == 0 for s, n in zip(t.shares, t.asked, strict=True)) for c, t in found.items()
+    }
+    if n := sum(rounded.values()):
+        first = next(c for c, count in rounded.items() if count)
+        yield (
+            f"{plural(n, 'interval')} of difficulty with fewer real images than one target stands for "
+            f'{"get" if n > 1 else "gets"} none, such as {rounded[first]} of "{bundle.class_names[first]}".'
+        )
+    moves = [(c, *move) for c, one in found.items() for move in one.moved]
+    if moves:
+        c, short, giver, _ = moves[0]
+        yield (
+            f"{plural(sum(n for *_, n in moves), 'target')} of intervals with too few real images at hand come from "
+            f'the nearest ones, such as {interval(giver)} for {interval(short)} of "{bundle.class_names[c]}".'
+        )
+
+
+def interval(k: int) -> str:
+    """An interval of difficulty in words."""
+    return f"{k / 10:.1f} to {(k + 1) / 10:.1f}"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTargets:
+    """The targets of one class: latents (k, c, h, w) float32, intervals (k,) int64."""
+
+    latents: np.ndarray
+    intervals: np.ndarray
+
+
+class Steered:
+    """The targets of a pool, opened."""
+
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
+        assert recipe.pool.steering is not None
+        self.rule = GUIDANCES[recipe.pool.guidance].rule(recipe.pool.steering)
+        _, stored = ws.parts.read(
+            path(ws, settings(recipe, bundle, want)), ["class", "target", "interval", "latent"]
+        )
+        self.of_class = {
+            int(c): ClassTargets(*(stored[name][stored["class"] == c] for name in ("latent", "interval")))
+            for c in np.unique(stored["class"])
+        }
+
+    def columns(self, class_id: int, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Target and interval of candidates by their number in the class, int64 (n,) each."""
+        own = self.of_class[class_id]
+        targets = np.asarray(numbers, np.int64) % len(own.intervals)
+        return targets, own.intervals[targets]
+
+    def guide(self, classes: Sequence[int], numbers: Sequence[int]) -> Guide:
+        """What steers candidates that are sampled together."""
+        import torch
+
+        from psr_studio.method.guidance import Guide
+
+        rows = [
+            self.of_class[c].latents[i % len(self.of_class[c].latents)]
+            for c, i in zip(classes, numbers, strict=True)
+        ]
+        return Guide(self.rule, torch.tensor(list(classes)), torch.from_numpy(np.stack(rows)))

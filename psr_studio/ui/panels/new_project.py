@@ -1,0 +1,106 @@
+"""New project from pictures, on the Pool tab: a folder in, "Look" says what it holds, "Make it" makes the workspace."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.app.new_project import Plan, make, plan
+from psr_studio.core.errors import StudioError
+from psr_studio.core.progress import Progress
+from psr_studio.recipe.errors import check_folder_name
+from psr_studio.ui.markup import card, note
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, as_error, said
+
+ABOUT = (
+    "From a folder of pictures, or a zip of one, to a workspace of its own beside this one: its classes, the size of "
+    "its pictures and its bundle file are found and written for you. This workspace stays as it is."
+)
+
+
+class NewProjectPanel:
+    """An accordion; open where there is nothing else to do on an empty page."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here, with its events."""
+        with gr.Accordion("New project from pictures", open=self._nothing_here(), elem_id="psr-new"):
+            gr.HTML(note(ABOUT))
+            name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
+            pictures = gr.Textbox(
+                label="Pictures", info="A folder with a folder per class, a zip of one, or what else an import reads.",
+                max_lines=1, elem_id="psr-new-pictures",
+            )  # fmt: skip
+            upload = gr.File(label="Or a zip of them", file_types=[".zip"], type="filepath", height=110)
+            real = gr.Textbox(
+                label="Real pictures", info="A folder of class folders, for controls and the test; may come later.",
+                max_lines=1, elem_id="psr-new-real",
+            )  # fmt: skip
+            with gr.Row():
+                side = gr.Number(
+                    0,
+                    label="Side in pixels",
+                    info="0: as the pictures propose.",
+                    precision=0,
+                    minimum=0,
+                    min_width=120,
+                )
+                teacher = gr.Textbox(
+                    label="Teacher", info="A folder or a timm name; the shipped one when empty.",
+                    max_lines=1, min_width=120, elem_id="psr-new-teacher",
+                )  # fmt: skip
+            with gr.Row():
+                look = gr.Button("Look", elem_id="psr-new-look")
+                run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
+            self.shown = gr.HTML(elem_id="psr-new-found")
+        given = [name, pictures, upload, real, side, teacher]
+        look.click(said(self._look), given, self.shown, **PRESSED)
+        run.click(self._make, given, self.shown, **PRESSED)
+
+    def _nothing_here(self) -> bool:
+        studio = self.screen.studio
+        return not studio.bundle.has("generator") and not len(studio.pool)
+
+    def _look(self, *given: Any) -> str:
+        return _found(self._plan(*given))
+
+    def _make(self, *given: Any) -> Iterator[str]:
+        """What was found, how far the import is, and last how the project is opened."""
+        try:
+            chosen = self._plan(*given)
+            for event in make(chosen):
+                yield _found(chosen) + note(_words(event))
+        except StudioError as err:
+            raise as_error(err) from err
+        command = f"psr-studio app -w {shlex.quote(str(chosen.workspace))}"
+        yield _found(chosen) + note(f"{event.message} Open it: {command}")
+
+    def _plan(
+        self, name: str, pictures: str, upload: str | None, real: str, side: float, teacher: str
+    ) -> Plan:
+        source = pictures.strip() or upload
+        if not name.strip() or not source:
+            lacking = "Name of the project" if not name.strip() else "Pictures"
+            raise StudioError("The new project has no name, or no pictures.", f'Fill in "{lacking}".')
+        folder = self.screen.studio.workspace.root.parent / check_folder_name("the project", name.strip())
+        return plan(
+            folder,
+            source,
+            real=real.strip() or None,
+            side=int(side or 0) or None,
+            teacher=teacher.strip() or None,
+        )
+
+
+def _found(chosen: Plan) -> str:
+    return card(*map(note, chosen.lines))
+
+
+def _words(event: Progress) -> str:
+    return f"{event.done:,} of {event.total:,}. {event.message}" if event.total else event.message

@@ -1,0 +1,173 @@
+"""A project from nothing but pictures: shown before anything is written, then curated, evaluated and exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from commands import problem_and_fix
+from own_pictures import NAMES, SIDE, write_pictures, write_teacher
+from PIL import Image
+from tiny import finish
+
+from psr_studio.app.new_project import make, plan
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.cli.main import main
+from psr_studio.core.errors import ModelError, StudioError
+
+QUICK = {
+    "evaluate.epochs": 2,
+    "evaluate.n_checks": 1,
+    "evaluate.n_seeds": 1,
+    "select.ipc": 2,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def given(tmp_path_factory):
+    """A zip of generated pictures, a folder of real ones and a teacher that knows more classes, in another order."""
+    root = tmp_path_factory.mktemp("given")
+    write_pictures(root / "made" / "pool", 6)
+    (root / "made" / "pool" / "sky" / "notes.txt").write_text("blue")
+    shutil.make_archive(str(root / "pool"), "zip", root / "made")
+    write_pictures(root / "real", 16, first=50)
+    write_teacher(root / "teacher", NAMES[::-1])
+    return root
+
+
+def test_a_zip_and_real_photographs_become_a_curated_evaluated_exported_set(given, tmp_path, capsys):
+    root = tmp_path / "fruit"
+    flags = ["--real", str(given / "real"), "--teacher", str(given / "teacher")]
+    assert main(["new", str(root), "--pictures", str(given / "pool.zip"), *flags, "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "18 pictures of 3 classes, 6 of each: apple (6), plum (6), sky (6)" in said
+    assert f"Sizes: {SIDE} x {SIDE}" in said and "1 passed over (1 .txt)" in said
+    assert "20% of each class are drawn for the test (seed 0" in said and "one of 4 of the others" in said
+    assert f"psr-studio app -w {root}" in said
+    bundle = load_bundle(root / "fruit.toml")
+    assert bundle.class_names == NAMES and bundle.class_rows == (2, 1, 0)
+    assert len(bundle.test_set[1]) == 9
+    with Studio(root, **QUICK) as studio:
+        assert [len(studio.pool), studio.recipe.export.refined] == [18, False]
+        finish(studio.score())
+        assert (studio.scores.logits.argmax(axis=1) == studio.pool.labels).mean() > 0.9
+        for step in (studio.select, studio.evaluate, studio.export):
+            finish(step())
+        assert {row.arm for row in studio.table()} == {"selected", "random real", "generate-and-use"}
+        assert len(list((root / "exports" / "set").rglob("*.png"))) == 6
+
+
+def test_a_look_writes_nothing(given, tmp_path, capsys):
+    root = tmp_path / "new"
+    assert main(["new", str(root), "--pictures", str(given / "made" / "pool"), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "18 pictures of 3 classes" in said and "Nothing was written." in said
+    assert "psr-studio weights" in said and "--images FOLDER" in said
+    assert not root.exists()
+
+
+def test_without_a_teacher_that_knows_them_the_project_waits_for_one(given, tmp_path):
+    """What nobody here can judge is imported all the same, and the teacher is named later, by a command."""
+    root = tmp_path / "later"
+    chosen = plan(root, given / "made" / "pool")
+    assert "psr-studio teach" in " ".join(chosen.notes) and chosen.description.teacher == ""
+    finish(make(chosen))
+    with Studio(root, **QUICK) as studio:
+        assert len(studio.pool) == 18
+        with pytest.raises(ModelError, match="teacher folder"):
+            finish(studio.score())
+    teacher = write_teacher(tmp_path / "fits")
+    assert main(["weights", str(root / "later.toml"), "--teacher", str(teacher)]) == 0
+    with Studio(root) as studio:
+        finish(studio.score())
+        assert (studio.scores.logits.argmax(axis=1) == studio.pool.labels).mean() > 0.9
+
+
+def test_a_teacher_that_says_no_names_is_taken_in_this_order_and_said(given, tmp_path):
+    silent = write_teacher(tmp_path / "silent", says_names=False)
+    chosen = plan(tmp_path / "ws", given / "made" / "pool", teacher=str(silent))
+    assert chosen.description.rows is None
+    assert "taken for the classes in this order, apple, plum, sky" in chosen.notes[0]
+
+
+def test_imagenet_knows_wordnet_ids_and_names(tmp_path):
+    """Folders of WordNet ids are called by their names, and the rows of the teacher are those of ImageNet-1K."""
+    source = write_pictures(tmp_path / "set", 2, NAMES[:2])
+    (source / "apple").rename(source / "n02102040")
+    (source / "plum").rename(source / "n01440764")
+    facts = {"architecture": "convnext_atto", "num_classes": 1000,
+             "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5], "std": [0.5]}}  # fmt: skip
+    (tmp_path / "teacher").mkdir()
+    (tmp_path / "teacher" / "config.json").write_text(json.dumps(facts))
+    (tmp_path / "teacher" / "model.safetensors").write_bytes(b"never opened here")
+    made = plan(tmp_path / "ws", source, teacher=str(tmp_path / "teacher")).description
+    assert made.class_names == ("tench", "English springer") and made.rows == (0, 217)
+    assert made.wordnet_ids == ("n01440764", "n02102040")
+
+
+def test_the_side_that_is_proposed_enlarges_at_most_half_of_the_pictures(tmp_path):
+    for name, side in (("a", 70), ("b", 100), ("c", 150)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("RGB", (side, side + 20)).save(tmp_path / "set" / name / "0.png")
+    assert plan(tmp_path / "ws", tmp_path / "set").description.side == 96
+    assert plan(tmp_path / "ws", tmp_path / "set", side=40).description.side == 40
+
+
+def test_numbered_folders_and_a_broken_picture(tmp_path):
+    source = write_pictures(tmp_path / "set", 3)
+    for name, number in zip(NAMES, ("1", "2", "3"), strict=True):
+        (source / name).rename(source / number)
+    (source / "2" / "9.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    chosen = plan(tmp_path / "ws", source)
+    assert any("Cannot be read" in line and "2/9.png" in line for line in chosen.lines)
+    *_, last = finish(make(chosen))
+    assert "9 pictures" in last.message and "1 left out" in last.message and '"1" is "1"' in last.message
+
+
+def nothing(root):
+    """The pictures stay as they are."""
+
+
+def without_real_sky(root):
+    shutil.rmtree(root / "real" / "sky")
+
+
+def sky_is_sea(root):
+    (root / "pool" / "sky").rename(root / "pool" / "sea")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "flags", "said"),
+    [
+        (nothing, ["--pictures", "{nowhere}"], "There is nothing at"),
+        (nothing, ["--size", "4"], "4 x 4"),
+        (nothing, ["--teacher", "{nowhere}"], "neither a folder nor a name of timm"),
+        (without_real_sky, ["--real", "{real}"], 'no folder of real pictures of "sky"'),
+        (sky_is_sea, ["--teacher", "{teacher}"], 'knows no "sea"'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_is_refused_before_anything_is(given, tmp_path, capsys, prepare, flags, said):
+    source = shutil.copytree(given / "made", tmp_path / "given")
+    shutil.copytree(given / "real", source / "real")
+    prepare(source)
+    places = {"nowhere": tmp_path / "no-where", "real": source / "real", "teacher": given / "teacher"}
+    filled = [flag.format(**places) for flag in flags]
+    pictures = [] if "--pictures" in filled else ["--pictures", str(source / "pool")]
+    assert main(["new", str(tmp_path / "ws"), *pictures, *filled]) == 2
+    problem, _ = problem_and_fix(capsys.readouterr().err)
+    assert said in problem
+    assert not (tmp_path / "ws").exists()
+
+
+def test_a_pool_that_is_there_is_kept(given, tmp_path):
+    finish(make(plan(tmp_path / "ws", given / "made" / "pool")))
+    with pytest.raises(StudioError, match="holds a pool already"):
+        plan(tmp_path / "ws", given / "made" / "pool")

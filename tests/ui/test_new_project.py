@@ -1,0 +1,78 @@
+"""The page over pictures only: a project is looked at and made there, and what is off says why."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+from own_pictures import QUICK, write_description, write_pictures, write_teacher
+from tiny import finish
+
+from psr_studio.app.studio import Studio
+from psr_studio.core.errors import ModelError, StudioError
+from psr_studio.ui.panels.new_project import NewProjectPanel
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.tabs.pool import PoolTab
+from psr_studio.ui.tabs.refine import RefineTab
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """The page's own side of a workspace of pictures only, without a pool."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    write_pictures(tmp_path / "set", 4)
+    described = write_description(tmp_path / "colours.toml", write_teacher(tmp_path / "teacher"))
+    screen = Screen(Studio(tmp_path / "runs" / "ws", bundle=str(described), **QUICK))
+    yield screen
+    screen.close()
+
+
+def drawn(part):
+    with gr.Blocks():
+        part.build()
+    return part
+
+
+def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
+    panel = drawn(NewProjectPanel(opened))
+    given = ["colours", str(tmp_path / "set"), None, "", 0, str(tmp_path / "teacher")]
+    assert "12 pictures of 3 classes, 4 of each" in panel._look(*given)
+    made = tmp_path / "runs" / "colours"
+    assert not made.exists() and panel._nothing_here()
+    *_, last = panel._make(*given)
+    assert "Imported 12 pictures" in last and f"psr-studio app -w {made}" in last
+    with Studio(made, create=False) as studio:
+        finish(studio.score())
+        assert len(studio.pool) == 12 and len(opened.studio.pool) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "said"),
+    [
+        ("", "set", "no name"),
+        ("x", "", "no pictures"),
+        ("../x", "set", "project"),
+        ("x", "nowhere", "nothing at"),
+    ],
+)
+def test_what_is_left_out_or_wrong_is_said_and_nothing_is_made(opened, tmp_path, name, pictures, said):
+    panel = drawn(NewProjectPanel(opened))
+    given = [name, pictures and str(tmp_path / pictures), None, "", 0, ""]
+    with pytest.raises(StudioError, match=said):
+        panel._plan(*given)
+    with pytest.raises(gr.Error):
+        list(panel._make(*given))
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["ws"]
+
+
+def test_generate_and_refine_are_off_and_say_what_would_turn_them_on(opened, tmp_path):
+    pool, refine = drawn(PoolTab(opened)), drawn(RefineTab(opened))
+    assert not pool.generate.interactive and not refine.run.interactive and pool.score.interactive
+    _, cost, sheet = pool.values()
+    assert "has no generator" in cost and "--generator FOLDER" in cost and "Import" in sheet
+    state, *_ = refine.values()
+    assert 'data-state="off"' in state and "--generator FOLDER" in state
+    finish(opened.studio.import_pool(tmp_path / "set"))
+    finish(opened.studio.score())
+    with pytest.raises(ModelError, match="has no generator"):
+        opened.generate_more([0], 50)
+    assert "teacher" in pool.weights._table() and "generator" in opened.studio.bundle.parts_to_name

@@ -1,0 +1,118 @@
+"""The panes of the workbench in a real browser: what drives what, pictures at large, drags, windows of every size."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browsing import STATE, browser_page, focus_on, idle, picks, selected
+from running import running_app
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
+    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
+    root = tmp_path_factory.mktemp("panes") / "ws"
+    shutil.copytree(scored_workspace, root)
+    with running_app(root) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browser_page() as page:
+        yield page
+        assert not page.complaints, page.complaints
+
+
+@pytest.fixture
+def bench(browser, url) -> Any:
+    """The Curate tab, freshly opened."""
+    browser.goto("about:blank")
+    browser.goto(url)
+    idle(browser)
+    return browser
+
+
+def box_all(page: Any) -> None:
+    """Draw a box over the whole map but the legend's corner."""
+    page.keyboard.press("b")
+    box = page.locator(".psr-points").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] - 4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + 4, steps=4)
+    page.mouse.up()
+
+
+def listed(page: Any) -> list[int]:
+    tiles = page.locator(".psr-tile").all()
+    return [int(tile.get_attribute("data-position")) for tile in tiles]
+
+
+def test_a_region_drawn_on_the_map_is_what_the_grid_lists_until_its_chip_is_pressed(bench):
+    before = listed(bench)
+    assert sorted(before) == sorted(picks(bench))
+    bench.locator(".psr-legend-color").select_option("picked")
+    bench.get_by_title("Not picked: select these. Shift adds, Alt removes").click()
+    others = selected(bench)
+    assert others and listed(bench) == others, "the legend lists what it takes"
+    assert bench.locator(".psr-status-counts").inner_text().startswith(f"{len(others)} lassoed, 0 picked")
+    box_all(bench)
+    assert sorted(listed(bench)) == selected(bench) and len(selected(bench)) > len(others)
+    chip = bench.locator(".psr-filters button")
+    assert chip.inner_text() == f"Lassoed {len(selected(bench))}"
+    assert bench.locator(".psr-filters").inner_text().endswith(f"{len(before)} picked")
+    chip.click()
+    assert listed(bench) == before and bench.locator(".psr-filters").is_hidden()
+    assert selected(bench) == []
+
+
+def test_a_picture_at_large_fits_the_panes_and_goes_through_the_list(bench):
+    order = picks(bench)
+    bench.locator(f"#psr-tile-{order[0]}").click()
+    large = bench.locator(".psr-lightbox")
+    assert large.is_hidden(), "the first click shows the candidate beside the grid"
+    bench.locator(f"#psr-tile-{order[0]}").click()
+    picture = bench.locator(".psr-lightbox-picture")
+    room, shown = bench.locator(".psr-lightbox-box").bounding_box(), picture.bounding_box()
+    assert shown["height"] == pytest.approx(room["height"], abs=1) and shown["width"] <= room["width"] + 1
+    assert picture.evaluate("node => getComputedStyle(node).imageRendering") == "pixelated"
+    for key, wanted in (("ArrowRight", order[1]), ("End", order[-1]), ("ArrowRight", order[-1])):
+        bench.keyboard.press(key)
+        bench.wait_for_function(f"p => {STATE}.candidate.position === p", arg=wanted)
+    assert bench.locator(".psr-lightbox .psr-soft-row").count() == 3, "the soft label of all classes"
+    bench.mouse.move(room["x"] + room["width"] / 2, room["y"] + room["height"] / 2)
+    bench.mouse.wheel(0, -200)
+    bench.wait_for_function("document.querySelector('.psr-lightbox-box').classList.contains('is-zoomed')")
+    bench.keyboard.press("p")
+    bench.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=order[-1])
+    bench.keyboard.press("Escape")
+    assert large.is_hidden() and bench.evaluate(f"{STATE}.focus") == order[-1]
+    bench.get_by_title("Show the picture at large").click()
+    assert large.is_visible()
+    bench.keyboard.press("Escape")
+    bench.keyboard.press("Control+z")
+
+
+def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of_the_pane(bench):
+    order = picks(bench)
+    focus_on(bench, order[1])
+    grid, large = bench.locator(".psr-grid-scroll"), bench.locator(".psr-lightbox")
+    for key in ("Enter", "Space"):
+        grid.press(key)
+        assert large.is_visible()
+        bench.keyboard.press(key)
+        assert large.is_hidden()
+    assert selected(bench) == []
+    grid.press("Control+Space")
+    assert selected(bench) == [order[1]]
+    size = bench.get_by_label("Picture size")
+    size.fill(size.get_attribute("max"))
+    bench.wait_for_function("document.querySelectorAll('.psr-grid-row .psr-tile:nth-child(2)').length === 0")
+    width = bench.locator(".psr-tile").first.bounding_box()["width"]
+    assert width > 0.9 * grid.evaluate("node => node.clientWidth")
+    size.fill("40")
