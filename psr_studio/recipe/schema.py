@@ -72,8 +72,9 @@ class PoolRecipe(_Guidances):
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
     guidance: str = setting(
-        NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED)
-    )
+        NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED),
+        label="Steered to",
+    )  # fmt: skip
     guidance_scale: float | None = setting(
         None, "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.", "", 0.0,
         50.0,

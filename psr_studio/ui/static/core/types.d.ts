@@ -194,6 +194,7 @@ export interface Candidate {
   candidate_id: number;
   class_id: number;
   seed: string;
+  steered: string;
   soft_labels: number[];
   predicted: number;
   mark: string | null;
