@@ -58,8 +58,11 @@ class Arm:
         return f"{name}, hard labels" if self.label_regime == HARD else name
 
 
-def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
+def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Arm]:
     """The arms of a recipe: its selection, those it is compared with, and the controls.
+
+    Args:
+        ahead: refined pictures need not be there yet.
 
     Raises:
         SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined; a control that
@@ -67,7 +70,7 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
     """
     chosen = recipe.evaluate
     own = select.require(ws, recipe.select.name, bundle)
-    if "refined" in chosen.arms:
+    if "refined" in chosen.arms and not ahead:
         refine.require_fresh(ws, recipe, bundle)
     forms = [form for form in chosen.arms if not form.startswith(REAL)]
     arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]

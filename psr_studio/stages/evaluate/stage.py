@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -130,13 +130,16 @@ def students(bundle: Bundle) -> list[str]:
     return students_for(bundle.image_shape[0])
 
 
-def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
+def plan(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Job]:
     """Every student of the recipe: all arms of the first seed, then all of the next.
+
+    Args:
+        ahead: refined pictures need not be there yet.
 
     Raises:
         SelectionError, WorkspaceError: no selection, or one that is not refined though that arm is asked for.
     """
-    arms = plan_arms(ws, recipe, bundle)
+    arms = plan_arms(ws, recipe, bundle, ahead=ahead)
     first = recipe.evaluate.seed
     return [
         job(recipe, bundle, arm, seed)
@@ -170,11 +173,14 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return StageStatus("missing", "No student is trained.")
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True) -> Iterator[Progress]:
     """Train the students that are not trained yet, one seed after another; a finished one is kept.
 
     The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
     epoch of one student.
+
+    Args:
+        measured: what it costs is measured and said first.
 
     Raises:
         SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
@@ -195,7 +201,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
-    yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
+    if measured:
+        yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
     clock.start()
     done = found
     for job in missing:
@@ -250,10 +257,15 @@ def _record(
 def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
     """The results of the present recipe, a row per arm in its order; untrained arms are left out."""
     by_hash = {record.inputs_hash: record for record in ws.ledger.evaluations()}
+    return rows_of(plan(ws, recipe, bundle), by_hash)
+
+
+def rows_of(jobs: Sequence[Job], known: Mapping[str, EvaluationRecord]) -> list[Row]:
+    """A row per arm of some jobs, over the students that are known by their inputs hash."""
     arms: dict[Arm, list[EvaluationRecord]] = {}
-    for job in plan(ws, recipe, bundle):
-        if job.inputs_hash in by_hash:
-            arms.setdefault(job.arm, []).append(by_hash[job.inputs_hash])
+    for job in jobs:
+        if job.inputs_hash in known:
+            arms.setdefault(job.arm, []).append(known[job.inputs_hash])
     return [_row(records, arm.selection) for arm, records in arms.items()]
 
 
