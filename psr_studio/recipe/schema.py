@@ -276,6 +276,18 @@ class EvaluateRecipe(Table):
     )
 
 
+class StudyRecipe(Table):
+    """The tables and figures of the papers; how their students are trained stands in [evaluate]."""
+
+    budgets: tuple[int, ...] | None = setting(
+        None, "Images per class of a study's cells; those of the study when left out.", "images/class", 1,
+        MAX_POOL_SIZE, label="Budgets of the study",
+    )  # fmt: skip
+    students: tuple[str, ...] | None = setting(
+        None, "Students of a study's cells; those of the study when left out.", label="Students of the study"
+    )
+
+
 class ExportRecipe(Table):
     """Writing the set out."""
 
@@ -303,6 +315,7 @@ class Recipe(Table):
     tune: TuneRecipe = TuneRecipe()
     refine: RefineRecipe = RefineRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
+    study: StudyRecipe = StudyRecipe()
     export: ExportRecipe = ExportRecipe()
 
     @model_validator(mode="wrap")
