@@ -37,6 +37,8 @@ PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
 REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
 REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
+ORIGINAL = "original"  # the whole test split
+TEST_SETS = (ORIGINAL, "random", "easy", "scale")
 PROXIES = ("knn", "student")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
 
@@ -263,6 +265,11 @@ class EvaluateRecipe(Table):
     momentum: float = setting(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
     weight_decay: float = setting(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
     augment: bool = setting(True, "Augment the training images (DSA).")
+    test_set: str = setting(
+        ORIGINAL,
+        "Test images: all of them, or half of each class, drawn by chance, the easiest to the teacher, or as "
+        "hard as the real training images.", choices=TEST_SETS,
+    )  # fmt: skip
     seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
     n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")
     arms: tuple[str, ...] = setting(

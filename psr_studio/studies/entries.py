@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psr_studio.bundles.bundle import Bundle
+from psr_studio.recipe.schema import ORIGINAL
 from psr_studio.stages.evaluate.arms import HARD
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.studies.results import Result
@@ -53,8 +54,9 @@ def own_entries(results: Sequence[Result]) -> list[Entry]:
 
 
 def control_name(row: Row) -> str:
-    """A control with its labels, where these are hard."""
-    return f"{row.arm}, hard labels" if row.label_regime == HARD else row.arm
+    """A control with its labels, where these are hard, and its test images, where these are not all."""
+    name = f"{row.arm}, hard labels" if row.label_regime == HARD else row.arm
+    return name if row.test_set == ORIGINAL else f"{row.test_set}: {name}"
 
 
 def _entry(result: Result, row: Row | None, images: str) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from psr_studio.core.errors import StudioError, did_you_mean
+from psr_studio.recipe.schema import TEST_SETS
 from psr_studio.studies import published as papers
 from psr_studio.studies.study import Level, Study
 
@@ -169,6 +170,22 @@ _ALL = (
         budgets=(10, 20, 50),
         settings={**DGS, "select.dgs.target": "scale"},
         published=(papers.POOL_SIZES,),
+    ),
+    Study(
+        "validation-sets",
+        "Does the set also serve on test images that are easier or harder?",
+        "DGS, Table 6",
+        "test images",
+        tuple(Level(f"{name}: DGS", {"evaluate.test_set": name}) for name in TEST_SETS),
+        budgets=(10, 20, 50),
+        times=5,
+        settings={**DGS, "select.dgs.target": "scale"},
+        published=(papers.VALIDATION,),
+        notes=(
+            "The paper says which test sets there are, not how many images they hold; here each but the original one "
+            "is half of every class.",
+            "Its other row, Minimax, is the set that is used as it was generated: the control generate-and-use.",
+        ),
     ),
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}

@@ -17,7 +17,7 @@ from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import ORIGINAL, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
@@ -51,6 +51,7 @@ class Row:
     seconds: float  # of all students together
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
+    test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
 
     @property
     def name(self) -> str:
@@ -102,9 +103,15 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
+        **_test_inputs(chosen.test_set, bundle),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
+
+
+def _test_inputs(test_set: str, bundle: Bundle) -> dict[str, Any]:
+    """What names a part of the test split; nothing for all of it, as before there was a choice."""
+    return {} if test_set == ORIGINAL else {"test set": [test_set, bundle.identity("teacher")]}
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
@@ -251,6 +258,7 @@ def _record(
         inputs_hash=job.inputs_hash,
         set_hash=job.set_hash,
         training_hash=job.training_hash,
+        test_set=recipe.evaluate.test_set,
     )
 
 
@@ -311,7 +319,7 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         selection=selection,
         arm=first.arm,
         label_regime=first.label_regime,
-        protocol=first.protocol,
+        protocol=_protocol_words(first),
         student=first.student,
         epochs=first.curve[-1][0],
         ipc=first.ipc,
@@ -324,7 +332,13 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         seconds=sum(r.seconds for r in records),
         set_hash=first.set_hash,
         trained=max(r.created for r in records),
+        test_set=first.test_set,
     )
+
+
+def _protocol_words(record: EvaluationRecord) -> str:
+    whole = record.test_set == ORIGINAL
+    return record.protocol if whole else f"{record.protocol}, {record.test_set} test images"
 
 
 def format_table(rows: Sequence[Row]) -> str:
