@@ -6,7 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from psr_studio.core.words import plural
 from psr_studio.models.head import FOLDS
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import kinds_text
-from psr_studio.stages.importing.items import ImageSource, Item
+from psr_studio.stages.importing.items import ImageSource, Item, known
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.storage.pool import Pool
 
@@ -102,12 +103,14 @@ class RealPictures(Pictures):
 
     def _unseen(self, source: ImageSource, seen: set[bytes]) -> Iterator[Item]:
         for item in source:
-            digest = hashlib.blake2b(item.data, digest_size=16).digest()
-            if item.data and digest in seen:
+            with _readable(item):
+                data = item.load()
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            if data and digest in seen:
                 self.n_copies += 1
                 continue
             seen.add(digest)
-            yield item
+            yield replace(item, load=known(data))
 
 
 class PoolPictures(Pictures):
@@ -158,9 +161,14 @@ def _check_counts(names: Sequence[str], counts: Sequence[int], where: str) -> No
 
 
 def _decoded(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
+    with _readable(item):
+        return read_picture(item.load(), shape)
+
+
+@contextmanager
+def _readable(item: Item) -> Iterator[None]:
+    """Say which picture it is that cannot be used."""
     try:
-        if item.problem:
-            raise PictureError(item.problem)
-        return read_picture(item.data, shape)
+        yield
     except PictureError as err:
         raise StudioError(f'"{item.name}" cannot be used: {err}.', "Replace or remove it.") from err
