@@ -339,13 +339,15 @@ def test_denoising_in_micro_batches_is_denoising_at_once(tiny, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles for a CPU with g++")
 def test_the_compiled_block_is_the_block(tiny, monkeypatch):
-    """One compilation serves all blocks and all batches of a size."""
+    """One compilation serves all batches of a size, and all blocks too; before PyTorch 2.7 each block has its own."""
     how = Sampling(steps=2, guidance=2.0)
     eager = last(tiny, how)
     monkeypatch.setattr(tiny, "compiled", True)
     torch._dynamo.reset()
     assert torch.allclose(last(tiny, how), eager, atol=1e-4 * float(eager.abs().max()))
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    per_block = torch.__version__ < (2, 7)
+    n_blocks = len(tiny.transformer.transformer_blocks)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == (n_blocks if per_block else 1)
 
 
 def test_without_a_compiler_the_block_is_not_compiled_and_one_line_says_so(tiny, monkeypatch):
