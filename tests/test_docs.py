@@ -11,6 +11,8 @@ import pytest
 from psr_studio.method.selectors.parameters import facts_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
+from psr_studio.studies.study import Study
+from psr_studio.studies.table import STUDIES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PACKAGE = DOCS.parent / "psr_studio"
@@ -74,12 +76,12 @@ def test_every_function_of_the_method_that_the_documents_name_is_there():
 
 
 def test_what_the_documents_call_missing_is_missing():
-    """Whoever makes a pool guided by modes or difficulty, or a study, says so where it was said to be missing."""
+    """Whoever makes a pool guided by modes or difficulty says so where it was said to be missing."""
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     method = (DOCS / "method.md").read_text(encoding="utf-8")
     assert "line by line" not in readme + method
     for text in (readme, method):
-        for missing in ("DAG or MGD3", "Minimax fine-tuning", "IGD", "tables and figures"):
+        for missing in ("DAG or MGD3", "Minimax fine-tuning", "IGD"):
             assert missing in text.partition("Not there yet")[2].replace("\n", " "), missing
     used = {
         name
@@ -89,7 +91,21 @@ def test_what_the_documents_call_missing_is_missing():
             r"\b(mode_guidance|difficulty_guidance|igd)\b", path.read_text(encoding="utf-8")
         )
     }
-    assert not used and not (PACKAGE / "studies").exists()
+    assert not used
+
+
+def test_the_studies_of_the_document_are_those_there_are():
+    """By name, place in the papers, budgets and candidates, in the order of the command."""
+    rows = rows_of((DOCS / "studies.md").read_text(encoding="utf-8"), "Which there are")
+    assert [[cell.strip("`") for cell in row[:2]] + row[3:] for row in rows] == [
+        [study.name, study.place, ", ".join(map(str, study.budgets)), candidates_of(study)]
+        for study in STUDIES.values()
+    ]
+
+
+def candidates_of(study: Study) -> str:
+    times = sorted({level.times or study.times for level in study.levels})
+    return f"{times[0]}K" if len(times) == 1 else f"{times[0]}K to {times[-1]}K"
 
 
 # The chain behind the alpha slider: each file, and what of the next one it calls.

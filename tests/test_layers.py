@@ -22,17 +22,30 @@ BELOW = {
     "storage": {"recipe"},
     "stages": {"recipe", "storage", "bundles", "models", "method"},
     "workers": {"stages", "recipe", "storage", "bundles"},
-    "app": {"workers", "stages", "recipe", "storage", "bundles", "method"},
+    "studies": {"workers", "stages", "recipe", "storage", "bundles", "models", "method"},
+    "app": {"studies", "workers", "stages", "recipe", "storage", "bundles", "method"},
     "training": {"app", "bundles", "models", "method"},
-    "ui": {"app", "stages", "recipe", "storage", "bundles"},
-    "cli": {"ui", "training", "app", "workers", "stages", "recipe", "storage", "bundles", "models", "method"},
+    "ui": {"app", "studies", "stages", "recipe", "storage", "bundles"},
+    "cli": {
+        "ui",
+        "training",
+        "app",
+        "studies",
+        "workers",
+        "stages",
+        "recipe",
+        "storage",
+        "bundles",
+        "models",
+        "method",
+    },
     "__main__": {"cli"},
     "__init__": {"app"},
 }
 METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 DECLARING = {"pydantic", "pydantic_core"}  # the parameters of selectors are declared and checked in one place
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
-CALLED_BY_OTHERS = {"forward", "writable"}  # of torch's modules, of files
+CALLED_BY_OTHERS = {"forward", "writable"}  # of torch's modules, of Python's streams
 SILENT = BELOW.keys() - {"cli", "ui"}
 
 

@@ -67,16 +67,18 @@ class SelectChange(_Settings):
     Attributes:
         own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
         locked: the classes that keep their picks from now on; None leaves the locks as they are.
+        gesture: names the drag that the change is part of: all changes of one are one undo; "" for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     own_budgets: dict[int, int | None] | None = None
     locked: tuple[int, ...] | None = None
+    gesture: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that are named."""
-        return self.model_dump(exclude_unset=True, exclude={"own_budgets", "locked"})
+        return self.model_dump(exclude_unset=True, exclude={"own_budgets", "locked", "gesture"})
 
 
 class Curation:
@@ -144,13 +146,17 @@ class Curation:
         return reasons.why(result, position, mark)
 
     def act(
-        self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None
+        self,
+        action: Callable[[], str | None] | None = None,
+        rules: SelectRecipe | None = None,
+        gesture: str = "",
     ) -> LiveResult:
         """Do something undoable, move sliders, and select again; what cannot be selected then is taken back.
 
         Args:
             action: returns what it did, None when it changed nothing.
             rules: where the sliders go; None leaves them.
+            gesture: names the drag that they are part of, see `SelectChange`.
         """
         with self.lock:
             done = action() if action else None
@@ -161,7 +167,7 @@ class Curation:
                     self.undo()
                 raise
             if rules:
-                self.move_to(rules)
+                self.move_to(rules, gesture=gesture)
             return result
 
     # Settings
@@ -240,13 +246,15 @@ class Curation:
                 raise RecipeError(f'"{name}" has no slider.', f"Set one of {', '.join(CURATED)}.", name)
         return self.move_to(self.rules(**settings), merge_within)
 
-    def move_to(self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS) -> str | None:
+    def move_to(
+        self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS, gesture: str = ""
+    ) -> str | None:
         """Move the sliders to some rules, as `set` does."""
         now = self.rules()
         if now.budgets != rules.budgets:  # no drag: each is one undo
             merge_within = 0.0
         absent = {key: plain(now.resolved().setting(key)) for key in CURATED}
-        return self._ledger.set_settings(self._moved(now, rules), merge_within, absent)
+        return self._ledger.set_settings(self._moved(now, rules), merge_within, absent, gesture)
 
     def take(self, trial: TrialRecord) -> str | None:
         """Put the settings of a trial on the sliders, as one undoable action; returns what changed in words."""

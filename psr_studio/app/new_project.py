@@ -27,6 +27,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.items import PoolImportError
 from psr_studio.stages.importing.look import Found, look
+from psr_studio.stages.importing.reading import Reading
 from psr_studio.storage.names import part_files
 
 LARGEST_SIDE = 1024
@@ -38,7 +39,7 @@ class Plan:
     """What would be made, before anything is.
 
     Attributes:
-        workspace: the folder. split: of the pictures, None where they have none.
+        workspace: the folder. reading: what was said of the pictures, such as their split.
         first_label: where folders are numbers, that of the first class.
         notes: what else there is to know, a sentence or two each.
     """
@@ -47,7 +48,7 @@ class Plan:
     pictures: Found
     real: Found | None
     description: Description
-    split: str | None
+    reading: Reading
     first_label: int | None
     notes: tuple[str, ...]
 
@@ -71,7 +72,7 @@ class Plan:
 
 def plan(
     workspace: str | Path, pictures: str | Path, *, real: str | Path | None = None, side: int | None = None,
-    teacher: str | None = None, split: str | None = None,
+    teacher: str | None = None, reading: Reading | None = None,
 ) -> Plan:  # fmt: skip
     """Look at pictures and say what would be made of them; nothing is written.
 
@@ -80,6 +81,7 @@ def plan(
         side: of the pictures at rest; None takes the one that their own sizes propose.
         teacher: a folder, a hub id or a name of timm; None takes the one that ships with PSR Studio where it knows the
             classes.
+        reading: what is said of the pictures where they leave a choice: split, naming rule, values.
 
     Raises:
         WorkspaceError: the workspace has a pool, or belongs to another bundle.
@@ -88,7 +90,7 @@ def plan(
     root = absolute_path(workspace)
     if part_files(root / "pool"):
         raise WorkspaceError(f'The workspace "{root}" holds a pool already.', "Choose another name.")
-    found = look(pictures, split)
+    found = look(pictures, reading)
     labels = _ordered(found)
     first = _first_label(labels)
     if side is not None and not 8 <= side <= LARGEST_SIDE:
@@ -118,7 +120,7 @@ def plan(
         real=str(absolute_path(real)) if real is not None else "",
         folder_names=folders,
     )
-    return Plan(root, found, seen, made, split, first, tuple(notes))
+    return Plan(root, found, seen, made, reading or Reading(), first, tuple(notes))
 
 
 def make(chosen: Plan) -> Iterator[Progress]:
@@ -139,8 +141,9 @@ def make(chosen: Plan) -> Iterator[Progress]:
     recipe = Recipe().with_values(settings)
     with Studio(chosen.workspace, recipe, replace_recipe=True) as studio:
         yield from studio.import_pool(
-            chosen.pictures.path, split=chosen.split, first_label=chosen.first_label, skip_broken=True
-        )
+            chosen.pictures.path, split=chosen.reading.split, rule=chosen.reading.rule, values=chosen.reading.values,
+            first_label=chosen.first_label, skip_broken=True,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

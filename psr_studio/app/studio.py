@@ -27,7 +27,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import weights
+from psr_studio.stages import study, weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
@@ -48,6 +48,10 @@ from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.scores import Refined, Scores
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.storage.workspace import StageStatus
+from psr_studio.studies import report, running
+from psr_studio.studies.results import Result, results
+from psr_studio.studies.study import Study, cells, most_candidates
+from psr_studio.studies.table import find_study
 from psr_studio.workers.request import worker_request
 
 if TYPE_CHECKING:
@@ -142,12 +146,48 @@ class Studio(OpenWorkspace):
         """Write the set out as a folder."""
         return self._run(export.STAGE, **settings)
 
+    def study(self, name: str, **settings: Any) -> Iterator[Progress]:
+        """Run a table or figure of the papers, from a pool large enough for it to its report.
+
+        Args:
+            name: one of `studies.table.STUDIES`.
+            settings: `budgets`, `students`, and others by dotted key, such as those of the students' training.
+
+        Raises:
+            StudioError: no study of that name, with the near match; what a step says.
+        """
+        asked = find_study(name)
+        self._keep(study.STAGE, settings)
+        cells(asked, self.recipe, self.bundle)  # what cannot be is said before a pool is made
+        return self._watched(self._study(asked))
+
+    def _study(self, asked: Study) -> Iterator[Progress]:
+        if (size := self._study_pool(asked)) > self.recipe.pool.pool_size:
+            self.set({"pool.pool_size": size})
+        yield from self.generate()
+        yield from self.score()
+        yield from running.run(self.workspace, self.recipe, self.bundle, asked)
+
+    def _study_pool(self, asked: Study) -> int:
+        """Candidates per class that a study needs, in whole parts: a part that grows later would be another one."""
+        needed, step = most_candidates(asked, self.recipe), self.recipe.pool.part_size
+        return -(-needed // step) * step if needed > self.recipe.pool.pool_size else needed
+
+    def study_results(self, name: str) -> list[Result]:
+        """Every cell of a study with what is known of it."""
+        return results(self.workspace, self.recipe, self.bundle, find_study(name))
+
+    def study_table(self, name: str) -> str:
+        """The lines of a study as text, those of the papers below ours."""
+        return report.text_of(find_study(name), self.study_results(name))
+
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
         """Every stage of the table by name with the function that starts it, for a job worker."""
         own: dict[Stage, Callable[..., Iterator[Progress]]] = {
             generate.STAGE: self.generate,
             tune.STAGE: self.tune,
+            study.STAGE: self.study,
             importing.STAGE: self.import_pool,
             weights.STAGE: self.download_weights,
             TEACH: self.teach,

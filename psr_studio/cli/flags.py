@@ -21,8 +21,8 @@ def add_command(commands: Any, name: str, text: str, run: Run, **more: Any) -> a
     return made
 
 
-def add_studio_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of commands that open a workspace with a recipe; see `cli.studio.open_studio`."""
+def add_studio_flags(parser: argparse.ArgumentParser, *, budget: bool = True) -> None:
+    """The flags of commands that open a workspace with a recipe, at one budget; see `cli.studio.open_studio`."""
     add_workspace_flag(parser, "folder of the run, made when missing")
     parser.add_argument(
         "-p", "--preset", metavar="P",
@@ -32,7 +32,8 @@ def add_studio_flags(parser: argparse.ArgumentParser) -> None:
         "--replace-recipe", action="store_true", help="take the preset although parts would be made anew"
     )
     add_set_flag(parser, "select.psr.gamma=2")
-    parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
+    if budget:
+        parser.add_argument("--ipc", type=int, metavar="K", help="images per class (select.ipc)")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     parser.add_argument(

@@ -11,6 +11,7 @@ from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags
 from psr_studio.cli.studio import open_studio
 from psr_studio.stages import importing
+from psr_studio.stages.importing.reading import VALUES
 
 AS_IT_WAS = "Stopped. The pool is as it was."
 
@@ -19,11 +20,13 @@ def add_commands(commands: Any) -> None:
     """`import`."""
     parser = add_command(commands, importing.STAGE.command, importing.STAGE.help, _import, stopped=AS_IT_WAS)
     parser.add_argument(
-        "path", help="a folder with a folder per class, a zip of one, Parquet or Arrow files, or a workspace"
+        "path",
+        help="a folder with a folder per class, a zip or tar of one, WebDataset shards, Parquet or Arrow files, a CSV "
+        "or JSON Lines list, tensors, or a workspace",
     )
     add_studio_flags(parser)
     add = parser.add_argument
-    add("--split", metavar="S", help="of a source that has several, such as train")
+    add_reading_flags(parser)
     add("--limit", type=int, metavar="N", help="take the first N pictures of each class")
     add(
         "--replace",
@@ -36,6 +39,14 @@ def add_commands(commands: Any) -> None:
     add("--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class")
     add("--image-column", metavar="C", help="of a table with several that hold pictures")
     add("--label-column", metavar="C", help="of a table with several that hold labels")
+
+
+def add_reading_flags(parser: argparse.ArgumentParser) -> None:
+    """What is said of a source where it leaves a choice."""
+    add = parser.add_argument
+    add("--split", metavar="S", help="of a source that has several, such as train")
+    add("--rule", metavar="R", help='how names of files say their class, such as "{class}_*" ("#": digits)')
+    add("--values", metavar="V", help=f"what the numbers of tensors are: {', '.join(VALUES)}")
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -13,7 +13,19 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from psr_studio.cli import app, bench, doctor, imports, listings, models, projects, steps, teach, train
+from psr_studio.cli import (
+    app,
+    bench,
+    doctor,
+    imports,
+    listings,
+    models,
+    projects,
+    steps,
+    studies,
+    teach,
+    train,
+)
 from psr_studio.cli.console import error_text
 from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPPED
 from psr_studio.cli.terminal import check_printed, open_streams
@@ -23,7 +35,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.version import __version__
 
-GROUPS = (app, projects, steps, bench, doctor, listings, train, models, imports, teach)
+GROUPS = (app, projects, steps, studies, bench, doctor, listings, train, models, imports, teach)
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.cli.flags import DONE, add_command
+from psr_studio.cli.imports import add_reading_flags
 
 HELP = "Make a project of your own pictures: look at them, write its bundle file, import them."
 
@@ -27,16 +28,18 @@ def add_commands(commands: Any) -> None:
         "--teacher", metavar="T",
         help="a timm folder, a hub id or a name of timm (default: the ImageNet teacher that ships, if it is there)",
     )  # fmt: skip
-    add("--split", metavar="S", help="of pictures that have several, such as train")
+    add_reading_flags(parser)
     add("--dry-run", action="store_true", help="say what is there and what would be made, write nothing")
     add("-q", "--quiet", action="store_true", help="no progress")
 
 
 def _new(args: argparse.Namespace) -> int:
     from psr_studio.app.new_project import make, plan
+    from psr_studio.stages.importing.reading import Reading
 
-    how = {"real": args.real, "side": args.size, "teacher": args.teacher, "split": args.split}
-    chosen = plan(args.name, args.pictures, **how)
+    reading = Reading(args.split, rule=args.rule, values=args.values)
+    how = {"real": args.real, "side": args.size, "teacher": args.teacher}
+    chosen = plan(args.name, args.pictures, reading=reading, **how)
     print("\n".join(chosen.lines), flush=True)
     if args.dry_run:
         print("Nothing was written.")

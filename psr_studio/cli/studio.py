@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
@@ -14,19 +15,25 @@ if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
 
 
-def open_studio(args: argparse.Namespace, create: bool = True) -> Studio:
+def open_studio(
+    args: argparse.Namespace, create: bool = True, values: Mapping[str, Any] | None = None
+) -> Studio:
     """A studio as the flags of `add_studio_flags` have it, and those of `add_worker_flags` where they are there.
 
     Without `create` a folder that is no workspace is an error: who only looks makes none.
+
+    Args:
+        values: settings that flags of the command's own have given.
     """
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
-    values = renamed(dict(map(parse_assignment, args.assignments)), "--set")
-    values |= {"select.ipc": args.ipc} if args.ipc is not None else {}
-    values |= {"device": args.device} if args.device is not None else {}
+    budget = getattr(args, "ipc", None)
+    settings = {**(values or {}), **renamed(dict(map(parse_assignment, args.assignments)), "--set")}
+    settings |= {"select.ipc": budget} if budget is not None else {}
+    settings |= {"device": args.device} if args.device is not None else {}
     workers: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
     how: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **workers}
-    studio = Studio(args.workspace, args.preset, **how, **values)
+    studio = Studio(args.workspace, args.preset, **how, **settings)
     if args.download:
         try:
             say_licences(studio.bundle.missing_parts())

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".ppm", ".pgm")
 UNPACKED = (".bmp", ".ppm", ".pgm")  # pixels as they are: one colour packs a thousand times smaller
 FIRST_BYTES = 16  # of a file, enough for `looks_like_picture`
 MAX_PIXELS = 64 * 2**20  # of one picture; a photograph has 50 million at most
@@ -29,7 +29,9 @@ def read_picture(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """Decode and fit a picture: uint8 (H, W, ch).
 
     It is turned upright as its file says, scaled so that it covers H x W (bicubic, antialiased) and cut to it
-    around the centre. A picture that already has the shape keeps every pixel. What is transparent becomes white.
+    around the centre. A picture that already has the shape keeps every pixel. What is transparent becomes white; of an
+    animation the first frame counts; 16 bits become 8 by rounding, in colour by the upper 8; CMYK becomes RGB by plain
+    subtraction of inks, without a colour profile.
 
     Raises:
         PictureError: another format, broken, or more than `MAX_PIXELS`.
@@ -131,7 +133,7 @@ def is_picture(path: Path | str) -> bool:
 def looks_like_picture(first: bytes) -> bool:
     """Whether a file begins as one of `FORMATS` does; `first` are its first `FIRST_BYTES`."""
     return (
-        first.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"))
+        first.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM"))
         or (first[:4] == b"RIFF" and first[8:12] == b"WEBP")
         or re.match(rb"P[2356]\s", first) is not None
     )

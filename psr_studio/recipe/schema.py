@@ -39,6 +39,8 @@ PROTOCOLS = ("kd", "hard")
 ARMS = ("refined", "selected")
 REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
 REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
+ORIGINAL = "original"  # the whole test split
+TEST_SETS = (ORIGINAL, "random", "easy", "scale")
 PROXIES = ("knn", "student")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
 
@@ -72,8 +74,9 @@ class PoolRecipe(_Guidances):
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
     guidance: str = setting(
-        NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED)
-    )
+        NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED),
+        label="Steered to",
+    )  # fmt: skip
     guidance_scale: float | None = setting(
         None, "Classifier-free guidance scale; 1 switches it off; the bundle's own when left out.", "", 0.0,
         50.0,
@@ -290,6 +293,11 @@ class EvaluateRecipe(Table):
     momentum: float = setting(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
     weight_decay: float = setting(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
     augment: bool = setting(True, "Augment the training images (DSA).")
+    test_set: str = setting(
+        ORIGINAL,
+        "Test images: all of them, or half of each class, drawn by chance, the easiest to the teacher, or as "
+        "hard as the real training images.", choices=TEST_SETS,
+    )  # fmt: skip
     seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
     n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")
     arms: tuple[str, ...] = setting(
@@ -300,6 +308,18 @@ class EvaluateRecipe(Table):
     controls: bool = setting(True, "Train random real images and generate-and-use beside it.")
     compare: tuple[str, ...] = setting(
         (), "Names of other saved selections to train on too.", folder=True, label="Also train on"
+    )
+
+
+class StudyRecipe(Table):
+    """The tables and figures of the papers; how their students are trained stands in [evaluate]."""
+
+    budgets: tuple[int, ...] | None = setting(
+        None, "Images per class of a study's cells; those of the study when left out.", "images/class", 1,
+        MAX_POOL_SIZE, label="Budgets of the study",
+    )  # fmt: skip
+    students: tuple[str, ...] | None = setting(
+        None, "Students of a study's cells; those of the study when left out.", label="Students of the study"
     )
 
 
@@ -330,6 +350,7 @@ class Recipe(Table):
     tune: TuneRecipe = TuneRecipe()
     refine: RefineRecipe = RefineRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
+    study: StudyRecipe = StudyRecipe()
     export: ExportRecipe = ExportRecipe()
 
     @model_validator(mode="wrap")

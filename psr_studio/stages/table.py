@@ -10,6 +10,7 @@ from psr_studio.stages import (
     refine,
     score,
     select,
+    study,
     teach,
     tune,
     weights,
@@ -27,7 +28,8 @@ PIPELINE: tuple[Stage, ...] = (
 )
 # All of them by name; a run goes without the last four.
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (*PIPELINE, tune.STAGE, importing.STAGE, weights.STAGE, teach.STAGE)
+    stage.name: stage
+    for stage in (*PIPELINE, tune.STAGE, study.STAGE, importing.STAGE, weights.STAGE, teach.STAGE)
 }
 
 

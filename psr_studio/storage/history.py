@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.storage.database import UNREADABLE, Database
@@ -33,10 +33,19 @@ CREATE TABLE IF NOT EXISTS actions (
 """
 
 
+class _Done(NamedTuple):
+    """An action, when it was done by our own clock, the gesture it was part of, and `absent` at its start."""
+
+    action: int
+    when: float
+    gesture: str
+    absent: Mapping[str, Any]
+
+
 class History(Database):
     """What the user did by hand in a workspace: pins, vetoes and current settings."""
 
-    _last: tuple[int, float] = (0, 0.0)  # the action that this process did last, and when by its own clock
+    _last = _Done(0, 0.0, "", {})  # what this process did last
 
     # Marks
 
@@ -86,7 +95,11 @@ class History(Database):
     # Settings
 
     def set_settings(
-        self, values: Mapping[str, Any], merge_within: float = 0.0, absent: Mapping[str, Any] | None = None
+        self,
+        values: Mapping[str, Any],
+        merge_within: float = 0.0,
+        absent: Mapping[str, Any] | None = None,
+        gesture: str = "",
     ) -> str | None:
         """Change current settings (weights, ipc, temperature ...) as one undoable action.
 
@@ -95,6 +108,8 @@ class History(Database):
             merge_within: a change of the same keys at most so many seconds after the last action joins it, where
                 this process did that, so that one drag of a slider is one undo.
             absent: what counts for settings that were never set, for the words alone.
+            gesture: names what the user is in the middle of; changes of one gesture in a row are one action, however
+                long it lasts. "" for a change by itself.
 
         Returns:
             Its description, or None when nothing changed.
@@ -106,13 +121,17 @@ class History(Database):
                 return None
             before = {k: [current[k]] if k in current else None for k in changed}
             last = self._rows("SELECT * FROM actions WHERE undone = ? ORDER BY id DESC LIMIT 1", APPLIED)
-            if last and self._joins(last[0], changed, merge_within):
-                before = json.loads(last[0]["before"])
-                self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (DROPPED, last[0]["id"]))
             after = {k: [v] for k, v in changed.items()}
-            known = {k: [v] for k, v in (absent or {}).items()}
+            absent = absent or {}
+            if last and self._joins(last[0], changed, merge_within, gesture):
+                before, after = before | json.loads(last[0]["before"]), json.loads(last[0]["after"]) | after
+                absent = {**absent, **self._last.absent}
+                self._db.execute("UPDATE actions SET undone = ? WHERE id = ?", (DROPPED, last[0]["id"]))
+            known = {k: [v] for k, v in absent.items()}
             words = _settings_text({**known, **_present(before)}, after)
-            return self._act("settings", words, before, after)
+            done = self._act("settings", words, before, after)
+            self._last = self._last._replace(gesture=gesture, absent=absent)
+            return done
 
     def settings(self) -> dict[str, Any]:
         """The current settings; {} before the first change."""
@@ -199,12 +218,13 @@ class History(Database):
     def _marks(self) -> dict[int, list]:
         return dict(self._readable(self._rows("SELECT * FROM marks"), _mark, "mark", "candidate_id"))
 
-    def _joins(self, last: sqlite3.Row, changed: Mapping[str, Any], within: float) -> bool:
-        action, when = self._last
+    def _joins(self, last: sqlite3.Row, changed: Mapping[str, Any], within: float, gesture: str) -> bool:
+        if gesture:
+            return last["id"] == self._last.action and self._last.gesture == gesture
         return (
             last["kind"] == "settings"
-            and last["id"] == action
-            and time.monotonic() - when < within
+            and last["id"] == self._last.action
+            and time.monotonic() - self._last.when < within
             and json.loads(last["after"]).keys() == changed.keys()
         )
 
@@ -214,7 +234,7 @@ class History(Database):
             "INSERT INTO actions (created, kind, description, before, after) VALUES (?, ?, ?, ?, ?)",
             *(time.time(), kind, description, json.dumps(before), json.dumps(after)),
         )
-        self._last = (action, time.monotonic())
+        self._last = _Done(action, time.monotonic(), "", {})
         self._apply(kind, after)
         return description
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +94,15 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.candidate_ids)
+
+    def first(self, n: int) -> Pool:
+        """The first n candidates of each class, or all where there are fewer: what a smaller pool would hold."""
+        kept = np.arange(len(self)) - np.searchsorted(self.labels, self.labels) < n
+        found = copy(self)
+        for name in ("candidate_ids", "labels", "seeds", "_part_of", "_row_of"):
+            setattr(found, name, frozen(getattr(self, name)[kept]))
+        found._latents = None
+        return found
 
     @property
     def counts(self) -> np.ndarray:

@@ -67,3 +67,4 @@ class EvaluationRecord:
     created: float = field(default_factory=time.time)
     set_hash: str = ""  # of its images and labels; "" of a result from before they were noted
     training_hash: str = ""  # of how it was trained, but for the seed
+    test_set: str = "original"  # which test images

@@ -144,6 +144,16 @@ def sky_is_sea(root):
     (root / "pool" / "sky").rename(root / "pool" / "sea")
 
 
+def test_what_is_said_of_the_pictures_is_said_to_the_import(given, tmp_path, capsys):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for file in (given / "made" / "pool").glob("*/*.png"):
+        shutil.copy(file, flat / f"{file.parent.name}-{file.name}")
+    flags = ["--pictures", str(flat), "--rule", "{class}-#", "-q"]
+    assert main(["new", str(tmp_path / "ws"), *flags]) == 0
+    assert "Imported 18 pictures of 3 classes" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("prepare", "flags", "said"),
     [

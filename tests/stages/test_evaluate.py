@@ -16,9 +16,12 @@ from tiny import TRAIN_PER_CLASS, finish, full_studio, write_index
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.method.signals import difficulty
 from psr_studio.recipe.load import load_recipe, presets
+from psr_studio.recipe.schema import TEST_SETS
 from psr_studio.stages.evaluate.arms import plan_arms, random_real
 from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan, training_inputs
+from psr_studio.stages.evaluate.test_sets import rows_of_set
 from psr_studio.stages.evaluate.training import Trainer, normalised, protocol
 from psr_studio.stages.labels import soften
 from psr_studio.storage.records import EvaluationRecord
@@ -384,3 +387,50 @@ def test_a_control_that_aims_at_difficulties_that_are_not_there_is_refused_befor
         assert not studio.workspace.ledger.evaluations()
         studio.set({"select.dgs.target": "ground"})
         assert [arm.rule for arm in plan_arms(studio.workspace, studio.recipe, studio.bundle)][-1] == "dgs"
+
+
+def test_test_sets_by_difficulty_are_halves_of_each_class(studio):
+    """The easy one is the easiest half by the teacher's difficulty; drawn ones are the same images for all students."""
+    images, labels = studio.bundle.test_set
+    device = torch.device("cpu")
+    rows = {name: rows_of_set(name, studio.bundle, images, labels, (0, 1, 2), device) for name in TEST_SETS}
+    assert rows["original"].tolist() == list(range(len(labels)))
+    logits, _ = studio.bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
+    hardness = difficulty(logits.numpy(), labels)
+    for name in ("random", "easy", "scale"):
+        assert np.bincount(labels[rows[name]]).tolist() == [3, 3, 3] and len(set(rows[name])) == 9
+        again = rows_of_set(name, studio.bundle, images, labels, (0, 1, 2), device)
+        assert again.tolist() == rows[name].tolist()
+    for class_id in range(3):
+        own = np.flatnonzero(labels == class_id)
+        easy = np.intersect1d(own, rows["easy"])
+        assert hardness[easy].max() <= hardness[np.setdiff1d(own, easy)].min()
+
+
+def test_results_on_two_test_sets_are_two_rows_that_say_which(studio):
+    finish(studio.evaluate(controls=False, **SELECTED_ONLY))
+    finish(studio.evaluate(test_set="easy"))
+    rows = history(studio.workspace)
+    assert [row.protocol for row in rows] == ["kd", "kd, easy test images"]
+    finish(studio.evaluate(test_set="original"))
+    assert len(studio.workspace.ledger.evaluations()) == 4, "the whole split was there already"
+
+
+def test_a_part_of_the_classes_has_its_test_set_too(studio):
+    finish(studio.select(**{"pool.classes": [0, 2], "name": "two"}))
+    trainer_arm = arms(studio, test_set="easy", controls=False, **SELECTED_ONLY)['selected "two"']
+    images, labels = Trainer(studio.workspace, studio.recipe, studio.bundle)._test_split(trainer_arm)
+    assert np.bincount(labels.numpy()).tolist() == [3, 3] and len(images) == 6
+
+
+def test_a_test_set_after_the_real_images_needs_their_difficulties(studio, tmp_path, tiny_bundle):
+    without = shutil.copytree(tiny_bundle, tmp_path / "without")
+    (without / "data" / "train_difficulty.safetensors").unlink()
+    write_index(without)
+    bundle = load_bundle(str(without))
+    recipe = studio.recipe.with_values({"evaluate.test_set": "scale", "evaluate.controls": False})
+    recipe = recipe.with_values({"evaluate.arms": ["selected"]})
+    with pytest.raises(SelectionError) as err:
+        plan_arms(studio.workspace, recipe, bundle)
+    assert '"scale" follows the difficulty of the real training images' in err.value.problem
+    assert err.value.fix == 'Set "evaluate.test_set" to "original", "random" or "easy".'

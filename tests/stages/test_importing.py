@@ -29,6 +29,7 @@ from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import FolderSource
+from psr_studio.stages.importing.reading import Reading
 from psr_studio.stages.importing.sources import open_source
 
 FOLDERS = ("boot", "t_shirt TOP", "02_dress")  # names as people write them
@@ -340,7 +341,7 @@ def test_real_photographs_in_the_papers_label_order(tmp_path):
         assert "sets of class folders" in err.problem
         finish(studio.import_pool(PHOTOGRAPHS / "train", limit=2))
         assert len(studio.pool) == 20 and studio.pool.image_shape == (64, 64, 3)
-        source = open_source(PHOTOGRAPHS, ClassNames.of(studio.bundle), "train")
+        source = open_source(PHOTOGRAPHS, ClassNames.of(studio.bundle), Reading("train"))
         first = next(iter(source))
         assert first.label == "n01440764"  # tench, label 0
         assert np.array_equal(studio.pool.images_at([0])[0], read_picture(first.load(), (64, 64, 3)))
@@ -449,7 +450,7 @@ def test_a_source_that_cannot_be_read_is_said_to_be_so(empty, folder, tmp_path):
         assert err.value.problem == f'"{gone}" cannot be read: No such file or directory.'
         assert "The pool is as it was." in err.value.fix and len(empty.pool) == 0
     with pytest.raises(FileNotFoundError):  # not passed over, as `os.walk` would
-        FolderSource.find(folder / "nothing", None, lambda name: False)
+        FolderSource.find(folder / "nothing", Reading())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator reads anything")
@@ -465,14 +466,20 @@ def test_a_source_without_permission_is_said_to_be_so(empty, folder, name):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_pictures_of_kinds_that_are_not_read_are_counted(empty, folder, tmp_path, packed):
-    for name in ("boot/a.gif", "boot/b.GIF", "02_dress/c.tiff", "02_dress/.hidden.gif", "02_dress/notes.txt"):
+    for name in (
+        "boot/a.heic",
+        "boot/b.HEIC",
+        "02_dress/c.tiff",
+        "02_dress/.hidden.heic",
+        "02_dress/notes.txt",
+    ):
         (folder / name).write_bytes(b"a picture of another kind")
     (folder / "boot" / "0.png").write_bytes(b"broken")
     source = zipped(folder, tmp_path / "set.zip") if packed else folder
     said = finish(empty.import_pool(source, skip_broken=True))[-1].message
     assert said == (
         f'Imported 11 pictures of 3 classes from "{source.name}"; 1 left out; '
-        "4 passed over (2 .gif, 1 .tiff, 1 .txt)."
+        "4 passed over (2 .heic, 1 .tiff, 1 .txt)."
     )
 
 
@@ -526,7 +533,7 @@ def test_a_damaged_zip_and_a_foreign_file(empty, folder, tmp_path):
     made.write_bytes(data)
     assert "set.zip" in refused(empty, made).problem
     (tmp_path / "set.txt").write_text("text")
-    assert "is no folder, zip, Parquet or Arrow file" in refused(empty, tmp_path / "set.txt").problem
+    assert "is none of what is read" in refused(empty, tmp_path / "set.txt").problem
     (tmp_path / "set.parquet").write_bytes(b"PAR1 cut off")
     assert "is damaged" in refused(empty, tmp_path / "set.parquet").problem
 

@@ -116,6 +116,24 @@ def test_one_drag_of_a_slider_is_one_undo(ledger):
     assert ledger.settings() == {"alpha": 2.5}
 
 
+def test_one_gesture_is_one_undo_however_long_and_whatever_it_moves(ledger):
+    """A weight that leaves its preset writes all three, a later move of the drag only its own. The words begin
+    where the drag did.
+    """
+    for values in ({"alpha": 1.0, "beta": 2.0}, {"alpha": 1.5}, {"alpha": 2.0, "ipc": 3}):
+        now = {"alpha": 0.5, "beta": 2.0, "ipc": 10} | ledger.settings()
+        words = ledger.set_settings(values, gesture="a", absent=now)
+    assert words == "alpha 0.5 to 2, K 10 to 3"
+    ledger.set_settings({"alpha": 4.0}, merge_within=0.0, gesture="b")
+    assert ledger.settings() == {"alpha": 4.0, "beta": 2.0, "ipc": 3}
+    ledger.undo()
+    assert ledger.settings() == {"alpha": 2.0, "beta": 2.0, "ipc": 3}
+    ledger.undo()
+    assert ledger.settings() == {} and ledger.undo() is None
+    ledger.redo()
+    assert ledger.settings() == {"alpha": 2.0, "beta": 2.0, "ipc": 3}
+
+
 def test_a_drag_is_told_by_this_process_and_not_by_the_calendar(ledger, monkeypatch):
     """Three moves, the clock on the wall set back by an hour before each, 0.5 and 5 s after the move before: the first
     two are one drag. A move that another process made a moment ago is not continued.

@@ -116,3 +116,40 @@ def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of
     width = bench.locator(".psr-tile").first.bounding_box()["width"]
     assert width > 0.9 * grid.evaluate("node => node.clientWidth")
     size.fill("40")
+
+
+def test_a_drag_picks_on_its_way_and_is_one_change_and_one_undo(bench):
+    """It pauses for longer than two moves of a slider may lie apart to be one, and comes back to where it began."""
+    before = picks(bench)
+    slider = bench.locator(".psr-slider[data-key='ipc'] input[type=range]")
+    box = slider.bounding_box()
+    least, most = (float(slider.get_attribute(name)) for name in ("min", "max"))
+
+    def to(ipc: int) -> None:
+        inner = box["width"] - 14  # the thumb's own width
+        x = box["x"] + 7 + inner * (ipc - least) / (most - least)
+        bench.mouse.move(x, box["y"] + box["height"] / 2, steps=3)
+
+    to(2)
+    bench.mouse.down()
+    for ipc in (4, 5):
+        to(ipc)
+        bench.wait_for_function(f"n => {STATE}.picks.total === n", arg=3 * ipc)
+        assert not bench.evaluate("window.workbench.actions.idle"), "the drag goes on"
+        bench.wait_for_timeout(1100)
+    to(3)
+    bench.mouse.up()
+    idle(bench)
+    assert len(picks(bench)) == 9 and bench.evaluate(f"{STATE}.undo") == "K 2 to 3"
+    assert bench.evaluate(f"{STATE}.diff.added.length") == 3, "what came since the drag began"
+    bench.keyboard.press("Control+z")
+    bench.wait_for_function(f"{STATE}.picks.total === 6")
+    assert picks(bench) == before and bench.evaluate(f"{STATE}.undo") is None
+    to(2)
+    bench.mouse.down()
+    to(4)
+    bench.wait_for_function(f"{STATE}.picks.total === 12")
+    to(2)
+    bench.mouse.up()
+    idle(bench)
+    assert picks(bench) == before and bench.evaluate(f"{STATE}.ipc") == 2

@@ -77,6 +77,6 @@ def _rule(params: DAG) -> Rule:
 
 GUIDANCE = Guidance(
     "dag", 20, "Difficulty (DAG)",
-    "Steers the candidates to centres of easy and of hard real images, as many of each as the data has.",
+    "centres of easy and of hard real images, as many of each as the data has.",
     source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, limit="centers", reads_difficulty=True,
 )  # fmt: skip

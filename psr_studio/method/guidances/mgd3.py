@@ -43,6 +43,6 @@ def _rule(params: MGD3) -> Rule:
 
 GUIDANCE = Guidance(
     "mgd3", 10, "Modes (MGD3)",
-    "Steers each candidate to a cluster centre of the real images of its class, for variety.",
+    "a cluster centre of the real images of the class for each candidate, for variety.",
     source="arXiv 2505.18963", parameters=MGD3, place=_place, rule=_rule, limit="modes",
 )  # fmt: skip

@@ -16,6 +16,7 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
 from psr_studio.recipe.schema import REAL, Recipe
+from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
@@ -58,21 +59,23 @@ class Arm:
         return f"{name}, hard labels" if self.label_regime == HARD else name
 
 
-def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Arm]:
+def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Arm]:
     """The arms of a recipe: its selection, those it is compared with, and the controls.
 
+    Args:
+        ahead: refined pictures need not be there yet.
+
     Raises:
-        SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined; a control that
-            reads difficulties of the real images where there are none.
+        SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined; a control or a
+            test set that reads difficulties of the real images where there are none.
     """
     chosen = recipe.evaluate
     own = select.require(ws, recipe.select.name, bundle)
+    check_test_set(chosen.test_set, bundle, tuple(sorted(own.picks)))
     forms = [form for form in chosen.arms if not form.startswith(REAL)]
-    if not bundle.has(
-        "generator"
-    ):  # nothing is ever refined there, and the recipe names it unless told otherwise
+    if not bundle.has("generator"):  # nothing is ever refined there, though the recipe names it by default
         forms = [form for form in forms if form != "refined"]
-    if "refined" in forms:
+    if "refined" in forms and not ahead:
         refine.require_fresh(ws, recipe, bundle)
     arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
     for name in chosen.compare:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import ORIGINAL, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
@@ -51,6 +51,7 @@ class Row:
     seconds: float  # of all students together
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
+    test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
 
     @property
     def name(self) -> str:
@@ -102,9 +103,15 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
+        **_test_inputs(chosen.test_set, bundle),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
+
+
+def _test_inputs(test_set: str, bundle: Bundle) -> dict[str, Any]:
+    """What names a part of the test split; nothing for all of it, as before there was a choice."""
+    return {} if test_set == ORIGINAL else {"test set": [test_set, bundle.identity("teacher")]}
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
@@ -130,13 +137,16 @@ def students(bundle: Bundle) -> list[str]:
     return students_for(bundle.image_shape[0])
 
 
-def plan(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Job]:
+def plan(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Job]:
     """Every student of the recipe: all arms of the first seed, then all of the next.
+
+    Args:
+        ahead: refined pictures need not be there yet.
 
     Raises:
         SelectionError, WorkspaceError: no selection, or one that is not refined though that arm is asked for.
     """
-    arms = plan_arms(ws, recipe, bundle)
+    arms = plan_arms(ws, recipe, bundle, ahead=ahead)
     first = recipe.evaluate.seed
     return [
         job(recipe, bundle, arm, seed)
@@ -170,11 +180,14 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return StageStatus("missing", "No student is trained.")
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True) -> Iterator[Progress]:
     """Train the students that are not trained yet, one seed after another; a finished one is kept.
 
     The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
     epoch of one student.
+
+    Args:
+        measured: what it costs is measured and said first.
 
     Raises:
         SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
@@ -195,7 +208,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
-    yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
+    if measured:
+        yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
     clock.start()
     done = found
     for job in missing:
@@ -244,16 +258,22 @@ def _record(
         inputs_hash=job.inputs_hash,
         set_hash=job.set_hash,
         training_hash=job.training_hash,
+        test_set=recipe.evaluate.test_set,
     )
 
 
 def table(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[Row]:
     """The results of the present recipe, a row per arm in its order; untrained arms are left out."""
     by_hash = {record.inputs_hash: record for record in ws.ledger.evaluations()}
+    return rows_of(plan(ws, recipe, bundle), by_hash)
+
+
+def rows_of(jobs: Sequence[Job], known: Mapping[str, EvaluationRecord]) -> list[Row]:
+    """A row per arm of some jobs, over the students that are known by their inputs hash."""
     arms: dict[Arm, list[EvaluationRecord]] = {}
-    for job in plan(ws, recipe, bundle):
-        if job.inputs_hash in by_hash:
-            arms.setdefault(job.arm, []).append(by_hash[job.inputs_hash])
+    for job in jobs:
+        if job.inputs_hash in known:
+            arms.setdefault(job.arm, []).append(known[job.inputs_hash])
     return [_row(records, arm.selection) for arm, records in arms.items()]
 
 
@@ -299,7 +319,7 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         selection=selection,
         arm=first.arm,
         label_regime=first.label_regime,
-        protocol=first.protocol,
+        protocol=_protocol_words(first),
         student=first.student,
         epochs=first.curve[-1][0],
         ipc=first.ipc,
@@ -312,7 +332,13 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         seconds=sum(r.seconds for r in records),
         set_hash=first.set_hash,
         trained=max(r.created for r in records),
+        test_set=first.test_set,
     )
+
+
+def _protocol_words(record: EvaluationRecord) -> str:
+    whole = record.test_set == ORIGINAL
+    return record.protocol if whole else f"{record.protocol}, {record.test_set} test images"
 
 
 def format_table(rows: Sequence[Row]) -> str:

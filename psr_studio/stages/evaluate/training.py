@@ -14,7 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.method.distillation import hard_label_loss, kd_loss
 from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, Training, build_student, top1, train_student
-from psr_studio.recipe.schema import EvaluateRecipe, Recipe
+from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
     GENERATE_AND_USE,
     HARD,
@@ -25,6 +25,7 @@ from psr_studio.stages.evaluate.arms import (
     real_params,
 )
 from psr_studio.stages.evaluate.real_controls import RealImages
+from psr_studio.stages.evaluate.test_sets import rows_of_set
 from psr_studio.stages.labels import soften
 from psr_studio.stages.select.stage import require
 from psr_studio.stages.task import in_task
@@ -51,6 +52,7 @@ class Trainer:
         self.test_images = at_rest(images, self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
+        self._splits: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self._real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
         self._notice = ""
@@ -147,7 +149,24 @@ class Trainer:
         return in_task(labels, task), None if logits is None else logits[:, task]
 
     def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        """The test images of the classes of the arm, at rest, their labels counted among them."""
+        """The test images of the arm, at rest, their labels counted among its classes; kept for the next one."""
+        if arm.classes not in self._splits:
+            self._splits[arm.classes] = self._chosen_split(arm)
+        return self._splits[arm.classes]
+
+    def _chosen_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        images, labels = self._split_of_task(arm)
+        if self.recipe.evaluate.test_set == ORIGINAL:
+            return images, labels
+        owners = np.array(arm.classes)[labels.cpu().numpy()]
+        which = self.recipe.evaluate.test_set
+        rows = torch.from_numpy(
+            rows_of_set(which, self.bundle, images.cpu().numpy(), owners, arm.classes, self.device)
+        )
+        return images[rows.to(images.device)], labels[rows.to(labels.device)]
+
+    def _split_of_task(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        """All test images of the classes of the arm."""
         if len(arm.classes) == self.bundle.n_classes:
             return self.test_images, self.test_labels
         own = torch.tensor(arm.classes, device=self.device)

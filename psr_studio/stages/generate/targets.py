@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
+from psr_studio.bundles.sources import missing
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import duration, plural
-from psr_studio.method.guidances.guidance import Real, Targets
-from psr_studio.method.guidances.registry import GUIDANCES
+from psr_studio.method.guidances.guidance import NO_INTERVAL, Real, Targets
+from psr_studio.method.guidances.registry import GUIDANCES, NONE
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
 from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import content_hash, stable_hash
+from psr_studio.storage.pool import Pool
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -68,6 +70,19 @@ def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
 
 
 _RULES = ("strength", "stop", "pull")  # they say how a step is pulled, not where to
+
+
+def offered() -> list[tuple[str, str]]:
+    """What may guide a pool, as a choice shows it: title and help, and the name."""
+    told = [(f"{one.title}: {one.help}", name) for name, one in GUIDANCES.items()]
+    return [("None: the class alone, as the generator has learned it.", NONE), *told]
+
+
+def need_real_images(bundle: Bundle) -> None:
+    """Raise ModelError, with the ways to get them, where the real images of a bundle are known to lie elsewhere."""
+    for source in bundle.missing_parts():
+        if source.part == "images":
+            raise missing(bundle.called, source)
 
 
 def path(ws: Workspace, made_from: dict[str, Any]) -> Path:
@@ -129,16 +144,16 @@ def _read_real(
     """Encode and score the real images that were not before, with the cost after the first of them."""
     from psr_studio.bundles.real_latents import left_to_encode, real_difficulty, real_latents
 
-    device, missing = pick_device(recipe.device), left_to_encode(bundle, want.classes)
+    device, n_left = pick_device(recipe.device), left_to_encode(bundle, want.classes)
     clock, done = Stopwatch(), 0
     for class_id in want.classes:
         for n in real_latents(bundle, class_id, device):
             done += n
             if done == n:
-                seconds = duration(clock.seconds * missing / done)
-                cost = f"Cost: {plural(missing, 'real image')} to encode, about {seconds}, kept for all workspaces."
+                seconds = duration(clock.seconds * n_left / done)
+                cost = f"Cost: {plural(n_left, 'real image')} to encode, about {seconds}, kept for all workspaces."
                 yield event(cost, lasting=True)
-            yield event(f"Encoded {done} of {missing} real images.", class_id=class_id)
+            yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
         for class_id in want.classes:
             for _ in real_difficulty(bundle, class_id, want.classes, device):
@@ -205,6 +220,17 @@ def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
             f"{plural(sum(n for *_, n in moves), 'target')} of intervals with too few real images at hand come from "
             f'the nearest ones, such as {interval(giver)} for {interval(short)} of "{bundle.class_names[c]}".'
         )
+
+
+def steered_to(pool: Pool, position: int) -> str:
+    """Where a candidate was steered, in words; "" where nothing steered it."""
+    found = pool.steering_at(position)
+    if found is None:
+        return ""
+    target, k = found
+    guidance = GUIDANCES.get(str(pool.settings.get("steering", {}).get("guidance")))
+    title = guidance.title if guidance else "guided"
+    return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", difficulty {interval(k)}")
 
 
 def interval(k: int) -> str:

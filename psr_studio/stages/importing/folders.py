@@ -1,4 +1,6 @@
-"""Pictures in class folders, plain or in a zip. Nothing is unpacked to the disk, nothing outside the path is read."""
+"""Pictures in class folders, plain or in a zip. Nothing is unpacked to the disk, and nothing outside the path is read
+but what a linked class folder leads to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
 from psr_studio.core.errors import did_you_mean
 from psr_studio.core.files import serves_a_system
@@ -37,18 +39,18 @@ from psr_studio.stages.importing.items import (
     spread,
     too_large,
 )
+from psr_studio.stages.importing.reading import Reading, label_by_rule
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img")  # inside a class folder, as Tiny-ImageNet has them
 UNKNOWN_ENDING = "without an ending"
+UNRULED = "of other names"
 MAX_ENTRIES = 20_000_000
 MAX_TOTAL_BYTES = 2 * 2**40  # of all pictures in a zip, unpacked
 MAX_RATIO = 100  # unpacked to packed; pictures are packed already, a bomb is 1000 and more
 RATIO_COUNTS_FROM = 2**20  # bytes; small files of one colour pack well
 
-IsClass = Callable[[str], bool]  # whether a folder's name stands for a class of the task
 
-
-def class_folder(name: str, is_class: IsClass) -> PurePosixPath:
+def class_folder(name: str, is_class: Callable[[str], bool]) -> PurePosixPath:
     """The class folder of "…/<class>/<picture>", or of "…/<class>/<any folders>/<picture>".
 
     The innermost folder whose name stands for a class; where none does, the one that the picture lies in.
@@ -68,7 +70,7 @@ def class_folder(name: str, is_class: IsClass) -> PurePosixPath:
 
 
 def group_by_split(
-    names: Sequence[str], split: str | None, where: str, is_class: IsClass
+    names: Sequence[str], split: str | None, where: str, is_class: Callable[[str], bool]
 ) -> tuple[PurePosixPath, dict[str, str]]:
     """Of paths "…/<split>/<class>/<picture>" the folder of one split, and its pictures, sorted, with their labels.
 
@@ -80,7 +82,8 @@ def group_by_split(
         what = "no pictures" if not names else f'"{loose[0]}" outside the class folders'
         raise PoolImportError(
             f'"{where}" holds {what}.',
-            "Put the pictures of each class into a folder that is named as the class.",
+            "Put the pictures of each class into a folder that is named as the class, or say how their names tell it: "
+            '"Naming rule" (--rule), such as "{class}_*".',
         )
     groups: dict[PurePosixPath, dict[str, str]] = {}
     for name in sorted(names):
@@ -132,11 +135,12 @@ class PictureFiles(ImageSource):
         kind: str,
         pictures: Sequence[str],
         others: Sequence[str],
-        split: str | None,
         where: str,
-        is_class: IsClass,
+        how: Reading,
     ) -> Self:
         """The pictures of one split; other files in the same class folders are counted by their endings.
+
+        By a naming rule folders say nothing: the names of all pictures do.
 
         Raises:
             PoolImportError: as `group_by_split`, or files of other kinds only.
@@ -146,15 +150,35 @@ class PictureFiles(ImageSource):
                 f'"{where}" holds no pictures that are read: {kinds_text(_kinds(others))}.',
                 "Convert them to PNG first, which loses nothing.",
             )
-        group, labels = group_by_split(pictures, split, where, is_class)
-        folders = {class_folder(name, is_class) for name in labels}
+        if how.rule is not None:
+            return cls._by_rule(path, kind, pictures, others, where, how)
+        group, labels = group_by_split(pictures, how.split, where, how.is_class)
+        folders = {class_folder(name, how.is_class) for name in labels}
         beside = [
             name for name in others if "/" in name and any(f in folders for f in PurePosixPath(name).parents)
         ]
-        taken = {"pictures": f'the folder "{printable(group.as_posix())}"'} if split is not None else {}
+        taken = {"pictures": f'the folder "{printable(group.as_posix())}"'} if how.split is not None else {}
         counts = dict(Counter(printable(label) for label in labels.values()))
         odd = {printable(name): _kind(name) for name in beside}
         return cls(path, kind, counts, taken=taken, others=odd, names=labels)
+
+    @classmethod
+    def _by_rule(
+        cls, path: Path, kind: str, pictures: Sequence[str], others: Sequence[str], where: str, how: Reading
+    ) -> Self:
+        assert how.rule is not None
+        said = {name: label_by_rule(how.rule, name, how.is_class) for name in sorted(pictures)}
+        labels = {name: label for name, label in said.items() if label}
+        if not labels:
+            example = f', such as "{pictures[0]}"' if pictures else ""
+            raise PoolImportError(
+                f'No name of {len(pictures)} pictures in "{where}" is as "{how.rule}" says{example}.',
+                'Correct "Naming rule" (--rule): "{class}" is the class, "*" anything, "#" digits.',
+            )
+        counts = dict(Counter(printable(label) for label in labels.values()))
+        odd = {printable(name): UNRULED for name, label in said.items() if not label}
+        odd |= {printable(name): _kind(name) for name in others}
+        return cls(path, kind, counts, taken={"classes": f'names as "{how.rule}"'}, others=odd, names=labels)
 
     def item(self, name: str) -> Item:
         """One of its pictures."""
@@ -201,8 +225,8 @@ class FolderSource(PictureFiles):
     """A folder per class."""
 
     @classmethod
-    def find(cls, path: Path, split: str | None, is_class: IsClass) -> FolderSource:
-        """Walk a folder; links are refused. Pipes, sockets and devices are no pictures, whatever their names.
+    def find(cls, path: Path, how: Reading) -> FolderSource:
+        """Walk a folder; links are refused, but for class folders. Pipes, sockets and devices are no pictures.
 
         A picture is known by its ending or, where that says nothing, by its first bytes.
 
@@ -219,7 +243,12 @@ class FolderSource(PictureFiles):
             if not file.is_file() or file.is_symlink():
                 continue
             (pictures if known or looks_like_picture(_first_bytes(file)) else others).append(name)
-        return cls.of(path, "folder", pictures, others, split, str(path), is_class)
+        made = cls.of(path, "folder", pictures, others, str(path), how)
+        for link in linked_folders(path):
+            inside = f"{link.relative_to(path).as_posix()}/"
+            if any(name.startswith(inside) for name in made.names):
+                made.taken[f'"{inside[:-1]}"'] = f'the link to "{printable(str(link.resolve()))}"'
+        return made
 
     def read(self, name: str) -> bytes:
         """As in `PictureFiles`."""
@@ -230,16 +259,36 @@ class FolderSource(PictureFiles):
 
 
 def files_in(path: Path) -> Iterator[Path]:
-    """All files under a folder but those that serve a system; links to folders are refused.
+    """All files under a folder but those that serve a system; links to folders are refused, but for class folders.
 
     Raises:
         OSError: a folder in it cannot be listed.
     """
-    for folder, folders, files in os.walk(path, onerror=_refuse):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if not serves_a_system(PurePosixPath(name)))
-        refuse_links([here / name for name in folders])
-        yield from (here / name for name in files if not serves_a_system(PurePosixPath(name)))
+    linked = linked_folders(path)
+    for start in (path, *linked):
+        for folder, folders, files in os.walk(start, onerror=_refuse):
+            here = Path(folder)
+            folders[:] = sorted(name for name in folders if not serves_a_system(PurePosixPath(name)))
+            refuse_links([here / name for name in folders if here / name not in linked])
+            yield from (here / name for name in files if not serves_a_system(PurePosixPath(name)))
+
+
+def linked_folders(path: Path) -> list[Path]:
+    """Links to folders where class folders lie: in the folder that is named, or in a folder of a split of it.
+
+    One that leads into the named folder, or to a folder that holds it, is none: its pictures would come twice.
+    """
+
+    def folders_in(folder: Path) -> list[Path]:
+        return [p for p in folder.iterdir() if p.is_dir() and not serves_a_system(PurePosixPath(p.name))]
+
+    inner = [path, *(folder for folder in folders_in(path) if not folder.is_symlink())]
+    links = sorted(link for folder in inner for link in folders_in(folder) if link.is_symlink())
+    return [link for link in links if not _nested(link.resolve(), path.resolve())]
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _first_bytes(file: Path) -> bytes:
@@ -254,14 +303,14 @@ class ZipSource(PictureFiles):
     entries: dict[str, str] = field(default_factory=dict)  # our name of an entry to the zip's own
 
     @classmethod
-    def find(cls, path: Path, split: str | None, is_class: IsClass) -> ZipSource:
+    def find(cls, path: Path, how: Reading) -> ZipSource:
         """Check every entry before any is read. Backslashes, as Windows tools write them, part folders, too."""
         pictures: list[str] = []
         others: list[str] = []
         try:
             with zipfile.ZipFile(path) as packed:
                 entries = {_plain(e): e for e in packed.infolist() if not e.is_dir()}
-                check_entries([e for e in packed.infolist() if not e.is_dir()], path.name)
+                check_entries([_entry(e) for e in packed.infolist() if not e.is_dir()], path.name)
                 for name, entry in entries.items():
                     if serves_a_system(PurePosixPath(name)):
                         continue
@@ -277,7 +326,7 @@ class ZipSource(PictureFiles):
                 f'"{path.name}" holds no pictures but tables such as "{tables[0]}", which are not read from a zip.',
                 "Unpack it and import the folder.",
             )
-        made = cls.of(path, "zip", pictures, others, split, path.name, is_class)
+        made = cls.of(path, "zip", pictures, others, path.name, how)
         made.entries = {name: entries[name].filename for name in made.names}
         return made
 
@@ -327,18 +376,33 @@ def _first_of(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         return b""
 
 
-def check_entries(entries: Sequence[zipfile.ZipInfo], where: str) -> None:
-    """Refuse a zip that is made to harm: paths that lead out, links, bombs, repeated or encrypted entries."""
+class Entry(NamedTuple):
+    """A file in an archive; `packed` bytes are known where each is packed by itself."""
+
+    name: str
+    size: int
+    packed: int | None = None
+    is_link: bool = False
+    is_encrypted: bool = False
+
+
+def _entry(entry: zipfile.ZipInfo) -> Entry:
+    is_link = stat.S_ISLNK(entry.external_attr >> 16)
+    return Entry(_plain(entry), entry.file_size, entry.compress_size, is_link, bool(entry.flag_bits & 0x1))
+
+
+def check_entries(entries: Sequence[Entry], where: str) -> None:
+    """Refuse an archive that is made to harm: paths that lead out, links, bombs, repeated or encrypted entries."""
     seen: set[str] = set()
     total = 0
     for entry in entries:
         if reason := _unsafe(entry, seen):
             raise PoolImportError(
-                f'"{where}" holds {reason}: "{entry.filename[:80]}".',
-                "Use a zip that holds nothing but folders of pictures. Nothing was unpacked.",
+                f'"{where}" holds {reason}: "{entry.name[:80]}".',
+                "Use an archive that holds nothing but folders of pictures. Nothing was unpacked.",
             )
-        seen.add(_plain(entry))
-        total += entry.file_size
+        seen.add(entry.name)
+        total += entry.size
     if total > MAX_TOTAL_BYTES or len(entries) > MAX_ENTRIES:
         raise PoolImportError(
             f'"{where}" holds {len(entries):,} files of {total / 2**30:,.0f} GiB, more than '
@@ -347,22 +411,24 @@ def check_entries(entries: Sequence[zipfile.ZipInfo], where: str) -> None:
         )
 
 
-def _unsafe(entry: zipfile.ZipInfo, seen: set[str]) -> str:
-    name = entry.filename.replace("\\", "/")
+def _unsafe(entry: Entry, seen: set[str]) -> str:
+    name = entry.name
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or (parts and re.match(r"[A-Za-z]:", parts[0])):
         return "a path that leads out of it"
     if not parts:
         return "a file without a name"
-    if stat.S_ISLNK(entry.external_attr >> 16):
+    if entry.is_link:
         return "a link"
-    if entry.flag_bits & 0x1:
+    if entry.is_encrypted:
         return "an encrypted file"
-    if _plain(entry) in seen:
+    if name in seen:
         return "a file twice"
+    if entry.packed is None:
+        return ""
     unpacked = PurePosixPath(name).suffix.lower() in UNPACKED
-    most = MAX_BYTES if unpacked else max(RATIO_COUNTS_FROM, MAX_RATIO * max(1, entry.compress_size))
-    if entry.file_size > most:
+    most = MAX_BYTES if unpacked else max(RATIO_COUNTS_FROM, MAX_RATIO * max(1, entry.packed))
+    if entry.size > most:
         if unpacked:
             return f"a file that unpacks to more than {MAX_BYTES / 2**20:.0f} MiB"
         return f"a file that unpacks to more than {MAX_RATIO} times its size"

@@ -15,8 +15,8 @@ from psr_studio.core.words import plural
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import Item, PoolImportError
+from psr_studio.stages.importing.reading import Reading
 from psr_studio.stages.importing.sources import open_source
-from psr_studio.stages.importing.tables import Columns
 
 LOOKED_AT = 200  # pictures whose size is read
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256)  # that are proposed; what teachers see is seldom larger
@@ -78,14 +78,14 @@ class Found:
         return f"{len(kinds)} kinds among {plural(len(self.sizes), 'picture')}, sides from {shorter:,} to {longer:,}"
 
 
-def look(path: str | Path, split: str | None = None) -> Found:
+def look(path: str | Path, how: Reading | None = None) -> Found:
     """What is at a path that an import could read; decodes nothing and writes nothing.
 
     Raises:
         PoolImportError: as `open_source`, or no picture can be read.
     """
     with reading_source(path):
-        source = open_source(path, ClassNames(()), split, Columns())
+        source = open_source(path, ClassNames(()), how)
         with closing(source):
             sizes, broken = _sizes(source.sample(LOOKED_AT))
     if not sizes:

@@ -1,57 +1,58 @@
-"""Where an imported pool comes from: a folder, a zip, a Hugging Face data set on disk, another workspace."""
+"""Where an imported pool comes from: folders, archives, tables, lists, tensors, another workspace."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from psr_studio.stages.importing.archives import is_tar, open_shards, open_tar
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.folders import FolderSource, ZipSource, files_in
 from psr_studio.stages.importing.items import ImageSource, PoolImportError, refuse_links
+from psr_studio.stages.importing.lists import ListSource, is_list
+from psr_studio.stages.importing.reading import Reading
 from psr_studio.stages.importing.tables import (
-    Columns,
     TableSource,
     WorkspaceSource,
     has_pictures,
     is_cache,
     is_table,
 )
+from psr_studio.stages.importing.tensors import TensorSource, beside, is_tensor_file
 from psr_studio.storage.names import part_files
 
-OTHER_FORMATS = {  # what distillation code leaves behind, by ending, and how to bring it here
-    (".pt", ".pth", ".npz", ".npy", ".pkl", ".pickle"): "tensors",
-    (".tar", ".tgz", ".gz", ".7z", ".rar"): "an archive that is no zip",
+READ = "a folder, a zip or tar, a Parquet or Arrow file, a CSV or JSON Lines list, or tensors"
+OTHER_FORMATS = {  # what is not read, by ending, and what it is
+    (".pkl", ".pickle"): "a pickle, which can run code when opened",
+    (".gz", ".7z", ".rar"): "an archive that is neither zip nor tar",
     (".mdb", ".h5", ".hdf5", ".tfrecord"): "a data base of records",
-    (".safetensors",): "tensors",
 }
 
 
-def open_source(
-    path: str | Path, classes: ClassNames, split: str | None = None, columns: Columns | None = None
-) -> ImageSource:
+def open_source(path: str | Path, classes: ClassNames, how: Reading | None = None) -> ImageSource:
     """Look at a path and say what is in it.
 
     Args:
         classes: of the task: a folder that is named as one of them is a class folder.
-        split: of a source that has several.
-        columns: of a table, where its own names leave a doubt.
+        how: what is said of it where it leaves a choice.
 
     Raises:
-        PoolImportError: nothing there, no pictures, several splits, or a zip that is not safe.
+        PoolImportError: nothing there, no pictures, several splits, or an archive that is not safe.
     """
-    path, columns = Path(path).expanduser().absolute(), columns or Columns()
+    path, how = Path(path).expanduser().absolute(), replace(how or Reading(), is_class=classes.holds)
     if not path.exists():
         raise PoolImportError(f'There is nothing at "{path}".', "Check the path.")
     if path.is_file():
-        return _open_file(path, classes, split, columns)
+        return _open_file(path, how)
     if part_files(path / "pool"):
         return WorkspaceSource.find(path)
     files = list(files_in(path))
     tables = sorted(file for file in files if is_table(file))
     refuse_links(tables)
     pictures = [file for file in tables if not is_cache(file) and has_pictures(file)]
-    in_folders = _opened_folders(path, split, classes, tables)
+    in_folders = _opened_folders(path, how, files, tables)
     if in_folders is not None and not pictures:
         in_folders.others |= {table.relative_to(path).as_posix(): table.name for table in tables}
         return in_folders
@@ -63,14 +64,20 @@ def open_source(
             f'"{path}" holds {len(in_folders):,} pictures in class folders and others in tables such as "{shown}".',
             "Give the path of the one to import: the folder of the class folders, or the table.",
         )
-    return TableSource.find(tables, path, split, columns)
+    return TableSource.find(tables, path, how.split, how.columns)
 
 
-def _open_file(path: Path, classes: ClassNames, split: str | None, columns: Columns) -> ImageSource:
+def _open_file(path: Path, how: Reading) -> ImageSource:
     if is_table(path):
-        return TableSource.find([path], path, split, columns)
+        return TableSource.find([path], path, how.split, how.columns)
+    if is_list(path):
+        return ListSource.find(path, how)
+    if is_tar(path):
+        return open_tar(path, how)
+    if is_tensor_file(path):
+        return TensorSource.find(beside(path), path, how)
     if zipfile.is_zipfile(path):
-        return ZipSource.find(path, split, classes.holds)
+        return ZipSource.find(path, how)
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             raise PoolImportError(
@@ -79,22 +86,35 @@ def _open_file(path: Path, classes: ClassNames, split: str | None, columns: Colu
             )
     held = _other_format([path])
     raise PoolImportError(
-        f'"{path.name}" {f"holds {held}" if held else "is no folder, zip, Parquet or Arrow file"}.',
-        "Name a folder, a zip, or a Parquet or Arrow file.",
+        f'"{path.name}" is {f"{held}" if held else "none of what is read"}.', f"Name {READ}."
     )
 
 
 def _opened_folders(
-    path: Path, split: str | None, classes: ClassNames, tables: Sequence[Path]
-) -> FolderSource | None:
-    """The pictures in class folders; None where there are none but tables."""
+    path: Path, how: Reading, files: Sequence[Path], tables: Sequence[Path]
+) -> ImageSource | None:
+    """The pictures in class folders, or what else lies there instead; None where there are none but tables."""
+    lists = [file for file in files if is_list(file) and file.parent == path]
     try:
-        return FolderSource.find(path, split, classes.holds)
+        found = FolderSource.find(path, how)
+        of_no_class = len(found.labels) == 1 and not how.is_class(next(iter(found.labels)))
+        if of_no_class and len(lists) == 1 and how.rule is None:  # all in one folder, beside a list of them
+            return ListSource.find(lists[0], how)
+        return found
     except PoolImportError as err:
-        if tables and "no pictures" in err.problem:
+        loose = "outside the class folders" in err.problem
+        if len(lists) == 1 and (loose or "no pictures" in err.problem):
+            return ListSource.find(lists[0], how)
+        if "no pictures" not in err.problem:
+            raise
+        if tables:
             return None
-        held = _other_format(list(files_in(path)))
-        if held and "no pictures" in err.problem:
+        if tars := sorted(file for file in files if is_tar(file)):
+            return open_shards(tars, path, how)
+        if tensors := sorted(file for file in files if is_tensor_file(file)):
+            return TensorSource.find(tensors, path, how)
+        held = _other_format(files)
+        if held:
             raise PoolImportError(
                 f'"{path}" holds no pictures but {held}.',
                 "Write its pictures as PNG files, in a folder for each class.",

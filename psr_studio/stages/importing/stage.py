@@ -32,8 +32,8 @@ from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
 from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
+from psr_studio.stages.importing.reading import Columns, Reading
 from psr_studio.stages.importing.sources import open_source
-from psr_studio.stages.importing.tables import Columns
 from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.storage.changes import Change
@@ -68,7 +68,9 @@ class Options:
         skip_unknown: leave out labels that are no class of the task.
         skip_broken: leave out pictures that cannot be read.
         first_label: where labels are numbers, that of the first class, 0 or 1; None where the numbers say it.
-        image_column, label_column: of a table; None where its own names leave no doubt.
+        image_column, label_column: of a table or list; None where its own names leave no doubt.
+        rule: how the names of files say their class, such as "{class}_*"; None where folders say it.
+        values: what the numbers of tensors are; None where their range says it.
     """
 
     split: str | None = None
@@ -79,6 +81,19 @@ class Options:
     first_label: int | None = None
     image_column: str | None = None
     label_column: str | None = None
+    rule: str | None = None
+    values: str | None = None
+
+    def reading(self, bundle: Bundle) -> Reading:
+        """What is said of the source."""
+        columns = Columns(self.image_column, self.label_column)
+        return Reading(
+            self.split,
+            columns=columns,
+            rule=self.rule,
+            values=self.values,
+            normalisation=bundle.normalisation,
+        )
 
 
 def run(
@@ -109,7 +124,7 @@ def run(
         )
     with reading_source(path):
         known = ClassNames.of(bundle)
-        source = open_source(path, known, how.split, Columns(how.image_column, how.label_column))
+        source = open_source(path, known, how.reading(bundle))
     name = printable(source.path.name)
     classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, f'"{name}"')
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]

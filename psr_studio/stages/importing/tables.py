@@ -28,6 +28,7 @@ from psr_studio.stages.importing.items import (
     too_large,
     unknown,
 )
+from psr_studio.stages.importing.reading import Columns
 from psr_studio.storage.names import part_files
 from psr_studio.storage.pool import Pool
 
@@ -41,14 +42,6 @@ N_USUAL = 2  # of these, so many decide where a table has several such columns
 COPY = re.compile(r" \(\d+\)$|conflicted copy|sync-conflict|\bcopy\b", re.IGNORECASE)  # in the stem of a file
 SHARD = re.compile(r"(?P<split>.*?)[-_.]?(?P<number>\d+)(?:-of-(?P<total>\d+))?$")
 WITHOUT_LABEL = "rows without a label"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns by name; None where the table itself says which."""
-
-    image: str | None = None
-    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class TableSource(ImageSource):
     @classmethod
     def find(cls, files: Sequence[Path], path: Path, split: str | None, columns: Columns) -> TableSource:
         """Choose the files of a split and the columns, and count the labels."""
-        chosen = _files_of_split(_files_with_data(files, path), path, split)
+        chosen = files_of_split(_files_with_data(files, path), path, split)
         tables = [_table(file, path, columns) for file in chosen]
         _check_alike(tables, path)
         labels: Counter[str] = Counter()
@@ -142,7 +135,7 @@ def _files_with_data(files: Sequence[Path], path: Path) -> list[Path]:
     return kept
 
 
-def _files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list[Path]:
+def files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list[Path]:
     """Splits are folders ("train/data-00000.arrow") or what stands before the number of a shard ("train-0.parquet").
 
     Raises:

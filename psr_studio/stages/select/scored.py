@@ -79,6 +79,13 @@ class ScoredPool:
         default_factory=lambda: Kept(KEPT_SMOOTHINGS), repr=False
     )
 
+    def first(self, n: int) -> ScoredPool:
+        """The first n candidates of each class with their scores: what a pool of that size would hold."""
+        pool = self.pool.first(n)
+        kept = np.isin(self.candidate_ids, pool.candidate_ids)
+        logits, embeddings = frozen(self.logits[kept]), frozen(self.embeddings[kept])
+        return ScoredPool(pool, self.bundle, self.classes, logits, embeddings, self.has_original)
+
     @property
     def candidate_ids(self) -> np.ndarray:
         """(N,) int64."""

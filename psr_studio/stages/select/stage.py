@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,22 +33,25 @@ LOCKED = "locked"  # among the settings of a record: the classes that were locke
 POOL_HASH = "pool_hash"  # among the settings of a record: the pictures and the teacher it was made from
 
 
-def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, pool: Pool | None = None) -> dict[str, Any]:
-    """What a selection is made from: pool, scores, settings, and the marks of the ledger.
+def inputs(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, pool: Pool | None = None, marks: Marks | None = None
+) -> dict[str, Any]:
+    """What a selection is made from: pool, scores, settings, and the marks, those of the ledger by default.
 
     The pool is the one on disk by default; while new candidates wait for their scores it may be less of it.
 
     A part of the classes and locked ones are named only where there are any: what was selected before they
     could be set stays fresh.
     """
-    classes, locked = pool_stage.classes_of(recipe, bundle), ws.ledger.locked()
+    classes, stood = pool_stage.classes_of(recipe, bundle), marks or Marks.of(ws.ledger)
     more = named_part(classes, bundle.n_classes)
-    more |= {"locked": _text_keys(locked)} if locked else {}
+    more |= {"locked": _text_keys(stood.locked)} if stood.locked else {}
     return {
         "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool() if pool is None else pool, bundle),
         "settings": settings(recipe),
-        **marks(ws),
+        "pinned": list(stood.pinned),
+        "vetoed": list(stood.vetoed),
         **more,
     }
 
@@ -58,13 +61,8 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return settings_of(recipe.select)
 
 
-def marks(ws: Workspace) -> dict[str, list[int]]:
-    """The pins, in the order pinned, and the vetoes, as they stand."""
-    return {"pinned": ws.ledger.pinned(), "vetoed": ws.ledger.vetoed()}
-
-
-def _text_keys(picks: dict[int, list[int]]) -> dict[str, list[int]]:
-    return {str(class_id): ids for class_id, ids in sorted(picks.items())}
+def _text_keys(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:
+    return {str(class_id): list(ids) for class_id, ids in sorted(picks.items())}
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
@@ -120,20 +118,25 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 
 
 def choose(
-    ws: Workspace, recipe: Recipe, scored: ScoredPool, note: str = ""
+    ws: Workspace, recipe: Recipe, scored: ScoredPool, note: str = "", marks: Marks | None = None
 ) -> tuple[LiveResult, SelectionRecord]:
-    """Select by the recipe and the marks, to be saved under `select.name` with the user's own words on it."""
-    _check_classes(ws, recipe, scored)
-    result = select(scored, recipe.select, Marks.of(ws.ledger))
-    return result, to_record(ws, recipe, result, note)
+    """Select by the recipe and the marks, to be saved under `select.name` with the user's own words on it.
+
+    Args:
+        marks: those of the ledger by default.
+    """
+    stood = marks or Marks.of(ws.ledger)
+    _check_classes(ws, recipe, scored, stood)
+    result = select(scored, recipe.select, stood)
+    return result, to_record(ws, recipe, result, stood, note)
 
 
-def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool) -> None:
+def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool, marks: Marks) -> None:
     """Raise SelectionError for a class with too few candidates, naming a damaged part where that is why.
 
     Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
     """
-    rules, locked, bundle = recipe.select, ws.ledger.locked(), scored.bundle
+    rules, locked, bundle = recipe.select, marks.locked, scored.bundle
     own = own_budgets(rules, bundle.n_classes)
     usual = rules.ipc if rules.allocation == "even" else rules.floor
     for class_id in pool_stage.classes_of(recipe, bundle):
@@ -157,7 +160,9 @@ def notes(ws: Workspace, result: LiveResult) -> list[str]:
     return [text for text in (result.message, *left_out) if text]
 
 
-def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "") -> SelectionRecord:
+def to_record(
+    ws: Workspace, recipe: Recipe, result: LiveResult, marks: Marks, note: str = ""
+) -> SelectionRecord:
     """A live result as the ledger keeps it; SelectionError when a class has not one image."""
     scored, bundle, present = result.scored, result.scored.bundle, result.scored.present
     for class_id in present:
@@ -168,12 +173,10 @@ def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "")
                 f"{scored.counts[class_id]}, or they are vetoed.",
                 'Set "select.psr.on_shortage" to "fill", pin a candidate of this class, or generate more.',
             )
-    locked = ws.ledger.locked()
     kept = {
         POOL_HASH: score.picked_hash(scored.pool, bundle, result.candidate_ids),
-        **({LOCKED: _text_keys(locked)} if locked else {}),
+        **({LOCKED: _text_keys(marks.locked)} if marks.locked else {}),
     }
-    stood = marks(ws)
     return SelectionRecord(
         name=recipe.select.name,
         picks={c: scored.candidate_ids[result.picks[c]].tolist() for c in present},
@@ -182,9 +185,9 @@ def to_record(ws: Workspace, recipe: Recipe, result: LiveResult, note: str = "")
         filled={c: result.filled[c].tolist() for c in present},
         shortfall={c: int(result.shortfall[c]) for c in present},
         settings={**settings(recipe), **kept},
-        inputs_hash=stable_hash(inputs(ws, recipe, bundle, scored.pool)),
+        inputs_hash=stable_hash(inputs(ws, recipe, bundle, scored.pool, marks)),
         note=note,
-        marks={"pin": stood["pinned"], "veto": stood["vetoed"]},
+        marks={"pin": list(marks.pinned), "veto": list(marks.vetoed)},
     )
 
 

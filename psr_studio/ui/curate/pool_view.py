@@ -10,6 +10,7 @@ import numpy as np
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.kept import Kept
+from psr_studio.stages.generate.targets import steered_to
 from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
@@ -87,6 +88,7 @@ class PoolView:
             "class_id": class_id,
             "class_name": scored.class_names[class_id],
             "seed": str(scored.pool.seeds[position]),  # 63 bits: more than a JavaScript number holds
+            "steered": steered_to(scored.pool, position),
             "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
             "predicted": int(scored.predicted[position]),
             "reliability": float(now.reliability[position]),

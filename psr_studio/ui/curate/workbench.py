@@ -178,7 +178,8 @@ class Workbench:
         """Move the sliders, set budgets by hand, lock classes; what is refused changes nothing."""
         with self.curation.lock:
             rules, locked = self.curation.changed_rules(change), change.locked
-            return self.act(None if locked is None else lambda: self.curation.set_locked(locked), rules)
+            lock = None if locked is None else lambda: self.curation.set_locked(locked)
+            return self.act(lock, rules, change.gesture)
 
     def mark(self, positions: Sequence[int], mark: str, reason: str = "") -> bytes:
         """Pin, veto or clear; more pins than fit are refused and change nothing."""
@@ -206,11 +207,16 @@ class Workbench:
         """Bring back settings, marks and locks, as one undoable action."""
         return self.act(lambda: self.curation.restore(name))
 
-    def act(self, action: Callable[[], str | None] | None = None, rules: SelectRecipe | None = None) -> bytes:
+    def act(
+        self,
+        action: Callable[[], str | None] | None = None,
+        rules: SelectRecipe | None = None,
+        gesture: str = "",
+    ) -> bytes:
         """See `Curation.act`."""
         began = time.perf_counter()
         with self.curation.lock:
-            result = self.curation.act(action, rules)
+            result = self.curation.act(action, rules, gesture)
             settings = self.curation.settings()
             shown = self._fingerprint(result.scored, settings)
             return self.answers.pack(result, settings, self.ledger, shown, began)

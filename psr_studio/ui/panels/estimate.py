@@ -12,6 +12,7 @@ from psr_studio.core.errors import ModelError
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace
 
@@ -81,6 +82,15 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
         if missing < total
         else f"Makes {plural(total, 'candidate')}"
     )
+    steering = recipe.pool.steering
+    if steering is not None:
+        n_guided = max(0, recipe.pool.steps - 1 - steering.stop)
+        what += f", steered in the first {n_guided} of {recipe.pool.steps} steps"
+        if not pool.identity_of_targets(workspace, recipe, bundle):
+            try:
+                need_real_images(bundle)
+            except ModelError as err:
+                return f"{err.problem} {err.fix}"
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     seconds = speeds.seconds(recipe, bundle, missing)

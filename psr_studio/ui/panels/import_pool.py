@@ -8,15 +8,18 @@ import gradio as gr
 
 from psr_studio.core.errors import StudioError
 from psr_studio.stages import importing, score
+from psr_studio.stages.importing.reading import VALUES
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.screen import Screen
 
 ABOUT = (
-    "A folder with a folder per class, a zip of one, a Hugging Face data set on disk (Parquet or Arrow), or another "
-    "workspace. Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the "
-    "bundle's size; their latents are made by the encoder and marked so."
+    "A folder with a folder per class, a zip or tar of one, WebDataset shards, a Hugging Face data set on disk "
+    "(Parquet or Arrow), a CSV or JSON Lines list beside its pictures, tensors (.pt, .npz), or another workspace. "
+    "Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the bundle's size; "
+    "their latents are made by the encoder, where there is one, and marked so."
 )
+UPLOADS = [".zip", ".tar", ".tgz", ".gz", ".parquet", ".npz"]  # that are whole by themselves
 REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budgets go with it"
 
 
@@ -34,9 +37,7 @@ class ImportPanel:
         with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
             gr.HTML(note(ABOUT))
             path = gr.Textbox(label="Path on this machine", max_lines=1, elem_id="psr-import-path")
-            upload = gr.File(
-                label="Or a zip or Parquet file", file_types=[".zip", ".parquet"], type="filepath", height=110
-            )
+            upload = gr.File(label="Or one file", file_types=UPLOADS, type="filepath", height=110)
             with gr.Row():
                 split = gr.Textbox(
                     label="Split", info="Of a source that has several.", max_lines=1, min_width=120
@@ -63,6 +64,20 @@ class ImportPanel:
                 label_column = gr.Textbox(
                     label="Label column", info="Of a table that has several.", max_lines=1, min_width=120
                 )
+            with gr.Row():
+                rule = gr.Textbox(
+                    label="Naming rule",
+                    info='Where names of files say the class, such as "{class}_*"; "#" is digits.',
+                    max_lines=1,
+                    min_width=120,
+                )
+                values = gr.Dropdown(
+                    [("as their range says", None), *((name, name) for name in VALUES)],
+                    value=None,
+                    label="Values of the tensors",
+                    info="Where pictures come as numbers.",
+                    min_width=120,
+                )
             replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
@@ -80,6 +95,8 @@ class ImportPanel:
             image_column,
             label_column,
             then_score,
+            rule,
+            values,
         ]
         self.jobs.starts(button, self._import, given)
 
@@ -96,12 +113,14 @@ class ImportPanel:
         image_column: str,
         label_column: str,
         then_score: bool,
+        rule: str = "",
+        values: str | None = None,
     ) -> list[Any]:
         source = path.strip() or upload
         if not source:
             raise StudioError(
                 "Nothing to import is named.",
-                'Fill in "Path on this machine", or upload a zip or Parquet file.',
+                'Fill in "Path on this machine", or upload a zip, tar, Parquet or npz file.',
             )
         self.screen.forget_status()
         job = self.screen.worker.submit(
@@ -115,6 +134,8 @@ class ImportPanel:
             first_label=first_label,
             image_column=image_column.strip() or None,
             label_column=label_column.strip() or None,
+            rule=rule.strip() or None,
+            values=values,
         )
         if then_score:
             self.screen.submit(score.STAGE.name, {}, after=job)

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-# Okabe and Ito's palette: told apart by colour-blind eyes too. Its black is left out, unseen in the dark.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B8000")
-INK = "#808a99"  # text and grid, readable on both grounds
-GRID = "rgba(128,138,153,0.25)"
+from psr_studio.core.palette import COLORS, GRID, INK
+
 SMOOTHED = 10  # steps; each step draws its own noise level, so that single losses jump
 THIN_LINES = 60  # beyond it single losses are only a grey area
 HEIGHT = 360

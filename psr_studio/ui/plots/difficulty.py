@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from psr_studio.core.palette import COLORS
 from psr_studio.core.words import plural
-from psr_studio.ui.plots.curves import COLORS, styled
+from psr_studio.ui.plots.curves import styled
 
 FINE_BINS = 200  # of a density curve
 BANDWIDTH = 0.02  # in difficulty; narrow enough to show the peak of easy images

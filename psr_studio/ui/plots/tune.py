@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from psr_studio.core.palette import COLORS, INK
 from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
-from psr_studio.ui.plots.curves import COLORS, INK, styled
+from psr_studio.ui.plots.curves import styled
 
 SYMBOLS = (  # those after the colours have begun anew are hollow
     "circle", "diamond", "square", "triangle-up", "x", "cross", "star", "circle-open", "diamond-open", "square-open",

@@ -11,8 +11,10 @@ import gradio as gr
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
-from psr_studio.recipe.schema import WAYS, SelectRecipe
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.schema import GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
+from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.panels.controls import Settings
@@ -43,7 +45,12 @@ class PoolTab:
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
         own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        self.settings = _PoolSettings(screen.studio, {"pool.classes": self.class_choices}, own)
+        choices: dict[str, Sequence[Any]] = {
+            "pool.classes": self.class_choices,
+            "pool.guidance": offered(),
+        }
+        self.settings = _PoolSettings(screen.studio, choices, own)
+        self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
 
@@ -58,7 +65,9 @@ class PoolTab:
                     label="Sampling",
                     elem_id="psr-way",
                 )
-                self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance")
+                self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+                self.settings.add("pool.guidance")
+                self._steering()
                 with gr.Accordion("More settings", open=False):
                     self.settings.grid("pool.guided_from", "pool.guided_to")
                     self.settings.grid(
@@ -84,6 +93,13 @@ class PoolTab:
                 ImportPanel(self.screen, self.jobs).build()
                 NewProjectPanel(self.screen).build()
 
+    def _steering(self) -> None:
+        """The settings of each guidance, of which those of the chosen one show."""
+        chosen = self.screen.studio.recipe.pool.guidance
+        for name in GUIDED:
+            with gr.Group(visible=name == chosen) as self.steering[name]:
+                self.settings.grid(*(key for key in keys() if key.startswith(f"pool.{name}.")))
+
     def connect(self, *_: Any) -> None:
         """Events."""
         inputs = self.settings.outputs
@@ -93,6 +109,12 @@ class PoolTab:
             inputs,
             self.cost,
             trigger_mode="always_last",
+            **QUIET,
+        )
+        self.settings.controls["pool.guidance"].change(  # type: ignore[attr-defined]
+            lambda chosen: [gr.Group(visible=name == chosen) for name in self.steering],
+            self.settings.controls["pool.guidance"],
+            list(self.steering.values()),
             **QUIET,
         )
         taken = [self.settings.controls[key] for key in WAYS["exact"]]

@@ -44,7 +44,10 @@ export function createControls(store, actions, openHelp) {
     step: 1,
     digits: 0,
     resetTitle: 'Reset K to its value when the page opened',
-    onInput: weights.setIpc,
+    onInput: (value) => {
+      weights.setIpc(value);
+      actions.drag();
+    },
     onChange: takeIpc,
     onReset: () => takeIpc(start.ipc),
   });
@@ -58,6 +61,10 @@ export function createControls(store, actions, openHelp) {
     step: 0.05,
     digits: 2,
     resetTitle: 'Reset tau to its value when the page opened',
+    onInput: (value) => {
+      store.set({ temperature: value });
+      actions.drag();
+    },
     onChange: takeTemperature,
     onReset: () => takeTemperature(start.temperature),
   });
@@ -170,7 +177,10 @@ function createWeightControls(store, actions) {
       step: 0.05,
       digits: 2,
       resetTitle: `Reset ${words.label} to the preset for K`,
-      onInput: (value) => setWeight(key, value),
+      onInput: (value) => {
+        setWeight(key, value);
+        actions.drag();
+      },
       onChange: (value) => {
         setWeight(key, value);
         actions.select();

@@ -16,17 +16,23 @@ const OPEN_RANGE = { float: [0, 5], int: [1, 100] };
 /**
  * @param {Parameter} parameter
  * @param {(value: any) => void} onChange called with a new value on release
+ * @param {(value: number) => void} onInput called with each on the way there
  * @param {{ edges: number[], starts: Start[] }} bars the bins of difficulty, and shapes to start from
  * @returns {Control}
  */
-export function createParameter(parameter, onChange, { edges, starts }) {
+export function createParameter(parameter, onChange, onInput, { edges, starts }) {
   if (parameter.kind === 'choice') return choice(parameter, onChange);
   if (parameter.kind === 'bars') return createBars(parameter, onChange, edges, starts);
-  return number(parameter, onChange);
+  return number(parameter, onChange, onInput);
 }
 
-/** @param {Parameter} parameter @param {(value: number) => void} onChange @returns {Control} */
-function number(parameter, onChange) {
+/**
+ * @param {Parameter} parameter
+ * @param {(value: number) => void} onChange
+ * @param {(value: number) => void} onInput
+ * @returns {Control}
+ */
+function number(parameter, onChange, onInput) {
   const [low, high] = OPEN_RANGE[parameter.kind];
   const min = parameter.low ?? low;
   const max = parameter.slider ?? parameter.high ?? high;
@@ -41,6 +47,7 @@ function number(parameter, onChange) {
     step: whole ? 1 : stepOf(max - min),
     digits: whole ? 0 : 2,
     resetTitle: `Reset to ${parameter.default ?? 'the preset'}`,
+    onInput,
     onChange,
     onReset: () => onChange(/** @type {number} */ (parameter.default)),
   });

@@ -1,4 +1,4 @@
-// One slider with its number box and reset. While dragging only `onInput` is called; on release `onChange`.
+// One slider with its number box and reset. While dragging `onInput` is called; at its end, once, `onChange`.
 
 import { button, h } from '../core/dom.js';
 import { clamp } from '../core/numbers.js';
@@ -30,13 +30,17 @@ export function createSlider(spec) {
     'aria-label': `${spec.label} (${spec.symbol})`,
     on: {
       input: () => {
+        dragged = true;
         take(range, spec.onInput);
       },
-      change: () => {
-        take(range, spec.onChange);
+      change: release,
+      pointerdown: () => {
+        for (const end of ['pointerup', 'pointercancel'])
+          window.addEventListener(end, afterChange, { once: true });
       },
     },
   });
+  let dragged = false;
   const box = h('input', {
     type: 'number',
     class: 'psr-input psr-number',
@@ -72,12 +76,22 @@ export function createSlider(spec) {
     range,
   );
 
+  function release() {
+    dragged = false;
+    take(range, spec.onChange);
+  }
+
+  /** The browser says nothing of a drag that ends where it began. */
+  function afterChange() {
+    setTimeout(() => dragged && release());
+  }
+
   /** @type {number | null} */
   let shown = null;
 
   /** @param {number} value */
   function show(value) {
-    if (value !== shown) write(value);
+    if (value !== shown && !dragged) write(value);
   }
 
   /** @param {number} value */

@@ -5,15 +5,21 @@ import { ApiError, refusalOf } from './api.js';
 import { gainCurve } from './gains.js';
 import { lasso } from './lasso.js';
 import { buildPicks, diffPicks } from './model.js';
+import { newestOnly } from './newest.js';
 import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
-/** @import { Answer, AnswerHeader, Api, Change, Diff, How, Points, Store } from './types' */
-/** @typedef {{ path: string, body: Change, cause: string, stamp: number, started: number }} Job */
+/** @import { Answer, AnswerHeader, Api, Change, Diff, How, Means, Picks, Points, Store } from './types' */
+/** @typedef {{ name: string, picks: Picks | null, means?: Means }} Drag what there was before it */
+/**
+ * @typedef {{ path: string, body: Change, cause: string, stamp: number, started: number, drag: Drag | null,
+ *   passing: boolean }} Job `drag` that it is part of; `passing`: on the way of it, which ends elsewhere
+ */
 
 const OVERTAKEN = 409; // another page has changed the selection since this one's last answer
 const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
+const DRAG_MS = 100; // between two selections on the way of a drag
 
 /**
  * @param {object} parts
@@ -34,16 +40,34 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   let seen = ''; // the fingerprint of the last answer; the screen shows it once that is drawn
   let stamp = 0;
   let wantedCandidate = 0;
+  /** @type {Drag | null} */
+  let drag = null;
+  const onTheWay = newestOnly((/** @type {Change} */ change) => {
+    drag ??= { name: `${Date.now()}-${stamp}`, picks: store.data.picks };
+    return enqueue('select', sent(change), { drag, passing: true });
+  }, DRAG_MS);
 
-  /** @param {string} path @param {Change} body @param {string} cause what it comes of, where no user asked for it */
-  function enqueue(path, body, cause = '') {
+  /** @param {Change} change */
+  function sent(change) {
+    const { ipc, temperature } = store.data;
+    return { ...ownWeights(store.data), ipc, temperature, ...change, ...(drag && { gesture: drag.name }) };
+  }
+
+  /**
+   * @param {string} path
+   * @param {Change} body
+   * @param {{ cause?: string, drag?: Drag | null, passing?: boolean }} of `cause`: what it comes of, where no user
+   *   asked for it; the others as in `Job`
+   */
+  function enqueue(path, body, { cause = '', drag: of = null, passing = false } = {}) {
     stamp += 1;
     performance.clearMarks('psr-release');
     performance.mark('psr-release');
-    const job = { path, body, cause, stamp, started: performance.now() };
+    const job = { path, body, cause, stamp, started: performance.now(), drag: of, passing };
     const last = queue[queue.length - 1];
     if (path === 'select' && last?.path === 'select') {
       job.body = mergeBodies(last.body, body);
+      job.drag ??= last.drag;
       queue.pop();
     }
     queue.push(job);
@@ -62,15 +86,17 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 
   /** @param {Job} job */
   async function run(job) {
-    hold();
+    if (!job.passing) hold();
     try {
       const answer = await api.post(job.path, job.body, seen);
       seen = answer.header.shown;
+      if (job.drag) job.drag.means ??= answer.header.means;
       const points = await pointsFor(answer);
       if (job.stamp === stamp) apply(answer, points, job);
     } catch (error) {
       if (error instanceof ApiError && error.status === OVERTAKEN) {
         queue.length = 0; // asked for on what is no longer there
+        drag = null;
         setTimeout(() => onOvertaken().then(() => refuse(error, () => {})));
         return;
       }
@@ -114,15 +140,16 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   function apply({ header, arrays }, points, job) {
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
-    const moved = diffPicks(grownFrom ? { order: grownFrom } : before, picks);
+    const from = job.drag ? job.drag.picks : before;
+    const moved = diffPicks(grownFrom ? { order: grownFrom } : from, picks);
     const cause = grownFrom ? GROWN : job.cause;
     grownFrom = null;
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
       path: cause || job.path,
-      gains: { before: gainCurve(before), after: gainCurve(picks) },
-      means: header.means,
+      gains: { before: gainCurve(from), after: gainCurve(picks) },
+      means: since(job.drag?.means ?? header.means, header.means),
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
     const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !cause);
@@ -137,6 +164,7 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
       ...(keeps ? {} : sliders(header)),
       ...rulesOf(header, store.data),
     });
+    if (job.passing) return;
     if (diff) store.set({ said: inWords(diff) });
     const drawing = measure(job, header);
     if (focus !== null) inspect(focus);
@@ -179,7 +207,7 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 
   return {
     get idle() {
-      return !running && !queue.length;
+      return !running && !queue.length && !drag;
     },
     /** When what was asked for so far is answered. */
     settled: () => working,
@@ -198,13 +226,20 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     /** Show the selection that another page has made. @param {string} shown its fingerprint */
     follow(shown) {
       seen = shown;
-      return enqueue('select', {}, FOLLOWED);
+      return enqueue('select', {}, { cause: FOLLOWED });
     },
     /** @param {Change} change settings of the lab's panels: selector, parameters, own_budgets, locked */
     select(change = {}) {
-      const { ipc, temperature } = store.data;
-      return enqueue('select', { ...ownWeights(store.data), ipc, temperature, ...change });
+      onTheWay.drop();
+      const [body, ended] = [sent(change), drag];
+      drag = null;
+      return enqueue('select', body, { drag: ended });
     },
+    /**
+     * The same on the way of a drag, as often as answers come; `select` ends it, and the whole is one change and one undo.
+     * @param {Change} change
+     */
+    drag: (change = {}) => onTheWay.ask(change),
     /**
      * Pin, veto or clear the selection, or the focused candidate when nothing is selected.
      * @param {'pin' | 'veto' | 'clear'} mark
@@ -248,6 +283,10 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 /** In a diff's path: another page did it, or new candidates did. */
 export const FOLLOWED = 'followed';
 export const GROWN = 'grown';
+/** Means before the first of several answers beside those after the last. @param {Means} first @param {Means} last @returns {Means} */
+const since = (first, last) =>
+  Object.fromEntries(Object.entries(last).map(([key, [, now]]) => [key, [first[key][0], now]]));
+
 /** @type {Record<string, string>} */
 const DONE = {
   undo: 'Undone. ',

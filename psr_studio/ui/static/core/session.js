@@ -124,8 +124,10 @@ export function createSession({ store, api, actions, address, map, root, resize 
   async function sync(quick = false) {
     if (store.data.phase === 'loading' || !actions.idle || syncing) return;
     syncing = true;
+    const { seen } = actions;
     try {
       const info = await api.state();
+      if (actions.seen !== seen) return; // answered meanwhile: what came is older
       if (quick && !isEmpty(info) && info.shown === actions.seen) return;
       if (isEmpty(info) || info.pool !== key || store.data.phase !== 'ready') await load();
       else if (actions.idle && info.shown !== actions.seen) await actions.follow(info.shown);

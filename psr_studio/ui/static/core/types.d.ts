@@ -61,6 +61,7 @@ export interface Settings extends Weights {
 export interface Change extends Partial<Settings> {
   own_budgets?: Record<string, number | null>;
   locked?: number[];
+  gesture?: string; // names the drag that it is part of: all of one drag are one undo
 }
 
 /** Picks of a difficulty bin that had to come from another. */
@@ -194,6 +195,7 @@ export interface Candidate {
   candidate_id: number;
   class_id: number;
   seed: string;
+  steered: string;
   soft_labels: number[];
   predicted: number;
   mark: string | null;

@@ -160,6 +160,7 @@ function facts({ points, info }, focus, known, store) {
     ['Difficulty', fixed(points.difficulty[focus])],
   ];
   if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
+  if (known?.steered) rows.push(['Steered to', known.steered]);
   if (known)
     rows.push(
       ['Teacher says', info.class_names[known.predicted]],

@@ -73,9 +73,10 @@ export function createSelectorPanel(store, actions, lastDistributions) {
     controls = selector.parameters
       .filter(({ name }) => !sliders.includes(name))
       .map((parameter) => {
-        const choose = (/** @type {any} */ value) =>
-          actions.select({ [`${selector.name}.${parameter.name}`]: value });
-        return { parameter, control: createParameter(parameter, choose, bars) };
+        const change = (/** @type {any} */ value) => ({ [`${selector.name}.${parameter.name}`]: value });
+        const choose = (/** @type {any} */ value) => actions.select(change(value));
+        const drag = (/** @type {number} */ value) => actions.drag(change(value));
+        return { parameter, control: createParameter(parameter, choose, drag, bars) };
       });
     fill(
       list,

@@ -1,0 +1,69 @@
+"""Test sets by difficulty (DGS section 4.6): a part of the test split, chosen by what the teacher finds easy or hard.
+
+The paper says which sets there are, not how many images they hold; here it is half of each class, rounded up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from psr_studio.core.errors import SelectionError
+from psr_studio.method.difficulty import difficulty_select, smoothed
+from psr_studio.method.signals import difficulty
+from psr_studio.recipe.schema import ORIGINAL
+from psr_studio.stages.task import in_task
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+SEED = 0  # of the sets that are drawn: all students are tested on the same images
+EASY, RANDOM, SCALE = "easy", "random", "scale"
+
+
+def check_test_set(name: str, bundle: Bundle, classes: tuple[int, ...]) -> None:
+    """Raise SelectionError for a set that follows the real training images where their difficulties are not known."""
+    if name == SCALE and not bundle.has_original_difficulty(classes):
+        raise SelectionError(
+            f'The test set "{SCALE}" follows the difficulty of the real training images, which the bundle '
+            f'"{bundle.name}" does not have.',
+            f'Set "evaluate.test_set" to "{ORIGINAL}", "{RANDOM}" or "{EASY}".',
+        )
+
+
+def rows_of_set(
+    name: str,
+    bundle: Bundle,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[int, ...],
+    device: torch.device,
+) -> np.ndarray:
+    """Which of some test images make up a set, ascending.
+
+    Args:
+        images: uint8 (n, H, W, ch), of `classes` alone. labels: (n,), as the bundle counts them.
+    """
+    if name == ORIGINAL:
+        return np.arange(len(labels))
+    task = list(classes)
+    values = None
+    if name != RANDOM:
+        logits, _ = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
+        values = difficulty(logits.numpy()[:, task], in_task(labels, task))
+    chosen = []
+    for class_id in classes:
+        own = np.flatnonzero(labels == class_id)
+        n = -(-len(own) // 2)
+        if values is None:
+            chosen.append(np.random.default_rng([SEED, class_id]).choice(own, n, replace=False))
+        elif name == EASY:
+            chosen.append(own[np.argsort(values[own], kind="stable")[:n]])
+        else:
+            real, owners = bundle.original_difficulty(task)
+            found = smoothed(values[own], real[owners == class_id])
+            picked = difficulty_select(found.pool, found.counts(n, SCALE), seed=SEED)
+            chosen.append(own[picked.indices])
+    return np.sort(np.concatenate(chosen))

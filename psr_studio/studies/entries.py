@@ -1,0 +1,110 @@
+"""The lines of a study's table: our cells and their controls, and beside them what the papers print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.recipe.schema import ORIGINAL
+from psr_studio.stages.evaluate.arms import HARD
+from psr_studio.stages.evaluate.stage import Row
+from psr_studio.studies.results import Result
+from psr_studio.studies.study import Study
+
+HERE = "here"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One accuracy, or the place where one is missing.
+
+    Attributes:
+        source: `HERE`, or the table of a paper with its data set.
+        images: what students are trained on. control: it is no choice of ours.
+        ipc: None where a paper does not say.
+        candidates: per class, that the images were chosen from; None for controls and papers.
+        mean, std: top-1 in percent; None where it is missing, or where a paper prints no spread.
+        row: ours with all that it says. missing: students that are still to be trained, in words; "" for none.
+    """
+
+    source: str
+    images: str
+    control: bool
+    ipc: int | None
+    student: str
+    candidates: int | None = None
+    mean: float | None = None
+    std: float | None = None
+    row: Row | None = None
+    missing: str = ""
+
+
+def own_entries(results: Sequence[Result]) -> list[Entry]:
+    """A line per cell, then one per control of each budget and student, which cells share."""
+    controls: dict[tuple, Entry] = {}
+    for result in results:
+        for row in result.rows:
+            if not row.selection:
+                entry = _entry(result, row, control_name(row))
+                controls.setdefault((entry.ipc, entry.student, entry.images), entry)
+    own = [_entry(result, result.own, result.cell.level.name) for result in results]
+    return [*own, *controls.values()]
+
+
+def control_name(row: Row) -> str:
+    """A control with its labels, where these are hard, and its test images, where these are not all."""
+    name = f"{row.arm}, hard labels" if row.label_regime == HARD else row.arm
+    return name if row.test_set == ORIGINAL else f"{row.test_set}: {name}"
+
+
+def _entry(result: Result, row: Row | None, images: str) -> Entry:
+    control = row is not None and not row.selection
+    n = result.cell.recipe.evaluate.n_seeds
+    has = row.n if row else 0
+    return Entry(
+        source=HERE,
+        images=images,
+        control=control,
+        ipc=result.cell.ipc,
+        student=result.cell.student,
+        candidates=None if control else result.cell.n_candidates,
+        mean=100 * row.last_mean if row else None,
+        std=100 * row.last_std if row and row.n > 1 else None,
+        row=row,
+        missing="" if has == n else f"{n - has} of {n} students",
+    )
+
+
+def published_entries(study: Study) -> list[Entry]:
+    """What the papers print for this study."""
+    return [
+        Entry(f"{table.place} ({table.data})", p.images, False, p.ipc, p.student, mean=p.mean, std=p.std)
+        for table in study.published
+        for p in table.rows
+    ]
+
+
+def of_the_same_data(study: Study, bundle: Bundle, students: Iterable[str]) -> list[Entry]:
+    """Those of the papers' lines that may stand in one figure with ours: same data set and student.
+
+    Protocols differ all the same, as the report says.
+    """
+    known = {_plain(student) for student in students}
+    same = {f"{table.place} ({table.data})" for table in study.published if _is_of(bundle.name, table.data)}
+    return [
+        entry
+        for entry in published_entries(study)
+        if entry.source in same and entry.ipc is not None and _plain(entry.student) in known
+    ]
+
+
+def _is_of(bundle: str, data: str) -> bool:
+    own, theirs = bundle.lower(), _plain(data)
+    return own == theirs or own.startswith(f"{theirs}-")
+
+
+def _plain(name: str) -> str:
+    """ "CIFAR-10" and "cifar10", "ConvNet-6" and "convnet-6" are the same."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

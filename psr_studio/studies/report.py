@@ -1,0 +1,228 @@
+"""The report of a study: one HTML file that needs nothing else, and a CSV with the same lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psr_studio.core.files import write_bytes
+from psr_studio.core.version import __version__
+from psr_studio.core.words import plural, text_table
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.evaluate.stage import spread
+from psr_studio.stages.generate.stage import classes_of, scale
+from psr_studio.storage.workspace import Workspace
+from psr_studio.studies.entries import Entry, of_the_same_data, own_entries, published_entries
+from psr_studio.studies.results import Result, results
+from psr_studio.studies.study import Study
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from psr_studio.bundles.bundle import Bundle
+
+FOLDER = "studies"
+HEAD = (
+    "source", "images", "student", "images per class", "candidates per class", "labels", "protocol", "epochs", "n",
+    "top-1 last epoch, %", "standard deviation", "missing", "set",
+)  # fmt: skip
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; }
+th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #8885; text-align: left; vertical-align: top; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; }
+"""
+
+
+def report_paths(ws: Workspace, study: Study) -> tuple[Path, Path]:
+    """Where the report and the CSV of a study lie."""
+    folder = ws.root / FOLDER
+    return folder / f"{study.name}.html", folder / f"{study.name}.csv"
+
+
+def write_report(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> tuple[Path, Path]:
+    """Write both files from what is there, each whole or not at all; returns their paths."""
+    found = results(ws, recipe, bundle, study)
+    page, lines = report_paths(ws, study)
+    write_bytes(lines, csv_text(study, found).encode(), ws.place)
+    write_bytes(page, html_text(study, found, recipe, bundle).encode(), ws.place)
+    return page, lines
+
+
+def figure_of(study: Study, found: Sequence[Result], bundle: Bundle) -> go.Figure:
+    """The figure, with the papers' lines in it where data set and student are the same."""
+    from psr_studio.studies.figures import study_figure
+
+    own = own_entries(found)
+    return study_figure(study, [*own, *of_the_same_data(study, bundle, {entry.student for entry in own})])
+
+
+def standing(study: Study, found: Sequence[Result]) -> str:
+    """How far a study is, in one sentence."""
+    done = sum(result.finished for result in found)
+    if done == len(found):
+        return f"All {plural(done, 'cell')} of this study are finished."
+    return f"{done} of {plural(len(found), 'cell')} are finished; run the study again to go on."
+
+
+def csv_text(study: Study, found: Sequence[Result]) -> str:
+    """Our lines, then those of the papers."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("study", "place", *HEAD))
+    for entry in (*own_entries(found), *published_entries(study)):
+        writer.writerow((study.name, study.place, *_cells(entry)))
+    return out.getvalue()
+
+
+def text_of(study: Study, found: Sequence[Result]) -> str:
+    """The same as text, a line each."""
+    head = ("Source", "Images", "Student", "IPC", "Labels", "Protocol", "n", "Last %", "Missing")
+    return text_table(head, (_text_cells(e) for e in (*own_entries(found), *published_entries(study))))
+
+
+def _text_cells(entry: Entry) -> tuple[str, ...]:
+    row = entry.row
+    known = (row.label_regime, row.protocol, str(row.n)) if row else ("", "", "")
+    accuracy = _text(entry.mean, ".1f") + (f" ± {entry.std:.1f}" if entry.std is not None else "")
+    return (
+        entry.source, entry.images, entry.student, _text(entry.ipc), *known, accuracy, entry.missing
+    )  # fmt: skip
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    row = entry.row
+    of_row = (row.label_regime, row.protocol, str(row.epochs), str(row.n)) if row else ("",) * 4
+    return (
+        entry.source, entry.images, entry.student, _text(entry.ipc), _text(entry.candidates), *of_row,
+        _text(entry.mean, ".2f"), _text(entry.std, ".2f"), entry.missing, row.set_id if row else "",
+    )  # fmt: skip
+
+
+def _text(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
+
+
+def html_text(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
+    """The whole page, its script within."""
+    figure = figure_of(study, found, bundle).to_html(full_html=False, include_plotlyjs=True)
+    printed = published_entries(study)
+    beside = (
+        f"<h2>What the papers print</h2>{_published_table(printed)}"
+        if printed
+        else "<p>The papers print no numbers for this study.</p>"
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{escape(study.name)}: {escape(bundle.name)}</title><style>{STYLE}</style></head><body>
+<h1>{escape(study.title)}</h1>
+<p>Study "{escape(study.name)}" ({escape(study.place)}) on {escape(bundle.name)}, PSR Studio {__version__}.
+{escape(standing(study, found))}</p>
+{figure}
+<h2>Measured here</h2>
+<p>Top-1 after the last epoch, in percent, mean and standard deviation over n students. Controls have the same student,
+seeds and number of images.</p>
+{_own_table(own_entries(found))}
+{beside}
+<h2>What differs</h2>
+{_conditions_table(study, found, recipe, bundle)}
+{_list(study.notes)}
+</body></html>
+"""
+
+
+def _own_table(entries: Iterable[Entry]) -> str:
+    head = (
+        "Images",
+        "Student",
+        "IPC",
+        "Chosen from",
+        "Labels",
+        "Protocol",
+        "Epochs",
+        "n",
+        "Last %",
+        "Set",
+        "",
+    )
+    return _table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8))
+
+
+def _own_cells(entry: Entry) -> tuple[str, ...]:
+    row, missing = entry.row, f"missing: {entry.missing}" if entry.missing else ""
+    start = (entry.images, entry.student, _text(entry.ipc), _text(entry.candidates))
+    if row is None:
+        return (*start, "", "", "", "0", "", "", missing)
+    last = spread(row.last_mean, row.last_std)
+    return (*start, row.label_regime, row.protocol, str(row.epochs), str(row.n), last, row.set_id, missing)
+
+
+def _published_table(entries: Iterable[Entry]) -> str:
+    rows = (
+        (
+            entry.source, entry.images, entry.student, _text(entry.ipc) or "not stated",
+            _text(entry.mean, ".1f") + (f" ± {entry.std:.1f}" if entry.std is not None else ""),
+        )
+        for entry in entries
+    )  # fmt: skip
+    return _table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4))
+
+
+def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
+    """Every condition of our numbers, and of each paper's beside it."""
+    here = conditions(found, recipe, bundle)
+    papers: dict[str, Mapping[str, str]] = {
+        f"{table.place} ({table.data})": {"data": table.data, **table.conditions} for table in study.published
+    }
+    rows = ((what, ours, *(paper.get(what, "") for paper in papers.values())) for what, ours in here.items())
+    return _table(("", "here", *papers), rows)
+
+
+def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[str, str]:
+    """Under which conditions our numbers were measured."""
+    recipes = [result.cell.recipe for result in found]
+    height, width, _ = bundle.image_shape
+    how = recipe.evaluate
+    epochs = {r.select.ipc: int(r.evaluate.epochs) for r in recipes}
+    sizes = {r.select.ipc: set[int]() for r in recipes}
+    for r in recipes:
+        sizes[r.select.ipc].add(int(r.pool.pool_size))
+    regimes = dict.fromkeys(row.label_regime for result in found for row in result.rows)
+    augmented = "one DSA operation a batch" if how.augment else "no augmentation"
+    return {
+        "data": f"{bundle.name}, {len(classes_of(recipe, bundle))} classes, {height} x {width} px",
+        "generator": f"the bundle's, {recipe.pool.sampler}, {recipe.pool.steps} steps, "
+        f"guidance {scale(recipe, bundle):g}",
+        "teacher": f"the bundle's, {bundle.teacher_id}",
+        "candidates per class": "; ".join(f"{_numbers(n)} at K = {k}" for k, n in sizes.items()),
+        "labels": " and ".join(regimes),
+        "training": f"SGD, learning rate {how.lr:g}, a tenth of it in the second half, momentum {how.momentum:g}, "
+        f"weight decay {how.weight_decay:g}, batch {how.batch_size}, {augmented}; epochs: "
+        + "; ".join(f"{n} at K = {k}" for k, n in epochs.items()),
+        "students per number": str(how.n_seeds),
+        "accuracy": f"top-1 on the test split, {len(bundle.test_set[1]):,} images, after the last epoch",
+    }
+
+
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(values)))
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
+    lines = (
+        "".join(f"<td{' class=n' if i in right else ''}>{escape(cell)}</td>" for i, cell in enumerate(cells))
+        for cells in rows
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

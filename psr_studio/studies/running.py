@@ -1,0 +1,113 @@
+"""A study from its first missing cell to its report, through the stages of the pipeline.
+
+A cell is its selection and its students, all of them noted in the ledger: what is there is never made again, whoever
+asked for it before. Pins, vetoes and locks are left aside, for a study compares rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from psr_studio.core.errors import SelectionError
+from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.select import stage as select
+from psr_studio.stages.select.choice import Marks
+from psr_studio.stages.select.scored import ScoredPool, read_scored
+from psr_studio.stages.study import STAGE
+from psr_studio.storage.workspace import Workspace
+from psr_studio.studies.report import write_report
+from psr_studio.studies.results import choice_hash, is_chosen, result_of
+from psr_studio.studies.study import Cell, Study, cells
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator[Progress]:
+    """Fill the cells that are missing, and write the report anew after each. A unit of `done` is an epoch of a student.
+
+    Raises:
+        StudioError: what a stage says; a pool with fewer candidates per class than a cell chooses from.
+    """
+    clock = Stopwatch(started=False)
+    wanted = cells(study, recipe, bundle)
+    yield Progress(STAGE.name, 0, 0, f"Choosing the images of {plural(len(wanted), 'cell')}.")
+    _choose_all(ws, recipe, bundle, wanted)
+    left = _Left.of(ws, bundle, wanted)
+    found = left.total - sum(left.missing.values())
+
+    def event(inner: Progress, where: str, done: int, part_done: bool = False) -> Progress:
+        return Progress(
+            STAGE.name, done, left.total, f"{where}: {inner.message}", part_done=part_done,
+            metrics=inner.metrics, seconds=clock.seconds, resumed=found,
+        )  # fmt: skip
+
+    clock.start()
+    done = found
+    for number, cell in enumerate(wanted, 1):
+        if result_of(ws, bundle, cell).finished:
+            continue
+        where = f"Cell {number} of {len(wanted)} ({cell})"
+        if cell.level.form == "refined":
+            for inner in refine.run(ws, cell.recipe, bundle):
+                yield event(inner, where, done)
+        before = done
+        for inner in evaluate.run(ws, cell.recipe, bundle, measured=False):
+            done = before + inner.done - inner.resumed
+            yield event(inner, where, done, inner.part_done and inner.done < inner.total)
+        paths = write_report(ws, recipe, bundle, study)
+        yield event(replace(inner, message="done"), where, done, part_done=done < left.total)
+    paths = write_report(ws, recipe, bundle, study)
+    words = f'The study "{study.name}" is finished: {", ".join(str(path) for path in paths)}.'
+    yield Progress(
+        STAGE.name, left.total, left.total, words, part_done=True, seconds=clock.seconds, resumed=found
+    )
+
+
+@dataclass(frozen=True)
+class _Left:
+    """The epochs of all students of some cells, each student once, and of those that are missing, by inputs hash."""
+
+    total: int
+    missing: dict[str, int]
+
+    @classmethod
+    def of(cls, ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> _Left:
+        epochs = {
+            job.inputs_hash: int(cell.recipe.evaluate.epochs)
+            for cell in wanted
+            for job in evaluate.plan(ws, cell.recipe, bundle, ahead=True)
+        }
+        known = {record.inputs_hash for record in ws.ledger.evaluations()}
+        missing = {name: n for name, n in epochs.items() if name not in known}
+        return cls(sum(epochs.values()), missing)
+
+
+def _choose_all(ws: Workspace, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> None:
+    """Select what is not selected yet; cells of one pool size share its distances."""
+    missing = {cell.selection: cell for cell in wanted if not is_chosen(ws, bundle, cell)}
+    if not missing:
+        return
+    scored = read_scored(ws, recipe, bundle)
+    for n in sorted({cell.n_candidates for cell in missing.values()}):
+        _check_pool(scored, n)
+        first = scored.first(n)
+        for cell in (cell for cell in missing.values() if cell.n_candidates == n):
+            _, record = select.choose(ws, cell.recipe, first, marks=Marks())
+            ws.ledger.save_selection(replace(record, inputs_hash=choice_hash(ws, bundle, cell)))
+
+
+def _check_pool(scored: ScoredPool, n: int) -> None:
+    fewest = min(scored.present, key=lambda class_id: int(scored.counts[class_id]), default=None)
+    if fewest is not None and (has := int(scored.counts[fewest])) < n:
+        raise SelectionError(
+            f'Class "{scored.class_names[fewest]}" has {has} candidates, but a cell of this study chooses from {n}.',
+            f'Raise "pool.pool_size" to {n}, or name smaller budgets in "study.budgets".',
+        )
