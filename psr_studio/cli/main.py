@@ -82,7 +82,7 @@ def _log(args: argparse.Namespace, err: Exception) -> str:
     """Append the traceback to <workspace>/log.txt; the line for the user says where it is, or holds it."""
     details = "".join(traceback.format_exception(err))
     words = f'Something unforeseen stopped "{args.command}": {type(err).__name__}: {err}'
-    path = Path(getattr(args, "workspace", DEFAULT_WORKSPACE)) / "log.txt"
+    path = Path(getattr(args, "workspace", None) or DEFAULT_WORKSPACE) / "log.txt"
     try:
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"psr-studio {__version__} {args.command}\n{details}\n")

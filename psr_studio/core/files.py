@@ -74,22 +74,25 @@ def whole_file(
 def whole_folder(path: Path, *, again: str = RUN_AGAIN) -> Iterator[Path]:
     """A folder beside `path` to write into; it becomes `path`, not there or empty, when the block ends well.
 
+    Errors of the block, which may do more than write, pass as they are.
+
     Raises:
-        DiskError: why the disk refused. Nothing half-written remains.
+        DiskError: why the disk refused the folder itself. Nothing half-written remains.
     """
     temp = path.with_name(f"{TEMP_PREFIX}{path.name}")
     with writing(path, again=again):
         shutil.rmtree(temp, ignore_errors=True)
         temp.mkdir(parents=True)
-        try:
-            yield temp
+    try:
+        yield temp
+        with writing(path, again=again):
             flush_tree(temp)
             if path.is_dir():
                 path.rmdir()
             os.replace(temp, path)
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
-        flush_folder(path.parent)
+            flush_folder(path.parent)
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
 
 
 def write_bytes(

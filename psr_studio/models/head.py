@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from psr_studio.core.stopping import stop_if_asked
+
 FOLDS = 5
 PENALTIES = (1.0, 0.1, 0.01, 0.001)  # of half the squared weights on scaled features
 MAX_STEPS = 100  # of L-BFGS; it ends before where the gradient is small
@@ -96,6 +98,7 @@ def cross_fit(features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -
     for fold in range(FOLDS):
         others, own = folds != fold, folds == fold
         for i, penalty in enumerate(PENALTIES):
+            stop_if_asked()
             unseen[i, own] = fit_head(features[others], labels[others], n_classes, penalty)(features[own])
     logits = torch.empty_like(unseen[0])
     for fold in range(FOLDS):

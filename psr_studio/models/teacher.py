@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from psr_studio.core.errors import ModelError
@@ -32,6 +33,7 @@ from psr_studio.models.tables import FileTable, check_table
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+CROSS_FITTED_NAME = "cross_fitted.safetensors"  # of a taught teacher
 GIVEN = ("num_classes", "in_chans", "pretrained")
 NEVER_GIVEN = {"kwargs", "args", "num_classes", "in_chans", "device", "dtype", "pretrained", "pretrained_cfg"}
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
@@ -199,6 +201,10 @@ class Teacher(nn.Module):
         backbone: timm network with ``forward_features`` and ``forward_head``.
         config: its TeacherConfig.
         identity: name that changes whenever the weights do; scores are stored under it.
+
+    Attributes:
+        cross_fitted: of pictures that it was taught on, by `picture_key`, the logits (C,) of a head that did not see
+            them; `predict` answers with these.
     """
 
     mean: Tensor
@@ -210,6 +216,7 @@ class Teacher(nn.Module):
         self.config = config
         self.identity = identity
         self.memory = MicroBatches("scoring", items="pictures")
+        self.cross_fitted: dict[bytes, Tensor] = {}
         self.register_buffer("mean", torch.tensor(config.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, -1, 1, 1), persistent=False)
         self.eval()
@@ -255,7 +262,9 @@ class Teacher(nn.Module):
         config = TeacherConfig.from_timm_folder(folder, class_indices, class_names)
         backbone = create_backbone(config)
         load_weights(backbone, folder / WEIGHTS_NAME)
-        return cls(backbone.float(), config, config.architecture).to(device)
+        made = cls(backbone.float(), config, config.architecture).to(device)
+        made.cross_fitted = read_cross_fitted(folder / CROSS_FITTED_NAME, config)
+        return made
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Images (N, ch, H, W) in [-1, 1] -> the network's own size and normalisation. Differentiable.
@@ -299,11 +308,16 @@ class Teacher(nn.Module):
 
         Args:
             images: (N, ch, H, W) in [-1, 1], or as they are at rest, uint8 (N, H, W, ch): a quarter of the bytes to
-                move, and the device converts them.
+                move, and the device converts them. Among these, pictures that it was taught on get the logits that
+                are kept for them.
         """
         logits, embeddings = [], []
         for start in range(0, len(images), batch_size):
-            a, b = self.memory.map(self._answer, images[start : start + batch_size])
+            batch = images[start : start + batch_size]
+            a, b = self.memory.map(self._answer, batch)
+            if self.cross_fitted and batch.dtype == torch.uint8:
+                kept = [self.cross_fitted.get(picture_key(image.cpu().numpy())) for image in batch]
+                a = torch.stack([own if other is None else other for own, other in zip(a, kept, strict=True)])
             logits.append(a)
             embeddings.append(b)
         return torch.cat(logits), torch.cat(embeddings)
@@ -312,6 +326,37 @@ class Teacher(nn.Module):
         there = images.to(self.mean.device)
         logits, embeddings = self(from_uint8(there) if there.dtype == torch.uint8 else there)
         return logits.cpu(), embeddings.cpu()
+
+
+def picture_key(image: np.ndarray) -> bytes:
+    """What tells a picture at rest, uint8 (H, W, ch), from all others."""
+    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+
+
+def write_cross_fitted(path: Path, keys: Sequence[bytes], logits: Tensor) -> None:
+    """The logits (N, C) of pictures that a teacher was taught on, each of a head that did not see it."""
+    table = torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).reshape(len(keys), -1)
+    save_file({"keys": table, "logits": logits.contiguous()}, path)
+
+
+def read_cross_fitted(path: Path, config: TeacherConfig) -> dict[bytes, Tensor]:
+    """What `write_cross_fitted` wrote, for the outputs of the task; {} where a teacher was not taught here.
+
+    Raises:
+        ModelError: a damaged file.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        table = load_file(path)
+        keys, logits = table["keys"], table["logits"].float()
+        if len(keys) != len(logits) or logits.shape[1:] != (config.n_classes,):
+            raise ValueError(f"{len(keys)} keys, logits {tuple(logits.shape)}")
+    except (SafetensorError, OSError, ValueError, KeyError) as err:
+        raise corrupt_weights(path) from err
+    if config.class_indices is not None:
+        logits = logits[:, list(config.class_indices)]
+    return {key.numpy().tobytes(): row for key, row in zip(keys, logits, strict=True)}
 
 
 def hub_id(name: str) -> str:

@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from psr_studio.app.studio import Studio
+from psr_studio.bundles.bundle import CODEC
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import external_bundles, load_external
 from psr_studio.bundles.sources import Source, fingerprint, locate, remember
@@ -112,7 +113,39 @@ def test_imagenet1k_has_all_classes_in_order():
     assert bundle.index["wordnet_ids"] == info.label_names()
 
 
-@pytest.mark.parametrize("name", sorted(external_bundles()))
+PHOTOS = sorted(name for name in external_bundles() if name.endswith("-photos"))
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_bundle_of_photographs_is_judged_by_the_teacher_that_ships(name):
+    """The classes and rows of the papers' bundle of that task; nothing but the real images is still to come."""
+    recipe = load_recipe(presets()[name])
+    bundle, papers = load_bundle(recipe.bundle), load_bundle(name.replace("-photos", "-dit"))
+    assert bundle.name == name and not bundle.has("generator") and not bundle.has(CODEC)
+    for key in ("class_names", "wordnet_ids", "class_indices"):
+        assert bundle.index[key] == papers.index[key]
+    assert [source.part for source in bundle.missing_parts()] == ["images"]
+    teacher = bundle.teacher(CPU)
+    assert teacher.config.architecture == "tf_efficientnet_lite0"
+    height, width, channels = bundle.image_shape
+    logits, embeddings = teacher(torch.zeros(1, channels, height, width))
+    assert logits.shape == (1, 10) and embeddings.shape == (1, 1280)
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs are not on this machine")
+def test_photographs_go_in_as_the_pool_and_are_scored(tmp_path):
+    """Two validation photographs of each class: nine in ten are judged to be what they are."""
+    for folder in (PHOTOGRAPHS / "val").iterdir():
+        (tmp_path / "some" / folder.name).mkdir(parents=True)
+        for path in sorted(folder.iterdir())[:2]:
+            shutil.copy(path, tmp_path / "some" / folder.name)
+    with Studio(tmp_path / "ws", "imagenette-photos", device="cpu") as studio:
+        list(studio.import_pool(tmp_path / "some"))
+        list(studio.score())
+        assert (studio.scores.logits.argmax(axis=1) == studio.pool.labels).mean() >= 0.9
+
+
+@pytest.mark.parametrize("name", sorted({*external_bundles()} - {*PHOTOS}))
 def test_each_variant_has_a_preset_of_its_name(name):
     recipe = load_recipe(presets()[name])
     bundle = load_bundle(recipe.bundle)

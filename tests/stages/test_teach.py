@@ -21,7 +21,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.method.metrics import calibration_by_chance, expected_calibration_error
 from psr_studio.models.head import FOLDS, cross_fit, fit_head, folds_of
 from psr_studio.models.levels import from_uint8
-from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
+from psr_studio.models.teacher import CROSS_FITTED_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.stages.teach.pictures import RealPictures
 from psr_studio.stages.teach.report import FROM_POOL, REPORT, Report
 from psr_studio.stages.teach.stage import Options, teach
@@ -222,7 +222,13 @@ def test_from_the_command_line(tmp_path, backbone, capsys):
     said = capsys.readouterr().out
     assert "right, calibration error" in said and "amber  12" in said
     assert f"psr-studio weights BUNDLE --teacher {out}" in said
-    assert {path.name for path in out.iterdir()} == {"README.md", "config.json", "model.safetensors", REPORT}
+    assert {path.name for path in out.iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        CROSS_FITTED_NAME,
+        REPORT,
+    }
     assert main(command) == 2
     assert f'"{out}" is not an empty folder.' in capsys.readouterr().err
     assert main(["teach"]) == 2
@@ -236,6 +242,25 @@ def test_the_network_that_ships_is_the_backbone_unless_another_is_named(tmp_path
     report = Report.read(tmp_path / "teacher")
     assert report.accuracy == 1.0 and report.backbone == "imagenet-teacher"
     assert Teacher.from_timm_folder(tmp_path / "teacher").config.architecture == "tf_efficientnet_lite0"
+
+
+def test_pictures_it_was_taught_on_are_judged_by_a_head_that_did_not_see_them(tmp_path, backbone):
+    """Two classes of the same noise cannot be told apart. What scores pictures says so of those it learned from, as the
+    report does; a copy with one pixel changed, or a picture that needs a gradient, gets the network's own answer."""
+    same = {"one": (120, 120, 120), "two": (120, 120, 120)}
+    real = write_pictures(tmp_path / "real", n=20, noise=100, classes=same)
+    report = taught(real, tmp_path / "teacher", backbone)
+    teacher = Teacher.from_timm_folder(tmp_path / "teacher")
+    images = np.stack([np.asarray(Image.open(path)) for path in sorted(real.rglob("*.png"))])
+    labels = np.repeat([0, 1], 20)
+    told = teacher.predict(torch.from_numpy(images))[0]
+    assert (told.argmax(1).numpy() == labels).mean() == report.accuracy
+    assert not torch.allclose(told, teacher(from_uint8(images))[0], atol=1e-3)
+    named = Teacher.from_timm_folder(tmp_path / "teacher", class_names=("two", "one"))
+    torch.testing.assert_close(named.predict(torch.from_numpy(images))[0], told[:, [1, 0]])
+    images[:, 0, 0] ^= 1
+    changed = teacher.predict(torch.from_numpy(images))[0]
+    torch.testing.assert_close(changed, teacher(from_uint8(images))[0], rtol=1e-4, atol=1e-4)
 
 
 # Bad input

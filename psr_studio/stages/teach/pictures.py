@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,9 +18,10 @@ from psr_studio.core.files import check_path
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.words import plural
 from psr_studio.models.head import FOLDS
+from psr_studio.stages.batches import ahead
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import kinds_text
-from psr_studio.stages.importing.items import ImageSource, Item, known
+from psr_studio.stages.importing.items import ImageSource, Item
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.storage.pool import Pool
 
@@ -93,24 +92,25 @@ class RealPictures(Pictures):
     def parts(self, shape: tuple[int, int, int]) -> Iterator[tuple[bool, Batch]]:
         """As in `Pictures`; a picture that is there twice counts once, in the part that comes first."""
         seen: set[bytes] = set()
-        with ThreadPoolExecutor(n_cores()) as pool:
-            for held_out, source in enumerate(self.sources):
-                unseen = self._unseen(source, seen)
-                while items := list(islice(unseen, AT_ONCE)):
-                    images = list(pool.map(partial(_decoded, shape=shape), items))
-                    labels = [self.class_of[item.label] for item in items]
+        for held_out, source in enumerate(self.sources):
+            try:
+                read = self._read(source, shape, seen)
+                while batch := list(islice(read, AT_ONCE)):
+                    images, labels = zip(*batch, strict=True)
                     yield bool(held_out), (np.stack(images), np.array(labels, np.int64))
+            finally:
+                source.close()
 
-    def _unseen(self, source: ImageSource, seen: set[bytes]) -> Iterator[Item]:
-        for item in source:
-            with _readable(item):
-                data = item.load()
-            digest = hashlib.blake2b(data, digest_size=16).digest()
-            if data and digest in seen:
+    def _read(
+        self, source: ImageSource, shape: tuple[int, int, int], seen: set[bytes]
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        labelled = (item for item in source if item.label in self.class_of)
+        for item, (image, digest) in ahead(labelled, partial(_decoded, shape=shape), n_cores()):
+            if digest in seen:
                 self.n_copies += 1
                 continue
             seen.add(digest)
-            yield replace(item, load=known(data))
+            yield image, self.class_of[item.label]
 
 
 class PoolPictures(Pictures):
@@ -160,15 +160,10 @@ def _check_counts(names: Sequence[str], counts: Sequence[int], where: str) -> No
         )
 
 
-def _decoded(item: Item, shape: tuple[int, int, int]) -> np.ndarray:
-    with _readable(item):
-        return read_picture(item.load(), shape)
-
-
-@contextmanager
-def _readable(item: Item) -> Iterator[None]:
-    """Say which picture it is that cannot be used."""
+def _decoded(item: Item, shape: tuple[int, int, int]) -> tuple[np.ndarray, bytes]:
+    """A picture as it is judged, uint8 (H, W, ch), and a hash of its bytes."""
     try:
-        yield
+        data = item.load()
+        return read_picture(data, shape), hashlib.blake2b(data, digest_size=16).digest()
     except PictureError as err:
         raise StudioError(f'"{item.name}" cannot be used: {err}.', "Replace or remove it.") from err

@@ -25,9 +25,8 @@ MAX_ECE = 0.05  # beyond what a calibrated teacher would show by chance on so fe
 HELD_OUT, CROSS_FITTED, POOL = "held out", "cross-fitted", "pool"
 FROM_POOL = (
     "Its labels come from the pool itself: it knows how the generator shows each class, not what the class really "
-    "looks like, and a mistake that the generator makes for a whole class is not seen. It has seen every "
-    "candidate that it will score, so their confidences are higher than those of new pictures. Teach it on real "
-    "pictures where you have some."
+    "looks like, and a mistake that the generator makes for a whole class is not seen. Each "
+    "candidate is scored by a head that did not see it. Teach it on real pictures where you have some."
 )
 HEAD = ("Class", "Pictures", "Right")
 

@@ -110,7 +110,7 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
     import torch
 
     from psr_studio.models.head import cross_fit, fit_head
-    from psr_studio.models.teacher import Teacher
+    from psr_studio.models.teacher import Teacher, picture_key
 
     clock, total = Stopwatch(started=False), pictures.n + 1
 
@@ -127,10 +127,12 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
     clock.start()
     features: list[list[torch.Tensor]] = [[], []]
     labels: list[list[torch.Tensor]] = [[], []]
+    keys: list[bytes] = []  # of the pictures that are learned from
     done = 0
     for held_out, (images, classes) in pictures.parts(shape):
         features[held_out].append(backbone.predict(torch.from_numpy(images), len(images))[1])
         labels[held_out].append(torch.from_numpy(classes.copy()))
+        keys += [] if held_out else map(picture_key, images)
         done += len(images)
         words = " ".join(filter(None, ("Looking at the pictures.", backbone.memory.take_notice())))
         yield event(done, words)
@@ -147,7 +149,7 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
         backbone=options.backbone, penalty=crossed.penalty, temperature=crossed.temperature,
         left_out=pictures.left_out,
     )  # fmt: skip
-    save(backbone, head, shown, report, pictures.class_names, options.out)
+    save(backbone, head, shown, report, pictures.class_names, options.out, (keys, crossed.logits))
     yield event(
         total, f"{report.headline} {' '.join(report.warnings)}".strip(), part_done=True,
         metrics={"accuracy": report.accuracy, "ece": report.ece},
@@ -155,24 +157,22 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
 
 
 def save(
-    backbone: Teacher,
-    head: Head,
-    shown: torch.Tensor,
-    report: Report,
-    class_names: tuple[str, ...],
-    out: Path,
-) -> None:
+    backbone: Teacher, head: Head, shown: torch.Tensor, report: Report, class_names: tuple[str, ...], out: Path,
+    cross_fitted: tuple[list[bytes], torch.Tensor],
+) -> None:  # fmt: skip
     """Put the head on its backbone and write both as a timm folder, with the report.
 
     The folder is opened again before it is put in place, and must answer as the head does.
 
     Args:
         shown: a few pictures as they are at rest, uint8 (n, H, W, ch).
+        cross_fitted: keys and logits of the pictures it was taught on, for `Teacher.predict`.
 
     Raises:
         ModelError: a network whose classifier is not one linear layer on its features.
     """
-    from psr_studio.models.teacher import Teacher
+    from psr_studio.models.levels import from_uint8
+    from psr_studio.models.teacher import CROSS_FITTED_NAME, Teacher, write_cross_fitted
     from psr_studio.models.timm_folder import write_timm_folder
 
     expected = head(backbone.predict(shown)[1])
@@ -183,7 +183,9 @@ def save(
     with whole_folder(out, again=AGAIN) as temp:
         write_timm_folder(temp, backbone.backbone, config, label_names=class_names)
         report.write(temp)
-        found = Teacher.from_timm_folder(temp, device=backbone.mean.device).predict(shown)[0]
+        write_cross_fitted(temp / CROSS_FITTED_NAME, *cross_fitted)
+        again = Teacher.from_timm_folder(temp, device=backbone.mean.device)
+        found = again.predict(from_uint8(shown))[0]
         if (found - expected).abs().max() > SAME * max(1.0, float(expected.abs().max())):
             raise does_not_fit(report.backbone, "its outputs are not a linear layer on its features")
 
