@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from psr_studio.stages import evaluate, export, generate, importing, refine, score, select, tune, weights
+from psr_studio.stages import (
+    evaluate,
+    export,
+    generate,
+    importing,
+    refine,
+    reorder,
+    score,
+    select,
+    tune,
+    weights,
+)
 from psr_studio.stages.stage import Stage
 
 # What a run does, in this order.
@@ -14,9 +25,9 @@ PIPELINE: tuple[Stage, ...] = (
     evaluate.STAGE,
     export.STAGE,
 )
-# All of them by name; a run goes without the last three.
+# All of them by name; a run goes without the last four.
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (*PIPELINE, tune.STAGE, importing.STAGE, weights.STAGE)
+    stage.name: stage for stage in (*PIPELINE, tune.STAGE, importing.STAGE, reorder.STAGE, weights.STAGE)
 }
 
 

@@ -113,7 +113,7 @@ def run(
         PoolImportError: the source, its classes or a picture; the pool is as it was then.
         WorkspaceError, ModelError: a pool that is there, the disk, the codec.
     """
-    how, clock = Options(**options), Stopwatch()
+    how = Options(**options)
     if how.limit is not None and how.limit < 1:
         raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
     if (n := len(ws.pool())) and not how.replace:
@@ -124,8 +124,22 @@ def run(
     with reading_source(path):
         known = ClassNames.of(bundle)
         source = open_source(path, known, how.reading(bundle))
-    name = printable(source.path.name)
-    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, f'"{name}"')
+    where = f'"{printable(source.path.name)}"'
+    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, where)
+    yield from take_in(ws, recipe, bundle, source, classes, how, keep)
+
+
+def take_in(
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    source: ImageSource,
+    classes: dict[str, int],
+    how: Options,
+    keep: KeepSettings | None = None,
+) -> Iterator[Progress]:
+    """Make the pictures of a source the pool, its labels taken for `classes`; as `run` otherwise."""
+    clock, name, n = Stopwatch(), printable(source.path.name), len(ws.pool())
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(

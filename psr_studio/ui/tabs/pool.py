@@ -15,6 +15,7 @@ from psr_studio.recipe.schema import WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
+from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
@@ -44,6 +45,7 @@ class PoolTab:
         self.settings = _PoolSettings(screen.studio, {"pool.classes": self.class_choices}, own)
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
+        self.order = ClassOrderPanel(screen, self.jobs)
 
     def build(self) -> None:
         """Draw it here."""
@@ -75,6 +77,7 @@ class PoolTab:
             with gr.Column(scale=7, min_width=420):
                 self.question.build()
                 self.jobs.build()
+                self.order.build()
                 self.weights.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.sheet = gr.HTML(elem_id="psr-sheet")
@@ -103,7 +106,7 @@ class PoolTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.weights, *self.settings.parts(), *self.scoring.parts()]
+        return [self, self.jobs, self.weights, self.order, *self.settings.parts(), *self.scoring.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
