@@ -80,7 +80,9 @@ class TarSource(PictureFiles):
     @classmethod
     def find(cls, path: Path, how: Reading) -> TarSource:
         """Check every entry before any picture is read."""
-        pictures, others, entries = [], [], []
+        pictures: list[str] = []
+        others: list[str] = []
+        entries: list[Entry] = []
         with opened(path) as packed:
             for member in packed:
                 if member.isdir():

@@ -47,6 +47,7 @@ def run(
     assert about is not None
     to = {found.classes[i]: found.classes[place] for i, place in enumerate(found.order)}
     own = WorkspaceSource.find(ws.root)
+    assert own.pool is not None
     source = _OwnPool(
         Path(about["source"]), about.get("kind", "source"), own.labels, own.settings, {"classes": TAKEN},
         pool=own.pool, names=own.names, files=_files(ws), passed_over_before=about.get("passed_over", {}),
