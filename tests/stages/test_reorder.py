@@ -14,6 +14,7 @@ from tiny import finish
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import WorkspaceError
+from psr_studio.stages.reorder.offer import _known_as
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.jobs import JobPanel
@@ -101,6 +102,19 @@ def test_nothing_is_offered_where_the_order_is_right(tmp_path, given, described)
         with pytest.raises(WorkspaceError, match="no other order fits much better"):
             finish(studio.reorder())
         assert studio.pool.content_hash() == before
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ((1, 2, 0), "the order of their names"),  # folder 0 looks like class 1, the first by name
+        ((2, 0, 1), "the order of their WordNet ids"),
+        ((0, 2, 1), "the order of their rows in ImageNet-1K"),
+        ((1, 0, 2), ""),
+    ],
+)
+def test_an_order_that_is_known_is_called_by_its_name(order, words):
+    assert _known_as(order, ("zebra", "Ant", "bee"), ("n2", "n3", "n1"), (5, 90, 7)) == words
 
 
 def test_few_pictures_are_no_ground_for_an_offer(tmp_path, given, described):
