@@ -15,7 +15,7 @@ from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 
 NAMES = ("apple", "plum", "sky")
-COLOURS = {"apple": (200, 40, 40), "plum": (110, 40, 160), "sky": (80, 160, 240)}
+COLOURS = {"apple": (200, 40, 40), "plum": (110, 40, 160), "sky": (80, 160, 240), "tree": (40, 140, 60)}
 SIDE = 32
 QUICK = {
     "device": "cpu", "select.ipc": 2, "pool.part_size": 4, "evaluate.epochs": 2, "evaluate.n_checks": 1,
@@ -25,7 +25,7 @@ QUICK = {
 
 def colour(name: str, seed: int, side: int = SIDE) -> np.ndarray:
     """A picture of a class, uint8 (side, side, 3)."""
-    noise = np.random.default_rng([seed, NAMES.index(name)]).normal(0, 25, (side, side, 3))
+    noise = np.random.default_rng([seed, list(COLOURS).index(name)]).normal(0, 25, (side, side, 3))
     return (np.array(COLOURS[name]) + noise).clip(0, 255).astype(np.uint8)
 
 

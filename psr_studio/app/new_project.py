@@ -101,7 +101,8 @@ def plan(
     known, note = _judged_by(teacher, labels, file)
     names = _names(labels, known)
     notes = [note] if note else []
-    seen, folders = None, tuple[str, ...]()
+    seen: Found | None = None
+    folders: tuple[str, ...] = ()
     if real is not None:
         seen, folders, words = _real(absolute_path(real), names, known.wordnet_ids)
         notes.append(words)

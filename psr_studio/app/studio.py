@@ -14,7 +14,7 @@ with Studio("runs/first", "fashion-mnist", ipc=10) as studio:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.reorder import stage as reorder
+from psr_studio.stages.reorder.offer import ClassOrder, class_order, offered
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
@@ -122,8 +124,8 @@ class Studio(OpenWorkspace):
         return self._run(generate.STAGE, {"only": only}, **settings)
 
     def score(self, **settings: Any) -> Iterator[Progress]:
-        """Score the candidates that have no scores of this teacher."""
-        return self._run(score.STAGE, **settings)
+        """Score the candidates that have no scores of this teacher; last, what there is to say of the class order."""
+        return self._and_order(self._run(score.STAGE, **settings))
 
     def select(self, **settings: Any) -> Iterator[Progress]:
         """Select and save under `select.name`."""
@@ -186,9 +188,11 @@ class Studio(OpenWorkspace):
         """Every stage of the table by name with the function that starts it, for a job worker."""
         own: dict[Stage, Callable[..., Iterator[Progress]]] = {
             generate.STAGE: self.generate,
+            score.STAGE: self.score,
             tune.STAGE: self.tune,
             study.STAGE: self.study,
             importing.STAGE: self.import_pool,
+            reorder.STAGE: self.reorder,
             weights.STAGE: self.download_weights,
             TEACH: self.teach,
         }
@@ -213,6 +217,15 @@ class Studio(OpenWorkspace):
         except (StudioError, OSError):
             self.workspace.place.check()
             raise
+
+    def _and_order(self, events: Iterator[Progress]) -> Iterator[Progress]:
+        """Scoring, and then whether the classes of an imported pool look like those of another order."""
+        last = None
+        for last in events:
+            yield last
+        found = offered(self.workspace, self.recipe, self.bundle)
+        if last is not None and found is not None:
+            yield replace(last, message=f"{found.text} `psr-studio reorder` shows it.", lasting=False)
 
     def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:
         self.set({key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()})
@@ -249,6 +262,14 @@ class Studio(OpenWorkspace):
         return self._watched(
             importing.run(self.workspace, self.recipe, self.bundle, path, keep=keep, **options)
         )
+
+    def class_order(self) -> ClassOrder:
+        """How the classes of an imported pool agree with the teacher; WorkspaceError where that cannot be said."""
+        return class_order(self.workspace, self.recipe, self.bundle)
+
+    def reorder(self) -> Iterator[Progress]:
+        """Give the folders of an imported pool the classes that the teacher sees in them, whole or not at all."""
+        return self._watched(reorder.run(self.workspace, self.recipe, self.bundle, keep=self.set_with))
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

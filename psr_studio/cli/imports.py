@@ -10,14 +10,19 @@ from typing import Any
 from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags
 from psr_studio.cli.studio import open_studio
-from psr_studio.stages import importing
+from psr_studio.stages import importing, reorder
 from psr_studio.stages.importing.reading import VALUES
 
 AS_IT_WAS = "Stopped. The pool is as it was."
 
 
 def add_commands(commands: Any) -> None:
-    """`import`."""
+    """`import` and `reorder`."""
+    order = add_command(commands, reorder.STAGE.command, reorder.STAGE.help, _reorder, stopped=AS_IT_WAS)
+    add_studio_flags(order)
+    order.add_argument(
+        "--apply", action="store_true", help="take the order that fits best, where it is offered"
+    )
     parser = add_command(commands, importing.STAGE.command, importing.STAGE.help, _import, stopped=AS_IT_WAS)
     parser.add_argument(
         "path",
@@ -39,6 +44,22 @@ def add_commands(commands: Any) -> None:
     add("--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class")
     add("--image-column", metavar="C", help="of a table with several that hold pictures")
     add("--label-column", metavar="C", help="of a table with several that hold labels")
+
+
+def _reorder(args: argparse.Namespace) -> int:
+    from psr_studio.stages.standing import Standing
+
+    with open_studio(args, create=False) as studio:
+        found = studio.class_order()
+        print(f"{found.table}\n\n{found.text}", flush=True)
+        if args.apply:
+            ws = studio.workspace
+            with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
+                print(consume(studio.reorder(), ProgressLine(sys.stderr, args.quiet)))
+            print("Score again: the candidates have new numbers.")
+        elif found.is_offered:
+            print("To take it: the same command with --apply. Marks by hand go, scores are made again.")
+    return DONE
 
 
 def add_reading_flags(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,6 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".ppm", ".pgm")
 UNPACKED = (".bmp", ".ppm", ".pgm")  # pixels as they are: one colour packs a thousand times smaller
 FIRST_BYTES = 16  # of a file, enough for `looks_like_picture`
+PILLOW = r"PIL\."  # its modules
+MODES = {1: "L", 3: "RGB"}  # by channels
+SPARE = 2  # a JPEG is decoded at twice the side that is kept or more, so that scaling it stays antialiased
 MAX_PIXELS = 64 * 2**20  # of one picture; a photograph has 50 million at most
 MAX_BYTES = 128 * 2**20  # of one file
 
@@ -38,15 +39,18 @@ def read_picture(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """
     height, width, channels = shape
     try:
-        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        hush_pillow()
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(
                     f"it has {image.width} x {image.height} pixels, more than {MAX_PIXELS / 2**20:.0f} million"
                 )
+            side = SPARE * max(height, width)
+            image.draft(None, (side, side))  # of a JPEG: leave out detail that is far finer than what is kept
             image.load()  # some formats keep their metadata behind the pixels
             turn = TURNS.get(orientation(image.info))
-            upright = image.transpose(turn) if turn is not None else image
-            flat = _flat(upright).convert("L" if channels == 1 else "RGB")
+            flat, mode = _flat(image.transpose(turn) if turn is not None else image), MODES[channels]
+            flat = flat if flat.mode == mode else flat.convert(mode)
     except (PictureError, MemoryError):
         raise
     except UnidentifiedImageError as err:
@@ -61,12 +65,15 @@ def read_picture(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     return pixels[..., None] if channels == 1 else pixels
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without Pillow's warnings about odd metadata, which say nothing about the pixels and cut a progress line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def hush_pillow() -> None:
+    """Keep back Pillow's warnings about odd metadata, which say nothing about the pixels and cut a progress line.
+
+    For the process: what Python offers for a block is not for threads, and pictures are decoded in several.
+    """
+    if not any(
+        known[0] == "ignore" and getattr(known[3], "pattern", "") == PILLOW for known in warnings.filters
+    ):
+        warnings.filterwarnings("ignore", module=PILLOW)
 
 
 TURNS = {  # EXIF orientation to the transposition that puts the picture upright

@@ -8,6 +8,7 @@ from psr_studio.stages import (
     generate,
     importing,
     refine,
+    reorder,
     score,
     select,
     study,
@@ -26,10 +27,18 @@ PIPELINE: tuple[Stage, ...] = (
     evaluate.STAGE,
     export.STAGE,
 )
-# All of them by name; a run goes without the last four.
+# All of them by name; a run is the pipeline alone.
 STAGES: dict[str, Stage] = {
     stage.name: stage
-    for stage in (*PIPELINE, tune.STAGE, study.STAGE, importing.STAGE, weights.STAGE, teach.STAGE)
+    for stage in (
+        *PIPELINE,
+        tune.STAGE,
+        study.STAGE,
+        importing.STAGE,
+        reorder.STAGE,
+        weights.STAGE,
+        teach.STAGE,
+    )
 }
 
 

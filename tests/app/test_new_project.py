@@ -15,7 +15,9 @@ from psr_studio.app.new_project import make, plan
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.cli.main import main
+from psr_studio.core import resources
 from psr_studio.core.errors import ModelError, StudioError
+from psr_studio.core.resources import resource_dir
 
 QUICK = {
     "evaluate.epochs": 2,
@@ -111,6 +113,25 @@ def test_imagenet_knows_wordnet_ids_and_names(tmp_path):
     made = plan(tmp_path / "ws", source, teacher=str(tmp_path / "teacher")).description
     assert made.class_names == ("tench", "English springer") and made.rows == (0, 217)
     assert made.wordnet_ids == ("n01440764", "n02102040")
+
+
+def test_the_shipped_teacher_is_taken_where_it_is_there_and_knows_the_classes(tmp_path, monkeypatch):
+    """PSR Studio lies elsewhere here, with such a teacher among its assets: found by name, on every machine."""
+    home = tmp_path / "installed"
+    (home / "assets").mkdir(parents=True)
+    (home / "pyproject.toml").touch()
+    shutil.copytree(resource_dir("presets"), home / "presets")
+    write_teacher(home / "assets" / "imagenet-teacher", ("plum", "apple", "sky", "tree"))
+    monkeypatch.setattr(resources, "PACKAGE", home / "psr_studio")
+    chosen = plan(tmp_path / "ws", write_pictures(tmp_path / "set", 2))
+    assert chosen.description.teacher == "imagenet-teacher" and chosen.description.rows == (1, 0, 2)
+    finish(make(chosen))
+    with Studio(tmp_path / "ws", **QUICK) as studio:
+        finish(studio.score())
+        assert (studio.scores.logits.argmax(axis=1) == studio.pool.labels).all()
+    other = write_pictures(tmp_path / "other", 2)
+    (other / "sky").rename(other / "sea")
+    assert plan(tmp_path / "ws2", other).description.teacher == ""
 
 
 def test_the_side_that_is_proposed_enlarges_at_most_half_of_the_pictures(tmp_path):

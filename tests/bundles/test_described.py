@@ -338,7 +338,7 @@ def test_a_schedule_that_cannot_be_made_is_named(weights, tmp_path, key, value):
         ("[64, 64, 3]", "[64, 64, " + "9" * 5000 + "]", "a whole number in it has more than 4,300 digits"),
         ("[64, 64, 3]", "[" * 3000 + "]" * 3000, "lie too deep in one another"),
         ("guidance = 4.0", 'guidance = "high"', '"guidance" is "high", but it must be a number.'),
-        ("[generator]", "[codec.generator]", "lacks generator"),
+        ("[teacher]", "[codec.teacher]", "lacks teacher"),
         ("[teacher] #", "[[teacher]] #", '"teacher" must be a table.'),
         ("[teacher] # PSR", "[teacher]\nfiles = [\"../secret\"]", "leads out of the folder of the part"),
         ("[teacher] # PSR", "[teacher]\nfiles = [\"/etc/passwd\"]", "leads out of the folder of the part"),

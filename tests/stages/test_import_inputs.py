@@ -8,6 +8,7 @@ import os
 import struct
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -435,3 +436,16 @@ def test_first_bytes_tell_every_kind_that_is_read():
         assert looks_like_picture(half(kind)[:16]), kind
     for other in (b"GIF", b"<!DOCTYPE html>", b"PAR1", b"", b"Put it here"):
         assert not looks_like_picture(other)
+
+
+def test_odd_metadata_is_passed_over_in_silence_and_other_warnings_are_not(recwarn):
+    """Pillow warns of a palette with transparency in bytes; only its own modules are kept quiet, for all threads."""
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 255, 255, 0, 0])
+    stream = io.BytesIO()
+    image.save(stream, "PNG", transparency=b"\x10\xff")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: read_picture(stream.getvalue(), (4, 4, 3)), range(16)))
+    assert not recwarn.list
+    warnings.warn("somebody else's", stacklevel=1)
+    assert [str(found.message) for found in recwarn.list] == ["somebody else's"]

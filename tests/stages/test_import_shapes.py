@@ -445,3 +445,16 @@ def test_cmyk_is_the_plain_subtraction_of_inks():
 def test_exif_turns_a_picture_upright():
     found = read_picture(turned(), (4, 4, 3))
     assert (found[:2] == RED).all() and (found[2:] == BLUE).all()
+
+
+def test_a_large_jpeg_is_scaled_as_if_every_detail_had_been_decoded():
+    """Detail that is left out is far finer than what is kept: 3 of 255 levels on average; of the size kept, none."""
+    y, x = np.mgrid[:600, :800]
+    waves = np.stack([127 + 120 * np.sin(x / 40 + c) * np.cos(y / 55) for c in range(3)], axis=-1).astype(
+        np.uint8
+    )
+    data = encoded(Image.fromarray(waves), "JPEG", quality=95)
+    whole = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    exact = read_picture(png(whole), (48, 64, 3)).astype(int)
+    assert np.abs(read_picture(data, (48, 64, 3)) - exact).mean() < 3
+    assert np.array_equal(read_picture(data, (600, 800, 3)), whole)

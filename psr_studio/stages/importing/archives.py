@@ -82,7 +82,7 @@ class TarSource(PictureFiles):
         """Check every entry before any picture is read."""
         pictures: list[str] = []
         others: list[str] = []
-        entries = []
+        entries: list[Entry] = []
         with opened(path) as packed:
             for member in packed:
                 if member.isdir():

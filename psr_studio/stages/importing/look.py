@@ -10,7 +10,7 @@ from statistics import median
 
 from PIL import Image
 
-from psr_studio.core.pictures import FORMATS, PictureError, quiet
+from psr_studio.core.pictures import FORMATS, PictureError, hush_pillow
 from psr_studio.core.words import plural
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.folders import kinds_text, reading_source
@@ -111,7 +111,8 @@ def _sizes(items: list[Item]) -> tuple[list[tuple[int, int]], dict[str, str]]:
 def _size(data: bytes) -> tuple[int, int]:
     """Width and height by the head of a picture; PictureError where it has none."""
     try:
-        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        hush_pillow()
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.size
     except Exception as err:  # a decoder fed with rubbish raises whatever it stumbles over
         raise PictureError(f"it is none of {', '.join(FORMATS)}, or broken") from err

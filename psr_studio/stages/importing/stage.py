@@ -27,14 +27,14 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import printable
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.batches import Stopwatch, ahead
+from psr_studio.stages.batches import Beside, Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
 from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.reading import Columns, Reading
 from psr_studio.stages.importing.sources import open_source
-from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, PoolWriter
+from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, Part, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.storage.changes import Change
 from psr_studio.storage.parquet import IMPORT_AGAIN
@@ -54,6 +54,7 @@ N_DECODERS = min(8, os.cpu_count() or 1)
 BEYOND_LIMIT = "it is beyond the limit for its class"
 
 
+Written = tuple[str, tuple[np.ndarray, ...]]  # what was done, and pictures of it
 KeepSettings = Callable[[Change, Mapping[str, Any]], object]
 
 
@@ -114,7 +115,7 @@ def run(
         PoolImportError: the source, its classes or a picture; the pool is as it was then.
         WorkspaceError, ModelError: a pool that is there, the disk, the codec.
     """
-    how, clock = Options(**options), Stopwatch()
+    how = Options(**options)
     if how.limit is not None and how.limit < 1:
         raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
     if (n := len(ws.pool())) and not how.replace:
@@ -125,8 +126,22 @@ def run(
     with reading_source(path):
         known = ClassNames.of(bundle)
         source = open_source(path, known, how.reading(bundle))
-    name = printable(source.path.name)
-    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, f'"{name}"')
+    where = f'"{printable(source.path.name)}"'
+    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, where)
+    yield from take_in(ws, recipe, bundle, source, classes, how, keep)
+
+
+def take_in(
+    ws: Workspace,
+    recipe: Recipe,
+    bundle: Bundle,
+    source: ImageSource,
+    classes: dict[str, int],
+    how: Options,
+    keep: KeepSettings | None = None,
+) -> Iterator[Progress]:
+    """Make the pictures of a source the pool, its labels taken for `classes`; as `run` otherwise."""
+    clock, name, n = Stopwatch(), printable(source.path.name), len(ws.pool())
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
@@ -143,8 +158,9 @@ def run(
             if cost := _cost(source, classes, bundle, writer, counts):
                 yield Progress(STAGE.name, 0, total, cost.text, lasting=True)
             clock.start()
-            for done, message, previews in _read(source, classes, bundle, how, writer):
-                yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
+            with Beside[Written](True) as beside:
+                for done, message, previews in _read(source, classes, bundle, how, writer, beside):
+                    yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
             writer.finish(how.split)
             settings = settings_after(ws, recipe, bundle, writer.counts, replaces=n > 0)
             if keep is None:
@@ -197,9 +213,14 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _read(
-    source: ImageSource, classes: dict[str, int], bundle: Bundle, how: Options, writer: PoolWriter
+    source: ImageSource,
+    classes: dict[str, int],
+    bundle: Bundle,
+    how: Options,
+    writer: PoolWriter,
+    beside: Beside[Written],
 ) -> Iterator[tuple[int, str, tuple[np.ndarray, ...]]]:
-    """Decode picture by picture; yields (pictures read, what was done, previews)."""
+    """Decode picture by picture, and write a part beside it; yields (pictures read, what was done, previews)."""
     for name, kind in source.others.items():
         writer.leave_out(name, f"it is no picture that is read ({kind})")
     done = 0
@@ -219,12 +240,13 @@ def _read(
             continue
         done += 1
         writer.add(class_id, item, *found)
-        if full := writer.full():
-            yield done, *_written(writer, full[0], bundle)
-        elif done % EVENT_EVERY == 0:
+        for class_id in writer.full():
+            yield from ((done, *told) for told in beside.run(_written(writer, writer.cut(class_id), bundle)))
+        if done % EVENT_EVERY == 0:
             yield done, f"Read {done:,} pictures.", ()
     for class_id in writer.waiting():
-        yield done, *_written(writer, class_id, bundle)
+        yield from ((done, *told) for told in beside.run(_written(writer, writer.cut(class_id), bundle)))
+    yield from ((done, *told) for told in beside.rest())
 
 
 def _wanted(
@@ -252,11 +274,11 @@ def _decoded(item: Item, shape: tuple[int, int, int]) -> tuple[np.ndarray, str] 
         return err
 
 
-def _written(writer: PoolWriter, class_id: int, bundle: Bundle) -> tuple[str, tuple[np.ndarray, ...]]:
-    """Write what waits of a class; in words, with what there is to say about memory, and its first pictures."""
-    shown = writer.write(class_id)
-    said = (f'Wrote pictures of "{bundle.class_names[class_id]}".', writer.take_notice())
-    return " ".join(filter(None, said)), shown
+def _written(writer: PoolWriter, part: Part, bundle: Bundle) -> Iterator[Written]:
+    """Write a part; in words, with what there is to say about memory, and its first pictures."""
+    shown = writer.write(part)
+    said = (f'Wrote pictures of "{bundle.class_names[part.class_id]}".', writer.take_notice())
+    yield " ".join(filter(None, said)), shown
 
 
 def _cost(

@@ -39,6 +39,17 @@ class _Waiting:
     digests: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Pictures of a class that become one file; `start` is the place of the first in the class."""
+
+    class_id: int
+    number: int
+    start: int
+    ids: list[int]
+    waiting: _Waiting
+
+
 class PoolWriter:
     """Collects pictures by class and writes parts, beside the pool: to `staging`."""
 
@@ -57,11 +68,12 @@ class PoolWriter:
         self.unknown: list[str] = []  # labels of the source that are no class
         self.classes: dict[str, int] = {}  # labels of the source to the classes they were taken for
         self._waiting: dict[int, _Waiting] = {}
+        self._n_parts: dict[int, int] = {}
         self._bytes = 0
 
     @property
     def n_written(self) -> int:
-        """Pictures on the disk."""
+        """Pictures in parts."""
         return sum(self.counts.values())
 
     def add(self, class_id: int, item: Item, pixels: np.ndarray, digest: str) -> None:
@@ -98,32 +110,38 @@ class PoolWriter:
             ready = [max(self._waiting, key=lambda class_id: len(self._waiting[class_id].images))]
         return ready
 
-    def write(self, class_id: int) -> tuple[np.ndarray, ...]:
-        """Write what waits of a class as one part, encoded where there is a codec; returns the first pictures."""
+    def cut(self, class_id: int) -> Part:
+        """What waits of a class as the next part, with the numbers of its candidates."""
         waiting = self._waiting.pop(class_id)
-        images = np.stack(waiting.images)
-        self._bytes -= images.nbytes
+        self._bytes -= sum(image.nbytes for image in waiting.images)
         start = self.counts.get(class_id, 0)
-        ids = [candidate_id(class_id, start + i) for i in range(len(images))]
-        number = sum(1 for name in self.parts if name.startswith(f"class={class_id}/"))
-        hashed = {"stage": STAGE.name, "class": class_id, "start": start, "pictures": waiting.digests}
-        inputs_hash = stable_hash({**hashed, "codec": self.identity})
+        ids = [candidate_id(class_id, start + i) for i in range(len(waiting.images))]
+        number = self._n_parts.get(class_id, 0)
+        self._n_parts[class_id] = number + 1
+        self.counts[class_id] = start + len(ids)
+        self.files += [(ids[i], item.name, "") for i, item in enumerate(waiting.items)]
+        return Part(class_id, number, start, ids, waiting)
+
+    def write(self, part: Part) -> tuple[np.ndarray, ...]:
+        """Write a part, encoded where there is a codec; returns the first pictures. May run beside the decoders."""
+        images = np.stack(part.waiting.images)
+        hashed = {"stage": STAGE.name, "class": part.class_id, "start": part.start}
+        pictures = {"pictures": part.waiting.digests, "codec": self.identity}
+        inputs_hash = stable_hash({**hashed, **pictures})
         path = self.staging.write_pool_part(
-            class_id,
-            number,
+            part.class_id,
+            part.number,
             columns=PoolPart(
-                np.array(ids, np.int64),
-                self._seeds(waiting, class_id, start),
+                np.array(part.ids, np.int64),
+                self._seeds(part.waiting, part.class_id, part.start),
                 images,
-                self._latents(waiting, images),
+                self._latents(part.waiting, images),
             ),
             inputs_hash=inputs_hash,
             settings=self.settings,
             class_names=self.bundle.class_names,
         )
         self.parts[path.relative_to(self.staging.root / "pool").as_posix()] = inputs_hash
-        self.counts[class_id] = start + len(images)
-        self.files += [(ids[i], item.name, "") for i, item in enumerate(waiting.items)]
         return tuple(images[:N_PREVIEWS])
 
     def take_notice(self) -> str:

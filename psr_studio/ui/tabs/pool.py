@@ -17,6 +17,7 @@ from psr_studio.stages import generate
 from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
+from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.import_pool import ImportPanel
@@ -53,6 +54,7 @@ class PoolTab:
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
         self.question = ReplaceQuestion(screen)
+        self.order = ClassOrderPanel(screen, self.jobs)
 
     def build(self) -> None:
         """Draw it here."""
@@ -86,6 +88,7 @@ class PoolTab:
             with gr.Column(scale=7, min_width=420):
                 self.question.build()
                 self.jobs.build()
+                self.order.build()
                 self.weights.build()
                 self.teach.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
@@ -128,7 +131,8 @@ class PoolTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.weights, self.teach, *self.settings.parts(), *self.scoring.parts()]
+        own = [self, self.jobs, self.order, self.weights, self.teach]
+        return [*own, *self.settings.parts(), *self.scoring.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
