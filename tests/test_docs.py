@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from psr_studio.method.selectors.parameters import facts_of
+from psr_studio.method.guidances.registry import GUIDANCES
+from psr_studio.method.selectors.parameters import Facts, facts_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
 from psr_studio.studies.study import Study
@@ -40,10 +42,28 @@ def parameters_of(selector: Selector) -> str:
     return "; ".join([", ".join(always), *(key + ", ".join(names) for key, names in conditions.items())])
 
 
-def test_the_table_of_the_selectors_is_the_registry():
-    text = (DOCS / "selectors.md").read_text(encoding="utf-8")
+def guidances_table() -> str:
+    """The table of docs/pool.md."""
+    head = ["| name | steers to | source | parameters in `[pool.<name>]` |", "|---|---|---|---|"]
+    rows = [
+        f"| `{name}` | {one.help} | {one.source} | {ranges_of(facts_of(one.parameters))} |"
+        for name, one in GUIDANCES.items()
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def ranges_of(known: Mapping[str, Facts]) -> str:
+    """Names and ranges of settings."""
+    return ", ".join(
+        f"`{name}`" + (f" ({facts.range})" if facts.range else "") for name, facts in known.items()
+    )
+
+
+@pytest.mark.parametrize(("page", "made"), [("selectors", selectors_table), ("pool", guidances_table)])
+def test_the_tables_of_the_documents_are_the_registries(page, made):
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     stands = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-    assert stands == selectors_table(), f"put this between the two marks:\n{selectors_table()}"
+    assert stands == made(), f"put this between the two marks:\n{made()}"
 
 
 def rows_of(text: str, heading: str) -> list[list[str]]:
@@ -76,20 +96,20 @@ def test_every_function_of_the_method_that_the_documents_name_is_there():
 
 
 def test_what_the_documents_call_missing_is_missing():
-    """Whoever makes a pool guided by modes or difficulty says so where it was said to be missing."""
+    """Whoever makes Minimax fine-tuning or IGD says so where it was said to be missing."""
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     method = (DOCS / "method.md").read_text(encoding="utf-8")
     assert "line by line" not in readme + method
     for text in (readme, method):
-        for missing in ("DAG or MGD3", "Minimax fine-tuning", "IGD"):
-            assert missing in text.partition("Not there yet")[2].replace("\n", " "), missing
+        lacking = text.partition("Not there yet")[2].partition(".")[0].replace("\n", " ")
+        for missing in ("Minimax fine-tuning", "IGD"):
+            assert missing in lacking, missing
+        for there in ("DAG", "MGD3"):
+            assert there not in lacking and there.lower() in GUIDANCES, there
     used = {
         name
         for path in PACKAGE.rglob("*.py")
-        if path.parent.name != "method"
-        for name in re.findall(
-            r"\b(mode_guidance|difficulty_guidance|igd)\b", path.read_text(encoding="utf-8")
-        )
+        for name in re.findall(r"\b(igd|finetune)\b", path.read_text(encoding="utf-8"))
     }
     assert not used
 

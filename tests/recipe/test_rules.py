@@ -23,9 +23,9 @@ PAPERS = [name for name in presets() if "-dit" in name and name != "tiny-dit"]
 @pytest.mark.parametrize("ipc", [1, 10, 50, 100])
 @pytest.mark.parametrize("name", PAPERS)
 def test_presets_of_the_papers_hold_at_every_budget(name, ipc):
-    """M is 2K as PSR has it, 5K as DGS has it; the epochs are Minimax's, but for ImageNet-1K."""
+    """M is 2K as PSR has it, 5K as DGS has it, K as DAG and MGD3 do; the epochs are Minimax's, but for ImageNet-1K."""
     recipe = load_recipe(name).with_values({"select.ipc": ipc})
-    assert recipe.pool.pool_size == (5 if "dgs" in name else 2) * ipc
+    assert recipe.pool.pool_size == {"dgs": 5, "dag": 1, "mgd3": 1}.get(name.rpartition("-")[2], 2) * ipc
     minimax = {1: 3000, 10: 2000, 50: 1500, 100: 1000}[ipc]
     assert recipe.evaluate.epochs == (300 if "1k" in name else minimax)
 

@@ -1,0 +1,256 @@
+"""Guided pools: steered to real images, the same bytes however they are made, and reported where they cannot be."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from steps import bytes_of
+from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
+
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.real_images import difficulty_over
+from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.method.bins import bin_of, histogram
+from psr_studio.method.guidance import Guide
+from psr_studio.method.guidances.guidance import Real, Targets
+from psr_studio.method.guidances.registry import GUIDANCES
+from psr_studio.method.signals import difficulty
+from psr_studio.models.generator import Sampling
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.generate import targets
+
+STEERED = {"pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def made(root: Path, bundle: Path, guidance: str, **changes) -> tuple[np.ndarray, list[str]]:
+    """The latents of a pool that is generated now, and what was said of it."""
+    with Studio(
+        root, tiny_recipe(bundle, pool__guidance=guidance, **{**STEERED, **changes}), replace_recipe=True
+    ) as studio:
+        said = [event.message for event in finish(studio.generate())]
+        return studio.pool.latents.copy(), said
+
+
+def random_targets(guidance: str, n: int = 6, **settings) -> Targets:
+    rng = np.random.default_rng(0)
+    real = Real(torch.randn(40, 1, 2, 2), rng.random(40) ** 6, rng.random(500) ** 6)
+    found = GUIDANCES[guidance]
+    return found.place(real, n, found.parameters(**settings))
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bundle, guidance):
+    """Four targets for six candidates: the fifth takes the first target again."""
+    limit = {f"pool__{guidance}__{GUIDANCES[guidance].limit}": 4}
+    recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED, **limit)
+    with Studio(tmp_path / "ws", recipe) as studio:
+        finish(studio.generate())
+        found = studio.pool
+        steered = [found.steering_at(i) for i in range(len(found))]
+        assert [target for target, _ in steered] == [0, 1, 2, 3, 0, 1] * 3
+        assert all((k == -1) == (guidance == "mgd3") for _, k in steered)
+        words = targets.steered_to(found, 3)
+        assert words.startswith(f"{GUIDANCES[guidance].title}, target 4")
+        assert ("difficulty" in words) == (guidance == "dag")
+        assert found.settings["steering"]["strength"] == 0.1
+        assert studio.status()["pool"].state == "fresh"
+
+
+def test_an_unguided_pool_is_as_it_was_before_there_were_guidances(tmp_path, tiny_bundle):
+    """No column and no key more, whatever stands in the tables of guidances that are not chosen."""
+    bundle = load_bundle(tiny_bundle)
+    plain = tiny_recipe(tiny_bundle)
+    assert pool.inputs(plain, bundle) == pool.inputs(
+        tiny_recipe(tiny_bundle, pool__dag__strength=2.0), bundle
+    )
+    assert set(pool.inputs(plain, bundle)) == {"stage", "generator", "sampler", "steps", "guidance", "seed"}
+    made(tmp_path / "ws", tiny_bundle, "none")
+    with Studio(tmp_path / "ws") as studio:
+        assert studio.pool.steering_at(0) is None and targets.steered_to(studio.pool, 0) == ""
+        assert not (studio.workspace.root / targets.FOLDER).exists()
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_strength_0_makes_the_pool_without_guidance_bit_for_bit(tmp_path, tiny_bundle, guidance, sampler):
+    none = {
+        f"pool__{guidance}__strength": 0.0,
+        "pool__sampler": sampler,
+        "pool__pool_size": 2,
+        "select__ipc": 1,
+    }
+    steered, _ = made(tmp_path / "steered", tiny_bundle, guidance, **none)
+    plain, _ = made(tmp_path / "plain", tiny_bundle, "none", **none)
+    assert steered.tobytes() == plain.tobytes()
+
+
+def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home):
+    """Targets lie in the workspace: what goes on there needs nothing that is kept for others."""
+    guidance = "dag"
+    made(tmp_path / "whole", tiny_bundle, guidance)
+    wanted = bytes_of(tmp_path / "whole" / "pool")
+    resumed = shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    (resumed / "pool" / "class=1" / "part-00001.parquet").unlink()
+    shutil.rmtree(own_home)
+    made(resumed, tiny_bundle, guidance)
+    assert bytes_of(resumed / "pool") == wanted and not own_home.exists()
+    recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED)
+    with Studio(tmp_path / "shared", recipe, workers=2) as studio:
+        finish(studio.generate())
+    assert bytes_of(tmp_path / "shared" / "pool") == wanted
+
+
+def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
+    _, first = made(tmp_path / "first", tiny_bundle, "mgd3")
+    _, second = made(tmp_path / "second", tiny_bundle, "dag")
+    assert f"Cost: {3 * TRAIN_PER_CLASS} real images to encode" in " ".join(first)
+    assert "Encoded 36 of 36 real images." in first
+    assert not any("encode" in words.lower() for words in second)
+
+
+def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle):
+    made(tmp_path / "ws", tiny_bundle, "mgd3")
+    for changes in (
+        {"pool__mgd3__strength": 0.2}, {"pool__mgd3__stop": 1}, {"pool__mgd3__modes": 3}, {"pool__guidance": "dag"},
+        {"pool__guidance": "none"},
+    ):  # fmt: skip
+        recipe = tiny_recipe(tiny_bundle, **{"pool__guidance": "mgd3", **STEERED, **changes})
+        with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
+            assert studio.status()["pool"].state == "stale", changes
+
+
+def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle):
+    made(tmp_path / "ws", tiny_bundle, "dag")
+    before = bytes_of(tmp_path / "ws")
+    (file,) = (tmp_path / "ws" / targets.FOLDER).iterdir()
+    file.write_bytes(file.read_bytes()[:-40])
+    _, said = made(tmp_path / "ws", tiny_bundle, "dag")
+    assert said[-1] == "The pool is complete." and bytes_of(tmp_path / "ws") == before
+
+
+# Laws of where a pool goes
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Shirts of Fashion-MNIST, as many easy as hard ones, and N candidates of the same seeds for each guidance."""
+
+    real: Real
+    found: dict[str, tuple[np.ndarray, np.ndarray, Targets | None]]  # latents, difficulties, targets
+
+    def away(self, guidance: str, aims: np.ndarray) -> float:
+        """Mean distance of the candidates from some targets."""
+        latents = self.found[guidance][0]
+        return float(np.linalg.norm((latents - aims).reshape(len(aims), -1), axis=1).mean())
+
+
+@pytest.fixture(scope="module")
+def shirts() -> World:
+    cpu, shirt, n = torch.device("cpu"), 6, 20
+    bundle = load_bundle("fashion-mnist")
+    generator, codec, teacher = bundle.generator(cpu, torch.float32), bundle.codec(cpu), bundle.teacher(cpu)
+    images, labels = bundle.train_subset
+    own = images[labels == shirt]
+    hard, _ = difficulty_over(teacher, own, np.full(len(own), shirt), range(10))
+    rows = np.concatenate([np.flatnonzero(bin_of(hard) == k)[:6] for k in range(10)])
+    real = Real(torch.from_numpy(codec.encode_uint8(own[rows])), hard[rows])
+    found: dict[str, tuple[np.ndarray, np.ndarray, Targets | None]] = {}
+    for name in ("none", *GUIDANCES):
+        guide = aims = None
+        if name != "none":
+            guidance = GUIDANCES[name]
+            more = {"pull": "clean"} if name == "dag" else {}
+            params = guidance.parameters.model_validate({"strength": 0.3, "stop": 2, **more})
+            aims = guidance.place(real, n, params)
+            guide = Guide(guidance.rule(params), torch.full((n,), shirt), aims.latents)
+        *_, (_, latents) = generator.sample([shirt] * n, range(n), Sampling(steps=10, guidance=1.5), guide)
+        logits, _ = teacher.predict(torch.from_numpy(codec.decode_uint8(latents)))
+        found[name] = (latents.numpy(), difficulty(logits.numpy(), np.full(n, shirt)), aims)
+    return World(real, found)
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_steered_pool_is_nearer_to_its_targets_than_the_same_seeds(shirts, guidance):
+    aims = shirts.found[guidance][2].latents.numpy()
+    assert shirts.away(guidance, aims) < 0.8 * shirts.away("none", aims)
+
+
+def test_the_difficulties_of_a_pool_steered_by_difficulty_are_nearer_to_those_asked_for(shirts):
+    """By the sum of absolute differences of the ten shares."""
+    asked = np.array(shirts.found["dag"][2].shares)
+    gaps = {name: np.abs(histogram(shirts.found[name][1]) - asked).sum() for name in ("none", "dag")}
+    assert gaps["dag"] < 0.9 * gaps["none"], gaps
+
+
+def test_centres_sum_to_the_budget_and_each_beginning_spreads_over_the_intervals():
+    found = random_targets("dag", 20)
+    assert len(found.latents) == len(found.intervals) == sum(found.asked) == 20
+    shares = np.bincount(found.intervals, minlength=10) / 20
+    for n in (5, 10):
+        assert np.abs(np.bincount(found.intervals[:n], minlength=10) / n - shares).max() <= 1 / n
+
+
+def test_counts_follow_the_raw_distribution_or_the_smoothed_one():
+    """Most of the data is easy: smoothing spreads it."""
+    raw, smoothed = (random_targets("dag", 20, counts=how) for how in ("raw", "smoothed"))
+    expected = histogram(np.random.default_rng(0).random(540)[40:] ** 6) * 20
+    assert np.abs(np.array(raw.asked) - expected).max() < 1
+    assert np.var(smoothed.asked) < np.var(raw.asked)
+
+
+def test_rounding_and_intervals_without_images_are_reported(tiny_bundle):
+    bundle = load_bundle(tiny_bundle)
+    shares = tuple([0.94] + [0.0] * 7 + [0.02, 0.04])
+    found = Targets(torch.zeros(9, 1), np.zeros(9, np.int64), shares, (9, *[0] * 9), ((1, 0, 2),))
+    rounded, moved = targets.report(bundle, {0: found})
+    assert rounded.startswith("2 intervals of difficulty with fewer real images") and '2 of "boot"' in rounded
+    assert "2 targets of intervals with too few real images" in moved
+    assert 'such as 0.0 to 0.1 for 0.1 to 0.2 of "boot"' in moved
+    assert not list(targets.report(bundle, {0: random_targets("mgd3")}))
+
+
+# What cannot be
+
+
+def test_fewer_real_images_than_targets_are_named(tmp_path, tiny_bundle):
+    with pytest.raises(RecipeError) as err:
+        made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20)
+    assert err.value.problem == 'Class "boot" has 12 real images, but 20 targets are asked for.'
+    assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn then.'
+    made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20, pool__mgd3__modes=12)
+
+
+def test_without_real_images_the_ways_to_get_them_are_named():
+    bundle = load_bundle("imagenette-dit")
+    with pytest.raises(ModelError) as err:
+        targets.need_real_images(bundle)
+    assert "images" in err.value.problem and "psr-studio weights imagenette-dit --images" in err.value.fix
+
+
+def test_a_stop_outside_the_schedule_is_refused_with_a_way_out():
+    with pytest.raises(RecipeError) as err:
+        Recipe().with_values({"pool.guidance": "dag", "pool.steps": 10})
+    assert err.value.problem == '"pool.dag.stop" is 25, more than "pool.steps", which is 10.'
+    assert err.value.fix == 'Lower "pool.dag.stop" to 5, which guides the first half, or raise "pool.steps".'
+    assert Recipe().with_values({"pool.guidance": "dag", "pool.dag.stop": 50}).pool.dag.stop == 50, (
+        "guides no step"
+    )
+    assert Recipe().with_values({"pool.steps": 10}).pool.dag.stop == 25, "of a guidance that is not chosen"
+
+
+def test_a_number_for_the_guidance_is_its_scale_as_in_recipes_from_before():
+    recipe = Recipe().with_values({"pool.guidance": 2.5})
+    assert (recipe.pool.guidance, recipe.pool.guidance_scale) == ("none", 2.5)
