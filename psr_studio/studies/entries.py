@@ -14,6 +14,7 @@ from psr_studio.studies.results import Result
 from psr_studio.studies.study import Study
 
 HERE = "here"
+COLUMNS = ("Source", "Images", "Student", "IPC", "Labels", "Protocol", "n", "Last %", "Missing")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Entry:
     std: float | None = None
     row: Row | None = None
     missing: str = ""
+
+    @property
+    def accuracy(self) -> str:
+        """Mean and standard deviation: "81.2 ± 0.4", the mean alone, or "" where it is missing."""
+        if self.mean is None:
+            return ""
+        return f"{self.mean:.1f}" + ("" if self.std is None else f" ± {self.std:.1f}")
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The entry under `COLUMNS`."""
+        row, ipc = self.row, "" if self.ipc is None else str(self.ipc)
+        known = (row.label_regime, row.protocol, str(row.n)) if row else ("", "", "")
+        return (self.source, self.images, self.student, ipc, *known, self.accuracy, self.missing)
 
 
 def own_entries(results: Sequence[Result]) -> list[Entry]:

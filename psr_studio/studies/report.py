@@ -16,7 +16,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.stage import classes_of, scale
 from psr_studio.storage.workspace import Workspace
-from psr_studio.studies.entries import Entry, of_the_same_data, own_entries, published_entries
+from psr_studio.studies.entries import COLUMNS, Entry, of_the_same_data, own_entries, published_entries
 from psr_studio.studies.results import Result, results
 from psr_studio.studies.study import Study
 
@@ -83,17 +83,8 @@ def csv_text(study: Study, found: Sequence[Result]) -> str:
 
 def text_of(study: Study, found: Sequence[Result]) -> str:
     """The same as text, a line each."""
-    head = ("Source", "Images", "Student", "IPC", "Labels", "Protocol", "n", "Last %", "Missing")
-    return text_table(head, (_text_cells(e) for e in (*own_entries(found), *published_entries(study))))
-
-
-def _text_cells(entry: Entry) -> tuple[str, ...]:
-    row = entry.row
-    known = (row.label_regime, row.protocol, str(row.n)) if row else ("", "", "")
-    accuracy = _text(entry.mean, ".1f") + (f" ± {entry.std:.1f}" if entry.std is not None else "")
-    return (
-        entry.source, entry.images, entry.student, _text(entry.ipc), *known, accuracy, entry.missing
-    )  # fmt: skip
+    entries = (*own_entries(found), *published_entries(study))
+    return text_table(COLUMNS, (entry.cells for entry in entries))
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
@@ -167,7 +158,7 @@ def _published_table(entries: Iterable[Entry]) -> str:
     rows = (
         (
             entry.source, entry.images, entry.student, _text(entry.ipc) or "not stated",
-            _text(entry.mean, ".1f") + (f" ± {entry.std:.1f}" if entry.std is not None else ""),
+            entry.accuracy,
         )
         for entry in entries
     )  # fmt: skip

@@ -46,7 +46,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator
     def event(inner: Progress, where: str, done: int, part_done: bool = False) -> Progress:
         return Progress(
             STAGE.name, done, left.total, f"{where}: {inner.message}", part_done=part_done,
-            metrics=inner.metrics, seconds=clock.seconds, resumed=found,
+            seconds=clock.seconds, resumed=found,
         )  # fmt: skip
 
     clock.start()

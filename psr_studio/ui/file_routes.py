@@ -1,4 +1,4 @@
-"""Pictures of the pool, refined pictures and the finished zip, straight from disk."""
+"""Pictures of the pool, refined pictures, the finished zip and reports of studies, straight from disk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from psr_studio.core.errors import ExportError, WorkspaceError
+from psr_studio.studies.report import report_paths
+from psr_studio.studies.table import find_study
 from psr_studio.ui.curate.pack import NO_STORE
 from psr_studio.ui.curate.routes import KEEP
 from psr_studio.ui.curate.sprites import encode, to_pillow
 from psr_studio.ui.screen import Screen
 
 SHEET_LIMIT = 200
+KINDS = {"html": "text/html", "csv": "text/csv"}  # of the two files of a study
 
 
 def file_router(screen: Screen) -> APIRouter:
-    """The routes `psr/image`, `psr/refined` and `psr/export`."""
+    """The routes `psr/image`, `psr/refined`, `psr/export` and `psr/study`."""
     routes = APIRouter()
     studio = screen.studio
 
@@ -46,6 +49,14 @@ def file_router(screen: Screen) -> APIRouter:
                 f'There is no zip of the export "{name}".', 'Press "Export" with "Zip" switched on.'
             )
         return FileResponse(path, media_type="application/zip", filename=f"{name}.zip", headers=NO_STORE)
+
+    @routes.get("/study/{name}.{kind}")
+    def study(name: str, kind: str) -> FileResponse:
+        found = {path.name: path for path in report_paths(studio.workspace, find_study(name))}
+        path = found.get(f"{name}.{kind}")
+        if path is None or not path.is_file():
+            raise WorkspaceError(f'There is no file "{name}.{kind}" of a study.', 'Press "Run study" first.')
+        return FileResponse(path, media_type=KINDS[kind], filename=path.name, headers=NO_STORE)
 
     return routes
 

@@ -120,8 +120,11 @@ class JobPanel:
 
     def _again(self, stage: str) -> str:
         verb, status = STAGES[stage].verb, self.screen.status()
-        if stage not in status:  # an import or a download is whole or not there
-            return f'Press "{verb}" to begin again.'
+        if stage not in status:
+            kept = STAGES[stage].resumes  # an import or a download is whole or not there
+            return f'Press "{verb}" ' + (
+                "to go on from there: what is finished stays." if kept else "to begin again."
+            )
         return f'{status[stage].reason} Press "{verb}" to go on from there: what is written stays.'
 
     def _stop_after(self) -> list[Any]:

@@ -18,6 +18,7 @@ from psr_studio.ui.markup import note, status_line, table
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.panels.studies import StudiesPanel
 from psr_studio.ui.plots.curves import Curve, accuracy_figure, live_curves
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
@@ -40,6 +41,7 @@ class EvaluateTab:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.jobs = JobPanel(screen, stages_of(self.id))
+        self.studies = StudiesPanel(screen, self.jobs)
         self.picker = SelectionPicker(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
         students = evaluate.students(screen.studio.bundle)  # other names can be typed
@@ -70,6 +72,7 @@ class EvaluateTab:
                 self.plot = gr.Plot(show_label=False, visible=False)
                 with gr.Accordion("All results of this workspace", open=False):
                     self.history = gr.HTML()
+        self.studies.build()
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -80,7 +83,7 @@ class EvaluateTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.picker, *self.settings.parts()]
+        return [self, self.jobs, self.picker, self.studies, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
