@@ -29,7 +29,11 @@ def run_app(*arguments: object) -> subprocess.CompletedProcess[str]:
 def running_app(workspace: Path, *arguments: object) -> Iterator[str]:
     """A studio on a free port; yields its address, and asks it to end in the end."""
     command = app_command("--workspace", workspace, "--port", 0, "--no-browser", *arguments)
-    env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
+    env = {
+        "PSR_STUDIO_HOME": str(workspace.parent / "home"),
+        **os.environ,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+    }
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     said: list[str] = []
     found = threading.Event()

@@ -95,6 +95,12 @@ class Curation:
     def _ledger(self) -> Ledger:
         return self._opened.workspace.ledger
 
+    def forget(self) -> None:
+        """Let go of what is in memory; it is read anew when it is asked for."""
+        with self.lock:
+            self._scored = Kept(1)
+            self._last = self._last_scored = None
+
     # Selecting
 
     @property

@@ -156,6 +156,7 @@ class JobWorker:
         self._jobs: dict[int, _Job] = {}
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
+        self._retired = False
 
     def submit(self, stage: str, *, after: int | None = None, **params: Any) -> int:
         """Queue a step and return the number of its job; `params` go to its function.
@@ -164,7 +165,7 @@ class JobWorker:
             after: a job of this worker; unless that one is done, this one is dropped when its turn comes.
 
         Raises:
-            JobError: that step already waits or runs.
+            JobError: that step already waits or runs, or the worker is retired.
         """
         assert stage in self._runs, f"stage {stage} is none of {sorted(self._runs)}"
         with self._lock:
@@ -178,7 +179,9 @@ class JobWorker:
         return job.id
 
     def check_free(self, stage: str) -> None:
-        """Raise JobError while that step waits or runs."""
+        """Raise JobError while that step waits or runs, and once no job is taken any more."""
+        if self._retired:
+            raise JobError("Another workspace is being opened here.", "Wait until it is open.")
         if any(job.stage == stage for job in self.active()):
             raise JobError(f'The step "{stage}" is already running.', "Wait until it is done, or stop it.")
 
@@ -230,6 +233,24 @@ class JobWorker:
         """Block until a job of this worker is over, or the seconds have passed."""
         self._jobs[job_id].over.wait(timeout)
         return self.snapshot(job_id)
+
+    def retire(self) -> None:
+        """Take no more jobs.
+
+        Raises:
+            JobError: one waits or runs.
+        """
+        with self._lock:
+            if any(job.status in ACTIVE for job in self._jobs.values()):
+                raise JobError(
+                    "A job waits or runs in this workspace, which would end with it.",
+                    'Wait until it is done, or stop it: press the pill at the top, then "Stop now".',
+                )
+            self._retired = True
+
+    def resume(self) -> None:
+        """Take jobs again."""
+        self._retired = False
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop what runs, drop what waits, and end the thread; may be called twice."""

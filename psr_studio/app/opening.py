@@ -65,8 +65,9 @@ class OpenWorkspace:
             raise
 
     def close(self) -> None:
-        """Let the next process in; may be called twice."""
+        """Let the next process in, and the networks go; may be called twice."""
         self.workspace.close()
+        self._bundle = None
 
     def __enter__(self) -> Self:
         return self

@@ -117,6 +117,11 @@ class Studio(OpenWorkspace):
         )
         self.curation = Curation(self)
 
+    def close(self) -> None:
+        """Let the next process in, and pool and networks go; may be called twice."""
+        super().close()
+        self.curation.forget()
+
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
 
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:

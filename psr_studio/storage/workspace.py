@@ -136,6 +136,7 @@ class Workspace:
     def close(self) -> None:
         """Close the ledger and let the next process in; may be called twice."""
         self.ledger.close()
+        self._pool = None
         if self._lock:
             self._lock.release()
 

@@ -9,8 +9,12 @@ import argparse
 import logging
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from psr_studio.core.network import stay_offline, without_proxy
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 BEGAN = time.perf_counter()
 
@@ -32,6 +36,7 @@ def launch(arguments: argparse.Namespace) -> None:
     hosts = hosts.also(arguments.host, sock.getsockname()[0])
     if login is None and (text := warning(sock)):
         print(text, file=sys.stderr, flush=True)
+    from psr_studio.app.recent import note_opened
     from psr_studio.app.studio import Studio
 
     overrides = {"device": arguments.device} if arguments.device else {}
@@ -42,23 +47,40 @@ def launch(arguments: argparse.Namespace) -> None:
         Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio,
         own_temporary_folder(),
     ):
-        device = studio.device_words
-        logging.basicConfig(filename=studio.workspace.root / "log.txt", level=logging.WARNING)
         with without_proxy():
+            from psr_studio.ui.desk import Desk, Wish
             from psr_studio.ui.screen import Screen
             from psr_studio.ui.server import build_app, open_browser, serve
 
-        screen = Screen(studio, device)
+        def opened(screen: Screen) -> None:
+            root = screen.studio.workspace.root
+            logging.basicConfig(filename=root / "log.txt", level=logging.WARNING, force=True)
+            note_opened(root)
+
+        def open_screen(wish: Wish) -> Screen:
+            """Another workspace, as this program was asked to open the first one."""
+            how = {**taken, "replace_recipe": False, "create": wish.makes}
+            other = Studio(wish.path, wish.preset, **how, **overrides)
+            try:
+                return Screen(other, other.device_words)
+            except BaseException:
+                other.close()
+                raise
+
+        def app_of(screen: Screen, desk: Desk) -> FastAPI:
+            return build_app(screen, login, hosts, root_path, desk)
+
+        desk = Desk(Screen(studio, studio.device_words), app_of, open_screen, opened)
 
         def ready() -> None:
             url = address(sock)
             seconds = time.perf_counter() - BEGAN
             print(f"PSR Studio is open at {url} after {seconds:.1f} s. Ctrl+C ends it.", flush=True)
-            screen.warm_up()
+            desk.screen.warm_up()
             if not arguments.no_browser:
                 open_browser(url)
 
         try:
-            serve(build_app(screen, login, hosts, root_path), sock, ready)
+            serve(desk, sock, ready)
         finally:
-            screen.close()
+            desk.close()

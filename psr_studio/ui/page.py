@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 import gradio as gr
 
+from psr_studio.core.errors import JobError
 from psr_studio.ui.api import ScriptApi
+from psr_studio.ui.guard.opening import Gate
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.panels.topbar import TopBar
@@ -17,7 +19,7 @@ from psr_studio.ui.tabs.evaluate import EvaluateTab
 from psr_studio.ui.tabs.export import ExportTab
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.tabs.refine import RefineTab
-from psr_studio.ui.words import QUIET
+from psr_studio.ui.words import QUIET, as_error
 
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
 
@@ -60,11 +62,31 @@ class Tab(Protocol):
 TABS: tuple[Callable[[Screen], Tab], ...] = (PoolTab, CurateTab, RefineTab, EvaluateTab, ExportTab)
 
 
+class StudioPage(gr.Blocks):
+    """Answers events as long as its workspace is open."""
+
+    def __init__(self, gate: Gate, **given: Any) -> None:
+        super().__init__(**given)
+        self._gate = gate
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer an event.
+
+        Raises:
+            gr.Error: another workspace is being opened.
+        """
+        try:
+            with self._gate.entered():
+                return await super().process_api(*args, **kwargs)
+        except JobError as err:
+            raise as_error(err) from err
+
+
 def build_page(screen: Screen) -> gr.Blocks:
     """Build the whole page over one screen."""
     bar, tabs = TopBar(screen), [make(screen) for make in TABS]
-    with gr.Blocks(
-        title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
+    with StudioPage(
+        screen.gate, title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
     ) as page:
         bar.build()
         home = "curate" if len(screen.studio.pool) else "pool"

@@ -22,11 +22,13 @@ from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.maps import MapService
 from psr_studio.ui.curate.sprites import sheet_png, tile_size
 from psr_studio.ui.curate.workbench import Workbench
+from psr_studio.ui.guard.opening import Gate
 from psr_studio.ui.panels.estimate import Speeds
 
 LOG = logging.getLogger(__name__)
 SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet
 STATUS_SECONDS = 1.0
+CLOSE_SECONDS = 10.0
 STATUS_SHARE = 20.0
 
 
@@ -42,11 +44,14 @@ class Screen:
         self.maps = MapService(cache)
         self.speeds = Speeds(cache, str(studio.workers or ""))
         self.workbench = Workbench(studio, self.maps, self.forget_status)
-        self.token = secrets.token_urlsafe(24)
+        self.opening = secrets.token_hex(4)  # of this workspace: a page says which one it belongs to
+        self.token = f"{self.opening}.{secrets.token_urlsafe(24)}"
+        self.gate = Gate()
         self._refined: tuple[object, Refined] | None = None
         self._status: tuple[float, dict[str, StageStatus]] = (0.0, {})
         self._lock = threading.Lock()
         self._status_lock = threading.Lock()
+        self._warming: threading.Thread | None = None
 
     def warm_up(self) -> None:
         """In the background: read the scores, lay out the first map, select once."""
@@ -57,13 +62,18 @@ class Screen:
             except StudioError as err:  # no pool yet: the page says so itself
                 LOG.info("nothing to warm up: %s", err.problem)
 
-        threading.Thread(target=work, name="psr-warm-up", daemon=True).start()
+        self._warming = threading.Thread(target=work, name="psr-warm-up", daemon=True)
+        self._warming.start()
 
     def close(self) -> None:
         """Stop running work where it is, end the map's process, let go of the workspace."""
         self.worker.close()
+        if self._warming is not None:
+            self._warming.join(CLOSE_SECONDS)
         self.maps.stop()
         self.studio.close()
+        self.workbench.forget()
+        self._refined = None
 
     def submit(self, stage: str, values: Mapping[str, Any], after: int | None = None, **params: Any) -> int:
         """Check settings, keep them in the recipe, and queue the step that uses them.

@@ -1,7 +1,7 @@
 """The web server: our own routes under psr/, which ask for the token, and Gradio's page at the root.
 
-Around both, from the outside in: `Shield` (hosts and origins), `LoginWall`, `OnlyUploads` (files that requests name)
-and `Splash` (the page as it is sent).
+Around both, from the outside in: `Shield` (hosts and origins), `AtOpening` (pages of an earlier opening), `LoginWall`,
+`OnlyUploads` (files that requests name) and `Splash` (the page as it is sent).
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from psr_studio.core.errors import OvertakenError, StudioError
 from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate.lab_routes import lab_router
 from psr_studio.ui.curate.routes import curate_router
+from psr_studio.ui.desk import Desk
 from psr_studio.ui.file_routes import file_router
 from psr_studio.ui.guard.hosts import Hosts
 from psr_studio.ui.guard.login import LoginWall
+from psr_studio.ui.guard.opening import AtOpening, gone
 from psr_studio.ui.guard.refusal import Refused, told
 from psr_studio.ui.guard.shield import HEADERS, Shield
 from psr_studio.ui.guard.uploads import OnlyUploads
@@ -38,6 +40,7 @@ from psr_studio.ui.page import build_page
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.splash import Splash
 from psr_studio.ui.theme import static_text, studio_theme
+from psr_studio.ui.workspace_routes import workspace_router
 
 LOG = logging.getLogger(__name__)
 TOKEN_HEADER = "X-PSR-Token"
@@ -50,25 +53,33 @@ SHUTDOWN_SECONDS = 3
 
 
 def build_app(
-    screen: Screen, auth: tuple[str, str] | None = None, hosts: Hosts = LOCAL, root_path: str = ""
+    screen: Screen,
+    auth: tuple[str, str] | None = None,
+    hosts: Hosts = LOCAL,
+    root_path: str = "",
+    desk: Desk | None = None,
 ) -> FastAPI:
-    """The whole web application.
+    """The web application of one workspace.
 
     Args:
         auth: user and password; None leaves the page open to whoever reaches the address.
         hosts: names that it answers to, this machine's own by default.
         root_path: path under which a proxy shows it, such as "/team/psr".
+        desk: that puts another workspace in its place; without one it stays this one.
     """
     # The pages that describe the routes would load scripts from elsewhere, so there are none.
     app = FastAPI(title="PSR Studio", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(StudioError, _say)
     app.add_exception_handler(RequestValidationError, _say_malformed)
     app.add_exception_handler(Exception, _say_unforeseen)
-    guard = Depends(_guard(screen.token))
+    name = screen.studio.workspace.root.name
+    guard = Depends(_guard(screen, name))
     app.include_router(curate_router(screen.workbench), prefix="/psr", dependencies=[guard])
     app.include_router(lab_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(job_router(screen), prefix="/psr", dependencies=[guard])
+    if desk is not None:
+        app.include_router(workspace_router(screen, desk), prefix="/psr", dependencies=[guard])
     app.mount(f"/{STATIC_ROUTE}", static_files())
     page = build_page(screen)
     # `launch` would set these two, mounting does not: without the first, Gradio takes any file for one of its own.
@@ -91,20 +102,24 @@ def build_app(
         show_error=True,
     )
     mounted = app.state.page = app.routes[-1].app  # type: ignore[attr-defined]
-    app.add_middleware(Splash, links=PRELOAD)
+    app.add_middleware(Splash, opening=screen.opening, links=PRELOAD)
     app.add_middleware(OnlyUploads, folder=Path(mounted.uploaded_file_dir))
     if auth is not None:
         app.add_middleware(LoginWall, page=mounted)
+    app.add_middleware(AtOpening, opening=screen.opening, name=name)
     app.add_middleware(Shield, hosts=hosts, root_path=root_path)
     return app
 
 
-def _guard(token: str) -> Callable[[Request], None]:
-    """A dependency that refuses requests without the token of the page."""
+def _guard(screen: Screen, name: str) -> Callable[[Request], None]:
+    """A dependency that refuses requests without the token of the page, by the opening that stands before it."""
 
     def check(request: Request) -> None:
         given = request.headers.get(TOKEN_HEADER) or request.query_params.get("token") or ""
-        if not secrets.compare_digest(given.encode(), token.encode()):
+        opening, dot, _ = given.partition(".")
+        if dot and opening != screen.opening:
+            raise gone(name)
+        if not secrets.compare_digest(given.encode(), screen.token.encode()):
             raise Refused(
                 "This address needs the token of the page.", "Reload the page and use it from there.", 401
             )
@@ -134,7 +149,7 @@ def _say_unforeseen(request: Request, err: Exception) -> JSONResponse:
     return answer
 
 
-def serve(app: FastAPI, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(app: Desk, sock: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until Ctrl+C or a request to end; `on_ready` is called once, when requests can be answered."""
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECONDS)
     server = uvicorn.Server(config)

@@ -4,7 +4,8 @@ Gradio draws nothing before its scripts have run, and its own `head` is added by
 sheet goes into the page as it is sent, and its text is gone as soon as there is a control to press or type into;
 beside it, links to what the page will ask for anyway.
 
-The server knows its address as the last proxy names it, the browser as the user does: the scripts get the latter.
+The server knows its address as the last proxy names it, the browser as the user does: the scripts get the latter, with
+the opening of the workspace that the page belongs to (`guard.opening`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ from psr_studio.ui.guard.login import is_stranger
 from psr_studio.ui.guard.shield import content_policy
 
 END_OF_HEAD = b"</head>"
-ROOT = (
-    b"<script>window.gradio_config.root = new URL('.', document.baseURI).href.replace(/\\/$/, '')</script>\n"
-)
+ROOT = "<script>window.gradio_config.root = new URL('at/{opening}', document.baseURI).href</script>\n"
 ICON = b'<link rel="icon" href="favicon.ico">'
 API_INFO = re.compile(rb"window\.gradio_api_info = .*?;(?=</script>)", re.DOTALL)
 NO_API = b'window.gradio_api_info = {"named_endpoints": {}, "unnamed_endpoints": {}};'
@@ -40,12 +39,12 @@ class Splash:
     """Passes everything on as it is, but for the page at the root, which gets its head completed.
 
     Args:
-        links: what else belongs there, beside the style sheet.
+        opening: which the page belongs to. links: what else belongs there, beside the style sheet.
     """
 
-    def __init__(self, app: ASGIApp, links: str = "") -> None:
+    def __init__(self, app: ASGIApp, opening: str, links: str = "") -> None:
         self.app = app
-        self._head = STYLE + ICON + links.encode() + ROOT
+        self._head = STYLE + ICON + links.encode() + ROOT.format(opening=opening).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -70,7 +70,7 @@ class MapService:
 
     def stop(self) -> None:
         """End the process; may be called twice."""
-        self._dead = True
+        self._dead, self._named = True, None
         if (worker := self._worker) is None:
             return
         self._worker = None

@@ -92,6 +92,10 @@ class Workbench:
                 **self._now(scored, settings),
             }
 
+    def forget(self) -> None:
+        """Let go of what is kept of the pool."""
+        self.view, self.answers = PoolView(self.studio, self.view.maps), Answers()
+
     def warm_up(self) -> None:
         """Do once what the first page would wait for."""
         with self.curation.lock:

@@ -6,6 +6,7 @@ import { h, svg } from '../core/dom.js';
 import { recall, remember } from '../core/kept.js';
 import { readAddress, writeTab } from '../core/link.js';
 import { createQueue } from './queue.js';
+import { createWorkspaces, watchOpening } from './workspaces.js';
 
 /** @typedef {{ tab: string, state: string, fraction: number, text: string, title: string }} Job */
 /**
@@ -49,6 +50,7 @@ export function createTopbar({ element, props, watch }) {
   const row = h('div', { class: 'psr-top-row' });
   const request = createRequest(props.value.token, new URL('.', document.baseURI));
   const queue = createQueue({ request, openTab: (tab) => tabButton(tab)?.click() });
+  const workspaces = createWorkspaces({ request });
   let pressed = ''; // the button that was pressed to start a job, until the studio has answered
 
   function draw() {
@@ -56,7 +58,17 @@ export function createTopbar({ element, props, watch }) {
     const job = pressed ? asked(pressed) : props.value.job;
     row.replaceChildren(
       h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
-      h('span', { class: 'psr-top-project', title: root }, project),
+      h(
+        'button',
+        {
+          type: 'button',
+          class: 'psr-top-project',
+          title: `${root}\nOpen another workspace`,
+          'aria-haspopup': 'dialog',
+          on: { click: workspaces.toggle },
+        },
+        project,
+      ),
       ...chips.map(chip),
       h('span', { class: 'psr-top-grow' }),
       ...(job ? [pill(job, queue.toggle)] : []),
@@ -67,7 +79,8 @@ export function createTopbar({ element, props, watch }) {
   }
 
   restoreTheme();
-  node.replaceChildren(row, queue.node);
+  node.replaceChildren(row, queue.node, workspaces.node);
+  watchOpening(request);
   draw();
   openTab(props.value.tabs);
   setTimeout(draw, AGAIN_MS);
