@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import STATE, browser_page, focus_on, idle, picks, selected
+from browsing import STATE, browser_page, focus_on, idle, picks, selected, set_keys
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -153,3 +153,76 @@ def test_a_drag_picks_on_its_way_and_is_one_change_and_one_undo(bench):
     bench.mouse.up()
     idle(bench)
     assert picks(bench) == before and bench.evaluate(f"{STATE}.ipc") == 2
+
+
+BOXES = """() => {
+  const shown = (node) => node.getClientRects().length > 0;
+  const box = (node) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return { name: String(node.getAttribute('aria-label') ?? node.className), left, right, top, bottom };
+  };
+  const all = (css) => [...document.querySelectorAll(css)].filter(shown);
+  return {
+    panes: all('.psr-panes > .psr-pane').map(box),
+    bars: all('.psr-bar').map((bar) => ({ ...box(bar), parts: [...bar.children].filter(shown).map(box) })),
+    legend: all('.psr-legend').map(box),
+    surface: all('.psr-surface').map(box),
+    width: document.documentElement.scrollWidth,
+    height: document.documentElement.scrollHeight,
+  };
+}"""
+FITTED = """async (width) => {
+  for (let k = 0; k < 4; k += 1) await new Promise(requestAnimationFrame);
+  const room = document.querySelector('.psr-surface').getBoundingClientRect().width;
+  return window.innerWidth === width && (!room || room === window.workbench.map.camera.width);
+}"""
+PHONE = 390
+WINDOWS = (
+    (1366, 768, "lab"),
+    (1920, 1080, "lab"),
+    (1024, 768, None),
+    (1024, 768, "lab"),
+    (911, 512, None),
+    (PHONE, 844, None),
+)
+
+
+def apart(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    beside = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
+    return beside or a["bottom"] <= b["top"] + 1 or b["bottom"] <= a["top"] + 1
+
+
+def inside(part: dict[str, Any], whole: dict[str, Any]) -> bool:
+    wide = whole["left"] - 1 <= part["left"] and part["right"] <= whole["right"] + 1
+    return wide and whole["top"] - 1 <= part["top"] and part["bottom"] <= whole["bottom"] + 1
+
+
+def test_every_window_has_all_panes_in_it_and_no_control_over_another(bench):
+    """1366x768 zoomed to 150 % is 911 x 512. A phone has the picks and the candidate, and nothing that changes them."""
+    focus_on(bench, picks(bench)[0])
+    try:
+        for width, height, dock in WINDOWS:
+            bench.set_viewport_size({"width": width, "height": height})
+            set_keys(bench, dock=dock)
+            bench.wait_for_function(FITTED, arg=width)
+            seen, where = bench.evaluate(BOXES), (width, height, dock)
+            assert seen["width"] <= width, where
+            assert len(seen["panes"]) == (2 if width == PHONE else 3), where
+            for k, pane in enumerate(seen["panes"]):
+                assert 0 <= pane["left"] and pane["right"] <= width and pane["right"] - pane["left"] > 200, (
+                    where,
+                    pane,
+                )
+                assert all(apart(pane, other) for other in seen["panes"][:k]), (where, pane)
+                assert pane["bottom"] <= seen["height"] and pane["bottom"] - pane["top"] > 200, (where, pane)
+            for bar in seen["bars"]:
+                for k, part in enumerate(bar["parts"]):
+                    assert inside(part, bar), (where, bar["name"], part)
+                    assert all(apart(part, other) for other in bar["parts"][:k]), (where, bar["name"], part)
+            for legend, surface in zip(seen["legend"], seen["surface"], strict=False):
+                assert inside(legend, surface), where
+        for name in ("Pin this candidate", "Undo", "Save selection as"):
+            assert bench.get_by_role("button", name=name).is_hidden(), name
+    finally:
+        bench.set_viewport_size({"width": 1366, "height": 768})
+        set_keys(bench, dock=None)

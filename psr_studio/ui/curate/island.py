@@ -18,7 +18,7 @@ from psr_studio.ui.theme import STATIC
 
 STATIC_ROUTE = "psr/static"
 SCRIPT, SHEET = "workbench.js", "workbench.css"
-SHEETS = ("workbench", "controls", "map", "panes", "lab", "compare", "panels")
+SHEETS = ("workbench", "controls", "map", "panes", "lab", "compare", "panels", "narrow")
 # In the head of the page, so that they come while Gradio's own scripts do.
 PRELOAD = (
     f'<link rel="modulepreload" href="{STATIC_ROUTE}/{SCRIPT}">'

@@ -90,7 +90,7 @@ function createWorkbench(element, value, onAnswer) {
     { key: 'grid', title: 'Grid', node: grid.node, bar: grid.bar, folds: true },
     { key: 'inspector', title: 'Candidate', node: inspector.node, bar: inspector.bar, folds: true },
   ]);
-  panes.node.append(lightbox.node);
+  panes.node.firstChild?.appendChild(lightbox.node);
   const dock = createDock(store, [
     createLabPanel(store, api, actions),
     createComparePanel(store, compare),
@@ -104,7 +104,17 @@ function createWorkbench(element, value, onAnswer) {
     'div',
     { class: 'psr', 'data-phase': 'loading', 'data-renderer': map.kind },
     createWaiting(store, api).node,
-    h('div', { class: 'psr-strip' }, controls.node, results.node),
+    h(
+      'div',
+      { class: 'psr-strip' },
+      controls.node,
+      results.node,
+      h(
+        'p',
+        { class: 'psr-read-only' },
+        'To look at only. A wider window has the sliders, the map and the marks.',
+      ),
+    ),
     h('div', { class: 'psr-body' }, dock.node, panes.node),
     empty,
     createLiveRegion(store).node,

@@ -130,13 +130,15 @@ export function segmented(label, options, onPick) {
   return { node, show };
 }
 
+const TIGHT = ['is-tight', 'is-tighter'];
+
 /**
- * Hide the shy texts of a row that has no room for them: their width depends on the theme's font.
+ * Hide the shy texts of a row that has no room for them, then the less shy: their width depends on the theme's font.
  * @param {Element} row
  */
 export function fitRow(row) {
-  row.classList.remove('is-tight');
-  row.classList.toggle('is-tight', row.scrollWidth > row.clientWidth);
+  row.classList.remove(...TIGHT);
+  for (const name of TIGHT) if (row.scrollWidth > row.clientWidth) row.classList.add(name);
 }
 
 export const prefersStill = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;

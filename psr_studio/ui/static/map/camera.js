@@ -21,6 +21,8 @@ export class Camera {
     this.height = 0;
     /** @type {View} */
     this.home = { cx: 0, cy: 0, k: 200 };
+    /** Whether the legend stands open at the right. */
+    this.besideLegend = true;
     /** @type {{ from: View, to: View, start: number } | null} */
     this.move = null;
   }
@@ -48,10 +50,11 @@ export class Camera {
   setHome(bounds) {
     const full = this.viewOf(bounds);
     const wide = Math.max(bounds.x1 - bounds.x0, 1e-3);
-    const clear = (this.width - 52 - LEGEND_PX) / wide;
+    const legend = this.besideLegend ? LEGEND_PX : 0;
+    const clear = (this.width - 52 - legend) / wide;
     const k = Math.min(full.k, Math.max(clear, LEAST_SHARE * full.k));
     const spare = this.width - 52 - k * wide;
-    this.home = { ...full, k, cx: full.cx + clamp(spare / 2, 0, LEGEND_PX / 2) / k };
+    this.home = { ...full, k, cx: full.cx + clamp(spare / 2, 0, legend / 2) / k };
   }
 
   /** @param {View} view */

@@ -20,6 +20,7 @@ import { createRampLegend } from './legend_ramp.js';
  */
 
 const SEARCH_FROM = 14; // with more classes than this the legend gets a search field
+const ROOMY_PX = 520; // of a map that the open legend leaves enough of
 const MAX_ROWS = 200; // a longer list is searched, not scrolled
 
 /** @param {Store} store @param {MapData} source @param {() => Rgb} ink the colour of the histogram */
@@ -61,11 +62,18 @@ export function createLegend(store, source, ink) {
     iconName: 'chevron',
     className: 'psr-ghost psr-legend-fold',
     onClick: () => {
-      const folded = node.classList.toggle('is-folded');
-      toggle.setAttribute('aria-expanded', String(!folded));
+      chosen = !isFolded();
+      fold(chosen);
     },
   });
-  toggle.setAttribute('aria-expanded', 'true');
+  /** What the user wants, null before a press. @type {boolean | null} */
+  let chosen = null;
+  const isFolded = () => node.classList.contains('is-folded');
+  /** @param {boolean} folded */
+  function fold(folded) {
+    node.classList.toggle('is-folded', folded);
+    toggle.setAttribute('aria-expanded', String(!folded));
+  }
   /**
    * As with box and lasso, what a class shown alone leaves out is not taken.
    * @param {number[]} positions
@@ -245,7 +253,14 @@ export function createLegend(store, source, ink) {
     ],
     refresh,
   );
-  return { node, refresh };
+  fold(false);
+  return {
+    node,
+    refresh,
+    isFolded,
+    /** A map without room for it shows its head alone, until the user says otherwise. @param {number} width of the map */
+    fit: (width) => fold(chosen ?? width < ROOMY_PX),
+  };
 }
 
 /**

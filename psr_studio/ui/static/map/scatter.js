@@ -200,6 +200,8 @@ export function createScatter(store, actions) {
     }
     fitRow(tools.node);
     fitRow(status.node);
+    legend.fit(width);
+    camera.besideLegend = !legend.isFolded();
     camera.resize(width, height, data.box);
     overlay.forget();
     painter.drawNow(); // a resized canvas is blank until drawn

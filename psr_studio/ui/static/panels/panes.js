@@ -30,11 +30,12 @@ export function createPanes(panes) {
   let last = panes[0].key; // used last
   const parts = panes.map(dress);
   const splitters = panes.slice(1).map((pane, k) => split(panes[k], pane));
-  const node = h(
+  const list = h(
     'div',
     { class: 'psr-panes' },
     panes.map((pane, k) => [k > 0 && splitters[k - 1].node, pane.node]),
   );
+  const node = h('div', { class: 'psr-panes-room' }, list); // its width decides how they stand, see panes.css
 
   /** Give a pane its buttons. @param {Pane} pane */
   function dress(pane) {
@@ -152,6 +153,7 @@ export function createPanes(panes) {
       const share = shares[left] / (shares[left] + shares[right]);
       own.setAttribute('aria-valuenow', String(Math.round(100 * share)));
     }
+    list.classList.toggle('is-full', full !== null);
     remember('panes', { shares, folded });
   }
 
