@@ -22,6 +22,7 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.bundles.real_images import SPLITS, kept_array, prepared, split_of
+from psr_studio.bundles.shipped import shipped_teachers
 from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing, unfit
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import absolute_path, check_path, write_bytes
@@ -108,7 +109,10 @@ class ExternalBundle(Bundle):
 
     @property
     def sources(self) -> dict[str, Source]:
-        """What it needs from elsewhere, by part."""
+        """What it needs from elsewhere, by part.
+
+        A teacher that ships, or one still to come, is replaced for this bundle alone: another's classes are others.
+        """
         found = {}
         for part in ("generator", "codec", "teacher", "images"):
             table: Mapping[str, Any] | None = self.index.get(part)
@@ -116,7 +120,11 @@ class ExternalBundle(Bundle):
                 files = self._own_files(part)
                 licence = str(table.get("licence", "not stated"))
                 name, size = str(table.get("source", "")), int(table.get("size", 0))
-                found[part] = Source(part, name, tuple(table.get("files", files)), licence, size)
+                own = part == "teacher" and (not name or name in shipped_teachers())
+                alone = (self.name if not self._is_own else str(self.path.absolute())) if own else ""
+                found[part] = Source(
+                    part, name, tuple(table.get("files", files)), licence, size, bundle=alone
+                )
         return found
 
     def _own_files(self, part: str) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Source:
         licence: under which it is given, in words.
         size: bytes, about; 0 where unknown.
         torchvision: its class in torchvision.datasets, which downloads it; "" where there is none.
+        bundle: whose own the folder is that a user names for it; "" for that of every bundle which needs the source.
     """
 
     part: str
@@ -53,6 +54,12 @@ class Source:
     licence: str = "not stated"
     size: int = 0
     torchvision: str = ""
+    bundle: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a folder that a user names for it is remembered under."""
+        return f"{self.part} {self.name}" + (f" of {self.bundle}" if self.bundle else "")
 
     @property
     def is_hub_id(self) -> bool:
@@ -102,7 +109,7 @@ def home() -> Path:
 
 def locate(source: Source) -> Path | None:
     """The folder that holds a source: the one the user named, a shipped one, the source itself, or the hub's cache."""
-    known = _read(LOCATIONS).get(f"{source.part} {source.name}")
+    known = _read(LOCATIONS).get(source.key)
     itself = (
         source.name if source.files else ""
     )  # what any folder could be is only looked for where a user said
@@ -122,7 +129,7 @@ def remember(source: Source, folder: str | Path) -> Path:
     folder = absolute_path(folder)
     if (wrong := unfit(source, folder)) is not None:
         raise wrong
-    _write(LOCATIONS, {**_read(LOCATIONS), f"{source.part} {source.name}": str(folder)})
+    _write(LOCATIONS, {**_read(LOCATIONS), source.key: str(folder)})
     return folder
 
 
@@ -173,7 +180,7 @@ def missing(bundle: str, source: Source) -> ModelError:
 def forget(source: Source) -> None:
     """Look for a source in the hub's cache again, or where it says itself."""
     kept = _read(LOCATIONS)
-    kept.pop(f"{source.part} {source.name}", None)
+    kept.pop(source.key, None)
     _write(LOCATIONS, kept)
 
 

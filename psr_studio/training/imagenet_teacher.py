@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from psr_studio.bundles.catalogue import load_bundle
-from psr_studio.bundles.real_images import prepared
+from psr_studio.bundles.real_images import prepared, split_of
 from psr_studio.bundles.shipped import TEACHER_INDEX
 from psr_studio.bundles.sources import home
 from psr_studio.core.errors import ModelError
@@ -32,7 +32,7 @@ CONFIG = TeacherConfig(
 )  # fmt: skip
 LICENCE = "Apache-2.0"
 TASK = "imagenette-dit"  # whose classes the photographs are of
-SPLITS = ("train", "val")
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def measure(teacher: Teacher, photographs: Path) -> Measured:
     task = load_bundle(TASK).index
     rows = torch.tensor(task["class_indices"])
     found = [
-        prepared([photographs / split / name for name in task["wordnet_ids"]], (224, 224, 3), None, home())
+        prepared(split_of(photographs, task["wordnet_ids"], split, None, 0), (224, 224, 3), None, home())
         for split in SPLITS
     ]
     images, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))

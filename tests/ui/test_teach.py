@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -13,9 +15,14 @@ from safetensors.torch import save_file
 from tiny import CLASS_NAMES, SIZE, tiny_recipe
 
 from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.shipped import shipped_teachers
+from psr_studio.bundles.sources import locate
 from psr_studio.core.errors import StudioError
 from psr_studio.models.teacher import TeacherConfig, create_backbone
 from psr_studio.stages.table import stages_of
+from psr_studio.stages.teach.report import Report
+from psr_studio.stages.teach.stage import backbone_source
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.screen import Screen
@@ -112,6 +119,24 @@ def test_a_taught_teacher_is_used_by_one_press(opened, tmp_path):
     assert screen.studio.bundle.teacher_id != before
     logits, _ = screen.studio.bundle.teacher(torch.device("cpu"))(torch.full((1, 3, 32, 32), 0.5))
     assert logits.shape == (1, 2) and logits.argmax() == 1
+
+
+def test_a_teacher_that_ships_is_replaced_for_one_bundle_alone(opened, tmp_path):
+    """Other bundles that name it, and the backbone of the next teacher, are still what ships."""
+    text = Path(load_bundle("imagenette-photos").path).read_text()
+    (tmp_path / "mine.toml").write_text(text)
+    names = load_bundle("imagenette-photos").class_names
+    taught = tmp_path / "ws" / "teachers" / "teacher-1"
+    shutil.copytree(shipped_teachers()["imagenet-teacher"], taught)
+    screen, panel = opened("imagenette-photos")
+    Report("pool", 50, 50, 0.9, 0.0, 0.0, tuple((n, 5, 4) for n in names), "x", 0.1, 1.0).write(taught)
+    told, use = panel._use()
+    assert "and in use" in told and "Its labels come from the pool itself" in told and not use.visible
+    assert screen.studio.bundle.folder("teacher") == taught
+    ships = shipped_teachers()["imagenet-teacher"]
+    for other in ("imagewoof-photos", tmp_path / "mine.toml"):
+        assert load_bundle(other).folder("teacher") == ships
+    assert locate(backbone_source("imagenet-teacher")) == ships
 
 
 def test_the_pool_tab_has_it_beside_the_weights(opened, tiny_bundle):
