@@ -14,7 +14,7 @@ with Studio("runs/first", "fashion-mnist", ipc=10) as studio:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,12 +225,10 @@ class Studio(OpenWorkspace):
 
     def _and_order(self, events: Iterator[Progress]) -> Iterator[Progress]:
         """Scoring, and then whether the classes of an imported pool look like those of another order."""
-        last = None
-        for last in events:
-            yield last
-        found = offered(self.workspace, self.recipe, self.bundle)
-        if last is not None and found is not None:
-            yield replace(last, message=f"{found.text} `psr-studio reorder` shows it.", lasting=False)
+        yield from events
+        if (found := offered(self.workspace, self.recipe, self.bundle)) is not None:
+            words = f"{found.text} `psr-studio reorder` shows it."
+            yield Progress(score.STAGE.name, found.n, found.n, words, part_done=True, resumed=found.n)
 
     def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:
         self.set({key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()})

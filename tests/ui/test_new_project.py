@@ -71,7 +71,10 @@ def test_generate_and_refine_are_off_and_say_what_would_turn_them_on(opened, tmp
     assert "has no generator" in cost and "--generator FOLDER" in cost and "Import" in sheet
     state, *_ = refine.values()
     assert 'data-state="off"' in state and "--generator FOLDER" in state
+    assert 'Press "Refine"' not in refine._class(0)[0]
     finish(opened.studio.import_pool(tmp_path / "set"))
+    opened.forget_status()
+    assert "has no generator" in pool.values()[1]
     finish(opened.studio.score())
     with pytest.raises(ModelError, match="has no generator"):
         opened.generate_more([0], 50)

@@ -201,4 +201,11 @@ class PoolWriter:
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(["candidate_id", "file", "left out because"])
+            rows = sorted(self.files, key=_candidates_first)
             lines.writerows(rows)
+
+
+def _candidates_first(row: tuple[int | str, str, str]) -> tuple[bool, int, str]:
+    """Files that became candidates by number, then the others by name."""
+    candidate, name, _ = row
+    return candidate == "", int(candidate or 0), name

@@ -67,12 +67,12 @@ def passes(recipe: Recipe, bundle: Bundle) -> float:
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
-    if (imported := importing.manifest(workspace)) is not None:
-        return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
     try:
         pool.require_generator(bundle)
     except ModelError as err:
         return f"{err.problem} {err.fix}"
+    if (imported := importing.manifest(workspace)) is not None:
+        return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'
     work = pool.left(workspace, recipe, bundle)
     total, missing = work.total, work.total - work.found
     if not missing:

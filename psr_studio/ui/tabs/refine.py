@@ -99,7 +99,8 @@ class RefineTab:
     def _class(self, class_id: int | None) -> list[Any]:
         name = self.screen.studio.recipe.select.name
         if not self.screen.refined_state():
-            text = f'No refined pictures of "{name}" yet. Press "Refine" to make them.'
+            how = ' Press "Refine" to make them.' if self.screen.studio.bundle.has("generator") else ""
+            text = f'No refined pictures of "{name}" yet.{how}'
             return [note(text), gr.Plot(visible=False)]
         try:
             found = self.screen.refined(name)
