@@ -198,9 +198,11 @@ def _dpm(scheduler: DPMSolverMultistepScheduler) -> list[Step]:
         first_order = i == 0 or (last and (sigmas[-1] == 0 or len(times) < FEW_STEPS))
         ratio = 0.0 if first_order else math.log(sigmas[i - 1] / sigmas[i]) / h
         slope = 0.0 if first_order else weight / (2 * ratio)
-        factors = {"clean": weight + slope, "latent": next_noise / noise, "before": -slope}
         sigma = math.sqrt(_variances(signal**2, next_signal**2)[1])
-        steps.append(Step(t, signal, noise, **factors, sigma=sigma))
+        step = Step(
+            t, signal, noise, clean=weight + slope, latent=next_noise / noise, before=-slope, sigma=sigma
+        )
+        steps.append(step)
     return steps
 
 

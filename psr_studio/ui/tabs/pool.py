@@ -42,7 +42,7 @@ class PoolTab:
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
         own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        choices = {"pool.classes": self.class_choices, "pool.guidance": offered()}
+        choices: dict[str, Sequence[Any]] = {"pool.classes": self.class_choices, "pool.guidance": offered()}
         self.settings = _PoolSettings(screen.studio, choices, own)
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
