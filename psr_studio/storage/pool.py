@@ -154,14 +154,21 @@ class Pool:
             found[here] = stored["latent"][self._row_of[positions[here]]]
         return found
 
-    def steering_at(self, position: int) -> tuple[int, int] | None:
-        """Target and interval of difficulty that a candidate was steered to, see `PoolPart`; None where nothing was."""
-        part = self._parts[int(self._part_of[position])]
-        if "target" not in part.info.shapes:
-            return None
-        stored = self._files.read(part.path, ["target", "interval"])[1]
-        row = int(self._row_of[position])
-        return int(stored["target"][row]), int(stored["interval"][row])
+    def steering_at(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Target and interval of difficulty that candidates were steered to, see `PoolPart`: int64 (n,) each.
+
+        Both are -1 where nothing was steered; reads only the parts they lie in.
+        """
+        positions = np.asarray(positions, np.int64)
+        found = np.full((2, len(positions)), -1, np.int64)
+        for part in np.unique(self._part_of[positions]):
+            if "target" not in self._parts[part].info.shapes:
+                continue
+            here = np.flatnonzero(self._part_of[positions] == part)
+            stored = self._files.read(self._parts[part].path, ["target", "interval"])[1]
+            rows = self._row_of[positions[here]]
+            found[0, here], found[1, here] = stored["target"][rows], stored["interval"][rows]
+        return found[0], found[1]
 
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""

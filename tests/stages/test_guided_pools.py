@@ -17,6 +17,7 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.real_images import difficulty_over
 from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.method.bins import bin_of, histogram
+from psr_studio.method.difficulty import target_counts
 from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.guidance import Real, Targets
 from psr_studio.method.guidances.registry import GUIDANCES
@@ -25,6 +26,9 @@ from psr_studio.models.generator import Sampling
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
+from psr_studio.stages.select.steering import steered
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.tabs.pool import PoolTab
 
 STEERED = {"pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0}
 
@@ -59,14 +63,36 @@ def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bund
     with Studio(tmp_path / "ws", recipe) as studio:
         finish(studio.generate())
         found = studio.pool
-        steered = [found.steering_at(i) for i in range(len(found))]
-        assert [target for target, _ in steered] == [0, 1, 2, 3, 0, 1] * 3
-        assert all((k == -1) == (guidance == "mgd3") for _, k in steered)
+        aims, intervals = found.steering_at(range(len(found)))
+        assert aims.tolist() == [0, 1, 2, 3, 0, 1] * 3
+        assert ((intervals == -1) == (guidance == "mgd3")).all()
         words = targets.steered_to(found, 3)
         assert words.startswith(f"{GUIDANCES[guidance].title}, target 4")
         assert ("difficulty" in words) == (guidance == "dag")
         assert found.settings["steering"]["strength"] == 0.1
         assert studio.status()["pool"].state == "fresh"
+
+
+def test_the_pool_tab_draws_what_was_asked_for_and_what_came_out(tmp_path, tiny_bundle):
+    """Three histograms of the six candidates of a class; nothing for other pools, or before a pool is scored."""
+    limit = {"pool__dag__centers": 3, "pool__guidance": "dag", **STEERED}
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **limit)) as studio:
+        finish(studio.generate())
+        screen = Screen(studio)
+        tab = PoolTab(screen)
+        assert not tab._histogram(1).visible
+        finish(studio.score())
+        drawn = tab._histogram(1)
+        found = steered(studio.workspace, studio.curation.scored, 1)
+        assert [counts.sum() for counts in found] == [6, 6, 6]
+        values, owners = studio.bundle.original_difficulty((0, 1, 2))
+        assert np.array_equal(found.asked, 2 * target_counts(histogram(values[owners == 1]), 3))
+        assert drawn.visible and '"asked for"' in drawn.value["plot"].replace("\\", "")
+        screen.close()
+    made(tmp_path / "modes", tiny_bundle, "mgd3")
+    with Studio(tmp_path / "modes") as studio:
+        finish(studio.score())
+        assert steered(studio.workspace, studio.curation.scored, 1) is None
 
 
 def test_an_unguided_pool_is_as_it_was_before_there_were_guidances(tmp_path, tiny_bundle):
@@ -79,7 +105,7 @@ def test_an_unguided_pool_is_as_it_was_before_there_were_guidances(tmp_path, tin
     assert set(pool.inputs(plain, bundle)) == {"stage", "generator", "sampler", "steps", "guidance", "seed"}
     made(tmp_path / "ws", tiny_bundle, "none")
     with Studio(tmp_path / "ws") as studio:
-        assert studio.pool.steering_at(0) is None and targets.steered_to(studio.pool, 0) == ""
+        assert studio.pool.steering_at([0])[0].tolist() == [-1] and targets.steered_to(studio.pool, 0) == ""
         assert not (studio.workspace.root / targets.FOLDER).exists()
 
 

@@ -224,13 +224,27 @@ def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
 
 def steered_to(pool: Pool, position: int) -> str:
     """Where a candidate was steered, in words; "" where nothing steered it."""
-    found = pool.steering_at(position)
-    if found is None:
+    target, k = (int(values[0]) for values in pool.steering_at([position]))
+    if target < 0:
         return ""
-    target, k = found
     guidance = GUIDANCES.get(str(pool.settings.get("steering", {}).get("guidance")))
     title = guidance.title if guidance else "guided"
     return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", difficulty {interval(k)}")
+
+
+def asked(ws: Workspace, pool: Pool, class_id: int) -> np.ndarray | None:
+    """Candidates of a class that each interval of difficulty should have (10,); None of a pool without intervals.
+
+    What Algorithm 2 asks for, before intervals with too few images pass targets on.
+    """
+    made = str(pool.settings.get("steering", {}).get("targets", ""))
+    for file in sorted((ws.root / FOLDER).glob("*.parquet")):
+        seen = ws.parts.look([file])[file]
+        if seen is not None and not seen.problem and seen.inputs_hash == made:
+            shares = np.array(ws.parts.read(file, [])[0].settings["asked"].get(str(class_id), ()), np.float64)
+            n = int((pool.labels == class_id).sum())
+            return shares / shares.sum() * n if len(shares) else None
+    return None
 
 
 def interval(k: int) -> str:

@@ -197,12 +197,10 @@ class PoolWriter:
         }
         folder = self.staging.root / "pool"
         (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        rows = sorted(self.files, key=lambda row: (row[0] == "", row))
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(["candidate_id", "file", "left out because"])
-            rows = sorted(self.files, key=_candidates_first)
-            lines.writerows(rows)
+            lines.writerows(sorted(self.files, key=_candidates_first))
 
 
 def _candidates_first(row: tuple[int | str, str, str]) -> tuple[bool, int, str]:

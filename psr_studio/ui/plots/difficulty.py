@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from psr_studio.core.palette import COLORS
 from psr_studio.core.words import plural
+from psr_studio.stages.select.steering import Steered
 from psr_studio.ui.plots.curves import styled
 
 FINE_BINS = 200  # of a density curve
@@ -45,6 +46,21 @@ def densities(
     figure.update_xaxes(title_text="difficulty", range=[0, 1])
     figure.update_yaxes(title_text="density", rangemode="tozero")
     return styled(figure, 320, margin=MARGIN, bargap=0)
+
+
+def steering(found: Steered) -> go.Figure:
+    """Candidates by interval of difficulty: asked for, steered to, achieved."""
+    figure = go.Figure()
+    edges = [f"{k / 10:.1f} to {(k + 1) / 10:.1f}" for k in range(len(found.asked))]
+    series = {"asked for": "target", "steered to": "original", "achieved": "pool"}
+    for (name, kind), counts in zip(series.items(), found, strict=True):
+        figure.add_bar(
+            x=edges, y=counts, name=name, marker={"color": COLOR[kind]},
+            hovertemplate=f"{name}: %{{y:.3g}} at %{{x}}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="difficulty")
+    figure.update_yaxes(title_text="candidates")
+    return styled(figure, 260, margin=MARGIN, barmode="group")
 
 
 def density(values: np.ndarray) -> np.ndarray:

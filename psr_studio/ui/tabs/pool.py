@@ -15,6 +15,7 @@ from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.generate.targets import offered
+from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
@@ -26,6 +27,7 @@ from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
+from psr_studio.ui.plots.difficulty import steering
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -46,10 +48,7 @@ class PoolTab:
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
         own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        choices: dict[str, Sequence[Any]] = {
-            "pool.classes": self.class_choices,
-            "pool.guidance": offered(),
-        }
+        choices: dict[str, Sequence[Any]] = {"pool.classes": self.class_choices, "pool.guidance": offered()}
         self.settings = _PoolSettings(screen.studio, choices, own)
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
@@ -92,6 +91,7 @@ class PoolTab:
                 self.weights.build()
                 self.teach.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
+                self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
                 NewProjectPanel(self.screen).build()
@@ -127,7 +127,8 @@ class PoolTab:
         self.jobs.starts(self.generate, self._ask, everything, asked)
         self.question.connect(self.jobs, self._generate, everything)
         self.jobs.starts(self.score, self._score, self.scoring.outputs)
-        self.class_id.change(self._sheet, self.class_id, self.sheet, **QUIET)
+        drawn = [self.sheet, self.histogram]
+        self.class_id.change(lambda c: [self._sheet(c), self._histogram(c)], self.class_id, drawn, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
@@ -137,7 +138,7 @@ class PoolTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.cost, self.sheet]
+        return [self.status, self.cost, self.sheet, self.histogram]
 
     def version(self) -> Hashable:
         """Changes whenever the pool, its scores or the recipe do."""
@@ -155,7 +156,7 @@ class PoolTab:
         lines = status_line(status["pool"], "Pool") + status_line(status["score"], "Scores")
         studio = self.screen.studio
         cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
-        return [lines, note(cost), self._sheet(class_id)]
+        return [lines, note(cost), self._sheet(class_id), self._histogram(class_id)]
 
     def _way_now(self) -> str | None:
         """The way that the recipe follows to the letter, if any."""
@@ -197,6 +198,17 @@ class PoolTab:
     def _score(self, *given: Any) -> list[Any]:
         self.screen.submit("score", self.scoring.read(given))
         return self.jobs.values()
+
+    def _histogram(self, class_id: int | None) -> gr.Plot:
+        """What became of a pool that was steered by difficulty; nothing of any other, or before it is scored."""
+        studio = self.screen.studio
+        if "steering" not in studio.pool.settings:
+            return gr.Plot(visible=False)
+        try:
+            found = steered(studio.workspace, studio.curation.scored, class_id or 0)
+        except StudioError:  # not scored yet, or scores are damaged: the line above says which
+            found = None
+        return gr.Plot(steering(found), visible=True) if found else gr.Plot(visible=False)
 
     def _sheet(self, class_id: int | None) -> str:
         pool = self.screen.studio.pool
