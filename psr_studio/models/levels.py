@@ -73,6 +73,10 @@ class NormalisedImages:
         """The first n of them."""
         return type(self)(self.levels[:n], self.mean, self.std)
 
+    def at(self, rows: Tensor) -> Self:
+        """Some of them, by their rows (n,) int64 where they are kept."""
+        return type(self)(self.levels[rows], self.mean, self.std)
+
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Some rows as a student sees them: float32 (n, ch, H, W), on the device."""
         pixels = from_uint8(sent(self.levels[rows], self.mean.device)).add_(1).div_(2)

@@ -300,6 +300,10 @@ class EvaluateRecipe(Table):
     )  # fmt: skip
     seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
     n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")
+    check_images: int = setting(
+        1000, "Test images of a point before the last epoch, always the same; after it all are taken.", "images", 1,
+        100_000_000, label="Images per curve point"
+    )  # fmt: skip
     arms: tuple[str, ...] = setting(
         ARMS,
         "Forms of the selection that are trained on; real:<selector> is a control chosen among real images.",

@@ -210,7 +210,8 @@ def students_cost(
         first, test = images.first(n), images.first(1)
         next(train_student(student, first, targets[:n], loss_fn, test, labels[:1], once, 0, memory=memory))
 
-    n_checks = min(how.n_checks, how.epochs) * len(images) * len(sizes)
+    between = min(how.check_images or len(images), len(images))
+    n_checks = ((min(how.n_checks, how.epochs) - 1) * between + len(images)) * len(sizes)
     return evaluate_cost(
         len(sizes), how.epochs * sum(sizes), n_checks, train,
         lambda n: top1(student, images.first(n), labels[:n], memory=memory),
@@ -236,6 +237,7 @@ def training_of(chosen: EvaluateRecipe, epochs: int, n_checks: int) -> Training:
     return Training(
         epochs=epochs, batch_size=chosen.batch_size, lr=chosen.lr, momentum=chosen.momentum,
         weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=min(n_checks, epochs),
+        check_images=chosen.check_images,
     )  # fmt: skip
 
 
