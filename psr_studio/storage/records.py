@@ -67,3 +67,7 @@ class EvaluationRecord:
     created: float = field(default_factory=time.time)
     set_hash: str = ""  # of its images and labels; "" of a result from before they were noted
     training_hash: str = ""  # of how it was trained, but for the seed
+    confusion: list[tuple[int, int, int]] = field(
+        default_factory=list
+    )  # class, predicted class, test images;
+    # those that are 0 are left out; of the last epoch, and [] of a result from before it was noted
