@@ -17,6 +17,7 @@ from psr_studio.stages.table import PIPELINE
 
 if TYPE_CHECKING:
     from psr_studio.app.studio import Studio
+    from psr_studio.stages.evaluate.stage import Row
 
 
 def add_commands(commands: Any) -> None:
@@ -35,6 +36,7 @@ def add_commands(commands: Any) -> None:
             step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
         if stage is evaluate.STAGE:
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
+            step.add_argument("--by-class", action="store_true", help="print each row by class, too")
     search = add_command(commands, tune.STAGE.command, tune.STAGE.help, _tune)
     add_studio_flags(search)
     search.add_argument("--trials", type=int, metavar="N", help="settings to try (tune.trials)")
@@ -56,6 +58,8 @@ def _step(args: argparse.Namespace) -> int:
                 consume(studio.runs[args.stage.name](), ProgressLine(sys.stderr, args.quiet))
         if args.stage is evaluate.STAGE:
             print(_table_text(studio, everything))
+            if args.by_class:
+                print(_by_class_text(studio, everything))
         if args.stage is select.STAGE:
             print(_selection_text(studio))
     return DONE
@@ -102,9 +106,29 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _table_text(studio: Studio, everything: bool) -> str:
-    from psr_studio.stages.evaluate.stage import format_table, history
+    from psr_studio.stages.evaluate.stage import format_table
 
-    return format_table(history(studio.workspace) if everything else studio.table())
+    return format_table(_rows(studio, everything))
+
+
+def _by_class_text(studio: Studio, everything: bool) -> str:
+    from psr_studio.core.errors import SelectionError
+    from psr_studio.stages.evaluate.by_class import format_by_class
+
+    texts = []
+    for row in _rows(studio, everything):
+        try:
+            found = format_by_class(row, studio.bundle.class_names)
+        except SelectionError as err:
+            found = err.problem
+        texts.append(f"\n{row.name}, {row.label_regime}\n{found}")
+    return "\n".join(texts)
+
+
+def _rows(studio: Studio, everything: bool) -> list[Row]:
+    from psr_studio.stages.evaluate.stage import history
+
+    return history(studio.workspace) if everything else studio.table()
 
 
 def _selection_text(studio: Studio) -> str:

@@ -260,12 +260,13 @@ class Training:
 class Check:
     """One point of an accuracy curve: epoch (1-based), mean training loss since the last point, top-1 in [0, 1].
 
-    Between two points (``every_epoch``) the top-1 is NaN.
+    Between two points (``every_epoch``) the top-1 is NaN, and nothing is ``predicted``: (n,) int64 on the host.
     """
 
     epoch: int
     loss: float
     top1: float
+    predicted: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -336,8 +337,9 @@ def train_student(
             losses.append(memory.training.whole(learn, len(batch)))
             optimizer.step()
         if epoch in check_at:
-            tested = (test_images, test_labels) if epoch == how.epochs else some
-            yield Check(epoch, _mean(losses), top1(student, *tested, memory=memory))
+            seen, labels = (test_images, test_labels) if epoch == how.epochs else some
+            predicted = predictions(student, seen, memory=memory)
+            yield Check(epoch, _mean(losses), _share(predicted == labels), predicted.cpu())
             student.train()
             losses = []
         elif every_epoch:
@@ -385,7 +387,6 @@ def _precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=pick_dtype(device) == torch.bfloat16)
 
 
-@torch.no_grad()
 def top1(
     student: nn.Module,
     images: Tensor | NormalisedImages,
@@ -394,12 +395,25 @@ def top1(
     memory: StudentMemory | None = None,
 ) -> float:
     """Share of images (n, ch, H, W) whose arg-max is their label, in [0, 1]; leaves the student in eval mode."""
+    return _share(predictions(student, images, batch_size, memory) == labels)
+
+
+@torch.no_grad()
+def predictions(
+    student: nn.Module,
+    images: Tensor | NormalisedImages,
+    batch_size: int = 100,
+    memory: StudentMemory | None = None,
+) -> Tensor:
+    """The arg-max (n,) of images (n, ch, H, W), on the student's device; leaves the student in eval mode."""
     testing = (memory or StudentMemory.of(student)).testing
     student.eval()
-    hits = []
-    with _precision(labels.device):
+    found = []
+    with _precision(next(student.parameters()).device):
         for start in range(0, len(images), batch_size):
-            rows = slice(start, start + batch_size)
-            (predicted,) = testing.map(lambda part: (student(part).argmax(1),), images[rows])
-            hits.append((predicted == labels[rows]).sum())
-    return float(torch.stack(hits).sum()) / len(images)
+            found += testing.map(lambda part: (student(part).argmax(1),), images[start : start + batch_size])
+    return torch.cat(found)
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.sum()) / len(hits)

@@ -170,6 +170,7 @@ def _selection(text: str) -> SelectionRecord:
 def _evaluation(text: str) -> EvaluationRecord:
     data = json.loads(text)
     data["curve"] = [(int(step), float(accuracy)) for step, accuracy in data["curve"]]
+    data["confusion"] = [tuple(map(int, cell)) for cell in data.get("confusion", ())]
     data |= {name: float(data[name]) for name in ("last", "best", "seconds")}
     return EvaluationRecord(**data)
 

@@ -156,17 +156,30 @@ def download(address: str, text: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
     """A plain table; columns in `right` are aligned to the right. Cells are text."""
-    aligned = set(right)
+    return _table(head, ([escape(cell) for cell in cells] for cells in rows), set(right))
+
+
+def class_table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """A table whose rows begin with an address for what the first column names."""
+    linked = (
+        [f'<a href="{escape(address)}">{escape(name)}</a>', *map(escape, cells)]
+        for address, name, *cells in rows
+    )
+    return _table(head, linked, set(right))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], aligned: set[int]) -> str:
+    """Of cells that are markup."""
 
     def row(cells: Sequence[str], tag: str) -> str:
         parts = (
-            f"<{tag}{' class=psr-right' if i in aligned else ''}>{escape(cell)}</{tag}>"
+            f"<{tag}{' class=psr-right' if i in aligned else ''}>{cell}</{tag}>"
             for i, cell in enumerate(cells)
         )
         return f"<tr>{''.join(parts)}</tr>"
 
     body = "".join(row(cells, "td") for cells in rows)
     return (
-        f'<div class="psr-scroll"><table class="psr-table"><thead>{row(head, "th")}</thead>'
+        f'<div class="psr-scroll"><table class="psr-table"><thead>{row([*map(escape, head)], "th")}</thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

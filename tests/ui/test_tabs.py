@@ -33,6 +33,7 @@ def drawn(screen: Screen) -> dict[str, str]:
     panes = {**tabs, "CuratePool": CuratePool(tabs["CurateTab"])}
     for name in ("PoolTab", "RefineTab", "EvaluateTab", "ExportTab"):
         panes[f"{name}.jobs"] = tabs[name].jobs
+        panes["by class"] = tabs["EvaluateTab"].by_class
         panes |= {
             f"{name} {key}": part
             for key, part in zip(tabs[name].settings.controls, tabs[name].settings.parts(), strict=True)
@@ -65,6 +66,7 @@ def test_a_finished_workspace_shows_pairs_curves_table_and_zip(screen):
     assert texts["RefineTab"].count("psr-pair") >= 2 and "moved" in texts["RefineTab"]
     for arm in ("refined", "selected", "random real", "generate-and-use", "hard"):
         assert arm in texts["EvaluateTab"], "an accuracy never stands alone"
+    assert "#tab=curate&class=1" in texts["by class"] and "taken for" in texts["by class"]
     assert "±" in texts["EvaluateTab"] and "set.zip" in texts["ExportTab"]
     assert "'fresh'" in texts["TopBar"] and "'missing'" not in texts["TopBar"]
 

@@ -52,6 +52,7 @@ class Row:
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
     test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
+    confusions: tuple[list[tuple[int, int, int]], ...] = ()  # of each student, as its record has it
 
     @property
     def name(self) -> str:
@@ -225,7 +226,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
                 words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
                 words = " ".join(filter(None, (words, trainer.take_notice())))
                 yield event(done + check.epoch, words, metrics=metrics)
-        record = _record(recipe, job, trainer.n_images, curve, watch.seconds)
+        assert check.predicted is not None, "the last epoch is checked"
+        confusion = trainer.confusion(job.arm, check.predicted)
+        record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion)
         ws.ledger.add_evaluation(record)
         done += epochs
         words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
@@ -241,7 +244,12 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 
 
 def _record(
-    recipe: Recipe, job: Job, n_images: int, curve: list[tuple[int, float]], seconds: float
+    recipe: Recipe,
+    job: Job,
+    n_images: int,
+    curve: list[tuple[int, float]],
+    seconds: float,
+    confusion: list[tuple[int, int, int]],
 ) -> EvaluationRecord:
     return EvaluationRecord(
         selection=job.arm.selection,
@@ -260,6 +268,7 @@ def _record(
         set_hash=job.set_hash,
         training_hash=job.training_hash,
         test_set=recipe.evaluate.test_set,
+        confusion=confusion,
     )
 
 
@@ -334,6 +343,7 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         set_hash=first.set_hash,
         trained=max(r.created for r in records),
         test_set=first.test_set,
+        confusions=tuple(r.confusion for r in records if r.confusion),
     )
 
 

@@ -80,6 +80,14 @@ class Trainer:
             memory=self._memory,
         )
 
+    def confusion(self, arm: Arm, predicted: Tensor) -> list[tuple[int, int, int]]:
+        """Class, predicted class and test images of the predictions (n,) of a student, classes as the bundle counts."""
+        _, labels = self._test_split(arm)
+        classes = np.array(arm.classes)
+        pairs = np.stack([classes[labels.cpu().numpy()], classes[predicted.numpy()]], axis=1)
+        cells, counts = np.unique(pairs, axis=0, return_counts=True)
+        return [(int(c), int(p), int(n)) for (c, p), n in zip(cells, counts, strict=True)]
+
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
         of_teacher, self._notice = self._notice, ""

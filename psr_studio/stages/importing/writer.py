@@ -197,10 +197,11 @@ class PoolWriter:
         }
         folder = self.staging.root / "pool"
         (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        rows = sorted(self.files, key=_candidates_first)
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(["candidate_id", "file", "left out because"])
-            lines.writerows(sorted(self.files, key=_candidates_first))
+            lines.writerows(rows)
 
 
 def _candidates_first(row: tuple[int | str, str, str]) -> tuple[bool, int, str]:

@@ -14,6 +14,7 @@ from psr_studio.core.palette import COLORS, GRID, INK
 SMOOTHED = 10  # steps; each step draws its own noise level, so that single losses jump
 THIN_LINES = 60  # beyond it single losses are only a grey area
 HEIGHT = 360
+FEW_EPOCHS = 10  # up to which each has its tick: a scale of plotly's own would put fractions between them
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
             hovertemplate="%{y:.1f} % at epoch %{x}",
         )
         named.add(curve.arm)
-    return _titled(figure, title, "epoch", "top-1 on the test set, %")
+    last = max((epoch for curve in curves for epoch, _ in curve.points), default=0)
+    _titled(figure, title, "epoch", "top-1 on the test set, %")
+    return figure.update_xaxes(tickformat="d", **({"dtick": 1} if last <= FEW_EPOCHS else {}))
 
 
 def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:

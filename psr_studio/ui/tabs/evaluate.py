@@ -15,6 +15,7 @@ from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import note, status_line, table
+from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -43,6 +44,7 @@ class EvaluateTab:
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.studies = StudiesPanel(screen, self.jobs)
         self.picker = SelectionPicker(screen)
+        self.by_class = ByClassPanel(screen)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
         students = evaluate.students(screen.studio.bundle)  # other names can be typed
         self.settings = _EvaluateSettings(
@@ -70,6 +72,7 @@ class EvaluateTab:
                 self.jobs.build()
                 self.table = gr.HTML(elem_id="psr-results")
                 self.plot = gr.Plot(show_label=False, visible=False)
+                self.by_class.build()
                 with gr.Accordion("All results of this workspace", open=False):
                     self.history = gr.HTML()
         self.studies.build()
@@ -83,7 +86,7 @@ class EvaluateTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.picker, self.studies, *self.settings.parts()]
+        return [self, self.jobs, self.picker, self.by_class, self.studies, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:

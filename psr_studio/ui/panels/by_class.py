@@ -1,0 +1,86 @@
+"""Results by class beside the table of an evaluation: accuracy of each class and the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.core.errors import StudioError
+from psr_studio.stages.evaluate.by_class import ByClass, by_class, cells_of
+from psr_studio.stages.evaluate.stage import Row
+from psr_studio.ui.markup import class_table, note
+from psr_studio.ui.plots.confusion import confusion_figure
+from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import QUIET
+
+ABOUT = "Shares of the test images of each class, mean over the students, last epoch. A class opens on the map of Curate."
+HEAD = ("Class", "Images", "Last %", "Most often taken for", "%")
+
+
+class ByClassPanel:
+    """Shows one row of the table by class; the first one until another is chosen."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def build(self) -> None:
+        """Draw it here, with its event."""
+        with gr.Accordion("By class", open=True, visible=False, elem_id="psr-by-class") as self.box:
+            self.choice = gr.Dropdown([], label="Trained on", elem_id="psr-by-class-row")
+            with gr.Row():
+                with gr.Column(scale=5, min_width=300):
+                    self.table = gr.HTML()
+                with gr.Column(scale=6, min_width=340):
+                    self.plot = gr.Plot(show_label=False, visible=False, elem_id="psr-confusion")
+        self.choice.input(self._drawn, self.choice, [self.table, self.plot], **QUIET)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.box, self.choice, self.table, self.plot]
+
+    def version(self) -> Hashable:
+        """Changes with every trained student."""
+        return [(_name(row), row.trained, row.n) for row in self._rows()]
+
+    def values(self) -> list[Any]:
+        """The rows there are, and the first of them by class."""
+        names = [_name(row) for row in self._rows()]
+        first = names[0] if names else None
+        return [
+            gr.Accordion(visible=bool(names)),
+            gr.Dropdown(names, value=first),
+            *self._drawn(first),
+        ]
+
+    def _rows(self) -> list[Row]:
+        try:
+            return self.screen.studio.table()
+        except StudioError:  # the state of the tab says why
+            return []
+
+    def _drawn(self, name: str | None) -> list[Any]:
+        row = next((row for row in self._rows() if _name(row) == name), None)
+        if row is None:
+            return ["", gr.Plot(visible=False)]
+        try:
+            found = by_class(row)
+        except StudioError as err:
+            return [note(f"{err.problem} {err.fix}"), gr.Plot(visible=False)]
+        names = self.screen.studio.bundle.class_names
+        figure = confusion_figure(found.matrix, [names[c] for c in found.classes])
+        return [self._table(found), gr.Plot(figure, visible=True)]
+
+    def _table(self, found: ByClass) -> str:
+        names = self.screen.studio.bundle.class_names
+        rows = [
+            (f"#tab=curate&class={result.class_id}", names[result.class_id], *cells_of(result, names))
+            for result in sorted(found.results, key=lambda result: result.mean)
+        ]
+        return class_table(HEAD, rows, right=(1, 2, 4)) + note(ABOUT)
+
+
+def _name(row: Row) -> str:
+    return f"{row.name}, {row.label_regime}"
