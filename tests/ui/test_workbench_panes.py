@@ -6,18 +6,30 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from browsing import STATE, browser_page, focus_on, idle, picks, selected, set_keys
 from running import running_app
+
+from psr_studio.app.studio import Studio
+from psr_studio.ui.curate.maps import map_key
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
-    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
+    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class.
+
+    Its UMAP lies on disk, as it does at a second visit: to make one takes a core for a minute.
+    """
     root = tmp_path_factory.mktemp("panes") / "ws"
     shutil.copytree(scored_workspace, root)
+    with Studio(root) as studio:
+        embeddings = studio.curation.scored.embeddings
+    (root / "cache").mkdir(exist_ok=True)
+    places = np.random.default_rng(0).normal(size=(len(embeddings), 2)).astype(np.float32)
+    np.save(root / "cache" / f"umap-{map_key(embeddings)}.npy", places)
     with running_app(root) as address:
         yield address
 
@@ -226,3 +238,37 @@ def test_every_window_has_all_panes_in_it_and_no_control_over_another(bench):
     finally:
         bench.set_viewport_size({"width": 1366, "height": 768})
         set_keys(bench, dock=None)
+
+
+def test_the_map_opens_by_class_names_the_classes_and_zooms_to_one(bench):
+    assert bench.evaluate(f"{STATE}.colorBy") == "class"
+    name, members = bench.evaluate(f"[{STATE}.info.class_names[1], {STATE}.info.counts[0]]")
+    bench.locator(".psr-legend-line").nth(1).hover()
+    bench.get_by_role("button", name=f"Zoom to {name}").click()
+    assert bench.evaluate(f"{STATE}.solo") == 1
+    bench.wait_for_function("!window.workbench.map.camera.move && window.workbench.map.camera.zoom > 1.05")
+    room = bench.locator(".psr-surface").bounding_box()
+    for position in range(members, 2 * members):
+        x, y = bench.evaluate("p => window.workbench.map.screenOf(p)", position)
+        assert 0 <= x <= room["width"] and 0 <= y <= room["height"], "the class is in view"
+    bench.locator(".psr-filters").get_by_role("button", name=name).click()
+    assert bench.evaluate(f"{STATE}.solo") is None
+
+
+def test_pca_and_umap_are_a_switch_that_a_reload_keeps(bench, url):
+    switch = bench.get_by_role("group", name="How the teacher features are laid out")
+    bench.wait_for_function(f"{STATE}.layouts.umap && {STATE}.layout.kind === 'umap'")
+    bench.wait_for_function(
+        "!document.querySelector('.psr-map-status .psr-seg button:nth-child(2)').disabled"
+    )
+    umap = bench.evaluate(f"Array.from({STATE}.layout.xy)")
+    switch.get_by_role("button", name="PCA").click()
+    bench.wait_for_function(f"{STATE}.layout.kind === 'pca'")
+    assert bench.evaluate(f"Array.from({STATE}.layout.xy)") != umap
+    bench.goto("about:blank")
+    bench.goto(url)
+    idle(bench)
+    bench.wait_for_function(f"{STATE}.layout.kind === 'pca'")
+    switch.get_by_role("button", name="UMAP").click()
+    bench.wait_for_function(f"{STATE}.layout.kind === 'umap'")
+    assert bench.evaluate(f"Array.from({STATE}.layout.xy)") == umap

@@ -103,6 +103,13 @@ class MapService:
                 self._ask(key, embeddings)
             return self._kept[key]
 
+    def of(self, kind: str, embeddings: np.ndarray) -> Layout | None:
+        """The map of a kind, as far as it is there: "pca" always, others once they were made."""
+        found = self.layout(embeddings)
+        if kind == "pca" and found.kind != kind:
+            return Layout(kind, pca(embeddings), True)
+        return found if found.kind == kind else None
+
     def _key(self, embeddings: np.ndarray) -> str:
         """The key of the array that was asked about last is kept: a page asks every few seconds."""
         if self._named is None or self._named[0] is not embeddings:

@@ -41,6 +41,10 @@ def curate_router(workbench: Workbench) -> APIRouter:
         body = workbench.newer_map(have)
         return packed(body) if body is not None else Response(status_code=204, headers=NO_STORE)
 
+    @routes.get("/maps/{kind}.bin")
+    def map_of(kind: str) -> Response:
+        return packed(workbench.map_of(kind))
+
     @routes.get("/sprites/{class_id}.png")
     def sprites(class_id: int, v: str = "") -> Response:
         return Response(workbench.sheet(class_id), media_type="image/png", headers=KEEP if v else NO_STORE)

@@ -128,6 +128,15 @@ class Workbench:
             return None
         return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
 
+    def map_of(self, kind: str) -> bytes:
+        """The map of a kind: "pca", or "umap" where it is ready."""
+        layout = self.view.maps.of(kind, self.curation.scored.embeddings)
+        if layout is None:
+            raise SelectionError(
+                f'There is no map "{kind}" of this pool yet.', 'Choose "PCA", or wait for it.'
+            )
+        return pack({"kind": layout.kind, "revision": layout.kind}, {"xy": ("f32", layout.xy)})
+
     def sheet(self, class_id: int) -> bytes:
         """All pictures of a class, see `PoolView.sheet`."""
         return self.view.sheet(self.curation.scored.pool, class_id)

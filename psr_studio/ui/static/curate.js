@@ -9,6 +9,7 @@ import { createCompare } from './core/compare.js';
 import { button, fill, h, said } from './core/dom.js';
 import { attachKeys, createHelp, keyTable } from './core/keys.js';
 import { unlasso } from './core/lasso.js';
+import { chooseLayout } from './core/layouts.js';
 import { createLibrary } from './core/library.js';
 import { createLiveRegion } from './core/live_region.js';
 import { createSession } from './core/session.js';
@@ -79,7 +80,7 @@ function createWorkbench(element, value, onAnswer) {
   const keys = [];
   const help = createHelp(() => keys);
 
-  const map = createScatter(store, actions);
+  const map = createScatter(store, actions, (kind) => chooseLayout(store, api, kind));
   map.surface.append(createCompareMap(store, map, actions).node);
   const enlarge = () => lightbox.open();
   const grid = createGrid(store, actions, library, enlarge);

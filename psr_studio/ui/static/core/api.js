@@ -4,7 +4,7 @@ import { decodePack } from './pack.js';
 
 /**
  * @import {
- *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, HistoryRow, Info, NoInfo,
+ *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, HistoryRow, Info, MapKind, NoInfo,
  *   Notice, Packed, Points, Saved, Verdict
  * } from './types'
  */
@@ -152,12 +152,14 @@ export function createApi({ token, base }) {
     /**
      * The next map, or null while the server has nothing newer than `have`.
      * @param {string} have
-     * @returns {Promise<Packed<{ kind: string }, { xy: Floats }> | null>}
+     * @returns {Promise<Packed<{ kind: MapKind }, { xy: Floats }> | null>}
      */
     async map(have) {
       const response = await get(`map.bin?have=${encodeURIComponent(have)}`);
       return response.status === 204 ? null : pack(response);
     },
+    /** @param {MapKind} kind @returns {Promise<Packed<{ kind: MapKind }, { xy: Floats }>>} */
+    mapOf: (kind) => binary(`maps/${kind}.bin`),
     /**
      * An action that selects again.
      * @param {string} path

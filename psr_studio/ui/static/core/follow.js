@@ -1,8 +1,9 @@
 // Waits for the better map: PCA paints at once, UMAP arrives from a worker process some seconds later.
 
+import { takeLayout } from './layouts.js';
 import { ready } from './store.js';
 
-/** @import { Api, Floats, Packed, Store } from './types' */
+/** @import { Api, Floats, MapKind, Packed, Store } from './types' */
 
 const FIRST_MS = 2000; // the first question starts the work: not while the page is still drawing itself
 const SLOWEST_MS = 6000;
@@ -33,12 +34,13 @@ export function followMap(store, api, root) {
   }
 
   /**
-   * @param {Packed<{ kind: string }, { xy: Floats }>} answer
+   * @param {Packed<{ kind: MapKind }, { xy: Floats }>} answer
    * @returns {boolean} whether nothing better will come
    */
   function take({ header, arrays }) {
     if (arrays.xy.length !== 2 * ready(store).info.n) return false; // of another pool
-    store.set({ layout: { kind: header.kind, xy: arrays.xy }, mapSettled: header.kind === 'umap' });
+    takeLayout(store, header.kind, arrays.xy);
+    store.set({ mapSettled: header.kind === 'umap' });
     return header.kind === 'umap';
   }
 

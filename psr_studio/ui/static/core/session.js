@@ -3,10 +3,13 @@
 import { loadPoints } from './actions.js';
 import { messageOf } from './api.js';
 import { followMap } from './follow.js';
+import { recall } from './kept.js';
 import { lassoPatch } from './lasso.js';
+import { chooseLayout } from './layouts.js';
 import { makeSelection } from './selection.js';
 import { followsPreset, rulesOf } from './settings.js';
 import { createSprites } from './sprites.js';
+import { INITIAL } from './store.js';
 
 /** @import { Actions, Api, Info, NoInfo, Points, Store } from './types' */
 /** @import { Scatter } from '../map/scatter.js' */
@@ -53,6 +56,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
       points,
       sprites: createSprites(api, info),
       layout: { kind: info.map.kind, xy: points.xy },
+      layouts: { [info.map.kind]: points.xy },
       picks: null,
       diff: null,
       timing: null,
@@ -77,6 +81,9 @@ export function createSession({ store, api, actions, address, map, root, resize 
     resize();
     map.loadColors();
     begin();
+    const wanted = recall('map', INITIAL.mapWanted);
+    store.set({ mapWanted: wanted });
+    if (wanted === 'pca' && info.map.kind !== wanted) chooseLayout(store, api, wanted);
     stopMap = followMap(store, api, root);
   }
 

@@ -65,8 +65,9 @@ export const INITIAL = {
   selection: null,
   focus: null,
   hover: null,
-  colorBy: 'total',
+  colorBy: 'class',
   ramp: 'viridis',
+  rampScale: 'linear',
   show: 'highlight',
   solo: null, // class id shown alone
   tool: 'pan',
@@ -77,6 +78,8 @@ export const INITIAL = {
   unscored: 0, // candidates without scores, where there is nothing else
   shown: '', // fingerprint of the selection on screen
   mapSettled: false, // no newer map is expected
+  mapWanted: 'umap', // shown as soon as it is there
+  layouts: {}, // the maps that are here
   diff: null,
   timing: null, // in ms
   notice: null,

@@ -117,7 +117,7 @@ export interface Info extends Rules {
   counts: number[];
   image: { width: number; height: number; channels: number };
   sprite: { tile: number; columns: number; version: string };
-  map: { kind: string };
+  map: { kind: MapKind };
   weights: Weights;
   ipc: number;
   temperature: number;
@@ -339,6 +339,8 @@ export interface Sprites {
 
 export type GridMode = 'picks' | 'pool' | 'selection' | SideKey;
 export type Tool = 'pan' | 'box' | 'lasso';
+export type MapKind = 'pca' | 'umap';
+export type RampScale = 'linear' | 'log' | 'quantile';
 
 interface Always {
   message: string | null;
@@ -360,6 +362,7 @@ interface Always {
   hover: number | null;
   colorBy: string;
   ramp: string;
+  rampScale: RampScale;
   show: 'all' | 'highlight' | 'filter';
   solo: number | null;
   tool: Tool;
@@ -370,6 +373,8 @@ interface Always {
   unscored: number;
   shown: string;
   mapSettled: boolean;
+  mapWanted: MapKind;
+  layouts: Partial<Record<MapKind, Floats>>;
   diff: Diff | null;
   timing: { drawn: number; server: number } | null;
   notice: Notice | null;
@@ -390,7 +395,7 @@ export interface Ready extends Always {
   phase: 'ready';
   info: Info;
   points: Points;
-  layout: { kind: string; xy: Floats };
+  layout: { kind: MapKind; xy: Floats };
   selection: Marked;
   sprites: Sprites;
   settings: Settings;

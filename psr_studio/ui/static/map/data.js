@@ -6,10 +6,12 @@ import { clamp } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { classColors, rampBytes } from './color.js';
 import { buildFlags } from './flags.js';
+import { scaled } from './scale.js';
 
 /** @import { Floats, Point, Points, Renderer, Store } from '../core/types' */
 /** @import { Camera } from './camera.js' */
 /** @import { Flags } from './flags.js' */
+/** @import { Scaled } from './scale.js' */
 
 const MORPH_MS = 600;
 const RAW = ['reliability', 'entropy', 'difficulty', 'near'];
@@ -24,6 +26,8 @@ export class MapData {
   morph = { t: 1, start: 0, from: new Float32Array() };
   /** @type {Points | null} */
   loaded = null;
+  /** A signal as the ramp shows it, null for the total score. @type {Scaled | null} */
+  scaled = null;
   /** @type {Floats | null} */
   layoutBefore = null;
 
@@ -40,7 +44,7 @@ export class MapData {
     this.invalidate = invalidate;
     store.on(['points'], () => this.loadPoints());
     store.on(['layout'], () => this.loadLayout());
-    store.on(['colorBy', 'near'], () => this.loadValue());
+    store.on(['colorBy', 'near', 'rampScale'], () => this.loadValue());
     store.on(['sizeBy', 'near'], () => this.loadSizes());
     store.on(['weights'], () => this.measureTotals());
     store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags());
@@ -57,9 +61,14 @@ export class MapData {
 
   /** The numbers behind the ramp, for the legend's histogram. */
   get values() {
-    const data = ready(this.store);
-    return signalOf(data, data.colorBy) ?? this.totals;
+    return this.scaled?.values ?? this.totals;
   }
+
+  /** The value at a share of the ramp. @param {number} share */
+  valueAt = (share) => {
+    const [low, high] = this.domain;
+    return this.scaled ? this.scaled.valueAt(share) : low + (high - low) * share;
+  };
 
   loadPoints() {
     const { phase, points, info, ramp } = this.store.data;
@@ -83,8 +92,9 @@ export class MapData {
     const { data } = this.store;
     if (data.phase !== 'ready') return;
     const values = signalOf(data, data.colorBy);
-    this.renderer.setFloats('value', values ?? data.points.reliability);
-    this.domain = values ? robustRange(values) : this.totalRange();
+    this.scaled = values && scaled(values, data.rampScale);
+    this.renderer.setFloats('value', this.scaled?.values ?? data.points.reliability);
+    this.domain = this.scaled?.domain ?? this.totalRange();
     this.invalidate();
   }
 

@@ -11,8 +11,9 @@ import { ready } from '../core/store.js';
 import { classColors, STATUS, toCss } from './color.js';
 import { statusOf } from './flags.js';
 import { createRampLegend } from './legend_ramp.js';
+import { SCALES } from './scale.js';
 
-/** @import { Modifiers, Rgb, State, Store } from '../core/types' */
+/** @import { Modifiers, RampScale, Rgb, State, Store } from '../core/types' */
 /** @import { MapData } from './data.js' */
 /**
  * @typedef {{ id: number, label: string, color: string, total: number, chosen: number, pressed?: boolean }}
@@ -23,8 +24,13 @@ const SEARCH_FROM = 14; // with more classes than this the legend gets a search 
 const ROOMY_PX = 520; // of a map that the open legend leaves enough of
 const MAX_ROWS = 200; // a longer list is searched, not scrolled
 
-/** @param {Store} store @param {MapData} source @param {() => Rgb} ink the colour of the histogram */
-export function createLegend(store, source, ink) {
+/**
+ * @param {Store} store
+ * @param {MapData} source
+ * @param {() => Rgb} ink the colour of the histogram
+ * @param {(classId: number) => void} zoomToClass
+ */
+export function createLegend(store, source, ink, zoomToClass) {
   const body = h('div', { class: 'psr-legend-body' });
   const color = h(
     'select',
@@ -85,11 +91,26 @@ export function createLegend(store, source, ink) {
     lasso(store, shown, modeOf(keys));
   };
   const range = createRampLegend(store, select);
+  const scale = h(
+    'select',
+    {
+      class: 'psr-select psr-small',
+      'aria-label': 'Scale of the ramp',
+      title: 'How values go onto the ramp: evenly, by logarithm, or by rank',
+      on: {
+        change: () => {
+          store.set({ rampScale: /** @type {RampScale} */ (scale.value) });
+        },
+      },
+    },
+    SCALES.map((name) => h('option', { value: name }, name)),
+  );
   const foot = h(
     'div',
     { class: 'psr-legend-foot' },
     h('label', { class: 'psr-inline' }, 'Size', size),
     range.ramp,
+    scale,
   );
   const node = h(
     'section',
@@ -101,7 +122,7 @@ export function createLegend(store, source, ink) {
   let search = '';
 
   const refresh = oncePerFrame(() => {
-    const { colorBy, sizeBy, phase } = store.data;
+    const { colorBy, sizeBy, rampScale, phase } = store.data;
     node.hidden = phase !== 'ready';
     if (phase !== 'ready') return;
     const mode = COLOR_MODES.find((m) => m.key === colorBy) ?? COLOR_MODES[0];
@@ -109,6 +130,8 @@ export function createLegend(store, source, ink) {
     color.title = `Colour: ${mode.hint}`;
     size.value = sizeBy;
     range.ramp.hidden = colorBy === 'class' || colorBy === 'picked';
+    scale.hidden = !source.isRaw;
+    scale.value = rampScale;
     if (colorBy === 'class') classLegend();
     else if (colorBy === 'picked') statusLegend();
     else rampLegend(mode);
@@ -124,6 +147,7 @@ export function createLegend(store, source, ink) {
       shown: source.values,
       ink: ink(),
       hint: hintOf(mode.key, store.data),
+      valueAt: source.valueAt,
     });
   }
 
@@ -159,7 +183,14 @@ export function createLegend(store, source, ink) {
         shown,
         groups
           .slice(0, MAX_ROWS)
-          .map((group) => groupRow(group, `${group.label}: show this class alone`, alone)),
+          .map((group) =>
+            h(
+              'div',
+              { class: 'psr-legend-line' },
+              groupRow(group, `${group.label}: show this class alone`, alone),
+              zoomButton(group),
+            ),
+          ),
         groups.length > MAX_ROWS &&
           h(
             'p',
@@ -169,6 +200,15 @@ export function createLegend(store, source, ink) {
       ),
     );
   }
+
+  /** @param {Group} group */
+  const zoomButton = ({ id, label }) =>
+    button({
+      label: `Zoom to ${label}`,
+      iconName: 'zoom',
+      className: 'psr-ghost psr-tiny',
+      onClick: () => zoomToClass(id),
+    });
 
   /** @returns {Group[]} */
   function classGroups() {
@@ -247,6 +287,7 @@ export function createLegend(store, source, ink) {
       'weights',
       'settings',
       'ramp',
+      'rampScale',
       'solo',
       'near',
       'sizeBy',

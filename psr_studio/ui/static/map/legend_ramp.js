@@ -76,17 +76,17 @@ export function createRampLegend(store, onPick) {
 
   /**
    * Runs on every frame of a slider drag: texts and pixels change, no element is made.
-   * @param {{ label: string, domain: [number, number], clipped: boolean, shown: Floats, ink: Rgb, hint: string }} now
+   * @param {{ label: string, domain: [number, number], clipped: boolean, shown: Floats, ink: Rgb, hint: string,
+   *   valueAt: (share: number) => number }} now
    */
-  function show({ label, domain, clipped, shown, ink, hint }) {
+  function show({ label, domain, clipped, shown, ink, hint, valueAt }) {
     const data = ready(store);
     const { selection, picks } = data;
     ranges = domain;
     values = shown;
     const counted = (/** @type {number} */ i) => inSolo(data, i);
-    const [low, high] = domain;
     ramp.value = data.ramp;
-    canvas.setAttribute('aria-label', `${label} from ${fixed(low, 2)} to ${fixed(high, 2)}`);
+    canvas.setAttribute('aria-label', `${label} from ${short(valueAt(0))} to ${short(valueAt(1))}`);
     drawHistogram(
       canvas,
       shown,
@@ -106,7 +106,7 @@ export function createRampLegend(store, onPick) {
     }
     const colors = rampBytes(data.ramp, 2 * ROWS + 1);
     rows.forEach((item, k) => {
-      const edge = (/** @type {number} */ at) => fixed(low + ((high - low) * at) / ROWS, 2);
+      const edge = (/** @type {number} */ at) => short(valueAt(at / ROWS));
       const [open, shut] = [clipped && k === 0, clipped && k === ROWS - 1];
       item.name.textContent = open
         ? `≤ ${edge(1)}`
@@ -122,6 +122,10 @@ export function createRampLegend(store, onPick) {
 
   return { node, ramp, show };
 }
+
+/** Small values keep two digits that matter. @param {number} value */
+const short = (value) =>
+  fixed(value, Math.abs(value) >= 0.1 || value === 0 ? 2 : Math.abs(value) >= 0.01 ? 3 : 4);
 
 /**
  * Which of `n` equal parts of a range holds a value; the outer ones are open.

@@ -1,10 +1,11 @@
 // The thin layer over the points: sketch of a box or lasso, focus and hover rings, pictures when zoomed in.
 
 import { prefersStill } from '../core/dom.js';
+import { anchors, thinned } from './class_names.js';
 import { toCss } from './color.js';
 import { outlineRegion, traceRegion } from './shapes.js';
 
-/** @import { MapView, Picks, Point, Points, Rgb, ScreenShape, Sprites } from '../core/types' */
+/** @import { Floats, MapView, Picks, Point, Points, Rgb, ScreenShape, Sprites } from '../core/types' */
 /**
  * @typedef {object} Scene
  * @property {ScreenShape | null} sketch
@@ -13,12 +14,16 @@ import { outlineRegion, traceRegion } from './shapes.js';
  * @property {number | null} hover
  * @property {number | null} focus
  * @property {Sprites} sprites
+ * @property {{ xy: Floats }} layout
+ * @property {{ class_names: string[], counts: number[] }} info
+ * @property {number | null} solo
  * @property {() => void} onLoad a sheet of pictures has come
  */
 
 const PULSE_MS = 1100;
 const MAX_PICTURES = 70;
 const PICTURE_ZOOM = 2.2;
+const NAME_FONT = '600 12px system-ui, sans-serif';
 
 /** @param {HTMLCanvasElement} canvas */
 export function createOverlay(canvas) {
@@ -89,6 +94,37 @@ export function createOverlay(canvas) {
     }
   }
 
+  let named = new Float32Array(); // the map that `middles` are of
+  /** @type {number[]} */
+  let middles = [];
+
+  /** The larger classes are named first. @param {MapView} view @param {Scene} scene */
+  function names(view, { layout, info, sprites, solo }) {
+    if (named !== layout.xy) [named, middles] = [layout.xy, anchors(layout.xy, sprites.starts)];
+    context.font = NAME_FONT;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    const shown = middles
+      .map((position, c) => ({ position, c }))
+      .filter(({ position, c }) => position >= 0 && (solo === null || c === solo))
+      .sort((a, b) => info.counts[b.c] - info.counts[a.c])
+      .map(({ position, c }) => ({
+        text: info.class_names[c],
+        at: view.camera.toScreen(...view.at(position)),
+        width: context.measureText(info.class_names[c]).width,
+      }));
+    context.lineJoin = 'round';
+    context.lineWidth = 4;
+    context.strokeStyle = toCss(view.background);
+    context.fillStyle = toCss(view.ink);
+    for (const { text, at } of thinned(shown, view.camera)) {
+      context.globalAlpha = 0.85;
+      context.strokeText(text, ...at);
+      context.globalAlpha = 1;
+      context.fillText(text, ...at);
+    }
+  }
+
   return {
     pulse() {
       pulseStart = performance.now();
@@ -112,6 +148,7 @@ export function createOverlay(canvas) {
       context.setTransform(view.dpr, 0, 0, view.dpr, 0, 0);
       context.clearRect(0, 0, view.camera.width, view.camera.height);
       if (view.morph >= 1) pictures(view, scene);
+      names(view, scene);
       if (scene.sketch) sketch(scene.sketch, view.accent);
       const screen = (/** @type {number} */ i) => view.camera.toScreen(...view.at(i));
       if (scene.hover !== null) ring(screen(scene.hover), view.size / 2 + 4, view.ink, 1.5);
@@ -121,7 +158,7 @@ export function createOverlay(canvas) {
 }
 
 /** @param {MapView} view @param {Scene} scene */
-const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks }) =>
+const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks, solo, layout }) =>
   [
     c.cx,
     c.cy,
@@ -132,17 +169,19 @@ const keyOf = ({ camera: c, morph, ink }, { hover, focus, picks }) =>
     ink,
     hover,
     focus,
+    solo,
+    stampOf(layout.xy),
     c.zoom < PICTURE_ZOOM ? '' : stampOf(picks),
   ].join();
 
-// Each set of picks gets its own number, so that the key can name it.
-/** @type {WeakMap<Picks, number>} */
+// Each set of picks, and each map, gets its own number, so that the key can name it.
+/** @type {WeakMap<object, number>} */
 const stamps = new WeakMap();
 let nextStamp = 1;
-/** @param {Picks | null} picks */
-function stampOf(picks) {
-  if (!picks) return 0;
-  const stamp = stamps.get(picks) ?? nextStamp++;
-  stamps.set(picks, stamp);
+/** @param {object | null} thing */
+function stampOf(thing) {
+  if (!thing) return 0;
+  const stamp = stamps.get(thing) ?? nextStamp++;
+  stamps.set(thing, stamp);
   return stamp;
 }

@@ -18,7 +18,7 @@ import { attachPointer } from './pointer.js';
 import { createMapStatus } from './status.js';
 import { createMapTools } from './tools.js';
 
-/** @import { Actions, How, MapShape, Modifiers, Point, Store } from '../core/types' */
+/** @import { Actions, How, MapKind, MapShape, Modifiers, Point, Store } from '../core/types' */
 /** @import { Gestures } from './pointer.js' */
 /** @typedef {ReturnType<typeof createScatter>} Scatter */
 
@@ -27,8 +27,8 @@ const KEY_PAN_PX = 40;
 /** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {Store} store @param {Actions} actions */
-export function createScatter(store, actions) {
+/** @param {Store} store @param {Actions} actions @param {(kind: MapKind) => void} chooseMap */
+export function createScatter(store, actions, chooseMap) {
   const camera = new Camera();
   const painter = new Painter(store, camera, () => ({ data, renderer, overlay }));
   const invalidate = () => painter.invalidate();
@@ -44,7 +44,7 @@ export function createScatter(store, actions) {
   const data = new MapData(store, renderer, camera, invalidate);
   const overlay = createOverlay(topCanvas);
   const card = createHoverCard(store, () => data.totals);
-  const legend = createLegend(store, data, () => painter.colors?.ink ?? [0, 0, 0]);
+  const legend = createLegend(store, data, () => painter.colors?.ink ?? [0, 0, 0], zoomToClass);
   const surface = h(
     'div',
     { class: 'psr-surface', 'data-tool': store.data.tool },
@@ -54,7 +54,7 @@ export function createScatter(store, actions) {
     card.node,
   );
   const tools = createMapTools(store, { resetView, zoomToSelection });
-  const status = createMapStatus(store, renderer.kind);
+  const status = createMapStatus(store, renderer.kind, chooseMap);
   const node = h(
     'section',
     { class: 'psr-pane psr-map', 'aria-label': 'Map' },
@@ -129,10 +129,25 @@ export function createScatter(store, actions) {
   }
 
   function zoomToSelection() {
-    const { phase, selection, picks, layout } = store.data;
+    const { phase, selection, picks } = store.data;
     if (phase !== 'ready') return;
-    const list = selection.count ? selection.list : picks?.order;
-    if (!list?.length) return;
+    if (!selection.count && store.data.solo !== null) return zoomToClass(store.data.solo);
+    zoomTo(selection.count ? selection.list : picks?.order);
+  }
+
+  /** The class alone, as large as the map. @param {number} classId */
+  function zoomToClass(classId) {
+    const { phase, sprites } = store.data;
+    if (phase !== 'ready') return;
+    store.set({ solo: classId });
+    const { [classId]: first, [classId + 1]: end } = sprites.starts;
+    zoomTo(Uint32Array.from({ length: end - first }, (_, k) => first + k));
+  }
+
+  /** @param {Uint32Array | undefined} list */
+  function zoomTo(list) {
+    const { layout } = store.data;
+    if (!list?.length || !layout) return;
     const target = camera.viewOf(bounds(layout.xy, list), 60);
     camera.goTo({ ...target, k: Math.min(target.k, camera.home.k * 40) });
     invalidate();

@@ -1,21 +1,23 @@
 // The line under the map: counts that follow the selection, what the axes are, and the hints for the mouse.
 
-import { button, fill, fitRow, h } from '../core/dom.js';
+import { button, fill, fitRow, h, segmented } from '../core/dom.js';
 import { pickedOf, unlasso } from '../core/lasso.js';
 import { count } from '../core/numbers.js';
 
-/** @import { Store } from '../core/types' */
+/** @import { ButtonSpec, MapKind, Store } from '../core/types' */
 
-/** @type {Record<string, string>} */
-const AXES = { umap: 'UMAP', pca: 'PCA' };
+/** @type {(ButtonSpec & { value: MapKind })[]} */
+const MAPS = [
+  { value: 'pca', label: 'PCA', title: 'Principal components of the teacher features' },
+  { value: 'umap', label: 'UMAP', title: 'UMAP of the teacher features: neighbours stay together' },
+];
 
-/** @param {Store} store @param {string} rendererKind */
-export function createMapStatus(store, rendererKind) {
+/** @param {Store} store @param {string} rendererKind @param {(kind: MapKind) => void} choose */
+export function createMapStatus(store, rendererKind, choose) {
   const counts = h('span', { class: 'psr-status-counts', role: 'status' });
-  const axes = h('span', {
-    class: 'psr-axes',
-    title: 'How teacher features were laid out in two dimensions',
-  });
+  const maps = segmented('How the teacher features are laid out', MAPS, choose);
+  const [, umap] = Array.from(maps.node.querySelectorAll('button'));
+  const onItsWay = h('span', { class: 'psr-fine psr-shy-text' }, 'UMAP on its way');
   const clear = button({
     label: 'Clear',
     className: 'psr-ghost',
@@ -49,15 +51,14 @@ export function createMapStatus(store, rendererKind) {
     else fill(counts, `${all} candidates · ${picked} picked`);
     clear.hidden = !selection.count;
     solo.hidden = store.data.solo === null;
-    axes.hidden = false;
-    const waits = layout.kind === 'pca' && !store.data.mapSettled;
-    axes.textContent = waits ? 'PCA · UMAP on its way' : (AXES[layout.kind] ?? layout.kind);
+    maps.show(layout.kind);
+    umap.disabled = !store.data.layouts.umap;
+    onItsWay.hidden = !umap.disabled || store.data.mapSettled;
     fitRow(node);
   };
-  store.on(['info', 'picks', 'selection', 'layout', 'phase', 'solo', 'mapSettled'], refresh);
+  store.on(['info', 'picks', 'selection', 'layout', 'phase', 'solo', 'mapSettled', 'layouts'], refresh);
   clear.hidden = true;
   solo.hidden = true;
-  axes.hidden = true;
   const node = h(
     'div',
     { class: 'psr-bar psr-map-status' },
@@ -66,7 +67,8 @@ export function createMapStatus(store, rendererKind) {
     solo,
     h('span', { class: 'psr-grow' }),
     fallback || hint,
-    axes,
+    onItsWay,
+    maps.node,
   );
   return { node };
 }

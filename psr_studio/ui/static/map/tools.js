@@ -42,7 +42,7 @@ export function createMapTools(store, commands) {
       label: 'Zoom to selection',
       iconName: 'zoom',
       className: 'psr-shy',
-      title: 'Zoom to the lassoed, or to the picks when there are none (Z)',
+      title: 'Zoom to the lassoed, else to the class shown alone, else to the picks (Z)',
       onClick: commands.zoomToSelection,
     }),
     button({
