@@ -137,7 +137,9 @@ def memory_of(nets: Networks, selected: Selected) -> dict[str, float]:
     classes, labels = part.classes.to(device), part.soft_labels.to(device)
     half, ones = torch.full((n,), 0.5, device=device), torch.ones(n, device=device)
     passes = {
-        "denoising_mib_per_latent": lambda: _denoising_pass(nets, z.clone(), z, half, t, classes),
+        "denoising_mib_per_latent": lambda: _denoising_pass(
+            nets, denoising_loss, z.clone(), z, half, t, classes
+        ),
         "label_mib_per_latent": lambda: _label_pass(
             nets, TEMPERATURE, part.task.to(device), z.clone(), labels, ones
         ),

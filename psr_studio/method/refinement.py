@@ -82,6 +82,22 @@ def denoising_loss(noise: Array, predicted_noise: Array) -> Array:
     return from_tensor(error.square().flatten(1).sum(dim=1), predicted_noise)  # eq. 3
 
 
+def largest_error_loss(noise: Array, predicted_noise: Array, largest: float = 10.0) -> Array:
+    """CaO2's objective of each latent: mean squared noise error + largest * its largest absolute element.
+
+    Source: hatchetProject/CaO2, sample_woof.py.
+
+    Args:
+        noise, predicted_noise: (N, c, h, w), as in `denoising_loss`. largest: weight of the second term.
+
+    Returns:
+        (N,) at least 0.
+    """
+    error = (to_tensor(noise) - to_tensor(predicted_noise)).flatten(1)
+    loss = error.square().mean(dim=1) + largest * error.abs().max(dim=1).values
+    return from_tensor(loss, predicted_noise)
+
+
 def label_loss(logits: Array, soft_labels: Array, temperature: float = 1.5) -> Array:
     """L_KL of each latent: KL(q_ref || q(x)) at temperature tau, without the tau^2 of eq. 11 (PSR eq. 9).
 

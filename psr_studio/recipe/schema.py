@@ -249,9 +249,26 @@ class TuneRecipe(Table):
     )  # fmt: skip
 
 
+class CaO2Objective(Table):
+    """Refinement as CaO2 has it: small noise levels, one noise for each latent, Adam, no labels."""
+
+    lr: float = setting(6e-4, "Step size of Adam.", "", 1e-8, 10.0, label="Step size (CaO2)")
+    largest: float = setting(
+        10.0, "Weight of the largest element of the noise error beside its mean square.", "", 0.0, 1e6,
+        label="Weight of the largest error",
+    )  # fmt: skip
+    t_from: int = setting(1, "Least timestep.", "", 0, 999, label="Timesteps from")
+    t_to: int = setting(11, "Greatest timestep.", "", 0, 999, label="Timesteps to")
+
+
 class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
+    objective: str = setting(
+        "psr", "What is lowered: the noise error with the teacher's labels (psr), or CaO2's noise error.",
+        choices=("psr", "cao2"),
+    )  # fmt: skip
+    cao2: CaO2Objective = CaO2Objective()
     n_steps: int = setting(100, "Gradient steps per latent (L).", "steps", 1, 100_000, label="Steps")
     kl_steps: int = setting(
         4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000, label="Label steps"
@@ -273,6 +290,24 @@ class RefineRecipe(Table):
     )
     batch_size: int = setting(64, "Latents refined together; changes the speed only.", "images", 1, 4096)
     seed: int = _seed("Base seed of the timesteps and the noise.")
+
+    def read(self) -> dict[str, Any]:
+        """The settings that count under the chosen objective, by name."""
+        own = {name: value for name, value in self if name not in ("objective", "cao2")}
+        if self.objective == "psr":
+            return own
+        shared = {name: own[name] for name in ("n_steps", "batch_size", "seed")}
+        return {"objective": self.objective, **shared, **self.cao2.model_dump()}
+
+    @property
+    def label_steps(self) -> int:
+        """Last steps in which the teacher's label pulls, 0 under an objective without labels."""
+        return self.kl_steps if self.objective == "psr" else 0
+
+    @property
+    def step_size(self) -> tuple[str, float]:
+        """The key and the value of the step size that counts."""
+        return ("refine.lr", self.lr) if self.objective == "psr" else ("refine.cao2.lr", self.cao2.lr)
 
 
 class EvaluateRecipe(Table):
@@ -502,6 +537,13 @@ def _check_allocation(select: SelectRecipe) -> None:
 
 
 def _check_refine(refine: RefineRecipe) -> None:
+    if refine.cao2.t_from > refine.cao2.t_to:
+        raise RecipeError(
+            f'"refine.cao2.t_from" is {refine.cao2.t_from}, more than "refine.cao2.t_to", '
+            f"which is {refine.cao2.t_to}.",
+            f'Lower "refine.cao2.t_from" to {refine.cao2.t_to} or less.',
+            "refine.cao2.t_from",
+        )
     if refine.kl_steps > refine.n_steps:
         raise RecipeError(
             f'"refine.kl_steps" is {refine.kl_steps}, more than "refine.n_steps", which is {refine.n_steps}.',

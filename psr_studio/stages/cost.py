@@ -131,7 +131,7 @@ def refine_cost(nets: Networks, selected: Selected, how: RefineRecipe, temperatu
             lambda k: next(refine_batch(nets, selected.take(slice(0, k)), one, temperature)), rows, device
         )
 
-    pulled = min(how.kl_steps, how.n_steps)
+    pulled = min(how.label_steps, how.n_steps)
     seconds = (how.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
     decoding = per_row(lambda k: nets.codec.decode_uint8(selected.latents[:k]), rows, device)
     shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows))

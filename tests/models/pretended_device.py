@@ -126,9 +126,10 @@ def check_refinement(device: torch.device) -> Iterator[str]:
         confidence=torch.full((N,), 0.5),
         noise_seeds=range(N),
     )
-    for optimizer in ("sgd", "adam"):
+    for optimizer in ("sgd", "adam", "cao2"):
         nets = Networks(a_generator(torch.bfloat16, device), codec, teacher)
-        how = Recipe().refine.model_copy(update={"n_steps": 3, "kl_steps": 2, "optimizer": optimizer})
+        chosen = {"objective": "cao2"} if optimizer == "cao2" else {"optimizer": optimizer}
+        how = Recipe().refine.model_copy(update={"n_steps": 3, "kl_steps": 2, **chosen})
         for _, latents, losses in refine_batch(nets, selected, how, temperature=1.5):
             there(latents, device)
             there(losses, device)

@@ -21,7 +21,7 @@ from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
 from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages.refine.loop import Selected, refine_batch
-from psr_studio.stages.refine.stage import _Refiner, open_networks
+from psr_studio.stages.refine.stage import _Refiner, inputs, open_networks
 
 
 def changed(how: RefineRecipe, **values: Any) -> RefineRecipe:
@@ -95,6 +95,44 @@ def test_the_step_is_plain_gradient_descent_on_eq_9(opened):
             step[index] = 0.02
             numeric = (loss(one.latents + step) - loss(one.latents - step)) / 0.04
             assert gradient[index] == pytest.approx(numeric, rel=0.02, abs=0.02)
+
+
+def test_the_objective_of_cao2_by_one_step_written_out(opened):
+    """One noise for all steps, few timesteps, mean square and largest error, Adam: its first step is lr * sign."""
+    nets, selected = opened
+    how = changed(HOW, objective="cao2", n_steps=3)
+    moved, trace = last(nets, selected, how)
+    assert not torch.equal(moved, selected.latents)
+    _, first, _ = next(refine_batch(nets, selected, how, temperature=1.5))
+    for row in range(len(selected.classes)):
+        one = selected.take(slice(row, row + 1))
+        generator = candidate_generator(candidate_seed(0, one.noise_seeds[0], 0))
+        noise = torch.randn(1, *one.latents.shape[1:], generator=generator)
+        t = torch.randint(1, 12, (1,), generator=generator)
+        kept = nets.generator.alphas_cumprod[t].view(-1, 1, 1, 1)
+        z = one.latents.clone().requires_grad_(True)
+        error = noise - nets.generator.denoise(kept.sqrt() * z + (1 - kept).sqrt() * noise, t, one.classes)
+        loss = error.square().mean() + 10 * error.abs().max()
+        (gradient,) = torch.autograd.grad(loss, z)
+        assert trace[row, 0] == pytest.approx(loss.item(), rel=1e-4)
+        clear = gradient[0].abs() > 1e-4
+        step = (first - selected.latents)[row]
+        assert torch.allclose(step[clear], -6e-4 * gradient[0].sign()[clear], atol=2e-5)  # a sum rounds so
+
+
+def test_an_objective_that_is_not_chosen_changes_no_hash_and_the_chosen_one_does(studio):
+    """Refined pictures from before there was a choice stay fresh."""
+    record = studio.workspace.ledger.selection("current")
+
+    def settings(**values):
+        recipe = studio.recipe.with_values({f"refine.{name}": value for name, value in values.items()})
+        return inputs(studio.pool, recipe, studio.bundle, record, 0)["settings"]
+
+    assert settings() == settings(**{"cao2.lr": 0.1})
+    assert set(settings()) == {"n_steps", "kl_steps", "lr", "lam", "w_min", "w_max", "optimizer", "seed"}
+    assert settings(objective="cao2") != settings(objective="cao2", **{"cao2.lr": 0.1})
+    finish(studio.refine(objective="cao2"))
+    assert studio.status()["refine"].state == "fresh"
 
 
 def test_a_gpu_is_asked_for_the_same_sums_each_time_and_only_meanwhile():

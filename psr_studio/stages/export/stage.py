@@ -283,7 +283,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "shortfall": {bundle.class_names[c]: n for c, n in record.shortfall.items() if n} or "none",
     }
     if is_refined(recipe, bundle):
-        found["refinement"] = dict(recipe.refine)
+        found["refinement"] = recipe.refine.read()
     return found
 
 

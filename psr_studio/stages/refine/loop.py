@@ -5,7 +5,7 @@ Shape letters: n latents, (c, h, w) one latent, C classes, L steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from psr_studio.method.refinement import (
     denoising_loss,
     kl_is_active,
     label_loss,
+    largest_error_loss,
     q_sample,
     refinement_loss,
 )
@@ -108,15 +109,18 @@ def refine_batch(
     weights = adaptive_weight(selected.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
     latents = selected.latents.to(device).clone().requires_grad_(True)
     optimizer = _optimizer(how, latents)
+    shape, cao2 = tuple(latents.shape[1:]), how.objective == "cao2"
+    loss = partial(largest_error_loss, largest=how.cao2.largest) if cao2 else denoising_loss
+    fixed = stacked_noise(generators, shape, device) if cao2 else None  # ours; CaO2 has a bank of 1024 noises
     for step in range(1, how.n_steps + 1):
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
-        t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps) for g in generators]), device)
-        noise = stacked_noise(generators, tuple(latents.shape[1:]), device)
+        t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps, how) for g in generators]), device)
+        noise = stacked_noise(generators, shape, device) if fixed is None else fixed
         z = latents.detach()
         given = z, noise, alphas[t], t, classes
         with reproducible(device):
-            losses, gradient = nets.denoising.map(partial(_denoising_pass, nets), *given)
-            if kl_is_active(step, how.n_steps, how.kl_steps):
+            losses, gradient = nets.denoising.map(partial(_denoising_pass, nets, loss), *given)
+            if kl_is_active(step, how.n_steps, how.label_steps):
                 label, pull = nets.labels.map(label_pass, z, labels, weights)
                 losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
         latents.grad = gradient
@@ -125,12 +129,13 @@ def refine_batch(
 
 
 def _denoising_pass(
-    nets: Networks, z: Tensor, noise: Tensor, kept: Tensor, t: Tensor, classes: Tensor
-) -> tuple[Tensor, Tensor]:
-    """L_LDM (n,) of some latents and its gradient (n, c, h, w)."""
+    nets: Networks, loss: Callable[[Tensor, Tensor], Tensor], z: Tensor, noise: Tensor, kept: Tensor, t: Tensor,
+    classes: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """L_LDM (n,) of some latents, or another loss of their noise, and its gradient (n, c, h, w)."""
     with torch.enable_grad():
         z = z.requires_grad_(True)
-        losses = denoising_loss(noise, nets.generator.denoise(q_sample(z, noise, kept), t, classes))
+        losses = loss(noise, nets.generator.denoise(q_sample(z, noise, kept), t, classes))
         return losses.detach(), torch.autograd.grad(losses.sum(), z)[0]
 
 
@@ -151,11 +156,15 @@ def _label_pass(
 
 def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
     """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone as well."""
+    if how.objective == "cao2":
+        return torch.optim.Adam([latents], lr=how.cao2.lr)
     if how.optimizer == "adam":
         return torch.optim.Adam([latents], lr=how.lr)
     return torch.optim.SGD([latents], lr=how.lr)
 
 
-def _timestep(generator: torch.Generator, n_train_steps: int) -> int:
-    """A uniform one."""
-    return int(torch.randint(n_train_steps, (1,), generator=generator))
+def _timestep(generator: torch.Generator, n_train_steps: int, how: RefineRecipe) -> int:
+    """A uniform one; of CaO2's few."""
+    low, above = (how.cao2.t_from, how.cao2.t_to + 1) if how.objective == "cao2" else (0, n_train_steps)
+    above = min(above, n_train_steps)
+    return int(torch.randint(min(low, above - 1), above, (1,), generator=generator))

@@ -40,7 +40,7 @@ def inputs(
     pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
 ) -> dict[str, Any]:
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
-    settings = dict(recipe.refine)
+    settings = recipe.refine.read()
     del settings["batch_size"]
     return {
         **named_part(record.picks, bundle.n_classes),
@@ -258,7 +258,7 @@ class _Refiner:
             class_id,
             columns=columns,
             inputs_hash=class_hash(self.pool, self.recipe, self.bundle, self.record, class_id),
-            settings={**dict(self.recipe.refine), "temperature": self.temperature},
+            settings={**self.recipe.refine.read(), "temperature": self.temperature},
             class_names=self.bundle.class_names,
         )
 
@@ -290,9 +290,10 @@ class _Refiner:
                 else f"diverged by step {step + 1}: a latent has {growth:.3g} times its length, "
                 f"{MOST_GROWTH:g} is the most"
             )
+            key, value = self.recipe.refine.step_size
             raise ModelError(
                 f'Refining from class "{self.bundle.class_names[classes[0]]}" on {what}.',
-                f'Lower "refine.lr" (now {self.recipe.refine.lr:g}); classes that are done are kept.',
+                f'Lower "{key}" (now {value:g}); classes that are done are kept.',
             )
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from psr_studio.core.errors import StudioError
+from psr_studio.recipe.keys import keys
 from psr_studio.stages import refine
 from psr_studio.stages.encoding import latents_at
 from psr_studio.stages.table import stages_of
@@ -53,6 +54,9 @@ class RefineTab:
                 with gr.Accordion("More settings", open=False):
                     self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
                     self.settings.add("refine.seed")
+                    self.settings.grid(
+                        "refine.objective", *(key for key in keys() if key.startswith("refine.cao2."))
+                    )
                 can = self.screen.studio.bundle.has("generator")
                 self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
                 gr.HTML(note(ABOUT))
@@ -129,7 +133,7 @@ class RefineTab:
         more = note(f"The first {MOST_PAIRS} of {len(rows)} are shown.") if len(rows) > MOST_PAIRS else ""
         about = "before and after, in pick order, and how far its latent moved (root mean square)"
         words = note(f'"{label}" {about}.')
-        kl_steps = self.screen.studio.recipe.refine.kl_steps
+        kl_steps = self.screen.studio.recipe.refine.label_steps
         figure = loss_figure(found.traces[rows], kl_steps, f'Loss of "{label}"')
         return [words + pairs(shown) + more, gr.Plot(figure, visible=True)]
 
