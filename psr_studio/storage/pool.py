@@ -222,10 +222,11 @@ class Pool:
 
     def parts(self) -> list[PartView]:
         """The parts in use, by class, then part."""
+        used = np.bincount(self._part_of, minlength=len(self._parts))
         return [
             PartView(p.path, p.class_id, part_number(p.path.name) or 0, p.ids, p.info.content_hash)
-            for p in self._parts
-            if len(p.ids)
+            for number, p in enumerate(self._parts)
+            if used[number]
         ]
 
     def inputs_hashes(self) -> dict[Path, str]:

@@ -95,9 +95,9 @@ def _heatmap(study: Study, entries: Sequence[Entry]) -> go.Figure:
         )
     )
     for column in range(len(budgets)):
-        known = [(row[column], place) for place, row in enumerate(means) if row[column] is not None]
+        known = {place: mean for place, row in enumerate(means) if (mean := row[column]) is not None}
         if known:
-            best = max(known)[1]
+            best = max(known, key=known.__getitem__)  # of equal ones the smallest pool
             figure.add_shape(
                 type="rect", x0=column - 0.5, x1=column + 0.5, y0=best - 0.5, y1=best + 0.5,
                 line={"color": BEST, "width": 3},

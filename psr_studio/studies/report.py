@@ -35,6 +35,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; }
 th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #8885; text-align: left; vertical-align: top; }
+.lines td { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 """
@@ -102,7 +103,9 @@ def _text(value: float | None, form: str = "") -> str:
 
 def html_text(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
     """The whole page, its script within."""
-    figure = figure_of(study, found, bundle).to_html(full_html=False, include_plotlyjs=True)
+    figure = figure_of(study, found, bundle).to_html(
+        full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True}
+    )
     printed = published_entries(study)
     beside = (
         f"<h2>What the papers print</h2>{_published_table(printed)}"
@@ -142,7 +145,7 @@ def _own_table(entries: Iterable[Entry]) -> str:
         "Set",
         "",
     )
-    return _table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8))
+    return _table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8), kind="lines")
 
 
 def _own_cells(entry: Entry) -> tuple[str, ...]:
@@ -162,7 +165,7 @@ def _published_table(entries: Iterable[Entry]) -> str:
         )
         for entry in entries
     )  # fmt: skip
-    return _table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4))
+    return _table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4), kind="lines")
 
 
 def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
@@ -209,11 +212,15 @@ def _list(items: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = (), kind: str = ""
+) -> str:
     lines = (
         "".join(f"<td{' class=n' if i in right else ''}>{escape(cell)}</td>" for i, cell in enumerate(cells))
         for cells in rows
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll {kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )

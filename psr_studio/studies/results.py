@@ -72,5 +72,6 @@ def is_chosen(ws: Workspace, bundle: Bundle, cell: Cell) -> bool:
 
 def choice_hash(ws: Workspace, bundle: Bundle, cell: Cell) -> str:
     """What the selection of a cell is made from: the pool, the rules, and of how many candidates it chooses."""
-    inputs: dict[str, Any] = select.inputs(ws, cell.recipe, bundle, marks=Marks())
+    pool = ws.pool().first(cell.n_candidates)  # a pool that grows beyond them changes nothing
+    inputs: dict[str, Any] = select.inputs(ws, cell.recipe, bundle, pool, Marks())
     return stable_hash([STAGE.name, inputs, cell.n_candidates])

@@ -161,6 +161,14 @@ def test_what_was_chosen_by_other_rules_does_not_count(opened):
     assert not any(result.rows for result in opened.study_results("labels"))
 
 
+def test_a_pool_that_has_grown_leaves_finished_cells_finished(opened):
+    """A larger study adds parts to the pool; what was chosen from the first of it stays chosen."""
+    opened.set({"pool.pool_size": 12})
+    for run in (opened.generate, opened.score):
+        finish(run())
+    assert len(opened.pool) == 36 and all(result.finished for result in opened.study_results("labels"))
+
+
 def test_pins_vetoes_and_locks_move_no_study(opened):
     name = cells(LABELS, opened.recipe, opened.bundle)[2].selection
     record = opened.workspace.ledger.selection(name)

@@ -82,7 +82,7 @@ class StudiesPanel:
             found = studio.study_results(study.name)
         except StudioError as err:  # such as a student of the recipe that these pictures have no room for
             return [error(err.problem, err.fix), hidden, ""]
-        words = note(f"{study.title} ({study.place}.) {standing(study, found)}") + self._links()
+        words = note(f"{study.place}: {study.title} {standing(study, found)}") + self._links()
         if not any(result.rows for result in found):
             return [words, hidden, ""]
         return [
