@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from psr_studio.cli import app, bench, doctor, imports, listings, models, steps, train
+from psr_studio.cli import app, bench, candidates, doctor, imports, listings, models, steps, train
 from psr_studio.cli.console import error_text
 from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPPED
 from psr_studio.cli.terminal import check_printed, open_streams
@@ -23,7 +23,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.version import __version__
 
-GROUPS = (app, steps, bench, doctor, listings, train, models, imports)
+GROUPS = (app, steps, candidates, bench, doctor, listings, train, models, imports)
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 

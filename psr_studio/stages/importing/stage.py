@@ -292,6 +292,7 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     found = {
         ("pin", "pins"): len(ws.ledger.pinned()),
         ("veto", "vetoes"): len(ws.ledger.vetoed()),
+        ("tagged candidate", "tagged candidates"): len(ws.ledger.tags()),
         ("locked class", "locked classes"): len(ws.ledger.locked()),
         ("own budget", "own budgets"): sum(n > 0 for n in budgets),
     }

@@ -15,7 +15,10 @@ from psr_studio.ui.plots.confusion import confusion_figure
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
-ABOUT = "Shares of the test images of each class, mean over the students, last epoch. A class opens on the map of Curate."
+ABOUT = (
+    "Shares of the test images of each class, mean over the students, last epoch. "
+    "A class opens on the map of Curate."
+)
 HEAD = ("Class", "Images", "Last %", "Most often taken for", "%")
 
 
