@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _candidates(args: argparse.Namespace) -> int:
-    from psr_studio.stages.importing.stage import manifest
+    from psr_studio.stages.importing.stage import has_seeds
     from psr_studio.stages.select.candidates import COLUMNS, rows_of
 
     with open_studio(args, create=False) as studio:
@@ -38,9 +38,8 @@ def _candidates(args: argparse.Namespace) -> int:
         if args.tag is not None or args.untag is not None:
             tag = args.tag if args.untag is None else args.untag
             ledger.set_tag(studio.pool.candidate_ids[found].tolist(), tag, on=args.untag is None)
-        generated = manifest(studio.workspace) is None
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows_of(curation.shown(), ledger, found, generated))
+        writer.writerows(rows_of(curation.shown(), ledger, found, has_seeds(studio.workspace)))
         print(f"{plural(len(found), 'candidate')} of {curation.scored.n:,}", file=sys.stderr)
     return DONE

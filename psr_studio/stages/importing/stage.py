@@ -299,6 +299,12 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
 
 
+def has_seeds(ws: Workspace) -> bool:
+    """Whether the seeds of the pool made its pictures: not those of pictures that were imported without latents."""
+    about = manifest(ws)
+    return about is None or about.get("latents") == "generated"
+
+
 def manifest(ws: Workspace) -> dict[str, Any] | None:
     """What is known of an imported pool; None where the pool was generated, or there is none.
 

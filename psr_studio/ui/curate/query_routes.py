@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from psr_studio.stages.importing.stage import manifest
+from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.stages.select.candidates import COLUMNS, rows_of
 from psr_studio.ui.curate.pack import NO_STORE
 from psr_studio.ui.curate.pool_view import check_positions
@@ -39,9 +39,10 @@ def query_router(screen: Screen) -> APIRouter:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        generated = manifest(studio.workspace) is None
         found = studio.curation.where(q)
-        writer.writerows(rows_of(studio.curation.shown(), studio.workspace.ledger, found, generated))
+        writer.writerows(
+            rows_of(studio.curation.shown(), studio.workspace.ledger, found, has_seeds(studio.workspace))
+        )
         name = {"Content-Disposition": 'attachment; filename="candidates.csv"', **NO_STORE}
         return Response(text.getvalue(), media_type="text/csv", headers=name)
 
