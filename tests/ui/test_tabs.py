@@ -344,7 +344,7 @@ def test_a_seed_is_shown_only_where_it_made_the_picture(screen, tmp_path):
     shown = screen.workbench.candidate(0)
     assert shown["seed"] == str(studio.pool.seeds[0])
     folder = tmp_path / "pictures"
-    for class_id, name in enumerate(studio.bundle.class_names):
+    for class_id in range(len(studio.bundle.class_names)):
         made = folder / str(class_id)
         made.mkdir(parents=True)
         for k in range(3):

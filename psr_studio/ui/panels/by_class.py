@@ -46,7 +46,7 @@ class ByClassPanel:
 
     def version(self) -> Hashable:
         """Changes with every trained student."""
-        return [(_name(row), row.trained, row.n) for row in self._rows()]
+        return tuple((_name(row), row.trained, row.n) for row in self._rows())
 
     def values(self) -> list[Any]:
         """The rows there are, and the first of them by class."""
