@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
@@ -26,8 +27,10 @@ from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
+from psr_studio.stages.select.candidates import fields_of
 from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.figures import EDGES
+from psr_studio.stages.select.query import matches, parse
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
@@ -133,6 +136,16 @@ class Curation:
         with self.lock:
             self._last = select(self.scored, rules, Marks.of(self._ledger))
             return self._last
+
+    def where(self, query: str) -> np.ndarray:
+        """Positions of the candidates that a query names (`stages.select.query`), ascending; all for an empty one.
+
+        Raises:
+            SelectionError: what is no query, or a class that is not there.
+        """
+        asked = parse(query)
+        with self.lock:
+            return np.flatnonzero(matches(asked, fields_of(self.shown(), self._ledger)))
 
     @property
     def last(self) -> LiveResult | None:

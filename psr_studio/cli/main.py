@@ -16,6 +16,7 @@ from pathlib import Path
 from psr_studio.cli import (
     app,
     bench,
+    candidates,
     doctor,
     imports,
     listings,

@@ -408,7 +408,7 @@ def predictions(
     """The arg-max (n,) of images (n, ch, H, W), on the student's device; leaves the student in eval mode."""
     testing = (memory or StudentMemory.of(student)).testing
     student.eval()
-    found = []
+    found: list[Tensor] = []
     with _precision(next(student.parameters()).device):
         for start in range(0, len(images), batch_size):
             found += testing.map(lambda part: (student(part).argmax(1),), images[start : start + batch_size])

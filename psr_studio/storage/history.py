@@ -18,6 +18,7 @@ from psr_studio.storage.database import UNREADABLE, Database
 Mark = Literal["pin", "veto"]
 MARKS = ("pin", "veto")
 APPLIED, UNDONE, DROPPED = 0, 1, 2
+LONGEST_TAG = 40
 MOST_ACTIONS = 2**31  # that are listed at once
 CHANGED = "changed"
 WEIGHTS = ("alpha", "beta", "gamma")  # left out, they follow the preset of the budget
@@ -26,6 +27,7 @@ LOCKED = "locked"  # among the settings: {class id: [candidate ids in pick order
 HISTORY_SCHEMA = """
 CREATE TABLE IF NOT EXISTS marks (
     candidate_id INTEGER PRIMARY KEY, mark TEXT NOT NULL, reason TEXT NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tags (candidate_id INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (candidate_id, tag));
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS actions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, created REAL NOT NULL, kind TEXT NOT NULL,
@@ -91,6 +93,42 @@ class History(Database):
     def vetoed(self) -> list[int]:
         """Vetoed candidates by number."""
         return sorted(cid for cid, row in self._marks().items() if row[0] == "veto")
+
+    # Tags
+
+    def set_tag(self, candidate_ids: Iterable[int], tag: str, on: bool = True) -> str | None:
+        """Give candidates a tag, or take it from them, as one undoable action.
+
+        Returns:
+            Its description, or None when nothing changed.
+
+        Raises:
+            SelectionError: a tag that is empty, longer than `LONGEST_TAG` letters, or holds a quote or a line break.
+        """
+        tag = tag.strip()
+        if not tag or len(tag) > LONGEST_TAG or '"' in tag or not tag.isprintable():
+            raise SelectionError(
+                f'"{tag[:LONGEST_TAG]}" cannot be a tag: it must have 1 to {LONGEST_TAG} letters and no quotes.',
+                "Name another one, such as blurry.",
+            )
+        with self.transaction():
+            known = self.tags()
+            changed = [
+                cid for cid in dict.fromkeys(map(int, candidate_ids)) if (tag in known.get(cid, ())) != on
+            ]
+            if not changed:
+                return None
+            before = {str(cid): known.get(cid, []) for cid in changed}
+            after = {cid: sorted({*had, tag} if on else {*had} - {tag}) for cid, had in before.items()}
+            noun = f"candidate {changed[0]}" if len(changed) == 1 else f"{len(changed)} candidates"
+            return self._act("tags", f'{"tag" if on else "untag"} {noun} "{tag}"', before, after)
+
+    def tags(self) -> dict[int, list[str]]:
+        """The tags of every candidate that has some, sorted."""
+        found: dict[int, list[str]] = {}
+        for cid, tag in self._rows("SELECT candidate_id, tag FROM tags ORDER BY candidate_id, tag"):
+            found.setdefault(int(cid), []).append(str(tag))
+        return found
 
     # Settings
 
@@ -174,13 +212,14 @@ class History(Database):
             )
 
     def start_anew(self, settings: Mapping[str, Any], description: str) -> None:
-        """Forget every mark and every setting but these, and put what was done before out of reach of undo.
+        """Forget every mark, every tag and every setting but these, and put what was done before out of reach of undo.
 
         It is itself an action; undone, no setting is left either.
         """
         with self.transaction():
             self._db.execute("UPDATE actions SET undone = ?", (DROPPED,))
             self._db.execute("DELETE FROM marks")
+            self._db.execute("DELETE FROM tags")
             self._db.execute("DELETE FROM settings")
             before = {"marks": {}, "settings": dict.fromkeys(settings)}
             after = {"marks": {}, "settings": {key: [value] for key, value in settings.items()}}
@@ -243,6 +282,11 @@ class History(Database):
         if kind == "both":
             self._apply("marks", state["marks"])
             self._apply("settings", state["settings"])
+            return
+        if kind == "tags":
+            for cid, tags in state.items():
+                self._db.execute("DELETE FROM tags WHERE candidate_id = ?", (int(cid),))
+                self._db.executemany("INSERT INTO tags VALUES (?, ?)", [(int(cid), tag) for tag in tags])
             return
         table, key = ("marks", "candidate_id") if kind == "marks" else ("settings", "key")
         for name, row in state.items():

@@ -318,3 +318,37 @@ def test_students_are_offered_from_their_one_table(screen, tmp_path, tiny_bundle
         assert offered(large) == [f"convnet-{d}" for d in (3, 4, 5, 6)] + ["resnetap-10", "resnet-18"]
     finally:
         large.close()
+
+
+def test_a_selection_of_another_pool_is_marked_as_such(screen):
+    studio = screen.studio
+    picker = SelectionPicker(screen)
+    assert [words for words, _ in picker._choices()][1] == "current: 6 images, not refined"
+    finish(studio.generate(seed=7))
+    finish(studio.score())
+    screen.forget_status()
+    assert [words for words, _ in picker._choices()][1] == "current: 6 images, of another pool"
+
+
+def test_an_export_that_begins_takes_away_what_was_said_of_the_one_before(screen):
+    tab = ExportTab(screen)
+    with gr.Blocks():
+        tab.build()
+    values = {**tab.settings.shown(), "export.refined": False}
+    assert tab._run(tab.picker.proposed(), *values.values(), "")[-1] == ""
+    screen.worker.wait(screen.worker.newest().id, 30)
+
+
+def test_a_seed_is_shown_only_where_it_made_the_picture(screen, tmp_path):
+    studio = screen.studio
+    shown = screen.workbench.candidate(0)
+    assert shown["seed"] == str(studio.pool.seeds[0])
+    folder = tmp_path / "pictures"
+    for class_id in range(len(studio.bundle.class_names)):
+        made = folder / str(class_id)
+        made.mkdir(parents=True)
+        for k in range(3):
+            (made / f"{k}.png").write_bytes(studio.pool.png(6 * class_id + k))
+    finish(studio.import_pool(folder, replace=True))
+    finish(studio.score())
+    assert screen.workbench.candidate(0)["seed"] == ""

@@ -44,6 +44,7 @@ class ExportSet:
     temperature: float
     signals: dict[str, np.ndarray]  # reliability, entropy, difficulty: (n,)
     filled: np.ndarray  # (n,) bool
+    tags: tuple[str, ...]  # of each picture, with "; " between them
     normalisation: tuple[Any, Any]  # mean and std of the pixels in [0, 1]: numbers, or float32 (ch, 1, 1)
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     soft = [f"soft_label_{c}" for c in range(len(data.class_names))]
-    head = ["file", "label", "class_name", "candidate_id", "seed", *data.signals, "filled", *soft]
+    head = ["file", "label", "class_name", "candidate_id", "seed", *data.signals, "filled", "tags", *soft]
     writer.writerow(head)
     for i, path in enumerate(data.paths):
         label = int(data.labels[i])
@@ -108,7 +109,7 @@ def write_labels(data: ExportSet, folder: Path, with_pictures: bool) -> None:
         origin = [data.class_names[label], data.candidate_ids[i], data.seeds[i]]
         soft_label = [f"{q:.8g}" for q in data.soft_labels[i]]
         file = path if with_pictures else ""
-        writer.writerow([file, label, *origin, *signals, int(data.filled[i]), *soft_label])
+        writer.writerow([file, label, *origin, *signals, int(data.filled[i]), data.tags[i], *soft_label])
     (folder / "labels.csv").write_text(text.getvalue(), encoding="utf-8")
 
 

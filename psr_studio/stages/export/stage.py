@@ -190,7 +190,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     Its task is the classes it holds: labels count among them, and the teacher's logits are restricted to them,
     so that a part of the bundle's classes reads like any other data set.
     """
-    pool, ids = ws.pool(), record.candidate_ids
+    pool, ids, tags = ws.pool(), record.candidate_ids, ws.ledger.tags()
     at = pool.positions(ids)
     task = sorted(record.picks)
     logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
@@ -216,6 +216,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
             "difficulty": difficulty(logits, labels),
         },
         filled=np.array([f for c in sorted(record.filled) for f in record.filled[c]], bool),
+        tags=tuple("; ".join(tags.get(cid, ())) for cid in ids),
         normalisation=bundle.normalisation,
     )
 

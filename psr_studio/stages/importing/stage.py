@@ -334,10 +334,17 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     found = {
         ("pin", "pins"): len(ws.ledger.pinned()),
         ("veto", "vetoes"): len(ws.ledger.vetoed()),
+        ("tagged candidate", "tagged candidates"): len(ws.ledger.tags()),
         ("locked class", "locked classes"): len(ws.ledger.locked()),
         ("own budget", "own budgets"): sum(n > 0 for n in budgets),
     }
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
+
+
+def has_seeds(ws: Workspace) -> bool:
+    """Whether the seeds of the pool made its pictures: not those of pictures that were imported without latents."""
+    about = manifest(ws)
+    return about is None or about.get("latents") == "generated"
 
 
 def manifest(ws: Workspace) -> dict[str, Any] | None:

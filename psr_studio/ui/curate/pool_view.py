@@ -11,6 +11,7 @@ from psr_studio.app.studio import Studio
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.kept import Kept
 from psr_studio.stages.generate.targets import steered_to
+from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.stages.select import figures
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
@@ -82,12 +83,13 @@ class PoolView:
         class_id = int(scored.labels[position])
         candidate_id = int(scored.candidate_ids[position])
         pick = result.pick_info(position)
+        seed = str(scored.pool.seeds[position])  # 63 bits: more than a JavaScript number holds
         return {
             "position": position,
             "candidate_id": candidate_id,
             "class_id": class_id,
             "class_name": scored.class_names[class_id],
-            "seed": str(scored.pool.seeds[position]),  # 63 bits: more than a JavaScript number holds
+            "seed": seed if has_seeds(self.studio.workspace) else "",
             "steered": steered_to(scored.pool, position),
             "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
             "predicted": int(scored.predicted[position]),

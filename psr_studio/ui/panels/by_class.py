@@ -15,7 +15,10 @@ from psr_studio.ui.plots.confusion import confusion_figure
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
-ABOUT = "Shares of the test images of each class, mean over the students, last epoch. A class opens on the map of Curate."
+ABOUT = (
+    "Shares of the test images of each class, mean over the students, last epoch. "
+    "A class opens on the map of Curate."
+)
 HEAD = ("Class", "Images", "Last %", "Most often taken for", "%")
 
 
@@ -43,7 +46,7 @@ class ByClassPanel:
 
     def version(self) -> Hashable:
         """Changes with every trained student."""
-        return [(_name(row), row.trained, row.n) for row in self._rows()]
+        return tuple((_name(row), row.trained, row.n) for row in self._rows())
 
     def values(self) -> list[Any]:
         """The rows there are, and the first of them by class."""

@@ -11,6 +11,7 @@ from psr_studio.core.words import plural
 from psr_studio.recipe.keys import SELECT_KEYS
 from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.saved import restored_settings
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
@@ -56,7 +57,8 @@ class SelectionPicker:
     def version(self) -> tuple:
         """Changes whenever the dropdown should."""
         saved = [(r.name, r.created) for r in self._saved()]
-        seen = self.screen.workbench.revision, self.screen.refined_state(), self.screen.status()["refine"]
+        status = self.screen.status()
+        seen = self.screen.workbench.revision, self.screen.refined_state(), status["refine"], status["select"]
         return saved, self.screen.workbench.lassoed, self.screen.studio.recipe.select.name, *seen
 
     def values(self) -> list[Any]:
@@ -137,12 +139,21 @@ class SelectionPicker:
     def _choices(self) -> list[tuple[str, str]]:
         named = []
         for record in reversed(self._saved()):
-            state = REFINED.get(self._refined_state(record.name), "not refined")
+            state = self._state(record)
             images = plural(len(record.candidate_ids), "image")
             named.append((f"{record.name}: {images}, {state}", _choice(record)))
         live = self.screen.workbench.candidate_ids()
         shown = "" if live is None else f": {plural(len(live), 'image')}"
         return [(f"{LIVE_WORDS}{shown}", LIVE), *named]
+
+    def _state(self, record: SelectionRecord) -> str:
+        """Whether it is refined; of another pool, its candidates are not those that are here."""
+        studio = self.screen.studio
+        try:
+            select.require(studio.workspace, record.name, studio.bundle)
+        except SelectionError:
+            return "of another pool"
+        return REFINED.get(self._refined_state(record.name), "not refined")
 
     def _info(self) -> str:
         """Said where the sliders have gone on since."""

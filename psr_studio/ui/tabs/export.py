@@ -60,7 +60,8 @@ class ExportTab:
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
         asked = [*inputs, self.picker.shown]
-        self.jobs.starts(self.run, self._run, asked, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
+        drawn = [*self.jobs.outputs, self.summary]
+        self.jobs.starts(self.run, self._run, asked, drawn, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
         self.dry.click(self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:
@@ -86,7 +87,7 @@ class ExportTab:
         *controls, shown = given
         values = self._checked(chosen, controls)
         self.screen.submit("export", {**self.picker.use(chosen, shown), **values})
-        return self.jobs.values()
+        return [*self.jobs.values(), ""]  # what was said of an export before this one is over
 
     def _dry_run(self, chosen: str | None, *given: Any) -> str:
         studio, (*controls, shown) = self.screen.studio, given

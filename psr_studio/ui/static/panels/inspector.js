@@ -162,11 +162,8 @@ function facts({ points, info }, focus, known, store) {
   if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
   if (known?.steered) rows.push(['Steered to', known.steered]);
   if (known)
-    rows.push(
-      ['Teacher says', info.class_names[known.predicted]],
-      ['Candidate', known.candidate_id],
-      ['Seed', known.seed, copyButton(store, known.seed)],
-    );
+    rows.push(['Teacher says', info.class_names[known.predicted]], ['Candidate', known.candidate_id]);
+  if (known?.seed) rows.push(['Seed', known.seed, copyButton(store, known.seed)]);
   return h(
     'dl',
     { class: 'psr-facts' },

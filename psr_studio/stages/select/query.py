@@ -1,0 +1,142 @@
+"""A small query over candidates: "difficulty > 0.5, not picked, class Shirt, tag blurry". All its clauses must hold.
+
+A clause compares a number, asks for a flag, or names a class or a tag; "not" before it turns it round. Names with a
+comma or a quote stand in double quotes. The parser knows no pool; `matches` applies what it found.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from psr_studio.core.errors import SelectionError, did_you_mean
+
+NUMBERS = ("difficulty", "reliability", "entropy", "diversity", "rank")
+FLAGS = ("picked", "eligible", "pinned", "vetoed", "filled", "tagged")
+NAMED = ("class", "predicted", "tag")
+COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt, "=": operator.eq,
+}  # fmt: skip
+CLAUSE = re.compile(r'\s*((?:"[^"]*"|[^",])*)\s*(?:,|$)')
+COMPARISON = re.compile(rf"(\w+)\s*({'|'.join(map(re.escape, COMPARED))})\s*(\S+)")
+WHOLE = re.compile(r'(\w+)\s+(?:"([^"]*)"|(.+))')
+MOST = 2000  # letters
+EXAMPLE = 'Write clauses with commas between them, such as: difficulty > 0.5, not picked, class "Shirt", tag blurry.'
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One condition: `what` is a number, a flag or one of `NAMED`; `value` what it is compared with, "" for a flag."""
+
+    what: str
+    compared: str = ""
+    value: float | str = ""
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What clauses ask about, over N candidates.
+
+    Attributes:
+        numbers: (N,) floats by name; NaN where a candidate has none, and then no comparison holds.
+        flags: (N,) bools by name. labels, predicted: (N,) class ids. tags: (N,) bools by tag.
+    """
+
+    numbers: Mapping[str, np.ndarray]
+    flags: Mapping[str, np.ndarray]
+    labels: np.ndarray
+    predicted: np.ndarray
+    class_names: tuple[str, ...]
+    tags: Mapping[str, np.ndarray]
+
+
+def parse(text: str) -> tuple[Clause, ...]:
+    """The clauses of a query; () of an empty one.
+
+    Raises:
+        SelectionError: what is no clause, with its words.
+    """
+    if len(text) > MOST or text.count('"') % 2:
+        what = f"has {len(text)} letters" if len(text) > MOST else "has a quote without its other one"
+        raise SelectionError(f"The query {what}, and it must be at most {MOST} letters of clauses.", EXAMPLE)
+    parts = [found[1].strip() for found in CLAUSE.finditer(text)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(map(_clause, parts))
+
+
+def _clause(words: str) -> Clause:
+    asked = words.removeprefix("not ").strip()
+    negated = asked != words
+    if asked.lower() in FLAGS:
+        return Clause(asked.lower(), negated=negated)
+    if found := COMPARISON.fullmatch(asked):
+        return Clause(_known(found[1], NUMBERS, words), found[2], _number(found[3], words), negated)
+    if (found := WHOLE.fullmatch(asked)) and found[1].lower() in NAMED:
+        return Clause(found[1].lower(), "=", found[2] if found[2] is not None else found[3].strip(), negated)
+    raise _unknown(words, asked.partition(" ")[0])
+
+
+def _known(name: str, names: tuple[str, ...], words: str) -> str:
+    if name.lower() not in names:
+        raise _unknown(words, name)
+    return name.lower()
+
+
+def _number(text: str, words: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        raise SelectionError(f'"{words}" compares with "{text}", and that must be a number.', EXAMPLE)
+    return value
+
+
+def _unknown(words: str, name: str) -> SelectionError:
+    names = (*NUMBERS, *FLAGS, *NAMED)
+    near = did_you_mean(name.lower(), names)
+    return SelectionError(
+        f'"{words}" is no clause of a query. It may ask for {", ".join(names)}.', near + EXAMPLE
+    )
+
+
+def matches(query: tuple[Clause, ...], fields: Fields) -> np.ndarray:
+    """(N,) bool: the candidates for which every clause holds.
+
+    Raises:
+        SelectionError: a class that the task has not.
+    """
+    found = np.ones(len(fields.labels), bool)
+    for clause in query:
+        found &= _holds(clause, fields) != clause.negated
+    return found
+
+
+def _holds(clause: Clause, fields: Fields) -> np.ndarray:
+    if clause.what in NUMBERS:
+        values = fields.numbers[clause.what]
+        return COMPARED[clause.compared](values, clause.value) & ~np.isnan(values)
+    if clause.what in FLAGS:
+        return fields.flags[clause.what]
+    if clause.what == "tag":
+        return fields.tags.get(str(clause.value), np.zeros(len(fields.labels), bool))
+    return (fields.labels if clause.what == "class" else fields.predicted) == _class_id(
+        str(clause.value), fields
+    )
+
+
+def _class_id(name: str, fields: Fields) -> int:
+    plain = [known.lower() for known in fields.class_names]
+    if name.lower() not in plain:
+        near = did_you_mean(name, fields.class_names)
+        raise SelectionError(
+            f'There is no class "{name}".', f"{near}Name a class as the class list shows it."
+        )
+    return plain.index(name.lower())

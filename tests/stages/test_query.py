@@ -1,0 +1,128 @@
+"""Queries over candidates: parsed by hand, matched on a real pool, with tags that survive and can be undone."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from serving import refusal, told
+from tiny import finish
+
+from psr_studio.cli.main import main
+from psr_studio.core.errors import SelectionError
+from psr_studio.stages.select.query import Clause, parse
+from psr_studio.storage.workspace import Workspace
+
+
+def test_a_query_is_parsed_clause_by_clause():
+    assert parse('difficulty > 0.5, not picked, class "Shirt, long", tag blurry') == (
+        Clause("difficulty", ">", 0.5),
+        Clause("picked", negated=True),
+        Clause("class", "=", "Shirt, long"),
+        Clause("tag", "=", "blurry"),
+    )
+    assert parse("RANK<=3,not tag very blurry") == (
+        Clause("rank", "<=", 3.0),
+        Clause("tag", "=", "very blurry", True),
+    )
+    assert parse("") == () == parse("  ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "fix"),
+    [
+        ("dificulty > 1", '"dificulty > 1" is no clause', 'Did you mean "difficulty"?'),
+        ("entropy > much", 'compares with "much"', "Write clauses"),
+        ("entropy > nan", 'compares with "nan"', "Write clauses"),
+        ("picked, , pinned", '"" is no clause', "Write clauses"),
+        ('class "Shirt', "a quote without its other one", "Write clauses"),
+        ("x" * 3000, "3000 letters", "Write clauses"),
+    ],
+)
+def test_what_is_no_query_is_said(text, words, fix):
+    with pytest.raises(SelectionError) as err:
+        parse(text)
+    assert words in err.value.problem and err.value.fix.startswith(fix)
+
+
+def test_clauses_hold_together_on_a_pool(studio):
+    curation, ledger = studio.curation, studio.workspace.ledger
+    result, scored = curation.shown(), curation.scored
+    assert len(curation.where("")) == scored.n
+    picked = curation.where("picked")
+    assert picked.tolist() == sorted(result.positions.tolist())
+    assert sorted([*picked, *curation.where("not picked")]) == list(range(scored.n))
+    assert curation.where("class BOOT").tolist() == np.flatnonzero(scored.labels == 0).tolist()
+    hard = np.flatnonzero((scored.difficulty > 0.5) & (scored.labels == 2)).tolist()
+    assert curation.where("difficulty > 0.5, class dress").tolist() == hard
+    first = [int(picks[0]) for picks in result.picks]
+    assert curation.where("rank = 1").tolist() == first and not len(curation.where("rank != 1, not picked"))
+    ledger.set_marks([int(scored.candidate_ids[first[0]])], "pin")
+    assert curation.where("pinned").tolist() == [first[0]]
+    with pytest.raises(SelectionError, match='There is no class "bot"'):
+        curation.where("class bot")
+
+
+def test_tags_survive_and_can_be_undone(studio):
+    ledger, ids = studio.workspace.ledger, studio.pool.candidate_ids[[1, 4]].tolist()
+    assert ledger.set_tag(ids, " blurry ") == 'tag 2 candidates "blurry"'
+    assert ledger.set_tag(ids, "blurry") is None
+    ledger.set_tag(ids[:1], "cut off")
+    assert studio.curation.where("tag blurry, not tag cut off").tolist() == [4]
+    assert studio.curation.where("not tagged").tolist() == [0, 2, 3, *range(5, studio.curation.scored.n)]
+    ledger.undo()
+    assert ledger.tags() == {cid: ["blurry"] for cid in ids}
+    root = studio.workspace.root
+    studio.close()
+    with Workspace.open(root) as ws:
+        assert ws.ledger.tags() == {cid: ["blurry"] for cid in ids}
+        ws.ledger.set_tag(ids, "blurry", on=False)
+        assert ws.ledger.tags() == {} and ws.ledger.undo() == 'untag 2 candidates "blurry"'
+        ws.ledger.start_anew({}, "new start")
+        assert ws.ledger.tags() == {}, "candidates of another pool have the same numbers"
+        for bad in ("", 'a"b', "x" * 41, "a\nb"):
+            with pytest.raises(SelectionError):
+                ws.ledger.set_tag(ids, bad)
+
+
+def test_the_command_lists_counts_and_tags(studio, capsys):
+    root = str(studio.workspace.root)
+    studio.close()
+    assert main(["candidates", "-w", root, "--where", "picked, class boot", "--tag", "first look"]) == 0
+    text, counted = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["class_name"], row["picked"], row["tags"]) for row in rows] == [
+        ("boot", "1", "first look")
+    ] * 2
+    assert all(row["seed"] for row in rows) and "2 candidates of 18" in counted
+    assert main(["candidates", "-w", root, "--where", "tag first look"]) == 0
+    assert len(capsys.readouterr()[0].splitlines()) == 3
+    assert main(["candidates", "-w", root, "--where", "pickd"]) == 2
+    assert "no clause of a query" in capsys.readouterr()[1]
+
+
+def test_an_export_carries_the_tags(studio):
+    ids = studio.selection().candidate_ids.tolist()
+    studio.workspace.ledger.set_tag(ids[:1], "blurry")
+    finish(studio.export(**{"refined": False}))
+    text = (studio.workspace.export_path(studio.recipe.export.name) / "labels.csv").read_text()
+    tags = {int(row["candidate_id"]): row["tags"] for row in csv.DictReader(io.StringIO(text))}
+    assert [tags[cid] for cid in ids] == ["blurry", *[""] * (len(ids) - 1)]
+
+
+def test_the_routes_find_tag_and_list(client):
+    found = told(client.get("/psr/curate/where", params={"q": "picked"}))
+    assert found["count"] == 6 == len(found["positions"]) and found["of"] == 18
+    body = {"positions": found["positions"][:2], "tag": "blurry"}
+    assert (
+        told(client.post("/psr/curate/tag", json=body))
+        == {"blurry": 2}
+        == told(client.get("/psr/curate/tags"))
+    )
+    listed = client.get("/psr/curate/where.csv", params={"q": "tag blurry"})
+    assert len(listed.text.splitlines()) == 3 and "candidates.csv" in listed.headers["content-disposition"]
+    problem, fix = refusal(client.get("/psr/curate/where", params={"q": "pickd"}))
+    assert "no clause" in problem and fix
+    assert refusal(client.post("/psr/curate/tag", json={**body, "positions": [99]}))[0]
