@@ -9,6 +9,7 @@ import {
   inSolo,
   minMax,
   robustRange,
+  scoreOf,
   signalOf,
   termsNow,
   totalScores,
@@ -111,7 +112,7 @@ test('what was there, without the dropped, with the added, is what is there now'
   });
 });
 
-test('a total score is the sum of its three terms, written where there is room for it', () => {
+test('a score is the sum of its three terms, of a pick the one when it was taken', () => {
   always((random) => {
     const points = drawnPoints(random, random.integer(1, 20));
     const weights = { alpha: random.real(0, 5), beta: random.real(0, 5), gamma: random.real(0, 5) };
@@ -126,6 +127,12 @@ test('a total score is the sum of its three terms, written where there is room f
       );
     });
     assert.equal(totalScores(points, weights, new Float32Array(0)).length, out.length);
+    const index = Int32Array.from(points.label, () => random.integer(-1, 2));
+    const scores = random.reals(3, -9, 9);
+    const picks = /** @type {any} */ ({ index, scores });
+    total.forEach((score, i) => {
+      near(scoreOf({ points, weights, picks }, i), index[i] < 0 ? score : scores[index[i]], 1e-5);
+    });
   });
 });
 

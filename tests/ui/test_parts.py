@@ -20,6 +20,7 @@ from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
 from psr_studio.ui.curate.umap_process import fit
+from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
@@ -298,3 +299,15 @@ def test_a_number_by_rule_is_shown_and_kept_until_another_is_typed():
     owner.recipe = after
     assert size.version() != seen and size.values()[0].value == 40
     assert "Follows" not in epochs.values()[0].info
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (0, ""),
+        (1, "1 new candidate waits for its scores and is not shown yet."),
+        (1200, "1,200 new candidates wait for their scores and are not shown yet."),
+    ],
+)
+def test_candidates_without_scores_are_said_in_good_grammar(n, words):
+    assert waiting_words(n) == words

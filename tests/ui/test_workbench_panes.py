@@ -272,3 +272,55 @@ def test_pca_and_umap_are_a_switch_that_a_reload_keeps(bench, url):
     switch.get_by_role("button", name="UMAP").click()
     bench.wait_for_function(f"{STATE}.layout.kind === 'umap'")
     assert bench.evaluate(f"Array.from({STATE}.layout.xy)") == umap
+
+
+def test_hover_and_candidate_print_one_score_of_a_pick_and_of_another(bench):
+    taken = picks(bench)[-1]
+    other = next(p for p in range(18) if p not in picks(bench))
+    room = bench.locator(".psr-surface").bounding_box()
+    for position in (taken, other):
+        focus_on(bench, position)
+        bench.wait_for_function(f"p => {STATE}.candidate?.position === p", arg=position)
+        x, y = bench.evaluate("p => window.workbench.map.screenOf(p)", position)
+        bench.mouse.move(room["x"] + x, room["y"] + y)
+        bench.wait_for_function(f"p => {STATE}.hover === p", arg=position)
+        score = bench.locator(".psr-card-row", has_text="Score").locator("b").inner_text()
+        assert score == bench.locator(".psr-term.is-total .psr-num").inner_text()
+
+
+def test_a_locked_class_says_so_in_the_grid(bench):
+    bench.evaluate("window.workbench.actions.select({ locked: [1] })")
+    header = bench.locator(".psr-grid-header", has_text=bench.evaluate(f"{STATE}.info.class_names[1]"))
+    header.get_by_text("locked").wait_for()
+    assert bench.locator(".psr-grid-header .psr-badge-note", has_text="locked").count() == 1
+    bench.keyboard.press("Control+z")
+    bench.wait_for_function(f"{STATE}.locked.size === 0")
+
+
+COVERED = """() => {
+  const toast = document.querySelector('.toast-body').getBoundingClientRect();
+  const over = ({ left, right, top, bottom }) =>
+    left < toast.right && right > toast.left && top < toast.bottom && bottom > toast.top;
+  return [...document.querySelectorAll('button, input, select, textarea')]
+    .filter((node) => !node.closest('.toast-wrap') && node.getClientRects().length)
+    .filter((node) => over(node.getBoundingClientRect())).map((node) => node.outerHTML.slice(0, 80));
+}"""
+
+
+def test_a_saved_name_and_the_split_map_outlive_a_reload_and_the_notice_covers_no_control(bench):
+    name = bench.locator("#psr-save-name :is(input, textarea)")
+    name.fill("mine")
+    bench.click("#psr-save")
+    bench.locator(".toast-body").first.wait_for()
+    for width in (1366, 1024, 1920):
+        bench.set_viewport_size({"width": width, "height": 768})
+        assert bench.evaluate(COVERED) == []
+    bench.set_viewport_size({"width": 1366, "height": 768})
+    bench.wait_for_function(f"{STATE}.saved.some(({{ name, current }}) => name === 'mine' && current)")
+    bench.evaluate("window.workbench.compare.open({ a: 'mine', b: 'live', view: 'split' })")
+    bench.wait_for_function("location.hash.endsWith('compare=mine,live,split')")
+    bench.reload()
+    idle(bench)
+    bench.wait_for_function(f"{STATE}.compare?.lists")
+    assert bench.evaluate(f"{STATE}.compare.view") == "split"
+    assert name.input_value() == "mine"

@@ -300,9 +300,8 @@ class Workbench:
 
     def _now(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> dict[str, str]:
         n = self.curation.waiting if scored else 0
-        words = f"{plural(n, 'new candidate')} wait for their scores and are not shown yet." if n else ""
         pool = scored.content_hash if scored else ""
-        return {"pool": pool, "shown": self._fingerprint(scored, settings), "waiting": words}
+        return {"pool": pool, "shown": self._fingerprint(scored, settings), "waiting": waiting_words(n)}
 
     def _fingerprint(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> str:
         marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
@@ -320,6 +319,14 @@ class Workbench:
             return self.curation.shown()
         except StudioError:
             return None
+
+
+def waiting_words(n: int) -> str:
+    """What the page says of candidates without scores; "" for none."""
+    if not n:
+        return ""
+    verbs = "waits for its scores and is" if n == 1 else "wait for their scores and are"
+    return f"{plural(n, 'new candidate')} {verbs} not shown yet."
 
 
 def check_name(name: str) -> None:

@@ -1,5 +1,5 @@
 // The part of the address behind "#": what a reload or a shared link brings back. `?` is left alone.
-//   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&compare=<a>,<b>
+//   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&compare=<a>,<b>,split
 
 import { lassoPatch } from './lasso.js';
 import { fromRanges, readAddress, toRanges, writeAddress } from './link.js';
@@ -39,7 +39,9 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
       class: solo,
       view: map.viewInWords(),
       marked: toRanges(selection.list),
-      compare: sides && [sides.a, sides.b].map(encodeURIComponent).join(),
+      compare:
+        sides &&
+        [...[sides.a, sides.b].map(encodeURIComponent), ...(sides.view === 'split' ? ['split'] : [])].join(),
     });
   }
 
@@ -74,8 +76,10 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
     if (focus !== null) actions.focus(focus);
     const view = (params.get('view') ?? '').split(',').map(Number);
     if (view.length === 3 && view.every(Number.isFinite) && view[2] > 0) map.setView(view);
-    const sides = params.get('compare')?.split(',').map(decoded) ?? [];
-    if (sides.length === 2 && sides.every(isSide)) compare.open({ a: sides[0], b: sides[1] });
+    const [a = '', b = '', form] = params.get('compare')?.split(',').map(decoded) ?? [];
+    const sides = [a, b].filter(Boolean);
+    if (sides.length === 2 && sides.every(isSide))
+      compare.open({ a, b, view: form === 'split' ? form : 'overlay' });
     const named = [params.get('selection') ?? info.names.live, ...sides];
     const unknown = [...new Set(named)].filter((name) => !isSide(name));
     lost.push(...unknown.map((name) => `the selection "${name}"`));

@@ -155,6 +155,17 @@ export function termsNow(points, weights, position) {
 }
 
 /**
+ * The score that the page prints of a candidate: of a pick the one when it was taken, else that of the present sliders.
+ * @param {Pick<Ready, 'points' | 'weights' | 'picks'>} data
+ * @param {number} position
+ */
+export function scoreOf({ points, weights, picks }, position) {
+  const at = picks ? picks.index[position] : -1;
+  if (picks && at >= 0) return picks.scores[at];
+  return termsNow(points, weights, position).reduce((sum, term) => sum + term, 0);
+}
+
+/**
  * Range of the values, or of those that `mask` names where it names any.
  * @param {ArrayLike<number>} values
  * @param {ArrayLike<number>} [mask]

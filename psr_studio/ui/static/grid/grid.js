@@ -30,6 +30,7 @@ const RELIST = [
   'sortTurned',
   'compare',
   'near',
+  'locked',
 ];
 /** @type {Key[]} */
 const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
@@ -151,7 +152,7 @@ export function createGrid(store, actions, library, enlarge) {
 
   /** @param {Section} section */
   function buildHeader({ classId, told, positions }) {
-    const { info, picks, gridMode } = ready(store);
+    const { info, picks, gridMode, locked } = ready(store);
     const what = gridMode === 'picks' || gridMode === 'pool' ? 'picked' : 'listed';
     const name = info.class_names[classId];
     return h(
@@ -163,7 +164,7 @@ export function createGrid(store, actions, library, enlarge) {
         { class: 'psr-num', title: `${count(told)} ${what} of ${count(info.counts[classId])}` },
         `${count(told)}/${count(info.counts[classId])}`,
       ),
-      h('span', { class: 'psr-header-notes' }, picks && notes(picks, classId)),
+      h('span', { class: 'psr-header-notes' }, picks && notes(picks, classId, locked.has(classId))),
       h(
         'button',
         {
@@ -317,10 +318,11 @@ export function createGrid(store, actions, library, enlarge) {
   };
 }
 
-/** @param {NonNullable<State['picks']>} picks @param {number} classId */
-function notes(picks, classId) {
+/** @param {NonNullable<State['picks']>} picks @param {number} classId @param {boolean} isLocked */
+function notes(picks, classId, isLocked) {
   const [short, moved] = [picks.shortfall[classId], picks.substitutes[classId]];
   return [
+    isLocked && badge('locked', 'it keeps its picks whatever the sliders do; the Lab unlocks it'),
     short > 0 && badge(`${plural(short, 'candidate')} short`, shortReason(picks)),
     moved > 0 &&
       badge(

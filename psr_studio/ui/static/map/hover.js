@@ -1,14 +1,15 @@
 // The card beside the pointer: picture, class, signals and rank of the point under it.
 
 import { fill, h } from '../core/dom.js';
-import { describe } from '../core/model.js';
+import { describe, scoreOf } from '../core/model.js';
 import { fixed } from '../core/numbers.js';
+import { readsWeights } from '../core/settings.js';
 import { ready } from '../core/store.js';
 
 /** @import { Point, Store } from '../core/types' */
 
-/** @param {Store} store @param {() => Float32Array} getTotals */
-export function createHoverCard(store, getTotals) {
+/** @param {Store} store */
+export function createHoverCard(store) {
   const picture = h('div', { class: 'psr-card-picture' });
   const text = h('div', { class: 'psr-card-text' });
   const node = h('div', { class: 'psr-card', hidden: true, 'aria-hidden': 'true' }, picture, text);
@@ -25,7 +26,7 @@ export function createHoverCard(store, getTotals) {
       row('Reliability', fixed(points.reliability[position])),
       row('Entropy', fixed(points.entropy[position])),
       row('Difficulty', fixed(points.difficulty[position])),
-      row('Total score', fixed(getTotals()[position], 2)),
+      readsWeights(data) && row('Score', fixed(scoreOf(data, position), 2)),
       h('div', { class: 'psr-card-state' }, describe(data, position)),
       near &&
         near.values[position] < near.threshold &&

@@ -43,7 +43,7 @@ export function createScatter(store, actions, chooseMap) {
   const renderer = createGlRenderer(pointCanvas, invalidate) ?? new CanvasRenderer(pointCanvas);
   const data = new MapData(store, renderer, camera, invalidate);
   const overlay = createOverlay(topCanvas);
-  const card = createHoverCard(store, () => data.totals);
+  const card = createHoverCard(store);
   const legend = createLegend(store, data, () => painter.colors?.ink ?? [0, 0, 0], zoomToClass);
   const surface = h(
     'div',

@@ -2,7 +2,7 @@
 
 import { copyText } from '../core/clipboard.js';
 import { button, fill, h } from '../core/dom.js';
-import { termsNow } from '../core/model.js';
+import { scoreOf, termsNow } from '../core/model.js';
 import { fixed } from '../core/numbers.js';
 import { readsWeights, selectorOf } from '../core/settings.js';
 import { classColors, toCss } from '../map/color.js';
@@ -98,7 +98,7 @@ export function createInspector(store, api, actions, enlarge) {
     const values = isPick
       ? Array.from(picks.terms.slice(3 * at, 3 * at + 3))
       : termsNow(points, weights, focus);
-    const total = isPick ? picks.scores[at] : values.reduce((sum, term) => sum + term, 0);
+    const total = scoreOf(data, focus);
     const scale = Math.max(...values.map(Math.abs), Math.abs(total), 0.5);
     fill(
       terms,
