@@ -89,12 +89,12 @@ class PoolTab:
                 self.jobs.build()
                 self.order.build()
                 self.weights.build()
-                self.teach.build()
                 self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
                 self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
                 NewProjectPanel(self.screen).build()
+                self.teach.build()
 
     def _steering(self) -> None:
         """The settings of each guidance, of which those of the chosen one show."""
