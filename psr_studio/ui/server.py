@@ -95,7 +95,7 @@ def build_app(
         auth=auth,
         root_path=root_path or None,
         theme=studio_theme(),
-        css=static_text("css/page.css"),
+        css=static_text("css/page.css") + static_text("css/menus.css"),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
