@@ -172,7 +172,7 @@ def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle)
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Shirts of Fashion-MNIST, as many easy as hard ones, and N candidates of the same seeds for each guidance."""
+    """T-shirts of Fashion-MNIST, as many easy as hard ones, and N candidates of the same seeds for each guidance."""
 
     real: Real
     found: dict[str, tuple[np.ndarray, np.ndarray, Targets | None]]  # latents, difficulties, targets
@@ -185,7 +185,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def shirts() -> World:
-    cpu, shirt, n = torch.device("cpu"), 6, 20
+    cpu, shirt, n = torch.device("cpu"), 0, 20
     bundle = load_bundle("fashion-mnist")
     generator, codec, teacher = bundle.generator(cpu, torch.float32), bundle.codec(cpu), bundle.teacher(cpu)
     images, labels = bundle.train_subset
@@ -199,7 +199,7 @@ def shirts() -> World:
         if name != "none":
             guidance = GUIDANCES[name]
             more = {"pull": "clean"} if name == "dag" else {}
-            params = guidance.parameters.model_validate({"strength": 0.3, "stop": 2, **more})
+            params = guidance.parameters.model_validate({"strength": 0.5, "stop": 0, **more})
             aims = guidance.place(real, n, params)
             guide = Guide(guidance.rule(params), torch.full((n,), shirt), aims.latents)
         *_, (_, latents) = generator.sample([shirt] * n, range(n), Sampling(steps=10, guidance=1.5), guide)
@@ -218,7 +218,7 @@ def test_the_difficulties_of_a_pool_steered_by_difficulty_are_nearer_to_those_as
     """By the sum of absolute differences of the ten shares."""
     asked = np.array(shirts.found["dag"][2].shares)
     gaps = {name: np.abs(histogram(shirts.found[name][1]) - asked).sum() for name in ("none", "dag")}
-    assert gaps["dag"] < 0.9 * gaps["none"], gaps
+    assert gaps["dag"] < 0.6 * gaps["none"], gaps
 
 
 def test_centres_sum_to_the_budget_and_each_beginning_spreads_over_the_intervals():
