@@ -130,6 +130,10 @@ class History(Database):
             found.setdefault(int(cid), []).append(str(tag))
         return found
 
+    def tag_counts(self) -> dict[str, int]:
+        """The number of candidates of every tag, by name."""
+        return dict(self._rows("SELECT tag, COUNT(*) FROM tags GROUP BY tag ORDER BY tag"))
+
     # Settings
 
     def set_settings(
