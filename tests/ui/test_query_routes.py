@@ -46,6 +46,9 @@ def test_a_page_that_does_not_show_the_last_tags_sets_none(client):
     seen = client.get(f"{CURATE}/state").json()["shown"]
     header, _ = answer(tag(client, [0], "blurry", shown=seen))
     assert header["shown"] != seen, "another page has something to follow"
+    undone, _ = answer(client.post(f"{CURATE}/undo"))
+    assert undone["shown"] == seen
+    answer(client.post(f"{CURATE}/redo"))
     late = tag(client, [1], "cut off", shown=seen)
     assert late.status_code == 409 and "tag candidate" in refusal(late)[0]
     assert told(client.get(f"{CURATE}/tags")) == {"blurry": 1}

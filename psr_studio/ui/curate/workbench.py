@@ -163,7 +163,7 @@ class Workbench:
             return self._now(self._scored_or_none(), self.curation.settings())
 
     def fingerprint(self) -> str:
-        """Names what there is to show: equal for the same pool, settings, marks, tags and locks."""
+        """Names what there is to show: equal for the same pool, settings, marks, locks and last tagging."""
         with self.curation.lock:
             return self._fingerprint(self._scored_or_none(), self.curation.settings())
 
@@ -314,7 +314,7 @@ class Workbench:
             ledger.pinned(),
             ledger.vetoed(),
             sorted(ledger.locked().items()),
-            sorted(ledger.tags().items()),
+            ledger.last_tagging(),
         ]
         return stable_hash([scored.content_hash if scored else "", dict(settings), marked])[:12]
 
