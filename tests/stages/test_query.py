@@ -48,6 +48,7 @@ def test_what_is_offered_is_what_the_parser_takes():
     ("text", "words", "fix"),
     [
         ("dificulty > 1", '"dificulty > 1" is no clause', 'Did you mean "difficulty"?'),
+        ("zzz", "no clause of a query. It may ask for difficulty, reliability,", "Write clauses"),
         ("entropy > much", 'compares with "much"', "Write clauses"),
         ("entropy > nan", 'compares with "nan"', "Write clauses"),
         ("picked, , pinned", '"" is no clause', "Write clauses"),

@@ -109,6 +109,7 @@ def test_tags_are_added_offered_searched_and_taken_back(bench):
     field.press("Enter")
     chip = bench.get_by_role("button", name='Take the tag "blurry" from this candidate')
     chip.wait_for()
+    assert field.input_value() == "" and field.evaluate("node => node === document.activeElement")
     ask(bench, "class dress")
     found(bench, "class dress", 6)
     bench.get_by_role("button", name="Tag… the 6 found candidates").click()

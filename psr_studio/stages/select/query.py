@@ -102,9 +102,8 @@ def _number(text: str, words: str) -> float:
 def _unknown(words: str, name: str) -> SelectionError:
     names = (*NUMBERS, *FLAGS, *NAMED)
     near = did_you_mean(name.lower(), names)
-    return SelectionError(
-        f'"{words}" is no clause of a query. It may ask for {", ".join(names)}.', near + EXAMPLE
-    )
+    known = "" if near else f" It may ask for {', '.join(names)}."
+    return SelectionError(f'"{words}" is no clause of a query.{known}', near + EXAMPLE)
 
 
 def clauses(class_names: Sequence[str], tags: Iterable[str]) -> list[str]:
