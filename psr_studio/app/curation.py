@@ -351,6 +351,10 @@ class Curation:
         """Pin, veto or clear (None) candidates; returns what was done, None when nothing changed."""
         return self._ledger.set_marks(candidate_ids, mark, reason)  # type: ignore[arg-type]
 
+    def tag(self, candidate_ids: list[int], tag: str, on: bool = True) -> str | None:
+        """Give candidates a tag, or take it from them; returns what was done, None when nothing changed."""
+        return self._ledger.set_tag(candidate_ids, tag, on)
+
     def swap(self, out_id: int, in_id: int) -> str | None:
         """Veto one candidate and pin another of its class, as one undoable action; a lock follows.
 

@@ -130,6 +130,15 @@ class History(Database):
             found.setdefault(int(cid), []).append(str(tag))
         return found
 
+    def tag_counts(self) -> dict[str, int]:
+        """The number of candidates of every tag, by name."""
+        return dict(self._rows("SELECT tag, COUNT(*) FROM tags GROUP BY tag ORDER BY tag"))
+
+    def last_tagging(self) -> int:
+        """Number of the last action on tags that stands, 0 for none: as long as it is the same, the tags are."""
+        standing = "SELECT MAX(id) FROM actions WHERE kind = 'tags' AND undone = ?"
+        return self._rows(standing, APPLIED)[0][0] or 0
+
     # Settings
 
     def set_settings(

@@ -15,7 +15,7 @@ import numpy as np
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import JobError, RecipeError, SelectionError, StudioError, did_you_mean
-from psr_studio.stages.generate.stage import require_generator
+from psr_studio.stages.generate.stage import require_generated, require_generator
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
@@ -104,11 +104,13 @@ class Screen:
 
         Raises:
             ModelError: the bundle has no generator.
+            WorkspaceError: the pool was imported.
             SelectionError: no class, or one that is not there.
             RecipeError: a size that no class would grow to.
             JobError: one of the steps already runs; the recipe stays as it was.
         """
         require_generator(self.studio.bundle)
+        require_generated(self.studio.workspace)
         if not classes:
             raise SelectionError("No class is named.", "Name the classes that need more candidates.")
         self.studio.curation.check_classes(classes)

@@ -28,6 +28,7 @@ test('what is written is read again, in one order, beside what others wrote', ()
     selection: 'a, b & "c"',
     marked: '3-9,20',
     view: '0.5,-1,200',
+    find: 'difficulty > 0.5, not tag "a & b"',
     class: 0,
     compare: null,
   };
@@ -35,7 +36,7 @@ test('what is written is read again, in one order, beside what others wrote', ()
   const read = new URLSearchParams(text);
   for (const [key, value] of Object.entries(values))
     assert.equal(read.get(key), value === null ? null : `${value}`);
-  assert.deepEqual([...read.keys()], ['tab', 'selection', 'focus', 'class', 'view', 'marked']);
+  assert.deepEqual([...read.keys()], ['tab', 'selection', 'focus', 'class', 'view', 'marked', 'find']);
   const turned = Object.fromEntries(Object.entries(values).reverse());
   assert.equal(linkText(new URLSearchParams(text), turned), text);
   assert.ok(text.includes('marked=3-9,20'), 'commas stay readable');

@@ -7,12 +7,11 @@ import io
 
 import numpy as np
 import pytest
-from serving import refusal, told
 from tiny import finish
 
 from psr_studio.cli.main import main
 from psr_studio.core.errors import SelectionError
-from psr_studio.stages.select.query import Clause, parse
+from psr_studio.stages.select.query import FLAGS, NUMBERS, Clause, clauses, parse
 from psr_studio.storage.workspace import Workspace
 
 
@@ -30,10 +29,26 @@ def test_a_query_is_parsed_clause_by_clause():
     assert parse("") == () == parse("  ")
 
 
+def test_what_is_offered_is_what_the_parser_takes():
+    """Every clause that is offered is one, with a number behind a comparison; nothing that can be asked is left out."""
+    offered = clauses(["boot", "Shirt, long", 'half "boot"'], ["very blurry", "a,b"])
+    parsed = [parse(f"{words} 1" if words.endswith(">") else words) for words in offered]
+    assert all(len(query) == 1 for query in parsed)
+    assert [query[0].what for query in parsed[: len(NUMBERS) + len(FLAGS)]] == [*NUMBERS, *FLAGS]
+    named = [(query[0].what, query[0].value) for query in parsed[len(NUMBERS) + len(FLAGS) :]]
+    classes = ["boot", "Shirt, long"]
+    assert named == [
+        *(("class", name) for name in classes),
+        *(("predicted", name) for name in classes),
+        *(("tag", name) for name in ("very blurry", "a,b")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "words", "fix"),
     [
         ("dificulty > 1", '"dificulty > 1" is no clause', 'Did you mean "difficulty"?'),
+        ("zzz", "no clause of a query. It may ask for difficulty, reliability,", "Write clauses"),
         ("entropy > much", 'compares with "much"', "Write clauses"),
         ("entropy > nan", 'compares with "nan"', "Write clauses"),
         ("picked, , pinned", '"" is no clause', "Write clauses"),
@@ -110,19 +125,3 @@ def test_an_export_carries_the_tags(studio):
     text = (studio.workspace.export_path(studio.recipe.export.name) / "labels.csv").read_text()
     tags = {int(row["candidate_id"]): row["tags"] for row in csv.DictReader(io.StringIO(text))}
     assert [tags[cid] for cid in ids] == ["blurry", *[""] * (len(ids) - 1)]
-
-
-def test_the_routes_find_tag_and_list(client):
-    found = told(client.get("/psr/curate/where", params={"q": "picked"}))
-    assert found["count"] == 6 == len(found["positions"]) and found["of"] == 18
-    body = {"positions": found["positions"][:2], "tag": "blurry"}
-    assert (
-        told(client.post("/psr/curate/tag", json=body))
-        == {"blurry": 2}
-        == told(client.get("/psr/curate/tags"))
-    )
-    listed = client.get("/psr/curate/where.csv", params={"q": "tag blurry"})
-    assert len(listed.text.splitlines()) == 3 and "candidates.csv" in listed.headers["content-disposition"]
-    problem, fix = refusal(client.get("/psr/curate/where", params={"q": "pickd"}))
-    assert "no clause" in problem and fix
-    assert refusal(client.post("/psr/curate/tag", json={**body, "positions": [99]}))[0]

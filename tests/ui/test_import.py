@@ -60,6 +60,10 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     card = str(panel.jobs.values()[0].value)
     assert "Importing: done" in card and "Scoring: done" in card, "its closing line stays beside the scores"
     assert sum(map(len, screen.studio.curation.select(ipc=1).picks)) == 3
+    before = screen.worker.newest()
+    with pytest.raises(StudioError, match='imported from "set", so nothing can be generated into it'):
+        screen.generate_more([0], 2)
+    assert screen.worker.newest() == before and screen.studio.recipe.pool.sizes is None
     panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", True)
     job = ended(screen, "import")
     assert job.state == "failed" and "already holds a pool" in job.problem

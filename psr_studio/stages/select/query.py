@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,9 +102,25 @@ def _number(text: str, words: str) -> float:
 def _unknown(words: str, name: str) -> SelectionError:
     names = (*NUMBERS, *FLAGS, *NAMED)
     near = did_you_mean(name.lower(), names)
-    return SelectionError(
-        f'"{words}" is no clause of a query. It may ask for {", ".join(names)}.', near + EXAMPLE
-    )
+    known = "" if near else f" It may ask for {', '.join(names)}."
+    return SelectionError(f'"{words}" is no clause of a query.{known}', near + EXAMPLE)
+
+
+def clauses(class_names: Sequence[str], tags: Iterable[str]) -> list[str]:
+    """What a query over these classes and tags can be made of, to be offered to whoever writes one.
+
+    A comparison lacks its number ("difficulty >"), everything else is a clause; names that no clause can hold are out.
+    """
+    named = [("class", class_names), ("predicted", class_names), ("tag", tags)]
+    return [
+        *(f"{name} >" for name in NUMBERS),
+        *FLAGS,
+        *(f"{what} {_quoted(name)}" for what, names in named for name in names if '"' not in name),
+    ]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "," in name or name != name.strip() else name
 
 
 def matches(query: tuple[Clause, ...], fields: Fields) -> np.ndarray:

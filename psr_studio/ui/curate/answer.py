@@ -99,10 +99,11 @@ def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Le
 
 
 def marks(scored: ScoredPool, ledger: Ledger) -> dict[str, Any]:
-    """Pins and vetoes as positions, and what undo and redo would do."""
+    """Pins and vetoes as positions, the number of candidates by tag, and what undo and redo would do."""
     return {
         "pinned": scored.known_positions(ledger.pinned()).tolist(),
         "vetoed": scored.known_positions(ledger.vetoed()).tolist(),
+        "tags": ledger.tag_counts(),
         "undo": ledger.next_undo(),
         "redo": ledger.next_redo(),
     }

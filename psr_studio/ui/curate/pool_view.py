@@ -82,6 +82,7 @@ class PoolView:
         scored, now = result.scored, result.signals
         class_id = int(scored.labels[position])
         candidate_id = int(scored.candidate_ids[position])
+        ledger = self.studio.workspace.ledger
         pick = result.pick_info(position)
         seed = str(scored.pool.seeds[position])  # 63 bits: more than a JavaScript number holds
         return {
@@ -97,8 +98,9 @@ class PoolView:
             "entropy": float(now.entropy[position]),
             "difficulty": float(scored.difficulty[position]),
             "eligible": bool(scored.eligible[position]),
-            "mark": self.studio.workspace.ledger.marks().get(candidate_id),
-            "reason": self.studio.workspace.ledger.mark_reasons().get(candidate_id, ""),
+            "mark": ledger.marks().get(candidate_id),
+            "reason": ledger.mark_reasons().get(candidate_id, ""),
+            "tags": ledger.tags().get(candidate_id, []),
             "pick": pick and pick._asdict(),
             "neighbours": scored.neighbours(position, N_NEIGHBOURS),
         }

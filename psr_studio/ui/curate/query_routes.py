@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.stages.select.candidates import COLUMNS, rows_of
-from psr_studio.ui.curate.pack import NO_STORE
-from psr_studio.ui.curate.pool_view import check_positions
+from psr_studio.stages.select.query import clauses
+from psr_studio.ui.curate.pack import NO_STORE, packed
+from psr_studio.ui.curate.routes import Shown
 from psr_studio.ui.screen import Screen
 
 
@@ -26,7 +27,7 @@ class TagBody(BaseModel):
 
 def query_router(screen: Screen) -> APIRouter:
     """More routes under `psr/curate`."""
-    routes, studio = APIRouter(prefix="/curate"), screen.studio
+    routes, studio, workbench = APIRouter(prefix="/curate"), screen.studio, screen.workbench
 
     @routes.get("/where")
     def where(q: str = "") -> dict[str, Any]:
@@ -46,21 +47,20 @@ def query_router(screen: Screen) -> APIRouter:
         name = {"Content-Disposition": 'attachment; filename="candidates.csv"', **NO_STORE}
         return Response(text.getvalue(), media_type="text/csv", headers=name)
 
+    @routes.get("/clauses")
+    def offered() -> list[str]:
+        """What a query can be made of, see `stages.select.query.clauses`."""
+        names, classes = studio.bundle.class_names, studio.curation.scored.classes
+        return clauses([names[c] for c in classes], studio.workspace.ledger.tag_counts())
+
     @routes.get("/tags")
     def tags() -> dict[str, int]:
         """Every tag with the number of its candidates."""
-        counts: dict[str, int] = {}
-        for own in studio.workspace.ledger.tags().values():
-            for tag in own:
-                counts[tag] = counts.get(tag, 0) + 1
-        return dict(sorted(counts.items()))
+        return studio.workspace.ledger.tag_counts()
 
     @routes.post("/tag")
-    def tag(body: TagBody) -> dict[str, int]:
-        with studio.curation.lock:
-            scored = studio.curation.scored
-            check_positions(scored, body.positions)
-            studio.workspace.ledger.set_tag(scored.candidate_ids[body.positions].tolist(), body.tag, body.on)
-        return tags()
+    def tag(body: TagBody, shown: Shown = "") -> Response:
+        with workbench.as_seen(shown):
+            return packed(workbench.tag(body.positions, body.tag, body.on))
 
     return routes

@@ -20,6 +20,7 @@ from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
+from psr_studio.storage.history import LONGEST_TAG
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.answer import Answers, asked_for, marks
@@ -162,7 +163,7 @@ class Workbench:
             return self._now(self._scored_or_none(), self.curation.settings())
 
     def fingerprint(self) -> str:
-        """Names what there is to show: equal for the same pool, settings, marks and locks."""
+        """Names what there is to show: equal for the same pool, settings, marks, locks and last tagging."""
         with self.curation.lock:
             return self._fingerprint(self._scored_or_none(), self.curation.settings())
 
@@ -199,6 +200,10 @@ class Workbench:
         if mark not in MARKS:
             raise SelectionError(f'There is no mark "{mark}".', f"Use one of: {', '.join(MARKS)}.")
         return self.act(lambda: self.curation.mark(self._ids(positions), MARKS[mark], reason))
+
+    def tag(self, positions: Sequence[int], tag: str, on: bool = True) -> bytes:
+        """Give candidates a tag, or take it from them."""
+        return self.act(lambda: self.curation.tag(self._ids(positions), tag, on))
 
     def swap(self, out: int, into: int) -> bytes:
         """Veto one candidate and pin another in its place, as one action."""
@@ -304,7 +309,13 @@ class Workbench:
         return {"pool": pool, "shown": self._fingerprint(scored, settings), "waiting": waiting_words(n)}
 
     def _fingerprint(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> str:
-        marked = [self.ledger.pinned(), self.ledger.vetoed(), sorted(self.ledger.locked().items())]
+        ledger = self.ledger
+        marked = [
+            ledger.pinned(),
+            ledger.vetoed(),
+            sorted(ledger.locked().items()),
+            ledger.last_tagging(),
+        ]
         return stable_hash([scored.content_hash if scored else "", dict(settings), marked])[:12]
 
     def _scored_or_none(self) -> ScoredPool | None:
@@ -350,7 +361,13 @@ def selectors(curation: Curation) -> list[dict[str, Any]]:
     ]
 
 
-def names() -> dict[str, str]:
-    """What a selection may be called, and the two names that mean something: the screen, and the unnamed."""
+def names() -> dict[str, str | int]:
+    """What selections and tags may be called, and the two names that mean something: the screen, and the unnamed."""
     pattern = FOLDER_NAME.replace(r"\w", r"\p{L}\p{N}_")  # as a browser writes it
-    return {"rule": NAME_RULE, "pattern": pattern, "live": LIVE, "working": SelectRecipe().name}
+    return {
+        "rule": NAME_RULE,
+        "pattern": pattern,
+        "live": LIVE,
+        "working": SelectRecipe().name,
+        "longest_tag": LONGEST_TAG,
+    }

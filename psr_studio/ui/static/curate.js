@@ -12,9 +12,11 @@ import { unlasso } from './core/lasso.js';
 import { chooseLayout } from './core/layouts.js';
 import { createLibrary } from './core/library.js';
 import { createLiveRegion } from './core/live_region.js';
+import { createSearch } from './core/search.js';
 import { createSession } from './core/session.js';
 import { createStore, INITIAL } from './core/store.js';
 import { loadStyles } from './core/styles.js';
+import { askForTag } from './core/tagging.js';
 import { createGrid } from './grid/grid.js';
 import { createCompareMap } from './map/compare.js';
 import { createScatter } from './map/scatter.js';
@@ -76,6 +78,8 @@ function createWorkbench(element, value, onAnswer) {
   });
   const library = createLibrary({ store, api, actions, signal });
   const compare = createCompare(store, api);
+  const search = createSearch({ store, api });
+  const tag = () => askForTag(store, actions);
   /** @type {Entry[]} */
   const keys = [];
   const help = createHelp(() => keys);
@@ -83,7 +87,7 @@ function createWorkbench(element, value, onAnswer) {
   const map = createScatter(store, actions, (kind) => chooseLayout(store, api, kind));
   map.surface.append(createCompareMap(store, map, actions).node);
   const enlarge = () => lightbox.open();
-  const grid = createGrid(store, actions, library, enlarge);
+  const grid = createGrid({ store, api, actions, library, search, tag, enlarge });
   const inspector = createInspector(store, api, actions, enlarge);
   const lightbox = createLightbox(store, api, actions, grid.listed);
   const panes = createPanes([
@@ -123,8 +127,8 @@ function createWorkbench(element, value, onAnswer) {
   );
   element.replaceChildren(root);
 
-  const address = createAddress({ store, map, actions, compare, root, signal });
-  const session = createSession({ store, api, actions, address, map, root, resize });
+  const address = createAddress({ store, map, actions, compare, search, root, signal });
+  const session = createSession({ store, api, actions, search, address, map, root, resize });
   keys.push(
     ...keyTable({
       store,
@@ -135,6 +139,7 @@ function createWorkbench(element, value, onAnswer) {
       grid,
       dock,
       panes,
+      tag,
       openHelp: help.open,
       leaveInnermost,
       save: () => document.getElementById('psr-save')?.click(),
@@ -168,8 +173,9 @@ function createWorkbench(element, value, onAnswer) {
   /** From the innermost to the outermost; only one thing is left at a time. */
   function leaveInnermost() {
     if (lightbox.leave() || map.cancel() || panes.leaveFull()) return;
-    const { selection, info } = store.data;
-    if (info && selection.count) unlasso(store);
+    const { selection, found, info } = store.data;
+    if (found !== null) search.leave();
+    else if (info && selection.count) unlasso(store);
     else if (!compare.leave()) actions.focus(null);
   }
 

@@ -152,7 +152,7 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
       means: since(job.drag?.means ?? header.means, header.means),
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
-    const keeps = job.path === 'mark' || (job.path === 'select' && !job.body.selector && !cause);
+    const keeps = KEEPS.includes(job.path) || (job.path === 'select' && !job.body.selector && !cause);
     store.set({
       points,
       picks,
@@ -252,6 +252,13 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
       const positions = only ?? lassoed ?? (focused === null ? [] : [focused]);
       if (positions.length) enqueue('mark', { positions, mark, ...(reason && { reason }) });
     },
+    /**
+     * Give candidates a tag, or take it from them.
+     * @param {string} name
+     * @param {boolean} on
+     * @param {number[]} positions
+     */
+    tag: (name, on, positions) => enqueue('tag', { tag: name, on, positions }),
     /** `sure`: several in a row, where the words on screen only tell of the first. */
     undo(sure = false) {
       if (sure || store.data.undo) enqueue('undo', {});
@@ -280,6 +287,8 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   };
 }
 
+/** Actions that move no slider. */
+const KEEPS = ['mark', 'tag'];
 /** In a diff's path: another page did it, or new candidates did. */
 export const FOLLOWED = 'followed';
 export const GROWN = 'grown';
@@ -292,6 +301,7 @@ const DONE = {
   undo: 'Undone. ',
   redo: 'Done again. ',
   mark: 'Marked. ',
+  tag: 'Tagged. ',
   swap: 'Swapped. ',
   [FOLLOWED]: 'Changed on another page. ',
   [GROWN]: 'The pool has grown. ',

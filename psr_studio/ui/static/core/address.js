@@ -1,12 +1,12 @@
 // The part of the address behind "#": what a reload or a shared link brings back. `?` is left alone.
-//   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&compare=<a>,<b>,split
+//   #tab=curate&selection=<name>&focus=<position>&class=<id>&view=x,y,scale&marked=3-9,20&find=<query>&compare=<a>,<b>,split
 
 import { lassoPatch } from './lasso.js';
 import { fromRanges, readAddress, toRanges, writeAddress } from './link.js';
 import { makeSelection } from './selection.js';
 import { ready } from './store.js';
 
-/** @import { Actions, Comparison, Saved, Store } from './types' */
+/** @import { Actions, Comparison, Saved, Search, Store } from './types' */
 /** @import { Scatter } from '../map/scatter.js' */
 
 const WRITE_MS = 300;
@@ -18,10 +18,11 @@ const WORDS = { class: 'class', focus: 'candidate' };
  * @param {Scatter} parts.map
  * @param {Actions} parts.actions
  * @param {Comparison} parts.compare
+ * @param {Search} parts.search
  * @param {HTMLElement} parts.root
  * @param {AbortSignal} parts.signal
  */
-export function createAddress({ store, map, actions, compare, root, signal }) {
+export function createAddress({ store, map, actions, compare, search, root, signal }) {
   let timer = 0;
   let started = false; // nothing is written before what stands there was read
 
@@ -38,7 +39,8 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
       focus,
       class: solo,
       view: map.viewInWords(),
-      marked: toRanges(selection.list),
+      marked: search.text ? '' : toRanges(selection.list),
+      find: search.text,
       compare:
         sides &&
         [...[sides.a, sides.b].map(encodeURIComponent), ...(sides.view === 'split' ? ['split'] : [])].join(),
@@ -72,6 +74,7 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
     const marked = fromRanges(params.get('marked'));
     const selection = makeSelection(info.n, marked);
     store.set({ solo: whole('class', info.n_classes), ...lassoPatch(store.data, selection, true) });
+    if (params.get('find') || search.text) search.ask(params.get('find') ?? '');
     const focus = whole('focus', info.n);
     if (focus !== null) actions.focus(focus);
     const view = (params.get('view') ?? '').split(',').map(Number);
@@ -115,7 +118,7 @@ export function createAddress({ store, map, actions, compare, root, signal }) {
 
   window.addEventListener('hashchange', follow, { signal });
   window.addEventListener('pagehide', () => started && write(), { signal });
-  store.on(['saved', 'focus', 'solo', 'selection', 'compare', 'picks'], later);
+  store.on(['saved', 'focus', 'solo', 'selection', 'found', 'compare', 'picks'], later);
   for (const name of ['pointerup', 'wheel', 'keyup', 'click'])
     root.addEventListener(name, later, { passive: true, signal });
   return { restore, wantedSelection };

@@ -4,7 +4,7 @@ import { decodePack } from './pack.js';
 
 /**
  * @import {
- *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, HistoryRow, Info, MapKind, NoInfo,
+ *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, Found, HistoryRow, Info, MapKind, NoInfo,
  *   Notice, Packed, Points, Saved, Verdict
  * } from './types'
  */
@@ -127,6 +127,10 @@ export function createApi({ token, base }) {
     sufficiency: () => json('sufficiency'),
     /** @param {number} limit @returns {Promise<HistoryRow[]>} */
     history: (limit) => json(`history?limit=${limit}`),
+    /** @param {string} query @returns {Promise<Found>} */
+    where: (query) => json(`where?${new URLSearchParams({ q: query })}`),
+    /** What a query can be made of. @returns {Promise<string[]>} */
+    clauses: () => json('clauses'),
     /** @returns {Promise<{ command: string }>} */
     command: () => json('command'),
     /** @returns {Promise<Saved[]>} */

@@ -1,11 +1,11 @@
 // Small dialogs of the workbench: a question, a few fields, a text to copy. Keys of the workbench rest meanwhile.
 
-import { button, h } from './dom.js';
+import { button, h, suggestions } from './dom.js';
 
 /** @import { Child } from './types' */
 /**
  * @typedef {{ name: string, label: string, value?: string, maxlength?: number, rows?: number, required?:
- *   boolean }} Field
+ *   boolean, list?: string[] }} Field `list`: values to choose from, others may be typed
  */
 
 /**
@@ -53,12 +53,20 @@ export function showText({ title, text }) {
 }
 
 /** @param {Field} field */
-function makeField({ name, label, value = '', maxlength = 400, rows, required }) {
-  const common = { class: 'psr-input', name, maxlength: String(maxlength), required, value };
+function makeField({ name, label, value = '', maxlength = 400, rows, required, list }) {
+  const offered = list && suggestions(`psr-known-${name}`, list);
+  const common = {
+    class: 'psr-input',
+    name,
+    maxlength: String(maxlength),
+    required,
+    value,
+    list: offered?.id,
+  };
   const input = rows
     ? h('textarea', { ...common, rows: String(rows) })
     : h('input', { ...common, type: 'text' });
-  return { name, input, node: h('label', { class: 'psr-field' }, h('span', {}, label), input) };
+  return { name, input, node: h('label', { class: 'psr-field' }, h('span', {}, label), input, offered) };
 }
 
 /** @param {string} title @param {Child} content */

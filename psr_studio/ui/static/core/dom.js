@@ -130,6 +130,13 @@ export function segmented(label, options, onPick) {
   return { node, show };
 }
 
+/** What a text field offers, by `list` with this id. @param {string} id @param {string[]} [values] */
+export const suggestions = (id, values = []) => fill(h('datalist', { id }), values.map(option));
+/** @param {string} value */
+const option = (value) => h('option', { value });
+/** Offer other values. @param {HTMLDataListElement} list @param {string[]} values */
+export const suggest = (list, values) => fill(list, values.map(option));
+
 const TIGHT = ['is-tight', 'is-tighter'];
 
 /**

@@ -28,6 +28,7 @@ import { COLOR_MODES } from './model.js';
  * @property {Dock} dock
  * @property {Panes} panes
  * @property {() => void} save
+ * @property {() => void} tag
  * @property {() => void} openHelp
  * @property {() => void} leaveInnermost
  */
@@ -63,10 +64,11 @@ const ctrl = (name, label, run, shift = false) => ({
 });
 
 /** @param {Parts} parts */
-const markKeys = ({ actions, library }) => [
+const markKeys = ({ actions, library, tag }) => [
   key('P', 'Pin the lassoed, or the focused candidate', () => actions.mark('pin')),
   key('X', 'Veto it', () => actions.mark('veto')),
   key('U', 'Clear its mark', () => actions.mark('clear')),
+  key('T', 'Tag it', tag),
   key('E', 'Export the lassoed: save them under a name', library.exportSelection),
 ];
 
@@ -88,6 +90,7 @@ const mapKeys = ({ store, map }) => [
 const gridKeys = ({ grid, leaveInnermost }) => [
   key('[', 'Previous class in the grid', () => grid.jumpClass(-1)),
   key(']', 'Next class in the grid', () => grid.jumpClass(1)),
+  key('/', 'Filter: find candidates by a query', grid.filter),
   key('A', 'Select the listed candidates of the class', grid.selectClass),
   ctrl('A', 'Lasso all candidates the grid lists', () => grid.selectAll()),
   key('Escape', 'Leave: picture at large, full view, selection, compare, focus', leaveInnermost),

@@ -1,5 +1,5 @@
-// The lassoed and the list in the grid: what is marked out on the map stands in the grid at once; when nothing is
-// marked out any more, the grid goes back to what it listed before.
+// The lassoed and the list in the grid: what is marked out on the map, or found by a query, stands in the grid at once;
+// when nothing is marked out any more, the grid goes back to what it listed before.
 
 import { combine } from './selection.js';
 import { ready } from './store.js';
@@ -10,13 +10,30 @@ import { ready } from './store.js';
  * @param {Pick<State, 'gridMode' | 'listBefore' | 'compare'>} data
  * @param {Marked} selection the lassoed from now on
  * @param {boolean} shows whether the grid lists them; what is marked out in the grid itself is in view there already
- * @returns {{ selection: Marked, gridMode?: GridMode }}
+ * @returns {{ selection: Marked, found: null, gridMode?: GridMode }}
  */
 export function lassoPatch({ gridMode, listBefore, compare }, selection, shows) {
-  if (compare) return { selection }; // the grid lists A and B
-  if (!selection.count) return { selection, gridMode: gridMode === 'selection' ? listBefore : gridMode };
-  return { selection, gridMode: shows ? 'selection' : gridMode };
+  const lassoed = { selection, found: null };
+  if (compare) return lassoed; // the grid lists A and B
+  if (!selection.count) return { ...lassoed, gridMode: gridMode === 'selection' ? listBefore : gridMode };
+  return { ...lassoed, gridMode: shows ? 'selection' : gridMode };
 }
+
+/**
+ * What a query has found is lassoed until something else is; none found is an empty list, and stays one.
+ * @param {Pick<State, 'gridMode' | 'listBefore' | 'compare'>} data
+ * @param {string} found the query
+ * @param {Marked} selection what it names
+ * @param {boolean} shows whether the grid lists them from now on
+ * @returns {{ selection: Marked, found: string, gridMode?: GridMode }}
+ */
+export function foundPatch(data, found, selection, shows) {
+  const listed = data.compare ? {} : { gridMode: shows ? /** @type {const} */ ('selection') : data.gridMode };
+  return { selection, ...listed, found };
+}
+
+/** What the lassoed are called. @param {Pick<State, 'found'>} data */
+export const lassoWord = ({ found }) => (found === null ? 'lassoed' : 'found');
 
 /**
  * Mark candidates out on the map, or wherever else the grid is not.

@@ -6,7 +6,7 @@ const MOST_POSITIONS = 1e6;
  * Keys of the workbench, in the order in which they stand; others, such as `tab`, come before and are left
  * alone.
  */
-const OWN = ['selection', 'focus', 'class', 'view', 'marked', 'compare'];
+const OWN = ['selection', 'focus', 'class', 'view', 'marked', 'find', 'compare'];
 
 /** What the address says now. */
 export const readAddress = () => new URLSearchParams(location.hash.slice(1));

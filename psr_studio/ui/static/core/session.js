@@ -11,7 +11,7 @@ import { followsPreset, rulesOf } from './settings.js';
 import { createSprites } from './sprites.js';
 import { INITIAL } from './store.js';
 
-/** @import { Actions, Api, Info, NoInfo, Points, Store } from './types' */
+/** @import { Actions, Api, Info, NoInfo, Points, Search, Store } from './types' */
 /** @import { Scatter } from '../map/scatter.js' */
 /** @typedef {ReturnType<typeof import('./address.js').createAddress>} Address */
 
@@ -22,12 +22,13 @@ const NO_POOL = 'No scored pool yet. Generate and score a pool first.';
  * @param {Store} parts.store
  * @param {Api} parts.api
  * @param {Actions} parts.actions
+ * @param {Search} parts.search
  * @param {Address} parts.address
  * @param {Scatter} parts.map
  * @param {HTMLElement} parts.root
  * @param {() => void} parts.resize called when there is something to give room to
  */
-export function createSession({ store, api, actions, address, map, root, resize }) {
+export function createSession({ store, api, actions, search, address, map, root, resize }) {
   let key = ''; // names the pool on the screen
   let seenAddress = false;
   let syncing = false;
@@ -47,6 +48,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
   /** @param {Info} info @param {Points} points */
   function start(info, points) {
     const { weights, ipc, temperature } = info;
+    const sought = search.text; // in the pool before, by other positions
     actions.sees(info.shown, info.before?.pool === key ? info.before.picks : null);
     key = info.pool;
     store.set({
@@ -81,6 +83,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
     resize();
     map.loadColors();
     begin();
+    if (sought) search.ask(sought);
     const wanted = recall('map', INITIAL.mapWanted);
     store.set({ mapWanted: wanted });
     if (wanted === 'pca' && info.map.kind !== wanted) chooseLayout(store, api, wanted);
@@ -120,6 +123,7 @@ export function createSession({ store, api, actions, address, map, root, resize 
       picks: null,
       layout: null,
       selection: null,
+      found: null,
     });
   }
 

@@ -17,6 +17,7 @@ export const rulesOf = (header, data) => ({
   locked: asSet(header.locked, data.locked),
   pinned: asSet(header.pinned, data.pinned),
   vetoed: asSet(header.vetoed, data.vetoed),
+  tags: header.tags,
   undo: header.undo,
   redo: header.redo,
 });

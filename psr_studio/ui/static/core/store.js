@@ -51,6 +51,7 @@ export const INITIAL = {
   picks: null,
   pinned: new Set(),
   vetoed: new Set(),
+  tags: {}, // candidates by tag
   weights: { alpha: 1, beta: 1, gamma: 1 },
   ipc: 10,
   temperature: 1.5,
@@ -73,6 +74,8 @@ export const INITIAL = {
   tool: 'pan',
   gridMode: 'picks', // the last three only while comparing
   listBefore: 'picks', // what the grid listed before it listed the lassoed
+  found: null, // the query by which what is lassoed was found
+  refused: null, // the last query, where it was none
   candidate: null, // the focused one as the server describes it
   waiting: '', // what is not scored yet, in words
   unscored: 0, // candidates without scores, where there is nothing else

@@ -29,14 +29,15 @@ export function guardTypedFields(page) {
 }
 
 /**
- * A field with a role is the text of a choice, which its owner writes.
+ * A field with a role, or with a list of its own to choose from, is the text of a choice, which its owner writes.
  * @param {unknown} target
  * @returns {target is Field}
  */
 const isTyped = (target) =>
   (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) &&
   TYPES.includes(target.type) &&
-  !target.role;
+  !target.role &&
+  !target.hasAttribute('list');
 
 /**
  * Let what is set wait from now on; the answer lets go of the field. When that happens, or the user has finished, whoever

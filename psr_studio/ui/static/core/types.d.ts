@@ -81,6 +81,7 @@ export interface Rules {
   locked: number[];
   pinned: number[];
   vetoed: number[];
+  tags: Record<string, number>; // candidates by tag
   undo: string | null;
   redo: string | null;
 }
@@ -95,12 +96,19 @@ export interface Saved {
   current: boolean;
 }
 
-/** What a selection may be called, and the two names that mean something: the screen, and the unnamed. */
+/** What selections and tags may be called, and the two names that mean something: the screen, and the unnamed. */
 export interface Names {
   rule: string;
   pattern: string;
   live: string;
   working: string;
+  longest_tag: number;
+}
+
+/** The candidates that a query names, of how many. */
+export interface Found {
+  positions: number[];
+  of: number;
 }
 
 /** The answer of psr/curate/state: the pool's header. */
@@ -200,6 +208,7 @@ export interface Candidate {
   predicted: number;
   mark: string | null;
   reason: string;
+  tags: string[];
   why: string;
   neighbours: number[];
 }
@@ -316,6 +325,12 @@ export interface Notice {
   retry?: (() => void) | false;
 }
 
+/** A query that the server has refused, in its words. */
+export interface RefusedQuery {
+  text: string;
+  message: string;
+}
+
 /** Relative distance of each candidate to its nearest neighbour. */
 export interface Near {
   values: Floats;
@@ -347,6 +362,7 @@ interface Always {
   picks: Picks | null;
   pinned: Set<number>;
   vetoed: Set<number>;
+  tags: Record<string, number>;
   weights: Weights;
   ipc: number;
   temperature: number;
@@ -368,6 +384,8 @@ interface Always {
   tool: Tool;
   gridMode: GridMode;
   listBefore: 'picks' | 'pool';
+  found: string | null;
+  refused: RefusedQuery | null;
   candidate: Candidate | null;
   waiting: string;
   unscored: number;
@@ -511,4 +529,5 @@ export type Modifiers = { shiftKey: boolean; altKey: boolean };
 export type Actions = ReturnType<typeof import('./actions.js').createActions>;
 export type Api = ReturnType<typeof import('./api.js').createApi>;
 export type Library = ReturnType<typeof import('./library.js').createLibrary>;
+export type Search = ReturnType<typeof import('./search.js').createSearch>;
 export type Comparison = ReturnType<typeof import('./compare.js').createCompare>;

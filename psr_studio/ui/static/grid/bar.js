@@ -6,9 +6,11 @@ import { recall, remember } from '../core/kept.js';
 import { pickedOf, unlasso } from '../core/lasso.js';
 import { inSolo } from '../core/model.js';
 import { clamp, count } from '../core/numbers.js';
+import { foundWords } from '../core/search.js';
+import { createQueryRow } from './query_row.js';
 import { SORTS } from './sort.js';
 
-/** @import { ButtonSpec, GridMode, State, Store } from '../core/types' */
+/** @import { Api, ButtonSpec, GridMode, Search, State, Store } from '../core/types' */
 
 const [LEAST_PX, USUAL_PX, STEP_PX] = [40, 56, 4];
 /** @type {(ButtonSpec & { value: GridMode })[]} */
@@ -18,7 +20,7 @@ const USUAL = [
   {
     value: 'selection',
     label: 'Lassoed',
-    title: 'What you lassoed, boxed or Ctrl-clicked, on the map or here',
+    title: 'What you lassoed, boxed or Ctrl-clicked, on the map or here, or found by the filter',
   },
 ];
 const COMPARED = LISTS.map((value) => {
@@ -26,8 +28,9 @@ const COMPARED = LISTS.map((value) => {
   return { value, label: label[0].toUpperCase() + label.slice(1), title: `What ${label} has` };
 });
 
-/** @param {Store} store @param {() => void} onSize called when the tiles get another width */
-export function createGridBar(store, onSize) {
+/** @param {Store} store @param {Api} api @param {Search} search @param {() => void} onSize called when the tiles get another width */
+export function createGridBar(store, api, search, onSize) {
+  const query = createQueryRow(store, api, search);
   const pick = (/** @type {GridMode} */ gridMode) =>
     store.set(
       gridMode === 'picks' || gridMode === 'pool' ? { gridMode, listBefore: gridMode } : { gridMode },
@@ -98,26 +101,32 @@ export function createGridBar(store, onSize) {
   /** What narrows the list, each with its way back. */
   function refreshFilters() {
     const { data } = store;
-    const { phase, selection, solo, info, gridMode } = data;
-    const lassoed = phase === 'ready' && gridMode === 'selection' && selection.count > 0;
+    const { phase, selection, solo, info, gridMode, found } = data;
+    const marked = phase === 'ready' && gridMode === 'selection' ? selection : null;
+    const sought = marked !== null && found !== null;
+    const lassoed = marked !== null && marked.count > 0 && !sought;
     const alone = phase === 'ready' && solo !== null;
-    filters.hidden = !lassoed && !alone;
+    filters.hidden = !lassoed && !sought && !alone;
     fill(
       filters,
-      lassoed && chip(`Lassoed ${count(selection.count)}`, 'Lasso nothing (Esc)', () => unlasso(store)),
+      lassoed && chip(`Lassoed ${count(marked.count)}`, 'Lasso nothing (Esc)', () => unlasso(store)),
+      sought && chip(foundWords(marked.count, marked.mask.length), 'Leave the filter (Esc)', search.leave),
       alone && chip(info?.class_names[solo] ?? '', 'Show all classes', () => store.set({ solo: null })),
-      lassoed && h('span', { class: 'psr-fine psr-num' }, `${count(pickedOf(data, selection))} picked`),
+      (lassoed || sought) &&
+        h('span', { class: 'psr-fine psr-num' }, `${count(pickedOf(data, marked))} picked`),
     );
   }
 
   store.on(['gridMode', 'compare', 'sort', 'sortTurned'], refresh);
-  store.on(['gridMode', 'selection', 'solo', 'picks', 'phase'], refreshFilters);
+  store.on(['gridMode', 'selection', 'found', 'solo', 'picks', 'phase'], refreshFilters);
   refresh();
   refreshFilters();
   return {
     /** The row that takes the pane's own buttons. */
     top,
-    node: h('div', {}, top, second, filters),
+    node: h('div', {}, top, second, query.node, filters),
+    /** Begin to write a query. */
+    filter: query.focus,
     /** Least width of a tile. */
     least: () => wanted,
     /** One tile can take all of it. @param {number} px */

@@ -11,7 +11,7 @@ import { createSelectionBar } from './selection_bar.js';
 import { sorter } from './sort.js';
 import { buildTile, styleTile } from './tile.js';
 
-/** @import { Actions, How, Key, Library, State, Store } from '../core/types' */
+/** @import { Actions, Api, How, Key, Library, Search, State, Store } from '../core/types' */
 /** @import { Place, Row, Section } from './layout.js' */
 /** @typedef {ReturnType<typeof createGrid>} Grid */
 
@@ -31,18 +31,23 @@ const RELIST = [
   'compare',
   'near',
   'locked',
+  'found',
 ];
 /** @type {Key[]} */
 const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
 const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
 /**
- * @param {Store} store
- * @param {Actions} actions
- * @param {Library} library
- * @param {() => void} enlarge show the focused candidate at large
+ * @param {object} parts
+ * @param {Store} parts.store
+ * @param {Api} parts.api
+ * @param {Actions} parts.actions
+ * @param {Library} parts.library
+ * @param {Search} parts.search
+ * @param {() => void} parts.tag ask for a tag of the lassoed
+ * @param {() => void} parts.enlarge show the focused candidate at large
  */
-export function createGrid(store, actions, library, enlarge) {
+export function createGrid({ store, api, actions, library, search, tag, enlarge }) {
   let tile = 0; // width of a tile; the bar has the least of it
   /** @type {Row[]} */
   let rows = [];
@@ -57,8 +62,8 @@ export function createGrid(store, actions, library, enlarge) {
   /** @type {Set<number>} */
   let added = new Set();
 
-  const bar = createGridBar(store, oncePerFrame(rebuild));
-  const selectionBar = createSelectionBar(store, actions, library);
+  const bar = createGridBar(store, api, search, oncePerFrame(rebuild));
+  const selectionBar = createSelectionBar(store, actions, library, tag);
   const spacer = h('div', { class: 'psr-grid-spacer', role: 'presentation' });
   const scroller = h(
     'div',
@@ -115,7 +120,7 @@ export function createGrid(store, actions, library, enlarge) {
     spacer.style.height = `${height + 4}px`;
     live.clear();
     spacer.replaceChildren();
-    if (!order.length) spacer.append(h('p', { class: 'psr-note' }, EMPTY[data.gridMode] ?? 'None.'));
+    if (!order.length) spacer.append(h('p', { class: 'psr-note' }, emptyWords(data)));
     renderWindow();
   }
 
@@ -315,6 +320,7 @@ export function createGrid(store, actions, library, enlarge) {
     selectAll,
     selectClass,
     jumpClass,
+    filter: bar.filter,
   };
 }
 
@@ -334,6 +340,12 @@ function notes(picks, classId, isLocked) {
 
 /** The title repeats the words: a narrow pane cuts them. @param {string} text @param {string} reason */
 const badge = (text, reason) => h('span', { class: 'psr-badge-note', title: `${text}: ${reason}` }, text);
+
+/** @param {State} data */
+const emptyWords = ({ gridMode, found }) =>
+  gridMode === 'selection' && found !== null
+    ? 'No candidate has all of that. Take a clause away, or move its number.'
+    : (EMPTY[gridMode] ?? 'None.');
 
 /** @type {Record<string, string>} */
 const EMPTY = {

@@ -1,13 +1,13 @@
 // What can be done to the lassoed, with their number beside it.
 
 import { button, fitRow, h } from '../core/dom.js';
-import { unlasso } from '../core/lasso.js';
+import { lassoWord, unlasso } from '../core/lasso.js';
 import { count } from '../core/numbers.js';
 
 /** @import { Actions, Library, Store } from '../core/types' */
 
-/** @param {Store} store @param {Actions} actions @param {Library} library */
-export function createSelectionBar(store, actions, library) {
+/** @param {Store} store @param {Actions} actions @param {Library} library @param {() => void} tag ask for a tag of them */
+export function createSelectionBar(store, actions, library, tag) {
   const number = h('span', { class: 'psr-selbar-count' });
   const choices = [
     {
@@ -27,6 +27,12 @@ export function createSelectionBar(store, actions, library) {
       iconName: 'clear',
       title: 'Take pins and vetoes of the lassoed away (U)',
       onClick: () => actions.mark('clear'),
+    },
+    {
+      label: 'Tag…',
+      iconName: 'tag',
+      title: 'Give the lassoed a tag (T)',
+      onClick: tag,
     },
     {
       label: 'Export',
@@ -55,21 +61,21 @@ export function createSelectionBar(store, actions, library) {
 
   function refresh() {
     const n = store.data.selection?.count ?? 0;
-    const words = n ? h('span', { class: 'psr-shy-text' }, ' lassoed') : 'None lassoed';
+    const words = n ? h('span', { class: 'psr-shy-text' }, ` ${lassoWord(store.data)}`) : 'None lassoed';
     number.replaceChildren(n ? h('b', {}, count(n)) : '', words);
     buttons.forEach((item, k) => {
       const { label } = choices[k];
       item.disabled = !n;
       item.setAttribute(
         'aria-label',
-        n ? `${label} the ${count(n)} lassoed candidates` : `${label} the lassoed`,
+        n ? `${label} the ${count(n)} ${lassoWord(store.data)} candidates` : `${label} the lassoed`,
       );
     });
     drop.hidden = !n;
     fitRow(node);
   }
 
-  store.on(['selection', 'phase'], refresh);
+  store.on(['selection', 'found', 'phase'], refresh);
   refresh();
   return { node, fit: () => fitRow(node) };
 }

@@ -1,7 +1,7 @@
 // The line under the map: counts that follow the selection, what the axes are, and the hints for the mouse.
 
 import { button, fill, fitRow, h, segmented } from '../core/dom.js';
-import { pickedOf, unlasso } from '../core/lasso.js';
+import { lassoWord, pickedOf, unlasso } from '../core/lasso.js';
 import { count } from '../core/numbers.js';
 
 /** @import { ButtonSpec, MapKind, Store } from '../core/types' */
@@ -45,7 +45,7 @@ export function createMapStatus(store, rendererKind, choose) {
     const { info, picks, selection, layout, phase } = store.data;
     if (phase !== 'ready') return;
     const [all, picked] = [count(info.n), count(picks ? picks.total : 0)];
-    const some = `${count(selection.count)} lassoed, ${count(pickedOf(store.data, selection))} picked`;
+    const some = `${count(selection.count)} ${lassoWord(store.data)}, ${count(pickedOf(store.data, selection))} picked`;
     if (selection.count)
       fill(counts, h('b', {}, some), h('span', { class: 'psr-shy-text' }, ` of ${all} and ${picked}`));
     else fill(counts, `${all} candidates · ${picked} picked`);

@@ -8,6 +8,7 @@ import { readsWeights, selectorOf } from '../core/settings.js';
 import { classColors, toCss } from '../map/color.js';
 import { neighboursOf } from './neighbours.js';
 import { softLabels } from './soft_labels.js';
+import { createTags } from './tags.js';
 
 /** @import { Actions, Api, Candidate, Child, Ready, Store } from '../core/types' */
 
@@ -47,6 +48,7 @@ export function createInspector(store, api, actions, enlarge) {
   const marks = h(
     'div',
     { class: 'psr-inspector-actions' },
+    createTags(store, actions).node,
     h('div', { class: 'psr-mark-row', role: 'group', 'aria-label': 'Mark' }, pin, veto, clear),
     reason,
   );

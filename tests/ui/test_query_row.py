@@ -1,0 +1,135 @@
+"""The filter above the grid and the tags of candidates, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browsing import STATE, answered, browser_page, focus_on, idle, picks, selected
+from running import running_app
+
+pytestmark = pytest.mark.browser
+FIELD = "Filter candidates by a query"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
+    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
+    root = tmp_path_factory.mktemp("query") / "ws"
+    shutil.copytree(scored_workspace, root)
+    with running_app(root) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browser_page() as page:
+        yield page
+        assert not page.complaints, page.complaints
+
+
+@pytest.fixture
+def bench(browser, url) -> Any:
+    """The Curate tab, freshly opened."""
+    browser.goto("about:blank")
+    browser.goto(url)
+    idle(browser)
+    return browser
+
+
+def ask(page: Any, query: str) -> None:
+    page.get_by_label(FIELD).fill(query)
+    page.keyboard.press("Enter")
+
+
+def found(page: Any, query: str, n: int) -> None:
+    """Wait until a query is in force, and finds so many."""
+    page.wait_for_function(
+        f"([query, n]) => {STATE}.found === query && {STATE}.selection.count === n", arg=[query, n]
+    )
+
+
+def listed(page: Any) -> list[int]:
+    return sorted(int(tile.get_attribute("data-position")) for tile in page.locator(".psr-tile").all())
+
+
+def test_the_grid_lists_what_a_query_finds_and_a_mistake_loses_nothing(bench):
+    before, chosen = listed(bench), picks(bench)
+    bench.keyboard.press("/")
+    bench.keyboard.type("not picked")
+    bench.keyboard.press("Enter")
+    found(bench, "not picked", 12)
+    assert listed(bench) == selected(bench) == sorted(set(range(18)) - set(chosen))
+    chip = bench.locator(".psr-filters button")
+    assert chip.inner_text() == "12 of 18 found"
+    assert bench.locator(".psr-status-counts").inner_text().startswith("12 found, 0 picked")
+    ask(bench, "pickd")
+    said = bench.get_by_role("alert").filter(has_text='"pickd" is no clause of a query.')
+    said.get_by_text('Did you mean "picked"?').wait_for()
+    assert chip.inner_text() == "12 of 18 found" and len(listed(bench)) == 12
+    assert bench.get_by_label(FIELD).input_value() == "pickd"
+    chip.click()
+    assert listed(bench) == before and selected(bench) == [] and said.is_hidden()
+    assert bench.get_by_label(FIELD).input_value() == ""
+
+
+def test_a_link_opens_its_query_and_the_query_follows_the_picks(bench):
+    ask(bench, "not picked, class boot")
+    found(bench, "not picked, class boot", 4)
+    bench.wait_for_function("location.hash.includes('find=')")
+    link = bench.url
+    assert "marked=" not in link
+    bench.goto("about:blank")
+    bench.goto(link)
+    idle(bench)
+    found(bench, "not picked, class boot", 4)
+    assert bench.get_by_label(FIELD).input_value() == "not picked, class boot"
+    with answered(bench):
+        bench.evaluate("window.workbench.actions.select({ ipc: 1 })")
+    found(bench, "not picked, class boot", 5)
+    with answered(bench):
+        bench.evaluate("window.workbench.actions.undo()")
+    found(bench, "not picked, class boot", 4)
+
+
+def test_the_server_offers_what_a_query_can_go_on_with(bench):
+    bench.get_by_label(FIELD).fill("picked, cl")
+    offered = "Array.from(document.querySelectorAll('#psr-clauses option'), (option) => option.value)"
+    bench.wait_for_function(f"{offered}.length === 3")
+    assert bench.evaluate(offered)[0] == "picked, class boot"
+
+
+def test_tags_are_added_offered_searched_and_taken_back(bench):
+    first = picks(bench)[0]
+    focus_on(bench, first)
+    field = bench.get_by_label("Add a tag to this candidate")
+    field.fill("blurry")
+    field.press("Enter")
+    chip = bench.get_by_role("button", name='Take the tag "blurry" from this candidate')
+    chip.wait_for()
+    assert field.input_value() == "" and field.evaluate("node => node === document.activeElement")
+    ask(bench, "class dress")
+    found(bench, "class dress", 6)
+    bench.get_by_role("button", name="Tag… the 6 found candidates").click()
+    dialog = bench.locator("dialog[open]")
+    assert dialog.locator("option").get_attribute("value") == "blurry"
+    with answered(bench):
+        dialog.get_by_label("Name").fill("blurry")
+        dialog.get_by_role("button", name="Tag", exact=True).click()
+    assert bench.evaluate(f"[{STATE}.undo, {STATE}.tags]") == ['tag 6 candidates "blurry"', {"blurry": 7}]
+    ask(bench, "tag blurry")
+    found(bench, "tag blurry", 7)
+    bench.evaluate("window.workbench.actions.undo()")
+    found(bench, "tag blurry", 1)
+    chip.click()
+    found(bench, "tag blurry", 0)
+    assert chip.count() == 0
+    bench.get_by_text("No candidate has all of that.").wait_for()
+    bench.evaluate("document.activeElement.blur()")
+    bench.keyboard.press("h")
+    history = bench.get_by_role("list", name="Actions, the newest first")
+    history.get_by_text("untag candidate").first.wait_for()
+    bench.keyboard.press("Escape")
+    assert bench.evaluate(f"{STATE}.found") is None and len(listed(bench)) == 6
