@@ -109,6 +109,11 @@ class PoolRecipe(_Guidances):
         """The table of the chosen guidance, None without one."""
         return None if self.guidance == NONE else getattr(self, self.guidance)
 
+    @property
+    def skipped(self) -> int:
+        """First steps that are not taken, as the guidance has it."""
+        return 0 if self.steering is None else self.steering.skipped(self.steps)
+
 
 class ScoreRecipe(Table):
     """Scoring of the pool by the teacher."""
@@ -509,13 +514,9 @@ def _check_budget(n_images: int, pool_size: int, key: str) -> None:
 
 
 def _check_guidance(pool: PoolRecipe) -> None:
-    if pool.steering is not None and pool.steering.stop > pool.steps:
-        key = f"pool.{pool.guidance}.stop"
-        raise RecipeError(
-            f'"{key}" is {pool.steering.stop}, more than "pool.steps", which is {pool.steps}.',
-            f'Lower "{key}" to {pool.steps // 2}, which guides the first half, or raise "pool.steps".',
-            key,
-        )
+    if pool.steering is not None and (misfit := pool.steering.misfit(pool.steps)) is not None:
+        key = f"pool.{pool.guidance}.{misfit.setting}"
+        raise RecipeError(misfit.problem.format(key=key), misfit.fix.format(key=key), key)
 
 
 def _check_allocation(select: SelectRecipe) -> None:

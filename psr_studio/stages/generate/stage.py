@@ -319,6 +319,7 @@ class _Sampler:
             guidance=scale(recipe, bundle),
             guided_channels=guided_channels(recipe, bundle),
             interval=interval(recipe),
+            skipped=chosen.skipped,
         )
         self.steered: targets.Steered | None = None
         self.identity_of_targets = identity_of_targets(ws, recipe, bundle)
@@ -340,14 +341,14 @@ class _Sampler:
         seeds = [seed for p in parts for seed in self._seeds(p)]
         numbers = [p.start + i for p in parts for i in range(p.n)]
         batches = spans(len(seeds), self.recipe.pool.batch_size)
-        steps = self.how.steps
-        shown_after = {1, *preview_steps(steps)}
+        taken, skipped = self.how.taken, self.how.skipped
+        shown_after = {1, *preview_steps(taken)}
         kept = []
         for number, rows in enumerate(batches):
             guide = self.steered and self.steered.guide(classes[rows], numbers[rows])
             for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how, guide):
-                shown = latents[: N_PREVIEWS * (step in shown_after)]
-                share = (number + step / steps) / len(batches)
+                shown = latents[: N_PREVIEWS * (step - skipped in shown_after)]
+                share = (number + (step - skipped) / taken) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
             kept.append(latents.cpu().numpy())
         self.latents = np.concatenate(kept)

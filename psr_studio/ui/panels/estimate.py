@@ -60,9 +60,10 @@ class Speeds:
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:
     """Passes through the generator per image: a guided step takes two."""
-    unguided = pool.scale(recipe, bundle) == 1
-    share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
-    return recipe.pool.steps * (1 + share)
+    chosen, unguided = recipe.pool, pool.scale(recipe, bundle) == 1
+    taken = 1 - chosen.skipped / chosen.steps
+    share = 0.0 if unguided else max(0.0, min(chosen.guided_to, taken) - chosen.guided_from)
+    return chosen.steps * (taken + share)
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
@@ -84,8 +85,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     )
     steering = recipe.pool.steering
     if steering is not None:
-        n_guided = max(0, recipe.pool.steps - 1 - steering.stop)
-        what += f", steered in the first {n_guided} of {recipe.pool.steps} steps"
+        what += f", {steering.told(recipe.pool.steps)}"
         if not pool.identity_of_targets(workspace, recipe, bundle):
             try:
                 need_real_images(bundle)
