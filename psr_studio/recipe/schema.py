@@ -60,6 +60,25 @@ else:
     )
 
 
+GENERATOR, CROPS = "generator", "crops"  # what fills a pool
+
+
+class CropsRecipe(Table):
+    """Crops of real images as candidates (RDED)."""
+
+    images: int = setting(
+        300, "Real images per class that are cut, random ones; all where there are fewer.", "images", 1, 100_000,
+        label="Images cut",
+    )  # fmt: skip
+    crops: int = setting(
+        5, "Random crops of each image, of which the most realistic is kept.", "crops", 1, 100, label="Crops"
+    )
+    factor: int = setting(
+        1, "Crops side by side: 1 makes one crop a candidate, 2 makes it of 2 x 2.", "", 1, 4,
+        label="Crops side by side",
+    )  # fmt: skip
+
+
 class PoolRecipe(_Guidances):
     """Generation of the over-complete pool; each guidance has a table of its own name."""
 
@@ -73,6 +92,12 @@ class PoolRecipe(_Guidances):
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
+    source: str = setting(
+        GENERATOR,
+        "What fills the pool: the generator, or the crops of the real training images that the teacher finds the most "
+        "realistic (RDED).", choices=(GENERATOR, CROPS), label="Filled by",
+    )  # fmt: skip
+    crops: CropsRecipe = CropsRecipe()
     guidance: str = setting(
         NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED),
         label="Steered to",
@@ -106,8 +131,8 @@ class PoolRecipe(_Guidances):
 
     @property
     def steering(self) -> Steering | None:
-        """The table of the chosen guidance, None without one."""
-        return None if self.guidance == NONE else getattr(self, self.guidance)
+        """The table of the chosen guidance, None without one and where no generator is asked."""
+        return None if self.guidance == NONE or self.source == CROPS else getattr(self, self.guidance)
 
     @property
     def skipped(self) -> int:

@@ -156,7 +156,7 @@ def test_a_key_of_another_table_is_pointed_to():
         ("[pool]\nseed = 1\n\n[refine]\nseed = -1\n", '"refine.seed" is -1', 5),
         (
             "[selct]\nipc = 5\n",
-            "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, pool.d4m, score, select,",
+            "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, pool.d4m, pool.crops, score, select,",
             1,
         ),
         ("x = 1\n[selct]\n", "unknown", None),
