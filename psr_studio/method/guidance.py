@@ -152,6 +152,11 @@ def _per_item(values: Any, items: torch.Tensor) -> Any:
     return values if isinstance(values, (int, float)) else per_item(values, items)
 
 
+def no_pull(moment: Moment) -> Pull:
+    """Nothing: of a guidance that sets only where candidates begin (D4M)."""
+    return Pull()
+
+
 def guided_by_modes(moment: Moment, strength: float = 0.1, stop: int = 25) -> Pull:
     """MGD3: its DDPM form where the sampler adds noise, its DDIM form elsewhere."""
     if strength == 0 or not guidance_is_active(moment.index, stop):

@@ -41,6 +41,7 @@ class Sampling:
         guided_channels: number of leading latent channels that are guided, None for all.
         interval: timesteps, as shares of T from 0 (clean) to 1 (noise), between which guidance counts; outside
             a step costs half. Guiding in the middle only is as good or better (arXiv 2404.07724).
+        skipped: first steps that are not taken, fewer than `steps`; a run begins at its guide's targets then.
     """
 
     sampler: str = "ddpm"
@@ -48,6 +49,12 @@ class Sampling:
     guidance: float = 4.0
     guided_channels: int | None = None
     interval: tuple[float, float] = (0.0, 1.0)
+    skipped: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many steps are taken."""
+        return self.steps - self.skipped
 
     def is_guided(self, share: float) -> bool:
         """Whether a step at t = share * T needs the unguided prediction as well."""
@@ -55,8 +62,8 @@ class Sampling:
 
     @property
     def n_guided(self) -> int:
-        """How many of the steps are guided, the timesteps being evenly spread."""
-        return sum(self.is_guided((i + 1) / self.steps - 1e-3) for i in range(self.steps))
+        """How many of the steps taken are guided, the timesteps being evenly spread."""
+        return sum(self.is_guided((i + 1) / self.steps - 1e-3) for i in range(self.taken))
 
 
 class Generator:
@@ -218,17 +225,18 @@ class Generator:
             class_ids: (N,) class of each candidate.
             seeds: (N,) the candidates' own seeds.
             how: sampler, steps and guidance.
-            guide: mode or difficulty guidance, asked in each step before the next latents are formed.
+            guide: what steers the rows, asked in each step before the next latents are formed.
         """
         run = Trajectory(how.sampler, self.scheduler_config, how.steps, self.learns_variance)
         generators = [candidate_generator(seed) for seed in seeds]
-        latents = stacked_noise(generators, self.latent_shape, self.device)
         steering = None if guide is None else guide.to(self.device)
+        latents = run.start(stacked_noise(generators, self.latent_shape, self.device), how.skipped, steering)
         present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
         rows = [int(self._rows[c]) for c in (*present, self.null_class)]
         of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
-        tables = self._tables(self.network, [step.t for step in run.steps], rows)
-        for index, (step, table) in enumerate(zip(run.steps, tables, strict=True)):
+        taken = run.steps[how.skipped :]
+        tables = self._tables(self.network, [step.t for step in taken], rows)
+        for index, (step, table) in enumerate(zip(taken, tables, strict=True), how.skipped):
             guided = how.is_guided(step.t / self.n_train_steps)
             output = (
                 self._guided(latents, table, of_row, how) if guided else self._predict(latents, table, of_row)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import Guide, Moment, Pull
+from psr_studio.method.refinement import q_sample
 
 # Name -> scheduler and how its timesteps are spread. The papers' code respaces the ancestral sampler
 # over [0, 999] inclusive ("linspace"); DDIM's and DPM-Solver's own step arithmetic needs "trailing".
@@ -95,14 +96,24 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def start(self, noise: Tensor, skipped: int = 0, guide: Guide | None = None) -> Tensor:
+        """Where a run begins that leaves out its first steps: the guide's targets with the noise that is left then.
+
+        Args:
+            noise: (N, c, h, w) standard normal; it is the answer where no step is left out, and without a guide.
+        """
+        if not skipped or guide is None:
+            return noise
+        return q_sample(guide.targets, noise, self.steps[skipped].signal ** 2)
+
     def follow(
         self, index: int, z: Tensor, output: Tensor, fresh: Tensor | None, guide: Guide | None = None
     ) -> Tensor:
         """The next latents.
 
         Args:
-            index: of the step, from 0, in order. z: (N, c, h, w) float32. output: (N, c or 2c, h, w) float32
-                of the network. fresh: (N, c, h, w) noise where the step `adds_noise`.
+            index: of the step, in order, from 0 or from the first that is taken. z: (N, c, h, w) float32.
+            output: (N, c or 2c, h, w) float32 of the network. fresh: (N, c, h, w) noise where the step `adds_noise`.
             guide: asked before the next latents are formed.
         """
         step = self.steps[index]
@@ -120,8 +131,8 @@ class Trajectory:
         following = step.clean * clean + step.latent * z
         if step.predicted:
             following += step.predicted * eps
-        if step.before and self._before is not None:
-            following += step.before * self._before
+        if step.before:  # a run that begins here has no step before: its first one is of first order
+            following += step.before * (clean if self._before is None else self._before)
         if pull.mean is not None:
             following += pull.mean
         if step.adds_noise and fresh is not None:

@@ -120,10 +120,10 @@ class TextToImage:
         """As `PoolGenerator.sample`, with any of our samplers."""
         run = Trajectory(how.sampler, self.scheduler_config, how.steps)
         generators = [candidate_generator(seed) for seed in seeds]
-        latents = stacked_noise(generators, self.latent_shape, self.device)
         steering = None if guide is None else guide.to(self.device)
+        latents = run.start(stacked_noise(generators, self.latent_shape, self.device), how.skipped, steering)
         classes = torch.as_tensor(class_ids, device=self.device)
-        for index, step in enumerate(run.steps):
+        for index, step in enumerate(run.steps[how.skipped :], how.skipped):
             t = torch.tensor(step.t, device=self.device)
             guided = how.is_guided(step.t / self.n_train_steps)
             predicted = self._guided(latents, t, classes, how) if guided else self._at(latents, t, classes)

@@ -60,6 +60,25 @@ else:
     )
 
 
+GENERATOR, CROPS = "generator", "crops"  # what fills a pool
+
+
+class CropsRecipe(Table):
+    """Crops of real images as candidates (RDED)."""
+
+    images: int = setting(
+        300, "Real images per class that are cut, random ones; all where there are fewer.", "images", 1, 100_000,
+        label="Images cut",
+    )  # fmt: skip
+    crops: int = setting(
+        5, "Random crops of each image, of which the most realistic is kept.", "crops", 1, 100, label="Crops"
+    )
+    factor: int = setting(
+        1, "Crops side by side: 1 makes one crop a candidate, 2 makes it of 2 x 2.", "", 1, 4,
+        label="Crops side by side",
+    )  # fmt: skip
+
+
 class PoolRecipe(_Guidances):
     """Generation of the over-complete pool; each guidance has a table of its own name."""
 
@@ -73,6 +92,12 @@ class PoolRecipe(_Guidances):
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
+    source: str = setting(
+        GENERATOR,
+        "What fills the pool: the generator, or the crops of the real training images that the teacher finds the most "
+        "realistic (RDED).", choices=(GENERATOR, CROPS), label="Filled by",
+    )  # fmt: skip
+    crops: CropsRecipe = CropsRecipe()
     guidance: str = setting(
         NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED),
         label="Steered to",
@@ -106,8 +131,13 @@ class PoolRecipe(_Guidances):
 
     @property
     def steering(self) -> Steering | None:
-        """The table of the chosen guidance, None without one."""
-        return None if self.guidance == NONE else getattr(self, self.guidance)
+        """The table of the chosen guidance, None without one and where no generator is asked."""
+        return None if self.guidance == NONE or self.source == CROPS else getattr(self, self.guidance)
+
+    @property
+    def skipped(self) -> int:
+        """First steps that are not taken, as the guidance has it."""
+        return 0 if self.steering is None else self.steering.skipped(self.steps)
 
 
 class ScoreRecipe(Table):
@@ -509,13 +539,9 @@ def _check_budget(n_images: int, pool_size: int, key: str) -> None:
 
 
 def _check_guidance(pool: PoolRecipe) -> None:
-    if pool.steering is not None and pool.steering.stop > pool.steps:
-        key = f"pool.{pool.guidance}.stop"
-        raise RecipeError(
-            f'"{key}" is {pool.steering.stop}, more than "pool.steps", which is {pool.steps}.',
-            f'Lower "{key}" to {pool.steps // 2}, which guides the first half, or raise "pool.steps".',
-            key,
-        )
+    if pool.steering is not None and (misfit := pool.steering.misfit(pool.steps)) is not None:
+        key = f"pool.{pool.guidance}.{misfit.setting}"
+        raise RecipeError(misfit.problem.format(key=key), misfit.fix.format(key=key), key)
 
 
 def _check_allocation(select: SelectRecipe) -> None:

@@ -100,13 +100,13 @@ def pool_cost(
         return per_row(take, rows, device, least=rows if compiled else 1, rounds=STEP_ROUNDS)
 
     guided = how.n_guided
-    plain = step(replace(how, guidance=1.0)) if guided < how.steps else 0.0
+    plain = step(replace(how, guidance=1.0)) if guided < how.taken else 0.0
     full = step(replace(how, interval=(0.0, 1.0))) if guided else 0.0
-    denoising = guided * full + (how.steps - guided) * plain
+    denoising = guided * full + (how.taken - guided) * plain
     drawing = math.inf if compiled else (full + plain) * DRAWN * DRAWN_STEPS
     pictures = _draw(generator, codec, how, drawing)
     encoding, size = _encoding(pictures)
-    shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(how.steps)})
+    shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(how.taken)})
     return Cost(
         n_images,
         (n_denoised or n_images) * denoising + n_images * (decoding * (1 + shown) + encoding),
@@ -240,7 +240,7 @@ def _draw(generator: PoolGenerator, codec: Codec, how: Sampling, seconds: float)
     """A few pictures like those to come, by few steps; of nothing, where that would take `seconds` too many."""
     latents = torch.zeros(DRAWN, *generator.latent_shape)
     if seconds < DRAWN_SECONDS:
-        quick = replace(how, sampler="dpm-solver++", steps=DRAWN_STEPS)
+        quick = replace(how, sampler="dpm-solver++", steps=DRAWN_STEPS, skipped=0)
         *_, (_, latents) = generator.sample([0] * DRAWN, range(DRAWN), quick)
     return codec.decode_uint8(latents)
 

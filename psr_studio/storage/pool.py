@@ -140,7 +140,7 @@ class Pool:
         """
         if not self.has_latents:
             raise WorkspaceError(
-                f"The {len(self)} pictures of this pool were imported without a codec, so they have no latents.",
+                f"The {len(self)} pictures of this pool were not made of latents, and no codec has encoded them.",
                 "Refine with a bundle that has a codec: it encodes those that it moves.",
             )
         positions = np.asarray(positions, np.int64)
@@ -169,6 +169,13 @@ class Pool:
             rows = self._row_of[positions[here]]
             found[0, here], found[1, here] = stored["target"][rows], stored["interval"][rows]
         return found[0], found[1]
+
+    def origin_at(self, position: int) -> str:
+        """Which crops of which real images a candidate was made of, in words; "" of one that was not cut."""
+        part = self._parts[self._part_of[position]]
+        if part.info.settings.get("source") != "crops":
+            return ""
+        return str(self._files.read(part.path, ["origin"])[1]["origin"][self._row_of[position]])
 
     def positions(self, candidate_ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Positions of candidates, int64 (n,); WorkspaceError names those that are not in the pool."""

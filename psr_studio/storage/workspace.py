@@ -71,6 +71,7 @@ class PoolPart:
     latents: np.ndarray | None = None  # (n, c, h, w) float32; None of pictures that no codec has encoded
     targets: np.ndarray | None = None  # (n,) int64, which target of its class each was steered to
     intervals: np.ndarray | None = None  # (n,) int64, the interval of difficulty of that target, -1 for none
+    origins: list[str] | None = None  # (n,) which crops of which real images each was made of
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,8 @@ class Workspace:
         }
         if columns.targets is not None and columns.intervals is not None:
             stored |= {"target": columns.targets, "interval": columns.intervals}
+        if columns.origins is not None:
+            stored["origin"] = columns.origins
         self._write(path, stored, inputs_hash, settings, class_names)
         return path
 

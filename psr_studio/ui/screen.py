@@ -15,7 +15,7 @@ import numpy as np
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import JobError, RecipeError, SelectionError, StudioError, did_you_mean
-from psr_studio.stages.generate.stage import require_generated, require_generator
+from psr_studio.stages.generate.stage import require_generated, require_source
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
@@ -109,7 +109,7 @@ class Screen:
             RecipeError: a size that no class would grow to.
             JobError: one of the steps already runs; the recipe stays as it was.
         """
-        require_generator(self.studio.bundle)
+        require_source(self.studio.recipe, self.studio.bundle)
         require_generated(self.studio.workspace)
         if not classes:
             raise SelectionError("No class is named.", "Name the classes that need more candidates.")

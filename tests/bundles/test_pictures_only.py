@@ -74,7 +74,7 @@ def test_what_is_off_says_why_and_what_would_turn_it_on(studio, described):
     assert err.value.problem in studio.status()["refine"].reason
     with pytest.raises(ModelError, match="refined by a generator"):
         studio.estimate("refine")
-    with pytest.raises(WorkspaceError, match="imported without a codec"):
+    with pytest.raises(WorkspaceError, match="no codec has encoded them"):
         _ = studio.pool.latents
     [only] = finish(studio.generate())
     assert "was imported from" in only.message

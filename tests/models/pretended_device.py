@@ -28,7 +28,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from psr_studio.method.distillation import kd_loss
-from psr_studio.method.guidance import Guide, guided_by_difficulty, guided_by_modes
+from psr_studio.method.guidance import Guide, guided_by_difficulty, guided_by_modes, no_pull
 from psr_studio.models import augment, generator, text_to_image
 from psr_studio.models.adapters import Opening
 from psr_studio.models.codec import Codec
@@ -90,9 +90,10 @@ def check_generation(device: torch.device) -> Iterator[str]:
     for sampler in SAMPLERS:
         made = a_generator(torch.bfloat16, device)
         how = Sampling(sampler, steps=4, guided_channels=3, interval=(0.0, 0.6))
-        for rule in (guided_by_modes, guided_by_difficulty):
-            guide = Guide(partial(rule, stop=1), torch.tensor([0, 1, 1]), torch.zeros(3, *made.latent_shape))
-            *_, (_, latents) = made.sample([0, 1, 1], [1, 2, 3], how, guide)
+        for rule in (partial(guided_by_modes, stop=1), partial(guided_by_difficulty, stop=1), no_pull):
+            guide = Guide(rule, torch.tensor([0, 1, 1]), torch.zeros(3, *made.latent_shape))
+            begun = replace(how, skipped=int(rule is no_pull))
+            *_, (_, latents) = made.sample([0, 1, 1], [1, 2, 3], begun, guide)
             there(latents, device)
         yield f"generation by {sampler}"
 

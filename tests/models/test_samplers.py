@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,15 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiTPipeline, DiTTransformer2
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
-from psr_studio.method.guidance import Guide, Moment, Pull, Rule, guided_by_difficulty, guided_by_modes
+from psr_studio.method.guidance import (
+    Guide,
+    Moment,
+    Pull,
+    Rule,
+    guided_by_difficulty,
+    guided_by_modes,
+    no_pull,
+)
 from psr_studio.models.codec import Codec
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.generator import Generator, Sampling
@@ -322,6 +331,27 @@ def test_mode_guidance_by_one_step_written_out(embedded):
             eps = eps - first.noise * 0.5 * (mode - clean)
             wanted = second.signal * (z - first.noise * eps) / first.signal + second.noise * eps
         assert torch.allclose(found, wanted, atol=1e-4 * float(wanted.abs().max())), sampler
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_run_begins_at_its_targets_with_the_noise_of_its_first_step(embedded, sampler):
+    """Written out for that step, which is of first order; without skipped steps it is a plain run, bit for bit."""
+    how, label = Sampling(sampler, steps=4, guidance=1.0, skipped=2), [3]
+    guide = Guide(no_pull, torch.tensor(label), torch.full((1, *embedded.latent_shape), 0.7))
+    generator = candidate_generator(SEEDS[0])
+    noise, fresh = (torch.randn(1, *embedded.latent_shape, generator=generator) for _ in range(2))
+    step, after = Trajectory(sampler, embedded.scheduler_config, 4).steps[2:]
+    z = step.signal * 0.7 + step.noise * noise
+    eps = embedded.denoise(z, torch.tensor([step.t]), torch.tensor(label))
+    clean = (z - step.noise * eps) / step.signal
+    wanted = after.signal * clean + after.noise * eps
+    if sampler == "ddpm":
+        wanted = step.clean * clean + step.latent * z + step.sigma * fresh
+    found = list(embedded.sample(label, SEEDS[:1], how, guide))
+    assert [number for number, _ in found] == [3, 4] and torch.allclose(found[0][1], wanted, atol=1e-4)
+    whole = replace(how, skipped=0)
+    *_, (_, latents) = embedded.sample(label, SEEDS[:1], whole, guide)
+    assert torch.equal(latents, last(embedded, whole, label, SEEDS[:1]))
 
 
 def test_the_conditioning_in_pieces_is_the_conditioning_at_once(tiny, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -12,6 +13,7 @@ from tiny import finish
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError
+from psr_studio.method.guidance import Guide, no_pull
 from psr_studio.models import adapters
 from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Sampling
@@ -43,6 +45,17 @@ def test_a_candidate_depends_on_its_seed_and_its_class_alone(folder, sampler):
     assert both.shape == (2, 4, 8, 8) and both.isfinite().all()
     assert torch.allclose(both[1:], last(generator, [1], [6], how), atol=1e-4)
     assert not torch.allclose(both[1:], last(generator, [0], [6], how), atol=1e-3)
+
+
+def test_a_run_begins_at_its_targets(folder):
+    """The fewer steps are taken, the nearer it ends; with all of them it is a plain run, bit for bit."""
+    generator = opened(folder)
+    guide = Guide(no_pull, torch.tensor([0, 1]), torch.full((2, 4, 8, 8), 3.0))
+    runs = [list(generator.sample([0, 1], [5, 6], replace(HOW, skipped=n), guide)) for n in range(4)]
+    assert [len(run) for run in runs] == [4, 3, 2, 1]
+    gaps = [float((run[-1][1] - guide.targets).norm()) for run in runs]
+    assert gaps == sorted(gaps, reverse=True) and gaps[3] < 0.5 * gaps[0], gaps
+    assert torch.equal(runs[0][-1][1], last(generator, [0, 1], [5, 6]))
 
 
 def test_little_memory_halves_the_rows_and_changes_no_candidate(folder):

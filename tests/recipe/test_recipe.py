@@ -154,7 +154,11 @@ def test_a_key_of_another_table_is_pointed_to():
     [
         ("[pool]\nsteps = 0\n", '"pool.steps" is 0, but it must be from 1 to 1000 steps.', 2),
         ("[pool]\nseed = 1\n\n[refine]\nseed = -1\n", '"refine.seed" is -1', 5),
-        ("[selct]\nipc = 5\n", "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, score, select,", 1),
+        (
+            "[selct]\nipc = 5\n",
+            "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, pool.d4m, pool.crops, score, select,",
+            1,
+        ),
         ("x = 1\n[selct]\n", "unknown", None),
         ("pool = 3\n", '"pool" must be a table.', 1),
         ("[select]\npsr = 3\n", '"select.psr" must be a table.', 2),

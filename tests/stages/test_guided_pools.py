@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,12 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
 from psr_studio.stages.select.steering import steered
+from psr_studio.ui.panels.estimate import passes
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 
-STEERED = {"pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0}
+STEERED = {"pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0, "pool__d4m__strength": 0.5}
+NOTHING = {"mgd3": 0.0, "dag": 0.0, "d4m": 1.0}  # strengths that leave a pool as it is without guidance
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +67,11 @@ def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bund
         found = studio.pool
         aims, intervals = found.steering_at(range(len(found)))
         assert aims.tolist() == [0, 1, 2, 3, 0, 1] * 3
-        assert ((intervals == -1) == (guidance == "mgd3")).all()
+        assert ((intervals == -1) == (guidance != "dag")).all()
         words = targets.steered_to(found, 3)
         assert words.startswith(f"{GUIDANCES[guidance].title}, target 4")
         assert ("difficulty" in words) == (guidance == "dag")
-        assert found.settings["steering"]["strength"] == 0.1
+        assert found.settings["steering"]["strength"] == getattr(recipe.pool, guidance).strength
         assert studio.status()["pool"].state == "fresh"
 
 
@@ -111,9 +113,11 @@ def test_an_unguided_pool_is_as_it_was_before_there_were_guidances(tmp_path, tin
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
 @pytest.mark.parametrize("guidance", GUIDANCES)
-def test_strength_0_makes_the_pool_without_guidance_bit_for_bit(tmp_path, tiny_bundle, guidance, sampler):
+def test_a_strength_of_nothing_makes_the_pool_without_guidance_bit_for_bit(
+    tmp_path, tiny_bundle, guidance, sampler
+):
     none = {
-        f"pool__{guidance}__strength": 0.0,
+        f"pool__{guidance}__strength": NOTHING[guidance],
         "pool__sampler": sampler,
         "pool__pool_size": 2,
         "select__ipc": 1,
@@ -123,9 +127,9 @@ def test_strength_0_makes_the_pool_without_guidance_bit_for_bit(tmp_path, tiny_b
     assert steered.tobytes() == plain.tobytes()
 
 
-def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home):
+@pytest.mark.parametrize("guidance", ["dag", "d4m"])
+def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home, guidance):
     """Targets lie in the workspace: what goes on there needs nothing that is kept for others."""
-    guidance = "dag"
     made(tmp_path / "whole", tiny_bundle, guidance)
     wanted = bytes_of(tmp_path / "whole" / "pool")
     resumed = shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
@@ -151,7 +155,7 @@ def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle)
     made(tmp_path / "ws", tiny_bundle, "mgd3")
     for changes in (
         {"pool__mgd3__strength": 0.2}, {"pool__mgd3__stop": 1}, {"pool__mgd3__modes": 3}, {"pool__guidance": "dag"},
-        {"pool__guidance": "none"},
+        {"pool__guidance": "none"}, {"pool__guidance": "d4m"},
     ):  # fmt: skip
         recipe = tiny_recipe(tiny_bundle, **{"pool__guidance": "mgd3", **STEERED, **changes})
         with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
@@ -168,6 +172,9 @@ def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle)
 
 
 # Laws of where a pool goes
+
+
+HOW = Sampling(steps=10, guidance=1.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,14 +202,15 @@ def shirts() -> World:
     real = Real(torch.from_numpy(codec.encode_uint8(own[rows])), hard[rows])
     found: dict[str, tuple[np.ndarray, np.ndarray, Targets | None]] = {}
     for name in ("none", *GUIDANCES):
-        guide = aims = None
+        guide, aims, how = None, None, HOW
         if name != "none":
             guidance = GUIDANCES[name]
-            more = {"pull": "clean"} if name == "dag" else {}
-            params = guidance.parameters.model_validate({"strength": 0.5, "stop": 0, **more})
+            more = {"mgd3": {"stop": 0}, "dag": {"stop": 0, "pull": "clean"}, "d4m": {}}[name]
+            params = guidance.parameters.model_validate({"strength": 0.5, **more})
+            how = replace(HOW, skipped=params.skipped(HOW.steps))
             aims = guidance.place(real, n, params)
             guide = Guide(guidance.rule(params), torch.full((n,), shirt), aims.latents)
-        *_, (_, latents) = generator.sample([shirt] * n, range(n), Sampling(steps=10, guidance=1.5), guide)
+        *_, (_, latents) = generator.sample([shirt] * n, range(n), how, guide)
         logits, _ = teacher.predict(torch.from_numpy(codec.decode_uint8(latents)))
         found[name] = (latents.numpy(), difficulty(logits.numpy(), np.full(n, shirt)), aims)
     return World(real, found)
@@ -275,6 +283,28 @@ def test_a_stop_outside_the_schedule_is_refused_with_a_way_out():
         "guides no step"
     )
     assert Recipe().with_values({"pool.steps": 10}).pool.dag.stop == 25, "of a guidance that is not chosen"
+
+
+def test_a_start_after_the_last_step_is_refused_with_a_way_out():
+    with pytest.raises(RecipeError) as err:
+        Recipe().with_values({"pool.guidance": "d4m", "pool.steps": 10, "pool.d4m.strength": 0.04})
+    assert (
+        err.value.problem == '"pool.d4m.strength" is 0.04, which takes none of the 10 steps of "pool.steps".'
+    )
+    assert err.value.fix == 'Raise "pool.d4m.strength" to 0.1 or more, which takes at least one.'
+    least = Recipe().with_values({"pool.guidance": "d4m", "pool.steps": 10, "pool.d4m.strength": 0.1})
+    assert least.pool.skipped == 9 and Recipe().with_values({"pool.guidance": "d4m"}).pool.skipped == 15
+
+
+def test_steps_that_are_not_taken_cost_nothing(tiny_bundle):
+    """35 of 50 steps, of which those of less noise than a fifth are not guided."""
+    recipe = Recipe().with_values(
+        {"pool.guidance": "d4m", "pool.guided_from": 0.2, "pool.guidance_scale": 2.0}
+    )
+    assert passes(recipe, load_bundle(tiny_bundle)) == pytest.approx(35 + 25)
+    assert recipe.pool.steering.told(50) == "from prototypes by the last 35 of 50 steps"
+    how = Sampling(steps=50, interval=(0.2, 1.0), skipped=recipe.pool.skipped)
+    assert (how.taken, how.n_guided) == (35, 25)
 
 
 def test_a_number_for_the_guidance_is_its_scale_as_in_recipes_from_before():

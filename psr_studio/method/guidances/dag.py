@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psr_studio.method.guidances.guidance import Guidance, Real, Steering, Targets
+from psr_studio.method.guidances.guidance import Guidance, Pulling, Real, Targets
 from psr_studio.method.selectors.parameters import setting
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psr_studio.method.guidance import Rule
 
 
-class DAG(Steering):
+class DAG(Pulling):
     """The intervals and their centres."""
 
     centers: int | None = setting(

@@ -1,10 +1,10 @@
-"""What a guidance is: targets made of the real images of a class, and a rule that pulls a step towards them."""
+"""What a guidance is: targets made of the real images of a class, and how candidates are brought to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psr_studio.method.selectors.parameters import Table, setting
 
@@ -17,8 +17,37 @@ if TYPE_CHECKING:
 NO_INTERVAL = -1  # of a target that belongs to no interval of difficulty
 
 
+class Misfit(NamedTuple):
+    """A setting that does not go with the number of steps: its name, and two sentences, "{key}" for its key."""
+
+    setting: str
+    problem: str
+    fix: str
+
+
 class Steering(Table):
-    """What every guidance reads."""
+    """What a guidance reads."""
+
+    @property
+    def most_targets(self) -> int | None:
+        """Targets of a class where they are fewer than its candidates, None for one each."""
+        return None
+
+    def skipped(self, steps: int) -> int:
+        """First steps of so many that are not taken: candidates begin at their targets, with the noise left then."""
+        return 0
+
+    def told(self, steps: int) -> str:
+        """What is done in so many steps, in words."""
+        raise NotImplementedError
+
+    def misfit(self, steps: int) -> Misfit | None:
+        """What does not go with so many steps, None where all does."""
+        return None
+
+
+class Pulling(Steering):
+    """What a guidance that pulls each of the first steps reads."""
 
     strength: float = setting(
         0.1, "How hard each step is pulled (lambda); 0 pulls nothing.", "", 0.0, 10.0, label="Guidance strength"
@@ -28,10 +57,19 @@ class Steering(Table):
         "steps", 0, 1000, label="Guidance stop"
     )  # fmt: skip
 
-    @property
-    def most_targets(self) -> int | None:
-        """Targets of a class where they are fewer than its candidates, None for one each."""
-        return None
+    def told(self, steps: int) -> str:
+        """How many of the steps are pulled."""
+        return f"steered in the first {max(0, steps - 1 - self.stop)} of {steps} steps"
+
+    def misfit(self, steps: int) -> Misfit | None:
+        """A stop above the steps."""
+        if self.stop <= steps:
+            return None
+        return Misfit(
+            "stop",
+            f'"{{key}}" is {self.stop}, more than "pool.steps", which is {steps}.',
+            f'Lower "{{key}}" to {steps // 2}, which guides the first half, or raise "pool.steps".',
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Real, Steering, Targets
+from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Pulling, Real, Targets
 from psr_studio.method.selectors.parameters import setting
 
 if TYPE_CHECKING:
     from psr_studio.method.guidance import Rule
 
 
-class MGD3(Steering):
+class MGD3(Pulling):
     """The modes."""
 
     modes: int | None = setting(

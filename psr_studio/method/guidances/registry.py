@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from psr_studio.method.guidances import dag, mgd3
+from psr_studio.method.guidances import d4m, dag, mgd3
 from psr_studio.method.guidances.guidance import Guidance
 
 NONE = "none"  # a pool that nothing guides but its classes
 
 GUIDANCES: dict[str, Guidance] = {
-    found.name: found for found in sorted((mgd3.GUIDANCE, dag.GUIDANCE), key=lambda found: found.order)
+    found.name: found
+    for found in sorted((mgd3.GUIDANCE, dag.GUIDANCE, d4m.GUIDANCE), key=lambda found: found.order)
 }

@@ -26,7 +26,7 @@ from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import printable
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
@@ -342,9 +342,11 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
 
 
 def has_seeds(ws: Workspace) -> bool:
-    """Whether the seeds of the pool made its pictures: not those of pictures that were imported without latents."""
+    """Whether the seeds of the pool made its pictures: not those imported without latents, or cut from real images."""
     about = manifest(ws)
-    return about is None or about.get("latents") == "generated"
+    if about is None:
+        return ws.pool().settings.get("source") != CROPS
+    return about.get("latents") == "generated"
 
 
 def manifest(ws: Workspace) -> dict[str, Any] | None:

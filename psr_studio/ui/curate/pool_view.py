@@ -92,6 +92,7 @@ class PoolView:
             "class_name": scored.class_names[class_id],
             "seed": seed if has_seeds(self.studio.workspace) else "",
             "steered": steered_to(scored.pool, position),
+            "origin": scored.pool.origin_at(position),
             "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
             "predicted": int(scored.predicted[position]),
             "reliability": float(now.reliability[position]),

@@ -10,7 +10,7 @@ from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.core.errors import ModelError
 from psr_studio.core.words import duration, plural
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.stages.importing import stage as importing
@@ -33,7 +33,12 @@ class Speeds:
 
     def note(self, job: JobState, recipe: Recipe, bundle: Bundle) -> None:
         """Learn from a finished generation; a speed that cannot be kept is only a missing estimate."""
-        if job.stage != pool.STAGE.name or job.seconds < SHORTEST_RUN or job.rate <= 0:
+        if (
+            job.stage != pool.STAGE.name
+            or job.seconds < SHORTEST_RUN
+            or job.rate <= 0
+            or recipe.pool.source == CROPS
+        ):
             return
         try:
             self._path.parent.mkdir(exist_ok=True)
@@ -60,15 +65,16 @@ class Speeds:
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:
     """Passes through the generator per image: a guided step takes two."""
-    unguided = pool.scale(recipe, bundle) == 1
-    share = 0.0 if unguided else max(0.0, recipe.pool.guided_to - recipe.pool.guided_from)
-    return recipe.pool.steps * (1 + share)
+    chosen, unguided = recipe.pool, pool.scale(recipe, bundle) == 1
+    taken = 1 - chosen.skipped / chosen.steps
+    share = 0.0 if unguided else max(0.0, min(chosen.guided_to, taken) - chosen.guided_from)
+    return chosen.steps * (taken + share)
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     try:
-        pool.require_generator(bundle)
+        pool.require_source(recipe, bundle)
     except ModelError as err:
         return f"{err.problem} {err.fix}"
     if (imported := importing.manifest(workspace)) is not None:
@@ -84,8 +90,14 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
     )
     steering = recipe.pool.steering
     if steering is not None:
-        n_guided = max(0, recipe.pool.steps - 1 - steering.stop)
-        what += f", steered in the first {n_guided} of {recipe.pool.steps} steps"
+        what += f", {steering.told(recipe.pool.steps)}"
+        if not pool.identity_of_targets(workspace, recipe, bundle):
+            try:
+                need_real_images(bundle)
+            except ModelError as err:
+                return f"{err.problem} {err.fix}"
+    if recipe.pool.source == CROPS:
+        what += f", from {recipe.pool.crops.crops} crops of each real image"
         if not pool.identity_of_targets(workspace, recipe, bundle):
             try:
                 need_real_images(bundle)
@@ -93,6 +105,8 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
                 return f"{err.problem} {err.fix}"
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
+    if recipe.pool.source == CROPS:
+        return f"{what}."
     seconds = speeds.seconds(recipe, bundle, missing)
     if seconds is None:
         return f"{what}. How long it takes is known after the first run here."

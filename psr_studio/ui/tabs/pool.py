@@ -12,8 +12,9 @@ from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.keys import keys
-from psr_studio.recipe.schema import GUIDED, WAYS, SelectRecipe
+from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
+from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
@@ -48,7 +49,11 @@ class PoolTab:
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
         own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        choices: dict[str, Sequence[Any]] = {"pool.classes": self.class_choices, "pool.guidance": offered()}
+        choices: dict[str, Sequence[Any]] = {
+            "pool.classes": self.class_choices,
+            "pool.guidance": offered(),
+            "pool.source": SOURCES,
+        }
         self.settings = _PoolSettings(screen.studio, choices, own)
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
@@ -67,6 +72,8 @@ class PoolTab:
                     elem_id="psr-way",
                 )
                 self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+                self.settings.add("pool.source")
+                self._crops()
                 self.settings.add("pool.guidance")
                 self._steering()
                 with gr.Accordion("More settings", open=False):
@@ -79,7 +86,7 @@ class PoolTab:
                 self.cost = gr.HTML(elem_id="psr-pool-cost")
                 self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
                 with gr.Row():
-                    can = self.screen.studio.bundle.has("generator")
+                    can = self._can_generate(self.screen.studio.recipe.pool.source)
                     self.generate = gr.Button(
                         "Generate", variant="primary", interactive=can, elem_id="psr-generate"
                     )
@@ -95,6 +102,14 @@ class PoolTab:
                 ImportPanel(self.screen, self.jobs).build()
                 NewProjectPanel(self.screen).build()
                 self.teach.build()
+
+    def _crops(self) -> None:
+        """The settings of crops, which show where these fill the pool."""
+        with gr.Group(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
+            self.settings.grid(*(key for key in keys() if key.startswith("pool.crops.")))
+
+    def _can_generate(self, source: str) -> bool:
+        return source == CROPS or self.screen.studio.bundle.has("generator")
 
     def _steering(self) -> None:
         """The settings of each guidance, of which those of the chosen one show."""
@@ -118,6 +133,15 @@ class PoolTab:
             lambda chosen: [gr.Group(visible=name == chosen) for name in self.steering],
             self.settings.controls["pool.guidance"],
             list(self.steering.values()),
+            **QUIET,
+        )
+        self.settings.controls["pool.source"].change(  # type: ignore[attr-defined]
+            lambda source: [
+                gr.Group(visible=source == CROPS),
+                gr.Button(interactive=self._can_generate(source)),
+            ],
+            self.settings.controls["pool.source"],
+            [self.crops, self.generate],
             **QUIET,
         )
         taken = [self.settings.controls[key] for key in WAYS["exact"]]
@@ -213,7 +237,7 @@ class PoolTab:
     def _sheet(self, class_id: int | None) -> str:
         pool = self.screen.studio.pool
         if not len(pool):
-            verb = "Generate" if self.screen.studio.bundle.has("generator") else "Import"
+            verb = "Generate" if self._can_generate(self.screen.studio.recipe.pool.source) else "Import"
             return note(f'No pool yet. Press "{verb}" to make one.')
         class_id = class_id or 0
         n = int((pool.labels == class_id).sum())

@@ -204,6 +204,7 @@ export interface Candidate {
   class_id: number;
   seed: string;
   steered: string;
+  origin: string;
   soft_labels: number[];
   predicted: number;
   mark: string | null;

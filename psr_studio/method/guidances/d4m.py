@@ -1,0 +1,69 @@
+"""D4M: each candidate begins at a prototype of its class with noise on it (arXiv 2407.15138)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Misfit, Real, Steering, Targets
+from psr_studio.method.selectors.parameters import setting
+
+if TYPE_CHECKING:
+    from psr_studio.method.guidance import Rule
+
+
+class D4M(Steering):
+    """The prototypes, and how much noise is put on them."""
+
+    strength: float = setting(
+        0.7, "Share of the steps that are taken, from a prototype with their noise on it; 1 begins at noise alone.",
+        "", 0.0, 1.0, label="Noise on the prototypes",
+    )  # fmt: skip
+    prototypes: int | None = setting(
+        None, "Prototypes per class, used in turn where there are more candidates; one per candidate when left out.",
+        "prototypes", 1, 100_000,
+    )  # fmt: skip
+
+    @property
+    def most_targets(self) -> int | None:
+        """The prototypes."""
+        return self.prototypes
+
+    def skipped(self, steps: int) -> int:
+        """All but the share."""
+        return steps - round(steps * self.strength)
+
+    def told(self, steps: int) -> str:
+        """How many of the steps are taken."""
+        return f"from prototypes by the last {steps - self.skipped(steps)} of {steps} steps"
+
+    def misfit(self, steps: int) -> Misfit | None:
+        """A share without a step."""
+        if self.skipped(steps) < steps:
+            return None
+        return Misfit(
+            "strength",
+            f'"{{key}}" is {self.strength:g}, which takes none of the {steps} steps of "pool.steps".',
+            f'Raise "{{key}}" to {1 / steps:.2g} or more, which takes at least one.',
+        )
+
+
+def _place(real: Real, n: int, params: D4M) -> Targets:
+    """Cluster centres, made as the modes of MGD3 are."""
+    import numpy as np
+
+    from psr_studio.method.guidance import k_means
+
+    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
+
+
+def _rule(params: D4M) -> Rule:
+    from psr_studio.method.guidance import no_pull
+
+    return no_pull
+
+
+GUIDANCE = Guidance(
+    "d4m", 30, "Prototypes (D4M)",
+    "a cluster centre of the real images of the class, at which the candidate begins with noise on it.",
+    source="arXiv 2407.15138", parameters=D4M, place=_place, rule=_rule, limit="prototypes",
+)  # fmt: skip
