@@ -80,12 +80,16 @@ def test_without_a_teacher_that_knows_them_the_project_waits_for_one(given, tmp_
     """What nobody here can judge is imported all the same, and the teacher is named later, by a command."""
     root = tmp_path / "later"
     chosen = plan(root, given / "made" / "pool")
-    assert "psr-studio teach" in " ".join(chosen.notes) and chosen.description.teacher == ""
+    assert (
+        f"psr-studio teach -w {root} --images FOLDER" in " ".join(chosen.notes)
+        and chosen.description.teacher == ""
+    )
     finish(make(chosen))
     with Studio(root, **QUICK) as studio:
         assert len(studio.pool) == 18
-        with pytest.raises(ModelError, match="teacher folder"):
+        with pytest.raises(ModelError, match="teacher folder") as refused:
             finish(studio.score())
+        assert "psr-studio teach" in refused.value.fix
     teacher = write_teacher(tmp_path / "fits")
     assert main(["weights", str(root / "later.toml"), "--teacher", str(teacher)]) == 0
     with Studio(root) as studio:
