@@ -98,7 +98,7 @@ def plan(
             f"Pictures of {side} x {side} are asked for.", f"Ask for a side from 8 to {LARGEST_SIDE} pixels."
         )
     file = shlex.quote(str(root / f"{root.name}.toml"))
-    known, note = _judged_by(teacher, labels, file)
+    known, note = _judged_by(teacher, labels, _ways_to_a_teacher(root, file, real))
     names = _names(labels, known)
     notes = [note] if note else []
     seen: Found | None = None
@@ -186,7 +186,17 @@ def _names(labels: Sequence[str], known: _Judge) -> tuple[str, ...]:
     return tuple(known.names[i] if label in ids else label for i, label in enumerate(labels))
 
 
-def _judged_by(teacher: str | None, labels: Sequence[str], file: str) -> tuple[_Judge, str]:
+def _ways_to_a_teacher(root: Path, file: str, real: str | Path | None) -> str:
+    folder = "FOLDER" if real is None else shlex.quote(str(absolute_path(real)))
+    return (
+        "Once the project is made, teach one on real pictures of these classes, "
+        f"`psr-studio teach -w {shlex.quote(str(root))} --images {folder}`, or name one, "
+        f"`psr-studio weights {file} --teacher FOLDER`; on the Pool tab these are "
+        '"Teacher of your own classes" and "Weights".'
+    )
+
+
+def _judged_by(teacher: str | None, labels: Sequence[str], ways: str) -> tuple[_Judge, str]:
     """The teacher that is named, or the shipped one where it knows the classes; and a note on it.
 
     Raises:
@@ -207,10 +217,7 @@ def _judged_by(teacher: str | None, labels: Sequence[str], file: str) -> tuple[_
             f'The teacher "{teacher}" has {facts.n_outputs:,} outputs and knows no {some}.',
             "Name a teacher of these classes, or leave it out and name it later.",
         )
-    return _Judge(""), (
-        f"No teacher that is here knows {some}: train one on real pictures of these classes "
-        f"(`psr-studio teach --images FOLDER`) and name it, `psr-studio weights {file} --teacher FOLDER`."
-    )
+    return _Judge(""), f"No teacher that is here knows {some}. {ways}"
 
 
 def _rows(facts: TeacherFacts, labels: Sequence[str]) -> tuple[_Judge | None, list[str]]:

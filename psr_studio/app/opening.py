@@ -43,9 +43,8 @@ class OpenWorkspace:
         first = load_recipe(DEFAULT_PRESET) if given is None and _is_new(root) else given
         first = first and first.with_values(values)  # a mistake in them should leave no folder behind
         given = given and first
-        if "device" in values:  # nor should a GPU that is not there
-            pick_device(values["device"])
-        if first is not None:  # nor a bundle
+        _check(values if first is None else {**values, "evaluate.student": first.evaluate.student})
+        if first is not None:  # nor should a bundle that is not there
             load_bundle(first.bundle)
         self.workspace = Workspace.open(root, create=create)
         try:
@@ -101,7 +100,9 @@ class OpenWorkspace:
             RecipeError, ModelError, DiskError: a value, the bundle or the disk refuses; nothing has changed then.
         """
         with self._lock:
-            changed = self.recipe.with_values(_settings(values))
+            given = _settings(values)
+            changed = self.recipe.with_values(given)
+            _check(given)
             if to_toml(changed) != to_toml(self.recipe):  # a rule and the number it gives are equal
                 self._opened(changed.bundle)
                 self.workspace.save_recipe(changed)
@@ -123,6 +124,16 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
         return values
     path = check_path(named)
     return {**values, "bundle": str(absolute_path(path))} if path.exists() else values
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Raise ModelError on values that a recipe cannot judge: a GPU that is not there, a student that nobody knows."""
+    if "device" in values:
+        pick_device(values["device"])
+    if "evaluate.student" in values:
+        from psr_studio.stages.evaluate.stage import check_student
+
+        check_student(values["evaluate.student"])
 
 
 def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:

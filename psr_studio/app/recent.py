@@ -1,4 +1,4 @@
-"""Workspaces that were open on screen, the newest first; kept for the user, beside the locations of weights."""
+"""Workspaces that were open or made on screen, the newest first; kept for the user, beside the locations of weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Recent:
-    """A workspace that was open; `opened` in seconds since 1970."""
+    """A workspace that was open or made; `opened` in seconds since 1970."""
 
     path: Path
     opened: float

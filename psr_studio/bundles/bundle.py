@@ -156,6 +156,10 @@ class Bundle(ABC):
         """Whether "generator" or `CODEC` belongs to it, here or elsewhere: a bundle of pictures may have neither."""
         return True
 
+    def drawn_test(self, folder: Path) -> frozenset[str]:
+        """Names in `folder` of the pictures that are drawn from it for the test; none where no split is drawn there."""
+        return frozenset()
+
     def require(self, part: str, what: str) -> None:
         """Raise ModelError where it has no "generator" or `CODEC`; `what` is what needs one, as a sentence begins."""
         if self.has(part):

@@ -21,7 +21,7 @@ import numpy as np
 
 from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.index import check_bundle, read_bundle_file
-from psr_studio.bundles.real_images import SPLITS, kept_array, prepared, split_of
+from psr_studio.bundles.real_images import SPLITS, is_split, kept_array, prepared, split_of
 from psr_studio.bundles.shipped import shipped_teachers
 from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing, unfit
 from psr_studio.core.errors import ModelError
@@ -250,6 +250,17 @@ class ExternalBundle(Bundle):
             self.folder("images"), names, split, table.get("test_share"), int(table.get("seed", 0))
         )
         return prepared(files, self.image_shape, per_class, home())
+
+    def drawn_test(self, folder: Path) -> frozenset[str]:
+        """As in `Bundle`."""
+        source = self.sources.get("images")
+        place = None if source is None else locate(source)
+        share = self.index.get("images", {}).get("test_share")
+        if place is None or share is None or place.resolve() != folder.resolve() or is_split(place):
+            return frozenset()
+        seed = int(self.index["images"].get("seed", 0))
+        drawn = split_of(place, self._class_folders(), "test", share, seed)
+        return frozenset(path.relative_to(place).as_posix() for files in drawn for path in files)
 
     def _class_folders(self) -> Sequence[str]:
         """Names of the folders of the real images, in label order."""

@@ -38,10 +38,15 @@ def split_of(
     Raises:
         ModelError: a class without pictures.
     """
-    if test_share is None or any((folder / name).is_dir() for name in SPLITS["train"]):
+    if test_share is None or is_split(folder):
         there = [name for name in SPLITS[split] if (folder / name).is_dir()] or SPLITS[split][:1]
         return [_pictures(folder / there[0] / name) for name in names]
     return [_drawn(_pictures(folder / name), name, split, test_share, seed) for name in names]
+
+
+def is_split(folder: Path) -> bool:
+    """Whether real images lie in folders of a split, so that none is drawn."""
+    return any((folder / name).is_dir() for name in SPLITS["train"])
 
 
 def _drawn(files: Sequence[Path], name: str, split: str, test_share: float, seed: int) -> list[Path]:

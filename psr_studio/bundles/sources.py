@@ -167,6 +167,9 @@ def missing(bundle: str, source: Source) -> ModelError:
     named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
     command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
     fix = f"Name its folder: {command}."
+    if source.part == "teacher" and not source.name:  # one still to come
+        panel = '"Teacher of your own classes" on the Pool tab'
+        fix = f"Teach one, {panel} or `psr-studio teach`, or name its folder: {command}."
     if source.can_be_downloaded:
         fix = (
             f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '

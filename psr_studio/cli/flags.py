@@ -23,7 +23,7 @@ def add_command(commands: Any, name: str, text: str, run: Run, **more: Any) -> a
 
 def add_studio_flags(parser: argparse.ArgumentParser, *, budget: bool = True) -> None:
     """The flags of commands that open a workspace with a recipe, at one budget; see `cli.studio.open_studio`."""
-    add_workspace_flag(parser, "folder of the run, made when missing")
+    add_workspace_flag(parser, "folder of the run; generate, run and study make it when missing")
     parser.add_argument(
         "-p", "--preset", metavar="P",
         help=f"preset by name, or a TOML file (default: the recipe of the workspace, else {DEFAULT_PRESET})",

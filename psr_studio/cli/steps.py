@@ -12,7 +12,7 @@ from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker
 from psr_studio.cli.studio import open_studio
 from psr_studio.core.words import plural
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.stages import evaluate, export, select, tune
+from psr_studio.stages import evaluate, export, generate, select, tune
 from psr_studio.stages.table import PIPELINE
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
 
 def _step(args: argparse.Namespace) -> int:
     dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
-    with open_studio(args, create=not (dry_run or everything)) as studio:
+    with open_studio(args, create=args.stage is generate.STAGE) as studio:
         if dry_run:
             print(_summary_text(studio))
             return DONE
@@ -76,7 +76,7 @@ def _tune(args: argparse.Namespace) -> int:
     from psr_studio.stages.tune.stage import format_table
 
     given = {"trials": args.trials, "proxy": args.proxy}
-    with open_studio(args) as studio:
+    with open_studio(args, create=False) as studio:
         events = studio.tune(**{key: value for key, value in given.items() if value is not None})
         consume(events, ProgressLine(sys.stderr, args.quiet))
         print(format_table(studio.trials()))

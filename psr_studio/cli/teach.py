@@ -52,26 +52,33 @@ def _teach(args: argparse.Namespace) -> int:
 
     if (args.images is None) != args.pool or (args.pool and args.workspace is None):
         raise ModelError("It is not said which pictures to teach on.", NAME_ONE)
-    with _begun(args) as (out, events):
+    with _begun(args) as (out, events, bundle):
         consume(events, ProgressLine(sys.stderr, args.quiet))
-    print(f"{Report.read(out).text()}\n\nWrote {out}.\nUse it with: {use_command(out)}")
+    print(f"{Report.read(out).text()}\n\nWrote {out}.\nUse it with: {use_command(out, bundle)}")
     return DONE
 
 
 @contextmanager
-def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress]]]:
-    """The folder of the teacher and the events of teaching it, with the workspace open where there is one."""
+def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress], str]]:
+    """The folder of the teacher, the events of teaching it and what its bundle is called, "" without a workspace.
+
+    The workspace stays open meanwhile.
+    """
     from psr_studio.stages.teach.pictures import RealPictures
     from psr_studio.stages.teach.stage import Options, next_folder, teach
 
     if args.workspace is None:
         images = check_path(args.images)
         out = check_path(args.out or f"teacher-{images.absolute().name}")
-        yield out, teach(RealPictures(images), Options(out, args.backbone, None, args.download, args.device))
+        yield (
+            out,
+            teach(RealPictures(images), Options(out, args.backbone, None, args.download, args.device)),
+            "",
+        )
         return
     from psr_studio.app.studio import Studio
 
     with Studio(args.workspace, create=False) as studio:
         out = check_path(args.out or next_folder(studio.workspace.root))
         how = {"out": out, "backbone": args.backbone, "download": args.download, "device": args.device}
-        yield out, studio.teach(args.images, **how)
+        yield out, studio.teach(args.images, **how), studio.bundle.called

@@ -27,6 +27,8 @@ from psr_studio.models.memory import SAME, MicroBatches
 
 MNIST_SIZE = 28  # padded to 32
 FAN_OUT = "normal by fan-out"
+CONVNET = re.compile(r"convnet-(\d)")
+TIMM = "timm:"
 BATCH_NORM = "only slower; batch norm takes its statistics over that many, so accuracies may differ"
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -220,23 +222,35 @@ def first_weights(name: str) -> str:
     return STUDENTS[name].first_weights if name in STUDENTS else ""
 
 
+def check_student(name: str) -> None:
+    """Raise ModelError where there is no student of that name: `STUDENTS`, "convnet-<depth>", "timm:<architecture>"."""
+    if name in STUDENTS or CONVNET.fullmatch(name):
+        return
+    if name.startswith(TIMM):
+        import timm
+
+        if name.removeprefix(TIMM) in timm.list_models():
+            return
+    names = ", ".join((*STUDENTS, "convnet-<depth>", f"{TIMM}<architecture>"))
+    raise ModelError(f'There is no student "{name}".', f"Name one of {names}.")
+
+
 def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.Module:
-    """A fresh student by name, one of `STUDENTS`, "convnet-<depth>" or "timm:<architecture>".
+    """A fresh student by a name that `check_student` takes.
 
     Raises:
         ModelError: no student of that name.
     """
+    check_student(name)
     if name in STUDENTS:
         return STUDENTS[name].build(n_classes, in_channels, size)
-    if match := re.fullmatch(r"convnet-(\d)", name):
+    if match := CONVNET.fullmatch(name):
         return ConvNet(n_classes, in_channels, size, int(match[1]))
-    if name.startswith("timm:"):
-        import timm
+    import timm
 
-        if name[5:] in timm.list_models():
-            return timm.create_model(name[5:], pretrained=False, num_classes=n_classes, in_chans=in_channels)
-    names = ", ".join((*STUDENTS, "convnet-<depth>", "timm:<architecture>"))
-    raise ModelError(f'There is no student "{name}".', f'Set "Student" to one of {names}.')
+    return timm.create_model(
+        name.removeprefix(TIMM), pretrained=False, num_classes=n_classes, in_chans=in_channels
+    )
 
 
 @dataclass(frozen=True)

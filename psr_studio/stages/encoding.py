@@ -63,13 +63,12 @@ def encode(ws: Workspace, recipe: Recipe, bundle: Bundle, candidate_ids: Sequenc
             yield part
 
 
-def latents_at(ws: Workspace, bundle: Bundle, positions: np.ndarray) -> np.ndarray:
-    """Latents (n, c, h, w) float32 of some positions of the pool, of which `encode` has made what lacked.
+def latents_at(ws: Workspace, bundle: Bundle, pool: Pool, positions: np.ndarray) -> np.ndarray:
+    """Latents (n, c, h, w) float32 of some positions of a pool, of which `encode` has made what lacked.
 
     Raises:
         WorkspaceError: a part of them is damaged or not there.
     """
-    pool = ws.pool()
     if _are_in(pool, bundle):
         return pool.latents_at(positions)
     ids = pool.candidate_ids[positions]

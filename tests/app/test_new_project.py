@@ -14,6 +14,7 @@ from tiny import finish
 from psr_studio.app.new_project import make, plan
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.shipped import TEACHER_INDEX
 from psr_studio.cli.main import main
 from psr_studio.core import resources
 from psr_studio.core.errors import ModelError, StudioError
@@ -80,12 +81,16 @@ def test_without_a_teacher_that_knows_them_the_project_waits_for_one(given, tmp_
     """What nobody here can judge is imported all the same, and the teacher is named later, by a command."""
     root = tmp_path / "later"
     chosen = plan(root, given / "made" / "pool")
-    assert "psr-studio teach" in " ".join(chosen.notes) and chosen.description.teacher == ""
+    assert (
+        f"psr-studio teach -w {root} --images FOLDER" in " ".join(chosen.notes)
+        and chosen.description.teacher == ""
+    )
     finish(make(chosen))
     with Studio(root, **QUICK) as studio:
         assert len(studio.pool) == 18
-        with pytest.raises(ModelError, match="teacher folder"):
+        with pytest.raises(ModelError, match="teacher folder") as refused:
             finish(studio.score())
+        assert "psr-studio teach" in refused.value.fix
     teacher = write_teacher(tmp_path / "fits")
     assert main(["weights", str(root / "later.toml"), "--teacher", str(teacher)]) == 0
     with Studio(root) as studio:
@@ -121,7 +126,9 @@ def test_the_shipped_teacher_is_taken_where_it_is_there_and_knows_the_classes(tm
     (home / "assets").mkdir(parents=True)
     (home / "pyproject.toml").touch()
     shutil.copytree(resource_dir("presets"), home / "presets")
-    write_teacher(home / "assets" / "imagenet-teacher", ("plum", "apple", "sky", "tree"))
+    shipped = home / "assets" / "imagenet-teacher"
+    write_teacher(shipped, ("plum", "apple", "sky", "tree"))
+    (shipped / TEACHER_INDEX).write_text('name = "imagenet-teacher"')
     monkeypatch.setattr(resources, "PACKAGE", home / "psr_studio")
     chosen = plan(tmp_path / "ws", write_pictures(tmp_path / "set", 2))
     assert chosen.description.teacher == "imagenet-teacher" and chosen.description.rows == (1, 0, 2)

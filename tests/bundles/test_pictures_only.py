@@ -126,7 +126,7 @@ def test_a_codec_that_comes_later_encodes_once_what_is_refined(studio, described
         assert len(made) == len(with_picks) < len(later.pool.parts())
         codec = later.bundle.codec(later.bundle.teacher("cpu").mean.device)
         expected = codec.encode_uint8(later.pool.images_at(picked))
-        assert np.allclose(latents_at(later.workspace, later.bundle, picked), expected, atol=1e-5)
+        assert np.allclose(latents_at(later.workspace, later.bundle, later.pool, picked), expected, atol=1e-5)
         again = finish(later.refine(seed=1))
         assert not any("Encoded pictures" in event.message for event in again)
 

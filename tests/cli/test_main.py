@@ -60,9 +60,12 @@ def test_every_command_goes_past_a_sync_copy_and_a_damaged_row(scored_workspace,
     assert said.count('Left out: the result "1" of "studio.sqlite", which cannot be read.') == 1
 
 
-@pytest.mark.parametrize("command", [["status"], ["export", "--dry-run"], ["evaluate", "--all"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["export", "--dry-run"], ["evaluate", "--all"], ["score"], ["select"], ["export"], ["tune"]],
+)
 @pytest.mark.parametrize("is_there", [False, True])
-def test_what_only_looks_makes_no_workspace(call, tmp_path, command, is_there):
+def test_what_needs_a_pool_makes_no_workspace(call, tmp_path, command, is_there):
     """A mistyped name, and a folder that is no workspace."""
     root = tmp_path / "typo"
     if is_there:
@@ -73,6 +76,17 @@ def test_what_only_looks_makes_no_workspace(call, tmp_path, command, is_there):
         f'Problem: There is no workspace "{root}".\nFix: Check the path, or generate a pool there first.\n'
     )
     assert root.exists() == is_there and (not is_there or list(root.iterdir()) == [])
+
+
+def test_a_student_nobody_knows_is_not_kept(scored, capsys):
+    """Neither in the workspace, where every command after it would be refused too, nor in a new one."""
+    before = (scored / "recipe.toml").read_text()
+    new = scored.parent / "new"
+    for command in (["evaluate", "-w", str(scored)], ["generate", "-w", str(new)]):
+        assert main([*command, "-q", "--set", "evaluate.student=small"]) == 2
+        problem, fix = problem_and_fix(capsys.readouterr().err)
+        assert problem == 'There is no student "small".' and fix.startswith("Name one of convnet-3, ")
+    assert (scored / "recipe.toml").read_text() == before and not new.exists()
 
 
 def test_who_listens_no_more_is_no_error():
@@ -122,7 +136,8 @@ def test_set_changes_settings(call):
     assert status == 0 and "pool      fresh    All 3 pool parts are there." in out
 
 
-def test_errors_are_two_lines_and_status_2(call):
+def test_errors_are_two_lines_and_status_2(call, tmp_path, preset):
+    Studio(tmp_path / "ws", preset).close()
     status, out, err = call("select", "-q")
     assert (status, out) == (2, "")
     problem, fix = problem_and_fix(err)

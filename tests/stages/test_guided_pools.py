@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.real_images import difficulty_over
 from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.method.bins import bin_of, histogram
@@ -149,6 +152,22 @@ def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
     assert f"Cost: {3 * TRAIN_PER_CLASS} real images to encode" in " ".join(first)
     assert "Encoded 36 of 36 real images." in first
     assert not any("encode" in words.lower() for words in second)
+
+
+def test_opening_the_codec_is_not_taken_for_the_pace_of_encoding(tmp_path, tiny_bundle, monkeypatch):
+    """It takes a second once; counted with the first third of the images it would promise three."""
+    codec, opened = EmbeddedBundle.codec, []
+
+    def slow_to_open(bundle, device):
+        if not opened:
+            time.sleep(1)
+        opened.append(device)
+        return codec(bundle, device)
+
+    monkeypatch.setattr(EmbeddedBundle, "codec", slow_to_open)
+    _, said = made(tmp_path / "ws", tiny_bundle, "mgd3")
+    (cost,) = [words for words in said if words.startswith("Cost: 36 real images to encode")]
+    assert float(re.search(r"about ([\d.]+) s,", cost)[1]) < 3, cost
 
 
 def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,30 @@ def test_pictures_held_out_by_their_folder_are_not_learned_from(tmp_path, backbo
     assert report.accuracy < 0.1
     assert any(sentence.startswith("Too weak to judge: ") for sentence in report.warnings)
     assert any("It knows amber, blue, green badly" in sentence for sentence in report.warnings)
+
+
+def test_pictures_that_the_bundle_draws_for_its_test_are_not_learned_from(
+    tmp_path, backbone, capsys, monkeypatch
+):
+    """Students are tested on them: with them in another colour than their class, the teacher is wrong on all."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    real, pool = write_pictures(tmp_path / "real", n=10), write_pictures(tmp_path / "pool", n=5, seed=1)
+    root = tmp_path / "ws"
+    assert main(["new", str(root), "--pictures", str(pool), "--real", str(real), "-q"]) == 0
+    drawn = load_external(root / "ws.toml").drawn_test(real)
+    assert len(drawn) == 6 and load_external(root / "ws.toml").drawn_test(pool) == set()
+    colours = [*list(COLOURS)[1:], "amber"]
+    for name, other in zip(COLOURS, colours, strict=True):
+        for i, file in enumerate(sorted(file for file in drawn if file.startswith(name))):
+            shutil.copy(tmp_path / "pool" / other / f"{i}.png", real / file)
+    capsys.readouterr()
+    command = ["teach", "-w", str(root), "--images", str(real), "--backbone", str(backbone)]
+    assert main([*command, "--device", "cpu", "-q"]) == 0
+    made = root / "teachers" / "teacher-1"
+    report = Report.read(made)
+    assert (report.how, report.n_taught, report.n, report.accuracy) == ("held out", 24, 6, 0.0)
+    use = f"psr-studio weights {root / 'ws.toml'} --teacher {made}"
+    assert use in capsys.readouterr().out and main(use.split()[1:]) == 0
 
 
 def test_a_copy_counts_once_and_other_files_are_told(tmp_path, backbone):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import html
+
 import gradio as gr
 import pytest
 from own_pictures import QUICK, write_description, write_pictures, write_teacher
 from tiny import finish
 
+from psr_studio.app.new_project import make, plan
+from psr_studio.app.recent import recent
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, StudioError
+from psr_studio.stages.table import stages_of
+from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel
+from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.tabs.refine import RefineTab
@@ -40,9 +47,27 @@ def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
     assert not made.exists() and panel._nothing_here()
     *_, last = panel._make(*given)
     assert "Imported 12 pictures" in last and f"psr-studio app -w {made}" in last
+    assert 'the list under "ws" at the top' in html.unescape(last) and made in [
+        found.path for found in recent()
+    ]
     with Studio(made, create=False) as studio:
         finish(studio.score())
         assert len(studio.pool) == 12 and len(opened.studio.pool) == 0
+
+
+def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened, tmp_path):
+    finish(make(plan(tmp_path / "waits", tmp_path / "set")))
+    waiting = Screen(Studio(tmp_path / "waits", create=False))
+    try:
+        for screen, is_open in ((opened, False), (waiting, True)):
+            with gr.Blocks() as page:
+                jobs = JobPanel(screen, stages_of("pool"))
+                jobs.build()
+                TeachPanel(screen, jobs).build()
+            (panel,) = [block for block in page.blocks.values() if block.elem_id == "psr-teach"]
+            assert panel.open is is_open
+    finally:
+        waiting.close()
 
 
 @pytest.mark.parametrize(

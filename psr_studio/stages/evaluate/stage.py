@@ -132,6 +132,13 @@ def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
     )
 
 
+def check_student(name: str) -> None:
+    """Raise ModelError where there is no student of that name."""
+    from psr_studio.models import students
+
+    students.check_student(name)
+
+
 def students(bundle: Bundle) -> list[str]:
     """The students that are offered by name for pictures of this bundle; others can be named too."""
     from psr_studio.models.students import students_for

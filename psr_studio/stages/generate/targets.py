@@ -145,12 +145,15 @@ def _read_real(
     from psr_studio.bundles.real_latents import left_to_encode, real_difficulty, real_latents
 
     device, n_left = pick_device(recipe.device), left_to_encode(bundle, want.classes)
-    clock, done = Stopwatch(), 0
+    clock, first, done = Stopwatch(started=False), 0, 0
     for class_id in want.classes:
         for n in real_latents(bundle, class_id, device):
             done += n
-            if done == n:
-                seconds = duration(clock.seconds * n_left / done)
+            if not first:  # the codec was opened for these, which says nothing of the others
+                first = done
+                clock.start()
+            elif done == first + n:
+                seconds = duration(clock.seconds * (n_left - first) / n)
                 cost = f"Cost: {plural(n_left, 'real image')} to encode, about {seconds}, kept for all workspaces."
                 yield event(cost, lasting=True)
             yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)

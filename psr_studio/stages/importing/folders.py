@@ -11,9 +11,9 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn, Self
@@ -179,6 +179,17 @@ class PictureFiles(ImageSource):
         odd = {printable(name): UNRULED for name, label in said.items() if not label}
         odd |= {printable(name): _kind(name) for name in others}
         return cls(path, kind, counts, taken={"classes": f'names as "{how.rule}"'}, others=odd, names=labels)
+
+    def parted(self, apart: Collection[str]) -> tuple[Self, Self]:
+        """Two sources of it: the pictures that are not named, with the other files, and those that are."""
+        rest, named = (
+            {name: label for name, label in self.names.items() if (name in apart) == wanted}
+            for wanted in (False, True)
+        )
+        counts = [dict(Counter(map(printable, part.values()))) for part in (rest, named)]
+        return replace(self, names=rest, labels=counts[0]), replace(
+            self, names=named, labels=counts[1], others={}
+        )
 
     def item(self, name: str) -> Item:
         """One of its pictures."""

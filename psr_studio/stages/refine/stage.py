@@ -271,7 +271,7 @@ class _Refiner:
         labels = self.pool.labels[at]
         soft = soften(self.scores.logits_at(at)[:, task], self.temperature)
         return Selected(
-            latents=torch.from_numpy(np.array(latents_at(self.ws, self.bundle, at))),
+            latents=torch.from_numpy(np.array(latents_at(self.ws, self.bundle, self.pool, at))),
             classes=torch.from_numpy(np.array(labels)),
             task=torch.tensor(task),
             soft_labels=torch.from_numpy(soft),

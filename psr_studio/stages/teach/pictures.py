@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,7 +20,7 @@ from psr_studio.core.words import plural
 from psr_studio.models.head import FOLDS
 from psr_studio.stages.batches import ahead
 from psr_studio.stages.importing.classes import ClassNames, match_classes
-from psr_studio.stages.importing.folders import kinds_text
+from psr_studio.stages.importing.folders import PictureFiles, kinds_text
 from psr_studio.stages.importing.items import ImageSource, Item
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.storage.pool import Pool
@@ -64,14 +64,17 @@ class RealPictures(Pictures):
 
     Args:
         task: classes to match the labels to; None takes the labels as they are, sorted.
+        held_out: names of pictures in a folder of class folders that are not learned from.
 
     Raises:
         StudioError: nothing of the kind there, one class only, a class with too few pictures, or none of a class of
             the task.
     """
 
-    def __init__(self, path: str | Path, task: ClassNames | None = None) -> None:
-        self.sources = _opened(check_path(path), task)
+    def __init__(
+        self, path: str | Path, task: ClassNames | None = None, held_out: Collection[str] = ()
+    ) -> None:
+        self.sources = _opened(check_path(path), task, held_out)
         labels = [label for source in self.sources for label in source.labels]
         if task is None:
             unique = sorted(
@@ -136,13 +139,14 @@ class PoolPictures(Pictures):
             yield False, (self.pool.images_at(rows), self.pool.labels[rows])
 
 
-def _opened(path: Path, task: ClassNames | None) -> list[ImageSource]:
-    """The pictures to learn from and, where the folder has them in a split of their own, those held out."""
+def _opened(path: Path, task: ClassNames | None, named: Collection[str]) -> list[ImageSource]:
+    """The pictures to learn from and those held out, where the folder has a split of its own or they are named."""
     names = task or ClassNames(())
     held_out = next((name for name in HELD_OUT_FOLDERS if (path / name).is_dir()), None)
-    if held_out is None or not (path / "train").is_dir():
-        return [open_source(path, names)]
-    return [open_source(path / split, names) for split in ("train", held_out)]
+    if held_out is not None and (path / "train").is_dir():
+        return [open_source(path / split, names) for split in ("train", held_out)]
+    source = open_source(path, names)
+    return list(source.parted(named)) if named and isinstance(source, PictureFiles) else [source]
 
 
 def _check_counts(names: Sequence[str], counts: Sequence[int], where: str) -> None:

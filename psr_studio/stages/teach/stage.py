@@ -64,6 +64,8 @@ def run(
 ) -> Iterator[Progress]:  # fmt: skip
     """Teach the classes of a bundle on real pictures, or on the pool where `images` is None.
 
+    Real pictures that the bundle draws for its test are not learned from: students are tested on them.
+
     Args:
         out: a folder that is not there or is empty; None takes the next free one in the workspace.
     """
@@ -77,7 +79,7 @@ def run(
             )
         pictures = PoolPictures(pool, bundle.class_names)
     else:
-        pictures = RealPictures(images, ClassNames.of(bundle))
+        pictures = RealPictures(images, ClassNames.of(bundle), bundle.drawn_test(check_path(images)))
     folder = next_folder(ws.root) if out is None else check_path(out)
     return teach(pictures, Options(folder, backbone, bundle.image_shape, download, device or recipe.device))
 
@@ -273,6 +275,7 @@ def _check_target(out: Path) -> None:
         raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
 
 
-def use_command(folder: Path) -> str:
-    """What is typed to judge with a taught teacher."""
-    return f"psr-studio weights BUNDLE --teacher {shlex.quote(str(folder))}"
+def use_command(folder: Path, bundle: str = "") -> str:
+    """What is typed to judge with a taught teacher in a bundle as a command calls it, any where none is named."""
+    called = shlex.quote(bundle) if bundle else "BUNDLE"
+    return f"psr-studio weights {called} --teacher {shlex.quote(str(folder))}"

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.app.new_project import Plan, make, plan
+from psr_studio.app.recent import note_opened
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.errors import check_folder_name
@@ -78,8 +79,10 @@ class NewProjectPanel:
                 yield _found(chosen) + note(_words(event))
         except StudioError as err:
             raise as_error(err) from err
+        note_opened(chosen.workspace)
         command = f"psr-studio app -w {shlex.quote(str(chosen.workspace))}"
-        yield _found(chosen) + note(f"{event.message} Open it: {command}")
+        opens = f'Open it from the list under "{self.screen.studio.workspace.root.name}" at the top, or with {command}'
+        yield _found(chosen) + note(f"{event.message} {opens}")
 
     def _plan(
         self, name: str, pictures: str, upload: str | None, real: str, side: float, teacher: str

@@ -33,7 +33,7 @@ class TeachPanel:
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        with gr.Accordion("Teacher of your own classes", open=False, elem_id="psr-teach"):
+        with gr.Accordion("Teacher of your own classes", open=self._lacking(), elem_id="psr-teach"):
             gr.HTML(note(ABOUT))
             images = gr.Textbox(
                 label="Folder of real pictures on this machine", max_lines=1, elem_id="psr-teach-images"
@@ -70,6 +70,11 @@ class TeachPanel:
 
     def _newest(self) -> Path | None:
         return stage.newest_folder(self.screen.studio.workspace.root)
+
+    def _lacking(self) -> bool:
+        """Whether the bundle waits for a teacher, and none can be fetched."""
+        missing = self.screen.studio.bundle.missing_parts()
+        return any(source.part == "teacher" and not source.can_be_downloaded for source in missing)
 
     def _in_use(self) -> str:
         return next((part.folder for part in self.screen.studio.bundle.parts() if part.part == "teacher"), "")

@@ -118,8 +118,9 @@ class RefineTab:
         if not len(rows):
             return [note(f'No refined pictures of "{label}".'), gr.Plot(visible=False)]
         studio = self.screen.studio
-        positions = studio.pool.positions(found.candidate_ids[rows])
-        moved = _moved(latents_at(studio.workspace, studio.bundle, positions), found.latents[rows])
+        pool = studio.pool
+        positions = pool.positions(found.candidate_ids[rows])
+        moved = _moved(latents_at(studio.workspace, studio.bundle, pool, positions), found.latents[rows])
         query = urlencode({"token": self.screen.token, "v": found.inputs_hashes.get(class_id, "")[:12]})
         shown = [
             pair(
