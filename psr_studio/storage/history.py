@@ -132,7 +132,8 @@ class History(Database):
 
     def tag_counts(self) -> dict[str, int]:
         """The number of candidates of every tag, by name."""
-        return dict(self._rows("SELECT tag, COUNT(*) FROM tags GROUP BY tag ORDER BY tag"))
+        rows = self._rows("SELECT tag, COUNT(*) FROM tags GROUP BY tag ORDER BY tag")
+        return {str(tag): int(n) for tag, n in rows}
 
     def last_tagging(self) -> int:
         """Number of the last action on tags that stands, 0 for none: as long as it is the same, the tags are."""
