@@ -92,7 +92,7 @@ def test_what_is_left_out_or_wrong_is_said_and_nothing_is_made(opened, tmp_path,
 def test_generate_and_refine_are_off_and_say_what_would_turn_them_on(opened, tmp_path):
     pool, refine = drawn(PoolTab(opened)), drawn(RefineTab(opened))
     assert not pool.generate.interactive and not refine.run.interactive and pool.score.interactive
-    _, cost, sheet = pool.values()
+    _, cost, sheet, *_ = pool.values()
     assert "has no generator" in cost and "--generator FOLDER" in cost and "Import" in sheet
     state, *_ = refine.values()
     assert 'data-state="off"' in state and "--generator FOLDER" in state

@@ -139,7 +139,7 @@ def test_a_teacher_that_ships_is_replaced_for_one_bundle_alone(opened, tmp_path)
     assert locate(backbone_source("imagenet-teacher")) == ships
 
 
-def test_the_pool_tab_has_it_beside_the_weights(opened, tiny_bundle):
+def test_the_pool_tab_has_it_below_the_import(opened, tiny_bundle):
     screen, _ = opened(tiny_recipe(tiny_bundle))
     with gr.Blocks() as page:
         tab = PoolTab(screen)
@@ -147,4 +147,4 @@ def test_the_pool_tab_has_it_beside_the_weights(opened, tiny_bundle):
     assert tab.teach in tab.panes()
     folded = [block for block in page.blocks.values() if isinstance(block, gr.Accordion)]
     ids = [block.elem_id for block in folded if block.elem_id]
-    assert ids.index("psr-teach") == ids.index("psr-weights") + 1
+    assert ids.index("psr-teach") == ids.index("psr-import") + 1

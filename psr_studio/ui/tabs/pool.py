@@ -100,8 +100,8 @@ class PoolTab:
                 self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
                 self.sheet = gr.HTML(elem_id="psr-sheet")
                 ImportPanel(self.screen, self.jobs).build()
-                NewProjectPanel(self.screen).build()
                 self.teach.build()
+                NewProjectPanel(self.screen).build()
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
