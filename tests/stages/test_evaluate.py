@@ -297,7 +297,7 @@ def test_presets_of_the_papers_train_by_minimax_numbers_and_claim_no_more(name):
     """MinimaxDiffusion, argument.py: other numbers for more than 100 classes; the schedule here is another one."""
     text, chosen = presets()[name].read_text(encoding="utf-8"), load_recipe(name)
     how = chosen.evaluate
-    large = load_bundle(name).n_classes > 100
+    large = load_bundle(chosen.bundle).n_classes > 100
     assert (how.lr, how.weight_decay, how.batch_size) == ((0.1, 1e-4, 128) if large else (0.01, 5e-4, 64))
     rule = next(epochs for most, epochs in MINIMAX_EPOCHS.items() if chosen.select.ipc <= most)
     assert how.epochs == (300 if large else rule)

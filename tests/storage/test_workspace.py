@@ -224,9 +224,12 @@ def test_hash_knows_values_not_order_of_keys():
 
 
 def test_content_hash_changes_with_any_value(pool_part):
-    part = vars(pool_part(0))
+    def columns() -> dict[str, np.ndarray]:
+        return {name: values for name, values in vars(pool_part(0)).items() if values is not None}
+
+    part = columns()
     first = content_hash(part)
-    assert content_hash(vars(pool_part(0))) == first
+    assert content_hash(columns()) == first
     for name in part:
         changed = {**part, name: part[name].copy()}
         changed[name].flat[0] += 1

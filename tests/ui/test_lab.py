@@ -342,7 +342,8 @@ def test_the_grid_builds_only_the_rows_in_view(lab):
           const n = 6000;
           const floats = () => new Float32Array(n);
           const store = createStore({ ...INITIAL, gridMode: 'pool' });
-          const grid = createGrid(store, { focus: (focus) => store.set({ focus }) }, {});
+          const actions = { focus: (focus) => store.set({ focus }) };
+          const grid = createGrid({ store, actions, api: {}, library: {}, search: {} });
           const host = document.createElement('div');
           host.className = 'psr';
           Object.assign(host.style, { position: 'fixed', inset: '0', width: '400px', height: '600px' });
