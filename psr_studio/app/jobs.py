@@ -208,14 +208,9 @@ class JobWorker:
         return next((_recorded(record) for record in self._ledger.jobs() if record.stage == stage), None)
 
     def newest(self) -> JobState | None:
-        """The job that was asked for last since the start, or for one that fell with another, that; else None."""
+        """The job that was asked for last since the start; None before the first."""
         with self._lock:
-            job = next(reversed(self._jobs.values()), None)
-            if job is None:
-                return None
-            cause = self._jobs.get(job.after) if job.after is not None else None
-            fell = cause and job.status == "cancelled" and cause.status != "done"
-            return (cause if cause and fell else job).state()
+            return next((job.state() for job in reversed(self._jobs.values())), None)
 
     def ended(self) -> JobState | None:
         """The job that ended last since the start, not one that fell with it; None before the first."""

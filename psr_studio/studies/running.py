@@ -50,7 +50,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator
         )  # fmt: skip
 
     clock.start()
-    done = found
+    done, paths = found, None
     for number, cell in enumerate(wanted, 1):
         if result_of(ws, bundle, cell).finished:
             continue
@@ -64,7 +64,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator
             yield event(inner, where, done, inner.part_done and inner.done < inner.total)
         paths = write_report(ws, recipe, bundle, study)
         yield event(replace(inner, message="done"), where, done, part_done=done < left.total)
-    paths = write_report(ws, recipe, bundle, study)
+    paths = paths or write_report(ws, recipe, bundle, study)
     words = f'The study "{study.name}" is finished: {", ".join(str(path) for path in paths)}.'
     yield Progress(
         STAGE.name, left.total, left.total, words, part_done=True, seconds=clock.seconds, resumed=found

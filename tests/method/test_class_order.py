@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from psr_studio.method.class_order import agreement_matrix, best_order
+from psr_studio.method.class_order import agreement_matrix
+from psr_studio.stages.reorder.offer import best_order
 
 
 def test_rows_are_shares_of_the_pictures_of_a_class():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import STATE, answered, browser_page, focus_on, idle, picks, selected
+from browsing import STATE, answered, focus_on, idle, picks, selected
 from running import running_app
 
 pytestmark = pytest.mark.browser
@@ -21,22 +21,6 @@ def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
     shutil.copytree(scored_workspace, root)
     with running_app(root) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browser_page() as page:
-        yield page
-        assert not page.complaints, page.complaints
-
-
-@pytest.fixture
-def bench(browser, url) -> Any:
-    """The Curate tab, freshly opened."""
-    browser.goto("about:blank")
-    browser.goto(url)
-    idle(browser)
-    return browser
 
 
 def ask(page: Any, query: str) -> None:
@@ -125,6 +109,7 @@ def test_tags_are_added_offered_searched_and_taken_back(bench):
     found(bench, "tag blurry", 1)
     chip.click()
     found(bench, "tag blurry", 0)
+    chip.wait_for(state="detached")
     assert chip.count() == 0
     bench.get_by_text("No candidate has all of that.").wait_for()
     bench.evaluate("document.activeElement.blur()")

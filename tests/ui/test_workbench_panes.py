@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import STATE, browser_page, focus_on, idle, picks, selected, set_keys
+from browsing import STATE, focus_on, idle, picks, selected, set_keys
 from running import running_app
 
 from psr_studio.app.studio import Studio
@@ -32,22 +32,6 @@ def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
     np.save(root / "cache" / f"umap-{map_key(embeddings)}.npy", places)
     with running_app(root) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browser_page() as page:
-        yield page
-        assert not page.complaints, page.complaints
-
-
-@pytest.fixture
-def bench(browser, url) -> Any:
-    """The Curate tab, freshly opened."""
-    browser.goto("about:blank")
-    browser.goto(url)
-    idle(browser)
-    return browser
 
 
 def box_all(page: Any) -> None:
@@ -124,8 +108,9 @@ def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of
     assert selected(bench) == [order[1]]
     size = bench.get_by_label("Picture size")
     size.fill(size.get_attribute("max"))
-    bench.wait_for_function("document.querySelectorAll('.psr-grid-row .psr-tile:nth-child(2)').length === 0")
-    width = bench.locator(".psr-tile").first.bounding_box()["width"]
+    one_in_a_row = "document.querySelector('.psr-tile') && !document.querySelector('.psr-tile:nth-child(2)')"
+    bench.wait_for_function(one_in_a_row)
+    width = grid.evaluate("node => node.querySelector('.psr-tile').getBoundingClientRect().width")
     assert width > 0.9 * grid.evaluate("node => node.clientWidth")
     size.fill("40")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,9 +38,9 @@ class Steering(Table):
         """First steps of so many that are not taken: candidates begin at their targets, with the noise left then."""
         return 0
 
+    @abstractmethod
     def told(self, steps: int) -> str:
         """What is done in so many steps, in words."""
-        raise NotImplementedError
 
     def misfit(self, steps: int) -> Misfit | None:
         """What does not go with so many steps, None where all does."""

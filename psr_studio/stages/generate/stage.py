@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -318,7 +319,7 @@ def overlaps(device_type: str) -> bool:
     return device_type != "cpu"
 
 
-class _Maker:
+class _Maker(ABC):
     """What makes candidates and writes them."""
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
@@ -332,19 +333,19 @@ class _Maker:
         """What comes before the pictures of some parts; yields the share done and pictures now and then."""
         yield from ()
 
+    @abstractmethod
     def store(
         self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
     ) -> Iterator[tuple[PartPlan, PoolPart]]:
         """Make the pictures of the group at hand, part by part, and write those that are missing."""
-        raise NotImplementedError
 
     def take_notice(self) -> str:
         """What there is to say about memory and compilation, once."""
         return ""
 
+    @abstractmethod
     def cost(self, work: Work, parts: Sequence[PartPlan]) -> Cost:
         """What the missing parts cost here, from a short measurement."""
-        raise NotImplementedError
 
     def columns(self, part: PartPlan, images: np.ndarray, **more: Any) -> PoolPart:
         """The candidates of a part."""

@@ -84,15 +84,9 @@ class TarSource(PictureFiles):
         others: list[str] = []
         entries: list[Entry] = []
         with opened(path) as packed:
-            for member in packed:
-                if member.isdir():
-                    continue
-                entry = _entry(member)
-                entries.append(entry)
-                if not member.isreg() or serves_a_system(PurePosixPath(entry.name)):
-                    continue
-                is_one = is_picture(entry.name) or looks_like_picture(_bytes(packed, member, FIRST_BYTES))
-                (pictures if is_one else others).append(entry.name)
+            for member, name in _files(packed, entries):
+                is_one = is_picture(name) or looks_like_picture(_bytes(packed, member, FIRST_BYTES))
+                (pictures if is_one else others).append(name)
         check_entries(entries, path.name)
         _check_ratio(path, entries)
         return cls.of(path, "tar", pictures, others, path.name, how)
@@ -159,25 +153,19 @@ def _samples(path: Path) -> dict[str, _Sample]:
         PoolImportError: damaged, made to harm, or two pictures under one key of a labelled sample.
     """
     found: dict[str, _Sample] = {}
-    entries = []
+    entries: list[Entry] = []
     doubled = ""
     with opened(path) as packed:
-        for member in packed:
-            if member.isdir():
-                continue
-            entry = _entry(member)
-            entries.append(entry)
-            if not member.isreg() or serves_a_system(PurePosixPath(entry.name)):
-                continue
-            key, ending = _key(entry.name)
+        for member, name in _files(packed, entries):
+            key, ending = _key(name)
             sample = found.setdefault(key, _Sample())
-            if is_picture(entry.name):
+            if is_picture(name):
                 doubled = doubled or (sample.picture and key)
-                sample.picture = entry.name
+                sample.picture = name
             elif ending == LABEL_FILE:
-                sample.label = _text(path, entry.name, _bytes(packed, member, MAX_LABEL_BYTES)).strip()
+                sample.label = _text(path, name, _bytes(packed, member, MAX_LABEL_BYTES)).strip()
             elif ending == ABOUT_FILE and sample.label is None:
-                sample.label = _label_in(_text(path, entry.name, _bytes(packed, member, MAX_LABEL_BYTES)))
+                sample.label = _label_in(_text(path, name, _bytes(packed, member, MAX_LABEL_BYTES)))
     check_entries(entries, path.name)
     _check_ratio(path, entries)
     if doubled and any(sample.label is not None for sample in found.values()):
@@ -186,6 +174,17 @@ def _samples(path: Path) -> dict[str, _Sample]:
             "Write each picture with its label under a key of its own.",
         )
     return found
+
+
+def _files(packed: tarfile.TarFile, entries: list[Entry]) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """The files of a tar with their names, but a system's own; notes every entry that is no folder, to be checked."""
+    for member in packed:
+        if member.isdir():
+            continue
+        entry = _entry(member)
+        entries.append(entry)
+        if member.isreg() and not serves_a_system(PurePosixPath(entry.name)):
+            yield member, entry.name
 
 
 def _key(name: str) -> tuple[str, str]:

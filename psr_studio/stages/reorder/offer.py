@@ -10,7 +10,7 @@ import numpy as np
 
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.core.words import plural, text_table
-from psr_studio.method.class_order import agreement_matrix, best_order
+from psr_studio.method.class_order import agreement_matrix
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import stage as score
@@ -120,6 +120,13 @@ def class_order(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder:
     ids, rows = (_of(bundle, key, classes) for key in ("wordnet_ids", "class_indices"))
     known_as = _known_as(order, names, ids, rows)
     return ClassOrder(tuple(classes.tolist()), names, labels, agreement, order, len(pool), known_as)
+
+
+def best_order(agreement: np.ndarray) -> np.ndarray:
+    """The permutation p, int64 (C,), that maximises the sum of agreement[c, p[c]]; of equals one that moves less."""
+    from scipy.optimize import linear_sum_assignment
+
+    return linear_sum_assignment(agreement + 1e-9 * np.eye(len(agreement)), maximize=True)[1]
 
 
 def offered(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder | None:

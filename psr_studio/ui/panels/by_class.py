@@ -46,16 +46,17 @@ class ByClassPanel:
 
     def version(self) -> Hashable:
         """Changes with every trained student."""
-        return tuple((_name(row), row.trained, row.n) for row in self._rows())
+        recipe = self.screen.studio.recipe
+        return self.screen.status()["evaluate"], recipe.select.name, recipe.evaluate
 
     def values(self) -> list[Any]:
         """The rows there are, and the first of them by class."""
-        names = [_name(row) for row in self._rows()]
-        first = names[0] if names else None
+        rows = self._rows()
+        names = [_name(row) for row in rows]
         return [
             gr.Accordion(visible=bool(names)),
-            gr.Dropdown(names, value=first),
-            *self._drawn(first),
+            gr.Dropdown(names, value=names[0] if names else None),
+            *self._by_class(rows[0] if rows else None),
         ]
 
     def _rows(self) -> list[Row]:
@@ -65,7 +66,9 @@ class ByClassPanel:
             return []
 
     def _drawn(self, name: str | None) -> list[Any]:
-        row = next((row for row in self._rows() if _name(row) == name), None)
+        return self._by_class(next((row for row in self._rows() if _name(row) == name), None))
+
+    def _by_class(self, row: Row | None) -> list[Any]:
         if row is None:
             return ["", gr.Plot(visible=False)]
         try:

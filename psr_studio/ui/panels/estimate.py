@@ -89,23 +89,19 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Spee
         else f"Makes {plural(total, 'candidate')}"
     )
     steering = recipe.pool.steering
+    cropped = recipe.pool.source == CROPS
     if steering is not None:
         what += f", {steering.told(recipe.pool.steps)}"
-        if not pool.identity_of_targets(workspace, recipe, bundle):
-            try:
-                need_real_images(bundle)
-            except ModelError as err:
-                return f"{err.problem} {err.fix}"
-    if recipe.pool.source == CROPS:
+    if cropped:
         what += f", from {recipe.pool.crops.crops} crops of each real image"
-        if not pool.identity_of_targets(workspace, recipe, bundle):
-            try:
-                need_real_images(bundle)
-            except ModelError as err:
-                return f"{err.problem} {err.fix}"
+    if (steering is not None or cropped) and not pool.identity_of_targets(workspace, recipe, bundle):
+        try:
+            need_real_images(bundle)
+        except ModelError as err:
+            return f"{err.problem} {err.fix}"
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
-    if recipe.pool.source == CROPS:
+    if cropped:
         return f"{what}."
     seconds = speeds.seconds(recipe, bundle, missing)
     if seconds is None:
