@@ -130,7 +130,7 @@ class Curation:
             RecipeError: a value out of its range, or one that does not go with another.
             SelectionError: more images per class, or more pins, than fit; a class that would stay empty.
         """
-        return self._select(self.rules(**settings))
+        return self._select(self._changed(settings).select)
 
     def _select(self, rules: SelectRecipe) -> LiveResult:
         with self.lock:
@@ -225,27 +225,35 @@ class Curation:
         chosen = self.rules().resolved()
         return {name: plain(chosen.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
 
-    def rules(self, **settings: Any) -> SelectRecipe:
-        """What is selected by: the recipe, over it the sliders, over them `settings`.
+    def rules(self) -> SelectRecipe:
+        """What is selected by: the recipe, over it the sliders.
 
-        Settings are named by key, such as "psr.alpha", or alone, such as "alpha" of the chosen selector.
+        Raises:
+            RecipeError: a value that does not go with another.
+        """
+        return self.recipe().select
+
+    def changed_rules(self, change: SelectChange) -> SelectRecipe:
+        """The rules after a change; weights that it sets to those of the preset follow the budget.
 
         Raises:
             RecipeError: a value out of its range, or one that does not go with another.
         """
-        return self.recipe(**settings).select
-
-    def changed_rules(self, change: SelectChange) -> SelectRecipe:
-        """The rules after a change; weights that it sets to those of the preset follow the budget."""
         settings = change.settings
         if change.own_budgets is not None:
             settings["budgets"] = self.with_own_budgets(change.own_budgets)
-        rules = self.rules(**settings)
+        rules = self._changed(settings).select
         keys = {place(name, rules.selector) for name in settings} & set(WEIGHT_KEYS)
         return rules.left_to_presets(*(key.partition(".")[0] for key in keys))
 
-    def recipe(self, **settings: Any) -> Recipe:
-        """The recipe, over it the sliders, over them `settings`."""
+    def recipe(self) -> Recipe:
+        """The recipe, over it the sliders."""
+        return self._changed({})
+
+    def _changed(self, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe, over it the sliders, over them settings of [select] by key, such as "psr.alpha", or alone, such
+        as "alpha" of the chosen selector.
+        """
         recipe = self._opened.recipe
         stored = {f"select.{key}": value for key, value in self._ledger.settings().items()}
         moved = {key.removeprefix("select."): v for key, v in renamed(stored, "The sliders").items()}
@@ -263,7 +271,7 @@ class Curation:
         for name in settings:
             if name not in CURATED and not any(key.endswith(f".{name}") for key in CURATED):
                 raise RecipeError(f'"{name}" has no slider.', f"Set one of {', '.join(CURATED)}.", name)
-        return self.move_to(self.rules(**settings), merge_within)
+        return self.move_to(self._changed(settings).select, merge_within)
 
     def move_to(
         self, rules: SelectRecipe, merge_within: float = SLIDER_SECONDS, gesture: str = ""
@@ -446,7 +454,7 @@ class Curation:
             marks = dict.fromkeys(ledger.marks())
             marks |= dict.fromkeys(record.marks.get("pin", ()), "pin")
             marks |= dict.fromkeys(record.marks.get("veto", ()), "veto")
-        self.rules(**{k: v for k, v in settings.items() if k in CURATED})
+        self._changed({k: v for k, v in settings.items() if k in CURATED})
         words = f'restore "{name}"' + ("" if same_pool else ", its settings only: it is of another pool")
         return ledger.change(marks, settings, words)
 
@@ -489,7 +497,7 @@ class Curation:
 
     def _rules_of(self, trial: TrialRecord) -> SelectRecipe:
         """The rules on the sliders with the settings of a trial; weights that are the preset's follow the budget."""
-        return self.rules(**trial.settings).left_to_presets(trial.settings["selector"])
+        return self._changed(trial.settings).select.left_to_presets(trial.settings["selector"])
 
     def _moved(self, now: SelectRecipe, after: SelectRecipe) -> dict[str, Any]:
         """The settings that differ, as the ledger keeps them; leaving weights to a preset of just them is no move."""
