@@ -1,6 +1,6 @@
 """One walk through all five tabs in a real browser, from an empty folder to an opened zip, without a network.
 
-Set PSR_WALK_SHOTS to a folder to keep the screenshots: every tab, light and dark, at two sizes.
+Set PSR_WALK_SHOTS to a folder to keep the screenshots: every tab, light and dark, each at two sizes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from psr_studio.recipe.toml import to_toml
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SIZES = ((1366, 768), (1920, 1080))
+THEMES = ("light", "dark")
 TABS = ("pool", "curate", "refine", "evaluate", "export")
 JOB_PATIENCE_MS = 900_000
 SMALL = {
-    "pool.pool_size": 8, "pool.part_size": 8, "pool.steps": 8, "pool.batch_size": 40, "select.ipc": 3,
-    "refine.n_steps": 4, "refine.kl_steps": 1, "evaluate.epochs": 2, "evaluate.n_checks": 1,
-    "evaluate.n_seeds": 1,
+    "pool.classes": [0, 1, 2], "pool.pool_size": 8, "pool.part_size": 8, "pool.steps": 8,
+    "pool.batch_size": 40, "select.ipc": 3, "refine.n_steps": 4, "refine.kl_steps": 1,
+    "evaluate.epochs": 2, "evaluate.n_checks": 1, "evaluate.n_seeds": 1,
 }  # fmt: skip
 
 
@@ -143,7 +145,9 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
             assert {"manifest.json", "labels.csv", "README.md"} <= {
                 n.rpartition("/")[2] for n in packed.namelist()
             }
-        screenshots(page, url, Path(os.environ.get("PSR_WALK_SHOTS") or tmp_path / "shots"))
+        kept = os.environ.get("PSR_WALK_SHOTS")
+        looks = product(THEMES, SIZES) if kept else zip(THEMES, SIZES, strict=True)
+        screenshots(page, url, Path(kept or tmp_path / "shots"), looks)
     assert not outside, f"requests left this machine: {outside}"
     assert not page.complaints, page.complaints
 
@@ -152,18 +156,15 @@ def local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 
-def screenshots(page: Any, url: str, folder: Path) -> None:
-    """Every tab in both themes at both sizes; nothing may be wider than the window."""
+def screenshots(page: Any, url: str, folder: Path, looks: Iterable[tuple[str, tuple[int, int]]]) -> None:
+    """Every tab in some themes and sizes; nothing may be wider than the window."""
     folder.mkdir(parents=True, exist_ok=True)
-    for theme in ("light", "dark"):
-        for width, height in SIZES:
-            page.set_viewport_size({"width": width, "height": height})
-            page.goto(f"{url}?__theme={theme}")
-            for tab in TABS:
-                open_tab(page, tab)
-                page.wait_for_timeout(500)
-                page.screenshot(path=folder / f"{tab}-{theme}-{width}.png")
-                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-                    tab,
-                    width,
-                )
+    for theme, (width, height) in looks:
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(f"{url}?__theme={theme}")
+        for tab in TABS:
+            open_tab(page, tab)
+            page.wait_for_timeout(500)
+            page.screenshot(path=folder / f"{tab}-{theme}-{width}.png")
+            wide = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert wide, (tab, width)
