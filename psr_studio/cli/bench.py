@@ -141,7 +141,7 @@ def _selection_seconds(studio: Studio) -> float:
     select(scored, rules)
     seconds = []
     for i in range(N_SELECTIONS):
-        rules = studio.curation.rules().changed(dict(alpha=1.0, beta=1.0, gamma=0.05 * i))
+        rules = studio.curation.rules().changed({"alpha": 1.0, "beta": 1.0, "gamma": 0.05 * i})
         began = time.perf_counter()
         select(scored, rules)
         seconds.append(time.perf_counter() - began)

@@ -307,9 +307,11 @@ def test_distributions_count_every_candidate_once(studio):
 def test_a_bundle_without_difficulties_of_real_images(studio):
     scored = replace(studio.curation.scored, has_original=False)
     with pytest.raises(SelectionError) as err:
-        select(scored, studio.curation.rules().changed(dict(selector="dgs")))
+        select(scored, studio.curation.rules().changed({"selector": "dgs"}))
     assert err.value.fix == 'Choose another target, such as "ground".'
-    found = distributions(select(scored, studio.curation.rules().changed(dict(selector="dgs", target="ground"))))
+    found = distributions(
+        select(scored, studio.curation.rules().changed({"selector": "dgs", "target": "ground"}))
+    )
     assert found["raw"]["original"] is None and found["thresholds"]["original"] is None
     assert sum(found["target"]) == 6
 

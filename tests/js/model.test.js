@@ -36,6 +36,7 @@ function selected(random) {
     selector: 'dgs',
     substituted,
     shortfall: counts.map((_, c) => c + 3),
+    short_because: '',
     message: '',
   };
   const arrays = {

@@ -51,7 +51,9 @@ def test_a_scored_pool_is_never_changed(studio):
 def test_the_live_selection_is_the_greedy_of_every_class(studio, ipc):
     """Whole pool at once equals one `greedy_select` per class on that class alone."""
     scored = studio.curation.scored
-    result = select(scored, studio.curation.rules().changed(dict(alpha=1.0, beta=0.5, gamma=2.0, ipc=ipc)))
+    result = select(
+        scored, studio.curation.rules().changed({"alpha": 1.0, "beta": 0.5, "gamma": 2.0, "ipc": ipc})
+    )
     for c in range(3):
         own = np.flatnonzero(scored.labels == c)
         alone = greedy_select(

@@ -151,7 +151,7 @@ class Selector:
         parameters: the table of the recipe that it reads.
         draws: its picks depend on the seed. on_real: makes sense on real training images too.
         eligible_first: the others only fill up.
-        shortage: what there is too little of, and what fills up, in words.
+        shortage: what there is too little of, and what fills up, in words. short: why a class gets fewer, in words.
         without_original: problem and fix where the difficulties of real images are read and not known.
     """
 
@@ -169,6 +169,7 @@ class Selector:
     on_real: bool = True
     eligible_first: bool = False
     shortage: tuple[str, str] = ("Too few eligible candidates", "with the most reliable others")
+    short: str = "too few eligible candidates"
     without_original: tuple[str, str] = (
         "The selector reads the difficulties of the real images, but this bundle has none.",
         "Choose another selector.",

@@ -65,6 +65,11 @@ def _chosen(result: LiveResult, position: int, pick: PickInfo | None = None) -> 
     )
 
 
+def short_because(selector: str) -> str:
+    """Why a class gets fewer images than its budget, in a few words."""
+    return SELECTORS[selector].short
+
+
 def shortage_text(
     class_names: Sequence[str],
     selector: str,

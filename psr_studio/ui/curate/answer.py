@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from psr_studio.stages.select import figures
+from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
@@ -38,7 +38,7 @@ class Answers:
         """
         self.revision += 1
         picks, scored = result.positions, result.scored
-        self.before(scored)
+        self.note_pool(scored)
         shown, self._shown = self._shown, frozenset(result.candidate_ids)
         before, self._means = self._means, figures.means(scored, picks, result.rules.temperature)
         header = {
@@ -54,6 +54,7 @@ class Answers:
             "counts": [len(p) for p in result.picks],
             "substituted": result.substituted,
             "message": result.message,
+            "short_because": reasons.short_because(result.selector),
             "means": {name: [before.get(name, now), now] for name, now in self._means.items()},
             **asked_for(result, settings, ledger),
             **marks(scored, ledger),
@@ -71,11 +72,12 @@ class Answers:
         total = 1000 * (time.perf_counter() - began)
         return pack({**header, "ms": {"select": 1000 * result.seconds, "total": total}}, arrays)
 
-    def before(self, scored: ScoredPool) -> dict[str, Any] | None:
-        """What a page had on screen before the pool grew: its "pool" (`ScoredPool.content_hash`), and its "picks" by
-        position now.
+    def note_pool(self, scored: ScoredPool) -> dict[str, Any] | None:
+        """Take note of the pool that is shown from now on.
 
-        None where the pool has not grown since the first answer, or has been replaced.
+        Returns:
+            What a page had on screen before the pool grew: its "pool" (`ScoredPool.content_hash`), and its "picks" by
+            position now. None where the pool has not grown since the first answer, or has been replaced.
         """
         if self._of is not scored:
             earlier, self._of, self._before = self._of, scored, None

@@ -89,7 +89,7 @@ class Workbench:
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),
                 **marks(scored, self.ledger),
-                "before": self.answers.before(scored),
+                "before": self.answers.note_pool(scored),
                 **self._now(scored, settings),
             }
 

@@ -53,7 +53,7 @@ export function classStarts(counts) {
 
 /**
  * Index an answer.
- * @param {Pick<AnswerHeader, 'n' | 'selector' | 'substituted' | 'shortfall' | 'message'>} header
+ * @param {Pick<AnswerHeader, 'n' | 'selector' | 'substituted' | 'shortfall' | 'short_because' | 'message'>} header
  * @param {AnswerArrays} arrays
  * @param {number} nClasses
  * @returns {Picks}
@@ -82,14 +82,11 @@ export function buildPicks(header, arrays, nClasses) {
     selector: header.selector,
     substitutes, // what DGS took from a neighbouring bin
     shortfall: header.shortfall.map((n, c) => n - substitutes[c]), // and what is short beside that
+    shortBecause: header.short_because,
     message: header.message,
     total: arrays.picks.length,
   };
 }
-
-/** Why a class is short, in words: DGS takes whoever is not vetoed. @param {Picks} picks */
-export const shortReason = ({ selector }) =>
-  selector === 'dgs' ? 'too few candidates are left' : 'too few eligible candidates';
 
 /**
  * What the screen gained and lost; counted here, because an answer that came too late was never shown.

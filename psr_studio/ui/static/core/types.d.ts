@@ -172,6 +172,7 @@ export interface AnswerHeader extends Rules {
   picked: number;
   shortfall: number[];
   substituted: Substitution[];
+  short_because: string; // why a class gets fewer images than its budget
   message: string;
   means: Means;
   ms: { select: number; total: number };
@@ -280,6 +281,7 @@ export interface Picks {
   selector: string;
   substitutes: number[];
   shortfall: number[];
+  shortBecause: string;
   message: string;
   total: number;
 }

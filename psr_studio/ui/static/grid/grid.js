@@ -2,7 +2,6 @@
 
 import { h, oncePerFrame } from '../core/dom.js';
 import { markListed } from '../core/lasso.js';
-import { shortReason } from '../core/model.js';
 import { clamp, count, plural } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { createGridBar } from './bar.js';
@@ -329,7 +328,7 @@ function notes(picks, classId, isLocked) {
   const [short, moved] = [picks.shortfall[classId], picks.substitutes[classId]];
   return [
     isLocked && badge('locked', 'it keeps its picks whatever the sliders do; the Lab unlocks it'),
-    short > 0 && badge(`${plural(short, 'candidate')} short`, shortReason(picks)),
+    short > 0 && badge(`${plural(short, 'candidate')} short`, picks.shortBecause),
     moved > 0 &&
       badge(
         `${moved} from a neighbouring bin`,

@@ -2,7 +2,6 @@
 // view are elements, so that a thousand classes scroll like ten.
 
 import { button, h } from '../core/dom.js';
-import { shortReason } from '../core/model.js';
 import { clamp, count, plural } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { VERDICTS } from './sufficiency.js';
@@ -221,7 +220,7 @@ function styleRow({ node, solo, lock, budget, clear, counts, verdict }, c, data)
   counts.textContent = `${count(picks?.byClass[c].length ?? 0)} / ${count(info.counts[c])} picked`;
   counts.classList.toggle('psr-warn-text', short > 0);
   const reasons = [
-    picks && short > 0 && `${plural(short, 'pick')} short: ${shortReason(picks)}`,
+    picks && short > 0 && `${plural(short, 'pick')} short: ${picks.shortBecause}`,
     moved > 0 && `${plural(moved, 'pick')} from a neighbouring bin`,
   ];
   counts.title = reasons.filter(Boolean).join('; ');
