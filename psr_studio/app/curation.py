@@ -27,6 +27,7 @@ from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved
+from psr_studio.stages.select.budgets import as_setting, by_class
 from psr_studio.stages.select.candidates import fields_of
 from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.figures import EDGES
@@ -68,7 +69,8 @@ class SelectChange(_Settings):
     lifts a limit.
 
     Attributes:
-        own_budgets: images of some classes, None to give one back to the allocation; other classes stay.
+        own_budgets: images of some classes, 0 for none at all, None to give one back to the allocation; other classes
+            stay.
         locked: the classes that keep their picks from now on; None leaves the locks as they are.
         gesture: names the drag that the change is part of: all changes of one are one undo; "" for none.
     """
@@ -306,26 +308,36 @@ class Curation:
     # Budgets and locks by class
 
     def own_budgets(self) -> dict[int, int]:
-        """Budgets set by hand, by class; the other classes follow the allocation."""
-        return {class_id: n for class_id, n in enumerate(self.rules().budgets or ()) if n}
+        """Budgets set by hand, by class, 0 for no image at all; the other classes follow the allocation."""
+        return by_class(self.rules().budgets)
 
     def with_own_budgets(self, changes: Mapping[int, int | None]) -> list[int] | None:
-        """Budgets of all classes with changes in them, 0 for one that is not set by hand; None when none is.
+        """The setting of budgets with changes in it; None when none is set by hand.
 
         Args:
-            changes: images of some classes, None to leave one to the allocation again.
+            changes: images of some classes, 0 for none at all, None to leave one to the allocation again.
+
+        Raises:
+            SelectionError: a class that is not there, or fewer images than none.
         """
         budgets = {**self.own_budgets(), **changes}
         self.check_classes(budgets)
-        listed = [budgets.get(c) or 0 for c in range(self._opened.bundle.n_classes)]
-        return listed if any(listed) else None
+        if negative := [c for c, n in changes.items() if n is not None and n < 0]:
+            raise SelectionError(
+                f'The budget of "{self._opened.bundle.class_names[negative[0]]}" is {changes[negative[0]]}, but it '
+                "must be 0 or more.",
+                "Write 0 for no image of it, or empty the field to leave it to the allocation.",
+            )
+        return as_setting({c: n for c, n in budgets.items() if n is not None}, self._opened.bundle.n_classes)
 
     def set_own_budgets(self, changes: Mapping[int, int | None]) -> str | None:
-        """Set the budgets of some classes, None to leave one to the allocation again; one undoable action."""
+        """Set the budgets of some classes, as `with_own_budgets` takes them; one undoable action."""
         budgets = self.with_own_budgets(changes)
         check_value("select.budgets", budgets)
         names = self._opened.bundle.class_names
-        words = ", ".join(f'budget of "{names[c]}" {n or "as allocated"}' for c, n in changes.items())
+        words = ", ".join(
+            f'budget of "{names[c]}" {"as allocated" if n is None else n}' for c, n in changes.items()
+        )
         return self._ledger.change({}, {"budgets": budgets}, words)
 
     def locked(self) -> list[int]:

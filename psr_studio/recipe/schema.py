@@ -172,17 +172,17 @@ class SelectRecipe(_Tables):
     allocation: str = setting(
         "even", "The same budget for every class, or more where it gains more.", choices=("even", "gain")
     )
-    floor: int = setting(
-        1, 'Least images of a class under the allocation "gain".', "images/class", 1, MAX_POOL_SIZE,
-        label="At least",
+    floor: int | None = setting(
+        None, 'Least images of a class under the allocation "gain"; half of K, at least 1, when left out.',
+        "images/class", 1, MAX_POOL_SIZE, label="At least",
     )  # fmt: skip
     ceiling: int | None = setting(
         None, 'Most images of a class under the allocation "gain"; no limit when left out.', "images/class", 1,
         MAX_POOL_SIZE, label="at most"
     )  # fmt: skip
     budgets: tuple[int, ...] | None = setting(
-        None, "Images of each class, in class order; 0 leaves a class to the allocation.", "images", 0,
-        MAX_POOL_SIZE, label="Budget"
+        None, "Images of each class, in class order; 0 leaves a class to the allocation, -1 gives it none.", "images",
+        -1, MAX_POOL_SIZE, label="Budget"
     )  # fmt: skip
     seed: int = _seed(f"Seed of the selectors that draw: {', '.join(DRAWING)}.", control=False)
     name: str = setting(
@@ -193,6 +193,11 @@ class SelectRecipe(_Tables):
     def most(self) -> int:
         """Images of the class that gets most: K, or more by a budget of its own."""
         return max(self.ipc, *(self.budgets or (0,)))
+
+    @property
+    def least(self) -> int:
+        """Images that each class gets at least under the allocation "gain", as far as it has so many (ours)."""
+        return self.floor or max(1, self.ipc // 2)
 
     def parameters(self, selector: str | None = None) -> Any:
         """The table of a selector, of the chosen one when None; an empty one of a selector that reads nothing."""
@@ -548,7 +553,7 @@ def _check_allocation(select: SelectRecipe) -> None:
     """The budget of all classes must fit between floor and ceiling, as K does: their mean is K."""
     if select.allocation != "gain":
         return
-    if select.floor > select.ipc:
+    if select.floor is not None and select.floor > select.ipc:
         raise RecipeError(
             f'"select.floor" is {select.floor}, more than "select.ipc", which is {select.ipc}.',
             f'Lower "select.floor" to {select.ipc} or less: the classes get {select.ipc} on average.',

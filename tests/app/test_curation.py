@@ -100,6 +100,47 @@ def test_budgets_by_hand_are_met_and_taken_from_nobody(studio):
     assert studio.curation.own_budgets() == {1: 4}
 
 
+def test_a_budget_of_0_empties_a_class_and_none_gives_it_back(studio):
+    """What is saved is then a set of the other classes, in every step behind."""
+    studio.set({"evaluate.epochs": 1, "export.zip": False, "export.refined": False})
+    assert studio.curation.set_own_budgets({1: 0}) == 'budget of "T-shirt/top" 0'
+    assert studio.curation.own_budgets() == {1: 0}
+    gain = {"allocation": "gain"}
+    for how in ({}, {"selector": "dgs"}, gain, {**gain, "selector": "k-center"}):
+        result = studio.curation.select(**how)
+        n = [len(p) for p in result.picks]
+        assert n[1] == 0 and n[0] + n[2] == 4 and min(n[0], n[2]) >= 1 and n == result.budgets.tolist(), how
+    assert studio.curation.why(7) == "Not picked: the budget of the class is 0."
+    said = 'No image of "T-shirt/top": a saved set is one of the other classes.'
+    assert on_screen(studio).spread == said
+    studio.curation.save("current")
+    assert studio.recipe.select.budgets == (0, -1, 0) and said in finish(studio.select())[-1].message
+    assert studio.curation.distributions()["n"]["picked"] == 4
+    record = studio.workspace.ledger.selection("current")
+    assert [len(ids) for ids in record.picks.values()] == [2, 2]
+    assert studio.status()["select"].state == "fresh"
+    finish(studio.refine()), finish(studio.evaluate()), finish(studio.export())
+    exported = studio.workspace.export_path(studio.recipe.export.name)
+    assert len(list(exported.rglob("*.png"))) == 4
+    studio.curation.set_own_budgets({1: None})
+    assert studio.curation.own_budgets() == {} and on_screen(studio).budgets.tolist() == [2, 2, 2]
+
+
+def test_budgets_of_nothing_and_of_less_are_refused(studio):
+    studio.curation.set_own_budgets({0: 0, 1: 0, 2: 0})
+    with pytest.raises(SelectionError, match="Every class has a budget of 0, and a selection needs"):
+        on_screen(studio)
+    studio.curation.undo()
+    with pytest.raises(SelectionError, match='The budget of "boot" is -1, but it must be 0 or more'):
+        studio.curation.set_own_budgets({0: -1})
+    studio.curation.mark([1_000_002], "pin")
+    studio.curation.set_own_budgets({1: 0})
+    with pytest.raises(SelectionError) as err:
+        on_screen(studio)
+    assert err.value.problem.endswith("has 1 pinned candidate, but 0 images of it are asked for.")
+    assert err.value.fix == 'Raise the budget of "T-shirt/top" to 1 or more, or unpin some of them.'
+
+
 def test_more_by_hand_than_there_is(studio):
     studio.curation.set_own_budgets({1: 9})
     with pytest.raises(SelectionError) as err:
@@ -124,6 +165,15 @@ def test_the_allocation_by_gain_spends_the_same_total(studio, floor, ceiling, se
     assert result.budgets.sum() == 9 == len(result.positions)
     assert result.budgets.min() >= floor and result.budgets.max() <= (ceiling or 6)
     assert [len(p) for p in result.picks] == result.budgets.tolist()
+
+
+def test_by_gain_a_class_keeps_half_of_k_unless_told_and_one_image_is_said(studio):
+    rescore(studio, logits_with_eligible(studio, {0: 1}))
+    assert studio.curation.select(allocation="gain", ipc=4).budgets[0] == 2
+    bare = studio.curation.select(allocation="gain", ipc=4, floor=1)
+    assert bare.budgets[0] == 1
+    assert bare.spread == 'By gain, "boot" got 1 image: "At least" gives more.'
+    assert studio.curation.select(allocation="gain", ipc=1).spread == "", "as many as were asked for"
 
 
 def test_an_allocation_that_does_not_fit_says_the_room(studio):

@@ -40,6 +40,7 @@ def changed_everywhere() -> Recipe:
             values[key] = 0.3125 if value is None else value * 0.75 + 0.0625
         else:
             values[key] = not value if kind is bool else f"a-{key[-1]}" if kind is str else (value or 50) + 1
+    values["select.floor"] = 3
     return Recipe().with_values(values)
 
 
@@ -203,7 +204,8 @@ def test_budgets_of_the_classes_stay_within_the_pool():
     assert 'but 61 images per class are asked for ("select.budgets")' in err.problem
     assert err.fix.startswith('Lower "select.budgets" to 60 or less')
     assert Recipe().with_values({"select.budgets": [0, 60]}).select.budgets == (0, 60)
-    assert error_of(Recipe().with_values, {"select.budgets": [-1]}).key == "select.budgets"
+    assert Recipe().with_values({"select.budgets": [-1, 0]}).select.budgets == (-1, 0)
+    assert error_of(Recipe().with_values, {"select.budgets": [-2]}).key == "select.budgets"
 
 
 def test_floor_and_ceiling_leave_room_for_the_mean():
@@ -213,6 +215,8 @@ def test_floor_and_ceiling_leave_room_for_the_mean():
     assert err.problem == '"select.ceiling" is 9, less than "select.ipc", which is 10.'
     assert err.fix.startswith('Raise "select.ceiling" to 10 or more')
     assert Recipe().with_values({"select.floor": 11}).select.floor == 11, "the even split reads neither"
+    assert [Recipe().with_values({"select.ipc": k}).select.least for k in (1, 2, 5, 60)] == [1, 1, 2, 30]
+    assert Recipe().with_values({"select.floor": 1}).select.least == 1
 
 
 def test_a_drawn_target_has_ten_bars():

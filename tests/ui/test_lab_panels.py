@@ -50,6 +50,11 @@ def choose(page: Any, selector: str) -> None:
     until(page, f"s.settings.selector === '{selector}'")
 
 
+def enter(box: Any, text: str) -> None:
+    box.fill(text)
+    box.press("Enter")
+
+
 def undo_until(page: Any, expression: str) -> None:
     """Ctrl+Z is the user's way back; a few presses at most."""
     for _ in range(12):
@@ -146,8 +151,16 @@ def test_the_chart_counts_pool_target_and_picks(lab):
 
 def test_budgets_are_set_by_hand_and_taken_back(lab):
     box = lab.get_by_label("Images of boot")
-    box.fill("3")
-    box.press("Enter")
+    enter(box, "3")
+    until(lab, "s.budgets[0] === 3")
+    enter(box, "0")
+    until(lab, "s.budgets[0] === 0")
+    assert [len(p) for p in by_class(lab)] == [0, IPC, IPC]
+    assert lab.get_by_text('No image of "boot"').is_visible() and box.input_value() == "0"
+    enter(box, "")
+    until(lab, "s.budgets[0] === 2")
+    assert box.input_value() == "" and box.get_attribute("placeholder") == "2"
+    enter(box, "3")
     until(lab, "s.budgets[0] === 3")
     assert [len(p) for p in by_class(lab)] == [3, IPC, IPC]
     assert lab.get_by_text("1 budget by hand").is_visible()
@@ -160,9 +173,8 @@ def test_an_allocation_by_gain_spends_the_same_total(lab):
     until(lab, "s.settings.allocation === 'gain'")
     budgets = state(lab, "s.budgets")
     assert sum(budgets) == N_CLASSES * IPC and min(budgets) >= 1
-    ceiling = lab.get_by_label("Most images of a class")
-    ceiling.fill("2")
-    ceiling.press("Enter")
+    assert lab.get_by_text("got 1 image").is_visible() == (1 in budgets)
+    enter(lab.get_by_label("Most images of a class"), "2")
     until(lab, "s.settings.ceiling === 2")
     assert state(lab, "s.budgets") == [IPC] * N_CLASSES
     undo_until(lab, "s.settings.allocation === 'even' && s.settings.ceiling === null")

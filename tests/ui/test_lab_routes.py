@@ -138,6 +138,9 @@ def test_a_budget_by_hand_moves_only_its_class(client):
     assert header["budgets"] == [3, 5, 3] == header["counts"] and header["own_budgets"] == {"1": 5}
     for class_id in (0, 2):
         assert picks_of(after, class_id) == picks_of(before, class_id)
+    header, _ = answer(post(client, "select", own_budgets={"1": 0}))
+    assert header["own_budgets"] == {"1": 0} and header["counts"] == [3, 0, 3] and header["spread"]
+    answer(client.post(f"{LAB}/undo"))
     header, _ = answer(post(client, "select", own_budgets={"1": None}))
     assert header["budgets"] == [3, 3, 3] and header["own_budgets"] == {}
     header, _ = answer(client.post(f"{LAB}/undo"))

@@ -128,6 +128,11 @@ def test_settings_read_back_what_they_show():
     assert Recipe().with_values(values) == recipe
     emptied = [[] if key == "pool.classes" else value for key, value in values.items()]
     assert settings.read(emptied)["pool.classes"] is None, "an empty choice of classes is all of them"
+    assert settings.unused(list(settings.shown().values()), "Run") == ""
+    other = {**settings.shown(), "refine.lr": None, "pool.classes": [1]}
+    line = settings.unused(list(other.values()), "Run", "Pool")
+    assert "Pool: changed" in line and "fresh" not in line
+    assert "Not used yet: &quot;Classes&quot;, &quot;Step size&quot;. Press &quot;Run&quot;" in line
 
 
 def test_an_emptied_field_is_named_as_on_screen():

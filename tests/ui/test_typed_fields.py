@@ -162,3 +162,6 @@ def test_what_is_typed_into_a_tab_that_has_just_been_opened_stays_and_is_used(pa
     assert epochs.input_value() == "0"
     page.click("#psr-evaluate")
     page.get_by_text('"Epochs" is 0, but it must be from 1 to').first.wait_for()
+    line = page.locator(".psr-status:visible")
+    line.get_by_text('Not used yet: "Epochs".').wait_for()
+    assert line.get_attribute("data-state") == "stale"

@@ -36,6 +36,7 @@ from psr_studio.stages.importing.reading import Columns, Reading
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, Part, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
+from psr_studio.stages.select.budgets import by_class
 from psr_studio.storage.changes import Change
 from psr_studio.storage.parquet import IMPORT_AGAIN
 from psr_studio.storage.pool import CANDIDATES_PER_CLASS
@@ -330,13 +331,13 @@ def _start_anew(ws: Workspace, recipe: Recipe, name: str, replaces: bool) -> str
 
 def _by_hand(ws: Workspace, recipe: Recipe) -> str:
     """What was marked, locked or budgeted on the pool that is there, in words."""
-    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets) or ()
+    budgets = ws.ledger.settings().get(BUDGETS, recipe.select.budgets)
     found = {
         ("pin", "pins"): len(ws.ledger.pinned()),
         ("veto", "vetoes"): len(ws.ledger.vetoed()),
         ("tagged candidate", "tagged candidates"): len(ws.ledger.tags()),
         ("locked class", "locked classes"): len(ws.ledger.locked()),
-        ("own budget", "own budgets"): sum(n > 0 for n in budgets),
+        ("own budget", "own budgets"): len(by_class(budgets)),
     }
     return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
 
@@ -387,6 +388,6 @@ def settings_after(
         "pool.pool_size": most,
         "pool.classes": None if len(counts) == bundle.n_classes else tuple(sorted(counts)),
         "select.ipc": ipc,
-        "select.floor": min(recipe.select.floor, ipc),
+        "select.floor": recipe.select.floor and min(recipe.select.floor, ipc),
         "select.budgets": budgets and tuple(min(n, most) for n in budgets),
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from psr_studio.method.picks import nothing
 from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.select.budgets import spread_text
 from psr_studio.stages.select.picks import Request, choose
 from psr_studio.stages.select.reasons import shortage_text
 from psr_studio.stages.select.result import LiveResult, substitutions
@@ -61,6 +62,7 @@ def select(scored: ScoredPool, rules: SelectRecipe, marks: Marks | None = None) 
         locked=tuple(sorted(request.locked)),
         substituted=substitutions(by_class),
         message=shortage_text(scored.class_names, rules.selector, dict(enumerate(shortfall)), filled),
+        spread=spread_text(scored.class_names, rules, budgets, request.locked),
         seconds=seconds,
     )
 

@@ -50,7 +50,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
     aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
     targets = (
-        [s.counts(int(result.budgets[c]), rules.target, rules.drawn) for c, s in found.items()]
+        [s.counts(int(n), rules.target, rules.drawn) for c, s in found.items() if (n := result.budgets[c])]
         if aims
         else []
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import SelectionError
+from psr_studio.core.words import plural
 from psr_studio.method.allocation import allocate, comparable_gains
 from psr_studio.method.picks import Selection
 from psr_studio.method.selectors import psr
@@ -20,8 +21,7 @@ from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.recipe.schema import SelectRecipe
-from psr_studio.stages.select.budgets import check_room, fixed_budgets
-from psr_studio.stages.select.result import check_budget
+from psr_studio.stages.select.budgets import asked, check_budget, check_room, fixed_budgets, named
 from psr_studio.stages.select.scored import ScoredPool
 
 
@@ -92,8 +92,9 @@ def _budgets(scored: ScoredPool, request: Request) -> tuple[np.ndarray, dict[int
         budgets[free.classes] = rules.ipc
         return budgets, None
     n_pins = np.bincount(scored.labels[request.pins], minlength=len(budgets))
-    floors = np.maximum(rules.floor, n_pins)[free.classes]
-    most = np.minimum(scored.counts, rules.ceiling or scored.n)[free.classes]
+    most = np.minimum(scored.counts, rules.ceiling or scored.n)
+    least = np.minimum(rules.least, most) if rules.floor is None else rules.least
+    floors, most = np.maximum(least, n_pins)[free.classes], most[free.classes]
     check_room(scored.class_names, free, floors, most)
     depths = np.minimum(budgets, scored.counts)
     depths[free.classes] = np.minimum(most, free.total - floors.sum() + floors)
@@ -138,11 +139,12 @@ def _check(scored: ScoredPool, request: Request, budgets: np.ndarray) -> None:
     pinned = np.bincount(scored.labels[request.pins], minlength=len(budgets))
     for class_id in np.flatnonzero((budgets > scored.counts) | (pinned > budgets)):
         name, budget = scored.class_names[class_id], int(budgets[class_id])
-        check_budget(name, int(scored.counts[class_id]), budget, own=budget != request.rules.ipc)
+        own = budget != request.rules.ipc
+        check_budget(name, int(scored.counts[class_id]), budget, own)
+        n = int(pinned[class_id])
         raise SelectionError(
-            f'Class "{name}" has {pinned[class_id]} pinned candidates, '
-            f"but {budget} images per class are asked for.",
-            f'Raise "Images per class" to {pinned[class_id]} or more, or unpin some of them.',
+            f'Class "{name}" has {plural(n, "pinned candidate")}, but {asked(budget, own)} are asked for.',
+            f"Raise {named(name, own)} to {n} or more, or unpin some of them.",
         )
 
 

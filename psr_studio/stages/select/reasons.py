@@ -40,6 +40,8 @@ def _why_not(result: LiveResult, position: int, mark: str | None) -> str:
         return f'Not picked: "{scored.class_names[class_id]}" is not among the classes of the task.'
     if class_id in result.locked:
         return "Not picked: the class is locked and keeps its picks."
+    if not result.budgets[class_id]:
+        return "Not picked: the budget of the class is 0."
     if mark == "veto":
         return "Not picked: you vetoed it."
     if mark == "pin":

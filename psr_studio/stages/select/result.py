@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.core.errors import SelectionError
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
 from psr_studio.method.selectors.weights import Weights
@@ -44,7 +43,8 @@ class LiveResult:
     budgets: np.ndarray  # (C,) int64, images asked for of each class
     locked: tuple[int, ...]  # classes that kept their picks
     substituted: list[dict[str, int]]  # slots of a difficulty bin that another filled, see `substitutions`
-    message: str
+    message: str  # which classes came short, "" for none
+    spread: str  # which classes the budgets leave with one image or none, "" for none
     seconds: float  # of the selection alone
 
     @property
@@ -122,18 +122,6 @@ def substitutions(by_class: Sequence[Selection]) -> list[dict[str, int]]:
             for b, giver, n in moves
         ]
     return rows
-
-
-def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False) -> None:
-    """Raise SelectionError when a class has fewer candidates than images are asked for; `own` is its own budget."""
-    if ipc > n_candidates:
-        what = f'the budget of "{class_name}"' if own else '"Images per class"'
-        lower = f"Lower {what} to {n_candidates} or less, or raise" if n_candidates else "Raise"
-        asked = f"{ipc} images of it" if own else f"{ipc} images per class"
-        raise SelectionError(
-            f'Class "{class_name}" has {n_candidates} candidates, but {asked} are asked for.',
-            f'{lower} "Pool size" on the Pool tab to at least {ipc}.',
-        )
 
 
 def _places(distances: ClassDistances) -> np.ndarray:

@@ -14,9 +14,9 @@ from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import stage as pool_stage
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import STAGE
-from psr_studio.stages.select.budgets import own_budgets
+from psr_studio.stages.select.budgets import check_budget, own_budgets
 from psr_studio.stages.select.choice import Marks, select
-from psr_studio.stages.select.result import LiveResult, check_budget
+from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, settings_of
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.stages.task import named_part
@@ -138,7 +138,7 @@ def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool, marks: Mar
     """
     rules, locked, bundle = recipe.select, marks.locked, scored.bundle
     own = own_budgets(rules, bundle.n_classes)
-    usual = rules.ipc if rules.allocation == "even" else rules.floor
+    usual = rules.ipc if rules.allocation == "even" else rules.floor or 1
     for class_id in pool_stage.classes_of(recipe, bundle):
         name, n, least = bundle.class_names[class_id], int(scored.counts[class_id]), own.get(class_id, usual)
         if n >= least or (class_id in locked and n):
@@ -155,16 +155,21 @@ def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool, marks: Mar
 
 
 def notes(ws: Workspace, result: LiveResult) -> list[str]:
-    """What must not pass in silence: classes that came short, and parts of the pool that were left out."""
+    """What must not pass in silence: classes with few images or none, and parts of the pool that were left out."""
     left_out = [f"Left out: {broken.reason}" for broken in ws.pool().broken]
-    return [text for text in (result.message, *left_out) if text]
+    return [text for text in (result.spread, result.message, *left_out) if text]
 
 
 def to_record(
     ws: Workspace, recipe: Recipe, result: LiveResult, marks: Marks, note: str = ""
 ) -> SelectionRecord:
-    """A live result as the ledger keeps it; SelectionError when a class has not one image."""
-    scored, bundle, present = result.scored, result.scored.bundle, result.scored.present
+    """A live result as the ledger keeps it; its task is the classes that have a budget.
+
+    Raises:
+        SelectionError: a class with a budget has not one image.
+    """
+    scored, bundle = result.scored, result.scored.bundle
+    present = [c for c in scored.present if result.budgets[c]]
     for class_id in present:
         if not len(result.picks[class_id]):
             name = bundle.class_names[class_id]

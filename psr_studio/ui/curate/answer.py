@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from psr_studio.stages.select import figures, reasons
+from psr_studio.stages.select.budgets import by_class
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.ledger import Ledger
@@ -90,12 +91,15 @@ class Answers:
 
 
 def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
-    """The settings, what each class gets, and which classes were set by hand or are locked."""
-    own = settings.get("budgets") or ()
+    """The settings, what each class gets, and at least by gain, what is said of it, and which classes were set by hand
+    or are locked.
+    """
     return {
         "settings": {name: value for name, value in settings.items() if name != "budgets"},
         "budgets": [int(n) for n in result.budgets] if result else [],
-        "own_budgets": {str(class_id): n for class_id, n in enumerate(own) if n},
+        "least": result.rules.least if result else 1,
+        "spread": result.spread if result else "",
+        "own_budgets": {str(class_id): n for class_id, n in by_class(settings.get("budgets")).items()},
         "locked": sorted(ledger.locked()),
     }
 

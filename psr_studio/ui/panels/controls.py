@@ -13,7 +13,9 @@ from psr_studio.core.errors import RecipeError
 from psr_studio.recipe.keys import facts, shape
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import Recipe, SelectRecipe
-from psr_studio.ui.words import label
+from psr_studio.storage.workspace import StageStatus
+from psr_studio.ui.markup import status_line
+from psr_studio.ui.words import QUIET, label
 
 
 class HasRecipe(Protocol):
@@ -80,6 +82,32 @@ class Settings:
         followed = select or self.budget()
         values = {key: _read(key, value) for key, value in zip(self.controls, given, strict=True)}
         return {key: self._meant(key, value, followed) for key, value in values.items()}
+
+    def told_by(self, line: gr.HTML, state: Callable[[str], str], verb: str, title: str = "") -> None:
+        """Let the line of a step say which settings on screen are not used yet, in the place of a state without them.
+
+        Args:
+            state: what the line says, given what is said of these settings, "" where all are used.
+            verb: of the button that uses them. title: of the state.
+        """
+        changes = [*(control.change for control in self.outputs), line.change]  # type: ignore[attr-defined]
+        gr.on(
+            changes,
+            lambda *given: state(self.unused(given, verb, title)),
+            self.outputs,
+            line,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def unused(self, given: Sequence[Any], verb: str, title: str = "") -> str:
+        """The line on settings that an event was given and the recipe has not; "" where there are none."""
+        shown = zip(self.shown().items(), given, strict=True)
+        names = [f'"{label(key)}"' for (key, value), now in shown if _emptiable(now) != _emptiable(value)]
+        if not names:
+            return ""
+        reason = f'Not used yet: {", ".join(names)}. Press "{verb}" to work with what is shown.'
+        return status_line(StageStatus("stale", reason), title, {"stale": "changed"})
 
     def budget(self) -> SelectRecipe:
         """What numbers by rule follow here."""
@@ -149,6 +177,11 @@ def _info(key: str, value: Any) -> str:
 
 def _shown(key: str, value: Any) -> Any:
     return list(value or ()) if shape(key).many else value
+
+
+def _emptiable(value: Any) -> Any:
+    """None for all that an empty control may hold."""
+    return None if value in ("", []) else value
 
 
 def _read(key: str, value: Any) -> Any:

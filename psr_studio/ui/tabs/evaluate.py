@@ -79,6 +79,7 @@ class EvaluateTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
+        self.settings.told_by(self.status, self._state, "Evaluate")
         epochs = self.settings.controls[EPOCHS]
         self.picker.dropdown.input(self._epochs, [self.picker.dropdown, epochs], epochs, **QUIET)
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
@@ -108,7 +109,7 @@ class EvaluateTab:
     def values(self) -> list[Any]:
         """The state, the results and the curves."""
         studio = self.screen.studio
-        state = status_line(self.screen.status()["evaluate"])
+        state = self._state()
         try:
             rows = studio.table()
         except StudioError:  # the state above says why
@@ -129,6 +130,9 @@ class EvaluateTab:
         rule = self.screen.studio.recipe.evaluate.epochs
         select = self.picker.budget(chosen)
         return rule.at(select.ipc, select.most) if isinstance(rule, ByRule) else given
+
+    def _state(self, unused: str = "") -> str:
+        return unused or status_line(self.screen.status()["evaluate"])
 
     def _run(self, chosen: str | None, *given: Any) -> list[Any]:
         *controls, shown = given

@@ -56,6 +56,7 @@ class ExportTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
+        self.settings.told_by(self.status, self._state, "Export")
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
@@ -81,7 +82,10 @@ class ExportTab:
 
     def values(self) -> list[Any]:
         """The state, and the folder with its download."""
-        return [status_line(self.screen.status()["export"]), self._written()]
+        return [self._state(), self._written()]
+
+    def _state(self, unused: str = "") -> str:
+        return unused or status_line(self.screen.status()["export"])
 
     def _run(self, chosen: str | None, *given: Any) -> list[Any]:
         *controls, shown = given

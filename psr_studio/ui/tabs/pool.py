@@ -33,6 +33,7 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
+POOL = "Pool"
 
 
 class PoolTab:
@@ -121,6 +122,7 @@ class PoolTab:
     def connect(self, *_: Any) -> None:
         """Events."""
         inputs = self.settings.outputs
+        self.settings.told_by(self.status, self._state, "Generate", POOL)
         gr.on(
             [control.change for control in inputs],  # type: ignore[attr-defined]
             self._cost,
@@ -176,11 +178,13 @@ class PoolTab:
 
     def values(self, class_id: int = 0) -> list[Any]:
         """Both states, the cost, and the pictures of one class."""
-        status = self.screen.status()
-        lines = status_line(status["pool"], "Pool") + status_line(status["score"], "Scores")
         studio = self.screen.studio
         cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
-        return [lines, note(cost), self._sheet(class_id), self._histogram(class_id)]
+        return [self._state(), note(cost), self._sheet(class_id), self._histogram(class_id)]
+
+    def _state(self, unused: str = "") -> str:
+        status = self.screen.status()
+        return (unused or status_line(status["pool"], POOL)) + status_line(status["score"], "Scores")
 
     def _way_now(self) -> str | None:
         """The way that the recipe follows to the letter, if any."""

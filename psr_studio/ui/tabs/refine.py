@@ -68,6 +68,7 @@ class RefineTab:
 
     def connect(self, *_: Any) -> None:
         """Events."""
+        self.settings.told_by(self.status, self._state, "Refine")
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
         self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
         self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
@@ -88,8 +89,11 @@ class RefineTab:
 
     def values(self, class_id: int = 0) -> list[Any]:
         """The state, and the pairs of one class."""
-        state = status_line(self.screen.status()["refine"])
+        state = self._state()
         return [state, *self._class(class_id)]
+
+    def _state(self, unused: str = "") -> str:
+        return unused or status_line(self.screen.status()["refine"])
 
     def _run(self, chosen: str | None, *given: Any) -> list[Any]:
         *controls, shown = given

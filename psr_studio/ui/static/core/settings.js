@@ -13,6 +13,8 @@ export const WEIGHT_KEYS = ['alpha', 'beta', 'gamma'];
 export const rulesOf = (header, data) => ({
   settings: header.settings,
   budgets: header.budgets,
+  least: header.least,
+  spread: header.spread,
   ownBudgets: header.own_budgets,
   locked: asSet(header.locked, data.locked),
   pinned: asSet(header.pinned, data.pinned),

@@ -58,6 +58,8 @@ export const INITIAL = {
   follow: true, // weights follow the IPC preset
   settings: null,
   budgets: null, // images each class gets
+  least: 1, // images of a class by gain, where "At least" is empty
+  spread: '', // which classes the budgets leave with one image or none
   ownBudgets: {}, // class id -> budget set by hand
   locked: new Set(), // classes that keep their picks
   near: null,

@@ -50,7 +50,7 @@ export interface Settings extends Weights {
   ipc: number;
   temperature: number;
   allocation: 'even' | 'gain';
-  floor: number;
+  floor: number | null;
   ceiling: number | null;
   target: string;
   within_bin: string;
@@ -77,7 +77,9 @@ export interface Substitution {
 export interface Rules {
   settings: Settings;
   budgets: number[];
-  own_budgets: Record<string, number>;
+  least: number; // images of a class by gain, where "At least" is empty
+  spread: string; // which classes the budgets leave with one image or none
+  own_budgets: Record<string, number>; // 0: no image at all
   locked: number[];
   pinned: number[];
   vetoed: number[];
@@ -372,6 +374,8 @@ interface Always {
   follow: boolean;
   settings: Settings | null;
   budgets: number[] | null;
+  least: number;
+  spread: string;
   ownBudgets: Record<string, number>;
   locked: Set<number>;
   near: Near | null;

@@ -20,8 +20,8 @@ export function createAllocation(store, actions) {
     (allocation) => actions.select({ allocation }),
   );
   const total = h('span', { class: 'psr-num' });
-  const floor = bound('floor', 'At least', 'Fewest images of a class', (value) =>
-    actions.select({ floor: value ?? 1 }),
+  const floor = bound('floor', 'At least', 'Fewest images of a class; empty: half of K', (value) =>
+    actions.select({ floor: value }),
   );
   const ceiling = bound('ceiling', 'at most', 'Most images of a class; empty: as many as it has', (value) =>
     actions.select({ ceiling: value }),
@@ -34,21 +34,25 @@ export function createAllocation(store, actions) {
     h('span', { class: 'psr-fine psr-muted' }, 'a class'),
   );
   const own = h('div', { class: 'psr-lab-line psr-fine' });
+  const thin = h('p', { class: 'psr-fine psr-warn-text', role: 'status' });
   const node = h(
     'div',
     { class: 'psr-allocation' },
     h('div', { class: 'psr-lab-line' }, how.node, h('span', { class: 'psr-grow' }), total),
     bounds,
+    thin,
     own,
   );
 
   function refresh() {
-    const { phase, settings, budgets, ownBudgets, locked, picks } = store.data;
+    const { phase, settings, budgets, least, spread, ownBudgets, locked, picks } = store.data;
     if (phase !== 'ready') return;
     how.show(settings.allocation);
     bounds.hidden = settings.allocation !== 'gain';
-    floor.show(settings.floor);
+    floor.show(settings.floor, String(least));
     ceiling.show(settings.ceiling);
+    thin.textContent = spread;
+    thin.hidden = !spread;
     const sum = (budgets ?? []).reduce((all, n) => all + n, 0);
     total.textContent = budgets ? plural(sum, 'image') : '';
     total.title = picks ? `${count(picks.total)} picked of a budget of ${count(sum)}` : '';
@@ -101,7 +105,7 @@ function bound(key, label, hint, onChange) {
   const box = h('input', {
     type: 'number',
     class: 'psr-input psr-number psr-budget',
-    min: '0',
+    min: '1',
     step: '1',
     'data-key': key,
     'aria-label': hint,
@@ -114,9 +118,10 @@ function bound(key, label, hint, onChange) {
   });
   return {
     node: h('label', { class: 'psr-inline' }, label, box),
-    /** @param {number | null} value */
-    show(value) {
+    /** @param {number | null} value @param {string} usual what an empty field stands for */
+    show(value, usual = '') {
       box.value = String(value ?? '');
+      box.placeholder = usual;
     },
   };
 }

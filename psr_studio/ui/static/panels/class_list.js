@@ -160,7 +160,7 @@ function buildRow({ info }, c, place, total, on) {
   const budget = h('input', {
     type: 'number',
     class: 'psr-input psr-number psr-budget',
-    min: '1',
+    min: '0',
     max: info.counts[c],
     step: '1',
     'aria-label': `Images of ${name}`,
@@ -211,10 +211,12 @@ function styleRow({ node, solo, lock, budget, clear, counts, verdict }, c, data)
   lock.querySelector('.psr-icon')?.classList.toggle('is-shut', isLocked);
   budget.disabled = isLocked;
   budget.classList.toggle('is-own', isOwn);
-  const source =
-    settings.allocation === 'gain' ? 'From the gains; type to set it' : 'K; type to set it for this class';
-  budget.title = isOwn ? 'Set by hand' : source;
-  budget.value = String(ownBudgets[c] ?? budgets?.[c] ?? ipc);
+  const source = settings.allocation === 'gain' ? 'From the gains' : 'K';
+  budget.title = isOwn
+    ? 'Set by hand; empty it to take it back'
+    : `${source}; type to set it, 0 for no image`;
+  budget.value = String(ownBudgets[c] ?? '');
+  budget.placeholder = String(budgets?.[c] ?? ipc);
   clear.hidden = !isOwn;
   const [short, moved] = [picks?.shortfall[c] ?? 0, picks?.substitutes[c] ?? 0];
   counts.textContent = `${count(picks?.byClass[c].length ?? 0)} / ${count(info.counts[c])} picked`;
