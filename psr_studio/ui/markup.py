@@ -138,6 +138,13 @@ def pairs(figures: Iterable[str]) -> str:
     return f'<div class="psr-pairs">{"".join(figures)}</div>'
 
 
+def shelf(name: str, facts: str, addresses: Iterable[str]) -> str:
+    """Pictures of a class in a row, by their addresses."""
+    images = "".join(f'<img alt="" loading="lazy" src="{escape(address)}">' for address in addresses)
+    head = f"<h4>{escape(name)} <span>{escape(facts)}</span></h4>"
+    return f'<section class="psr-shelf">{head}<div>{images}</div></section>'
+
+
 def tree(root: str, lines: Iterable[str]) -> str:
     """A folder as text, one line per entry."""
     text = "\n".join([f"{root}/", *(f"  {line}" for line in lines)])

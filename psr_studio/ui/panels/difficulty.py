@@ -1,4 +1,4 @@
-"""The accordion "Difficulty" under the workbench: the figures of DGS, drawn only while it is open."""
+"""The accordion "Difficulty" beside the workbench: the figures of DGS, drawn only while it is open."""
 
 from __future__ import annotations
 

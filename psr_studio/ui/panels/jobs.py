@@ -39,7 +39,7 @@ class JobPanel:
         """Draw it here."""
         first = self.stages[0]
         self.card = gr.HTML(note(self.idle), visible=bool(self.idle), elem_id=f"psr-job-{first}")
-        with gr.Row():
+        with gr.Row(elem_classes="psr-stops"):
             self.after = gr.Button(
                 STOPS["after"], size="sm", visible=False, elem_id=f"psr-stop-after-{first}"
             )
