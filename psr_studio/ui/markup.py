@@ -41,6 +41,11 @@ def note(text: str) -> str:
     return f'<p class="psr-note">{escape(text)}</p>'
 
 
+def loading() -> str:
+    """In the place of what the page has not drawn yet."""
+    return '<div class="psr-loading" role="status" aria-label="Loading"></div>'
+
+
 def error(problem: str, fix: str) -> str:
     """Both sentences of an error."""
     return (

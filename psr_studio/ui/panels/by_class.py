@@ -14,6 +14,7 @@ from psr_studio.ui.markup import class_table, note
 from psr_studio.ui.panels.controls import WIDE
 from psr_studio.ui.panels.frame import box, halves, head
 from psr_studio.ui.plots.confusion import confusion_figure
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -40,7 +41,7 @@ class ByClassPanel:
             with halves():
                 self.table = gr.HTML()
                 self.plot = gr.Plot(show_label=False, visible=False, elem_id="psr-confusion")
-        self.choice.input(self._drawn, self.choice, [self.table, self.plot], **QUIET)
+        answered(self.choice.input, self._drawn, self.choice, [self.table, self.plot], **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

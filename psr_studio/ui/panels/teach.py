@@ -14,6 +14,7 @@ from psr_studio.stages import teach
 from psr_studio.stages.teach import report, stage
 from psr_studio.ui.markup import card, note, table, warning
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
 
@@ -57,7 +58,7 @@ class TeachPanel:
     def connect(self) -> None:
         """Events."""
         self.jobs.starts(self.button, self._teach, self.given)
-        self.use.click(said(self._use), None, self.outputs, **PRESSED)
+        answered(self.use.click, said(self._use), None, self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -16,6 +16,7 @@ from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.plots.tune import trials_figure
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -67,7 +68,7 @@ class TunePanel:
         self.settings.controls["tune.proxy"].change(
             self._trust, self.settings.controls["tune.proxy"], self.trust, **QUIET
         )
-        self.table.take(said(self._take), None, [self.table, island], **PRESSED)
+        answered(self.table.take, said(self._take), None, [self.table, island], **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

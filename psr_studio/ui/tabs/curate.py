@@ -20,6 +20,7 @@ from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.panels.frame import bench, beside
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.tune import TunePanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -79,7 +80,8 @@ class CurateTab:
             (self.to_export.click, "export"),
         )
         for press, tab in presses:
-            saved = press(said(self._save), [self.name, self.shown], self.status, js=AS_SHOWN, **PRESSED)
+            given = [self.name, self.shown]
+            saved = answered(press, said(self._save), given, self.status, js=AS_SHOWN, **PRESSED)
             saved.success(partial(propose, tab), None, chosen, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)

@@ -14,7 +14,7 @@ from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import note, status_line, table
+from psr_studio.ui.markup import loading, note, status_line, table
 from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
@@ -64,7 +64,7 @@ class EvaluateTab:
                 self.jobs.build()
                 with box():
                     head("Results")
-                    self.table = gr.HTML(elem_id="psr-results")
+                    self.table = gr.HTML(loading(), elem_id="psr-results")
                 with halves():
                     self.plot = gr.Plot(show_label=False, visible=False)
                     self.by_class.build()

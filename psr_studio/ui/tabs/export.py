@@ -15,12 +15,13 @@ from psr_studio.stages import export
 from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import card, download, error, note, status_line, tree
+from psr_studio.ui.markup import card, download, error, loading, note, status_line, tree
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.set_pictures import SetPictures
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
 
@@ -56,11 +57,11 @@ class ExportTab:
                 with halves():
                     with box(main=True):
                         head("Pictures that leave")
-                        self.pictures = gr.HTML(elem_id="psr-set")
+                        self.pictures = gr.HTML(loading(), elem_id="psr-set")
                     with box():
                         head("Folder")
                         self.summary = gr.HTML(elem_id="psr-summary")
-                        self.written = gr.HTML(elem_id="psr-tree")
+                        self.written = gr.HTML(loading(), elem_id="psr-tree")
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -78,7 +79,7 @@ class ExportTab:
         asked = [*inputs, self.picker.shown]
         drawn = [*self.jobs.outputs, self.summary]
         self.jobs.starts(self.run, self._run, asked, drawn, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
-        self.dry.click(self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
+        answered(self.dry.click, self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""

@@ -18,7 +18,7 @@ from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
-from psr_studio.ui.markup import error, note, sheet, status_line
+from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
@@ -30,6 +30,7 @@ from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.plots.difficulty import steering
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -82,7 +83,7 @@ class PoolTab:
                     with head("Candidates"):
                         self.class_id = class_choice(self.class_choices)
                     self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
-                    self.sheet = gr.HTML(elem_id="psr-sheet")
+                    self.sheet = gr.HTML(loading(), elem_id="psr-sheet")
 
     def _settings(self) -> None:
         self.status = gr.HTML()
@@ -162,7 +163,13 @@ class PoolTab:
         self.imports.connect()
         self.teach.connect()
         drawn = [self.sheet, self.histogram]
-        self.class_id.change(lambda c: [self._sheet(c), self._histogram(c)], self.class_id, drawn, **QUIET)
+        answered(
+            self.class_id.change,
+            lambda c: [self._sheet(c), self._histogram(c)],
+            self.class_id,
+            drawn,
+            **QUIET,
+        )
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
