@@ -41,6 +41,11 @@ def note(text: str) -> str:
     return f'<p class="psr-note">{escape(text)}</p>'
 
 
+def loading() -> str:
+    """In the place of what the page has not drawn yet."""
+    return '<div class="psr-loading" role="status" aria-label="Loading"></div>'
+
+
 def error(problem: str, fix: str) -> str:
     """Both sentences of an error."""
     return (
@@ -136,6 +141,13 @@ def pair(before: str, after: str, rank: str, words: str) -> str:
 def pairs(figures: Iterable[str]) -> str:
     """Pairs in a grid."""
     return f'<div class="psr-pairs">{"".join(figures)}</div>'
+
+
+def shelf(name: str, facts: str, addresses: Iterable[str]) -> str:
+    """Pictures of a class in a row, by their addresses."""
+    images = "".join(f'<img alt="" loading="lazy" src="{escape(address)}">' for address in addresses)
+    head = f"<h4>{escape(name)} <span>{escape(facts)}</span></h4>"
+    return f'<section class="psr-shelf">{head}<div>{images}</div></section>'
 
 
 def tree(root: str, lines: Iterable[str]) -> str:

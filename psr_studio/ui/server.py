@@ -46,6 +46,7 @@ from psr_studio.ui.workspace_routes import workspace_router
 LOG = logging.getLogger(__name__)
 TOKEN_HEADER = "X-PSR-Token"
 LOCAL = Hosts()
+PAGE_SHEETS = ("tokens", "page", "steps", "menus")
 SESSIONS = (
     32  # pages whose values Gradio keeps, about 0.5 MiB each; an older one is drawn anew when it asks again
 )
@@ -95,7 +96,7 @@ def build_app(
         auth=auth,
         root_path=root_path or None,
         theme=studio_theme(),
-        css=static_text("css/page.css") + static_text("css/menus.css"),
+        css="".join(static_text(f"css/{name}.css") for name in PAGE_SHEETS),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

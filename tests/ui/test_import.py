@@ -33,6 +33,7 @@ def opened(tmp_path, monkeypatch):
             jobs.build()
             for panel in panels:
                 panel.build()
+            panels[0].connect()
         return screen, *panels
 
     yield make

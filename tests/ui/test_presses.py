@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from running import running_app
 
 pytestmark = pytest.mark.browser
 DONE = "#psr-job-refine .psr-job[data-state='done']"
+ASKED = re.compile("queue/join|run/predict")
 IN_VIEW = """(node) => {
   const { top, bottom, left, right, width } = node.getBoundingClientRect();
   const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
@@ -49,6 +51,24 @@ def test_a_press_shows_before_the_studio_answers_and_the_page_stays_where_it_is(
     pill.get_by_text("Refining done").wait_for()
     assert pill.evaluate(IN_VIEW) and page.evaluate("scrollY") == scrolled
     page.wait_for_selector(DONE, state="attached")
+
+
+@pytest.mark.parametrize(
+    ("tab", "pressed"), [("curate", "#psr-save"), ("export", "#psr-dry-run"), ("refine", "#psr-refine")]
+)
+def test_what_was_pressed_is_busy_until_the_studio_has_answered(page, tab, pressed):
+    held: list[Any] = []
+    open_tab(page, tab)
+    page.wait_for_selector(pressed)
+    page.route(ASKED, lambda route: held.append(route))
+    page.click(pressed)
+    page.wait_for_selector(f"{pressed}[aria-busy='true']")
+    page.unroute(ASKED)
+    for route in held:
+        route.continue_()
+    page.wait_for_selector(f"{pressed}:not([aria-busy])")
+    if tab == "refine":
+        page.wait_for_selector(DONE)
 
 
 def test_what_a_press_was_refused_with_goes_when_a_job_starts(page):

@@ -42,6 +42,7 @@ def opened(tmp_path, monkeypatch):
         with gr.Blocks():
             jobs.build()
             panel.build()
+            panel.connect()
         return screen, panel
 
     yield make

@@ -11,7 +11,10 @@ from psr_studio.core.errors import StudioError
 from psr_studio.stages.evaluate.by_class import ByClass, by_class, cells_of
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.ui.markup import class_table, note
+from psr_studio.ui.panels.controls import WIDE
+from psr_studio.ui.panels.frame import box, halves, head
 from psr_studio.ui.plots.confusion import confusion_figure
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -30,14 +33,15 @@ class ByClassPanel:
 
     def build(self) -> None:
         """Draw it here, with its event."""
-        with gr.Accordion("By class", open=True, visible=False, elem_id="psr-by-class") as self.box:
-            self.choice = gr.Dropdown([], label="Trained on", elem_id="psr-by-class-row")
-            with gr.Row():
-                with gr.Column(scale=5, min_width=300):
-                    self.table = gr.HTML()
-                with gr.Column(scale=6, min_width=340):
-                    self.plot = gr.Plot(show_label=False, visible=False, elem_id="psr-confusion")
-        self.choice.input(self._drawn, self.choice, [self.table, self.plot], **QUIET)
+        with box(visible=False, elem_id="psr-by-class") as self.box:
+            with head("By class"):
+                self.choice = gr.Dropdown(
+                    [], label="Trained on", elem_id="psr-by-class-row", elem_classes=WIDE
+                )
+            with halves():
+                self.table = gr.HTML()
+                self.plot = gr.Plot(show_label=False, visible=False, elem_id="psr-confusion")
+        answered(self.choice.input, self._drawn, self.choice, [self.table, self.plot], **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -54,7 +58,7 @@ class ByClassPanel:
         rows = self._rows()
         names = [_name(row) for row in rows]
         return [
-            gr.Accordion(visible=bool(names)),
+            gr.Column(visible=bool(names)),
             gr.Dropdown(names, value=names[0] if names else None),
             *self._by_class(rows[0] if rows else None),
         ]

@@ -17,6 +17,9 @@ from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.markup import status_line
 from psr_studio.ui.words import QUIET, label
 
+WIDE = "psr-wide"  # a control below its label, not beside it
+SHORT = 22  # letters of the longest choice that has room beside its label
+
 
 class HasRecipe(Protocol):
     """Whoever owns the recipe, a `Studio` here."""
@@ -158,9 +161,10 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
     if kind is bool:
         return gr.Checkbox(value, **words)
     if many:
-        return gr.Dropdown(list(listed), value=value, multiselect=True, **words)
+        return gr.Dropdown(list(listed), value=value, multiselect=True, elem_classes=WIDE, **words)
     if listed:
-        return gr.Dropdown(list(listed), value=value, **words)
+        short = max(len(str(name[0] if isinstance(name, tuple) else name)) for name in listed) <= SHORT
+        return gr.Dropdown(list(listed), value=value, elem_classes=None if short else WIDE, **words)
     if kind is str:
         return gr.Textbox(value, max_lines=1, **words)
     return gr.Number(value, **words)  # a fraction where a whole number belongs is refused, not rounded

@@ -1,4 +1,4 @@
-"""The accordion "Difficulty" under the workbench: the figures of DGS, drawn only while it is open."""
+"""The accordion "Difficulty" beside the workbench: the figures of DGS, drawn only while it is open."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.ui.markup import error, note
 from psr_studio.ui.plots.difficulty import densities, steps, substitution_text
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -49,7 +50,7 @@ class DifficultyPanel:
         self.accordion.expand(lambda: True, None, self.is_open, **QUIET)
         self.accordion.expand(self.draw, self.chosen, drawn, **how)
         self.accordion.collapse(lambda: False, None, self.is_open, **QUIET)
-        self.chosen.change(self.draw, self.chosen, drawn, **how)
+        answered(self.chosen.change, self.draw, self.chosen, drawn, **how)
         island.curated(self._draw_if_open, [self.is_open, self.chosen], drawn, **how)
 
     def _draw_if_open(self, is_open: bool, chosen: int) -> list[Any]:

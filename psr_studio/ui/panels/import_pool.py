@@ -31,7 +31,7 @@ class ImportPanel:
         self.jobs = jobs
 
     def build(self) -> None:
-        """Draw it here, with its events."""
+        """Draw it here."""
         studio = self.screen.studio
         only_way = not studio.bundle.has("generator") and not len(studio.pool)
         with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
@@ -82,8 +82,8 @@ class ImportPanel:
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
             then_score = gr.Checkbox(True, label="Score when imported", container=False)
-            button = gr.Button("Import", elem_id="psr-import-run")
-        given = [
+            self.button = gr.Button("Import", elem_id="psr-import-run")
+        self.given = [
             path,
             upload,
             split,
@@ -98,7 +98,10 @@ class ImportPanel:
             rule,
             values,
         ]
-        self.jobs.starts(button, self._import, given)
+
+    def connect(self) -> None:
+        """Events."""
+        self.jobs.starts(self.button, self._import, self.given)
 
     def _import(
         self,

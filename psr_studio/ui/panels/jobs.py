@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -12,12 +11,10 @@ from psr_studio.app.jobs import JobState
 from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import STAGES
 from psr_studio.ui.markup import job_card, note
+from psr_studio.ui.press import Press, answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
-# The bar at the top of the page shows a press before the studio has answered it.
-TELL = "() => {{ document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }})); }}"
-ANSWERED = TELL.format("answered", "null")
 STOPS = {"after": "Stop after this part", "now": "Stop now"}
 
 
@@ -33,21 +30,21 @@ class JobPanel:
         self.screen = screen
         self.stages = [stage.name for stage in stages]
         self.idle = idle
-        self.presses: list[Any] = []
+        self.presses: list[tuple[Press, Any]] = []
 
     def build(self) -> None:
         """Draw it here."""
         first = self.stages[0]
         self.card = gr.HTML(note(self.idle), visible=bool(self.idle), elem_id=f"psr-job-{first}")
-        with gr.Row():
+        with gr.Row(elem_classes="psr-stops"):
             self.after = gr.Button(
                 STOPS["after"], size="sm", visible=False, elem_id=f"psr-stop-after-{first}"
             )
             self.now = gr.Button(
                 STOPS["now"], size="sm", variant="stop", visible=False, elem_id=f"psr-stop-now-{first}"
             )
-        self.after.click(said(self._stop_after), None, self.outputs, **PRESSED)
-        self.now.click(said(self._stop_now), None, self.outputs, **PRESSED)
+        answered(self.after.click, said(self._stop_after), None, self.outputs, **PRESSED)
+        answered(self.now.click, said(self._stop_now), None, self.outputs, **PRESSED)
 
     def starts(
         self,
@@ -63,18 +60,18 @@ class JobPanel:
             outputs: what `values` fills unless told otherwise.
             js: what the page does with the inputs before they are sent.
         """
-        # First, since the page takes the listeners of a press one after the other.
-        button.click(None, js=TELL.format("pressed", json.dumps(button.value)), **QUIET)
-        press = button.click(said(handler), inputs, outputs or self.outputs, js=js, **PRESSED)
-        self.presses.append(press)
-        return press
+        press = Press(button.value)
+        button.click(None, js=press.begun, **QUIET)
+        event = button.click(said(handler), inputs, outputs or self.outputs, js=js, **PRESSED)
+        self.presses.append((press, event))
+        return event
 
     def redrawn_by(self, draw: Callable[..., list[Any]], seen: gr.State, outputs: Sequence[Any]) -> None:
         """Draw the page as soon as a job is queued, not when its timer comes round."""
-        for press in self.presses:
-            drawn = press.success(draw, seen, outputs, **QUIET)
-            for answered in (drawn.then, press.failure):
-                answered(None, js=ANSWERED, **QUIET)
+        for press, event in self.presses:
+            drawn = event.success(draw, seen, outputs, **QUIET)
+            for over in (drawn.then, event.failure):
+                over(None, js=press.ended, **QUIET)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

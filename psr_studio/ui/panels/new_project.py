@@ -14,6 +14,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.ui.markup import card, note
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, as_error, said
 
@@ -61,8 +62,8 @@ class NewProjectPanel:
                 run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
             self.shown = gr.HTML(elem_id="psr-new-found")
         given = [name, pictures, upload, real, side, teacher]
-        look.click(said(self._look), given, self.shown, **PRESSED)
-        run.click(self._make, given, self.shown, **PRESSED)
+        answered(look.click, said(self._look), given, self.shown, **PRESSED)
+        answered(run.click, self._make, given, self.shown, **PRESSED)
 
     def _nothing_here(self) -> bool:
         studio = self.screen.studio

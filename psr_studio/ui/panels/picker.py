@@ -16,6 +16,7 @@ from psr_studio.stages.select.saved import restored_settings
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.island import shown_field
+from psr_studio.ui.panels.controls import WIDE
 from psr_studio.ui.screen import Screen
 
 LIVE = "\0live"  # no saved selection can have this name
@@ -41,7 +42,12 @@ class SelectionPicker:
     def build(self, elem_id: str) -> None:
         """Draw it here."""
         self.dropdown = gr.Dropdown(
-            self._choices(), value=self.proposed(), label="Selection", info=self._info(), elem_id=elem_id
+            self._choices(),
+            value=self.proposed(),
+            label="Selection",
+            info=self._info(),
+            elem_id=elem_id,
+            elem_classes=WIDE,
         )
         self.shown = shown_field()
 
@@ -108,6 +114,20 @@ class SelectionPicker:
         except SelectionError:  # deleted on another page since
             return studio.recipe.select
         return studio.recipe.select.changed(_restored(record))
+
+    def candidates(self, chosen: str | None) -> list[int]:
+        """Ids of what is chosen; none before the first selection.
+
+        Raises:
+            SelectionError: it was deleted on another page since.
+        """
+        if not chosen or chosen == LIVE:
+            return self.screen.workbench.candidate_ids() or []
+        return self.screen.studio.workspace.ledger.selection(_name_of(chosen)).candidate_ids
+
+    def name(self, chosen: str | None) -> str:
+        """Under which what is chosen is used."""
+        return CURRENT if not chosen or chosen == LIVE else _name_of(chosen)
 
     def is_refined(self, chosen: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""

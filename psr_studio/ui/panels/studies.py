@@ -19,6 +19,7 @@ from psr_studio.studies.table import STUDIES, find_study
 from psr_studio.ui.markup import download, error, note, table
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET, label
 
@@ -56,7 +57,7 @@ class StudiesPanel:
                 self.words = gr.HTML(elem_id="psr-study-words")
                 self.plot = gr.Plot(show_label=False, visible=False)
                 self.table = gr.HTML(elem_id="psr-study-table")
-        self.chosen.input(self._show, self.chosen, self.outputs[1:], **QUIET)
+        answered(self.chosen.input, self._show, self.chosen, self.outputs[1:], **QUIET)
         self.jobs.starts(run, self._run, [self.chosen, self.budgets, *self.settings.outputs])
 
     @property

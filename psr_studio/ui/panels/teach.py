@@ -14,6 +14,7 @@ from psr_studio.stages import teach
 from psr_studio.stages.teach import report, stage
 from psr_studio.ui.markup import card, note, table, warning
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
 
@@ -32,7 +33,7 @@ class TeachPanel:
         self.jobs = jobs
 
     def build(self) -> None:
-        """Draw it here, with its events."""
+        """Draw it here."""
         with gr.Accordion("Teacher of your own classes", open=self._lacking(), elem_id="psr-teach"):
             gr.HTML(note(ABOUT))
             images = gr.Textbox(
@@ -49,11 +50,15 @@ class TeachPanel:
                 info="The network under the head: what ships, a name of timm's, or a teacher folder.",
             )  # fmt: skip
             fetch = gr.Checkbox(False, label="Fetch the backbone", container=False)
-            button = gr.Button("Teach", elem_id="psr-teach-run")
+            self.button = gr.Button("Teach", elem_id="psr-teach-run")
             self.told = gr.HTML(self._told())
             self.use = gr.Button("Use this teacher", visible=self._usable(), elem_id="psr-teach-use")
-        self.jobs.starts(button, self._teach, [images, pool, backbone, fetch])
-        self.use.click(said(self._use), None, self.outputs, **PRESSED)
+        self.given = [images, pool, backbone, fetch]
+
+    def connect(self) -> None:
+        """Events."""
+        self.jobs.starts(self.button, self._teach, self.given)
+        answered(self.use.click, said(self._use), None, self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

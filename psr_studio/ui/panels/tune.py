@@ -1,4 +1,4 @@
-"""The accordion "Tune" under the workbench: search selector and weights, see the trials, take one with a click."""
+"""The accordion "Tune" beside the workbench: search selector and weights, see the trials, take one with a click."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.plots.tune import trials_figure
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -47,21 +48,19 @@ class TunePanel:
 
     def build(self) -> None:
         """Draw it here."""
-        with gr.Accordion("Tune", open=False, elem_id="psr-tune-panel"), gr.Row():
-            with gr.Column(scale=4, min_width=320):
-                gr.HTML(note(ABOUT))
-                self.settings.add("tune.selectors", "tune.weights")
-                with gr.Row():
-                    self.settings.add("tune.trials", "tune.proxy", min_width=120)
-                with gr.Accordion("More settings", open=False):
-                    self.settings.grid(KNN_ONLY, STUDENT_ONLY)
-                    self.settings.add("tune.seed")
-                self.run = gr.Button("Tune", variant="primary", elem_id="psr-tune")
-            with gr.Column(scale=8, min_width=420):
-                self.trust = gr.HTML(elem_id="psr-tune-trust")
-                self.jobs.build()
-                self.plot = gr.Plot(show_label=False, visible=False)
-                self.table = gr.HTML(note(EMPTY), js_on_load=LISTEN, elem_id="psr-trials")
+        with gr.Accordion("Tune", open=False, elem_id="psr-tune-panel"):
+            gr.HTML(note(ABOUT))
+            self.settings.add("tune.selectors", "tune.weights")
+            with gr.Row():
+                self.settings.add("tune.trials", "tune.proxy", min_width=120)
+            with gr.Accordion("More settings", open=False):
+                self.settings.grid(KNN_ONLY, STUDENT_ONLY)
+                self.settings.add("tune.seed")
+            self.run = gr.Button("Tune", variant="primary", elem_id="psr-tune")
+            self.trust = gr.HTML(elem_id="psr-tune-trust")
+            self.jobs.build()
+            self.plot = gr.Plot(show_label=False, visible=False)
+            self.table = gr.HTML(note(EMPTY), js_on_load=LISTEN, elem_id="psr-trials")
 
     def connect(self, island: gr.HTML) -> None:
         """Events; `island` is the workbench, which follows a trial that is taken."""
@@ -69,7 +68,7 @@ class TunePanel:
         self.settings.controls["tune.proxy"].change(
             self._trust, self.settings.controls["tune.proxy"], self.trust, **QUIET
         )
-        self.table.take(said(self._take), None, [self.table, island], **PRESSED)
+        answered(self.table.take, said(self._take), None, [self.table, island], **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -11,6 +11,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.stages import weights
 from psr_studio.ui.markup import note, table
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
 
@@ -40,7 +41,7 @@ class WeightsPanel:
             folder = gr.Textbox(label="Its folder on this machine", max_lines=1, elem_id="psr-weights-folder")
             use = gr.Button("Use this folder", elem_id="psr-weights-use")
         self.jobs.starts(self.fetch, self._download, self.agreed)
-        use.click(said(self._use), [part, folder], self.outputs, **PRESSED)
+        answered(use.click, said(self._use), [part, folder], self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -1,5 +1,6 @@
 // What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
 
+import { markPressed } from './core/pressed.js';
 import { guardTypedFields } from './core/typed_fields.js';
 import { createTopbar } from './panels/topbar.js';
 
@@ -7,4 +8,5 @@ import { createTopbar } from './panels/topbar.js';
 export function mountPage(host) {
   createTopbar(host);
   guardTypedFields(document);
+  markPressed(document);
 }

@@ -17,8 +17,10 @@ from psr_studio.ui.curate.island import AS_SHOWN, curate_island, shown_field
 from psr_studio.ui.curate.workbench import check_name
 from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.panels.difficulty import DifficultyPanel
+from psr_studio.ui.panels.frame import bench, beside
 from psr_studio.ui.panels.picker import CURRENT, LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.tune import TunePanel
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -58,9 +60,11 @@ class CurateTab:
                 "Export selection", size="sm", min_width=60, scale=0, elem_id="psr-to-export"
             )
         self.shown = shown_field()
-        self.island = curate_island(self.screen.token)
-        self.difficulty.build()
-        self.tune.build()
+        with bench():
+            self.island = curate_island(self.screen.token)
+            with beside():
+                self.difficulty.build()
+                self.tune.build()
 
     def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
         """Events; `pickers` propose on the other tabs what is saved here."""
@@ -76,7 +80,8 @@ class CurateTab:
             (self.to_export.click, "export"),
         )
         for press, tab in presses:
-            saved = press(said(self._save), [self.name, self.shown], self.status, js=AS_SHOWN, **PRESSED)
+            given = [self.name, self.shown]
+            saved = answered(press, said(self._save), given, self.status, js=AS_SHOWN, **PRESSED)
             saved.success(partial(propose, tab), None, chosen, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)

@@ -14,9 +14,10 @@ from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import note, status_line, table
+from psr_studio.ui.markup import loading, note, status_line, table
 from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.studies import StudiesPanel
@@ -53,29 +54,36 @@ class EvaluateTab:
 
     def build(self) -> None:
         """Draw it here."""
-        with gr.Row():
-            with gr.Column(scale=4, min_width=340):
-                self.status = gr.HTML()
-                self.picker.build("psr-evaluate-selection")
-                with gr.Row():
-                    self.settings.add("evaluate.student", allow_custom_value=True, min_width=120)
-                    self.settings.add("evaluate.protocol", min_width=120)
-                self.settings.grid("evaluate.n_seeds", EPOCHS)
-                self.settings.add("evaluate.arms", "evaluate.controls")
-                with gr.Accordion("More settings", open=False):
-                    self.settings.add("evaluate.compare", allow_custom_value=True)
-                    self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
-                    self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
-                    self.settings.add("evaluate.augment")
-                self.run = gr.Button("Evaluate", variant="primary", elem_id="psr-evaluate")
-            with gr.Column(scale=8, min_width=480):
+        with step():
+            with side():
+                with side_body():
+                    self._settings()
+                with side_foot():
+                    self.run = gr.Button("Evaluate", variant="primary", elem_id="psr-evaluate")
+            with work():
                 self.jobs.build()
-                self.table = gr.HTML(elem_id="psr-results")
-                self.plot = gr.Plot(show_label=False, visible=False)
-                self.by_class.build()
+                with box():
+                    head("Results")
+                    self.table = gr.HTML(loading(), elem_id="psr-results")
+                with halves():
+                    self.plot = gr.Plot(show_label=False, visible=False)
+                    self.by_class.build()
                 with gr.Accordion("All results of this workspace", open=False):
                     self.history = gr.HTML()
-        self.studies.build()
+                self.studies.build()
+
+    def _settings(self) -> None:
+        self.status = gr.HTML()
+        self.picker.build("psr-evaluate-selection")
+        self.settings.add("evaluate.student", allow_custom_value=True)
+        self.settings.add("evaluate.protocol")
+        self.settings.grid("evaluate.n_seeds", EPOCHS)
+        self.settings.add("evaluate.arms", "evaluate.controls")
+        with gr.Accordion("More settings", open=False):
+            self.settings.add("evaluate.compare", allow_custom_value=True)
+            self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
+            self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
+            self.settings.add("evaluate.augment")
 
     def connect(self, *_: Any) -> None:
         """Events."""

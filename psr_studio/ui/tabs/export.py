@@ -15,10 +15,13 @@ from psr_studio.stages import export
 from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import card, download, error, note, status_line, tree
+from psr_studio.ui.markup import card, download, error, loading, note, status_line, tree
 from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
+from psr_studio.ui.panels.set_pictures import SetPictures
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
 
@@ -35,24 +38,30 @@ class ExportTab:
         self.screen = screen
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
+        self.shown = SetPictures(self.picker)
         self.settings = _ExportSettings(self.picker)
 
     def build(self) -> None:
         """Draw it here."""
-        with gr.Row():
-            with gr.Column(scale=5, min_width=360):
-                self.status = gr.HTML()
-                self.picker.build("psr-export-selection")
-                self.settings.add("export.name", "export.formats")
-                with gr.Row():
-                    self.settings.add("export.refined", "export.zip")
-                with gr.Row():
+        with step():
+            with side():
+                with side_body():
+                    self.status = gr.HTML()
+                    self.picker.build("psr-export-selection")
+                    self.settings.add("export.name", "export.formats", "export.refined", "export.zip")
+                with side_foot(), gr.Row():
                     self.run = gr.Button("Export", variant="primary", elem_id="psr-export")
                     self.dry = gr.Button("Show what will be written", elem_id="psr-dry-run")
-            with gr.Column(scale=7, min_width=420):
+            with work():
                 self.jobs.build()
-                self.summary = gr.HTML(elem_id="psr-summary")
-                self.written = gr.HTML(elem_id="psr-tree")
+                with halves():
+                    with box(main=True):
+                        head("Pictures that leave")
+                        self.pictures = gr.HTML(loading(), elem_id="psr-set")
+                    with box():
+                        head("Folder")
+                        self.summary = gr.HTML(elem_id="psr-summary")
+                        self.written = gr.HTML(loading(), elem_id="psr-tree")
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -60,10 +69,18 @@ class ExportTab:
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
         self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
+        gr.on(
+            [self.picker.dropdown.change, refined.change],  # type: ignore[attr-defined]
+            self.shown.drawn,
+            [self.picker.dropdown, refined],
+            self.pictures,
+            trigger_mode="always_last",
+            **QUIET,
+        )
         asked = [*inputs, self.picker.shown]
         drawn = [*self.jobs.outputs, self.summary]
         self.jobs.starts(self.run, self._run, asked, drawn, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
-        self.dry.click(self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
+        answered(self.dry.click, self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
@@ -72,17 +89,19 @@ class ExportTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.written]
+        return [self.status, self.written, self.pictures]
 
     def version(self) -> Hashable:
         """Changes whenever the export does, or the selection it should hold."""
         folder = self._folder()
         stamp = folder.stat().st_mtime_ns if folder.is_dir() else 0
-        return self.screen.status()["export"], self._folder(), stamp
+        return self.screen.status()["export"], self._folder(), stamp, self.picker.version()
 
     def values(self) -> list[Any]:
         """The state, and the folder with its download."""
-        return [self._state(), self._written()]
+        chosen = self.picker.proposed()
+        pictures = self.shown.drawn(chosen, self.picker.is_refined(chosen))
+        return [self._state(), self._written(), pictures]
 
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["export"])

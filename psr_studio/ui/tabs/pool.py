@@ -18,10 +18,11 @@ from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
-from psr_studio.ui.markup import error, note, sheet, status_line
+from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import cost_text
+from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel
@@ -29,6 +30,7 @@ from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.plots.difficulty import steering
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -58,51 +60,58 @@ class PoolTab:
         self.settings = _PoolSettings(screen.studio, choices, own)
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
+        self.imports = ImportPanel(screen, self.jobs)
         self.question = ReplaceQuestion(screen)
         self.order = ClassOrderPanel(screen, self.jobs)
 
     def build(self) -> None:
         """Draw it here."""
-        with gr.Row():
-            with gr.Column(scale=5, min_width=360):
-                self.status = gr.HTML()
-                self.way = gr.Radio(
-                    [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
-                    value=self._way_now(),
-                    label="Sampling",
-                    elem_id="psr-way",
-                )
-                self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
-                self.settings.add("pool.source")
-                self._crops()
-                self.settings.add("pool.guidance")
-                self._steering()
-                with gr.Accordion("More settings", open=False):
-                    self.settings.grid("pool.guided_from", "pool.guided_to")
-                    self.settings.grid(
-                        "pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels"
-                    )
-                    self.settings.add("pool.classes")
-                    self.scoring.add("score.batch_size")
-                self.cost = gr.HTML(elem_id="psr-pool-cost")
-                self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
-                with gr.Row():
-                    can = self._can_generate(self.screen.studio.recipe.pool.source)
-                    self.generate = gr.Button(
-                        "Generate", variant="primary", interactive=can, elem_id="psr-generate"
-                    )
-                    self.score = gr.Button("Score", elem_id="psr-score")
-            with gr.Column(scale=7, min_width=420):
+        with step():
+            with side():
+                with side_body():
+                    self._settings()
+                    self.imports.build()
+                    self.teach.build()
+                    NewProjectPanel(self.screen).build()
+                with side_foot():
+                    self._buttons()
+            with work():
                 self.question.build()
                 self.jobs.build()
                 self.order.build()
                 self.weights.build()
-                self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class", filterable=True)
-                self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
-                self.sheet = gr.HTML(elem_id="psr-sheet")
-                ImportPanel(self.screen, self.jobs).build()
-                self.teach.build()
-                NewProjectPanel(self.screen).build()
+                with box():
+                    with head("Candidates"):
+                        self.class_id = class_choice(self.class_choices)
+                    self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")
+                    self.sheet = gr.HTML(loading(), elem_id="psr-sheet")
+
+    def _settings(self) -> None:
+        self.status = gr.HTML()
+        self.way = gr.Radio(
+            [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
+            value=self._way_now(),
+            label="Sampling",
+            elem_id="psr-way",
+        )
+        self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+        self.settings.add("pool.source")
+        self._crops()
+        self.settings.add("pool.guidance")
+        self._steering()
+        with gr.Accordion("More settings", open=False):
+            self.settings.grid("pool.guided_from", "pool.guided_to")
+            self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
+            self.settings.add("pool.classes")
+            self.scoring.add("score.batch_size")
+
+    def _buttons(self) -> None:
+        self.cost = gr.HTML(elem_id="psr-pool-cost")
+        self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
+        with gr.Row():
+            can = self._can_generate(self.screen.studio.recipe.pool.source)
+            self.generate = gr.Button("Generate", variant="primary", interactive=can, elem_id="psr-generate")
+            self.score = gr.Button("Score", elem_id="psr-score")
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
@@ -153,8 +162,16 @@ class PoolTab:
         self.jobs.starts(self.generate, self._ask, everything, asked)
         self.question.connect(self.jobs, self._generate, everything)
         self.jobs.starts(self.score, self._score, self.scoring.outputs)
+        self.imports.connect()
+        self.teach.connect()
         drawn = [self.sheet, self.histogram]
-        self.class_id.change(lambda c: [self._sheet(c), self._histogram(c)], self.class_id, drawn, **QUIET)
+        answered(
+            self.class_id.change,
+            lambda c: [self._sheet(c), self._histogram(c)],
+            self.class_id,
+            drawn,
+            **QUIET,
+        )
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""

@@ -16,11 +16,13 @@ from psr_studio.stages.encoding import latents_at
 from psr_studio.stages.table import stages_of
 from psr_studio.storage.scores import Refined
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import error, note, pair, pairs, status_line
+from psr_studio.ui.markup import error, loading, note, pair, pairs, status_line
 from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.frame import box, class_choice, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.plots.curves import loss_figure
+from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -46,32 +48,37 @@ class RefineTab:
 
     def build(self) -> None:
         """Draw it here."""
-        with gr.Row():
-            with gr.Column(scale=5, min_width=360):
-                self.status = gr.HTML()
-                self.picker.build("psr-refine-selection")
-                self.settings.grid("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
-                with gr.Accordion("More settings", open=False):
-                    self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
-                    self.settings.add("refine.seed")
-                    self.settings.grid(
-                        "refine.objective", *(key for key in keys() if key.startswith("refine.cao2."))
-                    )
-                can = self.screen.studio.bundle.has("generator")
-                self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
-                gr.HTML(note(ABOUT))
-            with gr.Column(scale=7, min_width=420):
+        with step():
+            with side():
+                with side_body():
+                    self.status = gr.HTML()
+                    self.picker.build("psr-refine-selection")
+                    self.settings.grid("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
+                    with gr.Accordion("More settings", open=False):
+                        self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
+                        self.settings.add("refine.seed")
+                        self.settings.grid(
+                            "refine.objective", *(key for key in keys() if key.startswith("refine.cao2."))
+                        )
+                    gr.HTML(note(ABOUT))
+                with side_foot():
+                    can = self.screen.studio.bundle.has("generator")
+                    self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
+            with work():
                 self.jobs.build()
-                self.class_id = gr.Dropdown(self.class_choices, value=0, label="Class")
-                self.pairs = gr.HTML(elem_id="psr-pairs")
-                self.plot = gr.Plot(show_label=False, visible=False)
+                with halves():
+                    with box():
+                        with head("Before and after"):
+                            self.class_id = class_choice(self.class_choices)
+                        self.pairs = gr.HTML(loading(), elem_id="psr-pairs")
+                    self.plot = gr.Plot(show_label=False, visible=False)
 
     def connect(self, *_: Any) -> None:
         """Events."""
         self.settings.told_by(self.status, self._state, "Refine")
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
         self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
-        self.class_id.change(self._class, self.class_id, [self.pairs, self.plot], **QUIET)
+        answered(self.class_id.change, self._class, self.class_id, [self.pairs, self.plot], **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""

@@ -1,4 +1,6 @@
-// Colour ramps and palettes. Both ramps are perceptually even and safe for colour-blind readers.
+// Colour ramps, and the colours of states. Both ramps are perceptually even and safe for colour-blind readers.
+
+import { parseHex } from './class_colors.js';
 
 /** @import { Rgb } from '../core/types' */
 
@@ -30,20 +32,6 @@ const CIVIDIS = [
 /** @type {Record<string, string[]>} */
 export const RAMPS = { viridis: VIRIDIS, cividis: CIVIDIS };
 
-// Petroff's accessible ten-colour cycle (arXiv 2107.02270).
-const CATEGORICAL = [
-  '#3f90da',
-  '#ffa90e',
-  '#bd1f01',
-  '#94a4a2',
-  '#832db6',
-  '#a96b59',
-  '#e76300',
-  '#b9ac70',
-  '#717581',
-  '#92dadd',
-];
-
 /** State of a candidate in the selection, in the order the shader's u_status expects. */
 export const STATUS = [
   { key: 'open', label: 'Not picked', color: '#94a4a2' },
@@ -54,8 +42,6 @@ export const STATUS = [
   { key: 'vetoed', label: 'Vetoed', color: '#bd1f01' },
 ];
 
-/** @param {string} hex as "#3f90da" @returns {Rgb} */
-export const parseHex = (hex) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
 /** @param {Rgb} rgb */
 export const toCss = (rgb) => `rgb(${rgb.map((v) => Math.round(v)).join(' ')})`;
 
@@ -72,26 +58,6 @@ export function rampBytes(name, size = 256) {
     bytes[4 * i + 3] = 255;
   }
   return bytes;
-}
-
-/** @param {number} hue @param {number} saturation @param {number} lightness @returns {Rgb} */
-function hslToRgb(hue, saturation, lightness) {
-  const a = saturation * Math.min(lightness, 1 - lightness);
-  return [0, 8, 4].map((n) => {
-    const k = (n + hue / 30) % 12;
-    return 255 * (lightness - a * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
-  });
-}
-
-/**
- * One colour per class: the fixed palette up to ten, golden-angle hues at three lightnesses beyond.
- * @param {number} nClasses
- */
-export function classColors(nClasses) {
-  if (nClasses <= CATEGORICAL.length) return CATEGORICAL.slice(0, nClasses).map(parseHex);
-  return Array.from({ length: nClasses }, (_, c) =>
-    hslToRgb((c * 137.508) % 360, 0.62, [0.42, 0.58, 0.72][c % 3]),
-  );
 }
 
 /**

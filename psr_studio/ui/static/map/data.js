@@ -4,7 +4,8 @@ import { prefersStill } from '../core/dom.js';
 import { bounds, minMax, robustRange, signalOf, totalScores } from '../core/model.js';
 import { clamp } from '../core/numbers.js';
 import { ready } from '../core/store.js';
-import { classColors, rampBytes } from './color.js';
+import { classColors } from './class_colors.js';
+import { rampBytes } from './color.js';
 import { buildFlags } from './flags.js';
 import { scaled } from './scale.js';
 

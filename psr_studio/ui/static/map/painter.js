@@ -1,7 +1,8 @@
 // The map's draw loop: at most one picture a frame, none while an answer is about to change it.
 
 import { clamp } from '../core/numbers.js';
-import { dimAlpha, parseHex, STATUS } from './color.js';
+import { parseHex } from './class_colors.js';
+import { dimAlpha, STATUS } from './color.js';
 import { themeColors } from './theme.js';
 
 /** @import { MapView, Ready, Renderer, ScreenShape, Store } from '../core/types' */

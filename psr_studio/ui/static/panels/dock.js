@@ -1,6 +1,6 @@
 // The dock: a rail of panels at the left edge of the workbench. One panel is open at a time, or none.
 
-import { button, h, icon, prefersStill } from '../core/dom.js';
+import { button, h, icon } from '../core/dom.js';
 import { recall, remember } from '../core/kept.js';
 import { clamp } from '../core/numbers.js';
 import { createSplitter } from '../core/splitter.js';
@@ -9,17 +9,16 @@ import { createSplitter } from '../core/splitter.js';
 /** @typedef {ReturnType<typeof createDock>} Dock */
 
 const [LEAST_PX, MOST_PX] = [220, 520];
-// Accordions of the page that stand below the window's edge.
-const BELOW = [
-  { id: 'psr-difficulty', label: 'Figures', title: 'Difficulty figures, below', iconName: 'bars' },
+// Accordions of the page that open beside the workbench.
+const BESIDE = [
+  { id: 'psr-difficulty', label: 'Figures', title: 'Difficulty figures', iconName: 'bars' },
   {
     id: 'psr-tune-panel',
     label: 'Tune',
-    title: 'Tune: search selector and weights, below',
+    title: 'Tune: search selector and weights',
     iconName: 'gauge',
   },
 ];
-const UNFOLD_MS = 200; // an accordion has no height before
 const WIDE_PX = 1700; // from this width on the first panel is open when the page is new to the browser
 
 /**
@@ -37,11 +36,14 @@ export function createDock(store, panels) {
   });
   const node = h('div', { class: 'psr-dock' }, rail, body, splitter.node);
   const parts = panels.map(build);
-  rail.append(h('span', { class: 'psr-grow' }), ...BELOW.map(belowButton));
+  rail.append(
+    h('span', { class: 'psr-grow' }),
+    ...besideButtons(() => window.innerWidth < WIDE_PX && open(null)),
+  );
 
   /** @param {Panel} panel */
   function build(panel) {
-    const tab = railButton(panel, () => toggle(panel.id));
+    const tab = railButton(panel, `psr-dock-${panel.id}`, () => toggle(panel.id));
     const fold = button({
       label: `Fold ${panel.title}`,
       iconName: 'clear',
@@ -100,36 +102,44 @@ export function createDock(store, panels) {
 }
 
 /**
- * Opens an accordion of the page below the workbench and brings it into view.
- * @param {typeof BELOW[number]} below
+ * Buttons that open the accordions of the page beside the workbench, one at a time.
+ * @param {() => void} makeRoom called before one is opened
  */
-function belowButton({ id, label, title, iconName }) {
-  const onClick = () => {
-    const section = document.getElementById(id);
-    const head = section?.querySelector('button');
-    if (head && !head.classList.contains('open')) head.click();
-    head?.focus({ preventScroll: true });
-    const show = () =>
-      section?.scrollIntoView({ behavior: prefersStill() ? 'auto' : 'smooth', block: 'start' });
-    setTimeout(show, UNFOLD_MS);
+function besideButtons(makeRoom) {
+  /** @param {string} id @returns {HTMLElement | null} */
+  const headOf = (id) => document.querySelector(`#${id} > .label-wrap`);
+  /** @param {string} id */
+  const isOpen = (id) => headOf(id)?.classList.contains('open') ?? false;
+  /** @param {string} id */
+  const press = (id) => {
+    if (!isOpen(id)) makeRoom();
+    for (const other of BESIDE) if (other.id !== id && isOpen(other.id)) headOf(other.id)?.click();
+    headOf(id)?.click();
   };
-  return h(
-    'button',
-    { type: 'button', class: 'psr-rail-button', title, on: { click: onClick } },
-    icon(iconName),
-    h('span', {}, label),
-  );
+  const buttons = BESIDE.map((entry) => railButton(entry, entry.id, () => press(entry.id)));
+  const refresh = () => {
+    BESIDE.forEach(({ id }, i) => {
+      buttons[i].setAttribute('aria-expanded', String(isOpen(id)));
+    });
+  };
+  const column = document.getElementById(BESIDE[0].id)?.parentElement;
+  if (column) new MutationObserver(refresh).observe(column, { subtree: true, attributeFilter: ['class'] });
+  return buttons;
 }
 
-/** @param {Panel} panel @param {() => void} onClick */
-const railButton = ({ id, label, title, iconName, key }, onClick) =>
+/**
+ * @param {Pick<Panel, 'label' | 'title' | 'iconName' | 'key'>} entry
+ * @param {string} controls id of what it opens
+ * @param {() => void} onClick
+ */
+const railButton = ({ label, title, iconName, key }, controls, onClick) =>
   h(
     'button',
     {
       type: 'button',
       class: 'psr-rail-button',
       title: key ? `${title} (${key})` : title,
-      'aria-controls': `psr-dock-${id}`,
+      'aria-controls': controls,
       'aria-expanded': 'false',
       on: { click: onClick },
     },

@@ -86,7 +86,9 @@ export function createTopbar({ element, props, watch }) {
   setTimeout(draw, AGAIN_MS);
   watch('value', draw);
   document.addEventListener('psr-pressed', (event) => {
-    pressed = /** @type {CustomEvent<string>} */ (event).detail;
+    const { job } = /** @type {CustomEvent<{ job: string | null }>} */ (event).detail;
+    if (job === null) return;
+    pressed = job;
     dropErrors();
     draw();
   });

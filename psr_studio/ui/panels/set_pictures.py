@@ -1,0 +1,61 @@
+"""The pictures of a selection, class by class, as they would leave: selected or refined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote, urlencode
+
+import numpy as np
+
+from psr_studio.core.errors import StudioError
+from psr_studio.core.words import plural
+from psr_studio.ui.markup import error, note, shelf
+from psr_studio.ui.panels.picker import SelectionPicker
+
+CLASSES, PICTURES = 100, 50  # shown at most, and of each class
+
+
+class SetPictures:
+    """Draws what is chosen in a picker."""
+
+    def __init__(self, picker: SelectionPicker) -> None:
+        self._picker, self._screen = picker, picker.screen
+
+    def drawn(self, chosen: str | None, refined: bool) -> str:
+        """Markup; a sentence where there is nothing to show."""
+        try:
+            ids, name = self._picker.candidates(chosen), self._picker.name(chosen)
+            if not ids:
+                return note('Nothing is selected yet: "Save selection as" is on the Curate tab.')
+            shown = refined and self._picker.is_refined(chosen)
+            return self._shelves(ids, self._refined(name) if shown else {})
+        except StudioError as err:
+            return error(err.problem, err.fix)
+
+    def _shelves(self, ids: list[int], refined: dict[int, str]) -> str:
+        studio = self._screen.studio
+        pool, names = studio.pool, studio.bundle.class_names
+        labels = pool.labels[pool.positions(ids)]
+        query = urlencode({"token": self._screen.token, "v": pool.content_hash()[:12]})
+        classes = np.unique(labels)
+
+        def rows() -> Iterator[str]:
+            for class_id in classes[:CLASSES]:
+                own = [cid for cid, label in zip(ids, labels, strict=True) if label == class_id]
+                sources = [refined.get(cid, f"psr/image/{cid}.png?{query}") for cid in own[:PICTURES]]
+                yield shelf(names[class_id], plural(len(own), "image"), sources)
+
+        more = len(classes) - CLASSES
+        return "".join(rows()) + (
+            note(f"And {plural(more, 'more class', 'more classes')}.") if more > 0 else ""
+        )
+
+    def _refined(self, name: str) -> dict[int, str]:
+        """Addresses by candidate id."""
+        found = self._screen.refined(name)
+        stamp = "".join(sorted(found.inputs_hashes.values()))[:12]
+        query = urlencode({"token": self._screen.token, "v": stamp})
+        return {
+            int(cid): f"psr/refined/{quote(name)}/{row}.png?{query}"
+            for row, cid in enumerate(found.candidate_ids)
+        }

@@ -1,0 +1,39 @@
+"""A press that the page answers before the studio does: what was pressed is busy until its answer is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from psr_studio.ui.words import QUIET
+
+TELL = "() => {{ document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }})); }}"
+_keys = count(1)
+
+
+class Press:
+    """One control whose presses are answered.
+
+    Args:
+        job: what is asked for, where that is a job: the bar at the top says so at once.
+    """
+
+    def __init__(self, job: str | None = None) -> None:
+        key = next(_keys)
+        self.begun = TELL.format("pressed", json.dumps({"key": key, "job": job}))
+        self.ended = TELL.format("answered", json.dumps({"key": key}))
+
+
+def answered(
+    listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any, **how: Any
+) -> Any:
+    """Let an event such as `button.click` call `handler`; what was pressed is busy meanwhile. Returns the event."""
+    press = Press()
+    listen(
+        None, js=press.begun, **QUIET
+    )  # first: the page takes the listeners of a press one after the other
+    event = listen(handler, inputs, outputs, **how)
+    event.then(None, js=press.ended, **QUIET)
+    return event
