@@ -75,6 +75,7 @@ export const INITIAL = {
   gridMode: 'picks', // the last three only while comparing
   listBefore: 'picks', // what the grid listed before it listed the lassoed
   found: null, // the query by which what is lassoed was found
+  apart: null, // how far what was found lies from what its query looks near to
   refused: null, // the last query, where it was none
   candidate: null, // the focused one as the server describes it
   waiting: '', // what is not scored yet, in words

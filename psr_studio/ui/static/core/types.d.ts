@@ -108,6 +108,7 @@ export interface Names {
 /** The candidates that a query names, of how many. */
 export interface Found {
   positions: number[];
+  apart: number[] | null; // how far each lies from what the query looks near to
   of: number;
 }
 
@@ -211,7 +212,13 @@ export interface Candidate {
   reason: string;
   tags: string[];
   why: string;
-  neighbours: number[];
+  neighbours: { position: number; distance: number }[];
+}
+
+/** Real images of its class that are nearest to a candidate; `known` once the teacher has looked at them. */
+export interface NearReal {
+  near: { row: number; distance: number }[];
+  known: boolean;
 }
 
 export interface Accuracy {
@@ -386,6 +393,7 @@ interface Always {
   gridMode: GridMode;
   listBefore: 'picks' | 'pool';
   found: string | null;
+  apart: Map<number, number> | null;
   refused: RefusedQuery | null;
   candidate: Candidate | null;
   waiting: string;
