@@ -69,6 +69,7 @@ export const INITIAL = {
   colorBy: 'class',
   ramp: 'viridis',
   rampScale: 'linear',
+  contours: 'none', // lines where the points of the map lie densely
   show: 'highlight',
   solo: null, // class id shown alone
   tool: 'pan',

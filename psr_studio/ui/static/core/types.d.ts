@@ -363,6 +363,7 @@ export interface Sprites {
 export type GridMode = 'picks' | 'pool' | 'selection' | SideKey;
 export type Tool = 'pan' | 'box' | 'lasso';
 export type MapKind = 'pca' | 'umap';
+export type ContourKind = 'none' | 'all' | 'class';
 export type RampScale = 'linear' | 'log' | 'quantile';
 
 interface Always {
@@ -387,6 +388,7 @@ interface Always {
   colorBy: string;
   ramp: string;
   rampScale: RampScale;
+  contours: ContourKind;
   show: 'all' | 'highlight' | 'filter';
   solo: number | null;
   tool: Tool;
@@ -515,6 +517,12 @@ export interface MapView extends Record<'background' | 'ink' | 'accent' | 'pin' 
   status: Rgb[];
 }
 
+/** Pieces of lines: four values each, and the class whose colour each has, -1 for none. */
+export interface Lines {
+  ends: Floats;
+  classes: Floats;
+}
+
 /** Draws the points: by WebGL2, or on a plain canvas where there is none. */
 export interface Renderer {
   readonly kind: string;
@@ -526,6 +534,7 @@ export interface Renderer {
   setFlags(flags: Bytes, order: Words): void;
   setRamp(bytes: Bytes): void;
   setClasses(colors: Rgb[]): void;
+  setLines(lines: Lines | null): void;
   draw(view: MapView): void;
   /** Resolves when the graphics device has finished what was drawn so far. */
   finished(): Promise<void>;

@@ -5,6 +5,7 @@ import { bounds, minMax, robustRange, signalOf, totalScores } from '../core/mode
 import { clamp } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { classColors, rampBytes } from './color.js';
+import { mapLines } from './density.js';
 import { buildFlags } from './flags.js';
 import { scaled } from './scale.js';
 
@@ -48,6 +49,7 @@ export class MapData {
     store.on(['sizeBy', 'near'], () => this.loadSizes());
     store.on(['weights'], () => this.measureTotals());
     store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags());
+    store.on(['contours', 'layout', 'solo'], () => this.loadLines());
     store.on(['ramp'], () => {
       renderer.setRamp(rampBytes(store.data.ramp));
       invalidate();
@@ -130,6 +132,13 @@ export class MapData {
     if (data.phase !== 'ready') return;
     this.flags = buildFlags(data);
     this.renderer.setFlags(this.flags.flags, this.flags.order);
+    this.invalidate();
+  }
+
+  loadLines() {
+    const { data } = this.store;
+    if (data.phase !== 'ready') return;
+    this.renderer.setLines(mapLines(data, this.box, data.contours));
     this.invalidate();
   }
 
