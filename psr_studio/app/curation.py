@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
 
 from psr_studio.app.opening import OpenWorkspace
+from psr_studio.core.devices import pick_device
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
@@ -31,7 +32,8 @@ from psr_studio.stages.select.budgets import as_setting, by_class
 from psr_studio.stages.select.candidates import fields_of
 from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.figures import EDGES
-from psr_studio.stages.select.query import matches, parse
+from psr_studio.stages.select.nearest import NearReal, add_picture, embedding_of, near_real
+from psr_studio.stages.select.query import looked_near, matches, parse
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
 from psr_studio.stages.select.scored import ScoredPool, read_scored
@@ -45,6 +47,7 @@ WEIGHT_KEYS = tuple(key for key in CURATED if key.rpartition(".")[2] in WEIGHTS)
 LOCKED = "locked"
 SLIDER_SECONDS = 1.0  # one drag of a slider is one undo
 COMMANDED = "from-command"  # what the copied command saves: it must not replace what somebody has named
+KEPT_PICTURES = 16  # whose features are kept
 LIVE = "live"  # in `compare`, the last selection; a saved one cannot have this name
 
 
@@ -93,6 +96,7 @@ class Curation:
         self.lock = threading.RLock()
         self._opened = opened
         self._scored: Kept[object, ScoredPool] = Kept(1)
+        self._features: Kept[tuple[str, str], np.ndarray] = Kept(KEPT_PICTURES)
         self._last: LiveResult | None = None
         self._last_scored: ScoredPool | None = None
 
@@ -147,7 +151,32 @@ class Curation:
         """
         asked = parse(query)
         with self.lock:
-            return np.flatnonzero(matches(asked, fields_of(self.shown(), self._ledger)))
+            return np.flatnonzero(matches(asked, fields_of(self.shown(), self._ledger, self._apart)))
+
+    def apart(self, query: str) -> np.ndarray | None:
+        """(N,) how far each candidate lies from what a query looks near to; None where it looks near to nothing.
+
+        See `ScoredPool.apart` for the unit.
+
+        Raises:
+            SelectionError: as `where`.
+        """
+        name = looked_near(parse(query))
+        return self._apart(name) if name else None
+
+    def add_picture(self, data: bytes) -> str:
+        """Take in a picture for queries to look near to ("near picture-..."); returns its name.
+
+        Raises:
+            SelectionError: it is no usable picture. ModelError: the teacher is not on this machine.
+        """
+        name = add_picture(self._opened.workspace, self._opened.bundle, data)
+        self._apart(name)
+        return name
+
+    def near_real(self, position: int, *, look: bool = False) -> NearReal:
+        """The real images nearest to the candidate at a position, see `stages.select.nearest.near_real`."""
+        return near_real(self.scored, position, pick_device(self._opened.recipe.device), look=look)
 
     @property
     def last(self) -> LiveResult | None:
@@ -490,6 +519,14 @@ class Curation:
             )
 
     # Inside
+
+    def _apart(self, name: str) -> np.ndarray:
+        """How far each candidate lies from a candidate or a picture; the teacher looks at a picture once."""
+        ws, scored, device = self._opened.workspace, self.scored, pick_device(self._opened.recipe.device)
+        if name.isdecimal():
+            return scored.apart(embedding_of(ws, scored, device, name))
+        known = scored.bundle.teacher_id, name
+        return scored.apart(self._features.get(known, lambda: embedding_of(ws, scored, device, name)))
 
     def _read_scored(self) -> ScoredPool:
         opened, last = self._opened, self._last_scored

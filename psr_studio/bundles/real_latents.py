@@ -1,4 +1,4 @@
-"""What guided pools read of real images, computed once per bundle and kept for all workspaces."""
+"""What networks make of real images: computed once per bundle, and kept for all workspaces."""
 
 from __future__ import annotations
 
@@ -25,20 +25,29 @@ AT_ONCE = 32  # images between two looks at the progress
 Rows = Generator[int, None, np.ndarray]  # yields how many more are done, returns all
 
 
+def finished(rows: Rows) -> np.ndarray:
+    """What is returned at the end."""
+    while True:
+        try:
+            next(rows)
+        except StopIteration as end:
+            return end.value
+
+
 def real_latents(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
     """The codec's posterior means of the real training images of a class, float32 (m, c, h, w).
 
     Raises:
         ModelError: the real images are not on this machine.
     """
-    rows, path = _of_class(bundle, class_id), _latents_path(bundle, class_id)
+    rows, path = real_rows(bundle, class_id), _latents_path(bundle, class_id)
     codec, images = bundle.codec(device), bundle.train_subset[0]
     return (yield from _kept(path, rows, lambda part: codec.encode_uint8(np.array(images[part]))))
 
 
 def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
     """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,)."""
-    rows, teacher = _of_class(bundle, class_id), bundle.teacher(device)
+    rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
     known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
     path = _folder(bundle, f"difficulty-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
     images, labels = bundle.train_subset
@@ -49,9 +58,31 @@ def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: 
     )
 
 
+def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
+    """The teacher's features of the same images, float32 (m, D)."""
+    import torch
+
+    rows, path, images = (
+        real_rows(bundle, class_id),
+        _embeddings_path(bundle, class_id),
+        bundle.train_subset[0],
+    )
+    teacher = bundle.teacher(device)
+    return (
+        yield from _kept(
+            path, rows, lambda part: teacher.predict(torch.from_numpy(np.array(images[part])))[1].numpy()
+        )
+    )
+
+
+def has_real_embeddings(bundle: Bundle, class_id: int) -> bool:
+    """Whether the features of the real images of a class are kept."""
+    return _embeddings_path(bundle, class_id).is_file()
+
+
 def n_real(bundle: Bundle, class_id: int) -> int:
     """How many real training images of a class there are; ModelError where they are not on this machine."""
-    return len(_of_class(bundle, class_id))
+    return len(real_rows(bundle, class_id))
 
 
 def left_to_encode(bundle: Bundle, classes: Sequence[int]) -> int:
@@ -59,8 +90,13 @@ def left_to_encode(bundle: Bundle, classes: Sequence[int]) -> int:
     return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c).is_file())
 
 
-def _of_class(bundle: Bundle, class_id: int) -> np.ndarray:
+def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:
+    """Rows of the real training images of a class in `Bundle.train_subset`."""
     return np.flatnonzero(bundle.train_subset[1] == class_id)
+
+
+def _embeddings_path(bundle: Bundle, class_id: int) -> Path:
+    return _folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
 
 
 def _latents_path(bundle: Bundle, class_id: int) -> Path:

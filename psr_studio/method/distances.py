@@ -30,6 +30,16 @@ def pairwise_sq_distances(embeddings: Array) -> Array:
     return like(_sq_distances(_check_embeddings(embeddings)), embeddings)
 
 
+def distances_from(point: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Euclidean distances from one embedding (D,) to others (N, D): (N,) float32, summed in float64, 0 to itself."""
+    found = np.empty(len(embeddings), np.float32)
+    for start in range(0, len(embeddings), PAIRS_AT_ONCE):
+        rows = slice(start, start + PAIRS_AT_ONCE)
+        apart = embeddings[rows].astype(np.float64) - point
+        found[rows] = np.sqrt(np.einsum("nd,nd->n", apart, apart))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class ClassDistances:
     """The distance cache of a pool: one block per class, back to back.

@@ -6,14 +6,17 @@ import { foundPatch, lasso, lassoWord, unlasso } from '../../psr_studio/ui/stati
 import { createSearch } from '../../psr_studio/ui/static/core/search.js';
 import { makeSelection } from '../../psr_studio/ui/static/core/selection.js';
 import { createStore, INITIAL } from '../../psr_studio/ui/static/core/store.js';
+import { sections } from '../../psr_studio/ui/static/grid/layout.js';
+import { sorter } from '../../psr_studio/ui/static/grid/sort.js';
 import { always } from './random.js';
 
 /** @import { Found, Ready } from '../../psr_studio/ui/static/core/types' */
+/** @typedef {Pick<Found, 'positions' | 'of'> & Partial<Found>} Answer an answer that looks near to nothing may leave that out */
 
 const N = 12;
 const CLAUSES = ['difficulty >', 'picked', 'pinned', 'class boot', 'class "Shirt, long"', 'tag blurry'];
 
-/** A pool of `N`, and a search whose answers are those of `where`. @param {(query: string) => Promise<Found>} where */
+/** A pool of `N`, and a search whose answers are those of `where`. @param {(query: string) => Promise<Answer>} where */
 function searching(where) {
   const data = { ...INITIAL, phase: 'ready', info: { n: N }, selection: makeSelection(N, []) };
   const store = createStore(/** @type {Ready} */ (/** @type {unknown} */ (data)));
@@ -22,9 +25,9 @@ function searching(where) {
   const search = createSearch({
     store,
     api: {
-      where: (query) => {
+      where: async (query) => {
         asked.push(query);
-        return where(query);
+        return { apart: null, ...(await where(query)) };
       },
     },
   });
@@ -92,7 +95,7 @@ test('what was found is found again when the picks change, wherever the grid is,
 });
 
 test('an answer for another pool, or one that has been left, shows nothing', async () => {
-  /** @type {((found: Found) => void)[]} */
+  /** @type {((found: Answer) => void)[]} */
   const open = [];
   const { store, search } = searching(() => new Promise((answer) => open.push(answer)));
   search.ask('picked');
@@ -146,4 +149,21 @@ test('completing keeps what stands before, whatever it is', () => {
     assert.ok(offered.includes(`${head} ${whole}`));
     assert.ok(offered.every((text) => text.startsWith(head)));
   });
+});
+
+test('what a query looks near to is listed by distance, the nearest class first, until something else is lassoed', async () => {
+  const answer = { positions: [1, 2, 7, 8], apart: [0.9, 0.4, 0.2, 0.5], of: N };
+  const { store, search } = searching(async () => answer);
+  search.ask('near 7');
+  await until(() => store.data.found !== null);
+  const label = Uint16Array.from({ length: N }, (_, position) => (position < 6 ? 0 : 1));
+  const shown = { info: { class_names: ['boot', 'coat'] }, points: { label }, sort: 'order' };
+  const data = /** @type {Ready} */ (/** @type {unknown} */ ({ ...store.data, ...shown }));
+  const list = sections(data, [0, 6, N], sorter(data)).map(({ classId, positions }) => [classId, positions]);
+  assert.deepEqual(list, [
+    [1, [7, 8]],
+    [0, [2, 1]],
+  ]);
+  lasso(store, [3], 'replace');
+  assert.equal(store.data.apart, null);
 });

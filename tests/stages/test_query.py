@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from tiny import finish
 
 from psr_studio.cli.main import main
@@ -40,6 +41,7 @@ def test_what_is_offered_is_what_the_parser_takes():
     assert named == [
         *(("class", name) for name in classes),
         *(("predicted", name) for name in classes),
+        *(("leans", name) for name in classes),
         *(("tag", name) for name in ("very blurry", "a,b")),
     ]
 
@@ -60,6 +62,47 @@ def test_what_is_no_query_is_said(text, words, fix):
     with pytest.raises(SelectionError) as err:
         parse(text)
     assert words in err.value.problem and err.value.fix.startswith(fix)
+
+
+def test_near_finds_the_nearest_of_what_the_other_clauses_leave(studio, monkeypatch):
+    monkeypatch.setattr("psr_studio.stages.select.query.NEAREST", 4)
+    curation, scored = studio.curation, studio.curation.scored
+    number = int(scored.candidate_ids[8])
+    order = np.argsort(scored.apart(scored.embeddings[8]), kind="stable")
+    assert curation.where(f"near {number}").tolist() == sorted(order[:4]) and 8 in order[:4]
+    boots = [int(p) for p in order if scored.labels[p] == 0]
+    for query in (f"near {number}, class boot", f"class boot, near {number}"):
+        assert curation.where(query).tolist() == sorted(boots[:4])
+    assert curation.where(f"class boot, not near {number}").tolist() == sorted(boots[4:])
+    assert curation.apart(f"class boot, near {number}")[8] == 0 and curation.apart("class boot") is None
+    for name in ("7", "picture-0123456789ab", "picture-../../ledger", "9" * 30):
+        with pytest.raises(SelectionError, match="no candidate or picture") as err:
+            curation.where(f"near {name}")
+        assert "choose a picture again" in err.value.fix
+
+
+def test_a_picture_of_a_candidate_is_as_near_as_the_candidate(studio):
+    """A picture that has the shape at rest keeps its pixels, so the teacher sees what it saw of the candidate."""
+    curation, scored = studio.curation, studio.curation.scored
+    name = curation.add_picture(scored.pool.png(5))
+    apart, own = curation.apart(f"near {name}"), scored.apart(scored.embeddings[5])
+    assert np.allclose(apart, own, atol=1e-3) and apart.argmin() == 5
+    assert name == curation.add_picture(scored.pool.png(5)) != curation.add_picture(scored.pool.png(6))
+    with pytest.raises(SelectionError, match="cannot be looked near to: it is none of PNG"):
+        curation.add_picture(b"no picture")
+
+
+def test_real_images_near_a_candidate_are_of_its_class_and_in_order(studio, tmp_path, monkeypatch):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    images, labels = studio.bundle.train_subset
+    assert not studio.curation.near_real(8).known, "the teacher has not looked at them"
+    found = studio.curation.near_real(8, look=True)
+    scored = studio.curation.scored
+    assert studio.curation.near_real(8) == found
+    assert len(found.rows) == 8 and (labels[found.rows] == scored.labels[8]).all()
+    assert found.distances == sorted(found.distances)
+    features = studio.bundle.teacher("cpu").predict(torch.from_numpy(np.array(images[found.rows])))[1]
+    assert np.allclose(scored.apart(scored.embeddings[8], features.numpy()), found.distances, atol=1e-4)
 
 
 def test_clauses_hold_together_on_a_pool(studio):

@@ -132,6 +132,25 @@ def test_neighbours_are_the_nearest_of_the_class(studio):
     assert scored.neighbours(8, k=3) == wanted[:3] and 8 not in scored.neighbours(8)
 
 
+def test_distances_between_candidates_are_1_on_average_inside_their_classes(studio):
+    """In the mean over all pairs of a class, and over the classes, their squares are 1: that is the unit."""
+    scored = studio.curation.scored
+    apart = np.stack([scored.apart(e) for e in scored.embeddings]).astype(np.float64)
+    pairs = np.triu_indices(6, 1)
+    inside = [np.square(apart[own, own])[pairs].mean() for own in map(scored.members, range(3))]
+    assert np.mean(inside) == pytest.approx(1, rel=1e-5)
+    assert (apart.diagonal() == 0).all() and np.allclose(apart, apart.T)
+
+
+def test_a_candidate_leans_to_another_class_than_its_own(studio):
+    scored = studio.curation.scored
+    assert (scored.leans != scored.labels).all()
+    wrong = scored.predicted != scored.labels
+    assert wrong.any() and (scored.leans[wrong] == scored.predicted[wrong]).all()
+    for position in np.flatnonzero(~wrong):
+        assert scored.logits[position].argsort()[-2] == scored.leans[position]
+
+
 def test_random_and_generate_and_use(studio):
     finish(studio.select(selector="generate-and-use", name="first"))
     assert studio.selection("first").candidate_ids.tolist() == [

@@ -120,7 +120,10 @@ def test_a_candidate_tells_why_it_was_taken(client, screen):
     assert known["pick"]["rank"] == 1 and len(known["pick"]["terms"]) == 3
     assert abs(sum(known["soft_labels"]) - 1) < 1e-4 and known["class_name"] in known["why"]
     same_class = screen.studio.curation.scored.labels == known["class_id"]
-    assert position not in known["neighbours"] and same_class[known["neighbours"]].all()
+    near = [one["position"] for one in known["neighbours"]]
+    assert position not in near and same_class[near].all()
+    distances = [one["distance"] for one in known["neighbours"]]
+    assert distances == sorted(distances)
     assert int(known["seed"]) == screen.studio.pool.seeds[position]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from serving import answer, refusal, select, told
 
 CURATE = "/psr/curate"
@@ -23,6 +24,30 @@ def test_a_query_finds_positions_and_a_list(client):
     assert len(listed.text.splitlines()) == 7 and "candidates.csv" in listed.headers["content-disposition"]
     problem, fix = refusal(client.get(f"{CURATE}/where", params={"q": "pickd"}))
     assert "no clause" in problem and fix.startswith('Did you mean "picked"?')
+
+
+def test_a_picture_is_looked_near_to_and_what_is_none_is_refused(client):
+    def send(data):
+        return client.post(
+            f"{CURATE}/pictures", content=data, headers={"Content-Type": "application/octet-stream"}
+        )
+
+    name = told(send(client.get(f"{CURATE}/image/5.png").content))["name"]
+    found = where(client, f"near {name}, class boot")
+    assert found["positions"] == list(range(6)) and np.argmin(found["apart"]) == 5
+    assert where(client, "class boot")["apart"] is None
+    assert "none of PNG" in refusal(send(b"{}"))[0]
+
+
+def test_the_nearest_real_images_of_a_candidate_are_pictures(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    assert told(client.get(f"{CURATE}/real/3")) == {"near": [], "known": False}
+    found = told(client.get(f"{CURATE}/real/3", params={"look": True}))
+    assert found == told(client.get(f"{CURATE}/real/3")) and found["known"] and len(found["near"]) == 8
+    picture = client.get(f"{CURATE}/real_image/{found['near'][0]['row']}.png")
+    assert picture.headers["content-type"] == "image/png" and picture.content.startswith(b"\x89PNG")
+    assert "no candidate at position 99" in refusal(client.get(f"{CURATE}/real/99"))[0]
+    assert "no real image 999" in refusal(client.get(f"{CURATE}/real_image/999.png"))[0]
 
 
 def test_a_tag_is_offered_found_shown_and_taken_back(client):

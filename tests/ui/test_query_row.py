@@ -85,6 +85,27 @@ def test_the_server_offers_what_a_query_can_go_on_with(bench):
     assert bench.evaluate(offered)[0] == "picked, class boot"
 
 
+def test_what_lies_near_a_candidate_or_a_picture_is_listed_with_a_way_back(bench):
+    focus_on(bench, 8)
+    number = bench.evaluate(f"{STATE}.info && Number({STATE}.points.label[8])") * 1_000_000 + 2
+    neighbours = bench.locator(".psr-section", has_text="Nearest of its class").locator(".psr-neighbour")
+    assert neighbours.count() == 5 and neighbours.first.locator(".psr-distance").inner_text()
+    bench.get_by_role("button", name="Nearest in all classes").click()
+    found(bench, f"near {number}", 18)
+    first = bench.locator(".psr-tile").first
+    assert first.get_attribute("data-position") == "8", "the nearest first, in the nearest class"
+    bench.get_by_role("button", name="Compare with real images").click()
+    bench.locator(".psr-real-image").nth(7).wait_for()
+    picture = bench.request.get(bench.locator(".psr-real-image").first.get_attribute("src")).body()
+    named = {"name": "of mine.png", "mimeType": "image/png", "buffer": picture}
+    bench.locator(".psr-query-row input[type=file]").set_input_files(named)
+    bench.wait_for_function(f"{STATE}.found?.startsWith('near picture-')")
+    bench.locator(".psr-query-row input[type=file]").set_input_files({**named, "buffer": b"none"})
+    bench.get_by_role("alert").filter(has_text="That file cannot be looked near to").wait_for()
+    bench.locator(".psr-filters button").click()
+    assert selected(bench) == [] and bench.evaluate(f"{STATE}.apart") is None
+
+
 def test_tags_are_added_offered_searched_and_taken_back(bench):
     first = picks(bench)[0]
     focus_on(bench, first)

@@ -5,7 +5,7 @@ They are a part of the pool's identity. Workers and later runs read the file, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,26 +168,17 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     """The real images of a class, as they are kept."""
     import torch
 
-    from psr_studio.bundles.real_latents import real_difficulty, real_latents
+    from psr_studio.bundles.real_latents import finished, real_difficulty, real_latents
 
     device = pick_device(recipe.device)
-    latents = torch.from_numpy(_last(real_latents(bundle, class_id, device)))
+    latents = torch.from_numpy(finished(real_latents(bundle, class_id, device)))
     if not GUIDANCES[recipe.pool.guidance].reads_difficulty:
         return Real(latents)
     original = None
     if bundle.has_original_difficulty(want.classes):
         values, owners = bundle.original_difficulty(want.classes)
         original = values[owners == class_id]
-    return Real(latents, _last(real_difficulty(bundle, class_id, want.classes, device)), original)
-
-
-def _last(rows: Generator[int, None, np.ndarray]) -> np.ndarray:
-    """What is returned at the end."""
-    while True:
-        try:
-            next(rows)
-        except StopIteration as end:
-            return end.value
+    return Real(latents, finished(real_difficulty(bundle, class_id, want.classes, device)), original)
 
 
 def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:

@@ -153,7 +153,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             continue
         logits, embeddings = [], []
         for rows in spans(len(images), recipe.score.batch_size):
-            batch = _predict(teacher, images[rows], bundle)
+            batch = predict(teacher, images[rows], bundle)
             logits.append(batch[0])
             embeddings.append(batch[1])
             words = " ".join(filter(None, (f'Scoring "{name}".', teacher.memory.take_notice())))
@@ -223,7 +223,7 @@ def _decoded(
             yield from ahead.rest()
 
 
-def _predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
     import torch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def fields_of(result: LiveResult, ledger: Ledger) -> Fields:
-    """Over the pool of a selection, with its picks and the marks and tags of the ledger."""
+def fields_of(result: LiveResult, ledger: Ledger, apart: Callable[[str], np.ndarray]) -> Fields:
+    """Over the pool of a selection, with its picks and the marks and tags of the ledger; `apart` as in `Fields`."""
     scored, signals = result.scored, result.signals
     ids, tags = scored.candidate_ids, ledger.tags()
     tagged = {tag: [cid for cid, own in tags.items() if tag in own] for own in tags.values() for tag in own}
@@ -43,8 +43,10 @@ def fields_of(result: LiveResult, ledger: Ledger) -> Fields:
         },
         labels=scored.labels,
         predicted=scored.predicted,
+        leans=scored.leans,
         class_names=scored.class_names,
         tags={tag: np.isin(ids, own) for tag, own in tagged.items()},
+        apart=apart,
     )
 
 

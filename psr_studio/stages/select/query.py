@@ -1,7 +1,8 @@
 """A small query over candidates: "difficulty > 0.5, not picked, class Shirt, tag blurry". All its clauses must hold.
 
-A clause compares a number, asks for a flag, or names a class or a tag; "not" before it turns it round. Names with a
-comma or a quote stand in double quotes. The parser knows no pool; `matches` applies what it found.
+A clause compares a number, asks for a flag, or names a class or a tag; "not" before it turns it round. "near" names a
+candidate or a picture: of what the other clauses leave it finds the `NEAREST`. Names with a comma or a quote stand in
+double quotes. The parser knows no pool; `matches` applies what it found.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from psr_studio.core.errors import SelectionError, did_you_mean
 
 NUMBERS = ("difficulty", "reliability", "entropy", "diversity", "rank")
 FLAGS = ("picked", "eligible", "pinned", "vetoed", "filled", "tagged")
-NAMED = ("class", "predicted", "tag")
+NAMED = ("class", "predicted", "leans", "tag", "near")
+NEAREST = 24  # candidates that "near" finds
 COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
@@ -45,15 +47,18 @@ class Fields:
 
     Attributes:
         numbers: (N,) floats by name; NaN where a candidate has none, and then no comparison holds.
-        flags: (N,) bools by name. labels, predicted: (N,) class ids. tags: (N,) bools by tag.
+        flags: (N,) bools by name. labels, predicted, leans: (N,) class ids. tags: (N,) bools by tag.
+        apart: (N,) distances from a candidate or a picture, by its name; SelectionError where there is none.
     """
 
     numbers: Mapping[str, np.ndarray]
     flags: Mapping[str, np.ndarray]
     labels: np.ndarray
     predicted: np.ndarray
+    leans: np.ndarray
     class_names: tuple[str, ...]
     tags: Mapping[str, np.ndarray]
+    apart: Callable[[str], np.ndarray]
 
 
 def parse(text: str) -> tuple[Clause, ...]:
@@ -111,7 +116,7 @@ def clauses(class_names: Sequence[str], tags: Iterable[str]) -> list[str]:
 
     A comparison lacks its number ("difficulty >"), everything else is a clause; names that no clause can hold are out.
     """
-    named = [("class", class_names), ("predicted", class_names), ("tag", tags)]
+    named = [("class", class_names), ("predicted", class_names), ("leans", class_names), ("tag", tags)]
     return [
         *(f"{name} >" for name in NUMBERS),
         *FLAGS,
@@ -127,12 +132,27 @@ def matches(query: tuple[Clause, ...], fields: Fields) -> np.ndarray:
     """(N,) bool: the candidates for which every clause holds.
 
     Raises:
-        SelectionError: a class that the task has not.
+        SelectionError: a class that the task has not; what is looked near to is not there.
     """
     found = np.ones(len(fields.labels), bool)
-    for clause in query:
-        found &= _holds(clause, fields) != clause.negated
+    for clause in sorted(query, key=lambda clause: clause.what == "near"):
+        holds = _nearest(clause, found, fields) if clause.what == "near" else _holds(clause, fields)
+        found &= holds != clause.negated
     return found
+
+
+def looked_near(query: tuple[Clause, ...]) -> str:
+    """The candidate or picture that a query looks near to first; "" for none."""
+    return next((str(clause.value) for clause in query if clause.what == "near" and not clause.negated), "")
+
+
+def _nearest(clause: Clause, among: np.ndarray, fields: Fields) -> np.ndarray:
+    """(N,) bool: the nearest of some candidates, ties by their place."""
+    rows = np.flatnonzero(among)
+    apart = fields.apart(str(clause.value))[rows]
+    nearest = np.zeros(len(among), bool)
+    nearest[rows[np.argsort(apart, kind="stable")[:NEAREST]]] = True
+    return nearest
 
 
 def _holds(clause: Clause, fields: Fields) -> np.ndarray:
@@ -143,9 +163,8 @@ def _holds(clause: Clause, fields: Fields) -> np.ndarray:
         return fields.flags[clause.what]
     if clause.what == "tag":
         return fields.tags.get(str(clause.value), np.zeros(len(fields.labels), bool))
-    return (fields.labels if clause.what == "class" else fields.predicted) == _class_id(
-        str(clause.value), fields
-    )
+    seen = {"class": fields.labels, "predicted": fields.predicted, "leans": fields.leans}[clause.what]
+    return seen == _class_id(str(clause.value), fields)
 
 
 def _class_id(name: str, fields: Fields) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from psr_studio.core.kept import Kept
 from psr_studio.method.difficulty import Smoothed, smoothed
-from psr_studio.method.distances import ClassDistances
+from psr_studio.method.distances import ClassDistances, distances_from
 from psr_studio.method.lazy_distances import class_distances
 from psr_studio.method.selection import warm_up
 from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
@@ -158,6 +158,16 @@ class ScoredPool:
         return frozen(self.classes[self._task_logits.argmax(axis=1)])
 
     @cached_property
+    def leans(self) -> np.ndarray:
+        """(N,) int64 of the other classes the one that the teacher finds the most probable.
+
+        It is `predicted` where that is not a candidate's own class, and its own class in a task of one.
+        """
+        others, rows = np.array(self._task_logits, np.float32), np.flatnonzero(self.in_task)
+        others[rows, self._task_labels[rows]] = -np.inf
+        return frozen(self.classes[others.argmax(axis=1)])
+
+    @cached_property
     def difficulty(self) -> np.ndarray:
         """(N,) float32, 1 outside the task."""
         found = difficulty(self._task_logits, self._task_labels)
@@ -213,6 +223,15 @@ class ScoredPool:
             if (m := len(own)) > 1:
                 found[class_id] = 2 * m / (m - 1) * own.var(axis=0, dtype=np.float64).sum()
         return frozen(found)
+
+    def apart(self, embedding: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+        """How far others, the candidates when None, lie from an embedding (D,): (N,) float32.
+
+        1 is usual between two candidates of a class: the root of the mean of `usual_distance`.
+        """
+        usual = self.usual_distance[self.usual_distance > 0]
+        unit = float(np.sqrt(usual.mean())) if len(usual) else 1.0
+        return distances_from(embedding, self.embeddings if others is None else others) / np.float32(unit)
 
     def neighbours(self, position: int, k: int = 8) -> list[int]:
         """Positions of the k nearest candidates of the same class, the nearest first, without itself."""

@@ -103,8 +103,14 @@ class PoolView:
             "reason": ledger.mark_reasons().get(candidate_id, ""),
             "tags": ledger.tags().get(candidate_id, []),
             "pick": pick and pick._asdict(),
-            "neighbours": scored.neighbours(position, N_NEIGHBOURS),
+            "neighbours": self._neighbours(scored, position),
         }
+
+    def _neighbours(self, scored: ScoredPool, position: int) -> list[dict[str, Any]]:
+        """The nearest candidates of the class, and how far they lie, see `ScoredPool.apart`."""
+        near = scored.neighbours(position, N_NEIGHBOURS)
+        apart = scored.apart(scored.embeddings[position], scored.embeddings[near])
+        return [{"position": p, "distance": round(float(d), 4)} for p, d in zip(near, apart, strict=True)]
 
 
 def check_positions(scored: ScoredPool, positions: Sequence[int]) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel
 
+from psr_studio.core.pictures import MAX_BYTES
 from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.stages.select.candidates import COLUMNS, rows_of
 from psr_studio.stages.select.query import clauses
 from psr_studio.ui.curate.pack import NO_STORE, packed
 from psr_studio.ui.curate.routes import Shown
 from psr_studio.ui.screen import Screen
+
+BYTES = "application/octet-stream"
 
 
 class TagBody(BaseModel):
@@ -31,9 +34,22 @@ def query_router(screen: Screen) -> APIRouter:
 
     @routes.get("/where")
     def where(q: str = "") -> dict[str, Any]:
-        """Positions of the candidates that a query names, and how many there are of how many."""
-        found = studio.curation.where(q)
-        return {"positions": found.tolist(), "count": len(found), "of": studio.curation.scored.n}
+        """Positions of the candidates that a query names, and how many there are of how many.
+
+        "apart": how far each of them lies from what the query looks near to, None where that is nothing.
+        """
+        found, apart = studio.curation.where(q), studio.curation.apart(q)
+        return {
+            "positions": found.tolist(),
+            "apart": None if apart is None else apart[found].tolist(),
+            "count": len(found),
+            "of": studio.curation.scored.n,
+        }
+
+    @routes.post("/pictures")
+    def picture(data: Annotated[bytes, Body(media_type=BYTES, max_length=MAX_BYTES)]) -> dict[str, str]:
+        """Take in a picture; "near" with its name is a clause then."""
+        return {"name": studio.curation.add_picture(data)}
 
     @routes.get("/where.csv")
     def listed(q: str = "") -> Response:

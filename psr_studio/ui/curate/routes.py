@@ -57,6 +57,14 @@ def curate_router(workbench: Workbench) -> APIRouter:
     def candidate(position: int) -> dict[str, Any]:
         return workbench.candidate(position)
 
+    @routes.get("/real/{position}")
+    def real(position: int, look: bool = False) -> dict[str, Any]:
+        return workbench.near_real(position, look)
+
+    @routes.get("/real_image/{row}.png")
+    def real_image(row: int, v: str = "") -> Response:
+        return Response(workbench.real_picture(row), media_type="image/png", headers=KEEP if v else NO_STORE)
+
     @routes.post("/select")
     def select(change: SelectChange, shown: Shown = "") -> Response:
         with workbench.as_seen(shown):

@@ -22,6 +22,7 @@ from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.history import LONGEST_TAG
 from psr_studio.storage.parquet import stable_hash
+from psr_studio.storage.png import encode_png
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.answer import Answers, asked_for, marks
 from psr_studio.ui.curate.maps import MapService
@@ -154,6 +155,23 @@ class Workbench:
         with self.curation.lock:
             why = self.curation.why(position)
             return {**self.view.candidate(self.curation.shown(), position), "why": why}
+
+    def near_real(self, position: int, look: bool) -> dict[str, Any]:
+        """The nearest real images of a candidate as a row of pictures; `look` takes as long as the teacher needs."""
+        check_positions(self.curation.scored, [position])
+        found = self.curation.near_real(position, look=look)
+        near = [{"row": r, "distance": round(d, 4)} for r, d in zip(found.rows, found.distances, strict=True)]
+        return {"near": near, "known": found.known}
+
+    def real_picture(self, row: int) -> bytes:
+        """One real training image as PNG."""
+        images = self.studio.bundle.train_subset[0]
+        if not 0 <= row < len(images):
+            raise SelectionError(
+                f"There is no real image {row}: there are {len(images)}.",
+                "Reload the page: they have changed.",
+            )
+        return encode_png(images[row])
 
     def now(self) -> dict[str, str]:
         """What a page compares itself with: the names of the "pool" with its scores and of the selection "shown",

@@ -88,7 +88,7 @@ function createWorkbench(element, value, onAnswer) {
   map.surface.append(createCompareMap(store, map, actions).node);
   const enlarge = () => lightbox.open();
   const grid = createGrid({ store, api, actions, library, search, tag, enlarge });
-  const inspector = createInspector(store, api, actions, enlarge);
+  const inspector = createInspector(store, api, actions, search, enlarge);
   const lightbox = createLightbox(store, api, actions, grid.listed);
   const panes = createPanes([
     { key: 'map', title: 'Map', node: map.node, bar: map.bar, folds: false },

@@ -4,7 +4,7 @@ import { decodePack } from './pack.js';
 
 /**
  * @import {
- *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, Found, HistoryRow, Info, MapKind, NoInfo,
+ *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, Found, HistoryRow, Info, MapKind, NearReal, NoInfo,
  *   Notice, Packed, Points, Saved, Verdict
  * } from './types'
  */
@@ -119,6 +119,23 @@ export function createApi({ token, base }) {
     points: () => binary('points.bin'),
     /** @param {number} position @returns {Promise<Candidate>} */
     candidate: (position) => json(`candidate/${position}`),
+    /**
+     * @param {number} position
+     * @param {boolean} look have the teacher look at the real images of the class where it has not yet
+     * @returns {Promise<NearReal>}
+     */
+    nearReal: (position, look) => json(`real/${position}?look=${look}`),
+    /** @param {number} row @param {string} version */
+    realUrl: (row, version) => picture(`psr/curate/real_image/${row}.png`, version),
+    /** Take in a picture for queries to look near to. @param {Blob} file @returns {Promise<{ name: string }>} */
+    addPicture: async (file) =>
+      (
+        await request('psr/curate/pictures', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/octet-stream' },
+          body: file,
+        })
+      ).json(),
     /** @returns {Promise<Packed<{ threshold: number }, { near: Floats }>>} */
     duplicates: () => binary('duplicates.bin'),
     /** @param {number | null} classId @returns {Promise<Distributions>} */

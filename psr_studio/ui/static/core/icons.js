@@ -34,5 +34,6 @@ export const ICONS = {
   classes: 'M2.5 3.5h2v2h-2zM7 4.5h6.5M2.5 10.5h2v2h-2zM7 11.5h6.5',
   selector: 'M2.5 4h6M12 4h1.5M2.5 12H4M7.5 12h6M10 2.5v3M6 10.5v3',
   bars: 'M3 13.5v-5M6.3 13.5V5M9.7 13.5V2.5M13 13.5V7',
+  picture: 'M2.5 3h11v10h-11zM2.5 11l3.2-3.2 2.6 2.6 1.7-1.7 3.5 3M10.6 5.6v.1',
   gauge: 'M2.5 11.5a5.5 5.5 0 0 1 11 0M8 11.5L11 7',
 };

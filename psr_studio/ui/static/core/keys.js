@@ -1,5 +1,6 @@
 // The keyboard: one table drives both the handler and the cheat sheet, so they cannot drift apart.
 
+import { nextContours } from '../map/density.js';
 import { button, h } from './dom.js';
 import { COLOR_MODES } from './model.js';
 
@@ -81,6 +82,9 @@ const mapKeys = ({ store, map }) => [
   key('0', 'Reset the view', map.resetView),
   key('+', 'Zoom in', () => map.zoomBy(1.4)),
   key('-', 'Zoom out', () => map.zoomBy(1 / 1.4)),
+  key('D', 'Density contours: none, of all, by class', () =>
+    store.set({ contours: nextContours(store.data.contours) }),
+  ),
   ...COLOR_MODES.map((mode, k) =>
     key(String(k + 1), `Colour by ${mode.label.toLowerCase()}`, () => store.set({ colorBy: mode.key })),
   ),

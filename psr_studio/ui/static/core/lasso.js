@@ -10,10 +10,10 @@ import { ready } from './store.js';
  * @param {Pick<State, 'gridMode' | 'listBefore' | 'compare'>} data
  * @param {Marked} selection the lassoed from now on
  * @param {boolean} shows whether the grid lists them; what is marked out in the grid itself is in view there already
- * @returns {{ selection: Marked, found: null, gridMode?: GridMode }}
+ * @returns {{ selection: Marked, found: null, apart: null, gridMode?: GridMode }}
  */
 export function lassoPatch({ gridMode, listBefore, compare }, selection, shows) {
-  const lassoed = { selection, found: null };
+  const lassoed = { selection, found: null, apart: null };
   if (compare) return lassoed; // the grid lists A and B
   if (!selection.count) return { ...lassoed, gridMode: gridMode === 'selection' ? listBefore : gridMode };
   return { ...lassoed, gridMode: shows ? 'selection' : gridMode };
@@ -25,11 +25,12 @@ export function lassoPatch({ gridMode, listBefore, compare }, selection, shows) 
  * @param {string} found the query
  * @param {Marked} selection what it names
  * @param {boolean} shows whether the grid lists them from now on
- * @returns {{ selection: Marked, found: string, gridMode?: GridMode }}
+ * @param {Map<number, number> | null} apart how far each lies from what the query looks near to
+ * @returns {{ selection: Marked, found: string, apart: Map<number, number> | null, gridMode?: GridMode }}
  */
-export function foundPatch(data, found, selection, shows) {
+export function foundPatch(data, found, selection, shows, apart = null) {
   const listed = data.compare ? {} : { gridMode: shows ? /** @type {const} */ ('selection') : data.gridMode };
-  return { selection, ...listed, found };
+  return { selection, ...listed, found, apart };
 }
 
 /** What the lassoed are called. @param {Pick<State, 'found'>} data */

@@ -33,12 +33,13 @@ export function createSearch({ store, api }) {
   const isWanted = (query) => (query.again ? !wanted && store.data.found === query.text : query === wanted);
 
   /** @param {Query} query @param {Found} answer */
-  function take({ text, again }, { positions, of }) {
+  function take({ text, again }, { positions, apart, of }) {
     const { data } = store;
     if (data.phase !== 'ready' || of !== data.info.n) return; // of another pool, which is on its way
     const marked = makeSelection(of, positions);
     if (again && same(marked, data.selection)) return;
-    store.set({ ...foundPatch(data, text, marked, !again), refused: again ? data.refused : null });
+    const distances = apart && new Map(positions.map((position, k) => [position, apart[k]]));
+    store.set({ ...foundPatch(data, text, marked, !again, distances), refused: again ? data.refused : null });
     if (again) return;
     wanted = null;
     store.set({ said: foundWords(marked.count, of) });

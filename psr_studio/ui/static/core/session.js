@@ -124,6 +124,7 @@ export function createSession({ store, api, actions, search, address, map, root,
       layout: null,
       selection: null,
       found: null,
+      apart: null,
     });
   }
 

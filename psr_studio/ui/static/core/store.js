@@ -71,12 +71,14 @@ export const INITIAL = {
   colorBy: 'class',
   ramp: 'viridis',
   rampScale: 'linear',
+  contours: 'none', // lines where the points of the map lie densely
   show: 'highlight',
   solo: null, // class id shown alone
   tool: 'pan',
   gridMode: 'picks', // the last three only while comparing
   listBefore: 'picks', // what the grid listed before it listed the lassoed
   found: null, // the query by which what is lassoed was found
+  apart: null, // how far what was found lies from what its query looks near to
   refused: null, // the last query, where it was none
   candidate: null, // the focused one as the server describes it
   waiting: '', // what is not scored yet, in words

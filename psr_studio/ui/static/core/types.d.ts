@@ -110,6 +110,7 @@ export interface Names {
 /** The candidates that a query names, of how many. */
 export interface Found {
   positions: number[];
+  apart: number[] | null; // how far each lies from what the query looks near to
   of: number;
 }
 
@@ -214,7 +215,13 @@ export interface Candidate {
   reason: string;
   tags: string[];
   why: string;
-  neighbours: number[];
+  neighbours: { position: number; distance: number }[];
+}
+
+/** Real images of its class that are nearest to a candidate; `known` once the teacher has looked at them. */
+export interface NearReal {
+  near: { row: number; distance: number }[];
+  known: boolean;
 }
 
 export interface Accuracy {
@@ -360,6 +367,7 @@ export interface Sprites {
 export type GridMode = 'picks' | 'pool' | 'selection' | SideKey;
 export type Tool = 'pan' | 'box' | 'lasso';
 export type MapKind = 'pca' | 'umap';
+export type ContourKind = 'none' | 'all' | 'class';
 export type RampScale = 'linear' | 'log' | 'quantile';
 
 interface Always {
@@ -386,12 +394,14 @@ interface Always {
   colorBy: string;
   ramp: string;
   rampScale: RampScale;
+  contours: ContourKind;
   show: 'all' | 'highlight' | 'filter';
   solo: number | null;
   tool: Tool;
   gridMode: GridMode;
   listBefore: 'picks' | 'pool';
   found: string | null;
+  apart: Map<number, number> | null;
   refused: RefusedQuery | null;
   candidate: Candidate | null;
   waiting: string;
@@ -513,6 +523,12 @@ export interface MapView extends Record<'background' | 'ink' | 'accent' | 'pin' 
   status: Rgb[];
 }
 
+/** Pieces of lines: four values each, and the class whose colour each has, -1 for none. */
+export interface Lines {
+  ends: Floats;
+  classes: Floats;
+}
+
 /** Draws the points: by WebGL2, or on a plain canvas where there is none. */
 export interface Renderer {
   readonly kind: string;
@@ -524,6 +540,7 @@ export interface Renderer {
   setFlags(flags: Bytes, order: Words): void;
   setRamp(bytes: Bytes): void;
   setClasses(colors: Rgb[]): void;
+  setLines(lines: Lines | null): void;
   draw(view: MapView): void;
   /** Resolves when the graphics device has finished what was drawn so far. */
   finished(): Promise<void>;

@@ -1,5 +1,7 @@
 // Which tiles stand in which row: plain numbers, so that only the rows in view ever become elements.
 
+import { nearest } from './sort.js';
+
 /** @import { Ready } from '../core/types' */
 /** @typedef {{ classId: number, positions: number[], told: number }} Section */
 /**
@@ -11,7 +13,7 @@
 export const HEADER_PX = 30;
 
 /**
- * What the grid lists, by class. `told` is the number of a header: the picks of the class, or what is listed of it.
+ * What the grid lists, by class; of what was looked near to the nearest class first. `told` is the number of a header: the picks of the class, or what is listed of it.
  * @param {Ready} data
  * @param {ArrayLike<number>} starts first position of each class, and the end
  * @param {(positions: number[]) => number[]} order sorts the positions of one class
@@ -24,7 +26,8 @@ export function sections(data, starts, order) {
   const positions = gridMode === 'pool' ? wholePool(starts) : listed(data);
   for (const position of positions) byClass[points.label[position]].push(position);
   const partial = gridMode !== 'pool' && gridMode !== 'picks';
-  return byClass
+  const apart = gridMode === 'selection' ? data.apart : null;
+  const list = byClass
     .map((own, classId) => ({ classId, own }))
     .filter(({ classId, own }) => (solo === null || classId === solo) && (!partial || own.length))
     .map(({ classId, own }) => ({
@@ -32,6 +35,8 @@ export function sections(data, starts, order) {
       positions: order(own),
       told: partial ? own.length : (picks?.byClass[classId].length ?? 0),
     }));
+  if (apart) list.sort((a, b) => nearest(apart, a.positions) - nearest(apart, b.positions));
+  return list;
 }
 
 /** @param {ArrayLike<number>} starts */

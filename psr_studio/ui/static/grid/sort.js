@@ -12,7 +12,7 @@ export const SORTS = [
   {
     key: 'order',
     label: 'Pick order',
-    hint: 'in the order in which they were taken, the others behind them',
+    hint: 'in the order in which they were taken, the others behind them; what was looked near to, the nearest first',
   },
   {
     key: 'score',
@@ -30,7 +30,8 @@ export const SORTS = [
  * @param {Ready} data
  * @returns {ArrayLike<number> | null} a number of every candidate, null where the order is that of the picks
  */
-function valuesOf({ points, picks, weights, near, sort }) {
+function valuesOf({ points, picks, weights, near, apart, sort }) {
+  if (sort === 'order' && apart) return Array.from(points.label, (_, position) => -distance(apart, position));
   if (sort === 'near') return near?.values ?? null;
   if (sort === 'score') {
     const scores = totalScores(points, weights);
@@ -41,6 +42,17 @@ function valuesOf({ points, picks, weights, near, sort }) {
   }
   return sort === 'order' ? null : points[/** @type {'reliability'} */ (sort)];
 }
+
+/** @param {Map<number, number>} apart @param {number} position */
+const distance = (apart, position) => apart.get(position) ?? Infinity;
+
+/**
+ * The nearest of some positions to what was looked near to.
+ * @param {Map<number, number>} apart
+ * @param {number[]} positions
+ */
+export const nearest = (apart, positions) =>
+  positions.reduce((least, position) => Math.min(least, distance(apart, position)), Infinity);
 
 /**
  * Picks in their order, then the others in theirs.

@@ -4,7 +4,7 @@ import { clamp } from '../core/numbers.js';
 import { toCss } from './color.js';
 import { PINNED, RINGED, STRONG, statusOf, VETOED } from './flags.js';
 
-/** @import { Bytes, Floats, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
+/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
 
 /** @implements {Renderer} */
 export class CanvasRenderer {
@@ -20,6 +20,8 @@ export class CanvasRenderer {
   ramp = [];
   /** @type {string[]} */
   classes = [];
+  /** @type {Lines | null} */
+  lines = null;
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -60,6 +62,30 @@ export class CanvasRenderer {
     this.classes = colors.map(toCss);
   }
 
+  /** @param {Lines | null} lines */
+  setLines(lines) {
+    this.lines = lines;
+  }
+
+  /** @param {MapView} view */
+  drawLines({ camera, ink }) {
+    const { context } = this;
+    const { ends, classes } = /** @type {Lines} */ (this.lines);
+    context.lineWidth = 1.4;
+    for (let i = 0; i < classes.length; i += 1) {
+      if (i === 0 || classes[i] !== classes[i - 1]) {
+        if (i > 0) context.stroke();
+        context.beginPath();
+        context.strokeStyle = classes[i] < 0 ? toCss(ink) : this.classes[classes[i]];
+        context.globalAlpha = classes[i] < 0 ? 0.45 : 0.9;
+      }
+      context.moveTo(...camera.toScreen(ends[4 * i], ends[4 * i + 1]));
+      context.lineTo(...camera.toScreen(ends[4 * i + 2], ends[4 * i + 3]));
+    }
+    if (classes.length) context.stroke();
+    context.globalAlpha = 1;
+  }
+
   /** @param {number} i @param {MapView} view @param {string[]} status */
   colorOf(i, view, status) {
     if (view.mode === 'class') return this.classes[this.labels[i]];
@@ -78,6 +104,7 @@ export class CanvasRenderer {
     context.globalAlpha = 1;
     context.fillStyle = toCss(view.background);
     context.fillRect(0, 0, canvas.width, canvas.height);
+    if (this.lines && view.morph >= 1) this.drawLines(view);
     const status = view.status.map(toCss);
     const { from, to } = this.floats;
     const mix = (/** @type {number} */ j) => from[j] + (to[j] - from[j]) * view.morph;

@@ -6,6 +6,7 @@ import { clamp } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { classColors } from './class_colors.js';
 import { rampBytes } from './color.js';
+import { mapLines } from './density.js';
 import { buildFlags } from './flags.js';
 import { scaled } from './scale.js';
 
@@ -49,6 +50,7 @@ export class MapData {
     store.on(['sizeBy', 'near'], () => this.loadSizes());
     store.on(['weights'], () => this.measureTotals());
     store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags());
+    store.on(['contours', 'layout', 'solo'], () => this.loadLines());
     store.on(['ramp'], () => {
       renderer.setRamp(rampBytes(store.data.ramp));
       invalidate();
@@ -131,6 +133,13 @@ export class MapData {
     if (data.phase !== 'ready') return;
     this.flags = buildFlags(data);
     this.renderer.setFlags(this.flags.flags, this.flags.order);
+    this.invalidate();
+  }
+
+  loadLines() {
+    const { data } = this.store;
+    if (data.phase !== 'ready') return;
+    this.renderer.setLines(mapLines(data, this.box, data.contours));
     this.invalidate();
   }
 

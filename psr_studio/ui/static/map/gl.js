@@ -1,8 +1,9 @@
 // WebGL2 drawing of the points. Buffers are uploaded once; each view change is a handful of uniforms.
 
-import { FRAGMENT, MAX_STATUS, VERTEX } from './shaders.js';
+import { GlLines } from './gl_lines.js';
+import { FRAGMENT, LINE_FRAGMENT, LINE_VERTEX, MAX_STATUS, VERTEX } from './shaders.js';
 
-/** @import { Bytes, Floats, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
+/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
 
 /** Place and size of each attribute. @type {Record<string, [number, number]>} */
 const FLOATS = { from: [0, 2], to: [1, 2], value: [2, 1], rel: [3, 1], ent: [4, 1], div: [5, 1] };
@@ -47,9 +48,15 @@ class GlRenderer {
   /**
    * Everything uploaded so far, to rebuild after a lost context.
    * @type {{ floats: Record<string, Floats>, sizes: Floats | null, labels?: Shorts,
-   *   flags?: Bytes, order?: Words, ramp?: Bytes, classes?: Rgb[] }}
+   *   flags?: Bytes, order?: Words, ramp?: Bytes, classes?: Rgb[], lines: Lines | null }}
    */
-  cpu = { floats: {}, sizes: null };
+  cpu = { floats: {}, sizes: null, lines: null };
+  /** @type {GlLines | null} */
+  lines = null;
+  /** @type {WebGLProgram | null} */
+  program = null;
+  /** @type {WebGLVertexArrayObject | null} */
+  vertices = null;
   /** @type {Record<string, WebGLBuffer>} */
   buffers = {};
   /** @type {Record<string, WebGLUniformLocation | null>} */
@@ -69,13 +76,12 @@ class GlRenderer {
 
   build() {
     const { gl } = this;
-    const program = gl.createProgram();
-    this.compile(program, gl.VERTEX_SHADER, VERTEX);
-    this.compile(program, gl.FRAGMENT_SHADER, FRAGMENT);
-    gl.linkProgram(program);
-    gl.useProgram(program);
+    this.lines = new GlLines(gl, this.link(LINE_VERTEX, LINE_FRAGMENT));
+    this.program = this.link(VERTEX, FRAGMENT);
+    const { program } = this;
     this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
-    gl.bindVertexArray(gl.createVertexArray());
+    this.vertices = gl.createVertexArray();
+    this.usePoints();
     this.buffers = {};
     gl.vertexAttrib1f(SIZE_AT, -1);
     this.makeTexture(0);
@@ -84,6 +90,21 @@ class GlRenderer {
     gl.uniform1i(this.at.u_classes, 1);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+  }
+
+  /** @param {string} vertex @param {string} fragment */
+  link(vertex, fragment) {
+    const { gl } = this;
+    const program = gl.createProgram();
+    this.compile(program, gl.VERTEX_SHADER, vertex);
+    this.compile(program, gl.FRAGMENT_SHADER, fragment);
+    gl.linkProgram(program);
+    return program;
+  }
+
+  usePoints() {
+    this.gl.useProgram(this.program);
+    this.gl.bindVertexArray(this.vertices);
   }
 
   /** @param {WebGLProgram} program @param {number} type @param {string} source */
@@ -99,7 +120,7 @@ class GlRenderer {
   }
 
   restore() {
-    const { floats, sizes, labels, flags, order, ramp, classes } = this.cpu;
+    const { floats, sizes, labels, flags, order, ramp, classes, lines } = this.cpu;
     this.build();
     for (const [name, data] of Object.entries(floats)) this.setFloats(name, data);
     this.setSizes(sizes);
@@ -107,6 +128,7 @@ class GlRenderer {
     if (flags && order) this.setFlags(flags, order);
     if (ramp) this.setRamp(ramp);
     if (classes) this.setClasses(classes);
+    this.setLines(lines);
   }
 
   /** @param {number} unit */
@@ -194,6 +216,13 @@ class GlRenderer {
     this.fillTexture(1, 1024, rows, bytes);
   }
 
+  /** @param {Lines | null} lines */
+  setLines(lines) {
+    this.cpu.lines = lines;
+    this.lines?.set(lines);
+    this.usePoints();
+  }
+
   /** @param {MapView} view */
   draw(view) {
     const { gl, at, canvas } = this;
@@ -204,6 +233,10 @@ class GlRenderer {
     gl.clear(gl.COLOR_BUFFER_BIT);
     if (!this.cpu.order?.length) return;
     const { camera } = view;
+    if (this.lines?.pieces && view.morph >= 1) {
+      this.lines.draw(view);
+      this.usePoints();
+    }
     gl.uniform2f(at.u_center, camera.cx, camera.cy);
     gl.uniform2f(at.u_scale, (2 * camera.k) / camera.width, (2 * camera.k) / camera.height);
     gl.uniform1f(at.u_morph, view.morph);

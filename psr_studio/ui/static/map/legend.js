@@ -10,11 +10,12 @@ import { readsWeights, selectorOf } from '../core/settings.js';
 import { ready } from '../core/store.js';
 import { classColors } from './class_colors.js';
 import { STATUS, toCss } from './color.js';
+import { CONTOURS } from './density.js';
 import { statusOf } from './flags.js';
 import { createRampLegend } from './legend_ramp.js';
 import { SCALES } from './scale.js';
 
-/** @import { Modifiers, RampScale, Rgb, State, Store } from '../core/types' */
+/** @import { ContourKind, Modifiers, RampScale, Rgb, State, Store } from '../core/types' */
 /** @import { MapData } from './data.js' */
 /**
  * @typedef {{ id: number, label: string, color: string, total: number, chosen: number, pressed?: boolean }}
@@ -106,10 +107,25 @@ export function createLegend(store, source, ink, zoomToClass) {
     },
     SCALES.map((name) => h('option', { value: name }, name)),
   );
+  const contours = h(
+    'select',
+    {
+      class: 'psr-select psr-small',
+      'aria-label': 'Density contours',
+      title: 'Lines where the candidates lie densely (D)',
+      on: {
+        change: () => {
+          store.set({ contours: /** @type {ContourKind} */ (contours.value) });
+        },
+      },
+    },
+    CONTOURS.map(({ kind, label, hint }) => h('option', { value: kind, title: hint }, label)),
+  );
   const foot = h(
     'div',
     { class: 'psr-legend-foot' },
     h('label', { class: 'psr-inline' }, 'Size', size),
+    h('label', { class: 'psr-inline' }, 'Density', contours),
     range.ramp,
     scale,
   );
@@ -123,13 +139,14 @@ export function createLegend(store, source, ink, zoomToClass) {
   let search = '';
 
   const refresh = oncePerFrame(() => {
-    const { colorBy, sizeBy, rampScale, phase } = store.data;
+    const { colorBy, sizeBy, rampScale, contours: kind, phase } = store.data;
     node.hidden = phase !== 'ready';
     if (phase !== 'ready') return;
     const mode = COLOR_MODES.find((m) => m.key === colorBy) ?? COLOR_MODES[0];
     color.value = colorBy;
     color.title = `Colour: ${mode.hint}`;
     size.value = sizeBy;
+    contours.value = kind;
     range.ramp.hidden = colorBy === 'class' || colorBy === 'picked';
     scale.hidden = !source.isRaw;
     scale.value = rampScale;
@@ -292,6 +309,7 @@ export function createLegend(store, source, ink, zoomToClass) {
       'solo',
       'near',
       'sizeBy',
+      'contours',
     ],
     refresh,
   );

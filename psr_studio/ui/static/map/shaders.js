@@ -94,3 +94,39 @@ void main() {
   if (alpha < 0.01) discard;
   o_color = vec4(rgb * alpha, alpha);
 }`;
+
+export const LINE_VERTEX = `#version 300 es
+precision highp float;
+layout(location=0) in vec4 a_ends;
+layout(location=1) in float a_class;  // below 0: the line is around all points
+uniform vec2 u_center, u_scale;
+uniform vec3 u_pixels;                // half the map's width and height, and the width of a line
+uniform vec3 u_ink;
+uniform sampler2D u_classes;
+out vec4 v_color;
+out float v_off;                      // from the middle of the line, in pixels
+
+void main() {
+  vec2 a = (a_ends.xy - u_center) * u_scale * u_pixels.xy;
+  vec2 b = (a_ends.zw - u_center) * u_scale * u_pixels.xy;
+  vec2 along = normalize(b - a + vec2(1e-6, 0.0));
+  float half_ = 0.5 * u_pixels.z + 1.0;
+  v_off = (gl_VertexID & 1) == 0 ? -half_ : half_;
+  vec2 at = ((gl_VertexID & 2) == 0 ? a : b) + v_off * vec2(-along.y, along.x);
+  gl_Position = vec4(at / u_pixels.xy, 0.0, 1.0);
+  int c = int(max(a_class, 0.0));
+  vec3 rgb = a_class < 0.0 ? u_ink : texelFetch(u_classes, ivec2(c % 1024, c / 1024), 0).rgb;
+  v_color = vec4(rgb, a_class < 0.0 ? 0.45 : 0.9);
+}`;
+
+export const LINE_FRAGMENT = `#version 300 es
+precision highp float;
+in vec4 v_color;
+in float v_off;
+uniform vec3 u_pixels;
+out vec4 o_color;
+
+void main() {
+  float alpha = v_color.a * (1.0 - smoothstep(0.5 * u_pixels.z - 0.5, 0.5 * u_pixels.z + 0.5, abs(v_off)));
+  o_color = vec4(v_color.rgb * alpha, alpha);
+}`;

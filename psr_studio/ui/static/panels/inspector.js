@@ -8,10 +8,11 @@ import { readsWeights, selectorOf } from '../core/settings.js';
 import { classColors } from '../map/class_colors.js';
 import { toCss } from '../map/color.js';
 import { neighboursOf } from './neighbours.js';
+import { createRealImages } from './real_images.js';
 import { softLabels } from './soft_labels.js';
 import { createTags } from './tags.js';
 
-/** @import { Actions, Api, Candidate, Child, Ready, Store } from '../core/types' */
+/** @import { Actions, Api, Candidate, Child, Ready, Search, Store } from '../core/types' */
 
 const TERMS = ['Reliability', 'Entropy', 'Diversity'];
 /** @type {{ mark: 'pin' | 'veto' | 'clear', label: string, key: string, what: string }[]} */
@@ -22,9 +23,10 @@ const MARKS = [
 ];
 const INVITATION = 'Click a point or a picture to see what the teacher thinks of it and why it was taken.';
 
-/** @param {Store} store @param {Api} api @param {Actions} actions @param {() => void} enlarge */
-export function createInspector(store, api, actions, enlarge) {
+/** @param {Store} store @param {Api} api @param {Actions} actions @param {Search} search @param {() => void} enlarge */
+export function createInspector(store, api, actions, search, enlarge) {
   const neighbours = neighboursOf(store, actions);
+  const real = createRealImages(store, api);
   const bar = h('div', { class: 'psr-bar' }, h('strong', { class: 'psr-pane-title psr-grow' }, 'Candidate'));
   const body = h('div', { class: 'psr-inspector-body' });
   const terms = h('div', { class: 'psr-terms' });
@@ -85,10 +87,21 @@ export function createInspector(store, api, actions, enlarge) {
       known && h('p', { class: 'psr-why' }, known.why),
       section('Score', terms),
       known && section('Soft label', softLabels(data, known)),
-      known && section('Nearest neighbours', neighbours(known)),
+      known && section('Nearest of its class', neighbours(known), inAllClasses(known)),
+      known && section('Nearest real images', real.node),
     );
     refreshTerms();
   }
+
+  /** @param {Candidate} known */
+  const inAllClasses = ({ candidate_id }) =>
+    button({
+      label: 'Nearest in all classes',
+      iconName: 'list',
+      className: 'psr-ghost psr-in-all',
+      title: 'List the candidates nearest to this one in the grid, of whatever class',
+      onClick: () => search.ask(`near ${candidate_id}`),
+    });
 
   /** Picked: the terms the greedy step used. Not picked: what the current sliders would give. */
   function refreshTerms() {

@@ -1,12 +1,18 @@
-// The nearest candidates of the same class, each with a way to take it instead.
+// The nearest candidates of the same class, each with its distance and a way to take it instead.
 
 import { button, h } from '../core/dom.js';
 import { describe } from '../core/model.js';
+import { fixed } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 
 /** @import { Actions, Candidate, Store } from '../core/types' */
 
 const PICTURE = 46;
+const UNIT = 'Distance in the features of the teacher; 1 is usual between two candidates of a class';
+
+/** How far a neighbour lies. @param {number} distance */
+export const distanceOf = (distance) =>
+  h('span', { class: 'psr-fine psr-num psr-distance', title: UNIT }, fixed(distance, 2));
 
 /**
  * Builds the row for a candidate that the server has described.
@@ -14,8 +20,8 @@ const PICTURE = 46;
  * @param {Actions} actions
  */
 export function neighboursOf(store, actions) {
-  /** @param {number} focus @param {number} position */
-  function neighbour(focus, position) {
+  /** @param {number} focus @param {{ position: number, distance: number }} near */
+  function neighbour(focus, { position, distance }) {
     const data = ready(store);
     const { points, info, picks, vetoed, pinned, sprites } = data;
     const label = points.label[position];
@@ -41,6 +47,7 @@ export function neighboursOf(store, actions) {
           h('span', { class: 'psr-badges' }, h('span', { class: 'psr-badge is-pin' }, 'P')),
         picks && at >= 0 && h('span', { class: 'psr-rank' }, picks.rank[at] + 1),
       ),
+      distanceOf(distance),
       swapButton(focus, position, words),
     );
   }
