@@ -32,6 +32,12 @@ def add_commands(commands: Any) -> None:
     add_studio_flags(parser)
     add = parser.add_argument
     add_reading_flags(parser)
+    add(
+        "--labels",
+        metavar="FILE",
+        help="soft labels that come along, used instead of the teacher's: .npz, .pt, .safetensors, CSV, or a folder "
+        "with a file per picture",
+    )
     add("--limit", type=int, metavar="N", help="take the first N pictures of each class")
     add(
         "--replace",

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+NEAR = 0.6  # share of the letters that a name has in common with what may be meant
+ALL_WORDS = 0.9  # nearness of what has all words of a name, and more
+TIE = 0.03  # what is not farther than the nearest by more is as near
+MOST = 3  # names in one question
+NO_WORDS: Mapping[str, str] = {}
+QUOTED = '"{}"'
 
 
 class StudioError(Exception):
@@ -69,7 +77,31 @@ class ExportError(StudioError):
     """The target of an export."""
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return 'Did you mean "x"? ' (with the space) for the nearest of `choices`, or '' when none is near."""
-    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
-    return f'Did you mean "{near[0]}"? ' if near else ""
+def did_you_mean(name: str, choices: Iterable[str], called: Mapping[str, str] = NO_WORDS) -> str:
+    """Return 'Did you mean "x"? ' (with the space) for the nearest of `choices`, or '' when none is near.
+
+    Those that are as near as the nearest are named too: 'Did you mean "x" or "y"? '.
+
+    Args:
+        called: what else choices are known by, to the choice.
+    """
+    known = {**called, **{choice: choice for choice in choices}}
+    near: dict[str, float] = {}
+    for words, choice in known.items():
+        near[choice] = max(near.get(choice, 0.0), _nearness(name, words))
+    least = max(NEAR, max(near.values(), default=0.0) - TIE)
+    found = sorted((choice for choice, value in near.items() if value >= least), key=lambda c: -near[c])
+    return meant(found[:MOST])
+
+
+def meant(names: Sequence[str]) -> str:
+    """'Did you mean "x" or "y"? ' of some names, '' of none."""
+    return f"Did you mean {' or '.join(map(QUOTED.format, names))}? " if names else ""
+
+
+def _nearness(name: str, other: str) -> float:
+    """1 for the same words, less where the other has all of them and more, else how alike the letters are."""
+    words, others = (set(re.findall(r"[^\W_]+", text.lower())) for text in (name, other))
+    if words and words <= others:
+        return 1.0 if words == others else ALL_WORDS
+    return difflib.SequenceMatcher(None, name, other).ratio()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic import ValidationError
 
-from psr_studio.core.errors import RecipeError, did_you_mean
+from psr_studio.core.errors import RecipeError, did_you_mean, meant
 from psr_studio.core.refused import NAME_RULE, not_a_folder, not_a_table, refused
-from psr_studio.method.selectors.parameters import FOLDER_NAME, Table, facts_of, shape_of
+from psr_studio.method.selectors.parameters import FOLDER_NAME, Facts, Table, facts_of, shape_of
 
 
 @cache
@@ -71,10 +72,25 @@ def _unknown_key(root: type[Table], section: str, name: str) -> RecipeError:
     inside = [
         table.rpartition(".")[2] for table in tables_of(root) if table and table.rpartition(".")[0] == section
     ]
-    listed = sorted([*facts_of(tables_of(root)[section]), *inside])
+    table = facts_of(tables_of(root)[section])
+    listed = sorted([*table, *inside])
     key, place = f"{section}.{name}".lstrip("."), f"[{section}]" if section else "a recipe"
+    below = [full for full in reversed(keys_of(root)) if full.startswith(f"{section}.")]
+    deeper = {full.rpartition(".")[2]: full for full in below}  # of several the first
     elsewhere = [full for full in keys_of(root) if full.endswith(f".{name}")]
-    hint = did_you_mean(name, listed) or (f'Did you mean "{elsewhere[0]}"? ' if elsewhere else "")
-    hint = hint or did_you_mean(key, [full for full in keys_of(root) if full.startswith(f"{section}.")])
+    hint = _by_all_words(key, table) or did_you_mean(name, listed, _known_by(table))
+    hint = hint or did_you_mean(name, (), deeper) or meant(elsewhere[:1])
     problem = f'unknown key "{key}". Keys of {place}: {", ".join(listed)}.'
     return RecipeError(problem, hint + "Correct the key.", key)
+
+
+def _known_by(table: Mapping[str, Facts]) -> dict[str, str]:
+    """Keys by their names and by what stands beside their controls."""
+    return {facts.label: key for key, facts in table.items() if facts.label} | {key: key for key in table}
+
+
+def _by_all_words(key: str, table: Mapping[str, Facts]) -> str:
+    """The setting that is called as the table and the name together: "pool.size" is "pool_size"."""
+    words = key.replace(".", "_").lower()
+    same = [known for text, known in _known_by(table).items() if text.lower().replace(" ", "_") == words]
+    return meant(same[:1])

@@ -83,10 +83,12 @@ def full_key(name: str) -> str:
         raise RecipeError(
             f'"{name}" is in several tables.', f"Write one of {', '.join(sorted(found))}.", name
         )
-    bare = sorted({key.rpartition(".")[2] for key in keys()})
+    bare = {key: key.rpartition(".")[2] for key in keys()}
+    called = {facts(key).label: name for key, name in bare.items()}
     raise RecipeError(
         f'unknown key "{name}". Tables: {", ".join(SECTIONS)}.',
-        did_you_mean(name, bare) + "`psr-studio presets --keys` lists all keys.",
+        did_you_mean(name, sorted(set(bare.values())), called)
+        + "`psr-studio presets --keys` lists all keys.",
         name,
     )
 

@@ -23,6 +23,7 @@ from psr_studio.storage.png import decode_png
 
 CANDIDATES_PER_CLASS = 1_000_000
 CACHED_PARTS = 16  # pictures of the parts touched last; 60 pictures of 256 px are about 7 MiB
+OWN_LOGITS = "own_logits"  # the column of soft labels that pictures were imported with
 BLANK = 128  # grey level that stands for a picture that cannot be read
 
 
@@ -132,6 +133,15 @@ class Pool:
         """Whether the parts hold them: pictures that were imported without a codec have none."""
         return not self._parts or "latent" in self._parts[0].info.shapes
 
+    @property
+    def has_own_logits(self) -> bool:
+        """Whether its pictures were imported with soft labels, which are used instead of the teacher's."""
+        return bool(self._parts) and OWN_LOGITS in self._parts[0].info.shapes
+
+    def own_logits_at(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Logits (n, C) float32 of the soft labels that some positions were imported with; a damaged part raises."""
+        return self._vectors_at(OWN_LOGITS, np.asarray(positions, np.int64))
+
     def latents_at(self, positions: Sequence[int] | np.ndarray) -> np.ndarray:
         """Latents (n, c, h, w) float32 of some positions, in that order; reads only the parts they lie in.
 
@@ -146,12 +156,16 @@ class Pool:
         positions = np.asarray(positions, np.int64)
         if self._latents is not None:
             return self._latents[positions]
-        shape = self._parts[0].info.shapes["latent"] if self._parts else (0, 0, 0)
+        return self._vectors_at("latent", positions)
+
+    def _vectors_at(self, name: str, positions: np.ndarray) -> np.ndarray:
+        """A column of arrays, float32 (n, ...), of some positions; reads only the parts they lie in."""
+        shape = self._parts[0].info.shapes[name] if self._parts else (0, 0, 0)
         found = np.empty((len(positions), *shape), np.float32)
         for part in np.unique(self._part_of[positions]):
             here = np.flatnonzero(self._part_of[positions] == part)
-            stored = self._files.read(self._parts[part].path, ["latent"])[1]
-            found[here] = stored["latent"][self._row_of[positions[here]]]
+            stored = self._files.read(self._parts[part].path, [name])[1]
+            found[here] = stored[name][self._row_of[positions[here]]]
         return found
 
     def steering_at(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,9 +24,10 @@ class Scores:
     """Teacher outputs in pool order; rows that are not `scored` (with `require_all=False`) are NaN."""
 
     candidate_ids: np.ndarray  # (N,) int64
-    logits: np.ndarray  # (N, C) float32
+    logits: np.ndarray  # (N, C) float32: of the soft labels that the pictures came with, else the teacher's
     embeddings: np.ndarray  # (N, D) float32
     scored: np.ndarray  # (N,) bool
+    teacher_logits: np.ndarray  # (N, C) float32
     broken: list[Broken] = field(default_factory=list)
 
     def logits_at(self, positions: np.ndarray) -> np.ndarray:
@@ -76,9 +77,17 @@ def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: b
     scored = rows >= 0
     if require_all and not scored.all():
         raise _unscored(pool.candidate_ids, scored, broken)
-    logits = _aligned([s["logits"] for s in stored], rows)
+    teacher = frozen(_aligned([s["logits"] for s in stored], rows))
+    logits = frozen(_own_logits(pool, scored)) if pool.has_own_logits else teacher
     embeddings = _aligned([s["embedding"] for s in stored], rows)
-    return Scores(pool.candidate_ids, frozen(logits), frozen(embeddings), frozen(scored), broken)
+    return Scores(pool.candidate_ids, logits, frozen(embeddings), frozen(scored), teacher, broken)
+
+
+def _own_logits(pool: Pool, scored: np.ndarray) -> np.ndarray:
+    """Logits (N, C) of the soft labels that the pictures came with; NaN where a candidate is not scored."""
+    found = pool.own_logits_at(np.arange(len(pool)))
+    found[~scored] = np.nan
+    return found
 
 
 def check_finite(candidate_ids: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:

@@ -44,7 +44,7 @@ from psr_studio.storage.names import (
 )
 from psr_studio.storage.parquet import write_part
 from psr_studio.storage.parts import Parts, stamp
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Pool
+from psr_studio.storage.pool import CANDIDATES_PER_CLASS, OWN_LOGITS, Pool
 from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
@@ -71,6 +71,7 @@ class PoolPart:
     latents: np.ndarray | None = None  # (n, c, h, w) float32; None of pictures that no codec has encoded
     targets: np.ndarray | None = None  # (n,) int64, which target of its class each was steered to
     intervals: np.ndarray | None = None  # (n,) int64, the interval of difficulty of that target, -1 for none
+    own_logits: np.ndarray | None = None  # (n, C) float32, of soft labels that came with imported pictures
     origins: list[str] | None = None  # (n,) which crops of which real images each was made of
 
 
@@ -205,6 +206,7 @@ class Workspace:
             "seed": columns.seeds,
             "image": columns.images,
             **({} if columns.latents is None else {"latent": columns.latents}),
+            **({} if columns.own_logits is None else {OWN_LOGITS: columns.own_logits}),
             "generator": [_settings_text(settings or {})] * n,
         }
         if columns.targets is not None and columns.intervals is not None:

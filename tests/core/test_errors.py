@@ -28,3 +28,13 @@ def test_nearest_name_is_offered_only_when_it_is_near():
     assert did_you_mean("fashion-mnst", ["fashion-mnist", "imagenette"]) == 'Did you mean "fashion-mnist"? '
     assert did_you_mean("zzz", ["fashion-mnist"]) == ""
     assert did_you_mean("x", []) == ""
+
+
+def test_near_names_that_are_equally_near_are_all_named_and_words_count_before_letters():
+    """All words of "seeds" are in "n_seeds" (0.9), eight of nine letters in "seed": a tie; "size" is in two."""
+    assert did_you_mean("seeds", ["seed", "n_seeds", "epochs"]) == 'Did you mean "n_seeds" or "seed"? '
+    assert (
+        did_you_mean("size", ["pool_size", "scale", "part_size"])
+        == 'Did you mean "pool_size" or "part_size"? '
+    )
+    assert did_you_mean("learning rate", ["n_steps", "lr"], {"Learning rate": "lr"}) == 'Did you mean "lr"? '

@@ -151,6 +151,22 @@ def test_a_key_of_another_table_is_pointed_to():
 
 
 @pytest.mark.parametrize(
+    ("key", "asked"),
+    [
+        ("evaluate.seeds", 'Did you mean "n_seeds"? '),  # it is called "Seeds" on screen
+        ("evaluate.learning_rate", 'Did you mean "lr"? '),
+        ("pool.size", 'Did you mean "pool_size"? '),  # table and name together
+        ("select.images", 'Did you mean "ipc"? '),
+        ("select.alpah", 'Did you mean "select.psr.alpha"? '),
+        ("select.dgs.colour", ""),  # alike only by the name of its table
+        ("evaluate.networks", ""),
+    ],
+)
+def test_a_key_is_never_taken_for_one_that_is_far_from_it(key, asked):
+    assert error_of(Recipe().with_values, {key: 5}).fix == f"{asked}Correct the key."
+
+
+@pytest.mark.parametrize(
     ("text", "problem", "line"),
     [
         ("[pool]\nsteps = 0\n", '"pool.steps" is 0, but it must be from 1 to 1000 steps.', 2),

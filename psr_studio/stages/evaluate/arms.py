@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 HARD = "hard"
+TEACHER, OWN = "teacher", "own labels"  # who made soft labels: "own" came with the pictures of the pool
 RANDOM_REAL, GENERATE_AND_USE = "random real", "generate-and-use"
 
 
-def soft_regime(temperature: float) -> str:
-    """The teacher's label regime in words."""
-    return f"teacher, tau {temperature:g}"
+def soft_regime(temperature: float, source: str = TEACHER) -> str:
+    """The regime of soft labels in words; `source` is who made them."""
+    return f"{source}, tau {temperature:g}"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,12 @@ def selected_arm(ws: Workspace, recipe: Recipe, bundle: Bundle, record: Selectio
     made_from = [form, record.settings[select.POOL_HASH], record.candidate_ids]
     if form == "refined":
         made_from.append(list(refine.expected(ws, recipe, bundle, record).values()))
-    return _arm(recipe, record, form, record.name, repr(made_from))
+    return _arm(recipe, record, form, record.name, repr(made_from), made_by=label_source(ws))
+
+
+def label_source(ws: Workspace) -> str:
+    """Who made the soft labels of the pool."""
+    return OWN if ws.pool().has_own_logits else TEACHER
 
 
 def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Arm]:
@@ -115,7 +121,8 @@ def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRe
     first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
     budget = _budget(record)
     real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, *budget]))
-    controls = [real, _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]))]
+    pooled = _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]), made_by=label_source(ws))
+    controls = [real, pooled]
     if real.label_regime != HARD:
         controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))
     return controls
@@ -159,14 +166,15 @@ def counts_of(record: SelectionRecord) -> tuple[int, ...]:
 
 
 def _arm(
-    recipe: Recipe, record: SelectionRecord, form: str, selection: str, inputs: str, hard: bool = False
-) -> Arm:
+    recipe: Recipe, record: SelectionRecord, form: str, selection: str, inputs: str, *, hard: bool = False,
+    made_by: str = TEACHER,
+) -> Arm:  # fmt: skip
     hard = hard or recipe.evaluate.protocol == HARD
     temperature = float(record.settings["temperature"])
     return Arm(
         form=form,
         selection=selection,
-        label_regime=HARD if hard else soft_regime(temperature),
+        label_regime=HARD if hard else soft_regime(temperature, made_by),
         protocol=HARD if hard else recipe.evaluate.protocol,
         ipc=int(record.settings["ipc"]),
         temperature=temperature,

@@ -51,7 +51,8 @@ def _summary(data: ExportSet, bundle: Bundle, refined: bool, imported: Mapping[s
     )
     return [
         f'{len(data)} images of {len(data.class_names)} classes, distilled for "{name}" with PSR Studio',
-        f"{__version__}: {origin}, chosen by the signals of a teacher" + (f", {moved}." if refined else "."),
+        f"{__version__}: {origin}, chosen by the signals of {_judge(imported)}"
+        + (f", {moved}." if refined else "."),
         *_of_a_part(len(data.class_names), bundle.n_classes),
     ]
 
@@ -60,6 +61,21 @@ def origin_text(imported: Mapping[str, Any]) -> str:
     """Where pictures that were made elsewhere come from; the name of the source alone, not where it lay."""
     split = f', split "{imported["split"]}"' if imported.get("split") else ""
     return f'imported from "{imported["source"]}" ({imported.get("kind", "source")}{split})'
+
+
+def _own_labels(imported: Mapping[str, Any] | None) -> bool:
+    """Whether pictures that were made elsewhere came with soft labels."""
+    return bool((imported or {}).get("soft_labels"))
+
+
+def _judge(imported: Mapping[str, Any] | None) -> str:
+    """Whose soft labels the signals are of."""
+    return "the soft labels that they came with" if _own_labels(imported) else "a teacher"
+
+
+def _work(imported: Mapping[str, Any]) -> str:
+    """What the teacher did for pictures from elsewhere."""
+    return "that measured how far they are apart" if _own_labels(imported) else "that made the labels"
 
 
 def _licence(bundle: Bundle, refined: bool, imported: Mapping[str, Any] | None) -> list[str]:
@@ -75,7 +91,12 @@ def _licence(bundle: Bundle, refined: bool, imported: Mapping[str, Any] | None) 
     return [
         f"The pictures were {origin_text(imported)}; their licence is that of their source.",
         "**Fill it in here before you publish this set**: PSR Studio does not know it.",
-        f"The {models} that made the labels {'carry' if refined else 'carries'}: "
+        *(
+            ["The soft labels came with the pictures; so does their licence."]
+            if _own_labels(imported)
+            else []
+        ),
+        f"The {models} {_work(imported)} {'carry' if refined else 'carries'}: "
         f"{'; '.join(dict.fromkeys(licences))}.",
     ]
 

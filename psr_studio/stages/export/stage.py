@@ -42,6 +42,7 @@ from psr_studio.stages.export.target import (
     zip_path,
 )
 from psr_studio.stages.importing import stage as importing
+from psr_studio.stages.importing.soft_labels import labels_text
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
@@ -277,6 +278,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "bundle": bundle.name,
         **origin,
         "teacher": f"{bundle.identity('teacher')} (hash of its files)",
+        **({"soft labels": own} if (own := labels_text(importing.manifest(ws))) else {}),
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),
         "selection": {k: v for k, v in record.settings.items() if k != select.POOL_HASH},

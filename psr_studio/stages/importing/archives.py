@@ -135,6 +135,11 @@ class ShardSource(ImageSource):
         n = sum(sample.label is None for found in self.shards.values() for sample in found.values())
         return {"samples without a label": n} if n else {}
 
+    @property
+    def n_items(self) -> int:
+        """As in `ImageSource`."""
+        return sum(map(len, self.shards.values()))
+
     def __iter__(self) -> Iterator[Item]:
         """The pictures shard by shard, in the order of each."""
         for file, samples in self.shards.items():
@@ -143,7 +148,8 @@ class ShardSource(ImageSource):
                     sample = samples.get(_entry(member).name)
                     if sample is not None:
                         name = printable(f"{file.name}, {sample.picture}")
-                        yield Item(sample.label or "", name, known(_picture(packed, member)))
+                        load, picture = known(_picture(packed, member)), printable(sample.picture)
+                        yield Item(sample.label or "", name, load, file=picture)
 
 
 def _samples(path: Path) -> dict[str, _Sample]:

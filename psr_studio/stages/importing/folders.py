@@ -86,7 +86,7 @@ def group_by_split(
             '"Naming rule" (--rule), such as "{class}_*".',
         )
     groups: dict[PurePosixPath, dict[str, str]] = {}
-    for name in sorted(names):
+    for name in sorted(names, key=lambda name: name.split("/")):  # by class folder, as ImageFolder has them
         folder = class_folder(name, is_class)
         groups.setdefault(folder.parent, {})[name] = folder.name
     if split is not None:
@@ -193,7 +193,9 @@ class PictureFiles(ImageSource):
 
     def item(self, name: str) -> Item:
         """One of its pictures."""
-        return Item(printable(self.names[name]), printable(name), partial(self.read, name))
+        return Item(
+            printable(self.names[name]), printable(name), partial(self.read, name), file=printable(name)
+        )
 
     def read(self, name: str) -> bytes:
         """The bytes of one of its pictures.

@@ -32,6 +32,7 @@ class Item:
         label: that it has there, "" where it has none. name: for messages and for tracing it back.
         load: its bytes, in any thread; PictureError says why they cannot be had.
         latent: (c, h, w) float32, and seed, of another workspace.
+        file: its path in the source, "" where it is no file there. logits: (C,) float32, of a label that it brings.
     """
 
     label: str
@@ -39,6 +40,17 @@ class Item:
     load: Callable[[], bytes]
     latent: np.ndarray | None = None
     seed: int | None = None
+    file: str = ""
+    logits: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Labels as a file holds them: (n, K) float32, the picture of each row and the class of each column where said."""
+
+    values: np.ndarray
+    names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def known(data: bytes) -> Callable[[], bytes]:
@@ -79,6 +91,15 @@ class ImageSource:
     def has_latents(self) -> bool:
         """Whether its pictures bring the latents that they were decoded from."""
         return False
+
+    @property
+    def n_items(self) -> int:
+        """How many pictures come, with those that have no label."""
+        return len(self)
+
+    def soft_labels(self) -> LabelRows | None:
+        """Labels that its pictures bring, a row for each in its order; None where they bring none."""
+        return None
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures, one after the other."""

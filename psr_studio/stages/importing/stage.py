@@ -33,6 +33,7 @@ from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_
 from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.reading import Columns, Reading
+from psr_studio.stages.importing.soft_labels import SoftLabels, labels_text, matched, read_soft_labels
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, Part, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
@@ -73,6 +74,7 @@ class Options:
         image_column, label_column: of a table or list; None where its own names leave no doubt.
         rule: how the names of files say their class, such as "{class}_*"; None where folders say it.
         values: what the numbers of tensors are; None where their range says it.
+        labels: path of soft labels that come along, used instead of the teacher's.
     """
 
     split: str | None = None
@@ -85,6 +87,7 @@ class Options:
     label_column: str | None = None
     rule: str | None = None
     values: str | None = None
+    labels: str | Path | None = None
 
     def reading(self, bundle: Bundle) -> Reading:
         """What is said of the source."""
@@ -129,7 +132,17 @@ def run(
         source = open_source(path, known, how.reading(bundle))
     where = f'"{printable(source.path.name)}"'
     classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, where)
-    yield from take_in(ws, recipe, bundle, source, classes, how, keep)
+    labels = _labels(source, known, how, recipe.select.temperature)
+    yield from take_in(ws, recipe, bundle, source, classes, how, keep, labels)
+
+
+def _labels(source: ImageSource, known: ClassNames, how: Options, temperature: float) -> SoftLabels | None:
+    """The soft labels that are asked for, else those that the pictures of another workspace have."""
+    if how.labels is not None:
+        with reading_source(how.labels):
+            return read_soft_labels(how.labels, source, known, temperature)
+    own = source.soft_labels()
+    return None if own is None else matched(own, source, known, temperature, printable(source.path.name))
 
 
 def take_in(
@@ -140,8 +153,9 @@ def take_in(
     classes: dict[str, int],
     how: Options,
     keep: KeepSettings | None = None,
+    labels: SoftLabels | None = None,
 ) -> Iterator[Progress]:
-    """Make the pictures of a source the pool, its labels taken for `classes`; as `run` otherwise."""
+    """Make the pictures of a source the pool, its folders taken for `classes`; as `run` otherwise."""
     clock, name, n = Stopwatch(), printable(source.path.name), len(ws.pool())
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
@@ -153,7 +167,7 @@ def take_in(
     yield Progress(STAGE.name, 0, total, f"Taking in {total:,} pictures of {len(classes)} classes.")
     try:
         with closing(source), ws.change() as change:
-            writer = PoolWriter(ws.beside(change), recipe, bundle, source)
+            writer = PoolWriter(ws.beside(change), recipe, bundle, source, labels)
             writer.classes = classes
             writer.unknown = [label for label in source.labels if label not in classes]
             if cost := _cost(source, classes, bundle, writer, counts):
@@ -174,11 +188,12 @@ def take_in(
         raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
     words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
     words += _absent(writer.counts, bundle.class_names)
+    words += f' from "{name}"{_taken(source, classes, bundle)}{_behind(labels_text(writer.about))}'
     yield Progress(
         STAGE.name,
         total,
         total,
-        f'{words} from "{name}"{_taken(source, classes, bundle)}{_left_out(writer)}.{gone}',
+        f"{words}{_left_out(writer)}.{gone}",
         part_done=True,
         seconds=clock.seconds,
     )
@@ -189,6 +204,11 @@ def _taken(source: ImageSource, classes: dict[str, int], bundle: Bundle) -> str:
     chosen = [f"{what} from {which}" for what, which in source.taken.items()]
     numbers = mapping_text(classes, bundle.class_names)
     return "".join(f"; {text}" for text in (*chosen, numbers) if text)
+
+
+def _behind(text: str) -> str:
+    """A part of a sentence behind a semicolon; "" for none."""
+    return f"; {text}" if text else ""
 
 
 def _left_out(writer: PoolWriter) -> str:
@@ -225,7 +245,8 @@ def _read(
     for name, kind in source.others.items():
         writer.leave_out(name, f"it is no picture that is read ({kind})")
     done = 0
-    wanted = _wanted(_items(source), classes, how, writer)
+    items = _items(source) if writer.labels is None else writer.labels.of(_items(source))
+    wanted = _wanted(items, classes, how, writer)
     for item, found in ahead(wanted, partial(_decoded, shape=bundle.image_shape), N_DECODERS):
         if isinstance(found, PictureError):
             if not how.skip_broken:
@@ -369,7 +390,9 @@ def status_of(ws: Workspace, bundle: Bundle, about: dict[str, Any]) -> StageStat
         return StageStatus(
             "stale", f'Imported from "{about["source"]}", but encoded by the codec of another bundle.'
         )
-    return StageStatus(found.state, f'Imported from "{about["source"]}". {found.reason}')
+    return StageStatus(
+        found.state, f'Imported from "{about["source"]}"{_behind(labels_text(about))}. {found.reason}'
+    )
 
 
 def settings_after(

@@ -22,6 +22,7 @@ from psr_studio.stages.importing.items import (
     TABLES,
     ImageSource,
     Item,
+    LabelRows,
     PoolImportError,
     known,
     refuse_links,
@@ -86,6 +87,11 @@ class TableSource(ImageSource):
         """As in `ImageSource`, with the rows that have no label."""
         rows = {WITHOUT_LABEL: self.n_without_label} if self.n_without_label else {}
         return super().passed_over | rows
+
+    @property
+    def n_items(self) -> int:
+        """As in `ImageSource`."""
+        return len(self) + self.n_without_label
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in the order of the rows, those without a label or a picture too."""
@@ -375,6 +381,12 @@ class WorkspaceSource(ImageSource):
     def has_latents(self) -> bool:
         """As in `ImageSource`."""
         return self.pool is not None and self.pool.has_latents
+
+    def soft_labels(self) -> LabelRows | None:
+        """As in `ImageSource`: those that were imported with its pictures."""
+        if self.pool is None or not self.pool.has_own_logits:
+            return None
+        return LabelRows(self.pool.own_logits_at(np.arange(len(self.pool))), (), tuple(self.names))
 
     def __iter__(self) -> Iterator[Item]:
         """The candidates in pool order."""

@@ -55,7 +55,7 @@ class TensorSource(ImageSource):
             PoolImportError: no pictures or labels, tensors that do not fit each other, numbers that may mean several
                 things.
         """
-        found = {name: tensor for file in files for name, tensor in _tensors(file).items()}
+        found = {name: tensor for file in files for name, tensor in tensors_of(file).items()}
         image, label = _named(IMAGE_KEYS, found, path), _named(LABEL_KEYS, found, path)
         images, channels_last = _shaped(found[image], image)
         words = _labels(found[label], len(images), label)
@@ -96,28 +96,48 @@ def beside(path: Path) -> list[Path]:
     if path.suffix.lower() == ".npz":
         return [path]
     others = sorted(p for p in path.parent.iterdir() if p != path and p.suffix == path.suffix and p.is_file())
-    return [path, *(other for other in others if _plain(other.stem) in LABEL_KEYS)]
+    return [path, *(other for other in others if plain_name(other.stem) in LABEL_KEYS)]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name of a tensor or file as names are compared: small letters, "_" for "-", without our prefix."""
     return name.lower().removeprefix(PREFIX).replace("-", "_")
 
 
-def _tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file: by the name of the file where it holds one, else by their own."""
+def tensors_of(file: Path) -> dict[str, Tensor]:
+    """The tensors of a file: by the name of the file where it holds one, else by their own; errors as `loaded`."""
+    import torch
+
+    found = loaded(file)
+    if isinstance(found, torch.Tensor):
+        return {file.stem: found}
+    if isinstance(found, list | tuple) and len(found) == 2:
+        found = dict(zip((IMAGE_KEYS[0], LABEL_KEYS[1]), found, strict=True))
+    named = found if isinstance(found, Mapping) else {}
+    tensors = {str(name): tensor for name, tensor in named.items() if isinstance(tensor, torch.Tensor)}
+    if len(tensors) == 1 and plain_name(file.stem) in (*IMAGE_KEYS, *LABEL_KEYS):
+        return {file.stem: next(iter(tensors.values()))}
+    return tensors
+
+
+def loaded(file: Path) -> Any:
+    """What a file of tensors holds: a tensor, or tensors in a list or by name, as they were saved.
+
+    Raises:
+        PoolImportError: code, text alone, or damage. OSError: as the system says it.
+    """
     import torch
 
     try:
         if file.suffix.lower() in (".npz", ".npy"):
             read: Any = np.load(file, allow_pickle=False)
             found: Any = {name: read[name] for name in read.files} if file.suffix.lower() == ".npz" else read
-            found = _each(found, torch.from_numpy)
-        elif file.suffix.lower() == ".safetensors":
+            return _each(found, torch.from_numpy)
+        if file.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
-            found = load_file(file)
-        else:
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as err:  # readers raise what they stumble over
@@ -126,25 +146,17 @@ def _tensors(file: Path) -> dict[str, Tensor]:
             f'"{file.name}" holds no plain tensors, or is damaged ({first}).',
             "Save pictures and labels as tensors, without code around them.",
         ) from err
-    if isinstance(found, torch.Tensor):
-        return {file.stem: found}
-    if isinstance(found, list | tuple) and len(found) == 2:
-        found = dict(zip((IMAGE_KEYS[0], LABEL_KEYS[1]), found, strict=True))
-    named = found if isinstance(found, Mapping) else {}
-    tensors = {str(name): tensor for name, tensor in named.items() if isinstance(tensor, torch.Tensor)}
-    if len(tensors) == 1 and _plain(file.stem) in (*IMAGE_KEYS, *LABEL_KEYS):
-        return {file.stem: next(iter(tensors.values()))}
-    return tensors
 
 
 def _each(found: Any, change: Any) -> Any:
-    return (
-        {name: change(value) for name, value in found.items()} if isinstance(found, dict) else change(found)
-    )
+    """The arrays of a file changed one by one; those of words are left out."""
+    if not isinstance(found, dict):
+        return change(found)
+    return {name: change(value) for name, value in found.items() if value.dtype.kind not in "US"}
 
 
 def _named(keys: Sequence[str], found: Mapping[str, Tensor], path: Path) -> str:
-    plain = {_plain(name): name for name in reversed(list(found))}
+    plain = {plain_name(name): name for name in reversed(list(found))}
     name = next((plain[key] for key in keys if key in plain), None)
     if name is None:
         what = "pictures" if keys is IMAGE_KEYS else "labels"

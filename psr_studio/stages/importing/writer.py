@@ -16,6 +16,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.encoding import encoded
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, unknown
+from psr_studio.stages.importing.soft_labels import SoftLabels, check_columns
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -53,8 +54,16 @@ class Part:
 class PoolWriter:
     """Collects pictures by class and writes parts, beside the pool: to `staging`."""
 
-    def __init__(self, staging: Workspace, recipe: Recipe, bundle: Bundle, source: ImageSource) -> None:
-        self.recipe, self.bundle, self.source = recipe, bundle, source
+    def __init__(
+        self,
+        staging: Workspace,
+        recipe: Recipe,
+        bundle: Bundle,
+        source: ImageSource,
+        labels: SoftLabels | None = None,
+    ) -> None:
+        self.recipe, self.bundle, self.source, self.labels = recipe, bundle, source, labels
+        self.agreement = np.zeros((bundle.n_classes,) * 2, np.int64)  # classes by largest own labels
         self.keeps_latents = source.has_latents and source.settings.get("generator") == bundle.identity(
             "generator"
         )
@@ -70,6 +79,7 @@ class PoolWriter:
         self._waiting: dict[int, _Waiting] = {}
         self._n_parts: dict[int, int] = {}
         self._bytes = 0
+        self.about: dict[str, Any] = {}  # the manifest, once all is written
 
     @property
     def n_written(self) -> int:
@@ -82,6 +92,8 @@ class PoolWriter:
         waiting.images.append(pixels)
         waiting.items.append(replace(item, load=unknown("it is read already")))
         waiting.digests.append(digest)
+        if item.logits is not None:
+            self.agreement[class_id, int(item.logits.argmax())] += 1
         self._bytes += pixels.nbytes
 
     def leave_out(self, name: str, why: str) -> None:
@@ -127,7 +139,9 @@ class PoolWriter:
         images = np.stack(part.waiting.images)
         hashed = {"stage": STAGE.name, "class": part.class_id, "start": part.start}
         pictures = {"pictures": part.waiting.digests, "codec": self.identity}
-        inputs_hash = stable_hash({**hashed, **pictures})
+        own = self._own_logits(part.waiting)
+        labels = {} if own is None else {"soft labels": own}
+        inputs_hash = stable_hash({**hashed, **pictures, **labels})
         path = self.staging.write_pool_part(
             part.class_id,
             part.number,
@@ -136,6 +150,7 @@ class PoolWriter:
                 self._seeds(part.waiting, part.class_id, part.start),
                 images,
                 self._latents(part.waiting, images),
+                own_logits=own,
             ),
             inputs_hash=inputs_hash,
             settings=self.settings,
@@ -167,6 +182,12 @@ class PoolWriter:
             [s if i.seed is None else i.seed for s, i in zip(own, waiting.items, strict=True)], np.int64
         )
 
+    def _own_logits(self, waiting: _Waiting) -> np.ndarray | None:
+        """The soft labels that the pictures came with; None where they came with none."""
+        if self.labels is None:
+            return None
+        return np.stack([item.logits for item in waiting.items if item.logits is not None])
+
     def _latents(self, waiting: _Waiting, images: np.ndarray) -> np.ndarray | None:
         """Encoded, or those of a workspace whose pool the same generator and codec made; None without a codec."""
         if self.keeps_latents:
@@ -181,7 +202,7 @@ class PoolWriter:
             raise PoolImportError(
                 f'No picture of "{printable(self.source.path.name)}" could be used.', "Name another source."
             )
-        about = {
+        self.about = {
             "source": printable(self.source.path.name),
             "kind": self.source.kind,
             "split": split,
@@ -195,8 +216,11 @@ class PoolWriter:
             "classes": {label: self.bundle.class_names[c] for label, c in self.classes.items()},
             "parts": dict(sorted(self.parts.items())),
         }
+        if self.labels is not None:
+            share = check_columns(self.labels, self.agreement, self.bundle.class_names)
+            self.about["soft_labels"] = {**self.labels.about, "agreement": f"{share:.0%}"}
         folder = self.staging.root / "pool"
-        (folder / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(json.dumps(self.about, indent=1) + "\n", encoding="utf-8")
         rows = sorted(self.files, key=_candidates_first)
         with (folder / FILES).open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)

@@ -12,6 +12,7 @@ from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.class_order import agreement_matrix
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.class_orders import best_order, fits_better
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.task import in_task
@@ -20,9 +21,6 @@ from psr_studio.storage.workspace import Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-GAIN = 0.25  # of the agreement, that another order must bring to be offered
-LEAST = 0.4  # that it must reach
-PICTURES = 4  # of a class on average; with fewer some order always fits by chance
 SHOWN = 12  # classes whose matrix is printed whole
 
 
@@ -58,8 +56,7 @@ class ClassOrder:
     @property
     def is_offered(self) -> bool:
         """Whether the best order fits so much better that the pool is likely to be numbered by it."""
-        enough = self.n >= PICTURES * len(self.classes)
-        return enough and self.at_best >= max(LEAST, self.as_it_is + GAIN)
+        return fits_better(self.agreement, np.array(self.order), self.n)
 
     @property
     def moves(self) -> list[tuple[str, str, str]]:
@@ -112,7 +109,7 @@ def class_order(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder:
         )
     pool, scores = ws.pool(), ws.scores(bundle.teacher_id)
     classes = np.unique(pool.labels)
-    agreement = agreement_matrix(scores.logits[:, classes], in_task(pool.labels, classes))
+    agreement = agreement_matrix(scores.teacher_logits[:, classes], in_task(pool.labels, classes))
     order = tuple(int(place) for place in best_order(agreement))
     of_class = {name: label for label, name in about.get("classes", {}).items()}
     names = tuple(bundle.class_names[c] for c in classes)
@@ -120,13 +117,6 @@ def class_order(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder:
     ids, rows = (_of(bundle, key, classes) for key in ("wordnet_ids", "class_indices"))
     known_as = _known_as(order, names, ids, rows)
     return ClassOrder(tuple(classes.tolist()), names, labels, agreement, order, len(pool), known_as)
-
-
-def best_order(agreement: np.ndarray) -> np.ndarray:
-    """The permutation p, int64 (C,), that maximises the sum of agreement[c, p[c]]; of equals one that moves less."""
-    from scipy.optimize import linear_sum_assignment
-
-    return linear_sum_assignment(agreement + 1e-9 * np.eye(len(agreement)), maximize=True)[1]
 
 
 def offered(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder | None:

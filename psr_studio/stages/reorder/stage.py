@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.importing.items import Item
+from psr_studio.stages.importing.soft_labels import SoftLabels
 from psr_studio.stages.importing.stage import FILES, KeepSettings, Options, take_in
 from psr_studio.stages.importing.tables import WorkspaceSource
 from psr_studio.stages.reorder import STAGE
 from psr_studio.stages.reorder.offer import class_order
+from psr_studio.storage.pool import Pool
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,8 +61,21 @@ def run(
     source.labels = {source.label_of(c): int((own.pool.labels == c).sum()) for c in found.classes}
     classes = {source.label_of(c): to[c] for c in found.classes}
     how = Options(split=about.get("split"), replace=True)
-    for event in take_in(ws, recipe, bundle, source, classes, how, keep):
+    labels = _labels_in_order(own.pool, to, about.get("soft_labels"))
+    for event in take_in(ws, recipe, bundle, source, classes, how, keep, labels):
         yield replace(event, stage=STAGE.name)
+
+
+def _labels_in_order(pool: Pool, to: Mapping[int, int], about: Mapping[str, str] | None) -> SoftLabels | None:
+    """The soft labels of a pool for the classes that these become: columns that were in order follow the folders."""
+    if about is None or not pool.has_own_logits:
+        return None
+    labels = SoftLabels(pool.own_logits_at(np.arange(len(pool))), None, dict(about))
+    if not labels.in_class_order:
+        return labels
+    logits = labels.logits.copy()
+    logits[:, list(to.values())] = labels.logits[:, list(to)]
+    return replace(labels, logits=logits)
 
 
 @dataclass

@@ -71,6 +71,13 @@ class ImportPanel:
                     max_lines=1,
                     min_width=120,
                 )
+                labels = gr.Textbox(
+                    label="Soft labels",
+                    info="Path of a file of them: used instead of the teacher's.",
+                    max_lines=1,
+                    min_width=120,
+                    elem_id="psr-import-labels",
+                )
                 values = gr.Dropdown(
                     [("as their range says", None), *((name, name) for name in VALUES)],
                     value=None,
@@ -97,6 +104,7 @@ class ImportPanel:
             then_score,
             rule,
             values,
+            labels,
         ]
 
     def connect(self) -> None:
@@ -118,6 +126,7 @@ class ImportPanel:
         then_score: bool,
         rule: str = "",
         values: str | None = None,
+        labels: str = "",
     ) -> list[Any]:
         source = path.strip() or upload
         if not source:
@@ -139,6 +148,7 @@ class ImportPanel:
             label_column=label_column.strip() or None,
             rule=rule.strip() or None,
             values=values,
+            labels=labels.strip() or None,
         )
         if then_score:
             self.screen.submit(score.STAGE.name, {}, after=job)

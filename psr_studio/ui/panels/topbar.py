@@ -75,6 +75,7 @@ class TopBar:
             "chips": [
                 ["bundle", studio.bundle.name],
                 ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
+                *([["labels", "came with the pictures"]] if studio.pool.has_own_logits else []),
                 ["device", self.screen.device or studio.recipe.device],
             ],
         }
