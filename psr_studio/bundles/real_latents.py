@@ -25,15 +25,23 @@ AT_ONCE = 32  # images between two looks at the progress
 Rows = Generator[int, None, np.ndarray]  # yields how many more are done, returns all
 
 
-def real_latents(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
+def real_latents(bundle: Bundle, class_id: int, device: torch.device, mirrored: bool = False) -> Rows:
     """The codec's posterior means of the real training images of a class, float32 (m, c, h, w).
+
+    Args:
+        mirrored: those of the images mirrored left to right.
 
     Raises:
         ModelError: the real images are not on this machine.
     """
-    rows, path = _of_class(bundle, class_id), _latents_path(bundle, class_id)
+    rows, path = _of_class(bundle, class_id), _latents_path(bundle, class_id, mirrored)
     codec, images = bundle.codec(device), bundle.train_subset[0]
-    return (yield from _kept(path, rows, lambda part: codec.encode_uint8(np.array(images[part]))))
+
+    def encoded(part: np.ndarray) -> np.ndarray:
+        shown = np.array(images[part])
+        return codec.encode_uint8(shown[:, :, ::-1].copy() if mirrored else shown)
+
+    return (yield from _kept(path, rows, encoded))
 
 
 def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
@@ -54,17 +62,18 @@ def n_real(bundle: Bundle, class_id: int) -> int:
     return len(_of_class(bundle, class_id))
 
 
-def left_to_encode(bundle: Bundle, classes: Sequence[int]) -> int:
+def left_to_encode(bundle: Bundle, classes: Sequence[int], mirrored: bool = False) -> int:
     """Real images of some classes whose latents are not kept yet."""
-    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c).is_file())
+    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c, mirrored).is_file())
 
 
 def _of_class(bundle: Bundle, class_id: int) -> np.ndarray:
     return np.flatnonzero(bundle.train_subset[1] == class_id)
 
 
-def _latents_path(bundle: Bundle, class_id: int) -> Path:
-    return _folder(bundle, f"latents-{bundle.identity(CODEC)}") / f"class={class_id}.npy"
+def _latents_path(bundle: Bundle, class_id: int, mirrored: bool) -> Path:
+    made_by = f"{'mirrored-' if mirrored else ''}latents-{bundle.identity(CODEC)}"
+    return _folder(bundle, made_by) / f"class={class_id}.npy"
 
 
 def _folder(bundle: Bundle, made_by: str) -> Path:

@@ -131,7 +131,9 @@ def test_a_killed_driver_and_then_a_full_disk_lose_no_part(tmp_path, tiny_bundle
     process.stdout.close()
     until(lambda: gone(orphan))
     first = {name: held for name, held in bytes_of(root / "pool").items() if ".tmp-" not in name}
-    assert 1 <= len(first) < 5, "the last part may have been half written: its file is cleared away by who goes on"
+    assert 1 <= len(first) < 5, (
+        "the last part may have been half written: its file is cleared away by who goes on"
+    )
 
     with open_studio(root, tiny_bundle, workers=2) as studio, pytest.raises(WorkspaceError) as refused:
         for event in studio.generate():
