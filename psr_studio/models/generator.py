@@ -146,7 +146,7 @@ class Generator:
         Raises:
             ModelError: what was fine-tuned is another network.
         """
-        network = applied(self.transformer, delta, self._rows, name)
+        network = applied(self.transformer, delta, name)
         return Generator(network, self.scheduler_config, self._rows[:-1])
 
     @property

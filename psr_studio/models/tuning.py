@@ -33,11 +33,13 @@ class Delta:
     """What fine-tuning changed: new values by the name of their parameter, and where they come from.
 
     Attributes:
-        tensors: float32; of the class table the task's rows and the null class alone.
+        tensors: float32; of the class table (R, D) some rows alone.
+        rows: (R,) which: those of the classes it was trained on, and last that of the null class.
         facts: "base", the hash of the generator it belongs to, and how it was made.
     """
 
     tensors: Mapping[str, Tensor]
+    rows: tuple[int, ...]
     facts: Mapping[str, Any]
 
 
@@ -45,17 +47,22 @@ class Tuned:
     """A copy of a transformer whose small part is trained; the one it was copied from stays as it is.
 
     Args:
-        base: float32. share: of the blocks, from the first, that get scales of channels; 0.5 as published.
+        base: float32. rows: of its class table that are trained, the null class last.
+        share: of the blocks, from the first, that get scales of channels; 0.5 as published.
 
     Attributes:
-        network: the copy. parameters: what is trained, by name.
+        network: the copy; its labels are places in `rows`. parameters: what is trained, by name.
     """
 
-    def __init__(self, base: DiTTransformer2DModel, share: float = 0.5) -> None:
+    def __init__(self, base: DiTTransformer2DModel, rows: Sequence[int], share: float = 0.5) -> None:
         # eval: diffusers would drop the label in each block on its own
         self.network = copy.deepcopy(base).requires_grad_(False).eval()
-        _tie(self.network)
         blocks = self.network.transformer_blocks
+        for block in blocks:
+            embedder = block.norm1.emb.class_embedder
+            kept = embedder.embedding_table.weight[list(rows)]
+            embedder.embedding_table = nn.Embedding.from_pretrained(kept)
+        _tie(self.network)
         for block in blocks[: ceil(share * len(blocks))]:
             _add_scales(block)
         self.parameters: dict[str, nn.Parameter] = {
@@ -116,22 +123,11 @@ def _scale_outputs(layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
     return output
 
 
-def delta_of(values: Mapping[str, Tensor], rows: Sequence[int], facts: Mapping[str, Any]) -> Delta:
-    """What is worth keeping of trained values: of a class table the rows of the task and of the null class."""
-    kept = {
-        name: (value[list(rows)] if name.endswith(TABLE) else value).detach().cpu().float().contiguous()
-        for name, value in values.items()
-    }
-    return Delta(kept, facts)
-
-
-def applied(
-    base: DiTTransformer2DModel, delta: Delta, rows: Sequence[int], name: str
-) -> DiTTransformer2DModel:
+def applied(base: DiTTransformer2DModel, delta: Delta, name: str) -> DiTTransformer2DModel:
     """A copy of a transformer with what fine-tuning changed, scales multiplied into the weights.
 
     Args:
-        rows: of the class table, the null class last. name: of the fine-tuned generator, for errors.
+        name: of the fine-tuned generator, for errors.
 
     Raises:
         ModelError: a delta of another network.
@@ -150,11 +146,13 @@ def applied(
             if key not in wanted:
                 raise unfit(name, f"the generator has no {key}")
             target, is_table = known[key], key.endswith(TABLE)
-            shape = (len(rows), target.shape[1]) if is_table else tuple(target.shape)
+            shape = (len(delta.rows), target.shape[1]) if is_table else tuple(target.shape)
+            if is_table and max(delta.rows) >= len(target):
+                raise unfit(name, f"it has row {max(delta.rows)} of a table of {len(target)} classes")
             if tuple(value.shape) != shape:
                 raise unfit(name, f"{key} is of shape {tuple(value.shape)} instead of {shape}")
             value = value * scales[layer] if layer in scales else value
-            target[list(rows) if is_table else ...] = value.to(target)
+            target[list(delta.rows) if is_table else ...] = value.to(target)
         for layer, scale in scales.items():
             weight = known.get(f"{layer}.weight")
             if weight is None or weight.shape[:1] != scale.shape:
@@ -184,8 +182,9 @@ def unfit(name: str, why: str) -> ModelError:
 
 def write_delta(path: Path, delta: Delta) -> None:
     """Write a file of safetensors, whole or not at all."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in delta.tensors.items()}
     with whole_file(path) as temp:
-        save_file(dict(delta.tensors), temp, {FACTS: json.dumps(delta.facts, sort_keys=True)})
+        save_file(tensors, temp, {FACTS: json.dumps({**delta.facts, "rows": delta.rows}, sort_keys=True)})
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -202,8 +201,9 @@ def read_delta(path: Path) -> Delta:
     facts = read_facts(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return Delta({name: file.get_tensor(name) for name in file.keys()}, facts)
-    except (OSError, SafetensorError) as err:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        return Delta(tensors, tuple(map(int, facts.pop("rows"))), facts)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
         raise _damaged(path) from err
 
 

@@ -24,7 +24,7 @@ from psr_studio.core.words import duration, plural
 from psr_studio.method.minimax import diffusion_loss, minimax_losses, predicted_clean, remember
 from psr_studio.method.variational import variational_bound
 from psr_studio.models.generator import Generator
-from psr_studio.models.tuning import Tuned, delta_of, read_facts, write_delta
+from psr_studio.models.tuning import Delta, Tuned, read_facts, write_delta
 from psr_studio.recipe.schema import FinetuneRecipe, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.finetune import STAGE
@@ -71,7 +71,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
     facts |= {"images": len(training.labels), "steps": training.n_steps}
-    write_delta(file, delta_of(training.average.values, training.rows, facts))
+    write_delta(file, Delta(training.average.values, training.rows, facts))
     kept.unlink(missing_ok=True)
     told = f'Fine-tuned "{chosen.name}" on {plural(len(training.labels), "real image")}.'
     yield Progress(STAGE.name, training.n_steps, training.n_steps, told, part_done=True)
@@ -195,28 +195,31 @@ class FineTuning:
 
     Attributes:
         latents: (N, c, h, w), codec means; the authors draw from the encoder's posterior instead.
-        labels: (N,) classes of the latents. rows: of the class table, the null class last.
+        labels: (N,) their classes, by place among the classes of the pool.
+        rows: of the generator's class table that are trained, the null class last.
     """
 
     def __init__(self, recipe: Recipe, bundle: Bundle, kept: Path, device: torch.device) -> None:
         self.how, self.device = recipe.finetune, device
+        classes = classes_of(recipe, bundle)
         views = [
-            (c, mirrored)
-            for c in classes_of(recipe, bundle)
-            for mirrored in (False, True)[: 1 + self.how.mirrored]
+            (i, c, flip) for i, c in enumerate(classes) for flip in (False, True)[: 1 + self.how.mirrored]
         ]
-        found = [last(real_latents(bundle, c, device, mirrored)) for c, mirrored in views]
+        found = [last(real_latents(bundle, c, device, flip)) for _, c, flip in views]
         self.latents = torch.cat([torch.from_numpy(rows) for rows in found]).to(device)
-        self.labels = [c for (c, _), rows in zip(views, found, strict=True) for _ in rows]
+        self.labels = [i for (i, *_), rows in zip(views, found, strict=True) for _ in rows]
         base = bundle.generator(device, torch.float32)
         if not isinstance(base, Generator):
             raise ModelError(
                 f'The generator of "{bundle.name}" is no class-conditional DiT, and only these can be fine-tuned.',
                 'Choose a bundle with a DiT, or steer the pool instead: "Steered to" on the Pool tab.',
             )
-        self.rows, self.learns_variance = base.rows, base.learns_variance
+        self.rows, self.learns_variance = (
+            (*(base.rows[c] for c in classes), base.rows[-1]),
+            base.learns_variance,
+        )
         self.alpha_bars = base.alphas_cumprod
-        self.tuned = Tuned(base.transformer, self.how.scaled_share)
+        self.tuned = Tuned(base.transformer, self.rows, self.how.scaled_share)
         self.average = Average(self.tuned.parameters, self.how.ema_decay)
         self.optimizer = torch.optim.AdamW(self.tuned.parameters.values(), lr=self.how.lr, weight_decay=0.0)
         self.memories = Memories(self.how.memory, device)
@@ -266,7 +269,7 @@ class FineTuning:
         dropped = torch.rand(n, generator=own) < self.how.label_dropout
         noise = torch.randn(latents.shape, generator=own).to(self.device)
         alpha_bar, before = (values.view(-1, 1, 1, 1).to(self.device) for values in self._alpha_bars(t))
-        y = torch.where(dropped, self.rows[-1], torch.tensor([self.rows[c] for c in labels]))
+        y = torch.where(dropped, len(self.rows) - 1, torch.tensor(labels))
         z_t = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
         with mixed_precision(self.device):
             output = self.tuned.network(

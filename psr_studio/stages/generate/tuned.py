@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.bundles.embedded import current_sha256
 from psr_studio.core.errors import ModelError, RecipeError, did_you_mean
-from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.recipe.errors import check_folder_name
+from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
