@@ -24,7 +24,7 @@ BELOW = {
     "workers": {"stages", "recipe", "storage", "bundles"},
     "studies": {"workers", "stages", "recipe", "storage", "bundles", "models", "method"},
     "app": {"studies", "workers", "stages", "recipe", "storage", "bundles", "method"},
-    "training": {"app", "bundles", "models", "method"},
+    "training": {"app", "stages", "recipe", "storage", "bundles", "models", "method"},
     "ui": {"app", "studies", "stages", "recipe", "storage", "bundles"},
     "cli": {
         "ui",

@@ -34,15 +34,23 @@ def finished(rows: Rows) -> np.ndarray:
             return end.value
 
 
-def real_latents(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
+def real_latents(bundle: Bundle, class_id: int, device: torch.device, mirrored: bool = False) -> Rows:
     """The codec's posterior means of the real training images of a class, float32 (m, c, h, w).
+
+    Args:
+        mirrored: those of the images mirrored left to right.
 
     Raises:
         ModelError: the real images are not on this machine.
     """
-    rows, path = real_rows(bundle, class_id), _latents_path(bundle, class_id)
+    rows, path = real_rows(bundle, class_id), _latents_path(bundle, class_id, mirrored)
     codec, images = bundle.codec(device), bundle.train_subset[0]
-    return (yield from _kept(path, rows, lambda part: codec.encode_uint8(np.array(images[part]))))
+
+    def encoded(part: np.ndarray) -> np.ndarray:
+        shown = np.array(images[part])
+        return codec.encode_uint8(shown[:, :, ::-1].copy() if mirrored else shown)
+
+    return (yield from _kept(path, rows, encoded))
 
 
 def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
@@ -85,9 +93,9 @@ def n_real(bundle: Bundle, class_id: int) -> int:
     return len(real_rows(bundle, class_id))
 
 
-def left_to_encode(bundle: Bundle, classes: Sequence[int]) -> int:
+def left_to_encode(bundle: Bundle, classes: Sequence[int], mirrored: bool = False) -> int:
     """Real images of some classes whose latents are not kept yet."""
-    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c).is_file())
+    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c, mirrored).is_file())
 
 
 def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:
@@ -99,8 +107,9 @@ def _embeddings_path(bundle: Bundle, class_id: int) -> Path:
     return _folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
 
 
-def _latents_path(bundle: Bundle, class_id: int) -> Path:
-    return _folder(bundle, f"latents-{bundle.identity(CODEC)}") / f"class={class_id}.npy"
+def _latents_path(bundle: Bundle, class_id: int, mirrored: bool) -> Path:
+    made_by = f"{'mirrored-' if mirrored else ''}latents-{bundle.identity(CODEC)}"
+    return _folder(bundle, made_by) / f"class={class_id}.npy"
 
 
 def _folder(bundle: Bundle, made_by: str) -> Path:

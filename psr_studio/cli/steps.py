@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker
 from psr_studio.cli.studio import open_studio
 from psr_studio.core.words import plural
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.stages import evaluate, export, generate, select, tune
+from psr_studio.stages import evaluate, export, finetune, generate, select, tune
 from psr_studio.stages.table import PIPELINE
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def add_commands(commands: Any) -> None:
     add_studio_flags(search)
     search.add_argument("--trials", type=int, metavar="N", help="settings to try (tune.trials)")
     search.add_argument("--proxy", metavar="X", help="what judges them: knn or student (tune.proxy)")
+    tuning = add_command(commands, finetune.STAGE.command, finetune.STAGE.help, _finetune)
+    add_studio_flags(tuning)
+    tuning.epilog = "Its settings are those of [finetune]; `psr-studio presets --keys` lists them."
     whole = add_command(commands, "run", "Do all steps and print the table.", _run)
     add_studio_flags(whole)
     add_worker_flags(whole)
@@ -81,6 +85,16 @@ def _tune(args: argparse.Namespace) -> int:
         consume(events, ProgressLine(sys.stderr, args.quiet))
         print(format_table(studio.trials()))
         print(f"\n{studio.tune_trust()}")
+    return DONE
+
+
+def _finetune(args: argparse.Namespace) -> int:
+    with open_studio(args) as studio:
+        consume(studio.runs[finetune.STAGE.name](), ProgressLine(sys.stderr, args.quiet))
+        name = studio.recipe.finetune.name
+    print(
+        f"Use it with: psr-studio generate -w {shlex.quote(args.workspace)} --set pool.generator={shlex.quote(name)}"
+    )
     return DONE
 
 

@@ -22,6 +22,7 @@ from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.rows import check_rows
 from psr_studio.models.samplers import SAMPLERS, Trajectory
+from psr_studio.models.tuning import Delta, applied
 from psr_studio.models.weights import odd_schedule, open_pretrained
 
 __all__ = ["SAMPLERS", "Generator", "Sampling"]
@@ -130,6 +131,23 @@ class Generator:
             return cls(moved, config, class_rows)
         except (ValueError, TypeError, KeyError, RuntimeError) as err:
             raise odd_schedule(folder, err) from err
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the class table that are the task's classes, in label order, and last that of the null class."""
+        return self._rows
+
+    def tuned(self, delta: Delta, name: str) -> Generator:
+        """The same, fine-tuned; this one stays as it is.
+
+        Args:
+            name: of the fine-tuned generator, for errors.
+
+        Raises:
+            ModelError: what was fine-tuned is another network.
+        """
+        network = applied(self.transformer, delta, name)
+        return Generator(network, self.scheduler_config, self._rows[:-1])
 
     @property
     def device(self) -> torch.device:

@@ -98,6 +98,10 @@ class PoolRecipe(_Guidances):
         "realistic (RDED).", choices=(GENERATOR, CROPS), label="Filled by",
     )  # fmt: skip
     crops: CropsRecipe = CropsRecipe()
+    generator: str | None = setting(
+        None, "Fine-tuned generator of this workspace, by its name; the bundle's own when left out.", folder=True,
+        label="Generator",
+    )  # fmt: skip
     guidance: str = setting(
         NONE, "What candidates are steered to beside their class; needs real images.", choices=(NONE, *GUIDED),
         label="Steered to",
@@ -138,6 +142,47 @@ class PoolRecipe(_Guidances):
     def skipped(self) -> int:
         """First steps that are not taken, as the guidance has it."""
         return 0 if self.steering is None else self.steering.skipped(self.steps)
+
+
+class FinetuneRecipe(Table):
+    """Fine-tuning of the generator as Minimax has it, before a pool is made with it."""
+
+    name: str = setting("minimax", "Name the fine-tuned generator is kept under.", folder=True, label="Name")
+    epochs: int = setting(8, "Passes over the real training images.", "epochs", 1, 10_000, label="Passes")
+    batch_size: int = setting(8, "Real images in a step.", "images", 1, 4096, label="Images in a step")
+    lr: float = setting(1e-3, "Step size of AdamW.", "", 1e-8, 1.0, label="Step size of fine-tuning")
+    representativeness: float = setting(
+        0.002, "Weight of the loss that draws pictures to the real ones that are least like them.", "", 0.0, 100.0,
+        label="Weight of representativeness",
+    )  # fmt: skip
+    diversity: float = setting(
+        0.008, "Weight of the loss that drives pictures away from earlier ones.", "", 0.0, 100.0,
+        label="Weight of diversity",
+    )  # fmt: skip
+    memory: int = setting(
+        64, "Latents of each class that either loss remembers.", "latents", 1, 100_000, label="Memory"
+    )
+    label_dropout: float = setting(
+        0.1, "Share of the images shown without their class, for guidance.", "", 0.0, 1.0
+    )
+    ema_decay: float = setting(
+        0.999, "Decay of the running average that is kept, which begins at the bundle's generator; 0.9999 as published "
+        "wants ten thousand steps.", "", 0.0, 0.999999, label="Decay of the average",
+    )  # fmt: skip
+    scaled_share: float = setting(
+        0.5,
+        "Share of the blocks, from the first, whose channels are scaled.",
+        "",
+        0.0,
+        1.0,
+        label="Scaled blocks",
+    )
+    mirrored: bool = setting(False, "Learn from the mirrored images, too.", label="Mirrored images")
+    seed: int = _seed("Seed of the order, the timesteps and the noise.")
+
+    def read(self) -> dict[str, Any]:
+        """What the weights depend on, by name."""
+        return {name: value for name, value in self if name != "name"}
 
 
 class ScoreRecipe(Table):
@@ -418,6 +463,7 @@ class Recipe(Table):
     name: str = setting("recipe", "Name of the recipe.")
     bundle: str = setting("fashion-mnist", "Embedded bundle by name, or a bundle folder by path.")
     device: str = setting("auto", "Where the networks run.", choices=("auto", "cpu", "cuda", "mps"))
+    finetune: FinetuneRecipe = FinetuneRecipe()
     pool: PoolRecipe = PoolRecipe()
     score: ScoreRecipe = ScoreRecipe()
     select: SelectRecipe = SelectRecipe()

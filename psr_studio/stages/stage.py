@@ -22,7 +22,7 @@ class Stage:
 
     Attributes:
         name: in events, jobs and hashes; also that of its table in the recipe, where it has one.
-        verb: what its button says; in small letters its command.
+        verb: what its button says; in small letters and one word its command.
         title: what is happening while it runs.
         help: one sentence.
         tab: of the page, by name.
@@ -45,7 +45,7 @@ class Stage:
     @property
     def command(self) -> str:
         """What is typed after `psr-studio`."""
-        return self.verb.lower()
+        return self.verb.lower().replace("-", "")
 
     @property
     def run(self) -> Callable[..., Iterator[Progress]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from psr_studio.stages import (
     evaluate,
     export,
+    finetune,
     generate,
     importing,
     refine,
@@ -38,6 +39,7 @@ STAGES: dict[str, Stage] = {
         reorder.STAGE,
         weights.STAGE,
         teach.STAGE,
+        finetune.STAGE,
     )
 }
 

@@ -13,6 +13,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.files import whole_file
 
 SECONDS_BETWEEN = 60.0
+ANEW = "Remove that file to begin anew, or name another folder with --work."
 
 
 class Checkpoint:
@@ -21,13 +22,14 @@ class Checkpoint:
     Args:
         path: of the file; what lies there is taken up.
         parts: networks, optimizers and random generators by name.
+        anew: what to do where it does not fit.
 
     Raises:
         StudioError: what lies there is of networks of another shape.
     """
 
-    def __init__(self, path: Path, parts: Mapping[str, Any]) -> None:
-        self._path, self._parts = path, parts
+    def __init__(self, path: Path, parts: Mapping[str, Any], anew: str = ANEW) -> None:
+        self._path, self._parts, self._anew = path, parts, anew
         self.step, self._before, self._since = 0, 0.0, time.perf_counter()
         if path.exists():
             self._restore()
@@ -44,7 +46,7 @@ class Checkpoint:
         except (KeyError, RuntimeError, ValueError) as err:  # of the shapes, as torch says it
             raise StudioError(
                 f"{self._path} was made with other settings than those of this training.",
-                "Remove that file to begin anew, or name another folder with --work.",
+                self._anew,
             ) from err
         self.step, self._before = state["step"], state["seconds"]
 

@@ -109,7 +109,7 @@ class Screen:
             RecipeError: a size that no class would grow to.
             JobError: one of the steps already runs; the recipe stays as it was.
         """
-        require_source(self.studio.recipe, self.studio.bundle)
+        require_source(self.studio.workspace, self.studio.recipe, self.studio.bundle)
         require_generated(self.studio.workspace)
         if not classes:
             raise SelectionError("No class is named.", "Name the classes that need more candidates.")

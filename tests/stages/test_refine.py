@@ -188,7 +188,7 @@ def test_the_label_term_reads_pictures_as_they_are_kept(opened):
 
 
 def test_the_networks_are_frozen_and_in_float32(studio):
-    nets = open_networks(studio.recipe, studio.bundle)
+    nets = open_networks(studio.workspace, studio.recipe, studio.bundle)
     for net in (nets.generator.transformer, nets.codec, nets.teacher):
         assert all(p.dtype == torch.float32 and not p.requires_grad for p in net.parameters())
         assert not any(part.training for part in net.modules() if not list(part.children()))

@@ -29,6 +29,8 @@ from psr_studio.storage.pool import Pool
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
+    import torch
+
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.method.guidance import Guide
 
@@ -141,13 +143,29 @@ def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
 def _read_real(
     recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress]
 ) -> Iterator[Progress]:
-    """Encode and score the real images that were not before, with the cost after the first of them."""
-    from psr_studio.bundles.real_latents import left_to_encode, real_difficulty, real_latents
+    """Encode and score the real images that were not before."""
+    from psr_studio.bundles.real_latents import real_difficulty
 
-    device, n_left = pick_device(recipe.device), left_to_encode(bundle, want.classes)
+    device = pick_device(recipe.device)
+    yield from encode_real(bundle, want.classes, device, event)
+    if GUIDANCES[recipe.pool.guidance].reads_difficulty:
+        for class_id in want.classes:
+            for _ in real_difficulty(bundle, class_id, want.classes, device):
+                name = bundle.class_names[class_id]
+                yield event(f'Scoring the real images of "{name}".', class_id=class_id)
+
+
+def encode_real(
+    bundle: Bundle, classes: Sequence[int], device: torch.device, event: Callable[..., Progress],
+    mirrored: bool = False,
+) -> Iterator[Progress]:  # fmt: skip
+    """Encode the real images that were not before, with the cost after the first of them."""
+    from psr_studio.bundles.real_latents import left_to_encode, real_latents
+
+    n_left = left_to_encode(bundle, classes, mirrored)
     clock, first, done = Stopwatch(started=False), 0, 0
-    for class_id in want.classes:
-        for n in real_latents(bundle, class_id, device):
+    for class_id in classes:
+        for n in real_latents(bundle, class_id, device, mirrored):
             done += n
             if not first:  # the codec was opened for these, which says nothing of the others
                 first = done
@@ -157,11 +175,6 @@ def _read_real(
                 cost = f"Cost: {plural(n_left, 'real image')} to encode, about {seconds}, kept for all workspaces."
                 yield event(cost, lasting=True)
             yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)
-    if GUIDANCES[recipe.pool.guidance].reads_difficulty:
-        for class_id in want.classes:
-            for _ in real_difficulty(bundle, class_id, want.classes, device):
-                name = bundle.class_names[class_id]
-                yield event(f'Scoring the real images of "{name}".', class_id=class_id)
 
 
 def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:

@@ -15,6 +15,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.encoding import encode, latents_at
+from psr_studio.stages.generate import tuned
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
 from psr_studio.stages.score import stage as score
@@ -196,7 +197,7 @@ class _Refiner:
         self.pool = ws.pool()
         score.require_fresh(ws, recipe, bundle)
         self.scores = ws.scores(bundle.teacher_id, require_all=False)
-        self.nets = open_networks(recipe, bundle)
+        self.nets = open_networks(ws, recipe, bundle)
         self.latents = np.zeros(0, np.float32)
         self.traces = np.zeros((0, 0), np.float32)
 
@@ -302,8 +303,11 @@ def _lengths(latents: Tensor) -> Tensor:
     return latents.flatten(1).norm(dim=1)
 
 
-def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
-    """Generator, codec and teacher; float32 on a CPU, where the batch is small, bfloat16 products on a GPU."""
+def open_networks(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Networks:
+    """Generator, codec and teacher; float32 on a CPU, where the batch is small, bfloat16 products on a GPU.
+
+    A pool that a fine-tuned generator made is refined by that one.
+    """
     import torch
 
     from psr_studio.models.generator import Generator
@@ -311,7 +315,7 @@ def open_networks(recipe: Recipe, bundle: Bundle) -> Networks:
 
     device = pick_device(recipe.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    generator = bundle.generator(device, dtype)
+    generator = tuned.opened(ws, bundle, device, dtype, str(ws.pool().settings.get(tuned.KEY, "")))
     if isinstance(generator, Generator):
         generator.compiled = False  # it may be the one that a pool was sampled with
     return Networks(generator, bundle.codec(device), bundle.teacher(device), reduced=dtype is torch.bfloat16)

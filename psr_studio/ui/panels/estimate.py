@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
-from psr_studio.core.errors import ModelError
+from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.generate import stage as pool
@@ -74,8 +74,8 @@ def passes(recipe: Recipe, bundle: Bundle) -> float:
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:
     """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
     try:
-        pool.require_source(recipe, bundle)
-    except ModelError as err:
+        pool.require_source(workspace, recipe, bundle)
+    except (ModelError, RecipeError) as err:
         return f"{err.problem} {err.fix}"
     if (imported := importing.manifest(workspace)) is not None:
         return f'This pool was imported from "{imported["source"]}"; "Generate" leaves it alone.'

@@ -1,0 +1,219 @@
+"""Fine-tuning as a step: the same weights however often it is stopped, a pool that knows what made it, bad input."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from steps import bytes_of
+from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle
+
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.described import ExternalBundle
+from psr_studio.cli.main import main
+from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.models.tuning import Delta, read_delta, write_delta
+from psr_studio.stages.generate import tuned
+from psr_studio.training.finetune import FineTuning
+
+# Fine-tunes with a checkpoint after every step, so that a test can kill it anywhere.
+TRAIN = """
+from pathlib import Path
+from tiny import tiny_recipe
+from psr_studio.app.studio import Studio
+from psr_studio.training import checkpoints
+checkpoints.SECONDS_BETWEEN = 0.0
+with Studio(sys.argv[1], tiny_recipe(Path(sys.argv[2]), finetune__epochs=6)) as studio:
+    for event in studio.runs["finetune"]():
+        print(event.done, event.total, flush=True)
+"""
+SMALL = {"finetune__epochs": 6}  # of 4 steps
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+
+
+def file_of(root: Path) -> Path:
+    return root / tuned.FOLDER / "minimax.safetensors"
+
+
+def finetune(root: Path, bundle: Path, **changes) -> tuple[dict[str, torch.Tensor], list]:
+    with Studio(root, tiny_recipe(bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
+        events = finish(studio.runs["finetune"]())
+    return load_file(file_of(root)), events
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny_bundle) -> Path:
+    """A workspace whose generator was fine-tuned without a stop."""
+    root = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PSR_STUDIO_HOME", str(root / "home"))
+        finetune(root / "ws", tiny_bundle)
+    return root / "ws"
+
+
+def test_a_kill_in_the_middle_and_a_stop_later_give_the_same_weights(tmp_path, tiny_bundle, whole):
+    """Killed after step 10 of 24 without warning, then closed after 20, then to the end; no checkpoint is left."""
+    root = tmp_path / "ws"
+    process = run_python(TRAIN, root, tiny_bundle, stdout=-1, text=True)
+    next(line for line in process.stdout if line == "10 24\n")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not file_of(root).exists() and len(list((root / tuned.FOLDER).glob("minimax-*.pt"))) == 1
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio:
+        events = studio.runs["finetune"]()
+        resumed = next(event for event in events if event.done >= 10)
+        assert resumed.resumed >= 10
+        next(event for event in events if event.done == 20)
+        events.close()
+    found, events = finetune(root, tiny_bundle)
+    assert next(event for event in events if event.done).resumed == 20, (
+        "where it was closed, not a minute before"
+    )
+    assert same(found, load_file(file_of(whole)))
+    assert [path.name for path in (root / tuned.FOLDER).iterdir()] == ["minimax.safetensors"]
+
+
+def test_each_setting_counts_and_the_losses_are_told(tmp_path, tiny_bundle, whole):
+    """Weights of 0 are plain fine-tuning; mirrored images double the steps."""
+    plain, _ = finetune(
+        tmp_path / "a", tiny_bundle, finetune__representativeness=0.0, finetune__diversity=0.0
+    )
+    assert not same(plain, load_file(file_of(whole)))
+    _, events = finetune(tmp_path / "b", tiny_bundle, finetune__mirrored=True)
+    assert events[-1].total == 2 * (6 * 4) + 6, "72 images in batches of 8"
+    told = [event.metrics for event in events if event.metrics]
+    assert (
+        all(set(one) == {"loss", "noise", "representativeness", "diversity"} for one in told)
+        and len(told) > 3
+    )
+    for one in told[1:]:
+        assert one["loss"] == pytest.approx(
+            one["noise"] + 0.002 * one["representativeness"] + 0.008 * one["diversity"], rel=1e-4
+        )
+
+
+def test_memories_are_by_class_and_of_the_size_asked_for(tmp_path, tiny_bundle):
+    """After one pass over 12 images of each class, a memory of 5 holds the newest latents of the class, in order."""
+    recipe = tiny_recipe(tiny_bundle, finetune__memory=5)
+    with Studio(tmp_path / "ws", recipe) as studio:
+        training = FineTuning(recipe, studio.bundle, tmp_path / "c.pt", torch.device("cpu"))
+        seen: dict[int, list[int]] = {c: [] for c in range(3)}
+        for index in range(4):
+            for row in training._rows_of(index):
+                seen[training.labels[row]].append(row)
+            training.step(index)
+        for class_id, rows in seen.items():
+            real = training.memories.real[class_id]
+            assert torch.equal(real, training.latents[rows[-5:]].flatten(1))
+            assert training.memories.generated[class_id].shape == real.shape
+
+
+def test_a_pool_knows_the_generator_that_made_it(tmp_path, tiny_bundle, whole):
+    """Other bytes than the bundle's own generator makes, the same by workers, and refined by that generator."""
+    root = shutil.copytree(whole, tmp_path / "ws")
+    with Studio(root, tiny_recipe(tiny_bundle)) as studio:
+        finish(studio.generate())
+        plain = studio.pool.latents.copy()
+        assert tuned.KEY not in studio.pool.settings
+        finish(studio.generate(**{"generator": "minimax"}))
+        assert studio.pool.settings[tuned.KEY] == tuned.identity(file_of(root))
+        assert np.abs(studio.pool.latents - plain).max() > 1e-3
+        for stage in (studio.score, studio.select, studio.refine):
+            finish(stage())
+        assert studio.status()["refine"].state == "fresh"
+    other = shutil.copytree(whole, tmp_path / "other")
+    with Studio(other, tiny_recipe(tiny_bundle, pool__generator="minimax"), workers=2) as studio:
+        finish(studio.generate())
+    assert bytes_of(other / "pool") == bytes_of(root / "pool")
+    file_of(root).rename(tmp_path / "elsewhere.safetensors")
+    with Studio(root) as studio:
+        assert studio.status()["pool"].state == "stale"
+        (root / "refined" / "current" / "class=0.parquet").unlink()
+        with pytest.raises(ModelError, match="generator that made this pool is not in .*generators any more"):
+            finish(studio.refine())
+
+
+def test_a_fine_tuned_generator_that_is_not_there_is_named(tmp_path, tiny_bundle, whole):
+    root = shutil.copytree(whole, tmp_path / "ws")
+    with Studio(root, tiny_recipe(tiny_bundle, pool__generator="minmax")) as studio:
+        assert studio.status()["pool"].state == "missing"
+        with pytest.raises(RecipeError) as err:
+            finish(studio.generate())
+    assert err.value.problem == 'This workspace has no fine-tuned generator "minmax": there are minimax.'
+    assert err.value.fix.startswith('Did you mean "minimax"? Make it by "Fine-tune" on the Pool tab')
+
+
+def test_a_delta_of_another_bundle_is_refused(tmp_path, whole):
+    """Another seed of the same networks: every shape fits, and the hash of the base does not."""
+    root = tmp_path / "ws"
+    shutil.copytree(whole / tuned.FOLDER, root / tuned.FOLDER)
+    other = write_bundle(tmp_path / "other", seed=1)
+    with Studio(root, tiny_recipe(other, pool__generator="minimax")) as studio:
+        with pytest.raises(ModelError) as err:
+            finish(studio.generate())
+    assert err.value.problem.startswith(
+        'The fine-tuned generator "minimax" does not fit the generator of this bundle'
+    )
+    assert err.value.fix.startswith("Use it with the bundle that it was made from")
+
+
+def test_a_name_that_is_taken_by_other_settings_is_not_overwritten(tmp_path, tiny_bundle, whole):
+    root = shutil.copytree(whole, tmp_path / "ws")
+    before = file_of(root).read_bytes()
+    _, events = finetune(root, tiny_bundle)
+    assert events[-1].message == '"minimax" is fine-tuned already.'
+    with pytest.raises(ModelError) as err:
+        finetune(root, tiny_bundle, finetune__lr=0.01)
+    assert err.value.problem == (
+        'The generator "minimax" was fine-tuned with other settings: lr is 0.01 now and was 0.001.'
+    )
+    assert 'Choose another "finetune.name"' in err.value.fix and file_of(root).read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_ends_with_the_setting_to_lower(tmp_path, tiny_bundle):
+    """A picture may be any, so the latents of one class are spoilt where they are kept."""
+    finetune(tmp_path / "first", tiny_bundle, finetune__epochs=1)
+    (kept,) = (tmp_path / "home" / "real").glob("latents-*/class=1.npy")
+    np.save(kept, np.full_like(np.load(kept), np.inf))
+    with pytest.raises(
+        ModelError, match="Fine-tuning diverged by step 10: a loss is no finite number"
+    ) as err:
+        finetune(tmp_path / "ws", tiny_bundle)
+    assert '"finetune.lr"' in err.value.fix and not file_of(tmp_path / "ws").exists()
+
+
+def test_without_real_images_it_says_how_to_get_them(tmp_path):
+    """The rule of steered pools: nothing is opened before."""
+    with Studio(tmp_path / "ws", "imagewoof-minimax") as studio:
+        assert isinstance(studio.bundle, ExternalBundle)
+        with pytest.raises(ModelError, match="images folder") as err:
+            finish(studio.runs["finetune"]())
+        assert "psr-studio weights imagewoof-dit-dgs --images FOLDER" in err.value.fix
+        assert studio.recipe.pool.generator == studio.recipe.finetune.name == "minimax"
+
+
+def test_the_command_says_how_to_use_what_it_made(tmp_path, tiny_bundle, capsys):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(f'bundle = "{tiny_bundle}"\ndevice = "cpu"\n[finetune]\nepochs = 1\nname = "mine"\n')
+    assert main(["finetune", "-q", "-w", str(tmp_path / "ws"), "-p", str(recipe)]) == 0
+    assert capsys.readouterr().out == (
+        f"Use it with: psr-studio generate -w {tmp_path / 'ws'} --set pool.generator=mine\n"
+    )
+    delta = read_delta(tmp_path / "ws" / tuned.FOLDER / "mine.safetensors")
+    assert delta.facts["images"] == 3 * TRAIN_PER_CLASS and delta.facts["steps"] == 4
+    write_delta(tmp_path / "again.safetensors", Delta(delta.tensors, delta.rows, delta.facts))
+    assert same(load_file(tmp_path / "again.safetensors"), dict(delta.tensors))
