@@ -35,7 +35,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.models.augment import OPERATIONS
 from psr_studio.models.students import MNIST_SIZE, StudentMemory, Training, build_student, train_student
 from psr_studio.stages.evaluate.arms import random_real
-from psr_studio.stages.evaluate.training import normalised
+from psr_studio.stages.evaluate.lessons import normalised
 
 WORKERS = 2
 

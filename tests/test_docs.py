@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from psr_studio.method.guidances.registry import GUIDANCES
+from psr_studio.method.protocols import PROTOCOLS
 from psr_studio.method.selectors.parameters import Facts, facts_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
@@ -59,7 +60,23 @@ def ranges_of(known: Mapping[str, Facts]) -> str:
     )
 
 
-@pytest.mark.parametrize(("page", "made"), [("selectors", selectors_table), ("pool", guidances_table)])
+def protocols_table() -> str:
+    """The table of docs/evaluate.md."""
+    head = [
+        "| name | what it is | source | epochs | batch | rate | points |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = [
+        f"| `{name}` | {one.help} | {one.source} | {one.epochs} | {one.batch_size} | {one.lr:g} | {one.n_checks} |"
+        for name, one in PROTOCOLS.items()
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [("selectors", selectors_table), ("pool", guidances_table), ("evaluate", protocols_table)],
+)
 def test_the_tables_of_the_documents_are_the_registries(page, made):
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     stands = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]

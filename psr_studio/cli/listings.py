@@ -1,4 +1,4 @@
-"""`psr-studio presets` and `psr-studio selectors`: what there is to choose from."""
+"""`psr-studio presets`, `selectors` and `protocols`: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from psr_studio.cli.flags import DONE, add_command
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.core.texts import toml_value
+from psr_studio.method.protocols import PROTOCOLS
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import SELECT_KEYS, facts, keys
 from psr_studio.recipe.load import DEFAULT_PRESET, load_recipe, presets
@@ -16,7 +17,8 @@ from psr_studio.recipe.toml import to_toml
 
 
 def add_commands(commands: Any) -> None:
-    """`selectors` and `presets`."""
+    """`selectors`, `protocols` and `presets`."""
+    add_command(commands, "protocols", "List the protocols that students are trained by.", _protocols)
     listed = add_command(commands, "selectors", "List the selectors with their parameters.", _selectors)
     listed.add_argument("name", nargs="?", help="the selector to explain; all when left out")
     shown = add_command(commands, "presets", "List the presets, or show one with all settings.", _presets)
@@ -36,6 +38,14 @@ def _presets(args: argparse.Namespace) -> int:
     else:
         for name, path in presets().items():
             print(f"{name}  {path}")
+    return DONE
+
+
+def _protocols(args: argparse.Namespace) -> int:
+    for protocol in PROTOCOLS.values():
+        print(f"{protocol.name}: {protocol.help} ({protocol.source})")
+        numbers = ", ".join(f"evaluate.{key} = {toml_value(n)}" for key, n in protocol.numbers.items())
+        print(f"    {numbers}")
     return DONE
 
 

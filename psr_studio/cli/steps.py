@@ -12,7 +12,9 @@ from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker_flags
 from psr_studio.cli.studio import open_studio
 from psr_studio.core.words import plural
+from psr_studio.method.protocols import PROTOCOLS
 from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.schema import LABELS
 from psr_studio.stages import evaluate, export, finetune, generate, select, tune
 from psr_studio.stages.table import PIPELINE
 
@@ -37,6 +39,9 @@ def add_commands(commands: Any) -> None:
             step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
         if stage is evaluate.STAGE:
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
+            step.add_argument("--protocol", metavar="P", help="how students are trained (evaluate.protocol)")
+            step.add_argument("--labels", metavar="L", help=f"{', '.join(LABELS)} (evaluate.labels)")
+            step.epilog = f"Protocols: {', '.join(PROTOCOLS)}. `psr-studio protocols` explains them."
             step.add_argument("--by-class", action="store_true", help="print each row by class, too")
     search = add_command(commands, tune.STAGE.command, tune.STAGE.help, _tune)
     add_studio_flags(search)
@@ -53,7 +58,9 @@ def add_commands(commands: Any) -> None:
 
 def _step(args: argparse.Namespace) -> int:
     dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
-    with open_studio(args, create=args.stage is generate.STAGE) as studio:
+    given = {f"evaluate.{key}": getattr(args, key, None) for key in ("protocol", "labels")}
+    values = {key: value for key, value in given.items() if value is not None}
+    with open_studio(args, create=args.stage is generate.STAGE, values=values) as studio:
         if dry_run:
             print(_summary_text(studio))
             return DONE

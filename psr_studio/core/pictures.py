@@ -65,6 +65,25 @@ def read_picture(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     return pixels[..., None] if channels == 1 else pixels
 
 
+def centres(images: np.ndarray, side: int, shorter: int) -> np.ndarray:
+    """Pictures resized to a shorter side of `shorter` (bilinear, antialiased), then cut to the square in the middle.
+
+    As torchvision's Resize and CenterCrop of a Pillow picture: uint8 (N, H, W, ch) -> (N, side, side, ch).
+    """
+    n, height, width, channels = images.shape
+    if (height, width) == (side, side) and shorter == side:
+        return images
+    scale = shorter / min(height, width)
+    size = (int(width * scale), int(height * scale))
+    top, left = round((size[1] - side) / 2), round((size[0] - side) / 2)
+    found = np.empty((n, side, side, channels), np.uint8)
+    for row, image in enumerate(images):
+        plain = Image.fromarray(image[..., 0] if channels == 1 else image)
+        pixels = np.asarray(plain.resize(size, Image.Resampling.BILINEAR))
+        found[row] = pixels.reshape(*pixels.shape[:2], channels)[top : top + side, left : left + side]
+    return found
+
+
 def hush_pillow() -> None:
     """Keep back Pillow's warnings about odd metadata, which say nothing about the pixels and cut a progress line.
 

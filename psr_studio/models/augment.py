@@ -15,6 +15,8 @@ from torch import Tensor
 
 from psr_studio.core.devices import sent
 
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
 SCALE_RATIO, ROTATE_DEGREES, CROP_SHARE, CUTOUT_SHARE = 1.2, 15.0, 0.125, 0.5
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 
@@ -95,7 +97,7 @@ def color(images: Tensor, generator: torch.Generator) -> Tensor:
     return (saturated - mean) * (_uniform(n, 0, 1, generator, images) + CONTRAST)[:, None, None, None] + mean
 
 
-OPERATIONS: tuple[Callable[[Tensor, torch.Generator], Tensor], ...] = (
+OPERATIONS: tuple[Augmentation, ...] = (
     color,
     crop,
     cutout,
@@ -103,9 +105,16 @@ OPERATIONS: tuple[Callable[[Tensor, torch.Generator], Tensor], ...] = (
     scale,
     rotate,
 )
+MOVES = (crop, scale, rotate)
 
 
 def dsa(images: Tensor, generator: torch.Generator) -> Tensor:
     """One of the six operations, drawn for the whole batch (N, ch, H, W)."""
     choice = int(torch.randint(len(OPERATIONS), (1,), generator=generator))
     return OPERATIONS[choice](images, generator)
+
+
+def idc(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Flip and all three colour operations, then a crop, a zoom or a turn drawn for the batch: IDC's beside CutMix."""
+    choice = int(torch.randint(len(MOVES), (1,), generator=generator))
+    return MOVES[choice](color(flip(images, generator), generator), generator)

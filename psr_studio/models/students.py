@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from psr_studio.core.devices import pick_dtype, sent
 from psr_studio.core.errors import ModelError
-from psr_studio.models.augment import dsa
+from psr_studio.method.distillation import cutmix
+from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
+from psr_studio.models.augment import Augmentation, dsa
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.memory import SAME, MicroBatches
 
@@ -31,6 +33,7 @@ CONVNET = re.compile(r"convnet-(\d)")
 TIMM = "timm:"
 BATCH_NORM = "only slower; batch norm takes its statistics over that many, so accuracies may differ"
 Loss = Callable[[Tensor, Tensor], Tensor]
+Relabel = Callable[[int, slice, Tensor], Tensor]  # epoch (1-based), places in its order, the mixed batch
 
 
 class InstanceNorm(nn.GroupNorm):
@@ -257,7 +260,8 @@ def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.
 class Training:
     """How a student is trained; the defaults are the DC protocol (VICO-UoE/DatasetCondensation).
 
-    The learning rate falls to a tenth in the second half, where the momentum starts anew.
+    `optimizer` and `schedule` are named as in `method.protocols`, `mix` is the share of batches that CutMix mixes,
+    `checks_from` the share of the epochs before the first check.
     """
 
     epochs: int = 300
@@ -265,9 +269,29 @@ class Training:
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    augment: bool = True
+    augment: Augmentation | None = dsa
     n_checks: int = 10
     check_images: int | None = None  # of a check before the last epoch; all of them when None
+    checks_from: float = 0.0
+    optimizer: str = "sgd"
+    schedule: str = DC_STEP
+    mix: float = 0.0
+
+    @property
+    def check_at(self) -> set[int]:
+        """The epochs that are followed by a check, the last among them."""
+        before = math.floor(self.epochs * self.checks_from)
+        shares = ((i + 1) / self.n_checks for i in range(self.n_checks))
+        return {max(1, before + round((self.epochs - before) * share)) for share in shares}
+
+
+# The learning rate as a share of the first one, before epoch e (from 0) of n.
+RATES: dict[str, Callable[[int, int], float]] = {
+    DC_STEP: lambda e, n: 0.1 if e >= n // 2 and n > 1 else 1.0,
+    MULTI_STEP: lambda e, n: 0.2 ** ((e >= 2 * n // 3) + (e >= 5 * n // 6)),
+    HALF_COSINE: lambda e, n: 0.5 * (1 + math.cos(math.pi * e / (2 * n))),  # falls to half of the first
+    COSINE: lambda e, n: 0.5 * (1 + math.cos(math.pi * e / n)),
+}
 
 
 @dataclass(frozen=True)
@@ -313,13 +337,15 @@ def train_student(
     seed: int,
     every_epoch: bool = False,
     memory: StudentMemory | None = None,
+    relabel: Relabel | None = None,
 ) -> Iterator[Check]:
     """Trains in place and yields a Check ``n_checks`` times, the last one after the last epoch.
 
     Args:
         student: the network, already on its device.
         images: (N, ch, H, W) float32, normalised, on the student's device; or what gives them so, row by row.
-        targets: (N, C) soft labels or (N,) class ids, whatever ``loss_fn(logits, targets)`` takes.
+        targets: (N, C) soft labels or (N,) class ids, whatever ``loss_fn(logits, targets)`` takes; (N, C) where CutMix
+            mixes them.
         loss_fn: mean loss of a batch.
         test_images: (n, ch, H, W), normalised alike.
         test_labels: (n,) int64, on the student's device.
@@ -327,6 +353,7 @@ def train_student(
         seed: of the order and the augmentation; the initial weights are the caller's.
         every_epoch: also yield after the epochs between, with a top-1 of NaN, so that a caller can stop soon.
         memory: of an earlier student like this one.
+        relabel: gives the targets of a batch as it is augmented and mixed, in place of those of its images.
 
     Raises:
         ModelError: there is not enough memory for even one picture.
@@ -334,20 +361,20 @@ def train_student(
     memory = memory or StudentMemory.of(student)
     generator = torch.Generator("cpu").manual_seed(seed)
     student.train()
-    optimizer = _sgd(student, how.lr, how)
-    check_at = {max(1, round(how.epochs * (i + 1) / how.n_checks)) for i in range(how.n_checks)}
+    optimizer = OPTIMIZERS[how.optimizer](student, how)
+    rate, check_at = RATES[how.schedule](0, how.epochs), how.check_at
     some = _spread(test_images, test_labels, how.check_images)
     losses: list[Tensor] = []  # left on the device: a look at each would have it wait
     for epoch in range(1, how.epochs + 1):
-        if epoch == how.epochs // 2 + 1 and how.epochs > 1:
-            optimizer = _sgd(student, how.lr * 0.1, how)
-        order = torch.randperm(len(images), generator=generator)
-        batches = (sent(order, kept.device).split(how.batch_size) for kept in (images, targets))
-        for rows, labelled in zip(*batches, strict=True):
-            batch = images[rows]
-            if how.augment:
-                batch = dsa(batch, generator)
-            learn = partial(_set_gradients, student, batch, targets[labelled], loss_fn)
+        before, rate = rate, RATES[how.schedule](epoch - 1, how.epochs)
+        if how.schedule == DC_STEP and rate != before:  # its momentum starts anew
+            optimizer = OPTIMIZERS[how.optimizer](student, how)
+        for group in optimizer.param_groups:
+            group["lr"] = how.lr * rate
+        for place, batch, wanted in _batches(images, targets, how, generator):
+            if relabel is not None:
+                wanted = relabel(epoch, place, batch)
+            learn = partial(_set_gradients, student, batch, wanted, loss_fn)
             losses.append(memory.training.whole(learn, len(batch)))
             optimizer.step()
         if epoch in check_at:
@@ -358,6 +385,23 @@ def train_student(
             losses = []
         elif every_epoch:
             yield Check(epoch, _mean(losses), math.nan)
+
+
+def _batches(
+    images: Tensor | NormalisedImages, targets: Tensor, how: Training, generator: torch.Generator
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """The places of each batch in the order of an epoch, its images, augmented and mixed, and its targets."""
+    order = torch.randperm(len(images), generator=generator)
+    batches = (sent(order, kept.device).split(how.batch_size) for kept in (images, targets))
+    start = 0
+    for rows, labelled in zip(*batches, strict=True):
+        batch, wanted = images[rows], targets[labelled]
+        if how.augment is not None:
+            batch = how.augment(batch, generator)
+        if how.mix and (how.mix == 1 or float(torch.rand((), generator=generator)) < how.mix):
+            batch, wanted = cutmix(batch, wanted, generator)
+        yield slice(start, start + len(batch)), batch, wanted
+        start += len(batch)
 
 
 def _spread(
@@ -392,8 +436,23 @@ def _mean(losses: list[Tensor]) -> float:
     return float(torch.stack(losses).cpu().double().mean())
 
 
-def _sgd(student: nn.Module, lr: float, how: Training) -> torch.optim.Optimizer:
-    return torch.optim.SGD(student.parameters(), lr=lr, momentum=how.momentum, weight_decay=how.weight_decay)
+def _sgd(student: nn.Module, how: Training) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        student.parameters(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
+    )
+
+
+def _adamw(student: nn.Module, how: Training) -> torch.optim.Optimizer:
+    """Weight decay on matrices and kernels alone, as RDED has it."""
+    weights = [part for part in student.parameters() if part.ndim > 1]
+    others = [part for part in student.parameters() if part.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=how.lr, weight_decay=how.weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, Training], torch.optim.Optimizer]] = {
+    "sgd": _sgd, "adamw": _adamw,
+}  # fmt: skip
 
 
 def _precision(device: torch.device) -> torch.autocast:

@@ -10,6 +10,7 @@ from psr_studio.core.errors import RecipeError, did_you_mean
 from psr_studio.core.files import check_path
 from psr_studio.core.resources import resource_dir
 from psr_studio.core.texts import TextError, parse_toml, read_text
+from psr_studio.method.protocols import FORMER
 from psr_studio.recipe.errors import tables_of
 from psr_studio.recipe.keys import RENAMED, check_value, renamed, shape
 from psr_studio.recipe.schema import Recipe, called_now
@@ -76,4 +77,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     now = RENAMED.get(key, (key,))[0]
     if value == "none" and shape(now).optional:
         value = None
-    return key, check_value(now, value)
+    checked = check_value(now, value)
+    return key, value if isinstance(
+        value, str
+    ) and value in FORMER else checked  # a former name says two things

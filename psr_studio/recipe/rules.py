@@ -1,4 +1,4 @@
-"""Whole numbers that follow the budget: a pool of "2K" candidates per class, epochs by the table of a protocol."""
+"""Whole numbers that follow the budget: a pool of "2K" candidates per class, a protocol's epochs and batch."""
 
 from __future__ import annotations
 
@@ -91,3 +91,25 @@ class EpochsByBudget(ByRule):
     def number(cls, rule: str, ipc: int, most: int) -> int:
         """The epochs."""
         return next((epochs for last, epochs in cls.UP_TO if ipc <= last), cls.BEYOND)
+
+
+class BatchByBudget(ByRule):
+    """Images per gradient step of RDED by images per class, for sets of ten classes; the last for every larger budget.
+
+    Source: LINs-lab/RDED, argument.py, which names 1, 10 and 50 only and doubles them for 100 classes and more; this
+    does not.
+    """
+
+    example = "rded"
+    UP_TO = ((1, 10), (10, 50))  # images per class, batch
+    BEYOND = 100
+
+    @classmethod
+    def is_rule(cls, text: str) -> bool:
+        """The name of the protocol."""
+        return text == cls.example
+
+    @classmethod
+    def number(cls, rule: str, ipc: int, most: int) -> int:
+        """The batch."""
+        return next((batch for last, batch in cls.UP_TO if ipc <= last), cls.BEYOND)

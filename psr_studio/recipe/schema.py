@@ -15,11 +15,12 @@ from pydantic import ValidationError, create_model, model_validator
 from psr_studio.core.errors import RecipeError
 from psr_studio.method.guidances.guidance import Steering
 from psr_studio.method.guidances.registry import GUIDANCES, NONE
+from psr_studio.method.protocols import FORMER, HARD, PROTOCOLS, STORED, Protocol, name_now
 from psr_studio.method.selectors.parameters import Facts, Parameters, Table, facts_of, setting
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
-from psr_studio.recipe.rules import ByRule, EpochsByBudget, TimesBudget
+from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
 
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
@@ -35,7 +36,11 @@ WAYS: dict[str, dict[str, Any]] = {
         "pool.guided_to": 0.8,
     },
 }
-PROTOCOLS = ("kd", "hard")
+OWN_LABELS, TEACHER_LABELS = "protocol", "teacher"
+PROTOCOL_NUMBERS = tuple(
+    f"evaluate.{name}" for name in next(iter(PROTOCOLS.values())).numbers
+)  # that come with it
+LABELS = (OWN_LABELS, TEACHER_LABELS, HARD)  # what students learn
 ARMS = ("refined", "selected")
 REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
 REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
@@ -391,23 +396,30 @@ class RefineRecipe(Table):
 
 
 class EvaluateRecipe(Table):
-    """Training students on the set; the numbers are the DC protocol's."""
+    """Training students on the set. Numbers that are the protocol's follow it: see `Recipe.with_values`."""
 
     student: str = setting("convnet-3", "Network that is trained on the set.")
-    protocol: str = setting(
-        "kd", "Loss: the teacher's soft labels (kd) or the class (hard).", choices=PROTOCOLS
-    )
+    protocol: str = setting("psr-kd", "How students are trained and tested.", choices=tuple(PROTOCOLS))
+    labels: str = setting(
+        OWN_LABELS, "What students learn: the protocol's own labels, the teacher's label stored with each image, or "
+        "the class.", choices=LABELS,
+    )  # fmt: skip
     n_seeds: int = setting(
         3, "Students per row; their mean and spread are shown.", "students", 1, 100, label="Seeds"
     )
     epochs: int = setting(300, "Passes over the set.", "epochs", 1, 100_000, rule=EpochsByBudget)
-    batch_size: int = setting(256, "Images per gradient step.", "images", 1, 65_536)
+    batch_size: int = setting(256, "Images per gradient step.", "images", 1, 65_536, rule=BatchByBudget)
     lr: float = setting(
-        0.01, "Learning rate; a tenth of it in the second half.", "", 1e-8, 10.0, label="Learning rate"
+        0.01,
+        "Learning rate at the start; the protocol says how it falls.",
+        "",
+        1e-8,
+        10.0,
+        label="Learning rate",
     )
-    momentum: float = setting(0.9, "Momentum of SGD.", "", 0.0, 0.9999)
-    weight_decay: float = setting(5e-4, "Weight decay of SGD.", "", 0.0, 1.0)
-    augment: bool = setting(True, "Augment the training images (DSA).")
+    momentum: float = setting(0.9, "Momentum of SGD; AdamW has its own.", "", 0.0, 0.9999)
+    weight_decay: float = setting(5e-4, "Weight decay.", "", 0.0, 1.0)
+    augment: bool = setting(True, "Augment the training images as the protocol does.")
     test_set: str = setting(
         ORIGINAL,
         "Test images: all of them, or half of each class, drawn by chance, the easiest to the teacher, or as "
@@ -416,8 +428,8 @@ class EvaluateRecipe(Table):
     seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
     n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")
     check_images: int = setting(
-        1000, "Test images of a point before the last epoch, always the same; after it all are taken.", "images", 1,
-        100_000_000, label="Images per curve point"
+        1000, "Test images of a point before the last epoch, always the same; after it, and under some protocols, all "
+        "are taken.", "images", 1, 100_000_000, label="Images per curve point"
     )  # fmt: skip
     arms: tuple[str, ...] = setting(
         ARMS,
@@ -428,6 +440,25 @@ class EvaluateRecipe(Table):
     compare: tuple[str, ...] = setting(
         (), "Names of other saved selections to train on too.", folder=True, label="Also train on"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called_now(cls, given: Any) -> Any:
+        """A protocol by the name it had once, when it said which labels as well."""
+        former = given.get("protocol") if isinstance(given, Mapping) else None
+        if not isinstance(former, str) or former not in FORMER:
+            return given
+        return {**given, "protocol": FORMER[former], "labels": HARD if former == HARD else OWN_LABELS}
+
+    @property
+    def record(self) -> Protocol:
+        """The protocol."""
+        return PROTOCOLS[self.protocol]
+
+    @property
+    def label_kind(self) -> str:
+        """Which labels students learn, as `method.protocols` names them."""
+        return {OWN_LABELS: self.record.labels, TEACHER_LABELS: STORED, HARD: HARD}[self.labels]
 
 
 class StudyRecipe(Table):
@@ -496,8 +527,10 @@ class Recipe(Table):
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
         """Return a checked copy with dotted keys replaced, such as {"select.ipc": 10}.
 
-        A setting of a selector may be named without it, such as "select.alpha"; see `place`.
+        A setting of a selector may be named without it, such as "select.alpha"; see `place`. With another protocol come
+        its numbers, but for those that were others than the protocol's before.
         """
+        values = {**_numbers_of_protocol(self.evaluate, values.get("evaluate.protocol")), **values}
         selector = values.get("select.selector", self.select.selector)
         now = {called_now(key, value): value for key, value in values.items()}
         return _replaced(self, {_placed(key, selector): value for key, value in now.items()})
@@ -512,6 +545,21 @@ class Recipe(Table):
             size = max(int(size), select.most)
         pool = self.pool.model_copy(update={"pool_size": size})
         return type(self).model_validate({**dict(self), "select": select, "pool": pool})
+
+
+def _numbers_of_protocol(now: EvaluateRecipe, chosen: Any) -> dict[str, Any]:
+    """What follows when another protocol is chosen, by dotted key; nothing where none is."""
+    name = name_now(chosen) if isinstance(chosen, str) else ""
+    if name not in PROTOCOLS or name == now.protocol:
+        return {}
+    own = now.record.numbers
+    kept = {key for key in own if as_written(getattr(now, key)) != own[key]}
+    return {f"evaluate.{key}": n for key, n in PROTOCOLS[name].numbers.items() if key not in kept}
+
+
+def as_written(value: Any) -> Any:
+    """A value as a file has it: the rule of a number that one gives."""
+    return value.rule if isinstance(value, ByRule) else value
 
 
 def plain(value: Any) -> Any:

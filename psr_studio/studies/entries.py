@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psr_studio.bundles.bundle import Bundle
+from psr_studio.method.protocols import HARD
 from psr_studio.recipe.schema import ORIGINAL
-from psr_studio.stages.evaluate.arms import HARD
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.studies.results import Result
 from psr_studio.studies.study import Study

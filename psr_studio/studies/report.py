@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from psr_studio.core.files import write_bytes
 from psr_studio.core.version import __version__
 from psr_studio.core.words import plural, text_table
-from psr_studio.recipe.schema import Recipe
+from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
+from psr_studio.recipe.schema import EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.stage import classes_of, scale
 from psr_studio.storage.workspace import Workspace
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 FOLDER = "studies"
+OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
+SCHEDULES = {
+    DC_STEP: "a tenth of it in the second half",
+    MULTI_STEP: "a fifth of it at 2/3 and again at 5/6",
+    HALF_COSINE: "by half a cosine to half of it",
+    COSINE: "by a cosine to nothing",
+}
 HEAD = (
     "source", "images", "student", "images per class", "candidates per class", "labels", "protocol", "epochs", "n",
     "top-1 last epoch, %", "standard deviation", "missing", "set",
@@ -188,7 +196,6 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
     for r in recipes:
         sizes[r.select.ipc].add(int(r.pool.pool_size))
     regimes = dict.fromkeys(row.label_regime for result in found for row in result.rows)
-    augmented = "one DSA operation a batch" if how.augment else "no augmentation"
     return {
         "data": f"{bundle.name}, {len(classes_of(recipe, bundle))} classes, {height} x {width} px",
         "generator": f"the bundle's, {recipe.pool.sampler}, {recipe.pool.steps} steps, "
@@ -196,12 +203,22 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         "teacher": f"the bundle's, {bundle.teacher_id}",
         "candidates per class": "; ".join(f"{_numbers(n)} at K = {k}" for k, n in sizes.items()),
         "labels": " and ".join(regimes),
-        "training": f"SGD, learning rate {how.lr:g}, a tenth of it in the second half, momentum {how.momentum:g}, "
-        f"weight decay {how.weight_decay:g}, batch {how.batch_size}, {augmented}; epochs: "
+        "training": f"{_training_words(how)}; epochs: "
         + "; ".join(f"{n} at K = {k}" for k, n in epochs.items()),
         "students per number": str(how.n_seeds),
         "accuracy": f"top-1 on the test split, {len(bundle.test_set[1]):,} images, after the last epoch",
     }
+
+
+def _training_words(how: EvaluateRecipe) -> str:
+    record = how.record
+    momentum = f"momentum {how.momentum:g}, " if record.optimizer == "sgd" else ""
+    mixed = f", CutMix on {record.mix:.0%} of the batches" if record.mix else ""
+    augmented = f"augmented as there{mixed}" if how.augment else f"not augmented{mixed}"
+    size = f", {record.size} px" if record.size else ""
+    rate = f"{OPTIMIZERS[record.optimizer]}, learning rate {how.lr:g}, {SCHEDULES[record.schedule]}"
+    numbers = f"{momentum}weight decay {how.weight_decay:g}, batch {how.batch_size}"
+    return f'protocol "{record.name}" ({record.source}){size}: {rate}, {numbers}, {augmented}'
 
 
 def _numbers(values: Iterable[int]) -> str:

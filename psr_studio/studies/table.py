@@ -10,7 +10,7 @@ from psr_studio.studies.study import Level, Study
 REFINED = Level("PSR, refined", form="refined")
 SELECTED = Level("PSR, not refined")
 IMAGENET = (papers.WOOF, papers.NETTE, papers.IDC, *papers.SMALL)
-HARD = {"evaluate.protocol": "hard"}
+HARD = {"evaluate.labels": "hard"}
 DGS = {"select.selector": "dgs", "select.dgs.within_bin": "random", **HARD}
 PSR = {"select.selector": "psr"}
 DRAWN = "The paper only draws this figure, so none of its numbers stand here."
@@ -63,7 +63,7 @@ _ALL = (
         "PSR, Figure 7",
         "labels",
         (
-            Level("teacher labels", {"evaluate.protocol": "kd"}, "refined"),
+            Level("teacher labels", {"evaluate.labels": "teacher"}, "refined"),
             Level("hard labels", HARD, "refined"),
         ),
         settings=PSR,

@@ -150,7 +150,7 @@ def check_students(device: torch.device) -> Iterator[str]:
     for operation in augment.OPERATIONS:
         there(operation(images, draws), device)
     yield "augmentation"
-    how = Training(epochs=1, batch_size=2, n_checks=1, augment=False)
+    how = Training(epochs=1, batch_size=2, n_checks=1, augment=None)
     for place in (device, torch.device("cpu")):
         levels = torch.zeros(N, SIDE, SIDE, 3, dtype=torch.uint8, device=place)
         at_rest = NormalisedImages.of(levels, (0.5, torch.full((3, 1, 1), 0.25)), device)

@@ -134,10 +134,25 @@ def test_one_operation_is_drawn_for_a_batch_and_all_of_them_come():
     assert set(seen) == set(OPERATIONS) == {getattr(augment, name) for name in REFERENCES}
 
 
+def test_idc_flips_colours_and_moves_every_batch():
+    """Flip and colours always, then one of crop, zoom and turn drawn for the batch; no cutout beside CutMix."""
+    rng = np.random.default_rng(0)
+    images = [rng.normal(size=(CHANNELS, HEIGHT, WIDTH)) for _ in range(N)]
+    seen = set()
+    for seed in range(8):
+        draws = torch.Generator().manual_seed(seed)
+        move = (crop, scale, rotate)[int(torch.randint(3, (1,), generator=draws))]
+        wanted = move(color(flip(images, draws), draws), draws)
+        found = augment.idc(torch.from_numpy(np.stack(images)), torch.Generator().manual_seed(seed))
+        assert np.allclose(found.numpy(), np.stack(wanted), atol=1e-5)
+        seen.add(move)
+    assert seen == {crop, scale, rotate}
+
+
 def test_a_student_is_trained_as_the_protocol_is_written():
     """SGD over batches in a new order each epoch; in the second half a tenth of the rate, the momentum from nothing."""
     images = torch.randn(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    targets, how = torch.arange(10) % 3, Training(epochs=5, batch_size=4, augment=False, n_checks=1)
+    targets, how = torch.arange(10) % 3, Training(epochs=5, batch_size=4, augment=None, n_checks=1)
     torch.manual_seed(0)
     ours = build_student("convnet-1", 3, 1, 8)
     torch.manual_seed(0)

@@ -218,7 +218,7 @@ def moved(
     student = build_student("convnet-2", 3, 1, 16)
     before = torch.nn.utils.parameters_to_vector(student.parameters()).detach().clone()
     student.features = limit(student.features)
-    how = Training(epochs=1, batch_size=n, lr=1.0, momentum=0.0, weight_decay=0.0, augment=False, n_checks=1)
+    how = Training(epochs=1, batch_size=n, lr=1.0, momentum=0.0, weight_decay=0.0, augment=None, n_checks=1)
     data = images, labels, hard_label_loss, images, labels
     list(train_student(student, *data, how, seed=0, memory=memory))
     return torch.nn.utils.parameters_to_vector(student.parameters()).detach() - before

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
+from psr_studio.core.devices import pick_dtype
 from psr_studio.core.errors import ModelError
+from psr_studio.method.protocols import COSINE, HALF_COSINE, MULTI_STEP
 from psr_studio.models.students import (
+    RATES,
     STUDENTS,
     AvgPool,
     FirstConv2d,
@@ -158,3 +165,98 @@ def test_points_before_the_last_are_measured_on_a_fixed_part_and_change_no_stude
     only[torch.arange(6) * 6] = labels[torch.arange(6) * 6]  # no other image can be right
     again, _ = trained(6, only)
     assert [check.top1 for check in again[:-1]] == [check.top1 for check in part[:-1]]
+
+
+# torch's own schedulers, stepped after every epoch as the sources do.
+SCHEDULERS = {
+    MULTI_STEP: lambda o, n: lr_scheduler.MultiStepLR(o, [2 * n // 3, 5 * n // 6], gamma=0.2),
+    HALF_COSINE: lambda o, n: lr_scheduler.LambdaLR(o, lambda e: 0.5 * (1 + math.cos(math.pi * e / n / 2))),
+    COSINE: lambda o, n: lr_scheduler.CosineAnnealingLR(o, n),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULERS)
+@pytest.mark.parametrize("epochs", [1, 7, 300])
+def test_learning_rates_are_those_of_the_sources_schedulers(schedule, epochs):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = SCHEDULERS[schedule](optimizer, epochs)
+    for epoch in range(epochs):
+        assert RATES[schedule](epoch, epochs) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9)
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("sgd", MULTI_STEP), ("adamw", HALF_COSINE), ("adamw", COSINE)]
+)
+def test_a_student_is_trained_by_the_optimizer_of_its_protocol(optimizer, schedule):
+    """As torch's own optimiser and scheduler over the same batches; AdamW decays matrices and kernels alone."""
+    images = torch.randn(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels, loss = torch.arange(10) % 3, nn.functional.cross_entropy
+    how = Training(
+        epochs=6, batch_size=4, lr=0.01, weight_decay=0.1, augment=None, n_checks=1, optimizer=optimizer,
+        schedule=schedule,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    ours = build_student("convnet-1", 3, 1, 8)
+    plain = copy.deepcopy(ours)
+    list(train_student(ours, images, labels, loss, images, labels, how, seed=3))
+    decayed = [p for p in plain.parameters() if p.ndim > 1]
+    free = [p for p in plain.parameters() if p.ndim == 1]
+    if optimizer == "sgd":
+        theirs = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1)
+    else:
+        groups = [{"params": decayed, "weight_decay": 0.1}, {"params": free, "weight_decay": 0.0}]
+        theirs = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.999))
+    scheduler = SCHEDULERS[schedule](theirs, 6)
+    draws = torch.Generator().manual_seed(3)
+    for _ in range(6):
+        for rows in torch.randperm(10, generator=draws).split(4):
+            theirs.zero_grad()
+            with torch.autocast(
+                "cpu", torch.bfloat16, enabled=pick_dtype(torch.device("cpu")) == torch.bfloat16
+            ):
+                logits = plain(images[rows])
+            loss(logits.float(), labels[rows]).backward()
+            theirs.step()
+        scheduler.step()
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(("epochs", "n_checks", "start", "wanted"), [
+    (300, 6, 0.8, {250, 260, 270, 280, 290, 300}),  # RDED: every tenth in the last fifth
+    (2000, 100, 0.0, set(range(20, 2001, 20))),  # Minimax
+    (1000, 4, 0.0, {250, 500, 750, 1000}),  # IDC
+])  # fmt: skip
+def test_checks_are_where_the_sources_have_them(epochs, n_checks, start, wanted):
+    assert Training(epochs=epochs, n_checks=n_checks, checks_from=start).check_at == wanted
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_cutmix_mixes_its_share_of_the_batches_and_their_targets(mix):
+    """A mixed batch holds pixels of two images, and its targets the share of each."""
+    images = torch.arange(8.0)[:, None, None, None].expand(8, 1, 8, 8).clone()  # image k is all k
+    targets, seen = torch.eye(8), []
+
+    def loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        seen.append(wanted.detach())
+        return nn.functional.cross_entropy(logits, wanted)
+
+    batches = []
+
+    def relabel(epoch: int, places: slice, batch: torch.Tensor) -> torch.Tensor:
+        batches.append((epoch, places, batch))
+        shares = [[(x == k).float().mean() for k in range(8)] for x in batch]
+        return torch.tensor(shares)
+
+    how = Training(epochs=30, batch_size=8, augment=None, n_checks=1, mix=mix)
+    student = build_student("convnet-1", 8, 1, 8)
+    list(train_student(student, images, targets, loss, images, torch.arange(8), how, seed=1))
+    by_targets, seen[:] = list(seen), []
+    list(train_student(student, images, targets, loss, images, torch.arange(8), how, seed=1, relabel=relabel))
+    assert [(epoch, places) for epoch, places, _ in batches] == [(e, slice(0, 8)) for e in range(1, 31)]
+    mixed = [not torch.equal(wanted.max(1).values, torch.ones(8)) for wanted in by_targets]
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(by_targets, seen, strict=True))
+    share = sum(mixed) / 30  # a box may be empty now and then
+    assert share == 0 if mix == 0 else 0.25 < share < 0.75 if mix < 1 else share > 0.8

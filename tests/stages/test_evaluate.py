@@ -20,9 +20,10 @@ from psr_studio.method.signals import difficulty
 from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.recipe.schema import TEST_SETS
 from psr_studio.stages.evaluate.arms import plan_arms, random_real
+from psr_studio.stages.evaluate.lessons import normalised, targets_of
 from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan, training_inputs
 from psr_studio.stages.evaluate.test_sets import rows_of_set
-from psr_studio.stages.evaluate.training import Trainer, normalised, protocol
+from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.labels import soften
 from psr_studio.storage.records import EvaluationRecord
 
@@ -52,12 +53,12 @@ def test_every_soft_arm_has_the_same_label_regime(studio):
     assert {a.label_regime for n, a in found.items() if "hard" not in n} == {"teacher, tau 1.5"}
     assert (found["random real, hard labels"].label_regime, found["random real, hard labels"].protocol) == (
         "hard",
-        "hard",
+        "psr-kd",
     )
 
 
 def test_under_hard_labels_all_arms_are_hard_and_none_twice(studio):
-    found = arms(studio, protocol="hard", **SELECTED_ONLY)
+    found = arms(studio, labels="hard", **SELECTED_ONLY)
     assert list(found) == [
         'selected "current", hard labels',
         "random real, hard labels",
@@ -111,10 +112,12 @@ def test_the_losses_are_those_of_the_protocols(studio):
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     _, labels, cached = trainer._data(found['selected "current"'], 0)
-    soft, kd = protocol(labels, soften(cached, 1.5), 1.5)
+    soft, kd = targets_of(labels, soften(cached, 1.5), 1.5)
     assert kd(logits, soft) == kd_loss(logits, soft, 1.5)
-    hard, cross_entropy = protocol(labels, None, 1.5)
+    hard, cross_entropy = targets_of(labels, None, 1.5)
     assert cross_entropy(logits, hard) == hard_label_loss(logits, hard)
+    rows, mixed = targets_of(labels, None, 1.5, 3)  # the same loss of labels that CutMix can mix
+    assert mixed(logits, rows).item() == pytest.approx(hard_label_loss(logits, hard).item(), abs=1e-6)
 
 
 def test_students_see_normalised_pixels(studio):
@@ -293,17 +296,16 @@ def the_papers() -> list[str]:
 
 
 @pytest.mark.parametrize("name", the_papers())
-def test_presets_of_the_papers_train_by_minimax_numbers_and_claim_no_more(name):
-    """MinimaxDiffusion, argument.py: other numbers for more than 100 classes; the schedule here is another one."""
-    text, chosen = presets()[name].read_text(encoding="utf-8"), load_recipe(name)
+def test_presets_of_the_papers_train_as_minimax_does(name):
+    """MinimaxDiffusion, argument.py: other numbers for more than 100 classes. PSR's have the teacher's labels."""
+    chosen = load_recipe(name)
     how = chosen.evaluate
     large = load_bundle(chosen.bundle).n_classes > 100
     assert (how.lr, how.weight_decay, how.batch_size) == ((0.1, 1e-4, 128) if large else (0.01, 5e-4, 64))
     rule = next(epochs for most, epochs in MINIMAX_EPOCHS.items() if chosen.select.ipc <= most)
     assert how.epochs == (300 if large else rule)
-    assert "300 epochs as RDED" in text if large else 'epochs = "minimax"' in text
-    said = " ".join(line.removeprefix("# ") for line in text.splitlines())
-    assert "hard labels (Minimax protocol" not in said and "The rest is the DC protocol's" in said
+    assert (how.protocol, how.record.size, how.n_checks) == ("minimax", 224, 100)
+    assert how.label_kind == ("stored" if chosen.select.selector == "psr" else "hard")
 
 
 def test_more_real_images_than_the_bundle_holds(studio):
@@ -411,7 +413,7 @@ def test_results_on_two_test_sets_are_two_rows_that_say_which(studio):
     finish(studio.evaluate(controls=False, **SELECTED_ONLY))
     finish(studio.evaluate(test_set="easy"))
     rows = history(studio.workspace)
-    assert [row.protocol for row in rows] == ["kd", "kd, easy test images"]
+    assert [row.protocol for row in rows] == ["psr-kd", "psr-kd, easy test images"]
     finish(studio.evaluate(test_set="original"))
     assert len(studio.workspace.ledger.evaluations()) == 4, "the whole split was there already"
 

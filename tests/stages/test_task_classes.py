@@ -153,7 +153,7 @@ def test_a_search_judges_by_images_of_the_task(part, proxy):
     *_, value = judge(part.curation.select(ipc=2))
     assert 0 <= value <= 1 and value * n == pytest.approx(round(value * n))
     if proxy == "student":
-        assert judge._student()[0].classifier.out_features == 2 and set(judge._labels.tolist()) == {0, 1}
+        assert judge._student().classifier.out_features == 2 and set(judge._labels.tolist()) == {0, 1}
 
 
 def test_the_agreement_that_is_said_is_among_the_classes_of_the_task(part, tmp_path):

@@ -67,7 +67,7 @@ def test_every_cell_stands_beside_its_controls_with_its_conditions(opened):
     }
     assert len(lines) == 12 and {line["missing"] for line in lines} == {""}
     for line in lines:
-        assert line["protocol"] == ("hard" if line["labels"] == "hard" else "kd")
+        assert line["protocol"] == "psr-kd"
         assert (line["n"], line["epochs"], line["student"]) == ("1", "3", "convnet-3") and line["set"]
         assert 0 <= float(line["top-1 last epoch, %"]) <= 100
 

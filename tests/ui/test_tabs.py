@@ -14,6 +14,7 @@ from tiny import finish, tiny_recipe
 from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError
+from psr_studio.recipe.schema import PROTOCOL_NUMBERS
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -293,14 +294,35 @@ def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
     assert studio.recipe.with_values(pool._values(list(shown.values()))).pool.pool_size == 12
     proposed = evaluate.picker.proposed()
     assert proposed.startswith("one") and evaluate.settings.shown()["evaluate.epochs"] == 3000
-    assert evaluate._epochs("current", 3000) == evaluate._epochs(LIVE, 3000) == 2000
+    given = [3000, *(studio.recipe.value(key) for key in PROTOCOL_NUMBERS[1:])]
+    assert evaluate._followed("current", "psr-kd", *given) == [2000, *given[1:]]
+    assert evaluate._followed(LIVE, "psr-kd", *given) == [2000, *given[1:]]
     read = evaluate.settings.read(
         [2000 if key == "evaluate.epochs" else v for key, v in evaluate.settings.shown().items()],
         evaluate.picker.budget(LIVE),
     )
     assert studio.recipe.with_values({**read, "select.ipc": 20, "pool.pool_size": 60}).evaluate.epochs == 1500
     studio.set({"evaluate.epochs": 7})
-    assert evaluate._epochs("current", 9) == 9, "what is no rule stays as it is typed"
+    typed = [9, *given[1:]]
+    assert evaluate._followed("current", "psr-kd", *typed) == typed, "what is no rule stays as it is typed"
+
+
+def test_a_protocol_brings_its_numbers_and_its_line(screen):
+    """By the images per class of the chosen selection; a rule is kept as one, and what was set otherwise stays."""
+    studio = screen.studio
+    studio.set({"evaluate.lr": 0.02, "evaluate.epochs": 300, "evaluate.n_checks": 10})
+    with gr.Blocks():
+        evaluate = EvaluateTab(screen)
+        evaluate.build()
+    line, *numbers = evaluate._chosen("current", "rded")
+    assert "The teacher labels every mixed batch anew" in line
+    now = dict(zip(PROTOCOL_NUMBERS, numbers, strict=True))
+    assert (now["evaluate.batch_size"], now["evaluate.n_checks"], now["evaluate.lr"]) == (50, 6, 0.02)
+    shown = {**evaluate.settings.shown(), "evaluate.protocol": "rded", **now}
+    read = evaluate.settings.read(list(shown.values()), evaluate.picker.budget("current"))
+    recipe = studio.recipe.with_values({**read, "select.ipc": 1})
+    assert recipe.evaluate.batch_size == 10, "it follows the images per class"
+    assert evaluate.values()[-1] != line and "stored with each image" in evaluate.values()[-1]
 
 
 def test_students_are_offered_from_their_one_table(screen, tmp_path, tiny_bundle):

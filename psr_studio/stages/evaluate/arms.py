@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
+from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
-from psr_studio.recipe.schema import REAL, Recipe
+from psr_studio.recipe.schema import REAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
@@ -28,14 +29,20 @@ from psr_studio.storage.workspace import Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-HARD = "hard"
 TEACHER, OWN = "teacher", "own labels"  # who made soft labels: "own" came with the pictures of the pool
 RANDOM_REAL, GENERATE_AND_USE = "random real", "generate-and-use"
 
 
 def soft_regime(temperature: float, source: str = TEACHER) -> str:
-    """The regime of soft labels in words; `source` is who made them."""
+    """The regime of stored soft labels in words; `source` is who made them."""
     return f"{source}, tau {temperature:g}"
+
+
+def regime_of(chosen: EvaluateRecipe, temperature: float, source: str = TEACHER) -> str:
+    """The label regime of an evaluation in words; `temperature` and `source` are those of stored labels."""
+    heat = f"T {chosen.record.temperature:g}"
+    words = {HARD: HARD, ONLINE: f"teacher online, {heat}", PER_EPOCH: f"teacher per epoch, {heat}"}
+    return words.get(chosen.label_kind, soft_regime(temperature, source))
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,11 @@ class Arm:
         """A short name, unique in an evaluation."""
         name = f'{self.form} "{self.selection}"' if self.selection else self.form
         return f"{name}, hard labels" if self.label_regime == HARD else name
+
+    @property
+    def drawn(self) -> bool:
+        """Whether each student has images of its own, drawn by its seed."""
+        return self.form == RANDOM_REAL or bool(self.rule)
 
 
 def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Arm]:
@@ -130,7 +142,7 @@ def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRe
 
 def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str) -> Arm:
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
-    hard = recipe.evaluate.protocol == HARD
+    hard = recipe.evaluate.label_kind == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
     chosen, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
     check_original(rule, chosen, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
@@ -169,13 +181,12 @@ def _arm(
     recipe: Recipe, record: SelectionRecord, form: str, selection: str, inputs: str, *, hard: bool = False,
     made_by: str = TEACHER,
 ) -> Arm:  # fmt: skip
-    hard = hard or recipe.evaluate.protocol == HARD
     temperature = float(record.settings["temperature"])
     return Arm(
         form=form,
         selection=selection,
-        label_regime=HARD if hard else soft_regime(temperature, made_by),
-        protocol=HARD if hard else recipe.evaluate.protocol,
+        label_regime=HARD if hard else regime_of(recipe.evaluate, temperature, made_by),
+        protocol=recipe.evaluate.protocol,
         ipc=int(record.settings["ipc"]),
         temperature=temperature,
         classes=tuple(sorted(record.picks)),

@@ -17,6 +17,7 @@ from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
+from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, name_now, noted_as
 from psr_studio.recipe.schema import ORIGINAL, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
@@ -96,15 +97,17 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
 
     chosen = recipe.evaluate
     drawn = first_weights(chosen.student)
+    parts_tested = chosen.n_checks > 1 and not chosen.record.all_tested
     return {
         "stage": STAGE.name,
-        "protocol": arm.protocol,
+        "protocol": noted_as(arm.protocol, arm.label_regime == HARD),
         "student": chosen.student,
         **({"first weights": drawn} if drawn else {}),
         "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
-        **({"images per curve point": chosen.check_images} if chosen.n_checks > 1 else {}),
+        **({"images per curve point": chosen.check_images} if parts_tested else {}),
+        **({"teacher": bundle.identity("teacher")} if chosen.label_kind in (ONLINE, PER_EPOCH) else {}),
         **_test_inputs(chosen.test_set, bundle),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
@@ -356,7 +359,8 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
 
 def _protocol_words(record: EvaluationRecord) -> str:
     whole = record.test_set == ORIGINAL
-    return record.protocol if whole else f"{record.protocol}, {record.test_set} test images"
+    name = name_now(record.protocol)
+    return name if whole else f"{name}, {record.test_set} test images"
 
 
 def format_table(rows: Sequence[Row]) -> str:

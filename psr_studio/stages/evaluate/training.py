@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,18 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from psr_studio.core.devices import pick_device
-from psr_studio.method.distillation import hard_label_loss, kd_loss
+from psr_studio.method.protocols import HARD, PER_EPOCH
 from psr_studio.models.levels import NormalisedImages, at_rest
-from psr_studio.models.students import Check, StudentMemory, Training, build_student, top1, train_student
+from psr_studio.models.students import Check, StudentMemory, build_student, top1, train_student
 from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
     GENERATE_AND_USE,
-    HARD,
     RANDOM_REAL,
     Arm,
     first_of_pool,
     random_real,
     real_params,
+)
+from psr_studio.stages.evaluate.lessons import (
+    EpochLabels,
+    Lesson,
+    lesson,
+    normalised,
+    side_of,
+    sized,
+    training_of,
 )
 from psr_studio.stages.evaluate.real_controls import RealImages
 from psr_studio.stages.evaluate.test_sets import rows_of_set
@@ -49,12 +57,13 @@ class Trainer:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
         images, labels = bundle.test_set
-        self.test_images = at_rest(images, self.device)
+        self.test_images = at_rest(sized(images, recipe.evaluate.record, bundle, tested=True), self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
         self._splits: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self._real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
+        self._epoch_labels: dict[Arm, EpochLabels] = {}
         self._notice = ""
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
@@ -65,20 +74,32 @@ class Trainer:
         self.n_images = len(images)
         chosen = self.recipe.evaluate
         soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
-        targets, loss_fn = protocol(labels, soft, arm.temperature)
+        taught = self._lesson(arm, labels, soft)
         student = self._student(arm, seed)
         yield from train_student(
             student,
-            normalised(images, self.bundle, self.device),
-            targets.to(self.device),
-            loss_fn,
+            normalised(sized(images, chosen.record, self.bundle), self.bundle, self.device),
+            taught.targets,
+            taught.loss,
             test_images,
             test_labels,
-            training_of(chosen, chosen.epochs, chosen.n_checks),
-            seed,
+            taught.how,
+            seed if taught.seed is None else taught.seed,
             every_epoch=True,
             memory=self._memory,
+            relabel=taught.relabel,
         )
+
+    def _lesson(self, arm: Arm, labels: np.ndarray, soft: np.ndarray | None) -> Lesson:
+        """What the images of an arm teach; a control with hard labels has them under every protocol."""
+        chosen = self.recipe.evaluate
+        if arm.label_regime == HARD:
+            chosen = chosen.model_copy(update={"labels": HARD})
+        how = training_of(chosen, chosen.epochs, chosen.n_checks, self.bundle, self.device)
+        kept = None
+        if chosen.label_kind == PER_EPOCH and not arm.drawn:
+            kept = self._epoch_labels.setdefault(arm, EpochLabels())
+        return lesson(chosen, self.bundle, self.device, arm.classes, labels, soft, arm.temperature, how, kept)
 
     def confusion(self, arm: Arm, predicted: Tensor) -> list[tuple[int, int, int]]:
         """Class, predicted class and test images of the predictions (n,) of a student, classes as the bundle counts."""
@@ -95,13 +116,13 @@ class Trainer:
 
     def cost(self, arms: Sequence[Arm]) -> Cost:
         """What training a student on each of these arms costs here, from a short measurement."""
-        chosen, arm = self.recipe.evaluate, arms[0]
-        student = self._student(arm, chosen.seed)
-        return students_cost(
-            student, training_of(chosen, chosen.epochs, chosen.n_checks), self._tested(arm), len(arm.classes),
-            None if arm.label_regime == HARD else arm.temperature, [self._n_images(arm) for arm in arms],
-            self._memory,
-        )  # fmt: skip
+        arm = arms[0]
+        student, (images, labels) = self._student(arm, self.recipe.evaluate.seed), self._tested(arm)
+        known = labels.cpu().numpy()
+        soft = None if arm.label_regime == HARD else np.eye(len(arm.classes), dtype=np.float32)[known]
+        taught = self._lesson(arm, known, soft)
+        sizes = [self._n_images(arm) for arm in arms]
+        return students_cost(student, taught, (images, labels), sizes, self._memory)
 
     def _student(self, arm: Arm, seed: int) -> nn.Module:
         """A new student on the device; what fits into memory is kept from the first one on."""
@@ -190,10 +211,8 @@ class Trainer:
 
 def students_cost(
     student: nn.Module,
-    how: Training,
+    taught: Lesson,
     tested: tuple[NormalisedImages, Tensor],
-    n_classes: int,
-    temperature: float | None,
     sizes: Sequence[int],
     memory: StudentMemory | None = None,
 ) -> Cost:
@@ -201,22 +220,23 @@ def students_cost(
 
     Args:
         student: on its device; it is trained a little.
-        tested: images and labels that every student is checked on. temperature: None for hard labels.
+        taught: what the test images would teach. tested: images and labels that every student is checked on.
         sizes: images that each student is trained on. memory: of the students to come.
     """
     from psr_studio.stages.cost import evaluate_cost
 
     images, labels = tested
-    memory = memory or StudentMemory.of(student)
-    known = labels.cpu().numpy()
-    soft = None if temperature is None else np.eye(n_classes, dtype=np.float32)[known]
-    targets, loss_fn = protocol(known, soft, temperature or 1.0)
-    targets = targets.to(labels.device)
+    memory, how = memory or StudentMemory.of(student), taught.how
+    relabel = taught.relabel.teacher if isinstance(taught.relabel, EpochLabels) else taught.relabel
 
     def train(n: int) -> None:
         once = replace(how, epochs=1, n_checks=1, batch_size=n)
         first, test = images.first(n), images.first(1)
-        next(train_student(student, first, targets[:n], loss_fn, test, labels[:1], once, 0, memory=memory))
+        checks = train_student(
+            student, first, taught.targets[:n], taught.loss, test, labels[:1], once, 0, memory=memory,
+            relabel=relabel,
+        )  # fmt: skip
+        next(checks)
 
     between = min(how.check_images or len(images), len(images))
     n_checks = ((min(how.n_checks, how.epochs) - 1) * between + len(images)) * len(sizes)
@@ -227,32 +247,9 @@ def students_cost(
     )  # fmt: skip
 
 
-def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> NormalisedImages:
-    """uint8 (n, H, W, ch), to be taken as the students of a bundle see them, on the device."""
-    return NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
-
-
 def new_student(chosen: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
     """The student of the recipe with its first weights from `seed`, whatever was drawn before."""
     height, _, channels = bundle.image_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_student(chosen.student, n_classes, channels, height)
-
-
-def training_of(chosen: EvaluateRecipe, epochs: int, n_checks: int) -> Training:
-    """The training of the recipe over so many epochs."""
-    return Training(
-        epochs=epochs, batch_size=chosen.batch_size, lr=chosen.lr, momentum=chosen.momentum,
-        weight_decay=chosen.weight_decay, augment=chosen.augment, n_checks=min(n_checks, epochs),
-        check_images=chosen.check_images,
-    )  # fmt: skip
-
-
-def protocol(
-    labels: np.ndarray, soft: np.ndarray | None, temperature: float
-) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """What is learned and the loss: soft labels (n, C) by PSR eq. 11, or the labels (n,) by cross-entropy."""
-    if soft is None:
-        return torch.from_numpy(np.array(labels)), hard_label_loss
-    return torch.from_numpy(soft), lambda logits, q: kd_loss(logits, q, temperature)
+        return build_student(chosen.student, n_classes, channels, side_of(chosen.record, bundle) or height)

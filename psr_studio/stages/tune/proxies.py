@@ -16,10 +16,12 @@ import torch
 from torch import nn
 
 from psr_studio.core.devices import pick_device, pick_dtype
-from psr_studio.models.students import StudentMemory, Training, train_student
+from psr_studio.method.protocols import HARD, noted_as
+from psr_studio.models.students import StudentMemory, train_student
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
-from psr_studio.stages.evaluate.training import new_student, normalised, protocol, students_cost, training_of
+from psr_studio.stages.evaluate.lessons import Lesson, lesson, normalised, sized, training_of
+from psr_studio.stages.evaluate.training import new_student, students_cost
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.task import in_task, named_part
@@ -27,7 +29,7 @@ from psr_studio.stages.task import in_task, named_part
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STUDENT_TRAINING = ("student", "protocol", "batch_size", "lr", "momentum", "weight_decay", "augment", "seed")
+STUDENT_TRAINING = ("student", "batch_size", "lr", "momentum", "weight_decay", "augment", "seed")
 
 
 class Proxy(Protocol):
@@ -52,6 +54,9 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     if chosen.proxy == "knn":
         return {**found, "neighbours": chosen.neighbours}
     trained = {name: getattr(recipe.evaluate, name) for name in STUDENT_TRAINING}
+    trained["protocol"] = noted_as(recipe.evaluate.protocol, recipe.evaluate.label_kind == HARD)
+    if trained["protocol"] == recipe.evaluate.protocol:
+        trained["labels"] = recipe.evaluate.label_kind
     dtype = str(pick_dtype(pick_device(recipe.device)))
     return {**found, "training": {**trained, "epochs": chosen.student_epochs}, "dtype": dtype}
 
@@ -117,37 +122,43 @@ class _ShortStudent:
         self._device = pick_device(recipe.device)
         self._task = classes_of(recipe, bundle)
         images, labels = _held_out(recipe, bundle)
-        self._images = normalised(images, bundle, self._device)
+        tested = sized(images, recipe.evaluate.record, bundle, tested=True)
+        self._images = normalised(tested, bundle, self._device)
         self._labels = torch.from_numpy(in_task(labels, self._task)).to(self._device)
         self._memory: StudentMemory | None = None  # what fits, for all trials
 
     def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
         rules, at, scored = self._recipe.evaluate, chosen.positions, chosen.scored
-        student, how = self._student()
+        student = self._student()
         self._memory = self._memory or StudentMemory.of(student)
-        soft = None if rules.protocol == "hard" else chosen.signals.soft_labels[at][:, self._task]
-        targets, loss = protocol(in_task(scored.labels[at], self._task), soft, chosen.rules.temperature)
-        pictures = normalised(scored.pool.images_at(at), self._bundle, self._device)
+        soft = chosen.signals.soft_labels[at][:, self._task]
+        taught = self._lesson(in_task(scored.labels[at], self._task), soft, chosen.rules.temperature)
+        pictures = sized(scored.pool.images_at(at), rules.record, self._bundle)
         checks = train_student(
-            student, pictures, targets.to(self._device), loss,
-            self._images, self._labels, how, rules.seed, every_epoch=True, memory=self._memory,
+            student, normalised(pictures, self._bundle, self._device), taught.targets, taught.loss,
+            self._images, self._labels, taught.how, rules.seed, every_epoch=True, memory=self._memory,
+            relabel=taught.relabel,
         )  # fmt: skip
         for check in checks:
-            yield check.top1 if check.epoch == how.epochs else None
+            yield check.top1 if check.epoch == taught.how.epochs else None
 
     def cost(self, chosen: LiveResult, n: int) -> Cost:
         """As of the students of an evaluation."""
-        student, how = self._student()
-        hard = self._recipe.evaluate.protocol == "hard"
-        return students_cost(
-            student, how, (self._images, self._labels), len(self._task),
-            None if hard else chosen.rules.temperature,
-            [len(chosen.positions)] * n,
-        )  # fmt: skip
+        known = self._labels.cpu().numpy()
+        soft = np.eye(len(self._task), dtype=np.float32)[known]
+        taught = self._lesson(known, soft, chosen.rules.temperature)
+        tested = (self._images, self._labels)
+        return students_cost(self._student(), taught, tested, [len(chosen.positions)] * n)
 
-    def _student(self) -> tuple[nn.Module, Training]:
-        """A new student and how it is trained."""
+    def _student(self) -> nn.Module:
+        """A new one."""
         chosen = self._recipe.evaluate
-        student = new_student(chosen, self._bundle, len(self._task), chosen.seed).to(self._device)
-        return student, training_of(chosen, self._recipe.tune.student_epochs, n_checks=1)
+        return new_student(chosen, self._bundle, len(self._task), chosen.seed).to(self._device)
+
+    def _lesson(self, labels: np.ndarray, soft: np.ndarray, temperature: float) -> Lesson:
+        """What some images teach, over few epochs and looked at once."""
+        chosen, epochs = self._recipe.evaluate, self._recipe.tune.student_epochs
+        how = training_of(chosen, epochs, 1, self._bundle, self._device)
+        stored = None if chosen.label_kind == HARD else soft
+        return lesson(chosen, self._bundle, self._device, self._task, labels, stored, temperature, how)

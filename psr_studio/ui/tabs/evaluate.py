@@ -10,7 +10,7 @@ import gradio as gr
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.rules import ByRule
-from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
@@ -26,7 +26,7 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
 
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
-EPOCHS = "evaluate.epochs"
+PROTOCOL = "evaluate.protocol"
 HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set|Trained".split("|")
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
@@ -76,8 +76,9 @@ class EvaluateTab:
         self.status = gr.HTML()
         self.picker.build("psr-evaluate-selection")
         self.settings.add("evaluate.student", allow_custom_value=True)
-        self.settings.add("evaluate.protocol")
-        self.settings.grid("evaluate.n_seeds", EPOCHS)
+        self.settings.grid(PROTOCOL, "evaluate.labels")
+        self.about = gr.HTML(elem_id="psr-protocol")
+        self.settings.grid("evaluate.n_seeds", "evaluate.epochs")
         self.settings.add("evaluate.arms", "evaluate.controls")
         with gr.Accordion("More settings", open=False):
             self.settings.add("evaluate.compare", allow_custom_value=True)
@@ -88,8 +89,12 @@ class EvaluateTab:
     def connect(self, *_: Any) -> None:
         """Events."""
         self.settings.told_by(self.status, self._state, "Evaluate")
-        epochs = self.settings.controls[EPOCHS]
-        self.picker.dropdown.input(self._epochs, [self.picker.dropdown, epochs], epochs, **QUIET)
+        numbers = [self.settings.controls[key] for key in PROTOCOL_NUMBERS]
+        protocol = self.settings.controls[PROTOCOL]
+        self.picker.dropdown.input(
+            self._followed, [self.picker.dropdown, protocol, *numbers], numbers, **QUIET
+        )
+        protocol.input(self._chosen, [self.picker.dropdown, protocol], [self.about, *numbers], **QUIET)
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
         self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
 
@@ -100,7 +105,7 @@ class EvaluateTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.table, self.plot, self.history]
+        return [self.status, self.table, self.plot, self.history, self.about]
 
     def version(self) -> Hashable:
         """Changes with every trained student and with every new point of a live curve."""
@@ -131,13 +136,22 @@ class EvaluateTab:
             self._results(rows) + note(ABOUT) if rows else note(EMPTY),
             figure,
             self._results(history) if history else note("None yet."),
+            note(studio.recipe.evaluate.record.help),
         ]
 
-    def _epochs(self, chosen: str | None, given: float | None) -> float | None:
-        """Epochs that follow the images per class are those of what is chosen; others stay as they are."""
-        rule = self.screen.studio.recipe.evaluate.epochs
-        select = self.picker.budget(chosen)
-        return rule.at(select.ipc, select.most) if isinstance(rule, ByRule) else given
+    def _followed(self, selection: str | None, protocol: str, *given: float | None) -> list[float | None]:
+        """Numbers that follow the images per class are those of what is chosen; others stay as they are."""
+        ruled = self.settings.ruled(protocol, self.picker.budget(selection))
+        return [ruled.get(key, number) for key, number in zip(PROTOCOL_NUMBERS, given, strict=True)]
+
+    def _chosen(self, selection: str | None, protocol: str) -> list[Any]:
+        """What the protocol is, and its numbers."""
+        now = self.settings.under(protocol)
+        numbers = {key: now.value(key) for key in PROTOCOL_NUMBERS}
+        return [
+            note(now.evaluate.record.help),
+            *(numbers | self.settings.ruled(protocol, self.picker.budget(selection))).values(),
+        ]
 
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["evaluate"])
@@ -188,6 +202,26 @@ class _EvaluateSettings(Settings):
     def budget(self) -> SelectRecipe:
         """That of the proposed selection."""
         return self._picker.budget(self._picker.proposed())
+
+    def under(self, protocol: str) -> Recipe:
+        """The recipe with another protocol, and the numbers that come with it."""
+        return self._owner.recipe.with_values({PROTOCOL: protocol})
+
+    def ruled(self, protocol: str, select: SelectRecipe) -> dict[str, ByRule]:
+        """The numbers under a protocol that follow the images per class, at a budget."""
+        now = self.under(protocol)
+        known = {key: now.value(key) for key in PROTOCOL_NUMBERS}
+        return {
+            key: number.at(select.ipc, select.most)
+            for key, number in known.items()
+            if isinstance(number, ByRule)
+        }
+
+    def read(self, given: Sequence[Any], select: SelectRecipe | None = None) -> dict[str, Any]:
+        """As there; a number that the protocol gives by a rule keeps the rule."""
+        values = super().read(given, select)
+        ruled = self.ruled(values[PROTOCOL], select or self.budget())
+        return values | {key: number for key, number in ruled.items() if values[key] == number}
 
     def _value(self, key: str) -> Any:
         value = super()._value(key)
