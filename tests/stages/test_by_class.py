@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -55,10 +56,10 @@ def test_means_and_the_worst_confusion_by_hand(studio):
 
 def test_a_result_from_before_says_that_it_has_none(studio):
     finish(studio.evaluate(arms=["selected"], controls=False))
-    ledger = studio.workspace.ledger
-    for number, text in ledger._rows("SELECT id, record FROM evaluations"):
-        old = {key: value for key, value in json.loads(text).items() if key != "confusion"}
-        ledger._write("UPDATE evaluations SET record = ? WHERE id = ?", json.dumps(old), number)
+    with sqlite3.connect(studio.workspace.ledger.path) as ledger:
+        for number, text in ledger.execute("SELECT id, record FROM evaluations").fetchall():
+            old = {key: value for key, value in json.loads(text).items() if key != "confusion"}
+            ledger.execute("UPDATE evaluations SET record = ? WHERE id = ?", (json.dumps(old), number))
     (row,) = studio.table()
     with pytest.raises(SelectionError) as err:
         by_class(row)

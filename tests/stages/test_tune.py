@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +45,8 @@ def test_a_search_that_was_stopped_tries_what_it_would_have_tried(studio):
     """The law of resuming: 3 trials, then the rest, are the 8 trials of one go; so is another run's seed 0."""
     finish(studio.tune(**FAST))
     whole = told(studio.trials())
-    studio.workspace.ledger._write("DELETE FROM trials")
+    with sqlite3.connect(studio.workspace.ledger.path) as ledger:
+        ledger.execute("DELETE FROM trials")
     events = studio.tune()
     for event in events:
         if event.part_done and event.done == 3:

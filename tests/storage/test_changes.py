@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -222,7 +223,8 @@ def test_a_note_that_leads_out_of_the_workspace_is_not_followed(workspace, folde
     change = "0" * 32
     (root / f".new-{change}").mkdir()
     moves = json.dumps([[name, True, False]])
-    workspace.ledger._write("INSERT INTO changes (id, folder, moves) VALUES (?, ?, ?)", change, folder, moves)
+    with sqlite3.connect(workspace.ledger.path) as ledger:
+        ledger.execute("INSERT INTO changes (id, folder, moves) VALUES (?, ?, ?)", (change, folder, moves))
     workspace.close()
     Workspace.open(root).close()
     assert mine.read_text() == "mine" and sorted(path.name for path in root.parent.iterdir()) == [
