@@ -212,6 +212,9 @@ class _RowCache:
         self._rows: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def get(self, key: int) -> np.ndarray | None:
         """The row of that candidate, None when it is not there."""
         with self._lock:

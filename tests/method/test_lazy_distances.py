@@ -102,7 +102,7 @@ def test_core_sets_read_the_rows_of_their_picks_only(pool, monkeypatch, selector
     monkeypatch.setattr(_lazy_distances.LazyBlock, "__array__", None)
     found = selector(embeddings[own], distances=lazy.block(2), **rules)
     np.testing.assert_array_equal(found.indices, wanted.indices)
-    assert len(lazy.cache._rows) <= 30
+    assert len(lazy.cache) <= 30
 
 
 @pytest.mark.parametrize(
