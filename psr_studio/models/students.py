@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psr_studio.core.devices import pick_dtype, sent
-from psr_studio.core.errors import ModelError
+from psr_studio.core.errors import ModelError, did_you_mean
 from psr_studio.models.augment import dsa
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.memory import SAME, MicroBatches
@@ -232,7 +232,7 @@ def check_student(name: str) -> None:
         if name.removeprefix(TIMM) in timm.list_models():
             return
     names = ", ".join((*STUDENTS, "convnet-<depth>", f"{TIMM}<architecture>"))
-    raise ModelError(f'There is no student "{name}".', f"Name one of {names}.")
+    raise ModelError(f'There is no student "{name}".', f"{did_you_mean(name, STUDENTS)}Name one of {names}.")
 
 
 def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.Module:
