@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from psr_studio.bundles.sources import home
-from psr_studio.core.errors import DiskError
-from psr_studio.core.files import write_bytes
+from psr_studio.core.remembered import home, keep_if_possible, recall
 from psr_studio.storage.workspace import MARKS_OF_ONE
 
-LOG = logging.getLogger(__name__)
 FILE = "workspaces.json"
 MOST = 20
 
@@ -35,18 +29,13 @@ def recent() -> list[Recent]:
 def note_opened(path: Path) -> None:
     """Put a workspace first; where nothing can be kept it is only not remembered."""
     others = [found for found in _kept() if found.path != path]
-    rows = [{"path": str(r.path), "opened": r.opened} for r in (Recent(path, time.time()), *others)][:MOST]
-    try:
-        home().mkdir(parents=True, exist_ok=True)
-        write_bytes(home() / FILE, json.dumps(rows, indent=1).encode())
-    except (OSError, DiskError) as err:
-        LOG.warning("the list of workspaces is not kept: %s", err)
+    rows = [{"path": str(r.path), "opened": r.opened} for r in (Recent(path, time.time()), *others)]
+    keep_if_possible(home() / FILE, rows[:MOST])
 
 
 def _kept() -> list[Recent]:
     """What the file says; a damaged one only means that the list begins anew."""
     try:
-        rows: Any = json.loads((home() / FILE).read_text(encoding="utf-8"))
-        return [Recent(Path(str(row["path"])), float(row["opened"])) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError):
+        return [Recent(Path(str(row["path"])), float(row["opened"])) for row in recall(home() / FILE, [])]
+    except (ValueError, TypeError, KeyError):
         return []

@@ -23,9 +23,10 @@ from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.bundles.real_images import SPLITS, is_split, kept_array, prepared, split_of
 from psr_studio.bundles.shipped import shipped_teachers
-from psr_studio.bundles.sources import Source, fingerprint, home, locate, missing, unfit
+from psr_studio.bundles.sources import Source, fingerprint, locate, missing, unfit
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import absolute_path, check_path, write_bytes
+from psr_studio.core.remembered import home
 from psr_studio.core.resources import resource_dir
 from psr_studio.core.texts import read_text, toml_value
 

@@ -14,9 +14,10 @@ from psr_studio.bundles.bundle import rank_in_class
 from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.originals import read_split
-from psr_studio.bundles.sources import Source, home, locate, missing
+from psr_studio.bundles.sources import Source, locate, missing
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import whole_file
+from psr_studio.core.remembered import HOME_VARIABLE, home
 
 
 class OwnDataBundle(EmbeddedBundle):
@@ -114,5 +115,5 @@ def _write(path: Path, values: np.ndarray) -> None:
     except OSError as err:
         raise ModelError(
             f'The real images could not be prepared in "{path.parent}": {err.strerror or err}.',
-            f"Free {values.nbytes / 2**30:.1f} GiB there, or set PSR_STUDIO_HOME to another folder.",
+            f"Free {values.nbytes / 2**30:.1f} GiB there, or set {HOME_VARIABLE} to another folder.",
         ) from err

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.bundles.sources import HOME_VARIABLE
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import serves_a_system, whole_file
 from psr_studio.core.pictures import PictureError, is_picture, read_picture
+from psr_studio.core.remembered import ELSEWHERE
 
 if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
 
 SPLITS = {"train": ("train",), "test": ("val", "test", "valid", "validation")}  # folders, the usual one first
 CHUNK = 64  # images scored together
-ELSEWHERE = f"try again, or set {HOME_VARIABLE} to another folder"
 
 
 def split_of(

@@ -12,8 +12,8 @@ import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over
-from psr_studio.bundles.sources import home
 from psr_studio.core.files import whole_file
+from psr_studio.core.remembered import home
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,6 @@ folder the user named, or the cache of the Hugging Face hub. Nothing is download
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import shlex
 import threading
@@ -20,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from psr_studio.bundles.shipped import shipped_teachers
-from psr_studio.core.errors import DiskError, ModelError
-from psr_studio.core.files import absolute_path, sha256, whole_file
+from psr_studio.core.errors import ModelError
+from psr_studio.core.files import absolute_path, sha256
 from psr_studio.core.network import asked_for
 from psr_studio.core.progress import Progress
+from psr_studio.core.remembered import ELSEWHERE, home, keep, keep_if_possible, recall
 
-HOME_VARIABLE = "PSR_STUDIO_HOME"
 LOCATIONS, HASHES = "locations.json", "hashes.json"
 WEIGHTS = "weights"  # the stage whose events a download yields
 POLL_SECONDS = 1.0
@@ -101,15 +99,9 @@ def size_words(n_bytes: int) -> str:
     return f"about {n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"about {n_bytes / 2**20:.0f} MiB"
 
 
-def home() -> Path:
-    """The folder in which this machine keeps locations, hashes and prepared images."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "psr-studio"
-
-
 def locate(source: Source) -> Path | None:
     """The folder that holds a source: the one the user named, a shipped one, the source itself, or the hub's cache."""
-    known = _read(LOCATIONS).get(source.key)
+    known = _known(LOCATIONS).get(source.key)
     itself = (
         source.name if source.files else ""
     )  # what any folder could be is only looked for where a user said
@@ -129,7 +121,7 @@ def remember(source: Source, folder: str | Path) -> Path:
     folder = absolute_path(folder)
     if (wrong := unfit(source, folder)) is not None:
         raise wrong
-    _write(LOCATIONS, {**_read(LOCATIONS), source.key: str(folder)})
+    keep(home() / LOCATIONS, {**_known(LOCATIONS), source.key: str(folder)}, ELSEWHERE)
     return folder
 
 
@@ -182,14 +174,14 @@ def missing(bundle: str, source: Source) -> ModelError:
 
 def forget(source: Source) -> None:
     """Look for a source in the hub's cache again, or where it says itself."""
-    kept = _read(LOCATIONS)
+    kept = _known(LOCATIONS)
     kept.pop(source.key, None)
-    _write(LOCATIONS, kept)
+    keep(home() / LOCATIONS, kept, ELSEWHERE)
 
 
 def fingerprint(folder: Path, patterns: Sequence[str]) -> str:
     """A hash over names and contents of the matching files; each file is read once and remembered by size and time."""
-    known = _read(HASHES)
+    known = _known(HASHES)
     lines, changed = [], False
     for path in sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()}):
         stat = path.stat()
@@ -198,7 +190,7 @@ def fingerprint(folder: Path, patterns: Sequence[str]) -> str:
             known[key], changed = _digest(path), True
         lines.append(f"{path.relative_to(folder).as_posix()} {known[key]}")
     if changed:
-        _write(HASHES, known)
+        keep_if_possible(home() / HASHES, known)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -350,21 +342,5 @@ def _bytes_in(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _read(name: str) -> dict[str, Any]:
-    """What was kept; a damaged file only means that it is found out again."""
-    try:
-        found = json.loads((home() / name).read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(name: str, values: dict[str, Any]) -> None:
-    """Whole or not at all; a home that cannot be written to only costs the memory of it."""
-    again = f"try again, or set {HOME_VARIABLE} to a folder that you may write to"
-    try:
-        with whole_file(home() / name, again=again) as temp:
-            temp.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    except DiskError:
-        if name == LOCATIONS:  # that one was asked for
-            raise
+def _known(name: str) -> dict[str, Any]:
+    return recall(home() / name, {})

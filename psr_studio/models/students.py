@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psr_studio.core.devices import pick_dtype, sent
-from psr_studio.core.errors import ModelError
+from psr_studio.core.errors import ModelError, did_you_mean
 from psr_studio.method.distillation import cutmix
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
 from psr_studio.models.augment import Augmentation, dsa
@@ -235,7 +235,7 @@ def check_student(name: str) -> None:
         if name.removeprefix(TIMM) in timm.list_models():
             return
     names = ", ".join((*STUDENTS, "convnet-<depth>", f"{TIMM}<architecture>"))
-    raise ModelError(f'There is no student "{name}".', f"Name one of {names}.")
+    raise ModelError(f'There is no student "{name}".', f"{did_you_mean(name, STUDENTS)}Name one of {names}.")
 
 
 def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.Module:

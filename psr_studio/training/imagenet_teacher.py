@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.real_images import prepared, split_of
 from psr_studio.bundles.shipped import TEACHER_INDEX
-from psr_studio.bundles.sources import home
 from psr_studio.core.errors import ModelError
 from psr_studio.core.files import sha256, whole_file
+from psr_studio.core.remembered import home
 from psr_studio.method.metrics import accuracy, expected_calibration_error
 from psr_studio.models.convert import open_checkpoint, unpack
 from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone

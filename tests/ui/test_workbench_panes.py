@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import STATE, focus_on, idle, picks, selected, set_keys
+from browsing import STATE, answered, focus_on, idle, picks, selected, set_keys
 from running import running_app
 
 from psr_studio.app.studio import Studio
@@ -271,6 +271,39 @@ def test_hover_and_candidate_print_one_score_of_a_pick_and_of_another(bench):
         bench.wait_for_function(f"p => {STATE}.hover === p", arg=position)
         score = bench.locator(".psr-card-row", has_text="Score").locator("b").inner_text()
         assert score == bench.locator(".psr-term.is-total .psr-num").inner_text()
+
+
+def test_a_number_beyond_the_end_of_a_slider_is_cut_in_sight(bench):
+    slider = bench.locator(".psr-slider[data-key='ipc']")
+    box, name = slider.locator("input[type=number]"), slider.locator(".psr-slider-name")
+    with answered(bench):
+        box.fill("9")
+        box.press("Enter")
+    assert bench.evaluate(f"{STATE}.ipc") == 6 and name.inner_text() == "K 6 is the most"
+    with answered(bench):
+        bench.evaluate("window.workbench.actions.undo()")
+    assert name.inner_text() == "K Images per class"
+
+
+def test_a_long_warning_leaves_the_pictures_of_what_changed(bench):
+    with answered(bench):
+        bench.locator(".psr-slider[data-key='ipc'] input[type=range]").fill("4")
+    assert bench.locator(".psr-thumb").count() == 6
+    names = [f"a class with quite a long name, number {k}" for k in range(3)]
+    bench.evaluate(
+        f"""(names) => {{
+          const {{ info, picks }} = {STATE};
+          const shortfall = names.map(() => 2);
+          window.workbench.store.set({{ info: {{ ...info, class_names: names }}, picks: {{ ...picks, shortfall }} }});
+        }}""",
+        names,
+    )
+    bench.locator(".psr-result .psr-warn").wait_for()
+    strip = bench.locator(".psr-result").bounding_box()
+    shown = [one.bounding_box() for one in bench.locator(".psr-thumb").all()]
+    assert len(shown) >= 2 and all(strip["x"] < one["x"] for one in shown)
+    bench.keyboard.press("Control+z")
+    idle(bench)
 
 
 def test_a_locked_class_says_so_in_the_grid(bench):

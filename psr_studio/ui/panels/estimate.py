@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
 
 from psr_studio.app.jobs import JobState
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.remembered import keep_if_possible, recall
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.generate import stage as pool
@@ -16,7 +15,6 @@ from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.workspace import Workspace
 
-LOG = logging.getLogger(__name__)
 SHORTEST_RUN = 2.0  # seconds; below that a speed is mostly the opening of the networks
 
 
@@ -40,27 +38,17 @@ class Speeds:
             or recipe.pool.source == CROPS
         ):
             return
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            self._path.write_text(
-                json.dumps({**self._all(), self._who(recipe): job.rate * passes(recipe, bundle)})
-            )
-        except OSError as err:
-            LOG.warning("the speed is not kept: %s", err)
+        speed = job.rate * passes(recipe, bundle)
+        keep_if_possible(self._path, {**recall(self._path, {}), self._who(recipe): speed})
 
     def seconds(self, recipe: Recipe, bundle: Bundle, n_images: int) -> float | None:
         """Seconds to generate so many images, None while no speed is known on this device."""
-        speed = self._all().get(self._who(recipe))
-        return n_images * passes(recipe, bundle) / speed if speed else None
+        speed = recall(self._path, {}).get(self._who(recipe))
+        known = isinstance(speed, int | float) and speed > 0
+        return n_images * passes(recipe, bundle) / speed if known else None
 
     def _who(self, recipe: Recipe) -> str:
         return " by ".join(filter(None, (recipe.device, self._workers)))
-
-    def _all(self) -> dict[str, float]:
-        try:
-            return {str(k): float(v) for k, v in json.loads(self._path.read_text()).items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            return {}
 
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:

@@ -44,6 +44,7 @@ export function createControls(store, actions, openHelp) {
     step: 1,
     digits: 0,
     resetTitle: 'Reset K to its value when the page opened',
+    limits: 'No class has more candidates. A larger "Pool size" on the Pool tab makes more.',
     onInput: (value) => {
       weights.setIpc(value);
       actions.drag();

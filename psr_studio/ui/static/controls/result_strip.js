@@ -39,8 +39,9 @@ export function createResultStrip(store, actions, library) {
   const node = h('div', { class: 'psr-result' }, text, thumbs, side, revert, command);
 
   function refresh() {
-    const { notice, news, phase } = store.data;
+    const { notice, news, phase, diff } = store.data;
     node.classList.toggle('is-error', Boolean(notice));
+    node.classList.toggle('has-changes', Boolean(diff?.added.length || diff?.dropped.length));
     node.classList.toggle('is-news', Boolean(news));
     command.hidden = phase !== 'ready';
     if (notice) return showNotice(notice);
@@ -146,12 +147,13 @@ export function createResultStrip(store, actions, library) {
     const width = thumbs.clientWidth;
     const fits = added.length + dropped.length <= places(width);
     // Room is shared by both sides, so that a long list of gains does not hide the losses.
-    const half = fits ? places(width) : Math.floor(places(width - 2 * REST_PX) / 2);
-    const spare = (/** @type {number[]} */ other) => Math.max(0, half - other.length);
+    const lists = Number(added.length > 0) + Number(dropped.length > 0);
+    const room = places(fits ? width : width - lists * REST_PX);
+    const limit = (/** @type {number[]} */ other) => Math.max(Math.floor(room / 2), room - other.length);
     fill(
       thumbs,
-      thumbList(data, added, half + spare(dropped), 'added'),
-      thumbList(data, dropped, half + spare(added), 'dropped'),
+      thumbList(data, added, limit(dropped), 'added'),
+      thumbList(data, dropped, limit(added), 'dropped'),
     );
   }
 

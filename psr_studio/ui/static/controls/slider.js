@@ -14,6 +14,7 @@ import { clamp } from '../core/numbers.js';
  * @property {number} step of the slider; a typed number is taken as it is, to the digits shown
  * @property {number} digits
  * @property {string} resetTitle
+ * @property {string} [limits] why a number beyond the ends cannot be
  * @property {(value: number) => void} [onInput]
  * @property {(value: number) => void} onChange
  * @property {() => void} onReset
@@ -63,16 +64,12 @@ export function createSlider(spec) {
     title: spec.resetTitle,
     onClick: spec.onReset,
   });
+  const words = h('span', { role: 'status' }, spec.label);
+  const name = h('span', { class: 'psr-slider-name' }, h('b', {}, spec.symbol), ' ', words);
   const node = h(
     'div',
     { class: 'psr-slider', title: spec.hint, 'data-key': spec.key },
-    h(
-      'div',
-      { class: 'psr-slider-head' },
-      h('span', { class: 'psr-slider-name' }, h('b', {}, spec.symbol), ` ${spec.label}`),
-      box,
-      reset,
-    ),
+    h('div', { class: 'psr-slider-head' }, name, box, reset),
     range,
   );
 
@@ -96,6 +93,7 @@ export function createSlider(spec) {
 
   /** @param {number} value */
   function write(value) {
+    if (value !== shown) sayCut(value);
     shown = value;
     range.value = String(value);
     if (box.value === '' || Number(box.value) !== value) format(); // a rewritten field forgets what Ctrl+Z undoes
@@ -104,6 +102,14 @@ export function createSlider(spec) {
 
   function format() {
     if (shown !== null) box.value = shown.toFixed(spec.digits);
+  }
+
+  /** A typed number beyond an end is cut to it, in sight: the name gives its place until the next value. @param {number} typed */
+  function sayCut(typed) {
+    const cut = typed > max ? `${max} is the most` : typed < spec.min ? `${spec.min} is the least` : '';
+    words.textContent = cut || spec.label;
+    name.classList.toggle('psr-warn-text', Boolean(cut));
+    name.title = cut && (spec.limits ?? '');
   }
 
   /** @param {HTMLInputElement} source @param {((value: number) => void)} [then] */
@@ -117,6 +123,7 @@ export function createSlider(spec) {
     const stepped = Math.round(clamp(typed, spec.min, max) / step) * step;
     const value = Number(stepped.toFixed(4));
     write(value);
+    sayCut(typed);
     then?.(value);
   }
 

@@ -19,7 +19,7 @@ export function createQueryRow(store, api, search) {
     class: 'psr-input psr-query',
     placeholder: 'difficulty > 0.5, not picked',
     title: 'Clauses with commas between them; Enter finds what all of them hold for (/)',
-    'aria-label': 'Filter candidates by a query', // the map has a "Filter" too
+    'aria-label': 'Filter candidates by a query',
     list: OFFERED,
     autocomplete: 'off',
     spellcheck: 'false',

@@ -65,8 +65,8 @@ export function createMapTools(store, commands) {
       },
       {
         value: 'filter',
-        label: 'Filter',
-        title: 'Filter: leave out what is not picked, or not in the selection',
+        label: 'Only',
+        title: 'Only: leave out what is not picked, or not in the selection',
       },
     ],
     (value) => store.set({ show: value }),
