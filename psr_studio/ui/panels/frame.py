@@ -21,7 +21,7 @@ def side() -> gr.Column:
 
 def side_body() -> gr.Column:
     """The settings: it scrolls where they are many."""
-    return gr.Column(elem_classes="psr-side-body", min_width=0)
+    return gr.Column(elem_classes="psr-side-body psr-fields", min_width=0)
 
 
 def side_foot() -> gr.Column:
@@ -63,4 +63,4 @@ def bench() -> gr.Row:
 
 def beside() -> gr.Column:
     """Accordions that are out of sight while they are closed."""
-    return gr.Column(elem_classes="psr-beside psr-skin", min_width=0)
+    return gr.Column(elem_classes="psr-beside psr-skin psr-fields", min_width=0)
