@@ -100,7 +100,8 @@ def steps(found: Mapping[str, Any]) -> go.Figure:
             )  # fmt: skip
         figure.update_xaxes(title_text=words, row=len(kinds), col=column)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    return styled(figure, 90 + 120 * len(kinds), margin={**MARGIN, "l": 36}, bargap=0)
+    styled(figure, 90 + 120 * len(kinds), margin={**MARGIN, "l": 36}, bargap=0)
+    return figure.update_annotations(font_size=11)  # two titles beside each other in a narrow panel
 
 
 def substitution_text(substituted: Sequence[Mapping[str, int]], class_names: Sequence[str]) -> str:
