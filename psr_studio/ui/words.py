@@ -19,7 +19,7 @@ def label(key: str) -> str:
     return facts(key).label or key.rpartition(".")[2].replace("_", " ").capitalize()
 
 
-LABELS = {key: label(key) for key in keys() if facts(key).label or "." in key and facts(key).control}
+LABELS = {key: label(key) for key in keys() if facts(key).label or "." in key}
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -31,8 +31,15 @@ R = TypeVar("R")
 
 
 def on_screen(text: str) -> str:
-    """Put the labels of controls for dotted recipe keys: '"select.ipc"' becomes '"Images per class"'."""
-    return re.sub(r'"([\w-]+(?:\.[\w-]+)+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
+    """Put the words of the screen: '"select.ipc"' becomes '"Images per class"', no flags; boxes are ticked."""
+    text = re.sub(r'"([\w-]+(?:\.[\w-]+)+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
+    text = re.sub(
+        r'\b([Ss])et ("[^"]+") to true\b', lambda m: f"{'T' if m[1] == 'S' else 't'}ick {m[2]}", text
+    )
+    text = re.sub(
+        r'\b([Ss])et ("[^"]+") to false\b', lambda m: f"{'U' if m[1] == 'S' else 'u'}ntick {m[2]}", text
+    )
+    return re.sub(r" \(--[a-z-]+\)", "", text)
 
 
 def said(handler: Callable[P, R]) -> Callable[P, R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import time
@@ -112,6 +113,23 @@ def test_every_label_belongs_to_a_setting_and_errors_use_them():
         Recipe().with_values({"refine.kl_steps": 200})
     assert on_screen(caught.value.problem) == '"Label steps" is 200, more than "Steps", which is 100.'
     assert on_screen('"select.ipc" and "no.such"') == '"Images per class" and "no.such"'
+
+
+def test_what_a_step_says_names_controls_of_the_page_not_flags_or_values_of_the_recipe():
+    assert on_screen('Set "evaluate.controls" to false.') == 'Untick "Controls".'
+    assert on_screen('Or set "tune.weights" to true.') == 'Or tick "Search the weights".'
+    assert (
+        on_screen('Take fewer with "At most per class" (--limit).') == 'Take fewer with "At most per class".'
+    )
+    said = [
+        node.value
+        for path in (Path(psr_studio.__file__).parent / "stages").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    flag = re.compile(r"(?<![\w`-])--[a-z][a-z-]+")
+    named = [text for text in said if flag.search(on_screen(text)) and "psr-studio" not in text]
+    assert named == [" --teacher "], "a part of a command line"
 
 
 def test_settings_read_back_what_they_show():

@@ -169,5 +169,5 @@ def _unknown(unknown: Sequence[str], classes: ClassNames, where: str) -> PoolImp
     some = ", ".join(classes.names[:SHOWN]) + (" and so on" if len(classes) > SHOWN else "")
     return PoolImportError(
         f"{_quoted(unknown)} in {where} {verb} of the task, which has {len(classes)}: {some}.",
-        f"{hint}Rename the folder, or leave out what is no class with --skip-unknown.",
+        f'{hint}Rename the folder, or tick "Leave out folders that are no class" (--skip-unknown).',
     )

@@ -17,7 +17,7 @@ from psr_studio.core.pictures import MAX_BYTES, PictureError
 T = TypeVar("T")
 
 TABLES = (".parquet", ".arrow", ".feather")
-SPLIT_FIX = "Name one of them with --split, or give the path of its folder."
+SPLIT_FIX = 'Name one of them in "Split" (--split), or give the path of its folder.'
 
 
 class PoolImportError(StudioError):

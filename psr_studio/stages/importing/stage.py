@@ -161,7 +161,7 @@ def take_in(
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
             f'"{name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
-            "Take fewer with --limit.",
+            'Take fewer with "At most per class" (--limit).',
         )
     total = sum(counts)
     yield Progress(STAGE.name, 0, total, f"Taking in {total:,} pictures of {len(classes)} classes.")
@@ -252,7 +252,8 @@ def _read(
             if not how.skip_broken:
                 raise PoolImportError(
                     f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {found}.',
-                    "Replace or remove it, or leave out such pictures with --skip-broken. The pool is as it was.",
+                    'Replace or remove it, or tick "Leave out pictures that cannot be read" (--skip-broken). The pool '
+                    "is as it was.",
                 ) from found
             writer.leave_out(item.name, f"{UNUSABLE}: {found}")
             continue

@@ -48,13 +48,17 @@ class DifficultyPanel:
         drawn = [self.words, self.densities, self.steps]
         how: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
         self.accordion.expand(lambda: True, None, self.is_open, **QUIET)
-        self.accordion.expand(self.draw, self.chosen, drawn, **how)
+        self.accordion.expand(self._shown, self.chosen, drawn, **how)
         self.accordion.collapse(lambda: False, None, self.is_open, **QUIET)
-        answered(self.chosen.change, self.draw, self.chosen, drawn, **how)
+        answered(self.chosen.change, self._shown, self.chosen, drawn, **how)
         island.curated(self._draw_if_open, [self.is_open, self.chosen], drawn, **how)
 
     def _draw_if_open(self, is_open: bool, chosen: int) -> list[Any]:
-        return self.draw(chosen) if is_open else [gr.skip()] * 3
+        return self._shown(chosen) if is_open else [gr.skip()] * 3
+
+    def _shown(self, chosen: int) -> list[Any]:
+        words, *figures = self.draw(chosen)
+        return [words, *(gr.Plot(figure, visible=figure is not None) for figure in figures)]
 
     def draw(self, chosen: int) -> list[Any]:
         """Words and both figures; only words where there is nothing to draw."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -19,9 +20,14 @@ def side() -> gr.Column:
     return gr.Column(elem_classes="psr-side psr-box", min_width=0)
 
 
-def side_body() -> gr.Column:
-    """The settings: it scrolls where they are many."""
-    return gr.Column(elem_classes="psr-side-body", min_width=0)
+@contextmanager
+def side_body() -> Iterator[None]:
+    """The settings: they scroll where they are many, and what each means is said below them."""
+    with (
+        gr.Column(elem_classes="psr-side-top", min_width=0),
+        gr.Column(elem_classes="psr-side-body psr-fields", min_width=0),
+    ):
+        yield
 
 
 def side_foot() -> gr.Column:
@@ -63,4 +69,4 @@ def bench() -> gr.Row:
 
 def beside() -> gr.Column:
     """Accordions that are out of sight while they are closed."""
-    return gr.Column(elem_classes="psr-beside psr-skin", min_width=0)
+    return gr.Column(elem_classes="psr-beside psr-skin psr-fields", min_width=0)

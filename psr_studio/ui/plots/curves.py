@@ -14,6 +14,7 @@ from psr_studio.core.palette import COLORS, GRID, INK
 SMOOTHED = 10  # steps; each step draws its own noise level, so that single losses jump
 THIN_LINES = 60  # beyond it single losses are only a grey area
 HEIGHT = 360
+TEXT = 12  # pixels, as in the workbench
 FEW_EPOCHS = 10  # up to which each has its tick: a scale of plotly's own would put fractions between them
 
 
@@ -111,7 +112,7 @@ def _running_mean(values: np.ndarray, n: int) -> np.ndarray:
 
 def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     figure.update_layout(
-        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "pad": {"l": 12}}
+        title={"text": title, "font": {"size": 13}, "x": 0, "xanchor": "left", "pad": {"l": 12}}
     )
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
@@ -120,14 +121,20 @@ def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
 
 def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     """The look that all figures share; `layout` changes what one of them needs otherwise."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "tickfont": {"color": INK}}
+    axis = {
+        "gridcolor": GRID,
+        "zeroline": False,
+        "linecolor": GRID,
+        "tickfont": {"color": INK},
+        "title_font_size": TEXT,
+    }
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
-    figure.update_annotations(font={"size": 13, "color": INK})
+    figure.update_annotations(font={"size": TEXT, "color": INK})
     figure.update_layout(
         template="none",
         legend={"orientation": "h", "y": -0.28},
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK},
+        font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK, "size": TEXT},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 56, "r": 12, "t": 40, "b": 84},

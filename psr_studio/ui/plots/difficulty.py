@@ -26,26 +26,26 @@ ROWS = {"raw": "as the teacher gives it", "smoothed": "after smoothing"}
 def densities(
     groups: Sequence[tuple[str, Mapping[str, np.ndarray | None]]],
 ) -> go.Figure:
-    """Kernel density estimates of difficulty, one panel per group (DGS Fig. 2).
+    """Kernel density estimates of difficulty, one panel under the other per group (DGS Fig. 2).
 
     Args:
         groups: title and, by kind ("original", "pool", "picked"), raw difficulties in [0, 1]; None or none
             leaves a curve out.
     """
-    figure = make_subplots(1, len(groups), subplot_titles=[title for title, _ in groups])
+    figure = make_subplots(len(groups), 1, subplot_titles=[title for title, _ in groups])
     x = (np.arange(FINE_BINS) + 0.5) / FINE_BINS
-    for column, (_, values) in enumerate(groups, 1):
+    for line, (_, values) in enumerate(groups, 1):
         for kind, given in values.items():
             if given is None or not len(given):
                 continue
             figure.add_scatter(
-                x=x, y=density(given), row=1, col=column, mode="lines", name=TITLE[kind], legendgroup=kind,
-                showlegend=column == 1, line={"color": COLOR[kind], "width": 2.5},
+                x=x, y=density(given), row=line, col=1, mode="lines", name=TITLE[kind], legendgroup=kind,
+                showlegend=line == 1, line={"color": COLOR[kind], "width": 2.5},
                 hovertemplate=f"{TITLE[kind]}: %{{y:.2f}} at %{{x:.2f}}<extra></extra>",
             )  # fmt: skip
-    figure.update_xaxes(title_text="difficulty", range=[0, 1])
+    figure.update_xaxes(range=[0, 1]).update_xaxes(title_text="difficulty", row=len(groups), col=1)
     figure.update_yaxes(title_text="density", rangemode="tozero")
-    return styled(figure, 320, margin=MARGIN, bargap=0)
+    return styled(figure, 60 + 220 * len(groups), margin=MARGIN, bargap=0)
 
 
 def steering(found: Steered) -> go.Figure:
@@ -73,34 +73,35 @@ def density(values: np.ndarray) -> np.ndarray:
 
 
 def steps(found: Mapping[str, Any]) -> go.Figure:
-    """Real images, pool, target and picks by bin: above before smoothing, below after it (DGS Fig. 7).
+    """Real images, pool, target and picks by bin: on the left before smoothing, on the right after it (DGS Fig. 7).
 
     Args:
         found: an answer of `stages.lab.distributions`; the target is of smoothed difficulties only, and a
-            selector that aims at none has no column for it.
+            selector that aims at none has no line for it.
     """
     kinds = [kind for kind in TITLE if _counts(found, "smoothed", kind) is not None]
-    cells = [(row, kind) for row in ROWS for kind in kinds]
-    counts = [_counts(found, row, kind) for row, kind in cells]
     titles = [
-        _cell_title(kind, bars, row, found["means"][row].get(kind))
-        for (row, kind), bars in zip(cells, counts, strict=True)
+        _cell_title(kind, _counts(found, row, kind), row, found["means"][row].get(kind))
+        for kind in kinds
+        for row in ROWS
     ]
-    figure = make_subplots(2, len(kinds), subplot_titles=titles, vertical_spacing=0.22)
+    figure = make_subplots(len(kinds), len(ROWS), subplot_titles=titles, vertical_spacing=0.36 / len(kinds))
     edges = np.array(found["edges"])
-    for i, ((_, kind), bars) in enumerate(zip(cells, counts, strict=True)):
-        if bars is None:
-            continue
-        figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2, y=bars, width=0.095, row=1 + i // len(kinds),
-            col=1 + i % len(kinds), marker={"color": COLOR[kind]}, showlegend=False,
-            customdata=[f"{a:.1f} to {b:.1f}" for a, b in zip(edges[:-1], edges[1:], strict=True)],
-            hovertemplate="%{y} at %{customdata}<extra></extra>",
-        )  # fmt: skip
-    for row, words in enumerate(ROWS.values(), 1):
-        figure.update_yaxes(title_text=f"images, {words}", row=row, col=1)
+    for column, (row, words) in enumerate(ROWS.items(), 1):
+        for line, kind in enumerate(kinds, 1):
+            bars = _counts(found, row, kind)
+            if bars is None:
+                continue
+            figure.add_bar(
+                x=(edges[:-1] + edges[1:]) / 2, y=bars, width=0.095, row=line, col=column,
+                marker={"color": COLOR[kind]}, showlegend=False,
+                customdata=[f"{a:.1f} to {b:.1f}" for a, b in zip(edges[:-1], edges[1:], strict=True)],
+                hovertemplate="%{y} at %{customdata}<extra></extra>",
+            )  # fmt: skip
+        figure.update_xaxes(title_text=words, row=len(kinds), col=column)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    return styled(figure, 440, margin=MARGIN, bargap=0)
+    styled(figure, 90 + 120 * len(kinds), margin={**MARGIN, "l": 36}, bargap=0)
+    return figure.update_annotations(font_size=11)  # two titles beside each other in a narrow panel
 
 
 def substitution_text(substituted: Sequence[Mapping[str, int]], class_names: Sequence[str]) -> str:

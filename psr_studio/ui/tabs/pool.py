@@ -80,7 +80,7 @@ class PoolTab:
                 self.jobs.build()
                 self.order.build()
                 self.weights.build()
-                with box():
+                with box(main=True):
                     with head("Candidates"):
                         self.class_id = class_choice(self.class_choices)
                     self.histogram = gr.Plot(visible=False, show_label=False, elem_id="psr-steering")

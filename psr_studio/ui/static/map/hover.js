@@ -1,8 +1,8 @@
 // The card beside the pointer: picture, class, signals and rank of the point under it.
 
 import { fill, h } from '../core/dom.js';
-import { describe, scoreOf } from '../core/model.js';
-import { fixed } from '../core/numbers.js';
+import { describe } from '../core/model.js';
+import { scoreRow, signalsOf } from '../core/quantities.js';
 import { readsWeights } from '../core/settings.js';
 import { ready } from '../core/store.js';
 
@@ -23,10 +23,8 @@ export function createHoverCard(store) {
     fill(
       text,
       h('strong', {}, info.class_names[classId]),
-      row('Reliability', fixed(points.reliability[position])),
-      row('Entropy', fixed(points.entropy[position])),
-      row('Difficulty', fixed(points.difficulty[position])),
-      readsWeights(data) && row('Score', fixed(scoreOf(data, position), 2)),
+      signalsOf(data, position).map(row),
+      readsWeights(data) && row(scoreRow(data, position)),
       h('div', { class: 'psr-card-state' }, describe(data, position)),
       near &&
         near.values[position] < near.threshold &&
@@ -50,5 +48,5 @@ export function createHoverCard(store) {
   };
 }
 
-/** @param {string} label @param {string} value */
-const row = (label, value) => h('div', { class: 'psr-card-row' }, h('span', {}, label), h('b', {}, value));
+/** @param {[label: string, value: string]} entry */
+const row = ([label, value]) => h('div', { class: 'psr-card-row' }, h('span', {}, label), h('b', {}, value));

@@ -3,7 +3,7 @@
 import { copyText } from '../core/clipboard.js';
 import { button, fill, h } from '../core/dom.js';
 import { scoreOf, termsNow } from '../core/model.js';
-import { fixed } from '../core/numbers.js';
+import { scoreText, signalsOf } from '../core/quantities.js';
 import { readsWeights, selectorOf } from '../core/settings.js';
 import { classColors } from '../map/class_colors.js';
 import { toCss } from '../map/color.js';
@@ -14,7 +14,7 @@ import { createTags } from './tags.js';
 
 /** @import { Actions, Api, Candidate, Child, Ready, Search, Store } from '../core/types' */
 
-const TERMS = ['Reliability', 'Entropy', 'Diversity'];
+const TERMS = ['α · reliability', '−β · entropy', 'γ · diversity']; // other numbers than the signals themselves
 /** @type {{ mark: 'pin' | 'veto' | 'clear', label: string, key: string, what: string }[]} */
 const MARKS = [
   { mark: 'pin', label: 'Pin', key: 'P', what: 'always in, counts against K' },
@@ -85,7 +85,7 @@ export function createInspector(store, api, actions, search, enlarge) {
       head(data, focus, api.imageUrl(focus, data.info.sprite.version), enlarge),
       facts(data, focus, known, store),
       known && h('p', { class: 'psr-why' }, known.why),
-      section('Score', terms),
+      section('Terms of the score', terms),
       known && section('Soft label', softLabels(data, known)),
       known && section('Nearest of its class', neighbours(known), inAllClasses(known)),
       known && section('Nearest real images', real.node),
@@ -119,7 +119,7 @@ export function createInspector(store, api, actions, search, enlarge) {
     fill(
       terms,
       values.map((term, k) => signedBar(TERMS[k], term, scale)),
-      signedBar('Total', total, scale, true),
+      signedBar('Score', total, scale, true),
       h(
         'p',
         { class: 'psr-fine' },
@@ -170,11 +170,7 @@ function head({ points, info }, focus, src, enlarge) {
 /** @param {Ready} data @param {number} focus @param {Candidate | null} known @param {Store} store */
 function facts({ points, info }, focus, known, store) {
   /** @type {[string, string | number, Child?][]} */
-  const rows = [
-    ['Reliability', fixed(points.reliability[focus])],
-    ['Entropy', fixed(points.entropy[focus])],
-    ['Difficulty', fixed(points.difficulty[focus])],
-  ];
+  const rows = [...signalsOf({ points }, focus)];
   if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
   if (known?.steered) rows.push(['Steered to', known.steered]);
   if (known?.origin) rows.push(['Cut from', known.origin]);
@@ -236,6 +232,6 @@ function signedBar(name, value, scale, strong = false) {
         style: { left: `${left}%`, width: `${share}%` },
       }),
     ),
-    h('span', { class: 'psr-num' }, fixed(value, 2)),
+    h('span', { class: 'psr-num' }, scoreText(value)),
   );
 }

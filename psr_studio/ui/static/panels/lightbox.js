@@ -3,7 +3,8 @@
 
 import { button, fill, h } from '../core/dom.js';
 import { describe } from '../core/model.js';
-import { clamp, count, fixed } from '../core/numbers.js';
+import { clamp, count } from '../core/numbers.js';
+import { signalsOf } from '../core/quantities.js';
 import { ready } from '../core/store.js';
 import { FITTED, fitScale, kept, zoomed } from '../core/zoom.js';
 import { softLabels } from './soft_labels.js';
@@ -197,19 +198,12 @@ export function createLightbox(store, api, actions, listed) {
 
 /** @param {Ready} data @param {number} focus */
 function facts(data, focus) {
-  const { points } = data;
-  /** @type {[string, string][]} */
-  const rows = [
-    ['Reliability', fixed(points.reliability[focus])],
-    ['Entropy', fixed(points.entropy[focus])],
-    ['Difficulty', fixed(points.difficulty[focus])],
-  ];
   return [
     h('p', {}, describe(data, focus)),
     h(
       'dl',
       { class: 'psr-facts' },
-      rows.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+      signalsOf(data, focus).map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
     ),
   ];
 }

@@ -1,7 +1,7 @@
 // The teacher's soft label of a candidate as bars: all classes of a small task, the largest of a large one.
 
 import { h } from '../core/dom.js';
-import { fixed } from '../core/numbers.js';
+import { shareText } from '../core/quantities.js';
 
 /** @import { Candidate, Ready } from '../core/types' */
 
@@ -19,7 +19,7 @@ export function softLabels({ info }, { soft_labels: q, class_id: own }) {
         'div',
         {
           class: `psr-soft-row${c === own ? ' is-own' : ''}`,
-          title: `${info.class_names[c]}: ${fixed(share, 4)}`,
+          title: `${info.class_names[c]}: ${shareText(share)}`,
         },
         h('span', { class: 'psr-soft-name' }, info.class_names[c]),
         h(
@@ -27,7 +27,7 @@ export function softLabels({ info }, { soft_labels: q, class_id: own }) {
           { class: 'psr-track' },
           h('span', { class: 'psr-bar-fill', style: { width: `${100 * share}%` } }),
         ),
-        h('span', { class: 'psr-num' }, fixed(share, share < 0.995 ? 2 : 1)),
+        h('span', { class: 'psr-num' }, shareText(share)),
       ),
     ),
   );

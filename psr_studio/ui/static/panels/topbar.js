@@ -228,6 +228,8 @@ function keepNamed(tabs, list) {
   const keep = () => {
     const open = tabs.find((id) => isOpen(tabButton(id)));
     if (open && open !== namedTab()) writeTab(open);
+    // A chart that was out of sight while the window changed has its old width still.
+    requestAnimationFrame(() => window.dispatchEvent(new Event('resize')));
   };
   new MutationObserver(keep).observe(list, { subtree: true, attributeFilter: ['aria-selected'] });
   window.addEventListener('hashchange', () => tabButton(namedTab())?.click());

@@ -1,0 +1,84 @@
+"""The frame of the tabs: settings in a compact column, the work beside it; figures beside the map, not under it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import browser_page, idle, open_tab
+from running import running_app
+
+pytestmark = pytest.mark.browser
+BUTTONS = {
+    "pool": "#psr-generate",
+    "refine": "#psr-refine",
+    "evaluate": "#psr-evaluate",
+    "export": "#psr-export",
+}
+SIZES = [(1366, 768), (1920, 1080), (1024, 768)]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Iterator[Any]:
+    root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("frame") / "ws")
+    with running_app(root) as url, browser_page() as page:
+        page.goto(url)
+        idle(page)
+        yield page
+        assert not page.complaints, page.complaints
+
+
+def box(page: Any, selector: str) -> dict[str, float]:
+    return page.locator(selector).bounding_box()
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_settings_take_a_narrow_column_and_the_work_the_rest_of_the_width(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    for tab, button in BUTTONS.items():
+        open_tab(page, tab)
+        page.wait_for_selector(button)
+        side, work = box(page, f"#psr-tab-{tab} .psr-side"), box(page, f"#psr-tab-{tab} .psr-work")
+        assert side["width"] <= 360 and side["width"] + work["width"] > width - 40, tab
+        pressed = box(page, button)
+        assert 0 < pressed["y"] and pressed["y"] + pressed["height"] <= height, (
+            f"{tab}: its button is in view"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
+
+
+def test_what_a_setting_means_is_said_without_covering_a_button_or_moving_a_field(page):
+    page.set_viewport_size({"width": 1366, "height": 768})
+    open_tab(page, "refine")
+    field = page.get_by_label("Label steps")
+    before = field.bounding_box()
+    meaning = page.locator(".info-text", has_text="in which the teacher's label pulls")
+    assert not meaning.is_visible()
+    field.hover()
+    meaning.wait_for()
+    said, button = meaning.bounding_box(), box(page, "#psr-refine")
+    assert said["y"] + said["height"] <= button["y"] and field.bounding_box() == before
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_figures_and_the_search_open_beside_the_map_one_at_a_time(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    open_tab(page, "curate")
+    idle(page)
+    rail = {name: page.locator(".psr-rail-button", has_text=name) for name in ("Figures", "Tune")}
+    for name, panel in (("Figures", "#psr-difficulty"), ("Tune", "#psr-tune-panel")):
+        rail[name].click()
+        page.wait_for_selector(f"{panel} > .label-wrap.open")
+        page.wait_for_timeout(100)
+        shown, plot = box(page, ".psr-beside"), box(page, ".psr-map")
+        middle = plot["x"] + plot["width"] / 2
+        assert middle < shown["x"] and shown["y"] < height / 2, "beside the map, not under it"
+        assert shown["x"] + shown["width"] <= width
+        assert page.locator(".psr-beside > .gr-accordion >> visible=true").count() == 1
+        assert [button.get_attribute("aria-expanded") for button in rail.values()].count("true") == 1
+    rail["Tune"].click()
+    page.wait_for_selector(".psr-beside", state="hidden")
+    assert box(page, ".psr")["width"] > width - 40, "the workbench has the width again"
