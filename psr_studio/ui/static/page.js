@@ -1,10 +1,12 @@
 // What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
 
 import { guardTypedFields } from './core/typed_fields.js';
+import { openConfusions } from './panels/confusion.js';
 import { createTopbar } from './panels/topbar.js';
 
 /** @param {import('./panels/topbar.js').Host} host */
 export function mountPage(host) {
   createTopbar(host);
   guardTypedFields(document);
+  openConfusions(document);
 }
