@@ -136,6 +136,8 @@ export function createApi({ token, base }) {
           body: file,
         })
       ).json(),
+    /** @param {string} name */
+    pictureUrl: (name) => picture(`psr/curate/pictures/${name}.png`, name),
     /** @returns {Promise<Packed<{ threshold: number }, { near: Floats }>>} */
     duplicates: () => binary('duplicates.bin'),
     /** @param {number | null} classId @returns {Promise<Distributions>} */
