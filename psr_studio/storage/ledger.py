@@ -16,6 +16,7 @@ from psr_studio.storage.history import HISTORY_SCHEMA, History
 from psr_studio.storage.parts import FILES_SCHEMA, Files
 from psr_studio.storage.records import EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
+from psr_studio.storage.views import VIEWS_SCHEMA, Views
 
 __all__ = ["JOB_STATES", "Ledger", "TrialRecord"]
 
@@ -23,6 +24,7 @@ JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (
     HISTORY_SCHEMA
     + TRIALS_SCHEMA
+    + VIEWS_SCHEMA
     + CHANGES_SCHEMA
     + FILES_SCHEMA
     + """
@@ -36,9 +38,9 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(Trials, History, Changes, Files):
-    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, what a change
-    of files and ledger needs in `Changes`, what was found in files in `Files`.
+class Ledger(Trials, Views, History, Changes, Files):
+    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, named views of the
+    pool in `Views`, what a change of files and ledger needs in `Changes`, what was found in files in `Files`.
 
     A row that is damaged is left out and named in `damaged`; the others are read.
 

@@ -171,11 +171,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[in
     return _table(head, ([escape(cell) for cell in cells] for cells in rows), set(right))
 
 
-def class_table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
-    """A table whose rows begin with an address for what the first column names."""
+def link_table(
+    head: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], right: Iterable[int] = ()
+) -> str:
+    """A table whose cells are text and the address that it leads to, "" for none."""
     linked = (
-        [f'<a href="{escape(address)}">{escape(name)}</a>', *map(escape, cells)]
-        for address, name, *cells in rows
+        [
+            f'<a href="{escape(address)}">{escape(text)}</a>' if address else escape(text)
+            for text, address in cells
+        ]
+        for cells in rows
     )
     return _table(head, linked, set(right))
 

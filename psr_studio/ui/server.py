@@ -28,6 +28,7 @@ from psr_studio.ui.curate.island import PRELOAD, STATIC_ROUTE, static_files
 from psr_studio.ui.curate.lab_routes import lab_router
 from psr_studio.ui.curate.query_routes import query_router
 from psr_studio.ui.curate.routes import curate_router
+from psr_studio.ui.curate.view_routes import view_router
 from psr_studio.ui.desk import Desk
 from psr_studio.ui.file_routes import file_router
 from psr_studio.ui.guard.hosts import Hosts
@@ -79,6 +80,7 @@ def build_app(
     app.include_router(curate_router(screen.workbench), prefix="/psr", dependencies=[guard])
     app.include_router(lab_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(query_router(screen), prefix="/psr", dependencies=[guard])
+    app.include_router(view_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(file_router(screen), prefix="/psr", dependencies=[guard])
     app.include_router(job_router(screen), prefix="/psr", dependencies=[guard])
     if desk is not None:

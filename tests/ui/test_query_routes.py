@@ -36,6 +36,8 @@ def test_a_picture_is_looked_near_to_and_what_is_none_is_refused(client):
     found = where(client, f"near {name}, class boot")
     assert found["positions"] == list(range(6)) and np.argmin(found["apart"]) == 5
     assert where(client, "class boot")["apart"] is None
+    assert client.get(f"{CURATE}/pictures/{name}.png").content.startswith(b"\x89PNG")
+    assert "no picture" in refusal(client.get(f"{CURATE}/pictures/picture-0.png"))[0]
     assert "none of PNG" in refusal(send(b"{}"))[0]
 
 

@@ -100,6 +100,7 @@ def test_what_lies_near_a_candidate_or_a_picture_is_listed_with_a_way_back(bench
     named = {"name": "of mine.png", "mimeType": "image/png", "buffer": picture}
     bench.locator(".psr-query-row input[type=file]").set_input_files(named)
     bench.wait_for_function(f"{STATE}.found?.startsWith('near picture-')")
+    bench.wait_for_function("document.querySelector('.psr-near-picture').naturalWidth === 12")
     bench.locator(".psr-query-row input[type=file]").set_input_files({**named, "buffer": b"none"})
     bench.get_by_role("alert").filter(has_text="That file cannot be looked near to").wait_for()
     bench.locator(".psr-filters button").click()

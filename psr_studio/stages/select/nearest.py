@@ -80,6 +80,13 @@ def add_picture(ws: Workspace, bundle: Bundle, data: bytes) -> str:
     return name
 
 
+def picture_png(ws: Workspace, name: str) -> bytes:
+    """A picture by its name; SelectionError where there is none."""
+    if not NAME.fullmatch(name) or not _path(ws, name).is_file():
+        raise SelectionError(f'There is no picture "{name}".', "Choose it again.")
+    return _path(ws, name).read_bytes()
+
+
 def embedding_of(ws: Workspace, scored: ScoredPool, device: torch.device, name: str) -> np.ndarray:
     """The teacher's features (D,) of a candidate by its number, or of a picture by its name.
 
@@ -87,7 +94,7 @@ def embedding_of(ws: Workspace, scored: ScoredPool, device: torch.device, name: 
         SelectionError: there is none of that name. ModelError: for a picture, the teacher is not on this machine.
     """
     if NAME.fullmatch(name) and _path(ws, name).is_file():
-        pixels = decode_png(_path(ws, name).read_bytes())
+        pixels = decode_png(picture_png(ws, name))
         return predict(scored.bundle.teacher(device), np.array(pixels)[None], scored.bundle)[1][0]
     number = int(name) if name.isdecimal() and len(name) <= len(str(np.iinfo(np.int64).max)) - 1 else -1
     found = scored.known_positions([number])

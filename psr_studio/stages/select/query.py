@@ -120,12 +120,13 @@ def clauses(class_names: Sequence[str], tags: Iterable[str]) -> list[str]:
     return [
         *(f"{name} >" for name in NUMBERS),
         *FLAGS,
-        *(f"{what} {_quoted(name)}" for what, names in named for name in names if '"' not in name),
+        *(clause_text(what, name) for what, names in named for name in names if '"' not in name),
     ]
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "," in name or name != name.strip() else name
+def clause_text(what: str, name: str) -> str:
+    """The text of a clause that names something, such as 'class Shirt'; no text can name what holds a quote."""
+    return f'{what} "{name}"' if "," in name or name != name.strip() else f"{what} {name}"
 
 
 def matches(query: tuple[Clause, ...], fields: Fields) -> np.ndarray:

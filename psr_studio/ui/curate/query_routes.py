@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from psr_studio.core.pictures import MAX_BYTES
 from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.stages.select.candidates import COLUMNS, rows_of
+from psr_studio.stages.select.nearest import picture_png
 from psr_studio.stages.select.query import clauses
 from psr_studio.ui.curate.pack import NO_STORE, packed
-from psr_studio.ui.curate.routes import Shown
+from psr_studio.ui.curate.routes import KEEP, Shown
 from psr_studio.ui.screen import Screen
 
 BYTES = "application/octet-stream"
@@ -50,6 +51,11 @@ def query_router(screen: Screen) -> APIRouter:
     def picture(data: Annotated[bytes, Body(media_type=BYTES, max_length=MAX_BYTES)]) -> dict[str, str]:
         """Take in a picture; "near" with its name is a clause then."""
         return {"name": studio.curation.add_picture(data)}
+
+    @routes.get("/pictures/{name}.png")
+    def kept_picture(name: str, v: str = "") -> Response:
+        data = picture_png(studio.workspace, name)
+        return Response(data, media_type="image/png", headers=KEEP if v else NO_STORE)
 
     @routes.get("/where.csv")
     def listed(q: str = "") -> Response:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
 from psr_studio.core.errors import StudioError
-from psr_studio.stages.evaluate.by_class import ByClass, by_class, cells_of
+from psr_studio.stages.evaluate.by_class import ByClass, ClassResult, by_class, cells_of
 from psr_studio.stages.evaluate.stage import Row
-from psr_studio.ui.markup import class_table, note
+from psr_studio.stages.select.query import clause_text
+from psr_studio.ui.markup import link_table, note
 from psr_studio.ui.panels.controls import WIDE
 from psr_studio.ui.panels.frame import box, halves, head
 from psr_studio.ui.plots.confusion import confusion_figure
@@ -19,8 +21,9 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 ABOUT = (
-    "Shares of the test images of each class, mean over the students, last epoch. "
-    "A class opens on the map of Curate."
+    "Shares of the test images of each class, mean over the students, last epoch. A class opens on the map of Curate. "
+    "A cell, or what a class is taken for, opens there the candidates of the class to which the teacher gives that "
+    "other class as the most probable one; a cell of the diagonal those that it takes for their own."
 )
 HEAD = ("Class", "Images", "Last %", "Most often taken for", "%")
 
@@ -85,11 +88,20 @@ class ByClassPanel:
 
     def _table(self, found: ByClass) -> str:
         names = self.screen.studio.bundle.class_names
-        rows = [
-            (f"#tab=curate&class={result.class_id}", names[result.class_id], *cells_of(result, names))
-            for result in sorted(found.results, key=lambda result: result.mean)
-        ]
-        return class_table(HEAD, rows, right=(1, 2, 4)) + note(ABOUT)
+        rows = [_linked(result, names) for result in sorted(found.results, key=lambda result: result.mean)]
+        return link_table(HEAD, rows, right=(1, 2, 4)) + note(ABOUT)
+
+
+def _linked(result: ClassResult, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The cells of a row, each with the address that it opens, "" for none."""
+    own = names[result.class_id]
+    images, accuracy, taken, share = cells_of(result, names)
+    mistaken = ""
+    if result.confused_with is not None:
+        query = f"{clause_text('class', own)}, {clause_text('leans', names[result.confused_with])}"
+        mistaken = f"#tab=curate&{urlencode({'find': query})}"
+    opened = f"#tab=curate&class={result.class_id}"
+    return [(own, opened), (images, ""), (accuracy, ""), (taken, mistaken), (share, "")]
 
 
 def _name(row: Row) -> str:

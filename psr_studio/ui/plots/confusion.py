@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from psr_studio.stages.select.query import clause_text
 from psr_studio.ui.plots.curves import HEIGHT, styled
 
 WRITTEN = 12  # classes up to which every cell has its number
@@ -14,7 +15,10 @@ NAMED = 40  # and up to which every class has its name
 
 
 def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> go.Figure:
-    """Rows are the classes, columns what they are predicted as; `matrix` (C, C) holds shares in [0, 1]."""
+    """Rows are the classes, columns what they are predicted as; `matrix` (C, C) holds shares in [0, 1].
+
+    The page's script reads of `meta` what query a cell stands for (static/panels/confusion.js).
+    """
     percent, n = 100 * matrix, len(class_names)
     places = list(range(n))
     pairs = [[f"{true} taken for {predicted}" for predicted in class_names] for true in class_names]
@@ -31,6 +35,10 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> go.Figur
             colorbar={"title": {"text": "%"}, "thickness": 10},
         )
     )
+    asked = {
+        what: [clause_text(what, name) for name in class_names] for what in ("class", "predicted", "leans")
+    }
+    figure.update_layout(meta=asked)
     axis = {"tickvals": places, "ticktext": list(class_names)} if n <= NAMED else {}
     figure.update_xaxes(title_text="predicted", **axis)
     figure.update_yaxes(title_text="class", autorange="reversed", **axis)

@@ -28,6 +28,7 @@ import { createLabPanel } from './panels/lab.js';
 import { createLightbox } from './panels/lightbox.js';
 import { createPanes } from './panels/panes.js';
 import { createSavedPanel } from './panels/saved.js';
+import { createViews } from './panels/views.js';
 import { createWaiting, scoreButton } from './panels/waiting.js';
 
 /** @import { AnswerHeader } from './core/types' */
@@ -127,7 +128,8 @@ function createWorkbench(element, value, onAnswer) {
   );
   element.replaceChildren(root);
 
-  const address = createAddress({ store, map, actions, compare, search, root, signal });
+  const address = createAddress({ store, api, map, actions, compare, search, root, signal });
+  map.viewTools.append(createViews(store, api, address).node);
   const session = createSession({ store, api, actions, search, address, map, root, resize });
   keys.push(
     ...keyTable({

@@ -2,6 +2,7 @@
 
 import { markPressed } from './core/pressed.js';
 import { guardTypedFields } from './core/typed_fields.js';
+import { openConfusions } from './panels/confusion.js';
 import { createTopbar } from './panels/topbar.js';
 
 /** @param {import('./panels/topbar.js').Host} host */
@@ -9,4 +10,5 @@ export function mountPage(host) {
   createTopbar(host);
   guardTypedFields(document);
   markPressed(document);
+  openConfusions(document);
 }

@@ -5,7 +5,7 @@ import { decodePack } from './pack.js';
 /**
  * @import {
  *   Answer, Bytes, Candidate, ComparedHeader, Distributions, Floats, Found, HistoryRow, Info, MapKind, NearReal, NoInfo,
- *   Notice, Packed, Points, Saved, Verdict
+ *   Notice, Packed, Points, Saved, SavedView, Verdict
  * } from './types'
  */
 
@@ -136,6 +136,8 @@ export function createApi({ token, base }) {
           body: file,
         })
       ).json(),
+    /** @param {string} name */
+    pictureUrl: (name) => picture(`psr/curate/pictures/${name}.png`, name),
     /** @returns {Promise<Packed<{ threshold: number }, { near: Floats }>>} */
     duplicates: () => binary('duplicates.bin'),
     /** @param {number | null} classId @returns {Promise<Distributions>} */
@@ -164,6 +166,12 @@ export function createApi({ token, base }) {
     deleteSelection: (name) => send('DELETE', named(name)),
     /** @param {string} name @param {string} note */
     editNote: (name, note) => send('PATCH', named(name), { note }),
+    /** @returns {Promise<SavedView[]>} */
+    views: () => json('views'),
+    /** Those there are then. @param {string} name @param {string} look @returns {Promise<SavedView[]>} */
+    saveView: async (name, look) => (await send('POST', 'views', { name, look })).json(),
+    /** Those that are left. @param {string} name @returns {Promise<SavedView[]>} */
+    deleteView: async (name) => (await send('DELETE', `views/${encodeURIComponent(name)}`)).json(),
     /** @param {number[]} positions @param {string} name @param {string} shown @returns {Promise<Saved>} */
     exportPositions: async (positions, name, shown) =>
       (await send('POST', 'export_positions', { positions, name }, shown)).json(),

@@ -6,7 +6,10 @@ const MOST_POSITIONS = 1e6;
  * Keys of the workbench, in the order in which they stand; others, such as `tab`, come before and are left
  * alone.
  */
-const OWN = ['selection', 'focus', 'class', 'view', 'marked', 'find', 'compare'];
+const OWN = [
+  ...['selection', 'focus', 'class', 'view', 'marked', 'pool', 'find', 'map'],
+  ...['colour', 'scale', 'size', 'contours', 'show', 'compare'],
+];
 
 /** What the address says now. */
 export const readAddress = () => new URLSearchParams(location.hash.slice(1));
@@ -45,15 +48,19 @@ export function linkText(params, values) {
   return asText(next);
 }
 
-/** "3-9,20" of ascending positions; '' when there are none or too many. @param {Iterable<number>} list */
-export function toRanges(list) {
+/**
+ * "3-9,20" of ascending positions; '' when there are none or too many.
+ * @param {Iterable<number>} list
+ * @param {number} [most] ranges
+ */
+export function toRanges(list, most = MAX_RANGES) {
   /** @type {[number, number][]} */
   const ranges = [];
   for (const position of list) {
     const last = ranges[ranges.length - 1];
     if (last && position === last[1] + 1) last[1] = position;
     else ranges.push([position, position]);
-    if (ranges.length > MAX_RANGES) return '';
+    if (ranges.length > most) return '';
   }
   return ranges.map(([from, to]) => (from === to ? from : `${from}-${to}`)).join();
 }

@@ -74,6 +74,9 @@ export function createSearch({ store, api }) {
   };
 }
 
+/** The picture that a query looks near to; null for none. @param {string | null} query */
+export const pictureOf = (query) => /\bnear\s+(picture-[0-9a-f]+)/.exec(query ?? '')?.[1] ?? null;
+
 /** @param {number} n @param {number} of */
 export const foundWords = (n, of) => `${count(n)} of ${count(of)} found`;
 

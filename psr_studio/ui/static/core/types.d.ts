@@ -107,6 +107,13 @@ export interface Names {
   longest_tag: number;
 }
 
+/** A named view: what a page shows, as the part of its address behind "#". */
+export interface SavedView {
+  name: string;
+  created: number;
+  look: string;
+}
+
 /** The candidates that a query names, of how many. */
 export interface Found {
   positions: number[];

@@ -6,7 +6,7 @@ import { recall, remember } from '../core/kept.js';
 import { pickedOf, unlasso } from '../core/lasso.js';
 import { inSolo } from '../core/model.js';
 import { clamp, count } from '../core/numbers.js';
-import { foundWords } from '../core/search.js';
+import { foundWords, pictureOf } from '../core/search.js';
 import { createQueryRow } from './query_row.js';
 import { SORTS } from './sort.js';
 
@@ -107,8 +107,11 @@ export function createGridBar(store, api, search, onSize) {
     const lassoed = marked !== null && marked.count > 0 && !sought;
     const alone = phase === 'ready' && solo !== null;
     filters.hidden = !lassoed && !sought && !alone;
+    const near = sought ? pictureOf(found) : null;
     fill(
       filters,
+      near &&
+        h('img', { class: 'psr-near-picture', src: api.pictureUrl(near), alt: 'The picture looked near to' }),
       lassoed && chip(`Lassoed ${count(marked.count)}`, 'Lasso nothing (Esc)', () => unlasso(store)),
       sought && chip(foundWords(marked.count, marked.mask.length), 'Leave the filter (Esc)', search.leave),
       alone && chip(info?.class_names[solo] ?? '', 'Show all classes', () => store.set({ solo: null })),

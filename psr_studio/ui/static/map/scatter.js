@@ -226,6 +226,8 @@ export function createScatter(store, actions, chooseMap) {
     node,
     /** The row that takes the pane's own buttons. */
     bar: tools.node,
+    /** The buttons that move the view. */
+    viewTools: tools.view,
     surface,
     camera,
     card,

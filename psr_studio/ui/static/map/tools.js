@@ -86,5 +86,5 @@ export function createMapTools(store, commands) {
     h('span', { class: 'psr-grow' }),
     show.node,
   );
-  return { node };
+  return { node, view };
 }
