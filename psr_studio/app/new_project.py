@@ -264,7 +264,11 @@ def _real(
     if lacking:
         raise PoolImportError(
             f'"{inner}" has no folder of real pictures of "{lacking[0]}"'
-            + (f" and of {len(lacking) - 1} more classes." if len(lacking) > 1 else "."),
+            + (
+                f" and of {plural(len(lacking) - 1, 'more class', 'more classes')}."
+                if len(lacking) > 1
+                else "."
+            ),
             "Name the folder that holds a folder for each class of the pictures, named alike.",
         )
     if parted:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
+from psr_studio.core.words import plural
 from psr_studio.method.distances import ClassDistances
 from psr_studio.method.picks import Selection
 from psr_studio.method.selectors.weights import Weights
@@ -131,7 +132,7 @@ def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False
         lower = f"Lower {what} to {n_candidates} or less, or raise" if n_candidates else "Raise"
         asked = f"{ipc} images of it" if own else f"{ipc} images per class"
         raise SelectionError(
-            f'Class "{class_name}" has {n_candidates} candidates, but {asked} are asked for.',
+            f'Class "{class_name}" has {plural(n_candidates, "candidate")}, but {asked} are asked for.',
             f'{lower} "Pool size" on the Pool tab to at least {ipc}.',
         )
 

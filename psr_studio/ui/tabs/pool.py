@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,6 +34,10 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
+NO_GENERATOR = (
+    '"{}" has no generator: its pictures come by "Import". Name one under "Weights", or set "Filled by" to "crops", '
+    "which cuts candidates from its real images."
+)
 
 
 class PoolTab:
@@ -65,26 +70,8 @@ class PoolTab:
         with gr.Row():
             with gr.Column(scale=5, min_width=360):
                 self.status = gr.HTML()
-                self.way = gr.Radio(
-                    [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
-                    value=self._way_now(),
-                    label="Sampling",
-                    elem_id="psr-way",
-                )
-                self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
-                self.settings.add("pool.source")
-                self._crops()
-                self.settings.add("pool.guidance")
-                self._steering()
-                with gr.Accordion("More settings", open=False):
-                    self.settings.grid("pool.guided_from", "pool.guided_to")
-                    self.settings.grid(
-                        "pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels"
-                    )
-                    self.settings.add("pool.classes")
-                    self.scoring.add("score.batch_size")
-                self.cost = gr.HTML(elem_id="psr-pool-cost")
-                self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
+                with self._folded():
+                    self._generation()
                 with gr.Row():
                     can = self._can_generate(self.screen.studio.recipe.pool.source)
                     self.generate = gr.Button(
@@ -102,6 +89,41 @@ class PoolTab:
                 ImportPanel(self.screen, self.jobs).build()
                 self.teach.build()
                 NewProjectPanel(self.screen).build()
+
+    def _folded(self) -> AbstractContextManager[Any]:
+        """What the settings of generation lie in: folded away, with the reason, where there is no generator."""
+        bundle = self.screen.studio.bundle
+        if bundle.has("generator"):
+            return nullcontext()
+        fold = gr.Accordion(
+            "Settings of generation",
+            open=self.screen.studio.recipe.pool.source == CROPS,
+            elem_id="psr-generation",
+        )
+        with fold:
+            gr.HTML(note(NO_GENERATOR.format(bundle.name)))
+        return fold
+
+    def _generation(self) -> None:
+        """The settings of generation and what it costs."""
+        self.way = gr.Radio(
+            [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
+            value=self._way_now(),
+            label="Sampling",
+            elem_id="psr-way",
+        )
+        self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+        self.settings.add("pool.source")
+        self._crops()
+        self.settings.add("pool.guidance")
+        self._steering()
+        with gr.Accordion("More settings", open=False):
+            self.settings.grid("pool.guided_from", "pool.guided_to")
+            self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
+            self.settings.add("pool.classes")
+            self.scoring.add("score.batch_size")
+        self.cost = gr.HTML(elem_id="psr-pool-cost")
+        self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
