@@ -49,6 +49,7 @@ from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.task import in_task, named_part
+from psr_studio.stages.teach.report import report_of
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.records import SelectionRecord
@@ -279,6 +280,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "bundle": bundle.name,
         **origin,
         "teacher": f"{bundle.identity('teacher')} (hash of its files)",
+        **({"teacher's origin": report.origin} if (report := report_of(bundle)) else {}),
         **({"soft labels": own} if (own := labels_text(importing.manifest(ws))) else {}),
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),
