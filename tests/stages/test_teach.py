@@ -239,15 +239,30 @@ def test_the_card_of_an_export_tells_of_a_taught_teacher(tmp_path, backbone, mon
         ["--pool"] if given == "pool" else ["--images", str(write_pictures(tmp_path / "real", n=7, seed=1))]
     )
     named = ["--backbone", str(backbone), "--device", "cpu", "-q"]
-    assert main(["teach", "-w", str(root), *taught_on, *named]) == 0
+    assert main(["teach", "-w", str(root), "--use", *taught_on, *named]) == 0
     made = root / "teachers" / "teacher-1"
-    assert main(["weights", str(root / "ws.toml"), "--teacher", str(made)]) == 0
     for step in ("score", "select", "export"):
         assert main([step, "-w", str(root), "--ipc", "2", "--device", "cpu", "-q"]) == 0
     card = (root / "exports" / "set" / "README.md").read_text()
     source = "18 pictures of the pool itself" if given == "pool" else "21 real pictures"
     assert f"- teacher's origin: taught on {source}: {Report.read(made).headline}" in card
     assert (FROM_POOL in card) is (given == "pool")
+
+
+def test_a_teacher_that_no_bundle_can_use_is_refused_before_it_is_taught(tmp_path, tiny_bundle, capsys):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+        finish(studio.generate())
+    command = ["teach", "--backbone", str(tiny_bundle / "teacher"), "--device", "cpu", "-q", "--use"]
+    for given, said in (
+        (["--pool", "-w", str(tmp_path / "ws")], '"tiny" needs no teacher of its own'),
+        (
+            ["--images", str(tmp_path)],
+            "It is not said which bundle is to use it. Fix: Name a workspace of it with -w.",
+        ),
+    ):
+        assert main([*command, *given]) == 2
+        assert said in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "ws" / "teachers").exists()
 
 
 def test_from_the_command_line(tmp_path, backbone, capsys):
