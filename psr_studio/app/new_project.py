@@ -190,7 +190,7 @@ def _ways_to_a_teacher(root: Path, file: str, real: str | Path | None) -> str:
     folder = "FOLDER" if real is None else shlex.quote(str(absolute_path(real)))
     return (
         "Once the project is made, teach one on real pictures of these classes, "
-        f"`psr-studio teach -w {shlex.quote(str(root))} --images {folder}`, or name one, "
+        f"`psr-studio teach -w {shlex.quote(str(root))} --images {folder} --use`, or name one, "
         f"`psr-studio weights {file} --teacher FOLDER`; on the Pool tab these are "
         '"Teacher of your own classes" and "Weights".'
     )
@@ -264,7 +264,11 @@ def _real(
     if lacking:
         raise PoolImportError(
             f'"{inner}" has no folder of real pictures of "{lacking[0]}"'
-            + (f" and of {len(lacking) - 1} more classes." if len(lacking) > 1 else "."),
+            + (
+                f" and of {plural(len(lacking) - 1, 'more class', 'more classes')}."
+                if len(lacking) > 1
+                else "."
+            ),
             "Name the folder that holds a folder for each class of the pictures, named alike.",
         )
     if parted:

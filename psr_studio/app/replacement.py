@@ -8,6 +8,7 @@ from typing import Any
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.texts import toml_value
+from psr_studio.core.words import plural
 from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
@@ -40,7 +41,7 @@ def check_preset(ws: Workspace, given: Recipe, values: Mapping[str, Any]) -> Non
         return
     guilty = [key for key in changed if key.partition(".")[0] in {"bundle", *lost}]
     listed = [f"{key} is {_shown(given, key)} instead of {_shown(saved, key)}" for key in guilty[:SHOWN]]
-    more = f" and {len(guilty) - SHOWN} more settings differ" if len(guilty) > SHOWN else ""
+    more = f" and {plural(len(guilty) - SHOWN, 'more setting')} differ" if len(guilty) > SHOWN else ""
     raise RecipeError(
         f'The preset "{given.name}" is not the recipe of the workspace "{ws.root}": '
         f"{', '.join(listed)}{more}. It would make {' and '.join(dict.fromkeys(lost.values()))} anew.",
@@ -65,7 +66,7 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
     """Table of the recipe and, in words, what stands on the disk that its changed settings would replace."""
     tables = {key.partition(".")[0] for key in changed}
     if tables & {"bundle", "pool"} and (n := _lost_candidates(ws, saved, given)):
-        yield "pool", f"{n:,} of {len(ws.pool()):,} candidates of the pool"
+        yield "pool", f"{n:,} of {plural(len(ws.pool()), 'candidate')} of the pool"
     name = given.select.name
     refined = f'the refined pictures of "{name}"'
     is_refined = bool(ws.refined_files(name))

@@ -113,16 +113,20 @@ class Bundle(ABC):
         """
         from psr_studio.bundles.sources import forget, remember
 
-        if part not in self.sources:
-            needed = (
-                f"needed are {', '.join(self.sources)}" if self.sources else "it needs nothing from elsewhere"
-            )
-            raise ModelError(f'"{self.name}" needs no {part} of its own.', f"Leave it out; {needed}.")
+        self.check_takes(part)
         if str(folder).strip():
             remember(self.sources[part], folder)
         else:
             forget(self.sources[part])
         self._networks.clear()
+
+    def check_takes(self, part: str) -> None:
+        """Raise ModelError where no folder can be named for a part."""
+        if part not in self.sources:
+            needed = (
+                f"needed are {', '.join(self.sources)}" if self.sources else "it needs nothing from elsewhere"
+            )
+            raise ModelError(f'"{self.name}" needs no {part} of its own.', f"Leave it out; {needed}.")
 
     def missing_parts(self) -> list[Source]:
         """The sources that are not on this machine."""

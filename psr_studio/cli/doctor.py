@@ -20,6 +20,7 @@ from psr_studio.bundles.sources import locate, missing, size_words
 from psr_studio.cli.flags import DONE, FAILED, add_command, add_workspace_flag
 from psr_studio.core.errors import StudioError
 from psr_studio.core.version import __version__
+from psr_studio.core.words import plural
 from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.storage.workspace import rescue_ledger
 
@@ -201,10 +202,10 @@ def _teachers() -> list[Finding]:
 def _verified(label: str, folder: Path, files: dict[str, str], problems: list[str], again: str) -> Finding:
     """Files with their size, or the first of the problems with them."""
     if problems:
-        more = f" And {len(problems) - 1} more files." if len(problems) > 1 else ""
+        more = f" And {plural(len(problems) - 1, 'more file')}." if len(problems) > 1 else ""
         return Finding(label, problems[0] + more, again)
     size = sum((folder / file).stat().st_size for file in files) / 2**20
-    return Finding(label, f"{len(files)} files, {size:.1f} MiB, each as its SHA-256 says")
+    return Finding(label, f"{plural(len(files), 'file')}, {size:.1f} MiB, each as its SHA-256 says")
 
 
 def _weights() -> list[Finding]:

@@ -160,15 +160,15 @@ def _selection_text(studio: Studio) -> str:
     names, selector = studio.bundle.class_names, chosen.settings["selector"]
     short = shortage_text(names, selector, chosen.shortfall, filled)
     left_out = [f"Left out: {broken.reason}" for broken in studio.pool.broken]
-    told = [f'Selected {len(chosen)} images as "{chosen.name}".', short, *left_out]
+    told = [f'Selected {plural(len(chosen), "image")} as "{chosen.name}".', short, *left_out]
     return "\n".join(text for text in told if text)
 
 
 def _summary_text(studio: Studio) -> str:
     found = studio.export_summary()
-    pictures = f"{found.n_images} images of {found.picture_bytes:,} bytes"
+    pictures = f"{plural(found.n_images, 'image')} of {found.picture_bytes:,} bytes"
     lines = [
-        f"{found.folder}: {found.n_files} files, {pictures}",
+        f"{found.folder}: {plural(found.n_files, 'file')}, {pictures}",
         *(f"  {name}: {plural(n, 'file')}" for name, n in found.folders.items()),
     ]
     if found.replaces:

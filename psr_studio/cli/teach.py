@@ -17,6 +17,7 @@ from psr_studio.core.files import check_path
 from psr_studio.stages import teach
 
 if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
     from psr_studio.core.progress import Progress
 
 NOTHING_WRITTEN = "Stopped. Nothing was written."
@@ -41,6 +42,7 @@ def add_commands(commands: Any) -> None:
         "--backbone", metavar="B", default=IMAGENET_TEACHER,
         help="the network under the head: a name of timm's or a teacher folder (default: %(default)s, which ships)",
     )  # fmt: skip
+    add("--use", action="store_true", help="have the bundle of the workspace judge with it from then on")
     add("--download", action="store_true", help="fetch a backbone that is not on this machine")
     add("--device", metavar="D", default="auto", help="auto, cpu, cuda or mps")
     add("-q", "--quiet", action="store_true", help="no progress")
@@ -52,15 +54,23 @@ def _teach(args: argparse.Namespace) -> int:
 
     if (args.images is None) != args.pool or (args.pool and args.workspace is None):
         raise ModelError("It is not said which pictures to teach on.", NAME_ONE)
+    if args.use and args.workspace is None:
+        raise ModelError("It is not said which bundle is to use it.", "Name a workspace of it with -w.")
     with _begun(args) as (out, events, bundle):
+        if args.use and bundle is not None:
+            bundle.check_takes("teacher")
         consume(events, ProgressLine(sys.stderr, args.quiet))
-    print(f"{Report.read(out).text()}\n\nWrote {out}.\nUse it with: {use_command(out, bundle)}")
+        told = f"Use it with: {use_command(out, bundle.called if bundle else '')}"
+        if args.use and bundle is not None:
+            bundle.remember("teacher", out)
+            told = f'"{bundle.name}" judges with it from now on.'
+    print(f"{Report.read(out).text()}\n\nWrote {out}.\n{told}")
     return DONE
 
 
 @contextmanager
-def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress], str]]:
-    """The folder of the teacher, the events of teaching it and what its bundle is called, "" without a workspace.
+def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress], Bundle | None]]:
+    """The folder of the teacher, the events of teaching it and its bundle, None without a workspace.
 
     The workspace stays open meanwhile.
     """
@@ -73,7 +83,7 @@ def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress],
         yield (
             out,
             teach(RealPictures(images), Options(out, args.backbone, None, args.download, args.device)),
-            "",
+            None,
         )
         return
     from psr_studio.app.studio import Studio
@@ -81,4 +91,4 @@ def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress],
     with Studio(args.workspace, create=False) as studio:
         out = check_path(args.out or next_folder(studio.workspace.root))
         how = {"out": out, "backbone": args.backbone, "download": args.download, "device": args.device}
-        yield out, studio.teach(args.images, **how), studio.bundle.called
+        yield out, studio.teach(args.images, **how), studio.bundle

@@ -197,7 +197,7 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         sizes[r.select.ipc].add(int(r.pool.pool_size))
     regimes = dict.fromkeys(row.label_regime for result in found for row in result.rows)
     return {
-        "data": f"{bundle.name}, {len(classes_of(recipe, bundle))} classes, {height} x {width} px",
+        "data": f"{bundle.name}, {plural(len(classes_of(recipe, bundle)), 'class', 'classes')}, {height} x {width} px",
         "generator": f"the bundle's, {recipe.pool.sampler}, {recipe.pool.steps} steps, "
         f"guidance {scale(recipe, bundle):g}",
         "teacher": f"the bundle's, {bundle.teacher_id}",
@@ -206,7 +206,7 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         "training": f"{_training_words(how)}; epochs: "
         + "; ".join(f"{n} at K = {k}" for k, n in epochs.items()),
         "students per number": str(how.n_seeds),
-        "accuracy": f"top-1 on the test split, {len(bundle.test_set[1]):,} images, after the last epoch",
+        "accuracy": f"top-1 on the test split, {plural(len(bundle.test_set[1]), 'image')}, after the last epoch",
     }
 
 

@@ -73,7 +73,7 @@ def test_a_look_writes_nothing(given, tmp_path, capsys):
     assert main(["new", str(root), "--pictures", str(given / "made" / "pool"), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "18 pictures of 3 classes" in said and "Nothing was written." in said
-    assert "psr-studio weights" in said and "--images FOLDER" in said
+    assert "psr-studio weights" in said and "--images FOLDER --use" in said
     assert not root.exists()
 
 
@@ -82,7 +82,7 @@ def test_without_a_teacher_that_knows_them_the_project_waits_for_one(given, tmp_
     root = tmp_path / "later"
     chosen = plan(root, given / "made" / "pool")
     assert (
-        f"psr-studio teach -w {root} --images FOLDER" in " ".join(chosen.notes)
+        f"psr-studio teach -w {root} --images FOLDER --use" in " ".join(chosen.notes)
         and chosen.description.teacher == ""
     )
     finish(make(chosen))

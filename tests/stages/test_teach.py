@@ -230,6 +230,41 @@ def test_the_pool_serves_where_there_are_no_real_pictures_and_says_so(tmp_path, 
     assert "Its labels come from the pool itself" in said and "teachers/teacher-2" in said
 
 
+@pytest.mark.parametrize("given", ["real", "pool"])
+def test_the_card_of_an_export_tells_of_a_taught_teacher(tmp_path, backbone, monkeypatch, given):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    pool, root = write_pictures(tmp_path / "made", n=6), tmp_path / "ws"
+    assert main(["new", str(root), "--pictures", str(pool), "-q"]) == 0
+    taught_on = (
+        ["--pool"] if given == "pool" else ["--images", str(write_pictures(tmp_path / "real", n=7, seed=1))]
+    )
+    named = ["--backbone", str(backbone), "--device", "cpu", "-q"]
+    assert main(["teach", "-w", str(root), "--use", *taught_on, *named]) == 0
+    made = root / "teachers" / "teacher-1"
+    for step in ("score", "select", "export"):
+        assert main([step, "-w", str(root), "--ipc", "2", "--device", "cpu", "-q"]) == 0
+    card = (root / "exports" / "set" / "README.md").read_text()
+    source = "18 pictures of the pool itself" if given == "pool" else "21 real pictures"
+    assert f"- teacher's origin: taught on {source}: {Report.read(made).headline}" in card
+    assert (FROM_POOL in card) is (given == "pool")
+
+
+def test_a_teacher_that_no_bundle_can_use_is_refused_before_it_is_taught(tmp_path, tiny_bundle, capsys):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
+        finish(studio.generate())
+    command = ["teach", "--backbone", str(tiny_bundle / "teacher"), "--device", "cpu", "-q", "--use"]
+    for given, said in (
+        (["--pool", "-w", str(tmp_path / "ws")], '"tiny" needs no teacher of its own'),
+        (
+            ["--images", str(tmp_path)],
+            "It is not said which bundle is to use it. Fix: Name a workspace of it with -w.",
+        ),
+    ):
+        assert main([*command, *given]) == 2
+        assert said in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "ws" / "teachers").exists()
+
+
 def test_from_the_command_line(tmp_path, backbone, capsys):
     real, out = write_pictures(tmp_path / "real"), tmp_path / "made"
     command = [

@@ -17,6 +17,7 @@ from psr_studio.stages.table import stages_of
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.panels.teach import TeachPanel
+from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.tabs.refine import RefineTab
@@ -55,6 +56,26 @@ def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
         assert len(studio.pool) == 12 and len(opened.studio.pool) == 0
 
 
+def test_settings_of_generation_are_folded_with_the_reason_where_nothing_generates(opened, screen):
+    """Folded over pictures only; as they always were over a bundle with a generator."""
+    for page, n in ((opened, 1), (screen, 0)):
+        with gr.Blocks() as blocks:
+            tab = PoolTab(page)
+            tab.build()
+        folds = [block for block in blocks.blocks.values() if block.elem_id == "psr-generation"]
+        assert len(folds) == n and all(not fold.open for fold in folds)
+        inside = {block for fold in folds for block in _below(fold)}
+        assert (tab.settings.controls["pool.steps"] in inside) is (n == 1) and tab.score not in inside
+        assert not folds or any("has no generator" in str(getattr(block, "value", "")) for block in inside)
+
+
+def _below(block):
+    """All that lies in a block of the page."""
+    for child in getattr(block, "children", ()):
+        yield child
+        yield from _below(child)
+
+
 def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened, tmp_path):
     finish(make(plan(tmp_path / "waits", tmp_path / "set")))
     waiting = Screen(Studio(tmp_path / "waits", create=False))
@@ -66,6 +87,8 @@ def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened
                 TeachPanel(screen, jobs).build()
             (panel,) = [block for block in page.blocks.values() if block.elem_id == "psr-teach"]
             assert panel.open is is_open
+            chips = dict(TopBar(screen)._names()["chips"])
+            assert (chips["teacher"] == "none yet") is is_open
     finally:
         waiting.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.version import __version__
+from psr_studio.core.words import plural
 from psr_studio.stages.evaluate.stage import Row, format_table
 from psr_studio.stages.export.formats import DATA_FILES, DD_RANKING, PARQUET
 
@@ -50,7 +51,8 @@ def _summary(data: ExportSet, bundle: Bundle, refined: bool, imported: Mapping[s
         "refined in latent space" if imported is None else "then moved in latent space by a diffusion model"
     )
     return [
-        f'{len(data)} images of {len(data.class_names)} classes, distilled for "{name}" with PSR Studio',
+        f"{plural(len(data), 'image')} of {plural(len(data.class_names), 'class', 'classes')}, distilled for",
+        f'"{name}" with PSR Studio',
         f"{__version__}: {origin}, chosen by the signals of {_judge(imported)}"
         + (f", {moved}." if refined else "."),
         *_of_a_part(len(data.class_names), bundle.n_classes),

@@ -16,6 +16,7 @@ from psr_studio.core.files import sha256
 from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.version import __version__
+from psr_studio.core.words import plural
 from psr_studio.method.signals import difficulty, predictive_entropy, reliability
 from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.toml import to_toml
@@ -48,6 +49,7 @@ from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.task import in_task, named_part
+from psr_studio.stages.teach.report import report_of
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
 from psr_studio.storage.records import SelectionRecord
@@ -104,7 +106,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         return StageStatus("stale", f'"{recipe.export.name}" holds another set or other formats.')
     if recipe.export.zip and not zip_path(folder).is_file():
         return StageStatus("partial", f'"{recipe.export.name}" is there without its zip.')
-    return StageStatus("fresh", f'"{recipe.export.name}" holds {len(manifest["files"])} files.')
+    return StageStatus("fresh", f'"{recipe.export.name}" holds {plural(len(manifest["files"]), "file")}.')
 
 
 def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:
@@ -165,7 +167,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             write_pictures(data, made)
         write_labels(data, made, with_pictures)
         done += 1
-        wrote = f"Wrote {len(data)} pictures and labels." if with_pictures else "Wrote the labels."
+        wrote = f"Wrote {plural(len(data), 'picture')} and labels." if with_pictures else "Wrote the labels."
         yield event(done, wrote)
         for name in names:
             WRITERS[name](data, made)
@@ -182,7 +184,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             change.remove(zip_path(folder).name)
         with change.commit():
             pass
-    yield event(total, f'Exported {len(data)} images to "{folder}".', part_done=True)
+    yield event(total, f'Exported {plural(len(data), "image")} to "{folder}".', part_done=True)
 
 
 def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> ExportSet:
@@ -278,6 +280,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         "bundle": bundle.name,
         **origin,
         "teacher": f"{bundle.identity('teacher')} (hash of its files)",
+        **({"teacher's origin": report.origin} if (report := report_of(bundle)) else {}),
         **({"soft labels": own} if (own := labels_text(importing.manifest(ws))) else {}),
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),

@@ -10,6 +10,7 @@ from psr_studio.core.errors import ExportError
 from psr_studio.core.files import serves_a_system, sha256
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.texts import TextError, decode, parse_json
+from psr_studio.core.words import plural
 
 MANIFEST = "manifest.json"
 
@@ -58,14 +59,14 @@ def check_target(folder: Path, root: Path, zipped: bool) -> None:
     if not foreign:
         return
     name = _inside(foreign[0], folder).as_posix()
-    noun = "file" if len(foreign) == 1 else "files"
+    n = plural(len(foreign), "file")
     if name in ours:
         raise ExportError(
-            f'The folder "{shown}" holds {len(foreign):,} {noun} that changed since the export, such as "{name}".',
+            f'The folder "{shown}" holds {n} that changed since the export, such as "{name}".',
             "Move what you changed out of the folder, or choose another name for the export. Nothing was changed.",
         )
     raise ExportError(
-        f'The folder "{shown}" already holds {len(foreign):,} {noun} that PSR Studio did not write, such as "{name}".',
+        f'The folder "{shown}" already holds {n} that PSR Studio did not write, such as "{name}".',
         "Choose an empty folder. Nothing was changed.",
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 from psr_studio.core.devices import candidate_seed, own_stream, pick_device, pick_dtype
 from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.batches import (
     N_PREVIEWS,
@@ -313,7 +314,7 @@ def run(
     clock.start()
 
     def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
-        words = f'Wrote {part.n} candidates of "{bundle.class_names[part.class_id]}".'
+        words = f'Wrote {plural(part.n, "candidate")} of "{bundle.class_names[part.class_id]}".'
         shown = tuple(columns.images[:N_PREVIEWS])
         return event(now, words, class_id=part.class_id, part_done=True, previews=shown)
 
@@ -524,8 +525,10 @@ class _Sampler(_Maker):
 def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
     """The group in words: '24 candidates of "boot" and "dress"'."""
     names = list(dict.fromkeys(f'"{bundle.class_names[p.class_id]}"' for p in parts))
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more classes" if len(names) > 3 else "")
-    return f"{sum(p.n for p in parts)} candidates of {listed}"
+    listed = ", ".join(names[:3]) + (
+        f" and {plural(len(names) - 3, 'more class', 'more classes')}" if len(names) > 3 else ""
+    )
+    return f"{plural(sum(p.n for p in parts), 'candidate')} of {listed}"
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

@@ -28,7 +28,7 @@ from psr_studio.core.pictures import (
     is_picture,
     looks_like_picture,
 )
-from psr_studio.core.words import printable
+from psr_studio.core.words import plural, printable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
     TABLES,
@@ -172,7 +172,7 @@ class PictureFiles(ImageSource):
         if not labels:
             example = f', such as "{pictures[0]}"' if pictures else ""
             raise PoolImportError(
-                f'No name of {len(pictures)} pictures in "{where}" is as "{how.rule}" says{example}.',
+                f'No name of {plural(len(pictures), "picture")} in "{where}" is as "{how.rule}" says{example}.',
                 'Correct "Naming rule" (--rule): "{class}" is the class, "*" anything, "#" digits.',
             )
         counts = dict(Counter(printable(label) for label in labels.values()))

@@ -218,8 +218,9 @@ def _of_list(path: Path, classes: ClassNames) -> LabelRows:
     head = lines.pop(0) if _is_head(lines[0]) else []
     width = len(head or lines[0])
     if odd := next((i for i, line in enumerate(lines, 1 + bool(head)) if len(line) != width), None):
+        n = len(lines[odd - 1 - bool(head)])
         raise PoolImportError(
-            f'Line {odd} of "{path.name}" has {len(lines[odd - 1 - bool(head)])} columns, the first has {width}.',
+            f'Line {odd} of "{path.name}" has {plural(n, "column")}, the first has {width}.',
             "Correct that line.",
         )
     known = next((i for i, cell in enumerate(head) if cell.strip().lower() in NAME_KEYS), None)

@@ -25,7 +25,7 @@ from psr_studio.core.errors import WorkspaceError
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
-from psr_studio.core.words import printable
+from psr_studio.core.words import plural, printable
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.batches import Beside, Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
@@ -124,7 +124,7 @@ def run(
         raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
     if (n := len(ws.pool())) and not how.replace:
         raise WorkspaceError(
-            f"This workspace already holds a pool of {n:,} candidates.",
+            f"This workspace already holds a pool of {plural(n, 'candidate')}.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
     with reading_source(path):
@@ -160,11 +160,16 @@ def take_in(
     counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
-            f'"{name}" holds {max(counts):,} pictures of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
+            f'"{name}" holds {plural(max(counts), "picture")} of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
             'Take fewer with "At most per class" (--limit).',
         )
     total = sum(counts)
-    yield Progress(STAGE.name, 0, total, f"Taking in {total:,} pictures of {len(classes)} classes.")
+    yield Progress(
+        STAGE.name,
+        0,
+        total,
+        f"Taking in {plural(total, 'picture')} of {plural(len(classes), 'class', 'classes')}.",
+    )
     try:
         with closing(source), ws.change() as change:
             writer = PoolWriter(ws.beside(change), recipe, bundle, source, labels)
@@ -186,7 +191,9 @@ def take_in(
                 gone = _start_anew(ws, recipe, name, replaces=n > 0)
     except OSError as err:
         raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
-    words = f"Imported {writer.n_written:,} pictures of {len(writer.counts)} classes"
+    words = (
+        f"Imported {plural(writer.n_written, 'picture')} of {plural(len(writer.counts), 'class', 'classes')}"
+    )
     words += _absent(writer.counts, bundle.class_names)
     words += f' from "{name}"{_taken(source, classes, bundle)}{_behind(labels_text(writer.about))}'
     yield Progress(
@@ -266,7 +273,7 @@ def _read(
         for class_id in writer.full():
             yield from ((done, *told) for told in beside.run(_written(writer, writer.cut(class_id), bundle)))
         if done % EVENT_EVERY == 0:
-            yield done, f"Read {done:,} pictures.", ()
+            yield done, f"Read {plural(done, 'picture')}.", ()
     for class_id in writer.waiting():
         yield from ((done, *told) for told in beside.run(_written(writer, writer.cut(class_id), bundle)))
     yield from ((done, *told) for told in beside.rest())
@@ -361,7 +368,7 @@ def _by_hand(ws: Workspace, recipe: Recipe) -> str:
         ("locked class", "locked classes"): len(ws.ledger.locked()),
         ("own budget", "own budgets"): len(by_class(budgets)),
     }
-    return ", ".join(f"{n:,} {one if n == 1 else more}" for (one, more), n in found.items() if n)
+    return ", ".join(plural(n, one, more) for (one, more), n in found.items() if n)
 
 
 def has_seeds(ws: Workspace) -> bool:

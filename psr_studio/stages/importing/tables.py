@@ -15,7 +15,7 @@ import numpy as np
 
 from psr_studio.core.errors import did_you_mean
 from psr_studio.core.pictures import MAX_BYTES
-from psr_studio.core.words import printable
+from psr_studio.core.words import plural, printable
 from psr_studio.stages.importing.folders import unreadable
 from psr_studio.stages.importing.items import (
     SPLIT_FIX,
@@ -74,7 +74,7 @@ class TableSource(ImageSource):
             labels.update(_labels(table))
         missing = labels.pop("", 0)
         if not labels:
-            what = "no rows" if not missing else f"{missing:,} rows, all without a label"
+            what = "no rows" if not missing else f"{plural(missing, 'row')}, all without a label"
             raise PoolImportError(f'"{path}" holds {what}.', "Name a data set with pictures and labels.")
         first = tables[0]
         taken = {"pictures": f'the column "{first.image}"', "labels": f'the column "{first.label}"'}

@@ -166,7 +166,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         agree = _agreement(columns.logits, part.class_id, classes_of(recipe, bundle))
         yield event(
             done,
-            f'Scored {len(images)} candidates of "{name}"; the teacher agrees with {agree:.0%}.',
+            f'Scored {plural(len(images), "candidate")} of "{name}"; the teacher agrees with {agree:.0%}.',
             class_id=part.class_id,
             part_done=True,
             metrics={"agreement": agree},

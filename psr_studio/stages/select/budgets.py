@@ -99,7 +99,7 @@ def check_budget(class_name: str, n_candidates: int, ipc: int, own: bool = False
         what = named(class_name, own)
         lower = f"Lower {what} to {n_candidates} or less, or raise" if n_candidates else "Raise"
         raise SelectionError(
-            f'Class "{class_name}" has {n_candidates} candidates, but {asked(ipc, own)} are asked for.',
+            f'Class "{class_name}" has {plural(n_candidates, "candidate")}, but {asked(ipc, own)} are asked for.',
             f'{lower} "Pool size" on the Pool tab to at least {ipc}.',
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import stage as pool_stage
@@ -76,7 +77,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         return _status_by_hand(ws, bundle, record)
     now = inputs(ws, recipe, bundle)
     if record.inputs_hash == stable_hash(now):
-        return StageStatus("fresh", f'"{name}" holds {len(record.candidate_ids)} images.')
+        return StageStatus("fresh", f'"{name}" holds {plural(len(record.candidate_ids), "image")}.')
     if {k: v for k, v in record.settings.items() if k not in (POOL_HASH, LOCKED)} != now["settings"]:
         return StageStatus("stale", f'"{name}" was made with other settings.')
     return StageStatus("stale", f'"{name}" was made from another pool or other marks.')
@@ -88,7 +89,9 @@ def _status_by_hand(ws: Workspace, bundle: Bundle, record: SelectionRecord) -> S
         require(ws, record.name, bundle)
     except SelectionError as err:
         return StageStatus("stale", err.problem)
-    return StageStatus("fresh", f'"{record.name}" holds {len(record.candidate_ids)} images chosen by hand.')
+    return StageStatus(
+        "fresh", f'"{record.name}" holds {plural(len(record.candidate_ids), "image")} chosen by hand.'
+    )
 
 
 def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
@@ -109,7 +112,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         STAGE.name,
         1,
         1,
-        " ".join([f'Selected {n} images as "{record.name}".', *notes(ws, result)]),
+        " ".join([f'Selected {plural(n, "image")} as "{record.name}".', *notes(ws, result)]),
         part_done=True,
         previews=_previews(ws, result),
         metrics={"images": n, "shortfall": sum(result.shortfall)},

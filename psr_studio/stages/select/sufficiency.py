@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psr_studio.core.words import plural
 from psr_studio.method.selectors import psr
 from psr_studio.method.sufficiency import Sufficiency, sufficiency
 from psr_studio.stages.select.picks import class_pool
@@ -32,10 +33,10 @@ def _sentence(found: Sufficiency, name: str, size: int, n_eligible: int, ipc: in
     """The verdict with the numbers that it rests on."""
     if found.verdict == "too small":
         return (
-            f'"{name}": {n_eligible} of {size} candidates are eligible for {ipc} images, '
-            f"so there is nothing to choose; {found.suggested} candidates should do."
+            f'"{name}": {n_eligible} of {plural(size, "candidate")} are eligible for {plural(ipc, "image")}, '
+            f"so there is nothing to choose; {plural(found.suggested, 'candidate')} should do."
         )
     kept = f"this pool reaches {found.gain_kept:.0%} of the gain expected of twice as many"
     if found.verdict == "enough":
-        return f'"{name}": {kept}; {size} candidates are enough.'
-    return f'"{name}": {kept}; more would pay, up to about {found.suggested} candidates.'
+        return f'"{name}": {kept}; {plural(size, "candidate")} are enough.'
+    return f'"{name}": {kept}; more would pay, up to about {plural(found.suggested, "candidate")}.'

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from psr_studio.core.errors import ModelError
 from psr_studio.core.texts import TextError, parse_json, read_text
 from psr_studio.core.words import text_table
 from psr_studio.method.metrics import accuracy, calibration_by_chance, expected_calibration_error
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
 
 REPORT = "report.json"  # beside the weights
 MIN_ACCURACY = 0.80  # below it a teacher is too weak to judge candidates
@@ -108,6 +112,14 @@ class Report:
         )
 
     @property
+    def origin(self) -> str:
+        """For the card of a set: what it was taught on and how good it is."""
+        source = "pictures of the pool itself" if self.how == POOL else "real pictures"
+        return f"taught on {self.n_taught:,} {source}: {self.headline}" + (
+            f" {FROM_POOL}" if self.how == POOL else ""
+        )
+
+    @property
     def rows(self) -> list[tuple[str, str, str]]:
         """Of the table by class, under `HEAD`."""
         return [
@@ -154,6 +166,16 @@ class Report:
             return cls(**{**found, "per_class": rows})
         except (OSError, TextError, KeyError, TypeError, ValueError) as err:
             raise ModelError(f"{path} is no report of a taught teacher.", "Teach it again.") from err
+
+
+def report_of(bundle: Bundle) -> Report | None:
+    """What was told when the teacher of a bundle was taught; None of one that was not, or whose report is gone."""
+    folder = next((part.folder for part in bundle.parts() if part.part == "teacher"), "")
+    if not folder or not (Path(folder) / REPORT).is_file():
+        return None
+    with suppress(ModelError):
+        return Report.read(Path(folder))
+    return None
 
 
 def percent(share: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from psr_studio.app.jobs import JobState
+from psr_studio.bundles.bundle import Bundle
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import duration
 from psr_studio.stages import select
@@ -74,7 +75,7 @@ class TopBar:
             "tabs": TABS,
             "chips": [
                 ["bundle", studio.bundle.name],
-                ["teacher", studio.bundle.teacher_id.removeprefix("teacher-")],
+                ["teacher", _teacher(studio.bundle)],
                 *([["labels", "came with the pictures"]] if studio.pool.has_own_logits else []),
                 ["device", self.screen.device or studio.recipe.device],
             ],
@@ -90,6 +91,14 @@ class TopBar:
         with suppress(StudioError):  # no scored pool: the stage itself says so
             shown[select.STAGE.tab] = saved_status(self.screen)
         return {name: _dot(found, name in running) for name, found in shown.items()}
+
+
+def _teacher(bundle: Bundle) -> str:
+    """The hash of the teacher; in words where it has none that could be hashed."""
+    waited = next((source for source in bundle.missing_parts() if source.part == "teacher"), None)
+    if waited is None:
+        return bundle.teacher_id.removeprefix("teacher-")
+    return "not on this machine" if waited.name else "none yet"
 
 
 def _dot(status: StageStatus, running: bool) -> dict[str, Any]:

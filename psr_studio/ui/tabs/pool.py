@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,6 +37,10 @@ from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
 POOL = "Pool"
+NO_GENERATOR = (
+    '"{}" has no generator: its pictures come by "Import". Name one under "Weights", or set "Filled by" to "crops", '
+    "which cuts candidates from its real images."
+)
 
 
 class PoolTab:
@@ -88,6 +93,33 @@ class PoolTab:
 
     def _settings(self) -> None:
         self.status = gr.HTML()
+        with self._folded():
+            self._generation()
+
+    def _buttons(self) -> None:
+        self.cost = gr.HTML(elem_id="psr-pool-cost")
+        self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
+        with gr.Row():
+            can = self._can_generate(self.screen.studio.recipe.pool.source)
+            self.generate = gr.Button("Generate", variant="primary", interactive=can, elem_id="psr-generate")
+            self.score = gr.Button("Score", elem_id="psr-score")
+
+    def _folded(self) -> AbstractContextManager[Any]:
+        """What the settings of generation lie in: folded away, with the reason, where there is no generator."""
+        bundle = self.screen.studio.bundle
+        if bundle.has("generator"):
+            return nullcontext()
+        fold = gr.Accordion(
+            "Settings of generation",
+            open=self.screen.studio.recipe.pool.source == CROPS,
+            elem_id="psr-generation",
+        )
+        with fold:
+            gr.HTML(note(NO_GENERATOR.format(bundle.name)))
+        return fold
+
+    def _generation(self) -> None:
+        """The settings of generation."""
         self.way = gr.Radio(
             [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
             value=self._way_now(),
@@ -104,14 +136,6 @@ class PoolTab:
             self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
             self.settings.add("pool.classes")
             self.scoring.add("score.batch_size")
-
-    def _buttons(self) -> None:
-        self.cost = gr.HTML(elem_id="psr-pool-cost")
-        self.then_score = gr.Checkbox(True, label="Score when generated", container=False)
-        with gr.Row():
-            can = self._can_generate(self.screen.studio.recipe.pool.source)
-            self.generate = gr.Button("Generate", variant="primary", interactive=can, elem_id="psr-generate")
-            self.score = gr.Button("Score", elem_id="psr-score")
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
