@@ -32,7 +32,7 @@ from psr_studio.stages.generate import tuned
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.generate.targets import encode_real, need_real_images
 from psr_studio.storage.parquet import stable_hash
-from psr_studio.storage.workspace import Workspace
+from psr_studio.storage.workspace import StageStatus, Workspace
 from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import mixed_precision
 
@@ -75,6 +75,21 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     kept.unlink(missing_ok=True)
     told = f'Fine-tuned "{chosen.name}" on {plural(len(training.labels), "real image")}.'
     yield Progress(STAGE.name, training.n_steps, training.n_steps, told, part_done=True)
+
+
+def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
+    """Whether the generator of that name is there, and was fine-tuned with these settings."""
+    name = recipe.finetune.name
+    file = tuned.path(ws, name)
+    if not file.is_file():
+        if any(file.parent.glob(f"{name}-*.pt")):
+            return StageStatus("partial", f'"{name}" is begun.')
+        return StageStatus("missing", f'"{name}" is not fine-tuned yet.')
+    try:
+        _check_same(file, recipe.finetune, facts_of(recipe, bundle))
+    except ModelError as err:
+        return StageStatus("stale", err.problem)
+    return StageStatus("fresh", f'"{name}" is fine-tuned.')
 
 
 def facts_of(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:

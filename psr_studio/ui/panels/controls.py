@@ -20,6 +20,8 @@ from psr_studio.ui.words import QUIET, label
 WIDE = "psr-wide"  # a control below its label, not beside it
 SHORT = 22  # letters of the longest choice that has room beside its label
 
+Choices = Sequence[Any] | Callable[[], Sequence[Any]]
+
 
 class HasRecipe(Protocol):
     """Whoever owns the recipe, a `Studio` here."""
@@ -32,14 +34,14 @@ class Settings:
 
     Args:
         owner: whose recipe is shown.
-        choices: (name, value) pairs for keys whose choices the recipe does not know.
+        choices: (name, value) pairs for keys whose choices the recipe does not know, or what lists them now.
         own: what is shown for keys that the recipe leaves to the bundle.
     """
 
     def __init__(
         self,
         owner: HasRecipe,
-        choices: Mapping[str, Sequence[Any]] | None = None,
+        choices: Mapping[str, Choices] | None = None,
         own: Mapping[str, Any] | None = None,
     ) -> None:
         self._owner = owner
@@ -50,7 +52,7 @@ class Settings:
     def add(self, *keys: str, **more: Any) -> None:
         """Draw controls here; `more` goes to each of them."""
         for key in keys:
-            self.controls[key] = _control(key, self._value(key), self._choices.get(key), more)
+            self.controls[key] = _control(key, self._value(key), _listed(self._choices.get(key)), more)
 
     def grid(self, *keys: str, columns: int = 2) -> None:
         """Draw controls in rows of `columns`."""
@@ -69,7 +71,10 @@ class Settings:
 
     def parts(self) -> list[Setting]:
         """Each control by itself: one that changes leaves alone what is being typed into another."""
-        return [Setting(key, control, partial(self._value, key)) for key, control in self.controls.items()]
+        return [
+            Setting(key, control, partial(self._value, key), self._choices.get(key))
+            for key, control in self.controls.items()
+        ]
 
     def read(self, given: Sequence[Any], select: SelectRecipe | None = None) -> dict[str, Any]:
         """What an event was given, by dotted key, as the recipe takes it.
@@ -137,6 +142,7 @@ class Setting:
     key: str
     control: gr.components.Component
     value: Callable[[], Any]
+    choices: Choices | None = None
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -144,14 +150,20 @@ class Setting:
         return [self.control]
 
     def version(self) -> Hashable:
-        """Changes with the value and with its rule."""
+        """Changes with the value, with its rule and with its choices."""
         value = self.value()
-        return repr(value), _info(self.key, value)
+        return repr(value), _info(self.key, value), repr(_listed(self.choices))
 
     def values(self) -> list[Any]:
-        """The value alone; where a rule may give it, with what is said of that."""
+        """The value alone; where a rule may give it, with what is said of that, and where choices change, with them."""
         value = self.value()
+        if callable(self.choices):
+            return [gr.Dropdown(list(self.choices()), value=value)]
         return [gr.Number(value, info=_info(self.key, value)) if facts(self.key).rule else value]
+
+
+def _listed(choices: Choices | None) -> Sequence[Any] | None:
+    return choices() if callable(choices) else choices
 
 
 def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[str, Any]) -> Any:
@@ -191,6 +203,8 @@ def _emptiable(value: Any) -> Any:
 def _read(key: str, value: Any) -> Any:
     """An empty list is "all" where the setting may be left out; nothing at all is only taken there."""
     _, many, optional = shape(key)
+    if optional and value == "":
+        return None
     if many and not value:
         return None if optional else ()
     if value in (None, "") and not optional:

@@ -69,6 +69,23 @@ def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
     return _titled(figure, title, "step", "loss")
 
 
+def training_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.Figure:
+    """Losses of a training by name over its steps: the noise error on the left, all that are cosines on the right."""
+    figure = go.Figure()
+    for place, (name, points) in enumerate(curves.items()):
+        on_left = name in ("loss", "noise")
+        figure.add_scatter(
+            x=[step for step, _ in points],
+            y=[value for _, value in points],
+            mode="lines", name=name, yaxis="y" if on_left else "y2",
+            line={"width": 2, "color": COLORS[place % len(COLORS)], "dash": "solid" if on_left else "dot"},
+        )  # fmt: skip
+    _titled(figure, "Losses of fine-tuning", "step", "loss, noise error")
+    right = {"title": {"text": "of cosines"}, "overlaying": "y", "side": "right", "showgrid": False}
+    figure.update_layout(yaxis2=right, margin={"l": 56, "r": 56, "t": 40, "b": 84})
+    return figure
+
+
 def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
     """Top-1 of students over epochs: one colour per arm, one line per student, controls dashed."""
     figure = go.Figure()

@@ -21,9 +21,10 @@ from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
-from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.controls import Choices, Settings
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
+from psr_studio.ui.panels.finetune import FinetunePanel
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel
@@ -53,11 +54,17 @@ class PoolTab:
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.weights = WeightsPanel(screen, self.jobs)
         self.teach = TeachPanel(screen, self.jobs)
+        self.finetune = FinetunePanel(screen, self.jobs)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
-        own = {"pool.guidance_scale": bundle.guidance, "pool.guided_channels": bundle.guided_channels or 0}
-        choices: dict[str, Sequence[Any]] = {
+        own = {
+            "pool.guidance_scale": bundle.guidance,
+            "pool.guided_channels": bundle.guided_channels or 0,
+            "pool.generator": "",
+        }
+        choices: dict[str, Choices] = {
+            "pool.generator": self.finetune.generators,
             "pool.classes": self.class_choices,
             "pool.guidance": offered(),
             "pool.source": SOURCES,
@@ -76,6 +83,7 @@ class PoolTab:
                 with side_body():
                     self._settings()
                     self.imports.build()
+                    self.finetune.build()
                     self.teach.build()
                     NewProjectPanel(self.screen).build()
                 with side_foot():
@@ -83,6 +91,7 @@ class PoolTab:
             with work():
                 self.question.build()
                 self.jobs.build()
+                self.finetune.build_figure()
                 self.order.build()
                 self.weights.build()
                 with box(main=True):
@@ -129,7 +138,7 @@ class PoolTab:
         self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
         self.settings.add("pool.source")
         self._crops()
-        self.settings.add("pool.guidance")
+        self.settings.add("pool.generator", "pool.guidance")
         self._steering()
         with gr.Accordion("More settings", open=False):
             self.settings.grid("pool.guided_from", "pool.guided_to")
@@ -199,8 +208,8 @@ class PoolTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        own = [self, self.jobs, self.order, self.weights, self.teach]
-        return [*own, *self.settings.parts(), *self.scoring.parts()]
+        own = [self, self.jobs, self.order, self.weights, self.teach, self.finetune]
+        return [*own, *self.settings.parts(), *self.scoring.parts(), *self.finetune.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -300,7 +309,7 @@ class PoolTab:
 class _PoolSettings(Settings):
     """Shows a pool size that follows the budget as the slider of the budget stands."""
 
-    def __init__(self, studio: Studio, choices: Mapping[str, Sequence[Any]], own: Mapping[str, Any]) -> None:
+    def __init__(self, studio: Studio, choices: Mapping[str, Choices], own: Mapping[str, Any]) -> None:
         super().__init__(studio, choices, own)
         self._studio = studio
 

@@ -1,0 +1,77 @@
+"""Fine-tune on the Pool tab: the generator on real images as Minimax does, with its losses while they fall."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from psr_studio.recipe.keys import keys
+from psr_studio.stages import finetune
+from psr_studio.stages.generate import tuned
+from psr_studio.ui.markup import note
+from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.plots.curves import training_figure
+from psr_studio.ui.screen import Screen
+
+ABOUT = (
+    "Teaches a small part of the generator on real images to be representative (like the real picture it is least "
+    "like) and diverse (unlike what it made before), as Minimax does. What changed is kept in this workspace under a "
+    'name, and the bundle\'s own generator stays: choose it as "Generator". Stopped, it goes on from there.'
+)
+SHOWN = ("name", "epochs", "representativeness", "diversity")  # the others are folded
+
+
+class FinetunePanel:
+    """An accordion whose button starts the fine-tuning as a job of the Pool tab, with the curves of its losses."""
+
+    def __init__(self, screen: Screen, jobs: JobPanel) -> None:
+        self.screen = screen
+        self.jobs = jobs
+        self.settings = Settings(screen.studio)
+
+    def build(self) -> None:
+        """Draw it here, with its events."""
+        first = [f"finetune.{name}" for name in SHOWN]
+        with gr.Accordion("Fine-tune the generator (Minimax)", open=False, elem_id="psr-finetune"):
+            gr.HTML(note(ABOUT))
+            self.settings.grid(*first)
+            with gr.Accordion("More settings of fine-tuning", open=False):
+                self.settings.grid(
+                    *(key for key in keys() if key.startswith("finetune.") and key not in first)
+                )
+            button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")
+        self.jobs.starts(button, self._start, self.settings.outputs)
+
+    def build_figure(self) -> None:
+        """Draw the curves here."""
+        self.plot = gr.Plot(visible=False, show_label=False, elem_id="psr-finetune-losses")
+
+    def generators(self) -> Sequence[tuple[str, str]]:
+        """What may fill a pool, as a choice shows it: the bundle's own, and those that were fine-tuned here."""
+        own = [(f"{name}, fine-tuned here", name) for name in tuned.names(self.screen.studio.workspace)]
+        return [("The bundle's own", ""), *own]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `values` fills."""
+        return [self.plot]
+
+    def version(self) -> Hashable:
+        """Changes with every point of the curves."""
+        return tuple((name, points[-1]) for name, points in self._curves().items())
+
+    def values(self) -> list[Any]:
+        """The losses of the newest fine-tuning of this session, if any."""
+        curves = self._curves()
+        return [gr.Plot(training_figure(curves), visible=True) if curves else gr.Plot(visible=False)]
+
+    def _curves(self) -> dict[str, Sequence[tuple[float, float]]]:
+        job = self.screen.worker.latest(finetune.STAGE.name)
+        return {} if job is None else dict(job.curves)
+
+    def _start(self, *given: Any) -> list[Any]:
+        self.screen.submit(finetune.STAGE.name, self.settings.read(given))
+        return self.jobs.values()
