@@ -22,6 +22,7 @@ from psr_studio.recipe.schema import ORIGINAL, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.stages.evaluate.given import identity_of
 from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
@@ -103,12 +104,13 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         "protocol": noted_as(arm.protocol, arm.label_regime == HARD),
         "student": chosen.student,
         **({"first weights": drawn} if drawn else {}),
-        "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
+        "training": [arm.epochs(chosen), chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
         **({"images per curve point": chosen.check_images} if parts_tested else {}),
         **({"teacher": bundle.identity("teacher")} if chosen.label_kind in (ONLINE, PER_EPOCH) else {}),
         **_test_inputs(chosen.test_set, bundle),
+        **({"test images": identity_of(chosen.test_images)} if chosen.test_images else {}),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
@@ -209,8 +211,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
     missing = _untrained(ws, jobs)
-    epochs = recipe.evaluate.epochs
-    total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
+    total = sum(job.arm.epochs(recipe.evaluate) for job in jobs)
+    found = total - sum(job.arm.epochs(recipe.evaluate) for job in missing)
 
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
@@ -225,7 +227,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
     clock.start()
     done = found
     for job in missing:
-        watch, curve = Stopwatch(), []
+        watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
         where = f"{job.arm.name}, seed {job.seed}"
         for check in trainer.train(job.arm, job.seed):
             metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
