@@ -1,4 +1,4 @@
-"""Any set is evaluated as it lies: folder, zip, tensors or workspace, beside real images, on test images from anywhere."""
+"""Any set is evaluated as it lies: folder, zip, tensors or workspace, beside real ones, on any test images."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def write_official(root, images, labels):
 def test_test_images_come_from_a_folder_a_data_set_on_disk_and_official_files(
     tiny_bundle, tmp_path, monkeypatch
 ):
-    """Class folders in test/, Parquet of a Hugging Face data set with its split, and idx files, as torchvision puts them."""
+    """Class folders in test/, a Hugging Face data set with its split, and idx files as torchvision puts them."""
     datasets = pytest.importorskip("datasets")
     from psr_studio.bundles.data_sets import DATA_SETS, DataSet
 

@@ -67,7 +67,7 @@ class EvaluateTab:
                     self.settings.add("evaluate.compare", allow_custom_value=True)
                     self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
                     self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
-                    self.settings.add("evaluate.augment")
+                    self.settings.add("evaluate.augment", "evaluate.full")
                 self.run = gr.Button("Evaluate", variant="primary", elem_id="psr-evaluate")
             with gr.Column(scale=8, min_width=480):
                 self.jobs.build()
