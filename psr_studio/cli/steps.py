@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,20 @@ def _evaluate(args: argparse.Namespace) -> int:
     with open_studio(args, create=bool(args.sets), values=_evaluated(args)) as studio:
         if not args.all:
             consume(studio.evaluate(), ProgressLine(sys.stderr, args.quiet))
-        print(_table_text(studio, args.all))
+        rows = _rows(studio, args.all)
+        print(_compared_text(rows, args.all))
         if args.by_class:
             print(_by_class_text(studio, args.all))
     return DONE
+
+
+def _compared_text(rows: Sequence[Row], everything: bool) -> str:
+    """The table; below it what sets are ahead of their controls, or of all results the scores of DD-Ranking."""
+    from psr_studio.stages.evaluate.comparing import format_comparisons, format_rankings
+    from psr_studio.stages.evaluate.stage import format_table
+
+    below = format_rankings(rows) if everything else format_comparisons(rows)
+    return "\n\n".join(filter(None, (format_table(rows), below)))
 
 
 def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
@@ -143,7 +154,7 @@ def _run(args: argparse.Namespace) -> int:
                 print(f"{stage.name:<8} off. {off[stage.name]}", file=sys.stderr)
             else:
                 consume(studio.runs[stage.name](), line)
-        print(_table_text(studio, everything=False))
+        print(_compared_text(studio.table(), everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE
 
@@ -153,12 +164,6 @@ def _status(args: argparse.Namespace) -> int:
         for stage, found in studio.status().items():
             print(f"{stage:<9} {found.state:<8} {found.reason}")
     return DONE
-
-
-def _table_text(studio: Studio, everything: bool) -> str:
-    from psr_studio.stages.evaluate.stage import format_table
-
-    return format_table(_rows(studio, everything))
 
 
 def _by_class_text(studio: Studio, everything: bool) -> str:

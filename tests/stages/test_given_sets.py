@@ -62,7 +62,7 @@ def test_a_set_stands_beside_random_real_images_without_any_pool(tiny_bundle, tm
             (f'set "{path}"', "teacher, tau 1.5", 6),
             ("random real", "teacher, tau 1.5", 6),
             ("random real", "hard", 6),
-            ("all real", "teacher, tau 1.5", 48),
+            ("all real", "hard", 48),
         ]
         (event,) = finish(studio.evaluate())
         assert event.message == "All 4 students are trained."

@@ -164,12 +164,13 @@ def given_arm(recipe: Recipe, bundle: Bundle, given: GivenSet) -> Arm:
 
 
 def _full_arm(recipe: Recipe, bundle: Bundle, like: Arm) -> Arm:
-    """All real training images of the task of another arm: the papers' column "Full", of what is at hand here."""
+    """All real training images of the task of an arm, with hard labels: the papers' column "Full", of what is here."""
     _, labels = bundle.all_train_images
     counts = tuple(int((labels == c).sum()) for c in like.classes)
-    made_from = [bundle.identity("teacher"), list(like.classes), list(counts)]
-    inputs = repr(["all", *made_from])
-    return replace(like, form=FULL, selection="", ipc=max(counts), counts=counts, inputs=inputs, rule="")
+    inputs = repr(["all", list(like.classes), list(counts)])
+    return replace(
+        like, form=FULL, selection="", label_regime=HARD, ipc=max(counts), counts=counts, inputs=inputs
+    )
 
 
 def _check_task(own: SelectionRecord, arm: Arm) -> None:

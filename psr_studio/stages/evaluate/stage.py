@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from psr_studio.stages.cost import Cost
 
 
+PLAIN = "not augmented"
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table: an arm over its seeds; accuracies in [0, 1], of which `last` is the headline."""
@@ -54,7 +57,14 @@ class Row:
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
     test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
+    augmented: bool = True
+    by_seed: Mapping[int, float] = field(default_factory=dict)  # the last accuracy of each student
     confusions: tuple[list[tuple[int, int, int]], ...] = ()  # of each student, as its record has it
+
+    @property
+    def trained_by(self) -> str:
+        """The protocol and the test images, whether it was augmented or not."""
+        return self.protocol.removesuffix(f", {PLAIN}")
 
     @property
     def name(self) -> str:
@@ -280,6 +290,7 @@ def _record(
         set_hash=job.set_hash,
         training_hash=job.training_hash,
         test_set=recipe.evaluate.test_set,
+        augmented=recipe.evaluate.augment,
         confusion=confusion,
     )
 
@@ -355,14 +366,16 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         set_hash=first.set_hash,
         trained=max(r.created for r in records),
         test_set=first.test_set,
+        augmented=first.augmented,
+        by_seed={r.seed: r.last for r in records},
         confusions=tuple(r.confusion for r in records if r.confusion),
     )
 
 
 def _protocol_words(record: EvaluationRecord) -> str:
-    whole = record.test_set == ORIGINAL
     name = name_now(record.protocol)
-    return name if whole else f"{name}, {record.test_set} test images"
+    test = "" if record.test_set == ORIGINAL else f"{record.test_set} test images"
+    return ", ".join(filter(None, (name, test, "" if record.augmented else PLAIN)))
 
 
 def format_table(rows: Sequence[Row]) -> str:
