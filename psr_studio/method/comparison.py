@@ -6,8 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from scipy.special import stdtrit
+from functools import lru_cache
 
 CONFIDENCE = 0.95
 MOST = 1000  # students beyond which nobody goes
@@ -58,10 +57,43 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
         return Difference(n, mean, -math.inf, math.inf, None)
     spread = statistics.stdev(apart)
     half = _half_width(spread, n)
-    needed = next((k for k in range(n, MOST + 1) if _half_width(spread, k) < abs(mean)), None)
-    return Difference(n, mean, mean - half, mean + half, needed)
+    return Difference(n, mean, mean - half, mean + half, _needed(spread, abs(mean), n))
+
+
+def _needed(spread: float, mean: float, n: int) -> int | None:
+    """The least k from n to `MOST` whose interval is narrower than the mean; intervals narrow as k grows."""
+    if not _half_width(spread, MOST) < mean:
+        return None
+    low, high = n - 1, MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _half_width(spread, middle) < mean else (middle, high)
+    return high
 
 
 def _half_width(spread: float, n: int) -> float:
     """Half of the 95 % interval of the mean of n values with that standard deviation."""
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(n)
+    return t_quantile(n - 1) * spread / math.sqrt(n)
+
+
+@lru_cache(maxsize=MOST)
+def t_quantile(freedom: int) -> float:
+    """How far from 0 Student's t lies with a probability of 95 %, by bisection; `freedom` of 1 or more."""
+    low, high = 0.0, 16.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < CONFIDENCE else (low, middle)
+    return high
+
+
+def _within(t: float, freedom: int) -> float:
+    """Probability that Student's t lies in [-t, t]: the finite series of Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd = freedom % 2
+    term = total = math.cos(angle) if odd else 1.0
+    for k in range(1 + odd, freedom - 1, 2):
+        term *= math.cos(angle) ** 2 * k / (k + 1)
+        total += term
+    if not odd:
+        return math.sin(angle) * total
+    return 2 / math.pi * (angle + (math.sin(angle) * total if freedom > 1 else 0.0))
