@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import HELD_OUT_EVERY
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import TEST_SHARE
 from psr_studio.bundles.own_pictures import (
     Description,
@@ -131,20 +133,32 @@ def make(chosen: Plan) -> Iterator[Progress]:
         StudioError: as an import. The bundle file and an empty workspace may be there then, and no pool.
     """
     write_description(chosen.bundle_file, chosen.description)
-    side = chosen.description.side
-    settings = {
-        "name": chosen.workspace.name,
-        "bundle": str(chosen.bundle_file),
-        "export.refined": False,
-        "evaluate.arms": ("selected",),
-        "evaluate.student": f"convnet-{min(6, max(3, side.bit_length() - 3))}",
-    }
-    recipe = Recipe().with_values(settings)
+    settings = {"name": chosen.workspace.name, "bundle": str(chosen.bundle_file)}
+    recipe = Recipe().with_values({**settings, **_settings(chosen.description.side)})
     with Studio(chosen.workspace, recipe, replace_recipe=True) as studio:
         yield from studio.import_pool(
             chosen.pictures.path, split=chosen.reading.split, rule=chosen.reading.rule, values=chosen.reading.values,
             first_label=chosen.first_label, skip_broken=True,
         )  # fmt: skip
+
+
+def recipe_for_set(workspace: str | Path, pictures: str | Path, real: str | Path) -> Recipe:
+    """The recipe that judges a set of pictures beside real ones, and its bundle file in the workspace; imports nothing.
+
+    The file that is there is taken as it is. Raises as `plan`.
+    """
+    root = absolute_path(workspace)
+    file = root / f"{root.name}.toml"
+    if not file.is_file():
+        write_description(file, plan(root, pictures, real=real).description)
+    side = load_bundle(str(file)).image_shape[0]
+    return Recipe().with_values({"name": root.name, "bundle": str(file), **_settings(side)})
+
+
+def _settings(side: int) -> dict[str, Any]:
+    """Of pictures of a side, which nothing refines."""
+    student = f"convnet-{min(6, max(3, side.bit_length() - 3))}"
+    return {"export.refined": False, "evaluate.arms": ("selected",), "evaluate.student": student}
 
 
 @dataclass(frozen=True)

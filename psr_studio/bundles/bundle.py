@@ -227,6 +227,11 @@ class Bundle(ABC):
         """Real training images, the same number for each class, for controls and guidance: as ``test_set``."""
         return self._real(held_out=False)
 
+    @property
+    def all_train_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every real training image that is at hand, those that are held out included: as ``test_set``."""
+        return self._train_images()
+
     @cached_property
     def held_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Real training images that ``train_subset`` leaves out, for tuning only: as ``test_set``.

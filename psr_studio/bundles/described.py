@@ -240,6 +240,11 @@ class ExternalBundle(Bundle):
         per_class = int(self.index.get("images", {}).get("train_per_class", TRAIN_PER_CLASS))
         return self._prepared("train", per_class)
 
+    @cached_property
+    def all_train_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """As in `Bundle`: the whole training split, not the share of each class that is kept for controls."""
+        return self._prepared("train", per_class=None)
+
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
         if "images" not in self.sources:
             raise ModelError(
@@ -298,7 +303,7 @@ class ExternalBundle(Bundle):
             super().remember(part, folder)
         self._networks.clear()
         self._identities.clear()
-        for kept in ("test_set", "train_subset", "held_out", "train_difficulty"):
+        for kept in ("test_set", "train_subset", "held_out", "all_train_images", "train_difficulty"):
             self.__dict__.pop(kept, None)
 
     @property

@@ -39,14 +39,21 @@ def read_split(path: str | Path, split: str, data: DataSet) -> tuple[np.ndarray,
         ModelError: nothing of the kind lies there, a class is missing, or a picture is broken.
     """
     path = Path(path).expanduser().absolute()
-    for read in (_read_idx_files, _read_official):
-        if (found := read(path, split, data)) is not None:
-            return found
+    if (found := read_official(path, split, data)) is not None:
+        return found
     if tables := _tables(path, split):
         return _decoded(_rows_of_tables(tables), data, path)
     if listed := _listed(_root(path), split):
         return _decoded(((label, file, file.read_bytes()) for label, file in listed), data, path)
     raise ModelError(f'"{path}" holds no {split} images of {data.title}.', WHERE_IT_MAY_LIE)
+
+
+def read_official(path: Path, split: str, data: DataSet) -> tuple[np.ndarray, np.ndarray] | None:
+    """As `read_split`, of the files that a data set's own authors give out; None where they are not there."""
+    for read in (_read_idx_files, _read_official):
+        if (found := read(path, split, data)) is not None:
+            return found
+    return None
 
 
 def class_names(path: str | Path, title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

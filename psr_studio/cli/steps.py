@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume, says_what_stands
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker_flags
 from psr_studio.cli.studio import open_studio
+from psr_studio.core.errors import StudioError
+from psr_studio.core.files import absolute_path
 from psr_studio.core.words import plural
 from psr_studio.method.protocols import PROTOCOLS
 from psr_studio.method.selectors.registry import SELECTORS
-from psr_studio.recipe.schema import LABELS
+from psr_studio.recipe.schema import LABELS, Recipe
 from psr_studio.stages import evaluate, export, finetune, generate, select, tune
 from psr_studio.stages.table import PIPELINE
 
@@ -39,6 +42,20 @@ def add_commands(commands: Any) -> None:
             step.epilog = f"Selectors: {', '.join(SELECTORS)}. `psr-studio selectors` explains them."
         if stage is evaluate.STAGE:
             step.add_argument("--all", action="store_true", help="print every result, train nothing")
+            step.set_defaults(run=_evaluate)
+            step.add_argument(
+                "sets", nargs="*", metavar="SET",
+                help="sets to train on as they are: folders, archives, tables, tensors, workspaces (evaluate.sets)",
+            )  # fmt: skip
+            step.add_argument(
+                "--real",
+                metavar="FOLDER",
+                help="real pictures for controls and test; makes a bundle file of them",
+            )
+            step.add_argument("--test", metavar="PATH", help="other test images (evaluate.test_images)")
+            step.add_argument(
+                "--full", action="store_true", help="all real training images, too (evaluate.full)"
+            )
             step.add_argument("--protocol", metavar="P", help="how students are trained (evaluate.protocol)")
             step.add_argument("--labels", metavar="L", help=f"{', '.join(LABELS)} (evaluate.labels)")
             step.epilog = f"Protocols: {', '.join(PROTOCOLS)}. `psr-studio protocols` explains them."
@@ -57,23 +74,60 @@ def add_commands(commands: Any) -> None:
 
 
 def _step(args: argparse.Namespace) -> int:
-    dry_run, everything = getattr(args, "dry_run", False), getattr(args, "all", False)
-    given = {f"evaluate.{key}": getattr(args, key, None) for key in ("protocol", "labels")}
-    values = {key: value for key, value in given.items() if value is not None}
-    with open_studio(args, create=args.stage is generate.STAGE, values=values) as studio:
-        if dry_run:
+    with open_studio(args, create=args.stage is generate.STAGE) as studio:
+        if getattr(args, "dry_run", False):
             print(_summary_text(studio))
             return DONE
-        if not everything:
-            with _export_watched(args, studio) if args.stage is export.STAGE else nullcontext():
-                consume(studio.runs[args.stage.name](), ProgressLine(sys.stderr, args.quiet))
-        if args.stage is evaluate.STAGE:
-            print(_table_text(studio, everything))
-            if args.by_class:
-                print(_by_class_text(studio, everything))
+        with _export_watched(args, studio) if args.stage is export.STAGE else nullcontext():
+            consume(studio.runs[args.stage.name](), ProgressLine(sys.stderr, args.quiet))
         if args.stage is select.STAGE:
             print(_selection_text(studio))
     return DONE
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    with open_studio(args, create=bool(args.sets), values=_evaluated(args)) as studio:
+        if not args.all:
+            consume(studio.evaluate(), ProgressLine(sys.stderr, args.quiet))
+        rows = _rows(studio, args.all)
+        print(_compared_text(rows, args.all))
+        if args.by_class:
+            print(_by_class_text(studio, args.all))
+    return DONE
+
+
+def _compared_text(rows: Sequence[Row], everything: bool) -> str:
+    """The table; below it what sets are ahead of their controls, or of all results the scores of DD-Ranking."""
+    from psr_studio.stages.evaluate.comparing import format_comparisons, format_rankings
+    from psr_studio.stages.evaluate.stage import format_table
+
+    below = format_rankings(rows) if everything else format_comparisons(rows)
+    return "\n\n".join(filter(None, (format_table(rows), below)))
+
+
+def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags of `evaluate` set; with real pictures also the preset, which they make."""
+    given = {
+        "evaluate.protocol": args.protocol,
+        "evaluate.labels": args.labels,
+        "evaluate.sets": tuple(str(absolute_path(path)) for path in args.sets) or None,
+        "evaluate.test_images": None if args.test is None else str(absolute_path(args.test)),
+        "evaluate.full": args.full or None,
+    }
+    if args.real is not None:
+        args.preset = _recipe_beside(args)
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _recipe_beside(args: argparse.Namespace) -> Recipe:
+    from psr_studio.app.new_project import recipe_for_set
+
+    if not args.sets or args.preset is not None:
+        raise StudioError(
+            "Real pictures (--real) make a bundle for sets that are named, in place of a preset.",
+            "Name the set, or leave out --real: a preset's bundle has its own.",
+        )
+    return recipe_for_set(args.workspace, args.sets[0], args.real)
 
 
 def _export_watched(args: argparse.Namespace, studio: Studio) -> AbstractContextManager[None]:
@@ -114,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
                 print(f"{stage.name:<8} off. {off[stage.name]}", file=sys.stderr)
             else:
                 consume(studio.runs[stage.name](), line)
-        print(_table_text(studio, everything=False))
+        print(_compared_text(studio.table(), everything=False))
         print(f"\nThe set is in {studio.workspace.export_path(studio.recipe.export.name)}")
     return DONE
 
@@ -124,12 +178,6 @@ def _status(args: argparse.Namespace) -> int:
         for stage, found in studio.status().items():
             print(f"{stage:<9} {found.state:<8} {found.reason}")
     return DONE
-
-
-def _table_text(studio: Studio, everything: bool) -> str:
-    from psr_studio.stages.evaluate.stage import format_table
-
-    return format_table(_rows(studio, everything))
 
 
 def _by_class_text(studio: Studio, everything: bool) -> str:

@@ -441,6 +441,19 @@ class EvaluateRecipe(Table):
         (), "Names of other saved selections to train on too.", folder=True, label="Also train on"
     )
 
+    sets: tuple[str, ...] = setting(
+        (),
+        "Paths of sets to train on as they are: folders, archives, tables, tensors or workspaces.",
+        label="Other sets",
+    )
+    full: bool = setting(
+        False, "Train on all real training images that are at hand, too.", label="All real training images"
+    )
+    test_images: str | None = setting(
+        None, "Path of other test images: a folder, an archive, a data set of Hugging Face on disk, or the official "
+        "files of one; the bundle's test split when left out.",
+    )  # fmt: skip
+
     @model_validator(mode="before")
     @classmethod
     def _called_now(cls, given: Any) -> Any:

@@ -68,5 +68,6 @@ class EvaluationRecord:
     set_hash: str = ""  # of its images and labels; "" of a result from before they were noted
     training_hash: str = ""  # of how it was trained, but for the seed
     test_set: str = "original"  # which test images
+    augmented: bool = True  # as its protocol does; of results from before this was noted, by default
     # Class, predicted class, test images, without those that are 0; of the last epoch, [] where it was not noted.
     confusion: list[tuple[int, int, int]] = field(default_factory=list)

@@ -14,6 +14,7 @@ from psr_studio.core.version import __version__
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
 from psr_studio.recipe.schema import EvaluateRecipe, Recipe
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, comparisons
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.stage import classes_of, scale
 from psr_studio.storage.workspace import Workspace
@@ -131,6 +132,7 @@ def html_text(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bun
 <p>Top-1 after the last epoch, in percent, mean and standard deviation over n students. Controls have the same student,
 seeds and number of images.</p>
 {_own_table(own_entries(found))}
+{_differences(found)}
 {beside}
 <h2>What differs</h2>
 {_conditions_table(study, found, recipe, bundle)}
@@ -163,6 +165,17 @@ def _own_cells(entry: Entry) -> tuple[str, ...]:
         return (*start, "", "", "", "0", "", "", missing)
     last = spread(row.last_mean, row.last_std)
     return (*start, row.label_regime, row.protocol, str(row.epochs), str(row.n), last, row.set_id, missing)
+
+
+def _differences(found: Sequence[Result]) -> str:
+    """Each cell against its controls, seed by seed; nothing before two rows are there."""
+    named = [(str(result.cell), comparison) for result in found for comparison in comparisons(result.rows)]
+    if not named:
+        return ""
+    head = ("Cell", *DIFFERENCE_HEAD[1:-1], "The cell is")
+    rows = [(cell, *comparison.cells[1:]) for cell, comparison in named]
+    words = "Points ahead, seed by seed: mean of the paired differences, with its 95 % interval."
+    return f"<h2>Against the controls</h2><p>{words}</p>{_table(head, rows, right=(2, 3, 4), kind='lines')}"
 
 
 def _published_table(entries: Iterable[Entry]) -> str:

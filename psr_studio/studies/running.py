@@ -81,7 +81,7 @@ class _Left:
     @classmethod
     def of(cls, ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> _Left:
         epochs = {
-            job.inputs_hash: int(cell.recipe.evaluate.epochs)
+            job.inputs_hash: job.arm.epochs(cell.recipe.evaluate)
             for cell in wanted
             for job in evaluate.plan(ws, cell.recipe, bundle, ahead=True)
         }

@@ -1,4 +1,4 @@
-"""What a machine remembers: written whole, found out again where it is damaged, lost without an alarm where nobody asked."""
+"""What a machine remembers: written whole, found out again where it is damaged, lost without an alarm."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
+from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import REAL, EvaluateRecipe, Recipe
+from psr_studio.stages.evaluate.given import GivenSet, look_at_set
 from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 TEACHER, OWN = "teacher", "own labels"  # who made soft labels: "own" came with the pictures of the pool
 RANDOM_REAL, GENERATE_AND_USE = "random real", "generate-and-use"
+GIVEN, FULL = "set", "all real"
 
 
 def soft_regime(temperature: float, source: str = TEACHER) -> str:
@@ -47,9 +50,12 @@ def regime_of(chosen: EvaluateRecipe, temperature: float, source: str = TEACHER)
 
 @dataclass(frozen=True)
 class Arm:
-    """One set of images with its labels; `inputs` is what it is made from; a control has no `selection`."""
+    """One set of images with its labels; `inputs` is what it is made from.
 
-    form: str  # "refined", "selected", "random real", "generate-and-use" or "real, <selector> (...)"
+    `selection` is the name of a saved one, the path of a given set, "" of a control.
+    """
+
+    form: str  # "refined", "selected", "set", "random real", "generate-and-use", "all real", "real, <selector> (...)"
     selection: str
     label_regime: str
     protocol: str
@@ -65,6 +71,11 @@ class Arm:
         """A short name, unique in an evaluation."""
         name = f'{self.form} "{self.selection}"' if self.selection else self.form
         return f"{name}, hard labels" if self.label_regime == HARD else name
+
+    def epochs(self, chosen: EvaluateRecipe) -> int:
+        """Passes over its images: those of the recipe; of all real images, those of a rule at as many as there are."""
+        number = chosen.epochs
+        return number.at(self.ipc, self.ipc) if self.form == FULL and isinstance(number, ByRule) else number
 
     @property
     def drawn(self) -> bool:
@@ -83,6 +94,9 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
             test set that reads difficulties of the real images where there are none.
     """
     chosen = recipe.evaluate
+    given = [given_arm(recipe, bundle, look_at_set(path, bundle)) for path in chosen.sets]
+    if given and not any(record.name == recipe.select.name for record in ws.ledger.selections()):
+        return _beside_given(recipe, bundle, given)
     own = select.require(ws, recipe.select.name, bundle)
     check_test_set(chosen.test_set, bundle, tuple(sorted(own.picks)))
     forms = [form for form in chosen.arms if not form.startswith(REAL)]
@@ -96,6 +110,9 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
             other = select.require(ws, name, bundle)
             _check_classes(own, other)
             arms.append(selected_arm(ws, recipe, bundle, other, "selected"))
+    for arm in given:
+        _check_task(own, arm)
+    arms += given
     if not arms:
         raise SelectionError(
             "There is nothing to train on: no form of the selection and no other selection is asked for.",
@@ -103,7 +120,67 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
         )
     controls = _controls(ws, recipe, bundle, own) if chosen.controls else []
     rules = [form.removeprefix(REAL) for form in chosen.arms if form.startswith(REAL)]
-    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules]
+    whole = [_full_arm(recipe, bundle, arms[0])] if chosen.full else []
+    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules] + whole
+
+
+def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]:
+    """Sets that are evaluated without a selection: beside them random real images, as many of each class."""
+    first = given[0]
+    check_test_set(recipe.evaluate.test_set, bundle, first.classes)
+    for arm in given[1:]:
+        if arm.classes != first.classes:
+            raise SelectionError(
+                f'"{arm.selection}" holds {len(arm.classes)} classes and "{first.selection}" {len(first.classes)}, not '
+                "the same ones: accuracies on two tasks do not compare.",
+                f'Take "{arm.selection}" out of "evaluate.sets".',
+            )
+    controls = []
+    if recipe.evaluate.controls:
+        budget = [list(first.classes), first.ipc if len(set(first.counts)) == 1 else list(first.counts)]
+        teacher = bundle.identity("teacher")
+        real = replace(first, form=RANDOM_REAL, selection="", inputs=repr([teacher, *budget]))
+        controls.append(real)
+        if real.label_regime != HARD:
+            controls.append(replace(real, label_regime=HARD, inputs=repr(budget)))
+    whole = [_full_arm(recipe, bundle, first)] if recipe.evaluate.full else []
+    return given + controls + whole
+
+
+def given_arm(recipe: Recipe, bundle: Bundle, given: GivenSet) -> Arm:
+    """The arm of a set from elsewhere, with the bundle's teacher's labels where they are not hard."""
+    temperature = recipe.select.temperature
+    counts = tuple(given.counts.values())
+    return Arm(
+        form=GIVEN,
+        selection=str(given.path),
+        label_regime=regime_of(recipe.evaluate, temperature),
+        protocol=recipe.evaluate.protocol,
+        ipc=max(counts),
+        temperature=temperature,
+        classes=tuple(given.counts),
+        inputs=repr([given.identity, bundle.identity("teacher")]),
+        counts=counts,
+    )
+
+
+def _full_arm(recipe: Recipe, bundle: Bundle, like: Arm) -> Arm:
+    """All real training images of the task of an arm, with hard labels: the papers' column "Full", of what is here."""
+    _, labels = bundle.all_train_images
+    counts = tuple(int((labels == c).sum()) for c in like.classes)
+    inputs = repr(["all", list(like.classes), list(counts)])
+    return replace(
+        like, form=FULL, selection="", label_regime=HARD, ipc=max(counts), counts=counts, inputs=inputs
+    )
+
+
+def _check_task(own: SelectionRecord, arm: Arm) -> None:
+    if tuple(sorted(own.picks)) != arm.classes:
+        raise SelectionError(
+            f'"{arm.selection}" holds {len(arm.classes)} classes and the selection "{own.name}" {len(own.picks)}, not '
+            "the same ones: accuracies on two tasks do not compare.",
+            f'Take "{arm.selection}" out of "evaluate.sets", or evaluate it in a workspace of its own.',
+        )
 
 
 def _check_classes(own: SelectionRecord, other: SelectionRecord) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from psr_studio.recipe.schema import ORIGINAL, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.stages.evaluate.given import identity_of
 from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
@@ -30,6 +31,9 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
+
+
+PLAIN = "not augmented"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,14 @@ class Row:
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
     test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
+    augmented: bool = True
+    by_seed: Mapping[int, float] = field(default_factory=dict)  # the last accuracy of each student
     confusions: tuple[list[tuple[int, int, int]], ...] = ()  # of each student, as its record has it
+
+    @property
+    def trained_by(self) -> str:
+        """The protocol and the test images, whether it was augmented or not."""
+        return self.protocol.removesuffix(f", {PLAIN}")
 
     @property
     def name(self) -> str:
@@ -103,12 +114,13 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         "protocol": noted_as(arm.protocol, arm.label_regime == HARD),
         "student": chosen.student,
         **({"first weights": drawn} if drawn else {}),
-        "training": [chosen.epochs, chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
+        "training": [arm.epochs(chosen), chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
         "augment": chosen.augment,
         "n_checks": chosen.n_checks,
         **({"images per curve point": chosen.check_images} if parts_tested else {}),
         **({"teacher": bundle.identity("teacher")} if chosen.label_kind in (ONLINE, PER_EPOCH) else {}),
         **_test_inputs(chosen.test_set, bundle),
+        **({"test images": identity_of(chosen.test_images)} if chosen.test_images else {}),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
@@ -209,8 +221,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
     missing = _untrained(ws, jobs)
-    epochs = recipe.evaluate.epochs
-    total, found = len(jobs) * epochs, (len(jobs) - len(missing)) * epochs
+    total = sum(job.arm.epochs(recipe.evaluate) for job in jobs)
+    found = total - sum(job.arm.epochs(recipe.evaluate) for job in missing)
 
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
@@ -225,7 +237,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
     clock.start()
     done = found
     for job in missing:
-        watch, curve = Stopwatch(), []
+        watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
         where = f"{job.arm.name}, seed {job.seed}"
         for check in trainer.train(job.arm, job.seed):
             metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
@@ -278,6 +290,7 @@ def _record(
         set_hash=job.set_hash,
         training_hash=job.training_hash,
         test_set=recipe.evaluate.test_set,
+        augmented=recipe.evaluate.augment,
         confusion=confusion,
     )
 
@@ -353,14 +366,16 @@ def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
         set_hash=first.set_hash,
         trained=max(r.created for r in records),
         test_set=first.test_set,
+        augmented=first.augmented,
+        by_seed={r.seed: r.last for r in records},
         confusions=tuple(r.confusion for r in records if r.confusion),
     )
 
 
 def _protocol_words(record: EvaluationRecord) -> str:
-    whole = record.test_set == ORIGINAL
     name = name_now(record.protocol)
-    return name if whole else f"{name}, {record.test_set} test images"
+    test = "" if record.test_set == ORIGINAL else f"{record.test_set} test images"
+    return ", ".join(filter(None, (name, test, "" if record.augmented else PLAIN)))
 
 
 def format_table(rows: Sequence[Row]) -> str:

@@ -16,13 +16,16 @@ from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, build_student, top1, train_student
 from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
+    FULL,
     GENERATE_AND_USE,
+    GIVEN,
     RANDOM_REAL,
     Arm,
     first_of_pool,
     random_real,
     real_params,
 )
+from psr_studio.stages.evaluate.given import look_at_set, read_set, read_test_images
 from psr_studio.stages.evaluate.lessons import (
     EpochLabels,
     Lesson,
@@ -56,7 +59,8 @@ class Trainer:
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
-        images, labels = bundle.test_set
+        elsewhere = recipe.evaluate.test_images
+        images, labels = bundle.test_set if elsewhere is None else read_test_images(elsewhere, bundle)
         self.test_images = at_rest(sized(images, recipe.evaluate.record, bundle, tested=True), self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
@@ -95,7 +99,7 @@ class Trainer:
         chosen = self.recipe.evaluate
         if arm.label_regime == HARD:
             chosen = chosen.model_copy(update={"labels": HARD})
-        how = training_of(chosen, chosen.epochs, chosen.n_checks, self.bundle, self.device)
+        how = training_of(chosen, arm.epochs(chosen), chosen.n_checks, self.bundle, self.device)
         kept = None
         if chosen.label_kind == PER_EPOCH and not arm.drawn:
             kept = self._epoch_labels.setdefault(arm, EpochLabels())
@@ -138,8 +142,10 @@ class Trainer:
 
     def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
-        if arm.form == RANDOM_REAL or arm.rule:
+        if arm.form in (RANDOM_REAL, FULL) or arm.rule:
             return self._real(arm, seed)
+        if arm.form == GIVEN:
+            return self._labelled(arm, *read_set(look_at_set(arm.selection, self.bundle), self.bundle))
         if arm.form == GENERATE_AND_USE:
             ids = first_of_pool(self.ws, require(self.ws, self.recipe.select.name, self.bundle))
         else:
@@ -152,6 +158,10 @@ class Trainer:
         return self.ws.refined(arm.selection).images_of(ids), pool.labels[at], logits
 
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        if arm.form == FULL:
+            images, labels = self.bundle.all_train_images
+            own = np.isin(labels, arm.classes)
+            return self._labelled(arm, np.array(images[own]), labels[own])
         images, labels = self.bundle.train_subset
         if arm.rule:
             if self._real_images is None:
@@ -160,13 +170,18 @@ class Trainer:
             rows = self._real_images.choose(arm, params, seed)
         else:
             rows = random_real(self.bundle, arm.classes, arm.counts, seed)
-        chosen = np.array(images[rows])
+        return self._labelled(arm, np.array(images[rows]), labels[rows])
+
+    def _labelled(
+        self, arm: Arm, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Images with the teacher's logits, None for hard labels."""
         if arm.label_regime == HARD:
-            return chosen, labels[rows], None
+            return images, labels, None
         teacher = self.bundle.teacher(self.device)
-        logits, _ = teacher.predict(torch.from_numpy(chosen))
+        logits, _ = teacher.predict(torch.from_numpy(images))
         self._notice = teacher.memory.take_notice()
-        return chosen, labels[rows], logits.numpy()
+        return images, labels, logits.numpy()
 
     def _in_task(
         self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None

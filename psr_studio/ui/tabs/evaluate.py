@@ -12,6 +12,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, RANKING_HEAD, comparisons, rankings
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
@@ -31,6 +32,13 @@ HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Sec
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
     "the test set and only shows the spread. Controls get the same student, seeds and number of images."
+)
+PAIRED = (
+    "Points ahead, seed by seed: mean of the paired differences after the last epoch, with its 95 % interval."
+)
+RANKED = (
+    "DD-Ranking: HLR is what the set loses to all real images, both with hard labels; IOR what it gains on random real "
+    "ones in its own way; LRS and ARS join such differences with and without soft labels, and augmentation."
 )
 EMPTY = 'No student is trained on this selection yet. Press "Evaluate": its controls are trained beside it.'
 
@@ -84,7 +92,7 @@ class EvaluateTab:
             self.settings.add("evaluate.compare", allow_custom_value=True)
             self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
             self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
-            self.settings.add("evaluate.augment")
+            self.settings.add("evaluate.augment", "evaluate.full")
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -133,9 +141,9 @@ class EvaluateTab:
         history = evaluate.history(studio.workspace)
         return [
             state,
-            self._results(rows) + note(ABOUT) if rows else note(EMPTY),
+            self._results(rows) + self._compared(rows) + note(ABOUT) if rows else note(EMPTY),
             figure,
-            self._results(history) if history else note("None yet."),
+            self._results(history) + self._ranked(history) if history else note("None yet."),
             note(studio.recipe.evaluate.record.help),
         ]
 
@@ -167,6 +175,14 @@ class EvaluateTab:
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
         return table(HEAD, map(_cells, rows), right=range(4, 10))
+
+    def _compared(self, rows: Sequence[evaluate.Row]) -> str:
+        found = [comparison.cells for comparison in comparisons(rows)]
+        return table(DIFFERENCE_HEAD, found, right=(2, 3, 4)) + note(PAIRED) if found else ""
+
+    def _ranked(self, rows: Sequence[evaluate.Row]) -> str:
+        found = [ranking.cells for ranking in rankings(rows)]
+        return note(RANKED) + table(RANKING_HEAD, found, right=range(4, 8)) if found else ""
 
     def _curves(self, job: JobState | None) -> list[Curve]:
         """Finished students of the present recipe, and the one in training."""

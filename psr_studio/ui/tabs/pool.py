@@ -23,8 +23,8 @@ from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Choices, Settings
 from psr_studio.ui.panels.estimate import cost_text
-from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.finetune import FinetunePanel
+from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.import_pool import ImportPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel

@@ -1,0 +1,149 @@
+"""What results say of each other: sets against their controls, seed by seed, and the scores of DD-Ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psr_studio.core.words import text_table
+from psr_studio.method.comparison import Difference, paired_difference
+from psr_studio.method.metrics import ars, hlr, ior, lrs
+from psr_studio.method.protocols import HARD
+from psr_studio.stages.evaluate.arms import FULL, RANDOM_REAL
+from psr_studio.stages.evaluate.stage import Row
+
+DIFFERENCE_HEAD = ("Set", "Against", "Points", "95 % interval", "n", "The set is")
+RANKING_HEAD = ("Set", "Labels", "Protocol", "Student", "HLR", "IOR", "LRS", "ARS", "Still to train")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A set against a row beside it, over the seeds that both have."""
+
+    row: Row
+    other: Row
+    difference: Difference
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Under `DIFFERENCE_HEAD`: points of a hundred, with sign."""
+        d = self.difference
+        interval = "-" if d.n < 2 else f"{100 * d.low:+.1f} to {100 * d.high:+.1f}"
+        against = f"{self.other.name}, {self.other.label_regime}"
+        return self.row.name, against, f"{100 * d.mean:+.1f}", interval, str(d.n), d.verdict
+
+
+def comparisons(rows: Sequence[Row]) -> list[Comparison]:
+    """Every set of a table against each row that is a control, or another set that stands above it."""
+    own = [row for row in rows if row.selection]
+    controls = [row for row in rows if not row.selection]
+    pairs = [(row, other) for place, row in enumerate(own) for other in (*own[:place], *controls)]
+    return [found for row, other in pairs if (found := _compared(row, other)) is not None]
+
+
+def _compared(row: Row, other: Row) -> Comparison | None:
+    """Over the seeds of both; None where the same student was not trained on both in the same way."""
+    same = (row.student, row.protocol, row.ipc) == (other.student, other.protocol, other.ipc)
+    seeds = sorted(row.by_seed.keys() & other.by_seed.keys())
+    if not seeds or not (same or other.arm == FULL):
+        return None
+    first, second = ([one.by_seed[seed] for seed in seeds] for one in (row, other))
+    return Comparison(row, other, paired_difference(first, second))
+
+
+def format_comparisons(rows: Sequence[Row]) -> str:
+    """The comparisons of a table as text, "" where there are none."""
+    found = [comparison.cells for comparison in comparisons(rows)]
+    return text_table([word.lower() for word in DIFFERENCE_HEAD], found) if found else ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The scores of DD-Ranking (arXiv 2505.13300) of a set, of fractions; None where a row for it is missing.
+
+    Attributes:
+        hlr: accuracy of all real images minus that of the set, both with hard labels: less is better.
+        ior: of the set minus that of random real images, in the set's own way: more is better.
+        lrs, ars: label and augmentation robust score, in [0, 1].
+        missing: what would have to be trained for the others, in words.
+    """
+
+    row: Row
+    hlr: float | None
+    ior: float | None
+    lrs: float | None
+    ars: float | None
+    missing: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Under `RANKING_HEAD`; HLR and IOR in points of a hundred."""
+        row = self.row
+        points = ["-" if x is None else f"{100 * x:+.1f}" for x in (self.hlr, self.ior)]
+        scores = ["-" if x is None else f"{x:.3f}" for x in (self.lrs, self.ars)]
+        return row.name, row.label_regime, row.protocol, row.student, *points, *scores, self.missing
+
+
+def rankings(rows: Sequence[Row]) -> list[Ranking]:
+    """The scores of every set that was trained with augmentation, from all results of a workspace."""
+    return [_ranked(row, rows) for row in rows if row.selection and row.augmented]
+
+
+def _ranked(row: Row, rows: Sequence[Row]) -> Ranking:
+    plain = _newest(rows, row, augmented=False)
+    beside, plain_beside = _random(rows, row), plain and _random(rows, plain)
+    hard = row if row.label_regime == HARD else _newest(rows, row, label_regime=HARD)
+    full = hard and _last(
+        [r for r in rows if r.arm == FULL and _alike(r, hard, ("student", "trained_by", "augmented"))]
+    )
+    gain = ior(row.last_mean, beside.last_mean) if beside else None
+    loss = hlr(full.last_mean, hard.last_mean) if hard and full else None
+    plain_gain = ior(plain.last_mean, plain_beside.last_mean) if plain and plain_beside else None
+    lacking = {
+        "the set with hard labels": hard,
+        "all real images": full or hard is None,
+        "random real images": beside,
+        "both without augmentation": plain_gain is not None,
+    }
+    return Ranking(
+        row,
+        loss,
+        gain,
+        None if loss is None or gain is None else lrs(loss, gain),
+        None if gain is None or plain_gain is None else ars(gain, plain_gain),
+        ", ".join(words for words, there in lacking.items() if not there),
+    )
+
+
+SET = ("arm", "selection", "ipc", "student", "trained_by", "label_regime", "augmented")
+
+
+def _newest(rows: Sequence[Row], row: Row, **changed: object) -> Row | None:
+    """The last result of the same set in the same way, but for what is changed."""
+    kept = [name for name in SET if name not in changed]
+    found = [r for r in rows if _alike(r, row, kept) and all(getattr(r, k) == v for k, v in changed.items())]
+    return _last(found)
+
+
+def _random(rows: Sequence[Row], row: Row) -> Row | None:
+    """Random real images in the way of a row, as many."""
+    way = [name for name in SET if name not in ("arm", "selection")]
+    return _last([r for r in rows if r.arm == RANDOM_REAL and _alike(r, row, (*way, "epochs"))])
+
+
+def _last(rows: Sequence[Row]) -> Row | None:
+    return max(rows, key=lambda row: row.trained, default=None)
+
+
+def _alike(row: Row, other: Row, names: Sequence[str]) -> bool:
+    return all(getattr(row, name) == getattr(other, name) for name in names)
+
+
+def format_rankings(rows: Sequence[Row]) -> str:
+    """The scores of DD-Ranking as text, "" where there is no set."""
+    found = [ranking.cells for ranking in rankings(rows)]
+    return (
+        text_table([word if word.isupper() else word.lower() for word in RANKING_HEAD], found)
+        if found
+        else ""
+    )

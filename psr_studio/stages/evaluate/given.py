@@ -1,0 +1,142 @@
+"""Sets and test images from anywhere: what an import reads, and the official files of a known data set."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psr_studio.bundles.data_sets import DATA_SETS, DataSet
+from psr_studio.bundles.originals import read_official
+from psr_studio.core.files import absolute_path
+from psr_studio.core.pictures import PictureError, read_picture
+from psr_studio.core.words import printable
+from psr_studio.stages.batches import ahead
+from psr_studio.stages.importing.classes import ClassNames, match_classes
+from psr_studio.stages.importing.folders import reading_source
+from psr_studio.stages.importing.items import Item, PoolImportError
+from psr_studio.stages.importing.reading import Reading
+from psr_studio.stages.importing.sources import open_source
+from psr_studio.storage.parquet import stable_hash
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
+
+TEST_SPLITS = ("test", "val", "valid", "validation")
+N_DECODERS = 4
+
+
+@dataclass(frozen=True)
+class GivenSet:
+    """Pictures with classes at a path, counted but not read.
+
+    Attributes:
+        counts: of each class of the bundle that has some, ascending.
+        identity: a hash of the files as they are listed: names, sizes and times of change.
+    """
+
+    path: Path
+    counts: dict[int, int]
+    identity: str
+
+
+def look_at_set(path: str | Path, bundle: Bundle) -> GivenSet:
+    """What is at a path, in the classes of a bundle.
+
+    Raises:
+        PoolImportError: nothing that is read, or labels that are no classes of the bundle.
+    """
+    root = absolute_path(path)
+    return _looked_at(root, _listing(root), ClassNames.of(bundle), bundle.name)
+
+
+@lru_cache(maxsize=64)
+def _looked_at(root: Path, listing: str, names: ClassNames, of: str) -> GivenSet:
+    with reading_source(root), closing(open_source(root, names)) as source:
+        classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
+        counts = {classes[label]: n for label, n in source.labels.items()}
+    return GivenSet(root, dict(sorted(counts.items())), stable_hash([listing, sorted(classes.items())]))
+
+
+def read_set(given: GivenSet, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Its pictures at the bundle's shape, uint8 (n, H, W, ch), and labels int64 (n,), class by class in their order.
+
+    Raises:
+        PoolImportError: a picture that cannot be read, by name.
+    """
+    return _read(given.path, bundle, Reading(normalisation=bundle.normalisation))
+
+
+def read_test_images(path: str | Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Test images as `read_set` gives them: official files of a data set, or the test split of what an import reads.
+
+    Raises:
+        PoolImportError, ModelError: nothing that is read; labels that are no classes of the bundle.
+    """
+    root = absolute_path(path)
+    known = _data_set_of(bundle)
+    if known is not None and (found := read_official(root, "test", known)) is not None:
+        return found
+    for split in TEST_SPLITS:
+        if (root / split).is_dir():
+            return _read(root / split, bundle, Reading())
+    return _read(root, bundle, Reading(split=_named_split(root)))
+
+
+def identity_of(path: str | Path) -> str:
+    """A hash of what lies at a path, by names, sizes and times of change."""
+    return stable_hash([_listing(absolute_path(path))])
+
+
+def _data_set_of(bundle: Bundle) -> DataSet | None:
+    """The known data set of just these classes and this shape."""
+    return next(
+        (
+            data
+            for data in DATA_SETS.values()
+            if data.shape == bundle.image_shape and data.class_names == bundle.class_names
+        ),
+        None,
+    )
+
+
+def _named_split(root: Path) -> str | None:
+    """Which of the test splits a table of several names in its files; None where none does."""
+    names = [path.name for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()]
+    return next((split for split in TEST_SPLITS if any(name.startswith(split) for name in names)), None)
+
+
+def _listing(root: Path) -> str:
+    """Every file below a path with its size and its time of change."""
+    with reading_source(root):
+        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+        found = [(p, p.stat()) for p in files if p.exists()]
+    return repr([(p.relative_to(root.parent).as_posix(), s.st_size, s.st_mtime_ns) for p, s in found])
+
+
+def _read(root: Path, bundle: Bundle, how: Reading) -> tuple[np.ndarray, np.ndarray]:
+    names, images, labels = ClassNames.of(bundle), [], []
+    with reading_source(root), closing(open_source(root, names, how)) as source:
+        classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
+        decode = partial(_decoded, shape=bundle.image_shape)
+        for item, found in ahead(source, decode, N_DECODERS):
+            if isinstance(found, PictureError):
+                raise PoolImportError(
+                    f'"{item.name}" in "{printable(root.name)}" cannot be used: {found}.',
+                    "Replace or remove it.",
+                )
+            images.append(found)
+            labels.append(classes[item.label])
+    order = np.argsort(labels, kind="stable")
+    return np.stack(images)[order], np.array(labels, np.int64)[order]
+
+
+def _decoded(item: Item, shape: tuple[int, int, int]) -> np.ndarray | PictureError:
+    try:
+        return read_picture(item.load(), shape)
+    except PictureError as err:
+        return err
