@@ -33,7 +33,7 @@ class FinetunePanel:
         self.settings = Settings(screen.studio)
 
     def build(self) -> None:
-        """Draw it here, with its events."""
+        """Draw it here."""
         first = [f"finetune.{name}" for name in SHOWN]
         with gr.Accordion("Fine-tune the generator (Minimax)", open=False, elem_id="psr-finetune"):
             gr.HTML(note(ABOUT))
@@ -42,8 +42,11 @@ class FinetunePanel:
                 self.settings.grid(
                     *(key for key in keys() if key.startswith("finetune.") and key not in first)
                 )
-            button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")
-        self.jobs.starts(button, self._start, self.settings.outputs)
+            self.button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")
+
+    def connect(self) -> None:
+        """Events."""
+        self.jobs.starts(self.button, self._start, self.settings.outputs)
 
     def build_figure(self) -> None:
         """Draw the curves here."""

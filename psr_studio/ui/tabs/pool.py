@@ -197,6 +197,7 @@ class PoolTab:
         self.jobs.starts(self.score, self._score, self.scoring.outputs)
         self.imports.connect()
         self.teach.connect()
+        self.finetune.connect()
         drawn = [self.sheet, self.histogram]
         answered(
             self.class_id.change,
