@@ -82,8 +82,8 @@ class PoolTab:
             with side():
                 with side_body():
                     self._settings()
-                    self.imports.build()
                     self.finetune.build()
+                    self.imports.build()
                     self.teach.build()
                     NewProjectPanel(self.screen).build()
                 with side_foot():
