@@ -51,10 +51,10 @@ test('a line holds its share of the points, within what a cell of the raster mov
 test('the density of points is theirs wherever they lie, and the more the denser', () => {
   const xy = heaps(new Random(7), 300);
   const moved = xy.map((value) => value + 0.25);
-  const [here, there] = [xy, moved].map((points) => pointDensities(density(points, SIDE / 160), points));
+  const [here, there] = [xy, moved].map((points) => pointDensities(density(points, SIDE / 100), points));
   for (const [i, value] of here.entries()) near(value / there[i], 1, 0.1);
   const twice = Float32Array.from([...xy, ...xy]);
-  const doubled = pointDensities(density(twice, SIDE / 160), xy);
+  const doubled = pointDensities(density(twice, SIDE / 100), xy);
   for (const [i, value] of doubled.entries()) near(value / here[i], 2, 1e-3);
 });
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tiny import finish
 
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.cli.main import main
-from psr_studio.core.errors import SelectionError
+from psr_studio.core.errors import ModelError, SelectionError
+from psr_studio.stages.select.nearest import near_real
 from psr_studio.stages.select.query import FLAGS, NUMBERS, Clause, clauses, parse
 from psr_studio.storage.workspace import Workspace
 
@@ -103,6 +106,14 @@ def test_real_images_near_a_candidate_are_of_its_class_and_in_order(studio, tmp_
     assert found.distances == sorted(found.distances)
     features = studio.bundle.teacher("cpu").predict(torch.from_numpy(np.array(images[found.rows])))[1]
     assert np.allclose(scored.apart(scored.embeddings[8], features.numpy()), found.distances, atol=1e-4)
+
+
+def test_real_images_that_are_not_here_are_named_with_the_way_to_get_them(studio):
+    """The bundle of the shipped preset has its real images from elsewhere."""
+    scored = replace(studio.curation.scored, bundle=load_bundle("imagenette-dit"))
+    with pytest.raises(ModelError, match="images") as err:
+        near_real(scored, 0, torch.device("cpu"), look=False)
+    assert "psr-studio weights imagenette-dit --images" in err.value.fix
 
 
 def test_clauses_hold_together_on_a_pool(studio):

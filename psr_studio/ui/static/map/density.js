@@ -7,8 +7,8 @@
 export const SHARES = { all: [0.1, 0.3, 0.5, 0.7, 0.9], class: [0.5, 0.9] };
 export const MOST_CLASSES = 40; // that have lines of their own, the largest; more could not be told apart
 const FEWEST = 8; // points that have lines
-const CELLS = 160; // along the longer side of the map
-const SIGMA = 3; // of the Gaussian, in cells: some 2 % of the map
+const CELLS = 100; // along the longer side of the map
+const SIGMA = 2; // of the Gaussian, in cells: 2 % of the map
 const KERNEL = Array.from({ length: 6 * SIGMA + 1 }, (_, k) => Math.exp(-0.5 * (k / SIGMA - 3) ** 2));
 const PAD = 3 * SIGMA + 2; // cells without a count around the points, so that every line closes
 

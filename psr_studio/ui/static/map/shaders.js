@@ -111,8 +111,10 @@ void main() {
   vec2 b = (a_ends.zw - u_center) * u_scale * u_pixels.xy;
   vec2 along = normalize(b - a + vec2(1e-6, 0.0));
   float half_ = 0.5 * u_pixels.z + 1.0;
-  v_off = (gl_VertexID & 1) == 0 ? -half_ : half_;
-  vec2 at = ((gl_VertexID & 2) == 0 ? a : b) + v_off * vec2(-along.y, along.x);
+  int corner = gl_VertexID % 6;         // 0 1 2 and 3 4 5, of which 3 is 2 and 4 is 1
+  corner = corner < 3 ? corner : corner == 3 ? 2 : corner == 4 ? 1 : 3;
+  v_off = (corner & 1) == 0 ? -half_ : half_;
+  vec2 at = ((corner & 2) == 0 ? a : b) + v_off * vec2(-along.y, along.x);
   gl_Position = vec4(at / u_pixels.xy, 0.0, 1.0);
   int c = int(max(a_class, 0.0));
   vec3 rgb = a_class < 0.0 ? u_ink : texelFetch(u_classes, ivec2(c % 1024, c / 1024), 0).rgb;
