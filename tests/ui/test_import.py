@@ -64,7 +64,9 @@ def test_soft_labels_are_named_in_the_panel_and_the_bar_says_whose_they_are(open
     screen.submit("score", {})
     assert ended(screen, "score").state == "done"
     shown = screen.workbench.candidate(1)
-    assert shown["own_labels"] and shown["predicted"] == 0  # file order: the label of "T-shirt top" came first
+    assert (
+        shown["own_labels"] and shown["predicted"] == 0
+    )  # file order: the label of "T-shirt top" came first
 
 
 def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
