@@ -19,7 +19,9 @@ from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import StudioError
 from psr_studio.stages.evaluate import stage as evaluate
-from psr_studio.stages.importing.soft_labels import LOGITS, PROBABILITIES
+from psr_studio.stages.importing.classes import ClassNames
+from psr_studio.stages.importing.items import ImageSource, LabelRows
+from psr_studio.stages.importing.soft_labels import LOGITS, PROBABILITIES, matched
 from psr_studio.stages.labels import soften
 
 FOLDERS = ("boot", "T-shirt top", "dress")
@@ -175,6 +177,16 @@ def test_a_limit_takes_the_rows_of_the_pictures_that_are_kept(empty, pictures, t
     finish(empty.import_pool(pictures, labels=npz(tmp_path), limit=2))
     kept = empty.pool.own_logits_at(np.arange(6))
     assert np.allclose(kept, LOGIT_ROWS[[0, 1, 5, 6, 10, 11]])
+
+
+def test_of_a_teacher_of_imagenet_the_rows_of_the_classes_count():
+    """Probabilities over 1000 classes become those among the two: q5 / (q5 + q7), whatever the rest had."""
+    among = np.full((2, 1000), 0.5 / 998, np.float32)
+    among[0, [5, 7]], among[1, [5, 7]] = (0.3, 0.2), (0.1, 0.4)
+    source = ImageSource(Path("set"), "folder", {"a": 1, "b": 1})
+    labels = matched(LabelRows(among), source, ClassNames(("a", "b"), (), (5, 7)), TAU, "soft.npy")
+    assert labels.about["columns"] == "by row of ImageNet-1K" and labels.about["numbers"] == PROBABILITIES
+    assert np.allclose(soften(labels.logits, TAU), [[0.6, 0.4], [0.2, 0.8]], atol=1e-6)
 
 
 # What they are used for

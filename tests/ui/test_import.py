@@ -46,6 +46,30 @@ def ended(screen, stage):
     return screen.worker.wait(screen.worker.latest(stage).id, 60)
 
 
+def test_soft_labels_are_named_in_the_panel_and_the_bar_says_whose_they_are(opened, tmp_path, tiny_bundle):
+    for name in CLASS_NAMES:
+        folder = tmp_path / "set" / name.replace("/", " ")
+        folder.mkdir(parents=True)
+        Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
+    np.save(tmp_path / "soft.npy", np.eye(3, dtype=np.float32))
+    screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
+    assert "labels" not in dict(TopBar(screen)._names()["chips"])
+    given = [str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", False, "", None]
+    panel._import(*given, str(tmp_path / "none.npy"))
+    job = ended(screen, "import")
+    assert job.state == "failed" and "There is nothing at" in job.problem
+    panel._import(*given, str(tmp_path / "soft.npy"))
+    job = ended(screen, "import")
+    assert job.state == "done" and 'soft labels from "soft.npy" (probabilities, rows in order' in job.message
+    assert dict(TopBar(screen)._names()["chips"])["labels"] == "came with the pictures"
+    screen.submit("score", {})
+    assert ended(screen, "score").state == "done"
+    shown = screen.workbench.candidate(1)
+    assert (
+        shown["own_labels"] and shown["predicted"] == 0
+    )  # file order: the label of "T-shirt top" came first
+
+
 def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     for name in CLASS_NAMES:
         folder = tmp_path / "set" / name.replace("/", " ")

@@ -79,6 +79,22 @@ class ClassNames:
                 )
         return None
 
+    def of_column(self, name: str) -> int | None:
+        """The class that a column of a table is called as; None for a number, or a name of none or of several."""
+        name = name.strip()
+        try:
+            return None if name.isdecimal() or not name else self.find(name)
+        except PoolImportError:
+            return None
+
+    def within_rows(self, n: int) -> bool:
+        """Whether so many columns hold the rows of ImageNet-1K that the classes are."""
+        return self.rows is not None and n > max(self.rows)
+
+    def fit(self, n: int) -> bool:
+        """Whether so many columns can be those of the classes."""
+        return n == len(self) or self.within_rows(n)
+
     def holds(self, label: str) -> bool:
         """Whether a name stands for a class, or for several that differ by case only."""
         try:

@@ -94,6 +94,7 @@ class PoolView:
             "steered": steered_to(scored.pool, position),
             "origin": scored.pool.origin_at(position),
             "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
+            "own_labels": scored.pool.has_own_logits,
             "predicted": int(scored.predicted[position]),
             "reliability": float(now.reliability[position]),
             "entropy": float(now.entropy[position]),

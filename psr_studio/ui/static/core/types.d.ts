@@ -217,6 +217,7 @@ export interface Candidate {
   steered: string;
   origin: string;
   soft_labels: number[];
+  own_labels: boolean;
   predicted: number;
   mark: string | null;
   reason: string;

@@ -174,8 +174,10 @@ function facts({ points, info }, focus, known, store) {
   if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
   if (known?.steered) rows.push(['Steered to', known.steered]);
   if (known?.origin) rows.push(['Cut from', known.origin]);
-  if (known)
-    rows.push(['Teacher says', info.class_names[known.predicted]], ['Candidate', known.candidate_id]);
+  if (known) {
+    const judge = known.own_labels ? 'Its label says' : 'Teacher says';
+    rows.push([judge, info.class_names[known.predicted]], ['Candidate', known.candidate_id]);
+  }
   if (known?.seed) rows.push(['Seed', known.seed, copyButton(store, known.seed)]);
   return h(
     'dl',

@@ -1,4 +1,4 @@
-// The teacher's soft label of a candidate as bars: all classes of a small task, the largest of a large one.
+// The soft label of a candidate as bars, the teacher's or its own: all classes of a small task, the largest of a large one.
 
 import { h } from '../core/dom.js';
 import { shareText } from '../core/quantities.js';
