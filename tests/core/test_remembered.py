@@ -1,4 +1,4 @@
-"""What a machine remembers: written whole, found out again where it is damaged, lost without an alarm where nobody asked."""
+"""What a machine remembers: written whole, found out again where damaged, no alarm where nobody asked for it."""
 
 from __future__ import annotations
 

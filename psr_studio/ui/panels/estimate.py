@@ -44,8 +44,9 @@ class Speeds:
     def seconds(self, recipe: Recipe, bundle: Bundle, n_images: int) -> float | None:
         """Seconds to generate so many images, None while no speed is known on this device."""
         speed = recall(self._path, {}).get(self._who(recipe))
-        known = isinstance(speed, int | float) and speed > 0
-        return n_images * passes(recipe, bundle) / speed if known else None
+        if not isinstance(speed, int | float) or speed <= 0:
+            return None
+        return n_images * passes(recipe, bundle) / speed
 
     def _who(self, recipe: Recipe) -> str:
         return " by ".join(filter(None, (recipe.device, self._workers)))
