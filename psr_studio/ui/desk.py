@@ -11,11 +11,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies import models
 from starlette.types import Receive, Scope, Send
 
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
@@ -120,6 +122,7 @@ class Desk:
         screen.warm_up()
         self._in_loop(old.leave())
         before.close()
+        _forget_calls()
         return screen
 
     def _built(self, before: Screen, screen: Screen) -> _Served:
@@ -152,6 +155,13 @@ class Desk:
         await receive()
         await self._app.leave()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _forget_calls() -> None:
+    """Let go of what FastAPI remembers of the functions that answered: each holds the whole page it was made for."""
+    for remembered in vars(models).values():
+        if isinstance(remembered, _lru_cache_wrapper):
+            remembered.cache_clear()
 
 
 class _Served:

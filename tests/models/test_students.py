@@ -58,6 +58,7 @@ def test_a_student_that_is_none_is_told_all_names():
     with pytest.raises(ModelError) as caught:
         build_student("convnet", 3, 1, 16)
     assert caught.value.problem == 'There is no student "convnet".'
+    assert caught.value.fix.startswith('Did you mean "convnet-')
     assert all(name in caught.value.fix for name in (*STUDENTS, "convnet-<depth>", "timm:<architecture>"))
 
 

@@ -93,12 +93,14 @@ def test_the_one_before_is_let_go_and_can_be_opened_again(page, desk, other):
     root = desk.screen.studio.workspace.root
     told(page.get("/psr/curate/state", headers=token(desk.screen)))
     old = desk.screen.studio
-    held = [weakref.ref(thing) for thing in (old.curation.scored, old.bundle.teacher("cpu"), old.pool)]
-    del old
+    drawn = desk._app.app.state.page
+    things = (old.curation.scored, old.bundle.teacher("cpu"), old.pool, desk.screen, drawn, drawn.blocks)
+    held = [weakref.ref(thing) for thing in things]
+    del old, drawn, things
     desk.open(Wish(other))
     gc.collect()
-    assert [ref() for ref in held] == [None] * 3, (
-        "pictures, scores and networks of two workspaces do not pile up"
+    assert [ref() for ref in held] == [None] * 6, (
+        "pictures, scores, networks and pages of two workspaces do not pile up"
     )
     told(page.get("/psr/workspaces", headers=token(desk.screen)))
     listed = told(page.get("/psr/workspaces", headers=token(desk.screen)))
