@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
-from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over
+from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over, uncertainty_over
 from psr_studio.bundles.sources import home
 from psr_studio.core.files import whole_file
 
@@ -46,15 +46,36 @@ def real_latents(bundle: Bundle, class_id: int, device: torch.device, mirrored: 
 
 def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
     """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,)."""
+    return (yield from _signal("difficulty", difficulty_over, bundle, class_id, task, device))
+
+
+def real_uncertainty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
+    """The same of the teacher's normalised entropy at temperature 1."""
+    return (yield from _signal("uncertainty", uncertainty_over, bundle, class_id, task, device))
+
+
+def _signal(
+    name: str, over: Callable[..., tuple[np.ndarray, np.ndarray]], bundle: Bundle, class_id: int,
+    task: Sequence[int], device: torch.device,
+) -> Rows:  # fmt: skip
     rows, teacher = _of_class(bundle, class_id), bundle.teacher(device)
     known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
-    path = _folder(bundle, f"difficulty-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
+    path = _folder(bundle, f"{name}-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
     images, labels = bundle.train_subset
-    return (
-        yield from _kept(
-            path, rows, lambda part: difficulty_over(teacher, np.array(images[part]), labels[part], task)[0]
-        )
-    )
+
+    def made(part: np.ndarray) -> np.ndarray:
+        return over(teacher, np.array(images[part]), labels[part], task)[0]
+
+    return (yield from _kept(path, rows, made))
+
+
+def last(rows: Rows) -> np.ndarray:
+    """What is returned at the end."""
+    while True:
+        try:
+            next(rows)
+        except StopIteration as end:
+            return end.value
 
 
 def n_real(bundle: Bundle, class_id: int) -> int:

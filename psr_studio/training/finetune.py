@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from psr_studio.bundles.bundle import CODEC, Bundle
-from psr_studio.bundles.real_latents import real_latents
+from psr_studio.bundles.real_latents import last, real_latents
 from psr_studio.core.devices import candidate_generator, candidate_seed, pick_device, reproducible
 from psr_studio.core.errors import ModelError
 from psr_studio.core.progress import Progress
@@ -30,7 +30,7 @@ from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.finetune import STAGE
 from psr_studio.stages.generate import tuned
 from psr_studio.stages.generate.stage import classes_of
-from psr_studio.stages.generate.targets import encode_real, last, need_real_images
+from psr_studio.stages.generate.targets import encode_real, need_real_images
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import StageStatus, Workspace
 from psr_studio.training.checkpoints import Checkpoint
