@@ -54,6 +54,19 @@ def real_uncertainty(bundle: Bundle, class_id: int, task: Sequence[int], device:
     return (yield from _signal("uncertainty", uncertainty_over, bundle, class_id, task, device))
 
 
+def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
+    """The teacher's features of the same images, float32 (m, D)."""
+    from torch import from_numpy
+
+    rows, teacher, images = _of_class(bundle, class_id), bundle.teacher(device), bundle.train_subset[0]
+    path = _folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
+    return (
+        yield from _kept(
+            path, rows, lambda part: teacher.predict(from_numpy(np.array(images[part])))[1].numpy()
+        )
+    )
+
+
 def _signal(
     name: str, over: Callable[..., tuple[np.ndarray, np.ndarray]], bundle: Bundle, class_id: int,
     task: Sequence[int], device: torch.device,

@@ -145,7 +145,7 @@ def _own_table(entries: Iterable[Entry]) -> str:
         "Set",
         "",
     )
-    return _table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8), kind="lines")
+    return html_table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8), kind="lines")
 
 
 def _own_cells(entry: Entry) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def _published_table(entries: Iterable[Entry]) -> str:
         )
         for entry in entries
     )  # fmt: skip
-    return _table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4), kind="lines")
+    return html_table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4), kind="lines")
 
 
 def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
@@ -175,7 +175,7 @@ def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bun
         f"{table.place} ({table.data})": {"data": table.data, **table.conditions} for table in study.published
     }
     rows = ((what, ours, *(paper.get(what, "") for paper in papers.values())) for what, ours in here.items())
-    return _table(("", "here", *papers), rows)
+    return html_table(("", "here", *papers), rows)
 
 
 def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[str, str]:
@@ -212,9 +212,10 @@ def _list(items: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
 
-def _table(
+def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = (), kind: str = ""
 ) -> str:
+    """A table of text; the columns `right` hold numbers, `kind` is its class."""
     lines = (
         "".join(f"<td{' class=n' if i in right else ''}>{escape(cell)}</td>" for i, cell in enumerate(cells))
         for cells in rows
