@@ -134,7 +134,8 @@ def _page(pair: tuple[Side, Side], rows: Sequence[Sequence[str]]) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{escape(title)}</title><style>{STYLE}
-.pair {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }} .pair img {{ width: 100%; image-rendering: pixelated; }}
+.pair {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }}
+.pair img {{ width: 100%; image-rendering: pixelated; }}
 </style></head><body><h1>{escape(title)}</h1>
 <p>Two pools of {escape(first.scored.bundle.name)}, PSR Studio {__version__}. {escape(ABOUT)}</p>
 {html_table(HEAD, rows, right=range(2, len(HEAD)), kind="lines")}

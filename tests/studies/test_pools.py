@@ -1,4 +1,4 @@
-"""Two pools side by side: each number is that of its formula, the page needs nothing else, other teachers are refused."""
+"""Two pools side by side: numbers are those of their formulas, the page needs nothing else, one teacher judges both."""
 
 from __future__ import annotations
 
