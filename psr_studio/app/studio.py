@@ -27,7 +27,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import study, weights
+from psr_studio.stages import finetune, study, weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
@@ -128,6 +128,10 @@ class Studio(OpenWorkspace):
         """Generate the missing parts of the pool; with `only`, those of some classes."""
         return self._run(generate.STAGE, {"only": only}, **settings)
 
+    def finetune(self, **settings: Any) -> Iterator[Progress]:
+        """Fine-tune the generator as Minimax does; `pool.generator` chooses it by its name."""
+        return self._run(finetune.STAGE, **settings)
+
     def score(self, **settings: Any) -> Iterator[Progress]:
         """Score the candidates that have no scores of this teacher; last, what there is to say of the class order."""
         return self._and_order(self._run(score.STAGE, **settings))
@@ -192,6 +196,7 @@ class Studio(OpenWorkspace):
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
         """Every stage of the table by name with the function that starts it, for a job worker."""
         own: dict[Stage, Callable[..., Iterator[Progress]]] = {
+            finetune.STAGE: self.finetune,
             generate.STAGE: self.generate,
             score.STAGE: self.score,
             tune.STAGE: self.tune,

@@ -133,9 +133,26 @@ def difficulty_over(
     Returns:
         float32 (n,) and the labels (n,), in the order of the images.
     """
-    import torch
-
     from psr_studio.method.signals import difficulty
+
+    return _over(teacher, images, labels, task, difficulty)
+
+
+def uncertainty_over(
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of the teacher's normalised entropy, at the temperature of the difficulty, 1."""
+    from psr_studio.method.signals import predictive_entropy
+
+    return _over(teacher, images, labels, task, lambda logits, _: predictive_entropy(logits, temperature=1.0))
+
+
+def _over(
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int],
+    signal: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """A signal of logits (n, C) and places among the classes (n,)."""
+    import torch
 
     rows, classes = np.flatnonzero(np.isin(labels, task)), np.array(task)
     values = np.zeros(len(rows), np.float32)
@@ -143,5 +160,5 @@ def difficulty_over(
         chunk = rows[start : start + CHUNK]
         logits, _ = teacher.predict(torch.from_numpy(np.array(images[chunk])))
         places = np.searchsorted(classes, labels[chunk])
-        values[start : start + CHUNK] = difficulty(logits.numpy()[:, classes], places)
+        values[start : start + CHUNK] = signal(logits.numpy()[:, classes], places)
     return values, labels[rows]

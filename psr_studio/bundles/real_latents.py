@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
-from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over
+from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over, uncertainty_over
 from psr_studio.core.files import whole_file
 from psr_studio.core.remembered import home
 
@@ -55,30 +55,23 @@ def real_latents(bundle: Bundle, class_id: int, device: torch.device, mirrored: 
 
 def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
     """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,)."""
-    rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
-    known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
-    path = _folder(bundle, f"difficulty-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
-    images, labels = bundle.train_subset
-    return (
-        yield from _kept(
-            path, rows, lambda part: difficulty_over(teacher, np.array(images[part]), labels[part], task)[0]
-        )
-    )
+    return (yield from _signal("difficulty", difficulty_over, bundle, class_id, task, device))
+
+
+def real_uncertainty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
+    """The same of the teacher's normalised entropy at temperature 1."""
+    return (yield from _signal("uncertainty", uncertainty_over, bundle, class_id, task, device))
 
 
 def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
     """The teacher's features of the same images, float32 (m, D)."""
-    import torch
+    from torch import from_numpy
 
-    rows, path, images = (
-        real_rows(bundle, class_id),
-        _embeddings_path(bundle, class_id),
-        bundle.train_subset[0],
-    )
-    teacher = bundle.teacher(device)
+    rows, path = real_rows(bundle, class_id), _embeddings_path(bundle, class_id)
+    teacher, images = bundle.teacher(device), bundle.train_subset[0]
     return (
         yield from _kept(
-            path, rows, lambda part: teacher.predict(torch.from_numpy(np.array(images[part])))[1].numpy()
+            path, rows, lambda part: teacher.predict(from_numpy(np.array(images[part])))[1].numpy()
         )
     )
 
@@ -86,6 +79,21 @@ def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows
 def has_real_embeddings(bundle: Bundle, class_id: int) -> bool:
     """Whether the features of the real images of a class are kept."""
     return _embeddings_path(bundle, class_id).is_file()
+
+
+def _signal(
+    name: str, over: Callable[..., tuple[np.ndarray, np.ndarray]], bundle: Bundle, class_id: int,
+    task: Sequence[int], device: torch.device,
+) -> Rows:  # fmt: skip
+    rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
+    known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
+    path = _folder(bundle, f"{name}-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
+    images, labels = bundle.train_subset
+
+    def made(part: np.ndarray) -> np.ndarray:
+        return over(teacher, np.array(images[part]), labels[part], task)[0]
+
+    return (yield from _kept(path, rows, made))
 
 
 def n_real(bundle: Bundle, class_id: int) -> int:

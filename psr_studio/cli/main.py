@@ -21,6 +21,7 @@ from psr_studio.cli import (
     imports,
     listings,
     models,
+    pools,
     projects,
     steps,
     studies,
@@ -36,7 +37,21 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.version import __version__
 
-GROUPS = (app, projects, steps, studies, candidates, bench, doctor, listings, train, models, imports, teach)
+GROUPS = (
+    app,
+    projects,
+    steps,
+    studies,
+    candidates,
+    pools,
+    bench,
+    doctor,
+    listings,
+    train,
+    models,
+    imports,
+    teach,
+)
 KEPT = "Stopped. What was written is kept: run the same command again to go on."
 
 

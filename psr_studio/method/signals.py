@@ -79,6 +79,19 @@ def difficulty(logits: Array, labels: Any) -> Array:
     return like_float(exponentials.sum(axis=1) / total, logits)
 
 
+def joined(difficulty: Array, uncertainty: Array, share: float) -> Array:
+    """Difficulty joined with uncertainty: (1 - share) * d + share * u. Ours: DGS names it as future work.
+
+    Args:
+        difficulty: (N,) in [0, 1]. uncertainty: (N,) normalised entropies at the same temperature, in [0, 1].
+        share: of the uncertainty, in [0, 1]; 0 gives the difficulty as it is.
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    return difficulty if share == 0 else (1 - share) * difficulty + share * uncertainty
+
+
 def is_consistent(logits: Array, labels: Any) -> Array:
     """Eligible or not: is the arg-max the target class (PSR section 3.2)? A tie goes to the lowest class.
 

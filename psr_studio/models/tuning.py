@@ -97,7 +97,7 @@ def _tie(network: DiTTransformer2DModel) -> None:
                 setattr(other.get_submodule(holder), own, parameter)
 
 
-def _scaled(block: nn.Module) -> Iterator[tuple[nn.Linear, tuple[str, ...]]]:
+def _scaled(block: Any) -> Iterator[tuple[nn.Linear, tuple[str, ...]]]:
     """The layers of a block whose outputs are scaled, with the names of their scales, as Minimax has them.
 
     The gate between a branch and its scale multiplies channels too, so the scale may stand before it.

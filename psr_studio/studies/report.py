@@ -155,7 +155,7 @@ def _own_table(entries: Iterable[Entry]) -> str:
         "Set",
         "",
     )
-    return _table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8), kind="lines")
+    return html_table(head, map(_own_cells, entries), right=(2, 3, 6, 7, 8), kind="lines")
 
 
 def _own_cells(entry: Entry) -> tuple[str, ...]:
@@ -175,7 +175,9 @@ def _differences(found: Sequence[Result]) -> str:
     head = ("Cell", *DIFFERENCE_HEAD[1:-1], "The cell is")
     rows = [(cell, *comparison.cells[1:]) for cell, comparison in named]
     words = "Points ahead, seed by seed: mean of the paired differences, with its 95 % interval."
-    return f"<h2>Against the controls</h2><p>{words}</p>{_table(head, rows, right=(2, 3, 4), kind='lines')}"
+    return (
+        f"<h2>Against the controls</h2><p>{words}</p>{html_table(head, rows, right=(2, 3, 4), kind='lines')}"
+    )
 
 
 def _published_table(entries: Iterable[Entry]) -> str:
@@ -186,7 +188,7 @@ def _published_table(entries: Iterable[Entry]) -> str:
         )
         for entry in entries
     )  # fmt: skip
-    return _table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4), kind="lines")
+    return html_table(("Source", "Images", "Student", "IPC", "%"), rows, right=(3, 4), kind="lines")
 
 
 def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> str:
@@ -196,7 +198,7 @@ def _conditions_table(study: Study, found: Sequence[Result], recipe: Recipe, bun
         f"{table.place} ({table.data})": {"data": table.data, **table.conditions} for table in study.published
     }
     rows = ((what, ours, *(paper.get(what, "") for paper in papers.values())) for what, ours in here.items())
-    return _table(("", "here", *papers), rows)
+    return html_table(("", "here", *papers), rows)
 
 
 def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[str, str]:
@@ -242,9 +244,10 @@ def _list(items: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
 
-def _table(
+def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = (), kind: str = ""
 ) -> str:
+    """A table of text; the columns `right` hold numbers, `kind` is its class."""
     lines = (
         "".join(f"<td{' class=n' if i in right else ''}>{escape(cell)}</td>" for i, cell in enumerate(cells))
         for cells in rows

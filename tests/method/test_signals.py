@@ -6,11 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
+from psr_studio.method.signals import (
+    difficulty,
+    is_consistent,
+    joined,
+    min_max,
+    predictive_entropy,
+    reliability,
+)
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 4, (200, 10))
 LABELS = RNG.integers(0, 10, 200)
+
+
+def test_joined_with_no_share_of_uncertainty_difficulty_is_as_it_was():
+    hard, unsure = np.array([0.1, 0.9], np.float32), np.array([0.5, 0.3], np.float32)
+    assert joined(hard, unsure, 0.0) is hard
+    assert joined(hard, unsure, 1.0).tolist() == unsure.tolist()
+    np.testing.assert_allclose(joined(hard, unsure, 0.25), [0.2, 0.75], rtol=1e-6)
 
 
 def test_reliability_is_the_softened_probability_of_the_target():

@@ -146,6 +146,25 @@ def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bund
     assert bytes_of(tmp_path / "shared" / "pool") == wanted
 
 
+def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bundle, own_home):
+    """A share of 1 is as if entropies were the difficulties; one of 0 is made from nothing new, so that pools stay."""
+    rng = np.random.default_rng(0)
+    latents, hard, unsure = torch.randn(40, 1, 2, 2), rng.random(40) ** 6, rng.random(40) ** 2
+    place, params = GUIDANCES["dag"].place, GUIDANCES["dag"].parameters
+    joint = place(Real(latents, hard, None, unsure), 8, params(uncertainty=1.0))
+    alone = place(Real(latents, unsure), 8, params())
+    assert joint.intervals.tolist() == alone.intervals.tolist() and torch.equal(joint.latents, alone.latents)
+    assert "uncertainty" not in params().read() and params(uncertainty=0.5).read()["uncertainty"] == 0.5
+    made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
+    assert len(list((own_home / "real").glob("uncertainty-*/*.npy"))) == 3
+    with Studio(tmp_path / "ws") as studio:
+        finish(studio.score())
+        assert studio.pool.settings["steering"]["uncertainty"] == 0.5
+        found = steered(studio.workspace, studio.curation.scored, 1)
+        measured = studio.curation.scored.measure(0.5)[studio.pool.labels == 1]
+        assert found.achieved.tolist() == np.bincount(bin_of(measured), minlength=10).tolist()
+
+
 def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
     _, first = made(tmp_path / "first", tiny_bundle, "mgd3")
     _, second = made(tmp_path / "second", tiny_bundle, "dag")

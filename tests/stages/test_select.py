@@ -7,13 +7,15 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 from steps import logits_with_eligible, rescore
-from tiny import finish, tiny_recipe
+from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
+from psr_studio.method.difficulty import smoothed
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
 from psr_studio.stages.select.choice import select
+from psr_studio.stages.select.figures import distributions
 
 EQUAL = {"alpha": 1, "beta": 1, "gamma": 1}
 
@@ -274,6 +276,28 @@ def test_status_names_what_changed(studio):
     assert studio.status()["select"].state == "fresh"
     studio.set({"select.name": "other"})
     assert studio.status()["select"].reason == 'There is no selection "other".'
+
+
+def test_dgs_spreads_over_difficulty_joined_with_uncertainty(studio, tmp_path, monkeypatch):
+    """A share of 0 is kept as if there were no such setting; one of 1 has bins over entropies alone."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    finish(studio.select(selector="dgs"))
+    before = studio.selection()
+    assert "uncertainty" not in before.settings
+    scored, logits = studio.curation.scored, studio.scores.logits
+    assert scored.measure(0.0) is scored.difficulty
+    unsure = predictive_entropy(logits, 1.0)
+    assert np.array_equal(scored.measure(1.0), unsure)
+    found = scored.smoothed(1, 0.5, 1.0)
+    own = smoothed(unsure[studio.pool.labels == 1], scored.original_measure(1, 1.0), 0.5)
+    assert np.array_equal(found.pool, own.pool) and np.array_equal(found.original, own.original)
+    assert len(found.original) == TRAIN_PER_CLASS
+    finish(studio.select(**{"select.dgs.uncertainty": 1.0}))
+    assert studio.selection().settings["uncertainty"] == 1.0
+    bars = distributions(studio.curation.shown(), 1)
+    assert bars["n"] == {"original": TRAIN_PER_CLASS, "pool": 6, "picked": 2}
+    finish(studio.select(**{"select.dgs.uncertainty": 0.0}))
+    assert studio.selection().candidate_ids.tolist() == before.candidate_ids.tolist()
 
 
 def test_a_selection_of_another_pool_is_not_used(studio):

@@ -63,9 +63,10 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_p
         assert bytes_of(tmp_path / "ws" / part) == bytes_of(tmp_path / "plain" / part) != {}, part
 
 
-def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray):
-    """One of two nodes goes while both are at work: the other makes the rest."""
-    left, recipe = False, tiny_recipe(tiny_bundle, **{**SIZES, "pool__steps": 600})
+def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray, monkeypatch):
+    """One of two nodes goes while both are at work on a steered pool: the other makes the rest."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    left, recipe = False, tiny_recipe(tiny_bundle, **{**SIZES, "pool__steps": 600, "pool__guidance": "mgd3"})
     with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:
         events = []
         for event in studio.generate():

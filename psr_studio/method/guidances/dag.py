@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psr_studio.method.guidances.guidance import Guidance, Pulling, Real, Targets
 from psr_studio.method.selectors.parameters import setting
@@ -33,6 +33,20 @@ class DAG(Pulling):
         "code of MGD3.", choices=("latent", "clean"), label="What is pulled",
     )  # fmt: skip
 
+    uncertainty: float = setting(
+        0.0, "Share of the teacher's entropy in what the intervals are over, beside difficulty; 0 is difficulty alone.",
+        "", 0.0, 1.0, label="Share of uncertainty",
+    )  # fmt: skip
+
+    @property
+    def joins_uncertainty(self) -> bool:
+        """Where it has a share."""
+        return self.uncertainty > 0
+
+    def read(self) -> dict[str, Any]:
+        """All, but for a share of nothing."""
+        return {k: v for k, v in self.model_dump().items() if k != "uncertainty" or self.joins_uncertainty}
+
     @property
     def most_targets(self) -> int | None:
         """The centres."""
@@ -45,10 +59,16 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
 
     from psr_studio.method.difficulty import histogram, target_counts
     from psr_studio.method.guidance import difficulty_centers, evenly
+    from psr_studio.method.signals import joined
 
     assert real.difficulty is not None
-    original = real.difficulty if real.original is None else real.original
-    own, whole = real.difficulty, original
+    hard = real.difficulty
+    if (
+        real.uncertainty is not None
+    ):  # then the original images are those at hand: of the others no entropy is known
+        hard = joined(hard, real.uncertainty, params.uncertainty)
+    original = hard if real.original is None else real.original
+    own, whole = hard, original
     if params.counts == "smoothed":
         own, whole = _smoothed(own, original)
     shares = histogram(whole)

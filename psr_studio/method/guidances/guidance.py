@@ -34,6 +34,15 @@ class Steering(Table):
         """Targets of a class where they are fewer than its candidates, None for one each."""
         return None
 
+    @property
+    def joins_uncertainty(self) -> bool:
+        """Whether `Real.uncertainty` is read."""
+        return False
+
+    def read(self) -> dict[str, Any]:
+        """The settings that count, by name; one that came later is left out where it changes nothing."""
+        return self.model_dump()
+
     def skipped(self, steps: int) -> int:
         """First steps of so many that are not taken: candidates begin at their targets, with the noise left then."""
         return 0
@@ -81,11 +90,13 @@ class Real:
         latents: (m, c, h, w) float32, the codec's posterior means at the scale of latents at rest.
         difficulty: (m,) raw difficulties, in [0, 1]; None for a guidance that reads none.
         original: (p,) raw difficulties of all original images of the class that are known, or None.
+        uncertainty: (m,) normalised entropies of the images, in [0, 1]; None where none are read.
     """
 
     latents: torch.Tensor
     difficulty: np.ndarray | None = None
     original: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

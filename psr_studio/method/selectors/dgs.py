@@ -39,6 +39,10 @@ class Bins(Parameters):
         0.5, "How near the smoothing stays to the original distribution.", "", 0.0, 1.0,
         label="Keep to the original"
     )  # fmt: skip
+    uncertainty: float = setting(
+        0.0, "Share of the teacher's entropy in what the bins are over, beside difficulty; 0 is difficulty alone.",
+        "", 0.0, 1.0, label="Share of uncertainty",
+    )  # fmt: skip
 
 
 class DGS(Weighted, Bins):
@@ -67,7 +71,7 @@ def _choose(pool: Pool, params: DGS, ask: AskAll) -> list[Selection]:
     pins, vetoed = check_marks(len(pool.eligible), ask.pinned, ask.vetoed)
     plans: list[Plan] = []
     for c, (start, stop) in enumerate(zip(pool.starts[:-1], pool.starts[1:], strict=True)):
-        found, own = pool.of_class(c).smoothed(params.lam), vetoed[start:stop]
+        found, own = pool.of_class(c).smoothed(params.lam, params.uncertainty), vetoed[start:stop]
         left = min(int(ask.budgets[c]), len(own) - int(np.count_nonzero(own)))
         inside = pins[(pins >= start) & (pins < stop)] - start
         plans.append(plan_bins(found.pool, found.counts(left, params.target, params.drawn), inside, own))
@@ -120,7 +124,7 @@ def _left(chosen: Chosen) -> str:
 def _bins(chosen: Chosen) -> np.ndarray:
     from psr_studio.method.bins import bin_of
 
-    return bin_of(chosen.pool.smoothed(chosen.params.lam).pool)
+    return bin_of(chosen.pool.smoothed(chosen.params.lam, chosen.params.uncertainty).pool)
 
 
 def _bin(chosen: Chosen) -> str:

@@ -27,7 +27,8 @@ class ClassPool:
         distances: gives the (n, n) float32 squared distances of `pairwise_sq_distances`; called only by
             selectors that read them, so it may compute and keep them.
         original_difficulty: (m,) raw difficulties of the real training images of the class, None without.
-        smoothing: gives `smoothed` of a lam, where it is kept; None computes it.
+        smoothing: gives `smoothed` of a lam and a share of uncertainty, where it is kept; None computes it, and
+            with a share from the entropies here, without original images.
     """
 
     reliability: np.ndarray
@@ -37,17 +38,20 @@ class ClassPool:
     eligible: np.ndarray
     distances: Callable[[], np.ndarray]
     original_difficulty: np.ndarray | None = None
-    smoothing: Callable[[float], Smoothed] | None = None
+    smoothing: Callable[[float, float], Smoothed] | None = None
 
     def __len__(self) -> int:
         return len(self.eligible)
 
-    def smoothed(self, lam: float) -> Smoothed:
-        """Difficulties before and after the smoothing of DGS."""
+    def smoothed(self, lam: float, share: float = 0.0) -> Smoothed:
+        """Difficulties, joined with a share of uncertainty, after the smoothing of DGS."""
         from psr_studio.method.difficulty import smoothed
+        from psr_studio.method.signals import joined
 
-        keep = self.smoothing
-        return keep(lam) if keep else smoothed(self.difficulty, self.original_difficulty, lam)
+        if self.smoothing:
+            return self.smoothing(lam, share)
+        own = joined(self.difficulty, self.entropy, share)
+        return smoothed(own, None if share else self.original_difficulty, lam)
 
     def alone(self) -> Pool:
         """A pool that has this class only."""

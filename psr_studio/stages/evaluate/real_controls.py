@@ -9,11 +9,12 @@ import torch
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.stopping import stop_if_asked
+from psr_studio.method.difficulty import Smoothed, smoothed
 from psr_studio.method.distances import pairwise_sq_distances
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import ClassPool
-from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
+from psr_studio.method.signals import difficulty, is_consistent, joined, predictive_entropy, reliability
 from psr_studio.stages.evaluate.arms import Arm, real_rows
 
 if TYPE_CHECKING:
@@ -58,12 +59,20 @@ class RealImages:
         if self.bundle.has_original_difficulty(task):
             values, owners = self.bundle.original_difficulty(task)
             original = values[owners == class_id]
+        hard = difficulty(logits, labels)
+
+        def smoothing(lam: float, share: float) -> Smoothed:
+            """With a share of uncertainty the original images are these."""
+            own = joined(hard, predictive_entropy(logits, temperature=1.0), share) if share else hard
+            return smoothed(own, own if share else original, lam)
+
         return ClassPool(
             reliability=reliability(logits, labels, arm.temperature),
             entropy=predictive_entropy(logits, arm.temperature),
-            difficulty=difficulty(logits, labels),
+            difficulty=hard,
             embeddings=embeddings,
             eligible=is_consistent(logits, labels),
             distances=lambda: pairwise_sq_distances(embeddings),
             original_difficulty=original,
+            smoothing=smoothing,
         )

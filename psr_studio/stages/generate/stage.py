@@ -164,7 +164,7 @@ def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
     """The guidance with all that it reads; nothing of a pool without one, which is as it was before there were any."""
     if recipe.pool.steering is None:
         return {}
-    own = recipe.pool.steering.model_dump()
+    own = recipe.pool.steering.read()
     return {"steering": {"guidance": recipe.pool.guidance, **own, "targets": steered}}
 
 

@@ -60,7 +60,7 @@ def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
     """What targets are made from, the real images aside: once made, targets outlast those."""
     guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
     assert steering is not None
-    own = {k: v for k, v in steering.model_dump().items() if k not in (*_RULES, guidance.limit)}
+    own = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.limit)}
     return {
         "guidance": guidance.name,
         **own,
@@ -144,15 +144,18 @@ def _read_real(
     recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress]
 ) -> Iterator[Progress]:
     """Encode and score the real images that were not before."""
-    from psr_studio.bundles.real_latents import real_difficulty
+    from psr_studio.bundles.real_latents import real_difficulty, real_uncertainty
 
     device = pick_device(recipe.device)
     yield from encode_real(bundle, want.classes, device, event)
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
+        joins = recipe.pool.steering is not None and recipe.pool.steering.joins_uncertainty
+        signals = (real_difficulty, real_uncertainty)[: 1 + joins]
         for class_id in want.classes:
-            for _ in real_difficulty(bundle, class_id, want.classes, device):
-                name = bundle.class_names[class_id]
-                yield event(f'Scoring the real images of "{name}".', class_id=class_id)
+            name = bundle.class_names[class_id]
+            for signal in signals:
+                for _ in signal(bundle, class_id, want.classes, device):
+                    yield event(f'Scoring the real images of "{name}".', class_id=class_id)
 
 
 def encode_real(
@@ -181,7 +184,7 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     """The real images of a class, as they are kept."""
     import torch
 
-    from psr_studio.bundles.real_latents import finished, real_difficulty, real_latents
+    from psr_studio.bundles.real_latents import finished, real_difficulty, real_latents, real_uncertainty
 
     device = pick_device(recipe.device)
     latents = torch.from_numpy(finished(real_latents(bundle, class_id, device)))
@@ -191,7 +194,11 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     if bundle.has_original_difficulty(want.classes):
         values, owners = bundle.original_difficulty(want.classes)
         original = values[owners == class_id]
-    return Real(latents, finished(real_difficulty(bundle, class_id, want.classes, device)), original)
+    hard = finished(real_difficulty(bundle, class_id, want.classes, device))
+    assert recipe.pool.steering is not None
+    if not recipe.pool.steering.joins_uncertainty:
+        return Real(latents, hard, original)
+    return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, want.classes, device)))
 
 
 def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:

@@ -43,9 +43,10 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
     """
     scored, rules = result.scored, result.rules.of(dgs.DGS)
     classes = [c for c in scored.present if class_id in (None, c)]
-    found = {c: scored.smoothed(c, rules.lam) for c in classes}
+    share = rules.uncertainty if result.selector == dgs.SELECTOR.name else 0.0
+    found = {c: scored.smoothed(c, rules.lam, share) for c in classes}
     has_original = bool(found) and all(s.original is not None for s in found.values())
-    values = _values_of(found, result, has_original)
+    values = _values_of(found, result, has_original, share)
     raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
     aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
@@ -70,14 +71,14 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
 
 
 def _values_of(
-    found: Mapping[int, Smoothed], result: LiveResult, has_original: bool
+    found: Mapping[int, Smoothed], result: LiveResult, has_original: bool, share: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Difficulties class by class, before and after smoothing."""
+    """Difficulties class by class, joined with a share of uncertainty, before and after smoothing."""
     scored = result.scored
-    own = {c: scored.difficulty[scored.members(c)] for c in found}
+    own = {c: scored.measure(share)[scored.members(c)] for c in found}
     picks = {c: result.picks[c] - scored.members(c).start for c in found}
     raw = {
-        "original": [scored.original_difficulty(c) for c in found] if has_original else None,
+        "original": [scored.original_measure(c, share) for c in found] if has_original else None,
         "pool": list(own.values()),
         "picked": [own[c][picks[c]] for c in found],
     }

@@ -18,7 +18,14 @@ from psr_studio.method.difficulty import Smoothed, smoothed
 from psr_studio.method.distances import ClassDistances, distances_from
 from psr_studio.method.lazy_distances import class_distances
 from psr_studio.method.selection import warm_up
-from psr_studio.method.signals import difficulty, is_consistent, min_max, predictive_entropy, reliability
+from psr_studio.method.signals import (
+    difficulty,
+    is_consistent,
+    joined,
+    min_max,
+    predictive_entropy,
+    reliability,
+)
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.labels import soften_task
@@ -75,7 +82,7 @@ class ScoredPool:
     has_original: bool
     _distances: Kept[str, ClassDistances] = field(default_factory=lambda: Kept(2), repr=False)
     _signals: Kept[float, Signals] = field(default_factory=lambda: Kept(KEPT_TEMPERATURES), repr=False)
-    _smoothed: Kept[float, Kept[int, Smoothed]] = field(
+    _smoothed: Kept[tuple[float, float], Kept[int, Smoothed]] = field(
         default_factory=lambda: Kept(KEPT_SMOOTHINGS), repr=False
     )
 
@@ -173,7 +180,38 @@ class ScoredPool:
         found = difficulty(self._task_logits, self._task_labels)
         return frozen(np.where(self.in_task, found, np.float32(1)))
 
+    @cached_property
+    def _uncertainty(self) -> np.ndarray:
+        """(N,) float32 normalised entropy at the temperature of the difficulty, 1."""
+        return frozen(predictive_entropy(self._task_logits, temperature=1.0))
+
+    def measure(self, share: float) -> np.ndarray:
+        """(N,) float32 difficulty, joined with a share of uncertainty; 1 outside the task."""
+        found = joined(self.difficulty, self._uncertainty, share) if share else self.difficulty
+        return np.where(self.in_task, found, np.float32(1)).astype(np.float32) if share else found
+
     # Real images
+
+    def original_measure(self, class_id: int, share: float) -> np.ndarray | None:
+        """(m,) the same of real training images of a class: with a share those at hand, without all that are known.
+
+        Raises:
+            ModelError: with a share, where the real images are not on this machine.
+        """
+        if not share or not self.has_original:
+            return self.original_difficulty(class_id)
+        return joined(*self._at_hand.get(class_id, lambda: self._signals_at_hand(class_id)), share)
+
+    def _signals_at_hand(self, class_id: int) -> tuple[np.ndarray, np.ndarray]:
+        from psr_studio.bundles.real_latents import finished, real_difficulty, real_uncertainty
+        from psr_studio.core.devices import pick_device
+
+        asked = self.bundle, class_id, self.classes.tolist(), pick_device("auto")
+        return finished(real_difficulty(*asked)), finished(real_uncertainty(*asked))
+
+    @cached_property
+    def _at_hand(self) -> Kept[int, tuple[np.ndarray, np.ndarray]]:
+        return Kept(len(self.class_names))
 
     @cached_property
     def _original(self) -> dict[int, np.ndarray]:
@@ -259,11 +297,11 @@ class ScoredPool:
         soft = soften_task(self.logits, temperature, self.classes)
         return Signals(*map(frozen, (rel, ent, rel_n, ent_n, soft)))
 
-    def smoothed(self, class_id: int, lam: float) -> Smoothed:
-        """Difficulties of a class before and after the smoothing of DGS; kept for the last few `lam`."""
-        kept = self._smoothed.get(lam, lambda: Kept(len(self.class_names)))
-        own = self.difficulty[self.members(class_id)]
-        return kept.get(class_id, lambda: smoothed(own, self.original_difficulty(class_id), lam))
+    def smoothed(self, class_id: int, lam: float, share: float = 0.0) -> Smoothed:
+        """Difficulties of a class, joined with a share of uncertainty, after the smoothing of DGS; a few are kept."""
+        kept = self._smoothed.get((lam, share), lambda: Kept(len(self.class_names)))
+        own = self.measure(share)[self.members(class_id)]
+        return kept.get(class_id, lambda: smoothed(own, self.original_measure(class_id, share), lam))
 
     # By number
 

@@ -31,5 +31,6 @@ def steered(ws: Workspace, scored: ScoredPool, class_id: int) -> Steered | None:
     if wanted is None or not len(members):
         return None
     _, intervals = scored.pool.steering_at(members)
-    achieved = np.bincount(bin_of(scored.difficulty[members]), minlength=N_BINS)
+    share = float(scored.pool.settings["steering"].get("uncertainty", 0.0))
+    achieved = np.bincount(bin_of(scored.measure(share)[members]), minlength=N_BINS)
     return Steered(wanted, np.bincount(intervals[intervals >= 0], minlength=N_BINS), achieved)

@@ -81,7 +81,12 @@ def training_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.F
             line={"width": 2, "color": COLORS[place % len(COLORS)], "dash": "solid" if on_left else "dot"},
         )  # fmt: skip
     _titled(figure, "Losses of fine-tuning", "step", "loss, noise error")
-    right = {"title": {"text": "of cosines"}, "overlaying": "y", "side": "right", "showgrid": False}
+    right = {
+        "title": {"text": "representativeness, diversity"},
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+    }
     figure.update_layout(yaxis2=right, margin={"l": 56, "r": 56, "t": 40, "b": 84})
     return figure
 

@@ -1,0 +1,187 @@
+"""Two pools side by side: what they measure by class, their difficulties, and their pictures, as one HTML page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.real_latents import finished, real_embeddings
+from psr_studio.core.devices import pick_device
+from psr_studio.core.errors import StudioError
+from psr_studio.core.files import write_bytes
+from psr_studio.core.palette import COLORS
+from psr_studio.core.version import __version__
+from psr_studio.core.words import text_table
+from psr_studio.method.bins import N_BINS, bin_of
+from psr_studio.method.metrics import coverage, mean_pairwise_distance
+from psr_studio.stages.select.scored import ScoredPool
+from psr_studio.storage.png import encode_png
+from psr_studio.studies.report import STYLE, html_table
+
+NEIGHBOURS = 5  # of the coverage
+SHOWN = 24  # pictures of a class and pool
+COLUMNS = 8
+HEAD = ("class", "pool", "n", "agreement", "difficulty", "diversity", "coverage")
+ABOUT = (
+    "Agreement: share of the candidates that the teacher takes for their class. Difficulty: mean of 1 minus the "
+    "teacher's probability of the class. Diversity: mean distance between two candidates of a class in the teacher's "
+    "features. Coverage: share of the real training images at hand that have a candidate as near as their own "
+    f"{NEIGHBOURS}th nearest neighbour (Naeem et al. 2020), in the same features. Of each class as many candidates "
+    "count as the smaller pool has, the first ones."
+)
+
+
+class Measures(NamedTuple):
+    """What n candidates of a class, or of all on average, measure; None where it cannot be said."""
+
+    n: int
+    agreement: float
+    difficulty: float
+    diversity: float | None
+    coverage: float | None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As a table shows them."""
+        return (str(self.n), *("" if value is None else f"{value:.3f}" for value in self[1:]))
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A pool with its name."""
+
+    name: str
+    scored: ScoredPool
+
+
+def sides(first: Side, second: Side) -> tuple[Side, Side]:
+    """Both with as many candidates of each class, the first ones.
+
+    Raises:
+        StudioError: pools of other classes, or judged by other teachers.
+    """
+    a, b = first.scored, second.scored
+    if a.bundle.class_names != b.bundle.class_names or a.bundle.teacher_id != b.bundle.teacher_id:
+        raise StudioError(
+            f'"{first.name}" is judged by {a.bundle.teacher_id} of "{a.bundle.name}", '
+            f'"{second.name}" by {b.bundle.teacher_id} of "{b.bundle.name}".',
+            "Compare pools of the same classes that the same teacher has scored.",
+        )
+    n = min(int(scored.counts[scored.counts > 0].min()) for scored in (a, b))
+    return Side(first.name, a.first(n)), Side(second.name, b.first(n))
+
+
+def real_features(bundle: Bundle, classes: Sequence[int], device: str) -> dict[int, np.ndarray]:
+    """The teacher's features of the real training images by class; {} where they are not on this machine."""
+    if any(source.part == "images" for source in bundle.missing_parts()):
+        return {}
+    return {c: finished(real_embeddings(bundle, c, pick_device(device))) for c in classes}
+
+
+def measured(scored: ScoredPool, class_id: int, real: np.ndarray | None) -> Measures:
+    """The candidates of one class."""
+    own = scored.members(class_id)
+    features, n = scored.embeddings[own], own.stop - own.start
+    reached = None if real is None or len(real) <= NEIGHBOURS else coverage(real, features, NEIGHBOURS)
+    spread = mean_pairwise_distance(features) if n > 1 else None
+    return Measures(
+        n, float(scored.eligible[own].mean()), float(scored.difficulty[own].mean()), spread, reached
+    )
+
+
+def mean_of(found: Sequence[Measures]) -> Measures:
+    """Of all classes: the candidates of all, and the mean over the classes."""
+    columns = zip(*(one[1:] for one in found), strict=True)
+    means = (None if None in column else float(np.mean(column)) for column in columns)
+    return Measures(sum(one.n for one in found), *means)  # type: ignore[arg-type]
+
+
+def rows_of(pair: tuple[Side, Side], real: dict[int, np.ndarray]) -> list[tuple[str, ...]]:
+    """The lines of the table: all classes, then each, a line for either pool."""
+    classes = [c for c in pair[0].scored.present if c in pair[1].scored.present]
+    by_class = {c: [measured(side.scored, c, real.get(c)) for side in pair] for c in classes}
+    everything = [mean_of([found[i] for found in by_class.values()]) for i in range(2)]
+    named = {"all": everything, **{pair[0].scored.class_names[c]: found for c, found in by_class.items()}}
+    return [
+        (name, side.name, *one.cells)
+        for name, found in named.items()
+        for side, one in zip(pair, found, strict=True)
+    ]
+
+
+def text_of(rows: Sequence[Sequence[str]]) -> str:
+    """The table for a terminal."""
+    return text_table(HEAD, rows)
+
+
+def write_page(path: Path, pair: tuple[Side, Side], rows: Sequence[Sequence[str]]) -> None:
+    """Write the page, whole or not at all; it needs nothing else."""
+    write_bytes(path, _page(pair, rows).encode())
+
+
+def _page(pair: tuple[Side, Side], rows: Sequence[Sequence[str]]) -> str:
+    first, second = pair
+    title = f"{first.name} and {second.name}"
+    classes = [c for c in first.scored.present if c in second.scored.present]
+    parts = "".join(_class(pair, c) for c in classes)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{escape(title)}</title><style>{STYLE}
+.pair {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }}
+.pair img {{ width: 100%; image-rendering: pixelated; }}
+</style></head><body><h1>{escape(title)}</h1>
+<p>Two pools of {escape(first.scored.bundle.name)}, PSR Studio {__version__}. {escape(ABOUT)}</p>
+{html_table(HEAD, rows, right=range(2, len(HEAD)), kind="lines")}
+{parts}
+</body></html>
+"""
+
+
+def _class(pair: tuple[Side, Side], class_id: int) -> str:
+    """Difficulties and pictures of one class."""
+    name = escape(pair[0].scored.class_names[class_id])
+    pictures = "".join(
+        f'<figure><img alt="{name} of {escape(side.name)}" src="{_sheet(side.scored, class_id)}">'
+        f"<figcaption>{escape(side.name)}</figcaption></figure>"
+        for side in pair
+    )
+    return f'<h2>{name}</h2>{_histogram(pair, class_id)}<div class="pair">{pictures}</div>'
+
+
+def _sheet(scored: ScoredPool, class_id: int) -> str:
+    """The first pictures of a class in rows, as the address of an image."""
+    own = scored.members(class_id)
+    images = scored.pool.images_at(np.arange(own.start, min(own.stop, own.start + SHOWN)))
+    n_rows = -(-len(images) // COLUMNS)
+    blank = np.zeros((n_rows * COLUMNS - len(images), *images.shape[1:]), np.uint8)
+    grid = np.concatenate([images, blank]).reshape(n_rows, COLUMNS, *images.shape[1:])
+    joined = grid.swapaxes(1, 2).reshape(n_rows * images.shape[1], COLUMNS * images.shape[2], images.shape[3])
+    return f"data:image/png;base64,{base64.b64encode(encode_png(joined)).decode()}"
+
+
+def _histogram(pair: tuple[Side, Side], class_id: int) -> str:
+    """Shares of the intervals of difficulty, real images first where they are known."""
+    real = pair[0].scored.original_difficulty(class_id)
+    series = {} if real is None else {"real images": real}
+    series |= {side.name: side.scored.difficulty[side.scored.members(class_id)] for side in pair}
+    bars, width = [], 20 // len(series)
+    for place, values in enumerate(series.values()):
+        shares = np.bincount(bin_of(values), minlength=N_BINS) / len(values)
+        bars += [
+            f'<rect x="{24 * k + place * width}" y="{60 - 60 * share:.1f}" width="{width}" height="{60 * share:.1f}" '
+            f'fill="{COLORS[place]}"><title>{k / 10:.1f} to {(k + 1) / 10:.1f}: {share:.1%}</title></rect>'
+            for k, share in enumerate(shares)
+        ]
+    names = ", ".join(
+        f'<span style="color:{COLORS[i]}">{escape(name)}</span>' for i, name in enumerate(series)
+    )
+    return (
+        f'<p>Difficulty from 0 to 1: {names}</p><svg viewBox="0 0 240 62" width="480">{"".join(bars)}</svg>'
+    )

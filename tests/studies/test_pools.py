@@ -1,0 +1,60 @@
+"""Two pools side by side: numbers are those of their formulas, the page needs nothing else, one teacher judges both."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from steps import break_teacher
+from tiny import CLASS_NAMES, finish, full_studio
+
+from psr_studio.bundles.real_latents import last, real_embeddings
+from psr_studio.cli.main import main
+from psr_studio.core.devices import pick_device
+from psr_studio.core.errors import StudioError
+from psr_studio.method.metrics import coverage, mean_pairwise_distance
+from psr_studio.studies.pools import Side, rows_of, sides
+
+
+def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
+    tmp_path, tiny_bundle, monkeypatch, capsys
+):
+    """Six candidates of each class beside four: the first four count in both; a pool beside its copy is equal."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    full_studio(tmp_path / "large", tiny_bundle).close()
+    full_studio(tmp_path / "small", tiny_bundle, pool__pool_size=4, pool__seed=5).close()
+    out = tmp_path / "page.html"
+    assert main(["compare-pools", str(tmp_path / "large"), str(tmp_path / "small"), "--out", str(out)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    boot = next(line for line in lines if line[:2] == ["boot", "large"])
+    studio = full_studio(tmp_path / "large", tiny_bundle)
+    with studio:
+        scored, real = studio.curation.scored, last(real_embeddings(studio.bundle, 0, pick_device("cpu")))
+        features = scored.embeddings[:4]
+        expected = (
+            scored.eligible[:4].mean(), scored.difficulty[:4].mean(), mean_pairwise_distance(features),
+            coverage(real, features, 5),
+        )  # fmt: skip
+        assert boot[2] == "4" and np.allclose([float(cell) for cell in boot[3:]], expected, atol=6e-4)
+        side = Side("large", scored)
+        rows = rows_of(sides(side, side), {})
+        assert [row[2:] for row in rows[::2]] == [row[2:] for row in rows[1::2]]
+        assert rows[0][:3] == ("all", "large", "18") and rows[0][-1] == "", "no real images, no coverage"
+    page = out.read_text()
+    assert page.count("data:image/png;base64,") == 2 * len(CLASS_NAMES) and page.count("<svg") == len(
+        CLASS_NAMES
+    )
+    assert "http" not in page and "Naeem et al. 2020" in page and "T-shirt/top" in page
+
+
+def test_pools_of_other_teachers_are_refused(tmp_path, tiny_bundle):
+    with full_studio(tmp_path / "a", tiny_bundle) as first:
+        shutil.copytree(first.workspace.root / "pool", tmp_path / "b" / "pool")
+        other = break_teacher(tiny_bundle, tmp_path, 0.5)
+        with full_studio(tmp_path / "b", other) as second:
+            finish(second.score())
+            pair = [Side(name, one.curation.scored) for name, one in (("a", first), ("b", second))]
+            with pytest.raises(StudioError, match='"a" is judged by teacher-.* "b" by teacher-') as refused:
+                sides(*pair)
+            assert refused.value.fix.startswith("Compare pools of the same classes")
