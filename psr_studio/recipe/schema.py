@@ -212,7 +212,7 @@ class SelectRecipe(_Tables):
     def weights(self) -> Weights:
         """The weights of the chosen selector, or of the first that has some, as the budget leaves them."""
         table: Weighted = self.parameters(place("alpha", self.selector).partition(".")[0])
-        return table.weights(self.ipc)
+        return table.at(self.ipc)
 
     def setting(self, name: str) -> Any:
         """A setting by its key, or by its name alone as `place` has it."""
