@@ -55,6 +55,7 @@ def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
     """All stages at one budget; the rows of the table with their conditions."""
     epochs = EPOCHS.get(ipc, 300)
     with Studio(workspace, "fashion-mnist", pool_size=POOL_SIZE) as studio:
+        studio.set({"select.psr.weights": "paper"})
         follow(studio.generate())
         follow(studio.score())
         follow(studio.select(ipc=ipc, name="psr"))

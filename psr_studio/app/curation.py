@@ -17,7 +17,7 @@ from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
 from psr_studio.method.difficulty import TARGET_SHAPES
-from psr_studio.method.selection import IPC_PRESETS
+from psr_studio.method.selection import SCHEDULE_WORDS, SCHEDULES
 from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Selector
@@ -239,14 +239,18 @@ class Curation:
         """What the selectors are described with beside their parameters, as plain JSON values.
 
         Keys "ipc_presets": the weights of PSR by budget, each with the largest budget "max_ipc" it serves, None for
-        the last; "target_shapes": the named targets of DGS, easy to hard; "bin_edges" of the bins of difficulty.
+        the last; "weights_about": whose they are, in a line; "target_shapes": the named targets of DGS, easy to hard;
+        "bin_edges" of the bins of difficulty.
         """
+        rules = self._opened.recipe.select
+        schedule = rules.setting(place("weights", rules.selector))
         presets = [
             {"max_ipc": int(most) if isfinite(most) else None, "weights": Weights(*weights)._asdict()}
-            for most, weights in IPC_PRESETS
+            for most, weights in SCHEDULES[schedule]
         ]
         shapes = {name: list(shape) for name, shape in TARGET_SHAPES.items()}
-        return {"ipc_presets": presets, "target_shapes": shapes, "bin_edges": list(EDGES)}
+        named = {"ipc_presets": presets, "weights_about": SCHEDULE_WORDS[schedule]}
+        return {**named, "target_shapes": shapes, "bin_edges": list(EDGES)}
 
     def settings(self) -> dict[str, Any]:
         """Every setting that has a control by its bare name, as plain JSON values; weights are resolved.

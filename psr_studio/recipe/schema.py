@@ -262,7 +262,7 @@ class SelectRecipe(_Tables):
     def weights(self) -> Weights:
         """The weights of the chosen selector, or of the first that has some, as the budget leaves them."""
         table: Weighted = self.parameters(place("alpha", self.selector).partition(".")[0])
-        return table.weights(self.ipc)
+        return table.at(self.ipc)
 
     def setting(self, name: str) -> Any:
         """A setting by its key, or by its name alone as `place` has it."""
@@ -346,14 +346,36 @@ class CaO2Objective(Table):
     t_to: int = setting(11, "Greatest timestep.", "", 0, 999, label="Timesteps to")
 
 
+KEPT, ANEW = "kept", "anew"
+
+
+class MatchObjective(Table):
+    """Refinement by distribution matching: random ConvNets see the same mean features as in real images; Adam."""
+
+    lr: float = setting(0.01, "Step size of Adam.", "", 1e-8, 10.0, label="Step size (match)")
+    real_images: int = setting(
+        64,
+        "Real images of the class in each step, drawn anew.",
+        "images",
+        1,
+        100_000,
+        label="Real images a step",
+    )
+    labels: str = setting(
+        KEPT, "Labels of the refined pictures: those of the selected ones, or the teacher's of what they have become.",
+        choices=(KEPT, ANEW), label="Labels after matching",
+    )  # fmt: skip
+
+
 class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
     objective: str = setting(
-        "psr", "What is lowered: the noise error with the teacher's labels (psr), or CaO2's noise error.",
-        choices=("psr", "cao2"),
+        "psr", "What is lowered: the noise error with the teacher's labels (psr), CaO2's noise error (cao2), or how "
+        "far mean features of a class are from those of its real images (match).", choices=("psr", "cao2", "match"),
     )  # fmt: skip
     cao2: CaO2Objective = CaO2Objective()
+    match: MatchObjective = MatchObjective()
     n_steps: int = setting(100, "Gradient steps per latent (L).", "steps", 1, 100_000, label="Steps")
     kl_steps: int = setting(
         4, "Last steps in which the teacher's label pulls (R).", "steps", 0, 100_000, label="Label steps"
@@ -378,11 +400,12 @@ class RefineRecipe(Table):
 
     def read(self) -> dict[str, Any]:
         """The settings that count under the chosen objective, by name."""
-        own = {name: value for name, value in self if name not in ("objective", "cao2")}
+        own = {name: value for name, value in self if name not in ("objective", "cao2", "match")}
         if self.objective == "psr":
             return own
         shared = {name: own[name] for name in ("n_steps", "batch_size", "seed")}
-        return {"objective": self.objective, **shared, **self.cao2.model_dump()}
+        table: Table = getattr(self, self.objective)
+        return {"objective": self.objective, **shared, **table.model_dump()}
 
     @property
     def label_steps(self) -> int:
@@ -392,7 +415,14 @@ class RefineRecipe(Table):
     @property
     def step_size(self) -> tuple[str, float]:
         """The key and the value of the step size that counts."""
-        return ("refine.lr", self.lr) if self.objective == "psr" else ("refine.cao2.lr", self.cao2.lr)
+        if self.objective == "psr":
+            return "refine.lr", self.lr
+        return f"refine.{self.objective}.lr", getattr(self, self.objective).lr
+
+    @property
+    def relabels(self) -> bool:
+        """Whether refined pictures have labels of their own, not those of the selected ones."""
+        return self.objective == "match" and self.match.labels == ANEW
 
 
 class EvaluateRecipe(Table):

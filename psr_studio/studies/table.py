@@ -12,7 +12,8 @@ SELECTED = Level("PSR, not refined")
 IMAGENET = (papers.WOOF, papers.NETTE, papers.IDC, *papers.SMALL)
 HARD = {"evaluate.labels": "hard"}
 DGS = {"select.selector": "dgs", "select.dgs.within_bin": "random", **HARD}
-PSR = {"select.selector": "psr"}
+PAPER = {"select.psr.weights": "paper"}  # whatever the recipe has: studies are the papers'
+PSR = {"select.selector": "psr", **PAPER}
 DRAWN = "The paper only draws this figure, so none of its numbers stand here."
 NOT_REFINED = (
     "Students learn from the pictures as they were selected, not refined: the paper does not say which, and this is "
@@ -41,6 +42,7 @@ _ALL = (
                 ("psr", "random", "top-confidence", "lowest-entropy", "k-center", "k-medoids", "herding"),
             )
         ),
+        settings=PAPER,
         notes=(
             DRAWN,
             NOT_REFINED,

@@ -478,7 +478,7 @@ def test_a_record_of_before_the_tables_brings_its_rules_back():
              "floor": 1, "ceiling": None, "normalize": True}  # fmt: skip
     back = restored(noted)
     assert settings_of(back) == noted
-    assert back.of(PSR).weights(10) == back.of(DGS).weights(10) == (2.0, 1.0, 1.0)
+    assert back.of(PSR).at(10) == back.of(DGS).at(10) == (2.0, 1.0, 1.0)
 
 
 def restored(noted: dict) -> SelectRecipe:

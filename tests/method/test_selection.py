@@ -13,6 +13,8 @@ from psr_studio.method.distances import pairwise_sq_distances
 from psr_studio.method.lazy_distances import LazyDistances, class_distances
 from psr_studio.method.selection import (
     SCALINGS,
+    SCHEDULE_WORDS,
+    SCHEDULES,
     diversity,
     greedy_reference,
     greedy_select,
@@ -389,3 +391,11 @@ def test_an_error_about_one_class_of_a_pool_names_the_class():
         greedy_select_all(np.ones(5), np.ones(5), cache, 3)
     with pytest.raises(ValueError, match="Class 0: 2 candidates are pinned, but ipc is 1"):
         greedy_select_all(np.ones(5), np.ones(5), cache, 1, pinned=[0, 1])
+
+
+def test_weights_that_did_best_on_held_out_images_differ_up_to_ten_only():
+    for ipc in (1, 10):
+        assert ipc_preset(ipc, "held-out") == (1.0, 0.0, 3.0) != ipc_preset(ipc)
+    for ipc in (11, 20, 50, 1000):
+        assert ipc_preset(ipc, "held-out") == ipc_preset(ipc, "paper") == ipc_preset(ipc)
+    assert set(SCHEDULES) == set(SCHEDULE_WORDS)

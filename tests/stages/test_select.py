@@ -14,8 +14,11 @@ from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
 from psr_studio.method.difficulty import smoothed
 from psr_studio.method.selection import greedy_select, ipc_preset
 from psr_studio.method.signals import is_consistent, min_max, predictive_entropy, reliability
+from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.figures import distributions
+from psr_studio.stages.select.stage import inputs
 
 EQUAL = {"alpha": 1, "beta": 1, "gamma": 1}
 
@@ -322,3 +325,18 @@ def test_the_scored_pool_is_kept_until_pool_or_scores_change(studio):
     shown = studio.curation.shown()
     rescore(studio, logits_with_eligible(studio, {}))
     assert studio.curation.scored is not scored and studio.curation.shown() is not shown
+
+
+def test_a_recipe_says_whose_weights_follow_the_budget(studio):
+    """Of one and the same weights nothing else changes: they are said themselves in every hash."""
+    paper = inputs(studio.workspace, studio.recipe, studio.bundle)["settings"]
+    assert "weights" not in paper and (paper["alpha"], paper["gamma"]) == (3.0, 0.5)
+    studio.set({"select.psr.weights": "held-out"})
+    assert studio.curation.select(ipc=2).weights == (1.0, 0.0, 3.0)
+    found = studio.curation.tables()
+    assert found["ipc_presets"][0]["weights"] == {"alpha": 1.0, "beta": 0.0, "gamma": 3.0}
+    assert "did best on held-out images" in found["weights_about"]
+    studio.set({"select.psr.alpha": 3.0, "select.psr.beta": 1.0, "select.psr.gamma": 0.5})
+    assert inputs(studio.workspace, studio.recipe, studio.bundle)["settings"] == paper
+    assert load_recipe("fashion-mnist").select.weights == (1.0, 0.0, 3.0)
+    assert Recipe().select.weights == (3.0, 1.0, 0.5)

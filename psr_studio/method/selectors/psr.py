@@ -35,7 +35,7 @@ class PSR(Weighted):
 
     def coordinates(self, ipc: int) -> dict[str, Any]:
         """The shares of the weights at a budget."""
-        alpha, beta, gamma = self.weights(ipc)
+        alpha, beta, gamma = self.at(ipc)
         total, rest = alpha + beta + gamma, alpha + beta
         return {DIVERSITY: gamma / total if total else 1.0, ENTROPY: beta / rest if rest else 0.0}
 

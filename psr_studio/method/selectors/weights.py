@@ -37,22 +37,30 @@ class Weighted(Parameters):
     alpha: float | None = _weight("alpha", "reliability")
     beta: float | None = _weight("beta", "entropy, subtracted")
     gamma: float | None = _weight("gamma", "diversity")
+    weights: str = setting(
+        "paper", "Which weights the budget gives: the paper's, or those that did best on held-out real images.",
+        choices=("paper", "held-out"), control=False,
+    )  # fmt: skip
 
-    def weights(self, ipc: int) -> Weights:
+    def at(self, ipc: int) -> Weights:
         """The weights at a budget of `ipc` images per class."""
         from psr_studio.method.selection import ipc_preset
 
         given = (self.alpha, self.beta, self.gamma)
-        preset = ipc_preset(ipc)
+        preset = ipc_preset(ipc, self.weights)
         return Weights(*(p if value is None else value for value, p in zip(given, preset, strict=True)))
+
+    def read(self) -> dict[str, Any]:
+        """As there, but for where weights come from: they are said themselves."""
+        return {name: value for name, value in super().read().items() if name != "weights"}
 
     def resolved(self, ipc: int) -> Self:
         """The same with weights that are left to a budget of `ipc` images per class filled in."""
-        return self.model_copy(update=self.weights(ipc)._asdict())
+        return self.model_copy(update=self.at(ipc)._asdict())
 
     def left_to_preset(self, ipc: int) -> Self:
         """The same, with weights that are just those of the preset left to it."""
         nothing = dict.fromkeys(WEIGHTS)
         preset = self.model_copy(update=nothing)
-        same = zip(self.weights(ipc), preset.weights(ipc), strict=True)
+        same = zip(self.at(ipc), preset.at(ipc), strict=True)
         return preset if all(math.isclose(mine, theirs, abs_tol=1e-9) for mine, theirs in same) else self

@@ -223,7 +223,9 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
     chosen, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
     check_original(rule, chosen, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
-    params = dict(chosen)
+    params = {
+        name: value for name, value in chosen if name != "weights"
+    }  # resolved, they are said themselves
     # In the order in which they were noted before selectors had tables, so that students trained then count.
     noted = [name for key in RENAMED if (name := key.rpartition(".")[2]) in params]
     params = {name: params[name] for name in dict.fromkeys([*noted, *params])}

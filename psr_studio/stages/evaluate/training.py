@@ -38,6 +38,7 @@ from psr_studio.stages.evaluate.lessons import (
 from psr_studio.stages.evaluate.real_controls import RealImages
 from psr_studio.stages.evaluate.test_sets import rows_of_set
 from psr_studio.stages.labels import soften
+from psr_studio.stages.refine.stage import labelled_anew
 from psr_studio.stages.select.stage import require
 from psr_studio.stages.task import in_task
 from psr_studio.storage.workspace import Workspace
@@ -155,7 +156,8 @@ class Trainer:
         logits = self.ws.scores(self.bundle.teacher_id, require_all=False).logits_at(at)
         if arm.form != "refined":
             return pool.images_at(at), pool.labels[at], logits
-        return self.ws.refined(arm.selection).images_of(ids), pool.labels[at], logits
+        images = self.ws.refined(arm.selection).images_of(ids)
+        return images, pool.labels[at], labelled_anew(self.recipe, self.bundle, images, logits)
 
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         if arm.form == FULL:

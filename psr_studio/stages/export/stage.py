@@ -196,13 +196,16 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     pool, ids, tags = ws.pool(), record.candidate_ids, ws.ledger.tags()
     at = pool.positions(ids)
     task = sorted(record.picks)
-    logits = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)[:, task]
+    scored = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)
     labels, tau = in_task(pool.labels[at], task), float(record.settings["temperature"])
     if is_refined(recipe, bundle):
         images = ws.refined(record.name).images_of(ids)
         pngs = [_encoded(image) for image in images]
+        taught = refine.labelled_anew(recipe, bundle, images, scored)[:, task]
     else:
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
+        taught = scored[:, task]
+    logits = scored[:, task]
     return ExportSet(
         class_names=tuple(bundle.class_names[c] for c in task),
         pngs=pngs,
@@ -210,8 +213,8 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         labels=np.array(labels, np.int64),
         candidate_ids=np.array(ids, np.int64),
         seeds=np.array(pool.seeds[at], np.int64),
-        logits=np.array(logits, np.float32),
-        soft_labels=soften(logits, tau),
+        logits=np.array(taught, np.float32),
+        soft_labels=soften(taught, tau),
         temperature=tau,
         signals={
             "reliability": reliability(logits, labels, tau),

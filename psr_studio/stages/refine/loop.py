@@ -26,6 +26,7 @@ from psr_studio.method.refinement import (
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
 from psr_studio.recipe.schema import RefineRecipe
+from psr_studio.stages.refine.matching import Matching, matched
 
 if TYPE_CHECKING:
     from psr_studio.models.codec import Codec
@@ -40,23 +41,22 @@ class Networks:
 
     Attributes:
         reduced: codec and teacher multiply in bfloat16, as the generator of a GPU does.
+        matching: the real images, under the objective that matches them.
     """
 
     generator: Generator
     codec: Codec
     teacher: Teacher
     reduced: bool = False
+    matching: Matching | None = None
     denoising: MicroBatches = field(default_factory=lambda: MicroBatches("refining"))
     labels: MicroBatches = field(default_factory=lambda: MicroBatches("the label term of", LABEL_ROWS))
 
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
-        return " ".join(
-            filter(
-                None,
-                (self.denoising.take_notice(), self.labels.take_notice(), self.codec.memory.take_notice()),
-            )
-        )
+        passes = [self.denoising, self.labels, self.codec.memory]
+        passes += [self.matching.memory] if self.matching else []
+        return " ".join(filter(None, (memory.take_notice() for memory in passes)))
 
 
 @dataclass(frozen=True)
@@ -96,36 +96,53 @@ def refine_batch(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
 
-    The losses of the latents are summed, so the gradient of each is that of its own loss and the result does
-    not depend on the batch but for rounding. The two terms of eq. 9 add, and so do their gradients: each has a
-    pass of its own, in micro-batches that suit its memory. Timestep and noise of each latent come from its own
-    generator, drawn on the CPU, in the order of the steps.
+    Under "psr" and "cao2" the losses of the latents are summed, so the gradient of each is that of its own loss and the
+    result does not depend on the batch but for rounding. The two terms of eq. 9 add, and so do their gradients: each
+    has a pass of its own, in micro-batches that suit its memory. Timestep and noise of each latent come from its own
+    generator, drawn on the CPU, in the order of the steps. Under "match" each class must be whole.
     """
+    device = nets.generator.device
+    latents = selected.latents.to(device).clone().requires_grad_(True)
+    optimizer = _optimizer(how, latents)
+    if how.objective == "match":
+        assert nets.matching is not None, "it was opened for this objective"
+        pull = matched(nets.codec, nets.matching, selected.classes, how.seed)
+    else:
+        pull = _denoised(nets, selected, how, temperature)
+    for step in range(1, how.n_steps + 1):
+        with reproducible(device):
+            losses, gradient = pull(step, latents.detach())
+        latents.grad = gradient
+        optimizer.step()
+        yield step, latents.detach(), losses
+
+
+def _denoised(
+    nets: Networks, selected: Selected, how: RefineRecipe, temperature: float
+) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+    """What gives the losses (n,) of eq. 9, or CaO2's, and their gradient (n, c, h, w) of the latents in a step."""
     device = nets.generator.device
     alphas = nets.generator.alphas_cumprod.to(device)
     generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in selected.noise_seeds]
     classes, labels = selected.classes.to(device), selected.soft_labels.to(device)
     label_pass = partial(_label_pass, nets, temperature, selected.task.to(device))
     weights = adaptive_weight(selected.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
-    latents = selected.latents.to(device).clone().requires_grad_(True)
-    optimizer = _optimizer(how, latents)
-    shape, cao2 = tuple(latents.shape[1:]), how.objective == "cao2"
+    shape, cao2 = tuple(selected.latents.shape[1:]), how.objective == "cao2"
     loss = partial(largest_error_loss, largest=how.cao2.largest) if cao2 else denoising_loss
     fixed = stacked_noise(generators, shape, device) if cao2 else None  # ours; CaO2 has a bank of 1024 noises
-    for step in range(1, how.n_steps + 1):
+
+    def pull(step: int, z: Tensor) -> tuple[Tensor, Tensor]:
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
         t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps, how) for g in generators]), device)
         noise = stacked_noise(generators, shape, device) if fixed is None else fixed
-        z = latents.detach()
         given = z, noise, alphas[t], t, classes
-        with reproducible(device):
-            losses, gradient = nets.denoising.map(partial(_denoising_pass, nets, loss), *given)
-            if kl_is_active(step, how.n_steps, how.label_steps):
-                label, pull = nets.labels.map(label_pass, z, labels, weights)
-                losses, gradient = refinement_loss(losses, weights, label), gradient + pull  # eq. 9
-        latents.grad = gradient
-        optimizer.step()
-        yield step, latents.detach(), losses
+        losses, gradient = nets.denoising.map(partial(_denoising_pass, nets, loss), *given)
+        if kl_is_active(step, how.n_steps, how.label_steps):
+            label, towards = nets.labels.map(label_pass, z, labels, weights)
+            losses, gradient = refinement_loss(losses, weights, label), gradient + towards  # eq. 9
+        return losses, gradient
+
+    return pull
 
 
 def _denoising_pass(
@@ -156,10 +173,8 @@ def _label_pass(
 
 def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
     """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone as well."""
-    if how.objective == "cao2":
-        return torch.optim.Adam([latents], lr=how.cao2.lr)
-    if how.optimizer == "adam":
-        return torch.optim.Adam([latents], lr=how.lr)
+    if how.objective != "psr" or how.optimizer == "adam":
+        return torch.optim.Adam([latents], lr=how.step_size[1])
     return torch.optim.SGD([latents], lr=how.lr)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.encoding import encode, latents_at
 from psr_studio.stages.generate import tuned
@@ -27,11 +28,13 @@ from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import RefinedPart, StageStatus, Workspace, discard
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.refine.loop import Networks, Selected
+    from psr_studio.stages.refine.matching import Matching
 
 MOST_GROWTH = 2.0  # of a latent's length; steps of a size that serves move it by a few hundredths
 LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
@@ -43,6 +46,7 @@ def inputs(
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
     settings = recipe.refine.read()
     del settings["batch_size"]
+    matched = {"real images": bundle.identity("data")} if recipe.refine.objective == "match" else {}
     return {
         **named_part(record.picks, bundle.n_classes),
         "stage": STAGE.name,
@@ -51,6 +55,7 @@ def inputs(
         "generator": bundle.identity("generator"),
         "temperature": record.settings["temperature"],
         "settings": settings,
+        **matched,
     }
 
 
@@ -210,7 +215,7 @@ class _Refiner:
         device = self.nets.generator.device
         selected = self._selected([cid for c in classes for cid in self.record.picks[c]])
         how = self.recipe.refine
-        batches = spans(len(selected.classes), how.batch_size)
+        batches = _batches(selected, how)
         shown_after = preview_steps(how.n_steps)
         every = 1 if device.type == "cpu" else LOOK_EVERY
         looked_at = {*range(every, how.n_steps, every), *shown_after, how.n_steps}
@@ -298,6 +303,27 @@ class _Refiner:
             )
 
 
+def _batches(selected: Selected, how: RefineRecipe) -> list[slice]:
+    """The latents that are refined together: so many, or each class whole where these are matched as sets."""
+    if how.objective != "match":
+        return spans(len(selected.classes), how.batch_size)
+    counts = selected.classes.unique_consecutive(return_counts=True)[1].tolist()
+    ends = list(accumulate(counts))
+    return [slice(end - n, end) for n, end in zip(counts, ends, strict=True)]
+
+
+def labelled_anew(recipe: Recipe, bundle: Bundle, images: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """The teacher's logits that label refined pictures uint8 (n, H, W, ch): those of the selected ones (n, C) as given,
+    or of what they have become.
+    """
+    if not recipe.refine.relabels:
+        return logits
+    import torch
+
+    found, _ = bundle.teacher(pick_device(recipe.device)).predict(torch.from_numpy(np.array(images)))
+    return found.numpy()
+
+
 def _lengths(latents: Tensor) -> Tensor:
     """The length of each latent (n, c, h, w): (n,)."""
     return latents.flatten(1).norm(dim=1)
@@ -318,7 +344,23 @@ def open_networks(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Networks:
     generator = tuned.opened(ws, bundle, device, dtype, str(ws.pool().settings.get(tuned.KEY, "")))
     if isinstance(generator, Generator):
         generator.compiled = False  # it may be the one that a pool was sampled with
-    return Networks(generator, bundle.codec(device), bundle.teacher(device), reduced=dtype is torch.bfloat16)
+    return Networks(
+        generator, bundle.codec(device), bundle.teacher(device), dtype is torch.bfloat16,
+        _matching(recipe, bundle, device) if recipe.refine.objective == "match" else None,
+    )  # fmt: skip
+
+
+def _matching(recipe: Recipe, bundle: Bundle, device: torch.device) -> Matching:
+    """The real training images that controls have, too: none of those that are held out."""
+    import torch
+
+    from psr_studio.models.levels import NormalisedImages, at_rest
+    from psr_studio.stages.refine.matching import Matching
+
+    images, labels = bundle.train_subset
+    rows = {c: torch.from_numpy(np.flatnonzero(labels == c)) for c in range(bundle.n_classes)}
+    kept = NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
+    return Matching(kept, rows, recipe.refine.match.real_images)
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:

@@ -110,7 +110,7 @@ def _gains(
     """What each further pick of a class adds; the ineligible and the missing come after everything else."""
     now, packed = scored.signals(request.rules.temperature), scored.packed
     orders = [np.searchsorted(packed.rows, ordered[c].indices) for c in packed.classes.tolist()]
-    rows, weights = packed.rows, request.rules.of(psr.PSR).weights(request.rules.ipc)
+    rows, weights = packed.rows, request.rules.of(psr.PSR).at(request.rules.ipc)
     found = comparable_gains(now.reliability[rows], now.entropy[rows], packed.distances, orders, weights)
     least = min(float(gains.min(initial=0.0)) for gains in found) - 1.0
     padded = {}

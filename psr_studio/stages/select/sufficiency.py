@@ -18,7 +18,7 @@ def of_class(scored: ScoredPool, class_id: int, rules: SelectRecipe) -> dict[str
     """See `figures.sufficiency`, of which this is one row."""
     size, ipc, name = int(scored.counts[class_id]), rules.ipc, scored.class_names[class_id]
     greedy, candidates = rules.of(psr.PSR), class_pool(scored, class_id, rules.temperature)
-    found = sufficiency(candidates, min(ipc, size), *greedy.weights(ipc), scaling=greedy.scaling)
+    found = sufficiency(candidates, min(ipc, size), *greedy.at(ipc), scaling=greedy.scaling)
     return {
         "class_id": class_id,
         "name": name,

@@ -29,7 +29,8 @@ from psr_studio.ui.words import QUIET
 ABOUT = (
     "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
     "there the divergence between the teacher's label now and its label at the start is added, with a weight "
-    "between the least and the greatest label weight, set by the teacher's confidence."
+    "between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
+    '"More settings", have no labels: CaO2\'s noise error, or mean features of a class that match those of real images.'
 )
 MOST_PAIRS = 60
 
@@ -57,9 +58,8 @@ class RefineTab:
                     with gr.Accordion("More settings", open=False):
                         self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
                         self.settings.add("refine.seed")
-                        self.settings.grid(
-                            "refine.objective", *(key for key in keys() if key.startswith("refine.cao2."))
-                        )
+                        others = (key for key in keys() if key.startswith(("refine.cao2.", "refine.match.")))
+                        self.settings.grid("refine.objective", *others)
                     gr.HTML(note(ABOUT))
                 with side_foot():
                     can = self.screen.studio.bundle.has("generator")

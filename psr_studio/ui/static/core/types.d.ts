@@ -141,6 +141,7 @@ export interface Info extends Rules {
   temperature: number;
   selectors: Selector[];
   ipc_presets: Preset[];
+  weights_about: string;
   target_shapes: Record<string, number[]>;
   bin_edges: number[];
   names: Names;

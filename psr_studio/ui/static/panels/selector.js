@@ -121,16 +121,19 @@ function createWeightStarts(store, actions) {
       },
     },
   });
-  const node = h(
+  const about = h('div', { class: 'psr-lab-about' });
+  const choice = h(
     'label',
     { class: 'psr-lab-choice', title: 'Sets alpha, beta and gamma; the sliders stand above the map' },
     h('span', { class: 'psr-lab-name' }, 'Weights'),
     pick,
   );
+  const node = h('div', {}, choice, about);
 
   /** The presets by budget, and the ablations. */
   function refresh() {
     const presets = store.data.info?.ipc_presets ?? [];
+    about.textContent = store.data.info?.weights_about ?? '';
     const named = presets.map(
       ({ weights }, k) => /** @type {[string, Weights]} */ ([presetName(presets, k), weights]),
     );
