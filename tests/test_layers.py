@@ -46,6 +46,9 @@ METHOD_LIBRARIES = {"torch", "numpy", "numba", *sys.stdlib_module_names}
 DECLARING = {"pydantic", "pydantic_core"}  # the parameters of selectors are declared and checked in one place
 ONLY_IN = {"gradio": {"ui"}, "diffusers": {"models", "training"}, "timm": {"models", "training"}}
 CALLED_BY_OTHERS = {"forward", "writable"}  # of torch's modules, of Python's streams
+# Faults that nothing else can make: of the connection itself, and a process that never opened the bundle.
+READ_ALL_THE_SAME = {("test_ledger.py", "_db"), ("test_damage.py", "_db"), ("test_tabs.py", "_bundle")}
+OF_OTHERS = {"_id", "_parameters", "_buffers", "_actions"}  # of Gradio, torch and Python
 SILENT = BELOW.keys() - {"cli", "ui"}
 
 
@@ -188,6 +191,38 @@ def test_nothing_is_left_that_nobody_calls():
     used = set().union(*map(used_in, callers))
     inner = [path for path in MODULES if layer_of(path) not in ("method", "app")]
     assert {str(path): found for path in inner if (found := unused_of(path, used))} == {}
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """Names of functions, classes and attributes with one leading underscore that a file of ours gives."""
+    given = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    given |= {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    return {name for name in given if name.startswith("_") and not name.startswith("__")}
+
+
+def private_reads(tree: ast.AST) -> set[str]:
+    """Names with one leading underscore that a file imports, or reads of another object than itself."""
+    read = {a.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for a in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not (
+            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        ):
+            read.add(node.attr)
+    return {name for name in read if name.startswith("_") and not name.startswith("__")}
+
+
+def test_tests_read_no_private_name_of_ours():
+    ours = set().union(*(private_names(ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES))
+    read = {
+        (path.name, name)
+        for path in sorted(Path(__file__).parent.rglob("*.py"))
+        for name in (private_reads(ast.parse(path.read_text(encoding="utf-8"))) & ours) - OF_OTHERS
+    }
+    assert read == READ_ALL_THE_SAME
 
 
 def test_the_package_and_the_recipe_import_no_network_library():

@@ -257,8 +257,8 @@ class Curation:
 
         A name that several selectors have is that of the chosen one (`recipe.schema.place`).
         """
-        chosen = self.rules().resolved()
-        return {name: plain(chosen.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
+        rules = self.rules().resolved()
+        return {name: plain(rules.setting(name)) for name in (key.rpartition(".")[2] for key in CURATED)}
 
     def rules(self) -> SelectRecipe:
         """What is selected by: the recipe, over it the sliders.

@@ -152,7 +152,7 @@ class JobWorker:
         self._on_end = on_end
         self._ledger = ledger
         self._runs = dict(runs)
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._jobs: dict[int, _Job] = {}
         self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -168,7 +168,7 @@ class JobWorker:
             JobError: that step already waits or runs, or the worker is retired.
         """
         assert stage in self._runs, f"stage {stage} is none of {sorted(self._runs)}"
-        with self._lock:
+        with self.lock:
             self.check_free(stage)
             job = _Job(self._ledger.create_job(stage, params), stage, params, after)
             self._jobs[job.id] = job
@@ -195,13 +195,13 @@ class JobWorker:
 
     def snapshot(self, job_id: int) -> JobState:
         """The job now; JobError when there is none of that number."""
-        with self._lock:
+        with self.lock:
             job = self._jobs.get(job_id)
             return job.state() if job else _recorded(self._ledger.job(job_id))
 
     def latest(self, stage: str) -> JobState | None:
         """The newest job of a step, also from before a restart; None when it was never run."""
-        with self._lock:
+        with self.lock:
             mine = [job for job in self._jobs.values() if job.stage == stage]
             if mine:
                 return mine[-1].state()
@@ -209,19 +209,19 @@ class JobWorker:
 
     def newest(self) -> JobState | None:
         """The job that was asked for last since the start; None before the first."""
-        with self._lock:
+        with self.lock:
             return next((job.state() for job in reversed(self._jobs.values())), None)
 
     def ended(self) -> JobState | None:
         """The job that ended last since the start, not one that fell with it; None before the first."""
-        with self._lock:
+        with self.lock:
             over = [job for job in self._jobs.values() if job.status not in ACTIVE]
-            own = [job for job in over if job.after is None or job.started] or over
-            return max(own, key=lambda job: job.finished).state() if own else None
+            begun = [job for job in over if job.after is None or job.started] or over
+            return max(begun, key=lambda job: job.finished).state() if begun else None
 
     def active(self) -> list[JobState]:
         """The job that runs and those that wait, in order."""
-        with self._lock:
+        with self.lock:
             return [job.state() for job in self._jobs.values() if job.status in ACTIVE]
 
     def wait(self, job_id: int, timeout: float | None = None) -> JobState:
@@ -235,7 +235,7 @@ class JobWorker:
         Raises:
             JobError: one waits or runs.
         """
-        with self._lock:
+        with self.lock:
             if any(job.status in ACTIVE for job in self._jobs.values()):
                 raise JobError(
                     "A job waits or runs in this workspace, which would end with it.",
@@ -249,7 +249,7 @@ class JobWorker:
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop what runs, drop what waits, and end the thread; may be called twice."""
-        with self._lock:
+        with self.lock:
             for job in self._jobs.values():
                 if job.status in ACTIVE:
                     self.stop_now(job.id)
@@ -259,7 +259,7 @@ class JobWorker:
             thread.join(timeout)
 
     def _stop(self, job_id: int, how: str) -> None:
-        with self._lock:
+        with self.lock:
             job = self._jobs.get(job_id)
             if job is None or job.status not in ACTIVE:
                 return
@@ -270,7 +270,7 @@ class JobWorker:
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            with self._lock:
+            with self.lock:
                 if job.status != "queued":
                     continue
                 before = self._jobs.get(job.after) if job.after is not None else None
@@ -280,7 +280,7 @@ class JobWorker:
             self._run(job)
 
     def _run(self, job: _Job) -> None:
-        with self._lock:
+        with self.lock:
             job.status, job.started = "running", time.monotonic()
         try:
             self._note(job, status="running")
@@ -297,7 +297,7 @@ class JobWorker:
         try:
             with stopped_by(job.stops_now):
                 for event in events:
-                    with self._lock:
+                    with self.lock:
                         job.take(event)
                         stop = job.stops_here()
                     if stop:
@@ -319,14 +319,14 @@ class JobWorker:
         try:
             event = events.throw(FinishParts())
             while job.stopping == STOP_AFTER_PART:
-                with self._lock:
+                with self.lock:
                     job.take(event)
                 event = next(events)
         except (FinishParts, StopIteration):
             return
 
     def _finish(self, job: _Job, status: str) -> None:
-        with self._lock:
+        with self.lock:
             job.status, job.finished = status, time.monotonic()
         try:
             self._note(job, status=status, problem=job.error[0], fix=job.error[1])

@@ -126,19 +126,19 @@ def plan(
     return Plan(root, found, seen, made, reading or Reading(), first, tuple(notes))
 
 
-def make(chosen: Plan) -> Iterator[Progress]:
+def make(plan: Plan) -> Iterator[Progress]:
     """Write the bundle file, make the workspace and import the pictures; the same again goes on where it ended.
 
     Raises:
         StudioError: as an import. The bundle file and an empty workspace may be there then, and no pool.
     """
-    write_description(chosen.bundle_file, chosen.description)
-    settings = {"name": chosen.workspace.name, "bundle": str(chosen.bundle_file)}
-    recipe = Recipe().with_values({**settings, **_settings(chosen.description.side)})
-    with Studio(chosen.workspace, recipe, replace_recipe=True) as studio:
+    write_description(plan.bundle_file, plan.description)
+    settings = {"name": plan.workspace.name, "bundle": str(plan.bundle_file)}
+    recipe = Recipe().with_values({**settings, **_settings(plan.description.side)})
+    with Studio(plan.workspace, recipe, replace_recipe=True) as studio:
         yield from studio.import_pool(
-            chosen.pictures.path, split=chosen.reading.split, rule=chosen.reading.rule, values=chosen.reading.values,
-            first_label=chosen.first_label, skip_broken=True,
+            plan.pictures.path, split=plan.reading.split, rule=plan.reading.rule, values=plan.reading.values,
+            first_label=plan.first_label, skip_broken=True,
         )  # fmt: skip
 
 

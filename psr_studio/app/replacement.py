@@ -73,10 +73,10 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
     records = {record.name: record for record in ws.ledger.selections()}
     if "select" in tables and name in records:
         kept, wanted = records[name].settings, select.settings(given)
-        own = {key: value for key, value in kept.items() if key not in (select.POOL_HASH, select.LOCKED)}
+        settings = {key: value for key, value in kept.items() if key not in (select.POOL_HASH, select.LOCKED)}
         if kept["selector"] == BY_HAND:
             yield "select", f'the selection "{name}"'
-        elif own != wanted and is_refined:  # a rule alone selects again in no time
+        elif settings != wanted and is_refined:  # a rule alone selects again in no time
             yield "select", refined
     if "refine" in tables and is_refined:
         yield "refine", refined

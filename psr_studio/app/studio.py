@@ -195,7 +195,7 @@ class Studio(OpenWorkspace):
     @property
     def runs(self) -> dict[str, Callable[..., Iterator[Progress]]]:
         """Every stage of the table by name with the function that starts it, for a job worker."""
-        own: dict[Stage, Callable[..., Iterator[Progress]]] = {
+        runs: dict[Stage, Callable[..., Iterator[Progress]]] = {
             finetune.STAGE: self.finetune,
             generate.STAGE: self.generate,
             score.STAGE: self.score,
@@ -206,7 +206,7 @@ class Studio(OpenWorkspace):
             weights.STAGE: self.download_weights,
             TEACH: self.teach,
         }
-        return {name: own.get(stage, partial(self._run, stage)) for name, stage in STAGES.items()}
+        return {name: runs.get(stage, partial(self._run, stage)) for name, stage in STAGES.items()}
 
     def _run(
         self, stage: Stage, options: Mapping[str, Any] | None = None, /, **settings: Any
@@ -258,8 +258,8 @@ class Studio(OpenWorkspace):
         }
         if rows := self.workspace.ledger.unreadable():
             name = select.STAGE.name
-            chosen = found[name]
-            found[name] = StageStatus(chosen.state, f"{chosen.reason} Left out: {', '.join(rows)}.")
+            state = found[name]
+            found[name] = StageStatus(state.state, f"{state.reason} Left out: {', '.join(rows)}.")
         return found
 
     # Around the pipeline

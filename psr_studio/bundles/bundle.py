@@ -242,8 +242,8 @@ class Bundle(ABC):
 
     def _real(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
         images, labels = self._train_images()
-        own = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
-        return images[own], labels[own]
+        in_part = (rank_in_class(labels) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out
+        return images[in_part], labels[in_part]
 
     @property
     @abstractmethod

@@ -18,10 +18,10 @@ TINY = "tiny-dit"  # built in memory
 class UnmadeBundleError(ModelError):
     """A bundle that `train-bundle` makes of a data set, and that nobody has made here yet."""
 
-    def __init__(self, chosen: DataSet) -> None:
+    def __init__(self, data: DataSet) -> None:
         super().__init__(
-            f'The bundle "{chosen.name}" is not made yet: its networks do not ship with PSR Studio.',
-            f"Make it from your copy of {chosen.title}: `psr-studio train-bundle {chosen.name} --data FOLDER`.",
+            f'The bundle "{data.name}" is not made yet: its networks do not ship with PSR Studio.',
+            f"Make it from your copy of {data.title}: `psr-studio train-bundle {data.name} --data FOLDER`.",
         )
 
 

@@ -121,8 +121,8 @@ class ExternalBundle(Bundle):
                 files = self._own_files(part)
                 licence = str(table.get("licence", "not stated"))
                 name, size = str(table.get("source", "")), int(table.get("size", 0))
-                own = part == "teacher" and (not name or name in shipped_teachers())
-                alone = (self.name if not self._is_own else str(self.path.absolute())) if own else ""
+                shipped = part == "teacher" and (not name or name in shipped_teachers())
+                alone = (self.name if not self._is_own else str(self.path.absolute())) if shipped else ""
                 found[part] = Source(
                     part, name, tuple(table.get("files", files)), licence, size, bundle=alone
                 )
@@ -215,8 +215,8 @@ class ExternalBundle(Bundle):
         from psr_studio.models.codec import Codec
 
         self.require(CODEC, "Latents are made by a codec")
-        own = "codec" in self.sources
-        folder = self.folder("codec") if own else self.folder("generator") / "vae"
+        named = "codec" in self.sources
+        folder = self.folder("codec") if named else self.folder("generator") / "vae"
         return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
 
     def teacher(self, device: torch.device) -> Teacher:
@@ -270,8 +270,8 @@ class ExternalBundle(Bundle):
 
     def _class_folders(self) -> Sequence[str]:
         """Names of the folders of the real images, in label order."""
-        own = self.index.get("images", {}).get("folder_names")
-        return own or self.index.get("wordnet_ids", self.class_names)
+        folder_names = self.index.get("images", {}).get("folder_names")
+        return folder_names or self.index.get("wordnet_ids", self.class_names)
 
     @property
     def has_train_difficulty(self) -> bool:

@@ -103,9 +103,9 @@ def _check_together(index: Mapping[str, Any]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if (twin := seen.setdefault(name.casefold(), name)) is not name:
-            how = "is there twice" if twin == name else f'and "{twin}" differ by case only'
+            clash = "is there twice" if twin == name else f'and "{twin}" differ by case only'
             raise ModelError(
-                f'The class name "{name}" {how}.',
+                f'The class name "{name}" {clash}.',
                 "Give each class a name of its own: folders are told apart by it.",
             )
     for key in ("class_indices", "wordnet_ids"):

@@ -117,8 +117,8 @@ def torchvision_split(name: str, root: Path, split: str, download: bool = False)
     """torchvision's data set; RuntimeError where its files are missing or changed."""
     from torchvision import datasets
 
-    chosen = {"split": split} if name == "SVHN" else {"train": split == "train"}
-    return getattr(datasets, name)(root, download=download, **chosen)
+    split_argument = {"split": split} if name == "SVHN" else {"train": split == "train"}
+    return getattr(datasets, name)(root, download=download, **split_argument)
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
@@ -139,9 +139,9 @@ def _tables(path: Path, split: str) -> list[Path]:
     for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet"):
         files = sorted(path.glob(pattern))
         for name in SPLITS[split]:
-            own = [f for f in files if f.parent.name == name or re.split(r"[-.]", f.name)[0] == name]
-            if own:
-                return own
+            of_split = [f for f in files if f.parent.name == name or re.split(r"[-.]", f.name)[0] == name]
+            if of_split:
+                return of_split
     return []
 
 

@@ -63,12 +63,12 @@ class OwnDataBundle(EmbeddedBundle):
 
     def identity(self, part: str) -> str:
         """As in `Bundle`; "data" counts the user's files as well, by name, size and time of change."""
-        own = super().identity(part)
+        identity = super().identity(part)
         if part != "data":
-            return own
+            return identity
         folder = locate(self.sources["images"])
         listed = "absent" if folder is None else _listing(folder)
-        return hashlib.sha256(f"{own} {listed}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{identity} {listed}".encode()).hexdigest()[:16]
 
     def _split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         folder = locate(self.sources["images"])

@@ -94,8 +94,8 @@ class TinyDit(Bundle):
         cpu = torch.device("cpu")
         labels = [c for c in range(self.n_classes) for _ in range(FITTED_PER_CLASS)]
         seeds = [candidate_seed(0, c, i) for c in range(self.n_classes) for i in range(FITTED_PER_CLASS)]
-        how = Sampling(steps=FITTED_STEPS, guided_channels=3)
-        *_, (_, latents) = self.generator(cpu, torch.float32).sample(labels, seeds, how)
+        sampling = Sampling(steps=FITTED_STEPS, guided_channels=3)
+        *_, (_, latents) = self.generator(cpu, torch.float32).sample(labels, seeds, sampling)
         with torch.no_grad():
             _, features = teacher(self.codec(cpu).decode(latents).clamp(-1, 1))
             _fit_head(teacher.backbone, features, torch.tensor(labels), self.class_rows)

@@ -89,9 +89,9 @@ def bench(recipe: Recipe, pool_size: int) -> Iterator[Figure]:
         _seconds(studio.score())
         studio.set({"pool.pool_size": pool_size, "select.ipc": ipc})
         n = pool_size * studio.bundle.n_classes
-        how = studio.recipe.pool
+        pool = studio.recipe.pool
         yield Figure(
-            f"generate, {how.sampler}, {how.steps} steps", n / _seconds(studio.generate()), "images/s"
+            f"generate, {pool.sampler}, {pool.steps} steps", n / _seconds(studio.generate()), "images/s"
         )
         yield Figure("score", n / _seconds(studio.score()), "images/s")
         yield Figure("select again, median", 1000 * _selection_seconds(studio), "ms")

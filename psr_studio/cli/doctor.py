@@ -76,12 +76,12 @@ def examine(workspace: Path) -> list[Finding]:
     return [
         Finding("PSR Studio", __version__),
         _python(),
-        *(_package(name) for name in NEEDED),
-        *(_package(name, needed=False) for name in SCREEN),
+        *(package_finding(name) for name in NEEDED),
+        *(package_finding(name, needed=False) for name in SCREEN),
         _device(),
         *_presets(),
         *_bundles(),
-        *_teachers(),
+        *teachers(),
         *_weights(),
         _disk(workspace),
     ]
@@ -106,7 +106,7 @@ def _python() -> Finding:
     return Finding("Python", found, "" if new_enough else "Install Python 3.11 or newer.")
 
 
-def _package(name: str, needed: bool = True) -> Finding:
+def package_finding(name: str, needed: bool = True) -> Finding:
     """The version of a package; those whose builds must fit each other are really imported."""
     try:
         found = version(name)
@@ -141,12 +141,12 @@ def _device() -> Finding:
 
 def _presets() -> list[Finding]:
     try:
-        return [_preset(name) for name in presets()]
+        return [preset_finding(name) for name in presets()]
     except StudioError as err:
         return [Finding("Presets", err.problem, err.fix)]
 
 
-def _preset(name: str) -> Finding:
+def preset_finding(name: str) -> Finding:
     """A preset with its bundle, and whether the networks it needs are here; without them it is "absent"."""
     label = f'Preset "{name}"'
     try:
@@ -171,10 +171,10 @@ def _bundles() -> list[Finding]:
     if not names:
         fix = "Clone the whole repository, or make it: `psr-studio train-bundle fashion-mnist`."
         return [Finding("Bundles", "none is embedded", fix)]
-    return [_bundle(name) for name in names]
+    return [bundle_finding(name) for name in names]
 
 
-def _bundle(name: str) -> Finding:
+def bundle_finding(name: str) -> Finding:
     """A bundle with its size, or what of it is missing or differs from its SHA-256."""
     label = f'Bundle "{name}"'
     try:
@@ -186,7 +186,7 @@ def _bundle(name: str) -> Finding:
     return _verified(label, bundle.path, bundle.files, problems, again)
 
 
-def _teachers() -> list[Finding]:
+def teachers() -> list[Finding]:
     """The teachers that ship without a bundle of their own."""
     found = []
     for name, folder in shipped_teachers().items():

@@ -38,12 +38,12 @@ def _new(args: argparse.Namespace) -> int:
     from psr_studio.stages.importing.reading import Reading
 
     reading = Reading(args.split, rule=args.rule, values=args.values)
-    how = {"real": args.real, "side": args.size, "teacher": args.teacher}
-    chosen = plan(args.name, args.pictures, reading=reading, **how)
-    print("\n".join(chosen.lines), flush=True)
+    options = {"real": args.real, "side": args.size, "teacher": args.teacher}
+    planned = plan(args.name, args.pictures, reading=reading, **options)
+    print("\n".join(planned.lines), flush=True)
     if args.dry_run:
         print("Nothing was written.")
         return DONE
-    print(consume(make(chosen), ProgressLine(sys.stderr, args.quiet)))
-    print(f"Open it: psr-studio app -w {shlex.quote(str(chosen.workspace))}")
+    print(consume(make(planned), ProgressLine(sys.stderr, args.quiet)))
+    print(f"Open it: psr-studio app -w {shlex.quote(str(planned.workspace))}")
     return DONE

@@ -203,12 +203,12 @@ def _rows(studio: Studio, everything: bool) -> list[Row]:
 def _selection_text(studio: Studio) -> str:
     from psr_studio.stages.select.reasons import shortage_text
 
-    chosen = studio.selection()
-    filled = {c: chosen.filled[chosen.labels == c] for c in chosen.shortfall}
-    names, selector = studio.bundle.class_names, chosen.settings["selector"]
-    short = shortage_text(names, selector, chosen.shortfall, filled)
+    record = studio.selection()
+    filled = {c: record.filled[record.labels == c] for c in record.shortfall}
+    names, selector = studio.bundle.class_names, record.settings["selector"]
+    short = shortage_text(names, selector, record.shortfall, filled)
     left_out = [f"Left out: {broken.reason}" for broken in studio.pool.broken]
-    told = [f'Selected {plural(len(chosen), "image")} as "{chosen.name}".', short, *left_out]
+    told = [f'Selected {plural(len(record), "image")} as "{record.name}".', short, *left_out]
     return "\n".join(text for text in told if text)
 
 

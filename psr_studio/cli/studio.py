@@ -32,8 +32,8 @@ def open_studio(
     settings |= {"select.ipc": budget} if budget is not None else {}
     settings |= {"device": args.device} if args.device is not None else {}
     workers: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
-    how: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **workers}
-    studio = Studio(args.workspace, args.preset, **how, **settings)
+    options: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **workers}
+    studio = Studio(args.workspace, args.preset, **options, **settings)
     if args.download:
         try:
             say_licences(studio.bundle.missing_parts())

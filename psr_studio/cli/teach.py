@@ -90,5 +90,5 @@ def _begun(args: argparse.Namespace) -> Iterator[tuple[Path, Iterator[Progress],
 
     with Studio(args.workspace, create=False) as studio:
         out = check_path(args.out or next_folder(studio.workspace.root))
-        how = {"out": out, "backbone": args.backbone, "download": args.download, "device": args.device}
-        yield out, studio.teach(args.images, **how), studio.bundle
+        options = {"out": out, "backbone": args.backbone, "download": args.download, "device": args.device}
+        yield out, studio.teach(args.images, **options), studio.bundle

@@ -206,8 +206,8 @@ def _denied(err: OSError, path: Path, needed: int, write: bool) -> tuple[str, st
     if not write:
         return f'"{path}" cannot be read ({_said(err)}).', "Give yourself read permission there"
     folder = folder_of(path)
-    own = path.is_file() and os.access(folder, os.W_OK | os.X_OK)
-    what = f'file "{path}"' if own else f'folder "{folder}"'
+    writable = path.is_file() and os.access(folder, os.W_OK | os.X_OK)
+    what = f'file "{path}"' if writable else f'folder "{folder}"'
     return f"The {what} cannot be written to ({_said(err)}).", "Give yourself write permission there"
 
 

@@ -24,13 +24,13 @@ def provide_home() -> None:
         try:
             Path.home()
         except RuntimeError:
-            os.environ["HOME"] = str(_spare_folder())
+            os.environ["HOME"] = str(spare_folder())
         try:
             getpass.getuser()
         except (KeyError, OSError):
             os.environ["USER"] = f"user-{os.getuid()}"
         if NUMBA_CACHE not in os.environ and not _can_be_written(_cache_folder()):
-            os.environ[NUMBA_CACHE] = str(_spare_folder() / "numba")
+            os.environ[NUMBA_CACHE] = str(spare_folder() / "numba")
 
 
 def _cache_folder() -> Path:
@@ -49,7 +49,7 @@ def _can_be_written(folder: Path) -> bool:
         return False
 
 
-def _spare_folder() -> Path:
+def spare_folder() -> Path:
     """A folder of this user's own in the temporary one; another where somebody else took its name."""
     folder = Path(tempfile.gettempdir()) / f"psr-studio-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -126,11 +126,11 @@ def smoothed(pool: Any, original: Any = None, lam: float = 0.5) -> Smoothed:
     Raises:
         ValueError: as `smooth`.
     """
-    own = choose_thresholds(pool, lam)
+    thresholds = choose_thresholds(pool, lam)
     if original is None:
-        return Smoothed(smooth(pool, *own), own, None, None)
+        return Smoothed(smooth(pool, *thresholds), thresholds, None, None)
     real = choose_thresholds(original, lam)
-    return Smoothed(smooth(pool, *own), own, smooth(original, *real), real)
+    return Smoothed(smooth(pool, *thresholds), thresholds, smooth(original, *real), real)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ def class_distances(
         return blocks.class_distances(embeddings, labels, n_classes)
     values = finite32(embeddings)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    return LazyDistances(order, starts, np.zeros(0, np.float32), np.zeros_like(starts), values, _RowCache())
+    return LazyDistances(order, starts, np.zeros(0, np.float32), np.zeros_like(starts), values, RowCache())
 
 
 def finite32(embeddings: Any) -> np.ndarray:
@@ -66,7 +66,7 @@ class LazyDistances(ClassDistances):
     """
 
     embeddings: np.ndarray
-    cache: _RowCache
+    cache: RowCache
 
     def block(self, class_id: int) -> LazyBlock:  # type: ignore[override]
         """Return the (m, m) distances of one class, computed as far as they are read."""
@@ -80,7 +80,7 @@ class LazyBlock:
     the memory of the result.
     """
 
-    def __init__(self, embeddings: np.ndarray, members: np.ndarray, cache: _RowCache) -> None:
+    def __init__(self, embeddings: np.ndarray, members: np.ndarray, cache: RowCache) -> None:
         self._embeddings, self._members, self._cache = embeddings, members, cache
         self._values: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -204,7 +204,7 @@ def _lower_nearest(sq: np.ndarray, rows: slice, offset: int, best: np.ndarray, n
     nearest[rows] = np.where(nearer, at + offset, nearest[rows])
 
 
-class _RowCache:
+class RowCache:
     """The rows read last, by the pool position of their candidate; safe to share between threads."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:

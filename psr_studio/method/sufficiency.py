@@ -84,7 +84,7 @@ def sufficiency(
     rng = np.random.default_rng(0)
     if n > max(N_JUDGED, 4 * ipc):
         eligible = np.sort(rng.permutation(eligible)[: max(N_JUDGED, 4 * ipc)])
-    view = _View(pool, eligible, weights, scaling)
+    view = GreedyView(pool, eligible, weights, scaling)
     if n <= ipc:
         return _too_small(view, n, m, ipc)
     ratio = max(0.5, float(np.sqrt(ipc / view.n)))
@@ -100,7 +100,7 @@ def sufficiency(
     return _judge(view.curve(picks[0]), reached, m)
 
 
-def _too_small(view: _View, n: int, m: int, ipc: int) -> Sufficiency:
+def _too_small(view: GreedyView, n: int, m: int, ipc: int) -> Sufficiency:
     """The verdict when n eligible candidates of m do not outnumber K: two eligible ones for each slot are wanted."""
     wanted = -(-2 * ipc * m // n) if n else m << MOST_DOUBLINGS
     curve = view.curve(view.select([np.arange(n)], n)[0]) if n else np.zeros(0)
@@ -123,7 +123,7 @@ def _judge(curve: np.ndarray, reached: np.ndarray, m: int) -> Sufficiency:
     return Sufficiency(verdict, float(1 / (1 + rises[0])), curve, m << min(doublings, MOST_DOUBLINGS))
 
 
-class _View:
+class GreedyView:
     """Some candidates of a class, counted from 0: choosing from parts of them, and the gain of a choice."""
 
     def __init__(

@@ -32,7 +32,7 @@ class PoolGenerator(Protocol):
         """T: timesteps run from 0 to T - 1."""
 
     def sample(
-        self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
+        self, class_ids: Sequence[int], seeds: Sequence[int], sampling: Sampling, guide: Guide | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield (steps done, latents (N, c, h, w) float32) after each step; row i is drawn from seed i alone."""
 

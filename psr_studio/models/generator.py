@@ -184,7 +184,7 @@ class Generator:
         output = self.network(z_t.to(self.transformer.dtype), condition)
         return output[:, : self.latent_shape[0]].float()  # without a learned variance
 
-    def _predict(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
+    def predict_noise(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
         """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
         network, given = self._network, z.to(self.transformer.dtype)
         assert network is not None  # made by `sample`, once a run: a look at all weights takes a millisecond
@@ -200,7 +200,7 @@ class Generator:
             )
             LOG.warning("%s", self._notice)
             self._network = self.network
-            return self._predict(z, table, which)
+            return self.predict_noise(z, table, which)
         return output.float()
 
     def take_notice(self) -> str:
@@ -208,13 +208,13 @@ class Generator:
         words, self._notice = (self._notice, self.memory.take_notice()), ""
         return " ".join(filter(None, words))
 
-    def _guided(self, z: Tensor, table: Tensor, which: Tensor, how: Sampling) -> Tensor:
+    def _guided(self, z: Tensor, table: Tensor, which: Tensor, sampling: Sampling) -> Tensor:
         """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""
         null = torch.full_like(which, len(table) - 1)
-        both = self._predict(torch.cat([z, z]), table, torch.cat([which, null]))
+        both = self.predict_noise(torch.cat([z, z]), table, torch.cat([which, null]))
         conditional, unconditional = both.chunk(2)
-        guided = how.guided_channels or self.latent_shape[0]
-        return classifier_free_guidance(conditional, unconditional, how.guidance, guided)
+        guided = sampling.guided_channels or self.latent_shape[0]
+        return classifier_free_guidance(conditional, unconditional, sampling.guidance, guided)
 
     def _tables(
         self, network: Denoiser | PlainDenoiser, times: Sequence[int], rows: Sequence[int]
@@ -232,7 +232,7 @@ class Generator:
 
     @torch.no_grad()
     def sample(
-        self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
+        self, class_ids: Sequence[int], seeds: Sequence[int], sampling: Sampling, guide: Guide | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """Denoises len(seeds) latents together; yields (steps done, latents (N, c, h, w) float32) after each step.
 
@@ -242,22 +242,26 @@ class Generator:
         Args:
             class_ids: (N,) class of each candidate.
             seeds: (N,) the candidates' own seeds.
-            how: sampler, steps and guidance.
+            sampling: sampler, steps and guidance.
             guide: what steers the rows, asked in each step before the next latents are formed.
         """
-        run = Trajectory(how.sampler, self.scheduler_config, how.steps, self.learns_variance)
+        run = Trajectory(sampling.sampler, self.scheduler_config, sampling.steps, self.learns_variance)
         generators = [candidate_generator(seed) for seed in seeds]
         steering = None if guide is None else guide.to(self.device)
-        latents = run.start(stacked_noise(generators, self.latent_shape, self.device), how.skipped, steering)
+        latents = run.start(
+            stacked_noise(generators, self.latent_shape, self.device), sampling.skipped, steering
+        )
         present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
         rows = [int(self._rows[c]) for c in (*present, self.null_class)]
         of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
-        taken = run.steps[how.skipped :]
+        taken = run.steps[sampling.skipped :]
         tables = self._tables(self.network, [step.t for step in taken], rows)
-        for index, (step, table) in enumerate(zip(taken, tables, strict=True), how.skipped):
-            guided = how.is_guided(step.t / self.n_train_steps)
+        for index, (step, table) in enumerate(zip(taken, tables, strict=True), sampling.skipped):
+            guided = sampling.is_guided(step.t / self.n_train_steps)
             output = (
-                self._guided(latents, table, of_row, how) if guided else self._predict(latents, table, of_row)
+                self._guided(latents, table, of_row, sampling)
+                if guided
+                else self.predict_noise(latents, table, of_row)
             )
             fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
             latents = run.follow(index, latents, output, fresh, steering)

@@ -96,15 +96,17 @@ def cross_fit(features: Tensor, labels: Tensor, n_classes: int, seed: int = 0) -
     folds = torch.from_numpy(folds_of(labels.numpy(), seed=seed))
     unseen = torch.empty(len(PENALTIES), len(labels), n_classes)
     for fold in range(FOLDS):
-        others, own = folds != fold, folds == fold
+        others, held_out = folds != fold, folds == fold
         for i, penalty in enumerate(PENALTIES):
             stop_if_asked()
-            unseen[i, own] = fit_head(features[others], labels[others], n_classes, penalty)(features[own])
+            unseen[i, held_out] = fit_head(features[others], labels[others], n_classes, penalty)(
+                features[held_out]
+            )
     logits = torch.empty_like(unseen[0])
     for fold in range(FOLDS):
-        others, own = folds != fold, folds == fold
+        others, held_out = folds != fold, folds == fold
         best, temperature = _best(unseen[:, others], labels[others])
-        logits[own] = unseen[best, own] / temperature
+        logits[held_out] = unseen[best, held_out] / temperature
     best, temperature = _best(unseen, labels)
     return CrossFit(logits, PENALTIES[best], temperature)
 

@@ -333,7 +333,7 @@ def train_student(
     loss_fn: Loss,
     test_images: Tensor | NormalisedImages,
     test_labels: Tensor,
-    how: Training,
+    training: Training,
     seed: int,
     every_epoch: bool = False,
     memory: StudentMemory | None = None,
@@ -349,7 +349,7 @@ def train_student(
         loss_fn: mean loss of a batch.
         test_images: (n, ch, H, W), normalised alike.
         test_labels: (n,) int64, on the student's device.
-        how: epochs, batch size and optimiser.
+        training: epochs, batch size and optimiser.
         seed: of the order and the augmentation; the initial weights are the caller's.
         every_epoch: also yield after the epochs between, with a top-1 of NaN, so that a caller can stop soon.
         memory: of an earlier student like this one.
@@ -361,24 +361,24 @@ def train_student(
     memory = memory or StudentMemory.of(student)
     generator = torch.Generator("cpu").manual_seed(seed)
     student.train()
-    optimizer = OPTIMIZERS[how.optimizer](student, how)
-    rate, check_at = RATES[how.schedule](0, how.epochs), how.check_at
-    some = _spread(test_images, test_labels, how.check_images)
+    optimizer = OPTIMIZERS[training.optimizer](student, training)
+    rate, check_at = RATES[training.schedule](0, training.epochs), training.check_at
+    some = _spread(test_images, test_labels, training.check_images)
     losses: list[Tensor] = []  # left on the device: a look at each would have it wait
-    for epoch in range(1, how.epochs + 1):
-        before, rate = rate, RATES[how.schedule](epoch - 1, how.epochs)
-        if how.schedule == DC_STEP and rate != before:  # its momentum starts anew
-            optimizer = OPTIMIZERS[how.optimizer](student, how)
+    for epoch in range(1, training.epochs + 1):
+        before, rate = rate, RATES[training.schedule](epoch - 1, training.epochs)
+        if training.schedule == DC_STEP and rate != before:  # its momentum starts anew
+            optimizer = OPTIMIZERS[training.optimizer](student, training)
         for group in optimizer.param_groups:
-            group["lr"] = how.lr * rate
-        for place, batch, wanted in _batches(images, targets, how, generator):
+            group["lr"] = training.lr * rate
+        for place, batch, wanted in _batches(images, targets, training, generator):
             if relabel is not None:
                 wanted = relabel(epoch, place, batch)
             learn = partial(_set_gradients, student, batch, wanted, loss_fn)
             losses.append(memory.training.whole(learn, len(batch)))
             optimizer.step()
         if epoch in check_at:
-            seen, labels = (test_images, test_labels) if epoch == how.epochs else some
+            seen, labels = (test_images, test_labels) if epoch == training.epochs else some
             predicted = predictions(student, seen, memory=memory)
             yield Check(epoch, _mean(losses), _share(predicted == labels), predicted.cpu())
             student.train()
@@ -412,8 +412,8 @@ def _spread(
         return images, labels
     rows = torch.arange(n) * len(labels) // n
     kept = rows.to(images.device)
-    chosen = images.at(kept) if isinstance(images, NormalisedImages) else images[kept]
-    return chosen, labels[rows.to(labels.device)]
+    taken = images.at(kept) if isinstance(images, NormalisedImages) else images[kept]
+    return taken, labels[rows.to(labels.device)]
 
 
 def _set_gradients(
@@ -436,9 +436,9 @@ def _mean(losses: list[Tensor]) -> float:
     return float(torch.stack(losses).cpu().double().mean())
 
 
-def _sgd(student: nn.Module, how: Training) -> torch.optim.Optimizer:
+def _sgd(student: nn.Module, training: Training) -> torch.optim.Optimizer:
     return torch.optim.SGD(
-        student.parameters(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
+        student.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
     )
 
 

@@ -80,8 +80,8 @@ class TeacherConfig(FileTable):
         """
         path = folder / CONFIG_NAME
         raw = _read_json(path, NAME_TIMM)
-        own = raw.get("pretrained_cfg", {})
-        facts = {**raw, **(own if isinstance(own, dict) else {})}
+        pretrained = raw.get("pretrained_cfg", {})
+        facts = {**raw, **(pretrained if isinstance(pretrained, dict) else {})}
         size = facts.get("input_size")
         values = {
             "architecture": raw.get("architecture"),

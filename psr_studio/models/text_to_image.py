@@ -103,11 +103,13 @@ class TextToImage:
         )
         return predicted
 
-    def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, how: Sampling) -> Tensor:
+    def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, sampling: Sampling) -> Tensor:
         null = torch.full_like(classes, len(self.prompts) - 1)
         both = self._at(torch.cat([z_t, z_t]), t, torch.cat([classes, null]))
         conditional, unconditional = both.chunk(2)
-        return classifier_free_guidance(conditional, unconditional, how.guidance, how.guided_channels or None)
+        return classifier_free_guidance(
+            conditional, unconditional, sampling.guidance, sampling.guided_channels or None
+        )
 
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
@@ -115,18 +117,22 @@ class TextToImage:
 
     @torch.no_grad()
     def sample(
-        self, class_ids: Sequence[int], seeds: Sequence[int], how: Sampling, guide: Guide | None = None
+        self, class_ids: Sequence[int], seeds: Sequence[int], sampling: Sampling, guide: Guide | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """As `PoolGenerator.sample`, with any of our samplers."""
-        run = Trajectory(how.sampler, self.scheduler_config, how.steps)
+        run = Trajectory(sampling.sampler, self.scheduler_config, sampling.steps)
         generators = [candidate_generator(seed) for seed in seeds]
         steering = None if guide is None else guide.to(self.device)
-        latents = run.start(stacked_noise(generators, self.latent_shape, self.device), how.skipped, steering)
+        latents = run.start(
+            stacked_noise(generators, self.latent_shape, self.device), sampling.skipped, steering
+        )
         classes = torch.as_tensor(class_ids, device=self.device)
-        for index, step in enumerate(run.steps[how.skipped :], how.skipped):
+        for index, step in enumerate(run.steps[sampling.skipped :], sampling.skipped):
             t = torch.tensor(step.t, device=self.device)
-            guided = how.is_guided(step.t / self.n_train_steps)
-            predicted = self._guided(latents, t, classes, how) if guided else self._at(latents, t, classes)
+            guided = sampling.is_guided(step.t / self.n_train_steps)
+            predicted = (
+                self._guided(latents, t, classes, sampling) if guided else self._at(latents, t, classes)
+            )
             fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
             latents = run.follow(index, latents, predicted, fresh, steering)
             yield index + 1, latents

@@ -400,10 +400,10 @@ class RefineRecipe(Table):
 
     def read(self) -> dict[str, Any]:
         """The settings that count under the chosen objective, by name."""
-        own = {name: value for name, value in self if name not in ("objective", "cao2", "match")}
+        values = {name: value for name, value in self if name not in ("objective", "cao2", "match")}
         if self.objective == "psr":
-            return own
-        shared = {name: own[name] for name in ("n_steps", "batch_size", "seed")}
+            return values
+        shared = {name: values[name] for name in ("n_steps", "batch_size", "seed")}
         table: Table = getattr(self, self.objective)
         return {"objective": self.objective, **shared, **table.model_dump()}
 

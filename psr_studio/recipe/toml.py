@@ -17,10 +17,10 @@ def to_toml(table: Table, name: str = "", *, numbers: bool = False) -> str:
     Args:
         numbers: of a number by rule write the number, and the rule beside it; a file keeps the rule otherwise.
     """
-    own = {key: value for key, value in table if not isinstance(value, Table)}
+    scalars = {key: value for key, value in table if not isinstance(value, Table)}
     written = _number if numbers else _kept
     lines = [f"[{name}]"] if name else []
-    lines += [f"{key} = {written(value)}" for key, value in own.items() if value is not None]
+    lines += [f"{key} = {written(value)}" for key, value in scalars.items() if value is not None]
     inner = [(f"{name}.{key}".lstrip("."), value) for key, value in table if isinstance(value, Table)]
     return "\n".join(lines) + "\n" + "".join(f"\n{to_toml(v, key, numbers=numbers)}" for key, v in inner)
 

@@ -70,7 +70,7 @@ class Cost:
 
 
 def pool_cost(
-    generator: PoolGenerator, codec: Codec, how: Sampling, batch_size: int, n_images: int, n_parts: int,
+    generator: PoolGenerator, codec: Codec, sampling: Sampling, batch_size: int, n_images: int, n_parts: int,
     n_denoised: int | None = None,
 ) -> Cost:  # fmt: skip
     """The cost of generating `n_images` in `n_parts` files.
@@ -99,14 +99,14 @@ def pool_cost(
 
         return per_row(take, rows, device, least=rows if compiled else 1, rounds=STEP_ROUNDS)
 
-    guided = how.n_guided
-    plain = step(replace(how, guidance=1.0)) if guided < how.taken else 0.0
-    full = step(replace(how, interval=(0.0, 1.0))) if guided else 0.0
-    denoising = guided * full + (how.taken - guided) * plain
+    guided = sampling.n_guided
+    plain = step(replace(sampling, guidance=1.0)) if guided < sampling.taken else 0.0
+    full = step(replace(sampling, interval=(0.0, 1.0))) if guided else 0.0
+    denoising = guided * full + (sampling.taken - guided) * plain
     drawing = math.inf if compiled else (full + plain) * DRAWN * DRAWN_STEPS
-    pictures = _draw(generator, codec, how, drawing)
+    pictures = _draw(generator, codec, sampling, drawing)
     encoding, size = _encoding(pictures)
-    shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(how.taken)})
+    shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(sampling.taken)})
     return Cost(
         n_images,
         (n_denoised or n_images) * denoising + n_images * (decoding * (1 + shown) + encoding),
@@ -116,31 +116,31 @@ def pool_cost(
     )
 
 
-def refine_cost(nets: Networks, selected: Selected, how: RefineRecipe, temperature: float) -> Cost:
+def refine_cost(nets: Networks, selected: Selected, settings: RefineRecipe, temperature: float) -> Cost:
     """The cost of refining some latents, with the label's pull in the last steps only."""
     from psr_studio.stages.refine.loop import refine_batch
 
     device = nets.generator.device
     n = len(selected.classes)
-    rows = min(how.batch_size, n)
+    rows = min(settings.batch_size, n)
     forget_peak(device)
 
     def step(kl_steps: int) -> float:
-        one = how.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
+        one = settings.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
         return per_row(
             lambda k: next(refine_batch(nets, selected.take(slice(0, k)), one, temperature)), rows, device
         )
 
-    pulled = min(how.label_steps, how.n_steps)
-    seconds = (how.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
+    pulled = min(settings.label_steps, settings.n_steps)
+    seconds = (settings.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
     decoding = per_row(lambda k: nets.codec.decode_uint8(selected.latents[:k]), rows, device)
     shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows))
-    shown *= len(preview_steps(how.n_steps)) / n
+    shown *= len(preview_steps(settings.n_steps)) / n
     encoding, size = _encoding(nets.codec.decode_uint8(selected.latents[:DRAWN]))
     return Cost(
         n,
         n * (seconds + decoding * (1 + shown) + encoding),
-        n * (size + selected.latents[0].nbytes + 4 * how.n_steps),
+        n * (size + selected.latents[0].nbytes + 4 * settings.n_steps),
         peak_memory(device),
         device.type,
     )
@@ -236,11 +236,11 @@ def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float
     return time.perf_counter() - began
 
 
-def _draw(generator: PoolGenerator, codec: Codec, how: Sampling, seconds: float) -> np.ndarray:
+def _draw(generator: PoolGenerator, codec: Codec, sampling: Sampling, seconds: float) -> np.ndarray:
     """A few pictures like those to come, by few steps; of nothing, where that would take `seconds` too many."""
     latents = torch.zeros(DRAWN, *generator.latent_shape)
     if seconds < DRAWN_SECONDS:
-        quick = replace(how, sampler="dpm-solver++", steps=DRAWN_STEPS, skipped=0)
+        quick = replace(sampling, sampler="dpm-solver++", steps=DRAWN_STEPS, skipped=0)
         *_, (_, latents) = generator.sample([0] * DRAWN, range(DRAWN), quick)
     return codec.decode_uint8(latents)
 

@@ -90,7 +90,7 @@ class Pool:
         self._part_of = np.repeat(np.arange(len(sizes)), sizes)[order]
         self._row_of = concat([np.arange(n) for n in sizes], np.int64)[order]
         self._latents: np.ndarray | None = None
-        self._pngs: OrderedDict[int, list[bytes]] = OrderedDict()
+        self.encoded: OrderedDict[int, list[bytes]] = OrderedDict()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -225,9 +225,9 @@ class Pool:
         A damaged picture is a WorkspaceError naming file and candidate; with `strict=False` it is a grey
         tile, and its file is added to `broken`.
         """
-        chosen = np.arange(len(self)) if positions is None else np.asarray(positions, np.int64)
-        out = np.full((len(chosen), *self.image_shape), BLANK, np.uint8)
-        for i, position in enumerate(chosen):
+        places = np.arange(len(self)) if positions is None else np.asarray(positions, np.int64)
+        out = np.full((len(places), *self.image_shape), BLANK, np.uint8)
+        for i, position in enumerate(places):
             try:
                 out[i] = self._image(int(position))
             except WorkspaceError as err:
@@ -238,8 +238,8 @@ class Pool:
 
     def content_hash(self, class_id: int | None = None) -> str:
         """Hash of the stored contents of one class, or of the whole pool."""
-        chosen = [p for p in self._parts if class_id is None or p.class_id == class_id]
-        return stable_hash([p.info.content_hash for p in chosen])
+        parts = [p for p in self._parts if class_id is None or p.class_id == class_id]
+        return stable_hash([p.info.content_hash for p in parts])
 
     def parts(self) -> list[PartView]:
         """The parts in use, by class, then part."""
@@ -274,12 +274,12 @@ class Pool:
 
     def _part_pngs(self, part: int) -> list[bytes]:
         with self._lock:
-            if part not in self._pngs:
-                self._pngs[part] = self._files.read(self._parts[part].path, ["image"])[1]["image"]
-                if len(self._pngs) > CACHED_PARTS:
-                    self._pngs.popitem(last=False)
-            self._pngs.move_to_end(part)
-            return self._pngs[part]
+            if part not in self.encoded:
+                self.encoded[part] = self._files.read(self._parts[part].path, ["image"])[1]["image"]
+                if len(self.encoded) > CACHED_PARTS:
+                    self.encoded.popitem(last=False)
+            self.encoded.move_to_end(part)
+            return self.encoded[part]
 
     def _note(self, broken: Broken) -> None:
         with self._lock:

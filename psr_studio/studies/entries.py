@@ -64,8 +64,8 @@ def own_entries(results: Sequence[Result]) -> list[Entry]:
             if not row.selection:
                 entry = _entry(result, row, control_name(row))
                 controls.setdefault((entry.ipc, entry.student, entry.images), entry)
-    own = [_entry(result, result.own, result.cell.level.name) for result in results]
-    return [*own, *controls.values()]
+    entries = [_entry(result, result.own, result.cell.level.name) for result in results]
+    return [*entries, *controls.values()]
 
 
 def control_name(row: Row) -> str:
@@ -116,8 +116,8 @@ def of_the_same_data(study: Study, bundle: Bundle, students: Iterable[str]) -> l
 
 
 def _is_of(bundle: str, data: str) -> bool:
-    own, theirs = bundle.lower(), _plain(data)
-    return own == theirs or own.startswith(f"{theirs}-")
+    ours, theirs = bundle.lower(), _plain(data)
+    return ours == theirs or ours.startswith(f"{theirs}-")
 
 
 def _plain(name: str) -> str:

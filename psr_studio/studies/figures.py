@@ -77,10 +77,10 @@ def _lines(study: Study, entries: Sequence[Entry]) -> go.Figure:
 
 def _heatmap(study: Study, entries: Sequence[Entry]) -> go.Figure:
     """Budgets across, levels upwards; the best of each budget is framed."""
-    own = [entry for entry in entries if not entry.control and (entry.row or entry.mean is None)]
-    levels = list(dict.fromkeys(entry.images for entry in own))
-    budgets = sorted({entry.ipc for entry in own if entry.ipc is not None})
-    at = {(entry.images, entry.ipc): entry.mean for entry in own}
+    rows = [entry for entry in entries if not entry.control and (entry.row or entry.mean is None)]
+    levels = list(dict.fromkeys(entry.images for entry in rows))
+    budgets = sorted({entry.ipc for entry in rows if entry.ipc is not None})
+    at = {(entry.images, entry.ipc): entry.mean for entry in rows}
     means = [[at.get((level, ipc)) for ipc in budgets] for level in levels]
     figure = go.Figure(
         go.Heatmap(
@@ -116,8 +116,8 @@ def _bars(study: Study, entries: Sequence[Entry]) -> go.Figure:
     groups: dict[str, dict[str, Entry]] = {}
     for entry in entries:
         groups.setdefault(f"{entry.images}, {entry.ipc} a class", {})[entry.student] = entry
-    for number, (name, own) in enumerate(groups.items()):
-        known = [own.get(student) for student in students]
+    for number, (name, bars) in enumerate(groups.items()):
+        known = [bars.get(student) for student in students]
         figure.add_bar(
             x=students,
             y=[entry.mean if entry else None for entry in known],

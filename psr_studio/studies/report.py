@@ -69,8 +69,10 @@ def figure_of(study: Study, found: Sequence[Result], bundle: Bundle) -> go.Figur
     """The figure, with the papers' lines in it where data set and student are the same."""
     from psr_studio.studies.figures import study_figure
 
-    own = own_entries(found)
-    return study_figure(study, [*own, *of_the_same_data(study, bundle, {entry.student for entry in own})])
+    entries = own_entries(found)
+    return study_figure(
+        study, [*entries, *of_the_same_data(study, bundle, {entry.student for entry in entries})]
+    )
 
 
 def standing(study: Study, found: Sequence[Result]) -> str:
@@ -205,7 +207,7 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
     """Under which conditions our numbers were measured."""
     recipes = [result.cell.recipe for result in found]
     height, width, _ = bundle.image_shape
-    how = recipe.evaluate
+    settings = recipe.evaluate
     epochs = {r.select.ipc: int(r.evaluate.epochs) for r in recipes}
     sizes = {r.select.ipc: set[int]() for r in recipes}
     for r in recipes:
@@ -218,9 +220,9 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         "teacher": f"the bundle's, {bundle.teacher_id}",
         "candidates per class": "; ".join(f"{_numbers(n)} at K = {k}" for k, n in sizes.items()),
         "labels": " and ".join(regimes),
-        "training": f"{_training_words(how)}; epochs: "
+        "training": f"{_training_words(settings)}; epochs: "
         + "; ".join(f"{n} at K = {k}" for k, n in epochs.items()),
-        "students per number": str(how.n_seeds),
+        "students per number": str(settings.n_seeds),
         "accuracy": f"top-1 on the test split, {plural(len(bundle.test_set[1]), 'image')}, after the last epoch",
     }
 

@@ -117,11 +117,11 @@ def _students(study: Study, recipe: Recipe, bundle: Bundle) -> tuple[str, ...]:
     if not study.all_students and recipe.study.students is None:
         return (recipe.evaluate.student,)
     fitting = students_for(bundle.image_shape[0])
-    chosen = tuple(dict.fromkeys(recipe.study.students or fitting))
-    for name in chosen:
+    students = tuple(dict.fromkeys(recipe.study.students or fitting))
+    for name in students:
         if name not in fitting:  # said before the first student is trained, not after hours
             build_student(name, bundle.n_classes, bundle.image_shape[2], bundle.image_shape[0])
-    return chosen
+    return students
 
 
 def _recipe(study: Study, recipe: Recipe, level: Level, ipc: int, student: str) -> Recipe:

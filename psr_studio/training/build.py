@@ -55,31 +55,31 @@ def build_bundle(
     Raises:
         StudioError: a bundle this command cannot make, or no data files.
     """
-    chosen = settings_of(name) if isinstance(name, str) else name
+    settings = settings_of(name) if isinstance(name, str) else name
     where = pick_device(device)
-    folder, work, out = find_folder(chosen.data, data_folder), Path(work), Path(out)
-    if not chosen.data.class_names:
-        names, folders = class_names(folder, chosen.data.title)
-        chosen = replace(chosen, data=replace(chosen.data, class_names=names, folder_names=folders))
+    folder, work, out = find_folder(settings.data, data_folder), Path(work), Path(out)
+    if not settings.data.class_names:
+        names, folders = class_names(folder, settings.data.title)
+        settings = replace(settings, data=replace(settings.data, class_names=names, folder_names=folders))
     work.mkdir(parents=True, exist_ok=True)
     made = work / "bundle"
-    yield from train_networks(chosen, folder, work, made, seed, where)
+    yield from train_networks(settings, folder, work, made, seed, where)
     yield "Writing the data files"
-    write_data(chosen, folder, made, Teacher.from_folder(made / "teacher", where), seed)
-    write_index(chosen, made)
+    write_data(settings, folder, made, Teacher.from_folder(made / "teacher", where), seed)
+    write_index(settings, made)
     yield "Measuring the gates"
     measured = []
-    for gate in gates.measure(load_bundle(made), chosen, folder, where, work / "gates.json"):
+    for gate in gates.measure(load_bundle(made), settings, folder, where, work / "gates.json"):
         measured.append(gate)
         yield f"{'pass' if gate.passed else 'MISS'}  {gate.name}: {gate.value:.4f} (needed {gate.needed}) {gate.note}"
     (made / "gates.json").write_text(
         json.dumps([g.as_dict() for g in measured], indent=2) + "\n", encoding="utf-8"
     )
     yield "Making the demo pool"
-    write_demo(chosen, made)
+    write_demo(settings, made)
     seconds = {part: seconds_of(work / f"{part}.pt") for part in PARTS}
-    cards.write(chosen, made, seconds, _device_words(where), seed, about)
-    write_index(chosen, made)
+    cards.write(settings, made, seconds, _device_words(where), seed, about)
+    write_index(settings, made)
     shutil.copytree(made, out, dirs_exist_ok=True)
     yield f"The bundle is in {out}"
 
@@ -103,46 +103,51 @@ def find_folder(data: DataSet, folder: str | Path | None = None) -> Path:
 
 
 def train_networks(
-    chosen: BundleSettings, folder: Path, work: Path, made: Path, seed: int, device: torch.device
+    settings: BundleSettings, folder: Path, work: Path, made: Path, seed: int, device: torch.device
 ) -> Iterator[str]:
     """Teacher, codec and generator into the folder of the bundle, each where it is not there yet; a line at a time."""
     if not (made / "teacher").exists():
         with whole_folder(made / "teacher") as temp:
-            for event in teacher.train(chosen, folder, work, temp, seed, device):
+            for event in teacher.train(settings, folder, work, temp, seed, device):
                 yield f"teacher {event}"
     if not (made / CODEC).exists():
         net = Teacher.from_folder(made / "teacher", device)
         with whole_folder(made / CODEC) as temp:
-            for event in codec.train(chosen, folder, work, net, temp, seed, device):
+            for event in codec.train(settings, folder, work, net, temp, seed, device):
                 yield f"codec {event}"
     if not (made / "generator" / "model_index.json").exists():
-        encoder = Codec.from_folder(made / CODEC, chosen.data.shape, device)
-        for event in generator.train(chosen, folder, work, encoder, made / "generator", seed, device):
+        encoder = Codec.from_folder(made / CODEC, settings.data.shape, device)
+        for event in generator.train(settings, folder, work, encoder, made / "generator", seed, device):
             yield f"generator {event}"
 
 
-def write_data(chosen: BundleSettings, folder: Path, made: Path, net: Teacher, seed: int) -> None:
+def write_data(settings: BundleSettings, folder: Path, made: Path, net: Teacher, seed: int) -> None:
     """The teacher's difficulty of every training image, and where the licence allows it the test split and a
     balanced subset of the training images."""
     target = made / "data"
     target.mkdir(parents=True, exist_ok=True)
     device = net.mean.device
-    images, labels = load(folder, "train", chosen.data, device)
+    images, labels = load(folder, "train", settings.data, device)
     logits, _ = net.predict(images, batch_size=500)
-    own = F.softmax(logits.double(), 1)[torch.arange(len(labels)), labels.cpu()]
+    probability = F.softmax(logits.double(), 1)[torch.arange(len(labels)), labels.cpu()]
     save_file(
-        {"difficulty": (1 - own).numpy().astype(np.float32), "labels": labels.cpu().numpy().astype(np.uint8)},
+        {
+            "difficulty": (1 - probability).numpy().astype(np.float32),
+            "labels": labels.cpu().numpy().astype(np.uint8),
+        },
         target / "train_difficulty.safetensors",
     )
-    if chosen.data.ships_images:
+    if settings.data.ships_images:
         order = np.random.default_rng(seed).permutation(len(images))
         own_class = labels.cpu().numpy()[order]
-        first = [order[own_class == c][: chosen.data.train_per_class] for c in range(chosen.data.n_classes)]
+        first = [
+            order[own_class == c][: settings.data.train_per_class] for c in range(settings.data.n_classes)
+        ]
         rows = np.sort(np.concatenate(first))
         _write_split(target / "train-subset", images.cpu().numpy()[rows], labels.cpu().numpy()[rows])
-        test, test_labels = load(folder, "test", chosen.data, torch.device("cpu"))
+        test, test_labels = load(folder, "test", settings.data, torch.device("cpu"))
         _write_split(target / "test", test.numpy(), test_labels.numpy())
-    cards.write_data_card(chosen, target)
+    cards.write_data_card(settings, target)
 
 
 def _write_split(prefix: Path, images: np.ndarray, labels: np.ndarray) -> None:
@@ -152,19 +157,19 @@ def _write_split(prefix: Path, images: np.ndarray, labels: np.ndarray) -> None:
     write_idx(labels, prefix.with_name(f"{prefix.name}-labels-idx1-ubyte.gz"))
 
 
-def write_index(chosen: BundleSettings, made: Path) -> None:
+def write_index(settings: BundleSettings, made: Path) -> None:
     """bundle.toml: the bundle's facts and a SHA-256 per file."""
     files = sorted(p for p in made.rglob("*") if p.is_file() and p.name not in (INDEX, "README.md"))
     lines = [
-        f"name = {json.dumps(chosen.data.name)}",
-        f"title = {json.dumps(chosen.data.title)}",
-        f"licence = {json.dumps(_licence(chosen.data))}",
-        f"image_shape = {list(chosen.data.shape)}",
-        f"mean = {_levels(chosen.data.mean)}",
-        f"std = {_levels(chosen.data.std)}",
-        f"guidance = {chosen.guidance}",
-        f"class_names = {json.dumps(list(chosen.data.class_names))}",
-        *_images_table(chosen),
+        f"name = {json.dumps(settings.data.name)}",
+        f"title = {json.dumps(settings.data.title)}",
+        f"licence = {json.dumps(_licence(settings.data))}",
+        f"image_shape = {list(settings.data.shape)}",
+        f"mean = {_levels(settings.data.mean)}",
+        f"std = {_levels(settings.data.std)}",
+        f"guidance = {settings.guidance}",
+        f"class_names = {json.dumps(list(settings.data.class_names))}",
+        *_images_table(settings),
         "",
         "[files]",
         *(f'"{p.relative_to(made).as_posix()}" = "{sha256(p)}"' for p in files),
@@ -182,22 +187,22 @@ def _levels(values: tuple[float, ...]) -> str:
     return str(values[0]) if len(values) == 1 else str(list(values))
 
 
-def _images_table(chosen: BundleSettings) -> list[str]:
+def _images_table(settings: BundleSettings) -> list[str]:
     """Where the real images are the user's own: what is known of them before they are seen."""
-    if chosen.data.ships_images:
+    if settings.data.ships_images:
         return []
     facts = {
-        "source": chosen.data.title,
-        "torchvision": chosen.data.torchvision,
-        "licence": chosen.data.licence,
-        "size": chosen.data.download_bytes,
-        "train_per_class": chosen.data.train_per_class,
-        "folder_names": list(chosen.data.folder_names),
+        "source": settings.data.title,
+        "torchvision": settings.data.torchvision,
+        "licence": settings.data.licence,
+        "size": settings.data.download_bytes,
+        "train_per_class": settings.data.train_per_class,
+        "folder_names": list(settings.data.folder_names),
     }
     return ["", "[images]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items() if value)]
 
 
-def write_demo(chosen: BundleSettings, made: Path) -> None:
+def write_demo(settings: BundleSettings, made: Path) -> None:
     """A scored pool at the preset's settings, so that the app opens on something to touch."""
     from psr_studio.app.studio import (
         Studio,  # the only upward import: the demo is made by the very stages it shows
@@ -205,7 +210,7 @@ def write_demo(chosen: BundleSettings, made: Path) -> None:
 
     folder = made / "demo"
     shutil.rmtree(folder, ignore_errors=True)
-    with Studio(folder, chosen.data.name, bundle=str(made)) as studio:
+    with Studio(folder, settings.data.name, bundle=str(made)) as studio:
         for _ in studio.generate():
             pass
         for _ in studio.score():

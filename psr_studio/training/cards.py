@@ -14,55 +14,55 @@ TITLES = {"teacher": "Teacher", "generator/vae": "Codec", "generator": "Generato
 PART_OF = {"teacher": "teacher", "generator/vae": "codec", "generator": "generator"}
 
 
-def command(chosen: BundleSettings) -> str:
+def command(settings: BundleSettings) -> str:
     """What makes this bundle."""
-    return f"psr-studio train-bundle {chosen.data.name}"
+    return f"psr-studio train-bundle {settings.data.name}"
 
 
-def _about_teacher(chosen: BundleSettings, size: str) -> str:
-    how = chosen.teacher
-    shown = f", shown the {chosen.data.side}-pixel picture at {how.input_size} pixels" * (
-        how.input_size != chosen.data.side
+def _about_teacher(settings: BundleSettings, size: str) -> str:
+    net = settings.teacher
+    shown = f", shown the {settings.data.side}-pixel picture at {net.input_size} pixels" * (
+        net.input_size != settings.data.side
     )
     changed = ", ".join(
         word
         for word, used in (
-            ("shifts", how.shift), ("flips", how.mirror), ("erasing", any(c.erase for c in how.cycles)),
+            ("shifts", net.shift), ("flips", net.mirror), ("erasing", any(c.erase for c in net.cycles)),
         )
         if used
     )  # fmt: skip
     return (
-        f"A timm `{how.architecture}` with {json.dumps(dict(how.kwargs))} ({size} parameters){shown}. Trained on all "
-        f"training images but {how.held_out:,} with SGD for {sum(c.epochs for c in how.cycles)} epochs, with "
-        f"{changed}; its logits are divided by a temperature fitted on those {how.held_out:,}. Used to score and to "
+        f"A timm `{net.architecture}` with {json.dumps(dict(net.kwargs))} ({size} parameters){shown}. Trained on all "
+        f"training images but {net.held_out:,} with SGD for {sum(c.epochs for c in net.cycles)} epochs, with "
+        f"{changed}; its logits are divided by a temperature fitted on those {net.held_out:,}. Used to score and to "
         "label candidates; it is not meant as a product classifier."
     )
 
 
-def _about_codec(chosen: BundleSettings, size: str) -> str:
-    how = chosen.codec
-    latent = how.size // 2 ** (len(how.widths) - 1)
-    padded = f": the picture padded to {how.size}x{how.size}," * (how.size != chosen.data.side) or ":"
+def _about_codec(settings: BundleSettings, size: str) -> str:
+    net = settings.codec
+    latent = net.size // 2 ** (len(net.widths) - 1)
+    padded = f": the picture padded to {net.size}x{net.size}," * (net.size != settings.data.side) or ":"
     return (
-        f"A diffusers `AutoencoderKL` ({size} parameters){padded} latents {how.latent_channels}x{latent}x{latent} of "
+        f"A diffusers `AutoencoderKL` ({size} parameters){padded} latents {net.latent_channels}x{latent}x{latent} of "
         "unit variance. Loss: squared and absolute error, posterior KL, and the teacher's label and features on the "
         "reconstruction, so that what the teacher sees survives."
     )
 
 
-def _about_generator(chosen: BundleSettings, size: str) -> str:
-    how = chosen.generator
-    tokens = (chosen.codec.size // 2 ** (len(chosen.codec.widths) - 1) // how.patch) ** 2
+def _about_generator(settings: BundleSettings, size: str) -> str:
+    net = settings.generator
+    tokens = (settings.codec.size // 2 ** (len(settings.codec.widths) - 1) // net.patch) ** 2
     opens = "The folder opens with `DiTPipeline.from_pretrained`"
     table = (
         f"{opens}. Its label table has {NULL_CLASS:,} rows because that pipeline's null class is {NULL_CLASS}; classes "
-        f"0 to {chosen.data.n_classes - 1} and the null row are used."
-        if how.for_pipeline
-        else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {chosen.label_rows}."
+        f"0 to {settings.data.n_classes - 1} and the null row are used."
+        if net.for_pipeline
+        else f"{opens}, whose own guidance asks for a null class {NULL_CLASS}; here it is {settings.label_rows}."
     )
     return (
         f"A class-conditional diffusers `DiTTransformer2DModel` on those latents ({size} parameters, {tokens} tokens, "
-        f"width {how.heads * how.head_dim}, {how.layers} blocks) with {how.label_dropout:.0%} label dropout; EMA "
+        f"width {net.heads * net.head_dim}, {net.layers} blocks) with {net.label_dropout:.0%} label dropout; EMA "
         f"weights in bfloat16. {table}"
     )
 
@@ -90,7 +90,12 @@ def gate_table(gates: list[dict]) -> str:
 
 
 def write(
-    chosen: BundleSettings, made: Path, seconds: Mapping[str, float], device: str, seed: int, about: str = ""
+    settings: BundleSettings,
+    made: Path,
+    seconds: Mapping[str, float],
+    device: str,
+    seed: int,
+    about: str = "",
 ) -> None:
     """README.md beside each part, and one for the bundle, from gates.json.
 
@@ -100,19 +105,19 @@ def write(
     """
     gates = json.loads((made / "gates.json").read_text(encoding="utf-8"))
     note = f"- This copy of the data: {about}\n" if about else ""
-    data = f"- Data: {chosen.data.title}, train split (licence: {chosen.data.licence})\n{note}"
+    data = f"- Data: {settings.data.title}, train split (licence: {settings.data.licence})\n{note}"
     for folder, text in ABOUT.items():
         size = f"{n_parameters(made / folder) / 1e6:.1f} M"
         body = (
-            f"# {TITLES[folder]} of the {chosen.data.title} bundle\n\n{text(chosen, size)}\n\n{data}"
-            f"- Command: `{command(chosen)}`, seed {seed}\n"
+            f"# {TITLES[folder]} of the {settings.data.title} bundle\n\n{text(settings, size)}\n\n{data}"
+            f"- Command: `{command(settings)}`, seed {seed}\n"
             f"- Training: {seconds[PART_OF[folder]]:.0f} s on {device}\n"
             f"- Licence: Apache-2.0\n\n{gate_table(_gate_rows(gates, folder))}\n"
         )
         (made / folder / "README.md").write_text(body, encoding="utf-8")
     (made / "README.md").write_text(
-        f"# {chosen.data.title} bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: "
-        f"`{command(chosen)}`.\nThe demo pool is generated and scored.\n\n{data}\n{gate_table(gates)}\n\n"
+        f"# {settings.data.title} bundle\n\nGenerator, codec, teacher, data and demo pool, made by one command: "
+        f"`{command(settings)}`.\nThe demo pool is generated and scored.\n\n{data}\n{gate_table(gates)}\n\n"
         f"Made on {device}, seed {seed}. Cards: [generator](generator/README.md), [codec](generator/vae/README.md), "
         "[teacher](teacher/README.md), [data](data/README.md).\n",
         encoding="utf-8",
@@ -130,26 +135,26 @@ def n_parameters(folder: Path) -> int:
     return total
 
 
-def write_data_card(chosen: BundleSettings, target: Path) -> None:
+def write_data_card(settings: BundleSettings, target: Path) -> None:
     """README.md of the data folder, and the licence where real images are in it."""
-    n_trained = f"all but {chosen.teacher.held_out:,} of them trained the teacher"
-    lines = [f"# Data of the {chosen.data.title} bundle", ""]
-    if chosen.data.ships_images:
+    n_trained = f"all but {settings.teacher.held_out:,} of them trained the teacher"
+    lines = [f"# Data of the {settings.data.title} bundle", ""]
+    if settings.data.ships_images:
         lines += [
             "- `test-*`: the official test split",
-            f"- `train-subset-*`: {chosen.data.train_per_class} training images per class, drawn with the bundle's "
+            f"- `train-subset-*`: {settings.data.train_per_class} training images per class, drawn with the bundle's "
             "seed, for controls and guidance",
         ]
     lines.append(
         "- `train_difficulty.safetensors`: the teacher's difficulty 1 - p(label) of every training image, in their "
         f"order, with labels; {n_trained}, so these are training-set confidences and lower than on unseen images."
     )
-    if not chosen.data.ships_images:
+    if not settings.data.ships_images:
         lines.append(
-            f"- No image of {chosen.data.title} is in here. Controls and test split are read from where you keep it: "
-            f"`psr-studio weights {chosen.data.name} --images FOLDER`."
+            f"- No image of {settings.data.title} is in here. Controls and test split are read from where you keep it: "
+            f"`psr-studio weights {settings.data.name} --images FOLDER`."
         )
-    if chosen.data.licence_text:
-        (target / "LICENSE").write_text(chosen.data.licence_text, encoding="utf-8")
-        lines.append(f"- Source: {chosen.data.title}, licence: {chosen.data.licence}, see LICENSE.")
+    if settings.data.licence_text:
+        (target / "LICENSE").write_text(settings.data.licence_text, encoding="utf-8")
+        lines.append(f"- Source: {settings.data.title}, licence: {settings.data.licence}, see LICENSE.")
     (target / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -21,19 +21,19 @@ from psr_studio.training.settings import BundleSettings, CodecSettings
 SCALED_ON = 4000  # training images
 
 
-def build(how: CodecSettings, channels: int) -> AutoencoderKL:
+def build(settings: CodecSettings, channels: int) -> AutoencoderKL:
     """The untrained codec: pictures (N, channels, size, size), latents (N, latent_channels, h, w)."""
-    n_levels = len(how.widths)
+    n_levels = len(settings.widths)
     return AutoencoderKL(
         in_channels=channels,
         out_channels=channels,
-        latent_channels=how.latent_channels,
-        block_out_channels=how.widths,
+        latent_channels=settings.latent_channels,
+        block_out_channels=settings.widths,
         layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * n_levels,
         up_block_types=("UpDecoderBlock2D",) * n_levels,
         norm_num_groups=8,
-        sample_size=how.size,
+        sample_size=settings.size,
     )
 
 
@@ -42,40 +42,42 @@ class Run:
 
     def __init__(
         self,
-        chosen: BundleSettings,
+        settings: BundleSettings,
         folder: Path,
         work: Path,
         teacher: Teacher,
         seed: int,
         device: torch.device,
     ) -> None:
-        self.how, self.device, self.teacher = chosen.codec, device, teacher
-        self.images, _ = load(folder, "train", chosen.data, device)
+        self.settings, self.device, self.teacher = settings.codec, device, teacher
+        self.images, _ = load(folder, "train", settings.data, device)
         # of the originals: once, not once a step
         self.logits, self.features = (x.to(device) for x in teacher.predict(self.images, batch_size=500))
         torch.manual_seed(seed)
-        self.vae = build(chosen.codec, chosen.data.channels).to(device).train()
+        self.vae = build(settings.codec, settings.data.channels).to(device).train()
         self.optimizer = torch.optim.AdamW(
-            self.vae.parameters(), lr=self.how.peak_lr, betas=(0.9, 0.95), weight_decay=1e-4
+            self.vae.parameters(), lr=self.settings.peak_lr, betas=(0.9, 0.95), weight_decay=1e-4
         )
         self.generator = torch.Generator().manual_seed(seed)
         parts = {"vae": self.vae, "optimizer": self.optimizer, "generator": self.generator}
         self.checkpoint = Checkpoint(work / "codec.pt", parts)
-        self.padding = ((self.how.size - chosen.data.side) // 2,) * 4
+        self.padding = ((self.settings.size - settings.data.side) // 2,) * 4
 
     def step(self, index: int) -> Tensor:
         """One step; the loss, not yet waited for."""
-        how = self.how
+        settings = self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = trapezoid(index, how.steps, how.peak_lr, how.warmup, how.decay_share)
-        rows = torch.randint(len(self.images), (how.batch,), generator=self.generator).to(self.device)
+            group["lr"] = trapezoid(
+                index, settings.steps, settings.peak_lr, settings.warmup, settings.decay_share
+            )
+        rows = torch.randint(len(self.images), (settings.batch,), generator=self.generator).to(self.device)
         batch = F.pad(batch_of(self.images, rows, self.device), self.padding, value=-1.0)
         with mixed_precision(self.device):
             posterior = self.vae.encode(batch).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=self.generator).to(self.device)
             rebuilt = self.vae.decode(posterior.mean + posterior.std * noise).sample
         kl = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).float()
-        loss = self._loss(batch, rebuilt.float(), rows) + how.kl * kl.mean()
+        loss = self._loss(batch, rebuilt.float(), rows) + settings.kl * kl.mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
@@ -83,7 +85,7 @@ class Run:
         return loss.detach()
 
     def _loss(self, batch: Tensor, rebuilt: Tensor, rows: Tensor) -> Tensor:
-        how, (left, right, top, bottom) = self.how, self.padding
+        settings, (left, right, top, bottom) = self.settings, self.padding
         inner = rebuilt[..., top : rebuilt.shape[-2] - bottom, left : rebuilt.shape[-1] - right]
         with mixed_precision(self.device):
             logits, features = self.teacher(inner)
@@ -91,17 +93,17 @@ class Run:
         label = F.kl_div(F.log_softmax(logits.float(), 1), asked, reduction="batchmean")
         own = self.features[rows]
         feature = (features.float() - own).square().mean() / own.square().mean()
-        pixels = F.mse_loss(rebuilt, batch) + how.absolute * F.l1_loss(rebuilt, batch)
-        return pixels + how.label * label + how.feature * feature
+        pixels = F.mse_loss(rebuilt, batch) + settings.absolute * F.l1_loss(rebuilt, batch)
+        return pixels + settings.label * label + settings.feature * feature
 
     @torch.no_grad()
     def save(self, out: Path) -> None:
         """A diffusers folder (bfloat16) whose latents have unit variance."""
         self.vae.eval()
-        chosen = F.pad(
+        padded = F.pad(
             batch_of(self.images, _spread(len(self.images)), self.device), self.padding, value=-1.0
         )
-        means = torch.cat([self.vae.encode(chunk).latent_dist.mean for chunk in chosen.split(200)])
+        means = torch.cat([self.vae.encode(chunk).latent_dist.mean for chunk in padded.split(200)])
         self.vae.register_to_config(scaling_factor=round(1 / means.std().item(), 5))
         self.vae.to("cpu", torch.bfloat16).save_pretrained(out)
 
@@ -112,7 +114,7 @@ def _spread(n: int) -> Tensor:
 
 
 def train(
-    chosen: BundleSettings,
+    settings: BundleSettings,
     folder: Path,
     work: Path,
     teacher: Teacher,
@@ -124,8 +126,8 @@ def train(
 
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = Run(chosen, folder, work, teacher, seed, device)
-    yield from steps_left(run.step, run.checkpoint, chosen.codec.steps)
+    run = Run(settings, folder, work, teacher, seed, device)
+    yield from steps_left(run.step, run.checkpoint, settings.codec.steps)
     run.save(out)
 
 

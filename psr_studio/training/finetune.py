@@ -258,7 +258,7 @@ class FineTuning:
 
     def step(self, index: int) -> Tensor:
         """One step: (4,) its losses as in LOSSES, not yet waited for."""
-        rows = self._rows_of(index)
+        rows = self.rows_of(index)
         labels = [self.labels[row] for row in rows]
         with reproducible(self.device):
             losses, clean = self._losses(index, self.latents[rows], labels)
@@ -269,7 +269,7 @@ class FineTuning:
         self.memories.take(labels, self.latents[rows].flatten(1), clean)  # after they were used
         return losses.detach()
 
-    def _rows_of(self, index: int) -> list[int]:
+    def rows_of(self, index: int) -> list[int]:
         """The images of a step: each pass has an order of its own."""
         epoch, place = divmod(index, len(self.labels) // self.batch)
         order = torch.randperm(

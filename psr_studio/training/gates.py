@@ -54,15 +54,15 @@ class Bench:
         test, real: images at rest of the test and the training split, uint8 (N, H, W, ch), on the device.
     """
 
-    def __init__(self, bundle: Bundle, chosen: BundleSettings, folder: Path, device: torch.device) -> None:
+    def __init__(self, bundle: Bundle, settings: BundleSettings, folder: Path, device: torch.device) -> None:
         self.bundle, self.device = bundle, device
-        self.needed, self.guidance = chosen.gates, chosen.guidance
+        self.needed, self.guidance = settings.gates, settings.guidance
         self.teacher = bundle.teacher(device)
         self.codec = bundle.codec(device)
         self.generator = bundle.generator(device, pick_dtype(device))
-        self.test, labels = load(folder, "test", chosen.data, device)
+        self.test, labels = load(folder, "test", settings.data, device)
         self.test_labels = labels.cpu()
-        self.real, labels = load(folder, "train", chosen.data, device)
+        self.real, labels = load(folder, "train", settings.data, device)
         self.real_labels = labels.cpu()
 
     @property
@@ -81,11 +81,11 @@ class Bench:
         """``per_class`` decoded images of each class, class-major, as stored: uint8 (C * per_class, H, W, ch)."""
         classes = [c for c in range(self.n_classes) for _ in range(per_class)]
         seeds = [candidate_seed(seed, c, i) for c in range(self.n_classes) for i in range(per_class)]
-        how = Sampling(sampler=sampler, steps=steps, guidance=self.guidance)
+        sampling = Sampling(sampler=sampler, steps=steps, guidance=self.guidance)
         done = []
         for start in range(0, len(classes), 200):
             part = slice(start, start + 200)
-            *_, (_, latents) = self.generator.sample(classes[part], seeds[part], how)
+            *_, (_, latents) = self.generator.sample(classes[part], seeds[part], sampling)
             done.append(torch.from_numpy(self.codec.decode_uint8(latents)))
         return torch.cat(done).to(self.device)
 
@@ -93,7 +93,9 @@ class Bench:
         """Of class-major images, (C * per_class,)."""
         return torch.arange(self.n_classes).repeat_interleave(per_class)
 
-    def student_top1(self, images: Tensor, targets: Tensor, how: Training, seed: int, hard: bool) -> float:
+    def student_top1(
+        self, images: Tensor, targets: Tensor, training: Training, seed: int, hard: bool
+    ) -> float:
         """Last-epoch top-1 on the test split of a ConvNet-3 trained on images at rest, in [0, 1]."""
         height, _, channels = self.bundle.image_shape
         torch.manual_seed(seed)
@@ -111,7 +113,7 @@ class Bench:
                 loss_fn,
                 tested,
                 self.test_labels.to(self.device),
-                how,
+                training,
                 seed,
             )
         )
@@ -186,8 +188,8 @@ def train_on_samples_gates(bench: Bench) -> list[Gate]:
     """A ConvNet-3 on samples with hard labels, tested on real images; and how far it lies behind one on real ones."""
     needed = bench.needed
     per_class, epochs = needed.train_samples, needed.epochs
-    labels, how = bench.labels(per_class), Training(epochs=epochs, n_checks=1)
-    trained = lambda images: bench.student_top1(images, labels, how, seed=0, hard=True)  # noqa: E731
+    labels, training = bench.labels(per_class), Training(epochs=epochs, n_checks=1)
+    trained = lambda images: bench.student_top1(images, labels, training, seed=0, hard=True)  # noqa: E731
     top1 = trained(bench.sample(per_class, steps=25, sampler="dpm-solver++", seed=1))
     sampled = f"DPM-Solver++, 25 steps, guidance {bench.guidance}"
     conditions = f"{sampled}; {epochs} epochs, DC optimiser, DSA, seed 0, last epoch"
@@ -206,12 +208,12 @@ def train_on_samples_gates(bench: Bench) -> list[Gate]:
 def soft_label_gap_gate(bench: Bench, ipc: int = 10, n_seeds: int = 3) -> Gate:
     """Generate-and-use against random real images with the same teacher's labels: points of top-1 behind."""
     tops, epochs = [], bench.needed.soft_epochs
-    how = Training(epochs=epochs, n_checks=1)
+    training = Training(epochs=epochs, n_checks=1)
     for seed in range(n_seeds):
         arms = []
         for images in (bench.some_real(ipc, seed), bench.sample(ipc, seed=10 + seed)):
             soft = F.softmax(bench.teacher.predict(images)[0] / TEMPERATURE, 1)
-            arms.append(bench.student_top1(images, soft, how, seed, hard=False))
+            arms.append(bench.student_top1(images, soft, training, seed, hard=False))
         tops.append(arms)
     real, ours = np.mean(tops, axis=0)
     note = (
@@ -245,7 +247,7 @@ GROUPS: dict[str, Callable[[Bench], list[Gate]]] = {
 
 
 def measure(
-    bundle: Bundle, chosen: BundleSettings, folder: Path, device: torch.device, kept: Path
+    bundle: Bundle, settings: BundleSettings, folder: Path, device: torch.device, kept: Path
 ) -> Iterator[Gate]:
     """Every gate of the bundle at its default guidance, one after the other; minutes on a CPU.
 
@@ -253,11 +255,16 @@ def measure(
         kept: a JSON file of what is measured of these very networks already.
     """
     of = "/".join(
-        [bundle.identity("generator"), bundle.identity("teacher"), str(chosen.gates), str(chosen.guidance)]
+        [
+            bundle.identity("generator"),
+            bundle.identity("teacher"),
+            str(settings.gates),
+            str(settings.guidance),
+        ]
     )
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     found: dict[str, list[dict]] = known["gates"] if known.get("of") == of else {}
-    bench = Bench(bundle, chosen, folder, device)
+    bench = Bench(bundle, settings, folder, device)
     for name, group in GROUPS.items():
         if name not in found:
             found[name] = [asdict(gate) for gate in group(bench)]

@@ -33,18 +33,18 @@ SCHEDULER = {
 }
 
 
-def build(chosen: BundleSettings, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
+def build(settings: BundleSettings, latent_shape: tuple[int, int, int]) -> DiTTransformer2DModel:
     """The untrained generator for latents (c, h, w). Beyond the classes, only the null row of its table is used."""
-    how, (channels, size, _) = chosen.generator, latent_shape
+    generator, (channels, size, _) = settings.generator, latent_shape
     return DiTTransformer2DModel(
-        num_attention_heads=how.heads,
-        attention_head_dim=how.head_dim,
+        num_attention_heads=generator.heads,
+        attention_head_dim=generator.head_dim,
         in_channels=channels,
         out_channels=channels,
-        num_layers=how.layers,
+        num_layers=generator.layers,
         sample_size=size,
-        patch_size=how.patch,
-        num_embeds_ada_norm=chosen.label_rows,
+        patch_size=generator.patch,
+        num_embeds_ada_norm=settings.label_rows,
         norm_num_groups=4,
     )
 
@@ -71,13 +71,13 @@ def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
 
 
 def latents_of(
-    chosen: BundleSettings, folder: Path, work: Path, encoder: Codec, device: torch.device
+    settings: BundleSettings, folder: Path, work: Path, encoder: Codec, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The training latents (N, c, h, w), those of the mirrored pictures after them, and labels; kept in ``work``."""
     kept = work / "latents.safetensors"
     if not kept.exists():
-        images, labels = load(folder, "train", chosen.data, device)
-        views = [images, images.flip(2)] if chosen.generator.mirrored else [images]
+        images, labels = load(folder, "train", settings.data, device)
+        views = [images, images.flip(2)] if settings.generator.mirrored else [images]
         latents = torch.cat([codec.encode_all(encoder, view, device) for view in views])
         with whole_file(kept) as temp:
             save_file(
@@ -92,24 +92,24 @@ class Run:
 
     def __init__(
         self,
-        chosen: BundleSettings,
+        settings: BundleSettings,
         folder: Path,
         work: Path,
         encoder: Codec,
         seed: int,
         device: torch.device,
     ) -> None:
-        self.how, self.null_row, self.device = chosen.generator, chosen.label_rows, device
-        self.latents, self.labels = latents_of(chosen, folder, work, encoder, device)
+        self.settings, self.null_row, self.device = settings.generator, settings.label_rows, device
+        self.latents, self.labels = latents_of(settings, folder, work, encoder, device)
         torch.manual_seed(seed)
         shape = (self.latents.shape[1], self.latents.shape[2], self.latents.shape[3])
         # eval: diffusers would drop the label in each block on its own; it is dropped once, in `step`
-        self.net = build(chosen, shape).eval()
-        zero_initialise(self.net, chosen.data.n_classes)
+        self.net = build(settings, shape).eval()
+        zero_initialise(self.net, settings.data.n_classes)
         self.net.to(device)
         self.ema = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=self.how.peak_lr, betas=(0.9, 0.99), weight_decay=0.01
+            self.net.parameters(), lr=self.settings.peak_lr, betas=(0.9, 0.99), weight_decay=0.01
         )
         self.alphas_cumprod = DDPMScheduler.from_config(SCHEDULER).alphas_cumprod
         self.generator = torch.Generator().manual_seed(seed)
@@ -118,13 +118,17 @@ class Run:
 
     def step(self, index: int) -> Tensor:
         """One step; the loss, not yet waited for."""
-        how = self.how
+        settings = self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = trapezoid(index, how.steps, how.peak_lr, how.warmup, how.decay_share)
-        rows = torch.randint(len(self.latents), (how.batch,), generator=self.generator)
-        dropped = torch.rand(how.batch, generator=self.generator) < how.label_dropout
-        t = draw_timesteps(how.batch, self.generator)
-        noise = torch.randn((how.batch, *self.latents.shape[1:]), generator=self.generator).to(self.device)
+            group["lr"] = trapezoid(
+                index, settings.steps, settings.peak_lr, settings.warmup, settings.decay_share
+            )
+        rows = torch.randint(len(self.latents), (settings.batch,), generator=self.generator)
+        dropped = torch.rand(settings.batch, generator=self.generator) < settings.label_dropout
+        t = draw_timesteps(settings.batch, self.generator)
+        noise = torch.randn((settings.batch, *self.latents.shape[1:]), generator=self.generator).to(
+            self.device
+        )
         kept = self.alphas_cumprod[t].view(-1, 1, 1, 1).to(self.device)
         rows, dropped, t = rows.to(self.device), dropped.to(self.device), t.to(self.device)
         y = torch.where(dropped, self.null_row, self.labels[rows])
@@ -136,14 +140,14 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
-        decay = min(how.ema_decay, (1 + index) / (10 + index))
+        decay = min(settings.ema_decay, (1 + index) / (10 + index))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1 - decay)
         return loss.detach()
 
 
 def train(
-    chosen: BundleSettings,
+    settings: BundleSettings,
     folder: Path,
     work: Path,
     encoder: Codec,
@@ -155,9 +159,9 @@ def train(
 
     Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = Run(chosen, folder, work, encoder, seed, device)
-    yield from steps_left(run.step, run.checkpoint, chosen.generator.steps)
-    save(run.ema, out, chosen.data.class_names)
+    run = Run(settings, folder, work, encoder, seed, device)
+    yield from steps_left(run.step, run.checkpoint, settings.generator.steps)
+    save(run.ema, out, settings.data.class_names)
 
 
 def save(ema: DiTTransformer2DModel, out: Path, class_names: tuple[str, ...]) -> None:

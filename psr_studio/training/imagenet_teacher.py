@@ -85,20 +85,20 @@ def in_place(checkpoint: Path) -> nn.Module:
     return network.eval()
 
 
-def by_order(state: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors of `state` under the names that `own` has at the same places; ModelError where shapes differ."""
-    if len(state) != len(own):
+def by_order(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of `state` under the names that `tensors` has at the same places; ModelError where shapes differ."""
+    if len(state) != len(tensors):
         raise ModelError(
-            f"{path} holds {len(state)} tensors, but {CONFIG.architecture} has {len(own)}.",
+            f"{path} holds {len(state)} tensors, but {CONFIG.architecture} has {len(tensors)}.",
             "Name the checkpoint of EfficientNet-Lite0.",
         )
-    for (name, value), (place, needed) in zip(state.items(), own.items(), strict=True):
+    for (name, value), (place, needed) in zip(state.items(), tensors.items(), strict=True):
         if value.shape != needed.shape:
             raise ModelError(
                 f"{path}: {name} is {tuple(value.shape)}, but {place} needs {tuple(needed.shape)}.",
                 "Name the checkpoint of EfficientNet-Lite0.",
             )
-    return dict(zip(own, state.values(), strict=True))
+    return dict(zip(tensors, state.values(), strict=True))
 
 
 def measure(teacher: Teacher, photographs: Path) -> Measured:

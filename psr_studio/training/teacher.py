@@ -27,18 +27,18 @@ WARMUP = 0.15  # share of a cycle
 EMA_STEP = 0.005
 
 
-def config_of(chosen: BundleSettings, calibration: float = 1.0) -> TeacherConfig:
+def config_of(settings: BundleSettings, calibration: float = 1.0) -> TeacherConfig:
     """What the teacher's folder says of it."""
-    how = chosen.teacher
+    teacher = settings.teacher
     return TeacherConfig(
-        architecture=how.architecture,
-        input_size=how.input_size,
-        mean=chosen.data.mean,
-        std=chosen.data.std,
-        n_classes=chosen.data.n_classes,
-        in_chans=chosen.data.channels,
+        architecture=teacher.architecture,
+        input_size=teacher.input_size,
+        mean=settings.data.mean,
+        std=settings.data.std,
+        n_classes=settings.data.n_classes,
+        in_chans=settings.data.channels,
         calibration=round(calibration, 4),
-        kwargs=dict(how.kwargs),
+        kwargs=dict(teacher.kwargs),
     )
 
 
@@ -62,19 +62,19 @@ class Run:
     """A teacher in training with its running average, on one device."""
 
     def __init__(
-        self, chosen: BundleSettings, folder: Path, work: Path, seed: int, device: torch.device
+        self, settings: BundleSettings, folder: Path, work: Path, seed: int, device: torch.device
     ) -> None:
-        self.how, self.seed, self.device = chosen.teacher, seed, device
-        images, labels = load(folder, "train", chosen.data, device)
+        self.settings, self.seed, self.device = settings.teacher, seed, device
+        images, labels = load(folder, "train", settings.data, device)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images))).to(device)
-        self.held, self.fit = order[: self.how.held_out], order[self.how.held_out :]
+        self.held, self.fit = order[: self.settings.held_out], order[self.settings.held_out :]
         self.images, self.labels = images, labels
         torch.manual_seed(seed)
-        self.config = config_of(chosen)
+        self.config = config_of(settings)
         self.net = create_backbone(self.config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: nn.Module = copy.deepcopy(self.net)
         self.teacher = Teacher(self.ema, self.config, "in training")  # its way of showing a picture
-        self.optimizer = _optimizer(self.net, self.how)
+        self.optimizer = _optimizer(self.net, self.settings)
         self.generator = torch.Generator().manual_seed(seed)
         parts = {"net": self.net, "ema": self.ema, "optimizer": self.optimizer, "generator": self.generator}
         self.checkpoint = Checkpoint(work / "teacher.pt", parts)
@@ -82,7 +82,7 @@ class Run:
     @property
     def n_steps(self) -> int:
         """Of an epoch."""
-        return len(self.fit) // self.how.batch
+        return len(self.fit) // self.settings.batch
 
     def order(self, epoch: int) -> Tensor:
         """Rows of the training images in the order of an epoch, which depends on the seed and the epoch only."""
@@ -91,7 +91,7 @@ class Run:
 
     def step(self, rows: Tensor, epochs: float) -> Tensor:
         """One step on a batch, after so many epochs; the loss, not yet waited for."""
-        cycle, lr = cycle_at(self.how.cycles, epochs)
+        cycle, lr = cycle_at(self.settings.cycles, epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         batch = self._augmented(batch_of(self.images, rows, self.device), cycle)
@@ -105,11 +105,11 @@ class Run:
         return loss.detach()
 
     def _augmented(self, batch: Tensor, cycle: Cycle) -> Tensor:
-        how = self.how
-        batch = data.shift(batch, self.generator, how.shift, how.reflect)
-        if how.mirror:
+        settings = self.settings
+        batch = data.shift(batch, self.generator, settings.shift, settings.reflect)
+        if settings.mirror:
             batch = data.flip(batch, self.generator)
-        return data.erase(batch, self.generator, cycle.erase, how.erase_side) if cycle.erase else batch
+        return data.erase(batch, self.generator, cycle.erase, settings.erase_side) if cycle.erase else batch
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -128,36 +128,39 @@ class Run:
         return logits, self.labels[self.held].cpu()
 
 
-def _optimizer(net: nn.Module, how: TeacherSettings) -> torch.optim.Optimizer:
+def _optimizer(net: nn.Module, settings: TeacherSettings) -> torch.optim.Optimizer:
     decay = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": how.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=how.cycles[0].peak_lr, momentum=0.9, nesterov=True)
+    groups = [
+        {"params": decay, "weight_decay": settings.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=settings.cycles[0].peak_lr, momentum=0.9, nesterov=True)
 
 
 def train(
-    chosen: BundleSettings, folder: Path, work: Path, out: Path, seed: int, device: torch.device
+    settings: BundleSettings, folder: Path, work: Path, out: Path, seed: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
     """Trains, calibrates and writes ``config.json`` and ``model.safetensors`` (bfloat16) into ``out``.
 
     Yields one dict per epoch. A checkpoint in ``work`` lets the command be stopped at any moment and resumed.
     """
-    run = Run(chosen, folder, work, seed, device)
+    run = Run(settings, folder, work, seed, device)
     n_steps, checkpoint = run.n_steps, run.checkpoint
-    n_epochs = sum(cycle.epochs for cycle in chosen.teacher.cycles)
+    n_epochs = sum(cycle.epochs for cycle in settings.teacher.cycles)
     while checkpoint.step < n_epochs * n_steps:
         epoch, first = divmod(checkpoint.step, n_steps)
         order, total = run.order(epoch), torch.zeros((), device=device)
         run.net.train()
         for step in range(first, n_steps):
-            rows = order[step * chosen.teacher.batch : (step + 1) * chosen.teacher.batch]
+            rows = order[step * settings.teacher.batch : (step + 1) * settings.teacher.batch]
             total += run.step(rows, epoch + step / n_steps)
             checkpoint.reached(checkpoint.step + 1, final=step + 1 == n_steps)
         logits, labels = run.held_out()
         held = (logits.argmax(1) == labels).float().mean().item()
         mean = total.item() / (n_steps - first)
         yield {"epoch": epoch + 1, "loss": mean, "held_out": held, "seconds": checkpoint.seconds}
-    save(run.ema, config_of(chosen, fit_temperature(*run.held_out())), out)
+    save(run.ema, config_of(settings, fit_temperature(*run.held_out())), out)
 
 
 def save(net: nn.Module, config: TeacherConfig, out: Path) -> None:

@@ -66,7 +66,7 @@ class Desk:
         self._build, self._open_screen, self._opened = build, open_screen, opened
         self._one_at_a_time = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._app = _Served(build(screen, self))
+        self.served = _Served(build(screen, self))
         opened(screen)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +74,7 @@ class Desk:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self._app.app(scope, receive, send)
+            await self.served.app(scope, receive, send)
 
     def close(self) -> None:
         """End the work and close the workspace."""
@@ -117,7 +117,7 @@ class Desk:
             before.worker.resume()
             before.gate.reopen()
             raise
-        old, self._app, self.screen = self._app, app, screen
+        old, self.served, self.screen = self.served, app, screen
         self._opened(screen)
         screen.warm_up()
         self._in_loop(old.leave())
@@ -133,7 +133,7 @@ class Desk:
         if not before.gate.close(WAIT_SECONDS):
             raise JobError("The page is still at work.", "Try again in a moment.")
         app = _Served(self._build(screen, self))
-        app.take_logins(self._app)
+        app.take_logins(self.served)
         self._in_loop(app.enter())
         return app
 
@@ -147,13 +147,13 @@ class Desk:
         await receive()
         self._loop = asyncio.get_running_loop()
         try:
-            await self._app.enter()
+            await self.served.enter()
         except Exception as err:
             await send({"type": "lifespan.startup.failed", "message": str(err)})
             raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._app.leave()
+        await self.served.leave()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -59,8 +59,8 @@ def launch(arguments: argparse.Namespace) -> None:
 
         def open_screen(wish: Wish) -> Screen:
             """Another workspace, as this program was asked to open the first one."""
-            how = {**taken, "replace_recipe": False, "create": wish.makes}
-            other = Studio(wish.path, wish.preset, **how, **overrides)
+            options = {**taken, "replace_recipe": False, "create": wish.makes}
+            other = Studio(wish.path, wish.preset, **options, **overrides)
             try:
                 return Screen(other, other.device_words)
             except BaseException:

@@ -62,7 +62,7 @@ def run(
     with _token(ws.root) as token:
         pool = request.open(recipe.device)
         try:
-            task = _task(stage.name, ws, token, recipe, work, selection)
+            task = task_of(stage.name, ws, token, recipe, work, selection)
             yield from Dispatcher(pool, task, work, left).events()
         except DamagedError as err:  # a worker has no ledger to keep it in
             ws.parts.note_damage(err)
@@ -72,9 +72,10 @@ def run(
             sweep_temps(ws.root)
 
 
-def _task(
+def task_of(
     stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work, selection: SelectionRecord | None
 ) -> Task:
+    """What the workers of a stage are told."""
     import torch
 
     if os.sep in recipe.bundle:  # a worker may stand in another folder

@@ -159,5 +159,5 @@ def _end(status: int, errors: IO[bytes]) -> str:
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - TAIL_BYTES))
     words = last_lines(errors.read().decode(errors="replace"))
-    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    return f"{how}: {words}" if words else how
+    ending = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    return f"{ending}: {words}" if words else ending

@@ -58,9 +58,9 @@ class RayWorkers:
 
     def start(self, task: Task) -> int:
         """Ask Ray for an actor; it begins when the cluster has a place."""
-        how = self._ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1, **self._needs)
+        actor = self._ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=1, **self._needs)
         self._started += 1
-        self._actors[self._started] = how(WorkerThread).remote(task)
+        self._actors[self._started] = actor(WorkerThread).remote(task)
         self._ask(self._started)
         return self._started
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import shutil
 
 from psr_studio import __version__
-from psr_studio.cli.doctor import NEEDED, SCREEN, Finding, _bundle, _package, _preset, examine, report
+from psr_studio.cli.doctor import (
+    NEEDED,
+    SCREEN,
+    Finding,
+    bundle_finding,
+    examine,
+    package_finding,
+    preset_finding,
+    report,
+)
 from psr_studio.cli.main import main
 
 
@@ -23,22 +32,22 @@ def test_versions_device_presets_and_disk_are_told(tmp_path):
 
 def test_a_preset_whose_weights_are_elsewhere_says_so_and_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    found = _preset("imagewoof-dit")
+    found = preset_finding("imagewoof-dit")
     assert found.found == "bundle imagewoof-dit, weights missing: generator, codec, teacher"
     assert found.fix == "To fetch them: `psr-studio weights imagewoof-dit --download`."
     assert not found.needed_is_missing, "nothing here depends on it"
-    assert not _preset("fashion-mnist").fix and not _preset("tiny-dit").fix
+    assert not preset_finding("fashion-mnist").fix and not preset_finding("tiny-dit").fix
 
 
 def test_a_preset_whose_networks_nobody_has_made_is_absent_and_says_how_to_make_them():
-    found = _preset("svhn")
+    found = preset_finding("svhn")
     assert found.found == 'The bundle "svhn" is not made yet: its networks do not ship with PSR Studio.'
     assert found.fix == "Make it from your copy of SVHN: `psr-studio train-bundle svhn --data FOLDER`."
     assert not found.needed_is_missing
 
 
 def test_a_whole_bundle(tiny_bundle):
-    found = _bundle(str(tiny_bundle))
+    found = bundle_finding(str(tiny_bundle))
     assert not found.fix and "each as its SHA-256 says" in found.found
 
 
@@ -46,25 +55,25 @@ def test_a_changed_and_a_missing_file_are_named(tiny_bundle, tmp_path):
     broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
     weights = broken / "teacher" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    found = _bundle(str(broken))
+    found = bundle_finding(str(broken))
     assert found.needed_is_missing and found.found == f"{weights} differs from its SHA-256."
     assert "psr-studio train-bundle" in found.fix
     (broken / "data" / "train_difficulty.safetensors").unlink()
-    found = _bundle(str(broken))
+    found = bundle_finding(str(broken))
     assert found.found.startswith(f"{broken / 'data' / 'train_difficulty.safetensors'} is missing.")
     assert found.found.endswith("And 1 more files.")
 
 
 def test_a_bundle_that_cannot_be_read(tmp_path):
     (tmp_path / "bundle.toml").write_text("name = ")
-    assert _bundle(str(tmp_path)).needed_is_missing
+    assert bundle_finding(str(tmp_path)).needed_is_missing
 
 
 def test_a_package_that_is_not_there():
-    found = _package("no-such-package-as-this")
+    found = package_finding("no-such-package-as-this")
     assert (found.found, found.needed_is_missing) == ("not installed", True)
     assert found.fix.startswith("Run `pip install -e . -c constraints.txt`")
-    assert not _package("no-such-package-as-this", needed=False).needed_is_missing
+    assert not package_finding("no-such-package-as-this", needed=False).needed_is_missing
 
 
 def test_the_report_has_a_line_each_and_says_what_is_missing():

@@ -66,9 +66,9 @@ def test_a_spare_folder_that_somebody_else_made_is_not_used(tmp_path, monkeypatc
     taken = tmp_path / f"psr-studio-{os.getuid()}"
     taken.mkdir()
     taken.chmod(0o777)
-    assert home._spare_folder() != taken
+    assert home.spare_folder() != taken
     taken.chmod(0o700)
-    assert home._spare_folder() == taken
+    assert home.spare_folder() == taken
 
 
 def test_who_has_a_home_keeps_it(tmp_path, monkeypatch):

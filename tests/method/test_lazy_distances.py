@@ -143,7 +143,7 @@ def test_equal_candidates_are_at_distance_zero(pool):
 
 
 def test_rows_beyond_the_limit_are_forgotten_and_come_back_equal():
-    kept = _lazy_distances._RowCache(limit=3 * 40)
+    kept = _lazy_distances.RowCache(limit=3 * 40)
     rows = {i: np.full(10, i, np.float32) for i in range(5)}
     for i, row in rows.items():
         kept.put(i, row)

@@ -9,7 +9,7 @@ from psr_studio.method import sufficiency as module
 from psr_studio.method.distances import pairwise_sq_distances
 from psr_studio.method.selection import greedy_select
 from psr_studio.method.selectors.registry import ClassPool
-from psr_studio.method.sufficiency import TOLERANCE, _View, sufficiency
+from psr_studio.method.sufficiency import TOLERANCE, GreedyView, sufficiency
 
 
 def a_pool(points, eligible=None):
@@ -39,7 +39,7 @@ def test_a_larger_pool_keeps_more_of_the_gain_and_the_forecast_is_near_the_truth
     for seed in range(10):
         points = np.random.default_rng(seed).normal(size=(800, 8))
         for i, n in enumerate((30, 100, 400)):
-            view = _View(a_pool(points[: 2 * n]), np.arange(2 * n), (0.0, 0.0, 1.0), "pool")
+            view = GreedyView(a_pool(points[: 2 * n]), np.arange(2 * n), (0.0, 0.0, 1.0), "pool")
             gains = [view.gain(view.select([np.arange(m)], 20)[0]) for m in (n, 2 * n)]
             kept[seed, i] = sufficiency(a_pool(points[:n]), 20, 0.0, 0.0, 1.0).gain_kept
             true[seed, i] = gains[0] / gains[1]

@@ -114,7 +114,7 @@ def check_stable_diffusion(device: torch.device) -> Iterator[str]:
 
 def check_refinement(device: torch.device) -> Iterator[str]:
     """Both terms of eq. 9, through denoiser, decoder and teacher, by either optimiser."""
-    refinement._timestep = on_the_host(refinement._timestep)  # type: ignore[assignment]
+    refinement.draw_timestep = on_the_host(refinement.draw_timestep)  # type: ignore[assignment]
     with unset_fake_temporarily():
         codec, teacher = Codec(build_autoencoder(), (SIDE, SIDE, 3)), build_teacher(tuple(range(10)))
     move(codec, device)

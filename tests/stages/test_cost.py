@@ -61,13 +61,13 @@ def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, t
     """Another batch would be compiled anew, which takes a minute."""
     recipe = tiny_recipe(tiny_bundle, pool__pool_size=8, pool__steps=4, pool__classes=(0,))
     seen: set[int] = set()
-    own = Generator._predict
+    own = Generator.predict_noise
 
     def counted(self: Generator, z: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         seen.add(len(z))
         return own(self, z, *rest)
 
-    monkeypatch.setattr(Generator, "_predict", counted)
+    monkeypatch.setattr(Generator, "predict_noise", counted)
     monkeypatch.setattr(torch, "compile", lambda block: block)
     with Studio(tmp_path / "ws", recipe.with_values({"pool.compiled": True})) as studio:
         assert studio.estimate("pool").images == 8

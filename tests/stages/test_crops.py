@@ -16,7 +16,7 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
 from psr_studio.method.realism import cut, padded, realism_loss
 from psr_studio.recipe.schema import CROPS, Recipe
-from psr_studio.stages.generate.crops import _windows, check
+from psr_studio.stages.generate.crops import check, draw_windows
 from psr_studio.stages.importing.stage import has_seeds
 from psr_studio.ui.panels.estimate import cost_text
 from psr_studio.ui.screen import Screen
@@ -40,7 +40,7 @@ def test_a_candidate_is_made_of_the_most_realistic_crops_and_says_which(tmp_path
         images, labels = bundle.train_subset
         own, factor = images[labels == 1], recipe.pool.crops.factor
         side, (height, width, _) = bundle.image_shape[0] // factor, bundle.image_shape
-        windows = _windows(recipe, bundle, 1, np.arange(len(own)))
+        windows = draw_windows(recipe, bundle, 1, np.arange(len(own)))
         crops = np.stack([cut(image, some, side, side) for image, some in zip(own, windows, strict=True)])
         teacher = bundle.teacher(torch.device("cpu"))
         fill = round(float(teacher.mean.flatten()[0]) * 255)

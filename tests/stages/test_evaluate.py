@@ -21,7 +21,7 @@ from psr_studio.recipe.load import load_recipe, presets
 from psr_studio.recipe.schema import TEST_SETS
 from psr_studio.stages.evaluate.arms import plan_arms, random_real
 from psr_studio.stages.evaluate.lessons import normalised, targets_of
-from psr_studio.stages.evaluate.stage import Row, _row, format_table, history, plan, training_inputs
+from psr_studio.stages.evaluate.stage import Row, format_table, history, plan, row_of, training_inputs
 from psr_studio.stages.evaluate.test_sets import rows_of_set
 from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.labels import soften
@@ -79,13 +79,13 @@ def test_images_and_labels_of_each_arm(studio):
     found = arms(studio)
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     chosen, pool = studio.selection(), studio.pool
-    images, labels, logits = trainer._data(found['selected "current"'], seed=0)
+    images, labels, logits = trainer.data_of(found['selected "current"'], seed=0)
     assert np.array_equal(images, pool.images_at(chosen.positions)) and labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert np.allclose(torch.softmax(torch.from_numpy(logits.copy()) / 1.5, 1).numpy(), chosen.soft_labels)
-    refined, _, q_ref = trainer._data(found['refined "current"'], seed=0)
+    refined, _, q_ref = trainer.data_of(found['refined "current"'], seed=0)
     assert np.array_equal(refined, studio.refined().images)
     assert np.array_equal(q_ref, logits), "the label is that of the seed, not of the refined image"
-    first, labels, _ = trainer._data(found["generate-and-use"], seed=0)
+    first, labels, _ = trainer.data_of(found["generate-and-use"], seed=0)
     assert np.array_equal(first, pool.images_at([0, 1, 6, 7, 12, 13])) and labels.tolist() == [
         0,
         0,
@@ -94,10 +94,10 @@ def test_images_and_labels_of_each_arm(studio):
         2,
         2,
     ]
-    real, labels, _ = trainer._data(found["random real"], seed=0)
+    real, labels, _ = trainer.data_of(found["random real"], seed=0)
     rows = random_real(studio.bundle, (0, 1, 2), 2, seed=0)
     assert np.array_equal(real, studio.bundle.train_subset[0][rows]) and labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert trainer._data(found["random real, hard labels"], seed=0)[2] is None
+    assert trainer.data_of(found["random real, hard labels"], seed=0)[2] is None
 
 
 def test_each_seed_draws_its_own_real_images(studio):
@@ -111,7 +111,7 @@ def test_the_losses_are_those_of_the_protocols(studio):
     found = arms(studio, **SELECTED_ONLY)
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    _, labels, cached = trainer._data(found['selected "current"'], 0)
+    _, labels, cached = trainer.data_of(found['selected "current"'], 0)
     soft, kd = targets_of(labels, soften(cached, 1.5), 1.5)
     assert kd(logits, soft) == kd_loss(logits, soft, 1.5)
     hard, cross_entropy = targets_of(labels, None, 1.5)
@@ -325,14 +325,14 @@ def record(last: float, best: float, seed: int = 0) -> EvaluationRecord:
 
 
 def test_one_student_has_no_deviation():
-    row = _row([record(0.5, 0.6)], "s")
+    row = row_of([record(0.5, 0.6)], "s")
     assert math.isnan(row.last_std) and row.last_mean == 0.5
     assert "50.0  60.0" in " ".join(format_table([row]).split()).replace(" 60.0", "  60.0")
 
 
 def test_the_table_shows_all_conditions():
     """0.80 and 0.84: mean 82.0, deviation of the sample 0.04 / sqrt(2) = 2.8 points."""
-    text = format_table([_row([record(0.80, 0.85), record(0.84, 0.85, seed=1)], "s")])
+    text = format_table([row_of([record(0.80, 0.85), record(0.84, 0.85, seed=1)], "s")])
     head, _, line = text.splitlines()
     assert head.split() == [
         "arm", "labels", "protocol", "student", "epochs", "IPC", "images", "n", "last", "%", "best", "%", "seconds",
@@ -340,7 +340,9 @@ def test_the_table_shows_all_conditions():
     ]  # fmt: skip
     for part in ('selected "s"', "teacher, tau 1.5", "kd", "convnet-3", "82.0 ± 2.8", "85.0 ± 0.0", "10"):
         assert part in line
-    assert isinstance(_row([record(0.8, 0.8)], ""), Row) and _row([record(0.8, 0.8)], "").name == "selected"
+    assert (
+        isinstance(row_of([record(0.8, 0.8)], ""), Row) and row_of([record(0.8, 0.8)], "").name == "selected"
+    )
 
 
 def test_an_empty_table_says_what_to_do():
@@ -421,7 +423,7 @@ def test_results_on_two_test_sets_are_two_rows_that_say_which(studio):
 def test_a_part_of_the_classes_has_its_test_set_too(studio):
     finish(studio.select(**{"pool.classes": [0, 2], "name": "two"}))
     trainer_arm = arms(studio, test_set="easy", controls=False, **SELECTED_ONLY)['selected "two"']
-    images, labels = Trainer(studio.workspace, studio.recipe, studio.bundle)._test_split(trainer_arm)
+    images, labels = Trainer(studio.workspace, studio.recipe, studio.bundle).test_split(trainer_arm)
     assert np.bincount(labels.numpy()).tolist() == [3, 3] and len(images) == 6
 
 

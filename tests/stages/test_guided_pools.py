@@ -85,9 +85,9 @@ def test_the_pool_tab_draws_what_was_asked_for_and_what_came_out(tmp_path, tiny_
         finish(studio.generate())
         screen = Screen(studio)
         tab = PoolTab(screen)
-        assert not tab._histogram(1).visible
+        assert not tab.draw_histogram(1).visible
         finish(studio.score())
-        drawn = tab._histogram(1)
+        drawn = tab.draw_histogram(1)
         found = steered(studio.workspace, studio.curation.scored, 1)
         assert [counts.sum() for counts in found] == [6, 6, 6]
         values, owners = studio.bundle.original_difficulty((0, 1, 2))

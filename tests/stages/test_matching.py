@@ -18,7 +18,7 @@ from psr_studio.stages.evaluate.arms import plan_arms
 from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.refine.loop import refine_batch
 from psr_studio.stages.refine.matching import Matching, matched, siamese
-from psr_studio.stages.refine.stage import _batches, _Refiner, inputs
+from psr_studio.stages.refine.stage import Refiner, batches_of, inputs
 
 STEPS = 3
 
@@ -33,11 +33,11 @@ def refiner(scored_workspace, tiny_bundle, tmp_path):
     with Studio(root, recipe, replace_recipe=True) as studio:
         finish(studio.select())
         record = studio.workspace.ledger.selection("current")
-        yield _Refiner(studio.workspace, studio.recipe, studio.bundle, record), studio
+        yield Refiner(studio.workspace, studio.recipe, studio.bundle, record), studio
 
 
 def picked(work, studio):
-    return work._selected(studio.selection().candidate_ids.tolist())
+    return work.selected_rows(studio.selection().candidate_ids.tolist())
 
 
 def test_both_sides_are_augmented_alike_and_each_image_as_the_others():
@@ -81,7 +81,7 @@ def test_neither_chunks_nor_other_classes_change_it(refiner):
     work, studio = refiner
     chosen, how = picked(work, studio), studio.recipe.refine
     *_, (_, together, _) = refine_batch(work.nets, chosen, how, 1.5)
-    for rows in _batches(chosen, how):
+    for rows in batches_of(chosen, how):
         assert len(set(chosen.classes[rows].tolist())) == 1, "a class is a batch"
         work.nets.matching.memory.size = 1
         *_, (_, alone, _) = refine_batch(work.nets, chosen.take(rows), how, 1.5)

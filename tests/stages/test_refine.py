@@ -21,7 +21,7 @@ from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
 from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages.refine.loop import Selected, refine_batch
-from psr_studio.stages.refine.stage import _Refiner, inputs, open_networks
+from psr_studio.stages.refine.stage import Refiner, inputs, open_networks
 
 
 def changed(how: RefineRecipe, **values: Any) -> RefineRecipe:
@@ -40,10 +40,10 @@ def opened(scored_workspace, tiny_bundle, tmp_path_factory):
 
     root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("refine") / "ws")
     with Studio(root, tiny_recipe(tiny_bundle)) as studio:
-        work = _Refiner(
+        work = Refiner(
             studio.workspace, studio.recipe, studio.bundle, studio.workspace.ledger.selection("current")
         )
-        yield work.nets, work._selected(studio.selection().candidate_ids.tolist())
+        yield work.nets, work.selected_rows(studio.selection().candidate_ids.tolist())
 
 
 def last(nets, selected: Selected, how) -> tuple[torch.Tensor, torch.Tensor]:

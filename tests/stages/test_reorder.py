@@ -14,7 +14,7 @@ from tiny import finish
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import WorkspaceError
-from psr_studio.stages.reorder.offer import _known_as
+from psr_studio.stages.reorder.offer import other_names
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.jobs import JobPanel
@@ -114,7 +114,7 @@ def test_nothing_is_offered_where_the_order_is_right(tmp_path, given, described)
     ],
 )
 def test_an_order_that_is_known_is_called_by_its_name(order, words):
-    assert _known_as(order, ("zebra", "Ant", "bee"), ("n2", "n3", "n1"), (5, 90, 7)) == words
+    assert other_names(order, ("zebra", "Ant", "bee"), ("n2", "n3", "n1"), (5, 90, 7)) == words
 
 
 def test_few_pictures_are_no_ground_for_an_offer(tmp_path, given, described):
@@ -153,7 +153,7 @@ def test_the_page_shows_it_and_its_button_takes_it(wrong):
     finish(wrong.score())
     card, words = panel.values()
     assert card.visible and "00000" in words and NAMES[2] in words
-    panel._take()
+    panel.on_take()
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done", job.problem
     assert panel.values()[0].visible is False

@@ -47,12 +47,12 @@ def test_pictures_are_decoded_ahead_where_a_device_computes(studio):
         pool = Pool([part.path for part in studio.pool.parts()])
         parts = dict(enumerate(pool.parts()))
         work = plan_work(dict.fromkeys(parts, 3), [1, 2, 4, 5], batch_size=6, words=str)
-        found = score._decoded(pool, parts, work, alone=True, beside=beside)
+        found = score.decoded(pool, parts, work, alone=True, beside=beside)
         first, pictures = next(found)
         until = time.monotonic() + 20
-        while beside and len(pool._pngs) < 2 and time.monotonic() < until:
+        while beside and len(pool.encoded) < 2 and time.monotonic() < until:
             time.sleep(0.01)
-        assert len(pool._pngs) == (2 if beside else 1)
+        assert len(pool.encoded) == (2 if beside else 1)
         rest = list(found)
         assert [part.path for part in (first, *(part for part, _ in rest))] == [
             parts[n].path for n in (1, 2, 4, 5)
@@ -73,7 +73,7 @@ def test_one_of_several_processes_ends_its_group_before_it_asks_for_the_next(stu
             yield group
 
     taken = []
-    for part, _ in score._decoded(pool, parts, Work(18, 0, handed()), alone=False, beside=True):
+    for part, _ in score.decoded(pool, parts, Work(18, 0, handed()), alone=False, beside=True):
         taken.append((part.part + 2 * part.class_id, len(asked)))
     assert taken == [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (5, 3)]
 

@@ -21,7 +21,7 @@ from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.refine.loop import refine_batch
-from psr_studio.stages.refine.stage import _Refiner
+from psr_studio.stages.refine.stage import Refiner
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.tune import proxies
@@ -70,12 +70,12 @@ def test_students_have_as_many_outputs_and_see_no_other_class(part):
     finish(part.select())
     arms = plan_arms(part.workspace, part.recipe, part.bundle)
     trainer = Trainer(part.workspace, part.recipe, part.bundle)
-    images, labels = trainer._test_split(arms[0])
+    images, labels = trainer.test_split(arms[0])
     assert len(images) == 2 * TEST_PER_CLASS and set(labels.tolist()) == {0, 1}
     kept = torch.isin(trainer.test_labels, torch.tensor(TASK))
     assert torch.equal(images, trainer.test_images[kept])
-    _, own, logits = trainer._data(arms[0], 0)
-    own, logits = trainer._in_task(arms[0], own, logits)
+    _, own, logits = trainer.data_of(arms[0], 0)
+    own, logits = trainer.restricted(arms[0], own, logits)
     assert own.tolist() == [0, 0, 1, 1] and logits.shape == (4, 2)
     finish(part.evaluate())
     rows = part.table()
@@ -95,9 +95,9 @@ def test_selections_of_two_tasks_do_not_stand_in_one_table(part):
 def test_refinement_is_under_the_labels_of_the_task(part):
     """q_ref, p_i and the teacher's answer are over two classes, as for students and selection."""
     finish(part.select())
-    work = _Refiner(part.workspace, part.recipe, part.bundle, part.workspace.ledger.selection("current"))
+    work = Refiner(part.workspace, part.recipe, part.bundle, part.workspace.ledger.selection("current"))
     chosen = part.selection()
-    selected = work._selected(chosen.candidate_ids.tolist())
+    selected = work.selected_rows(chosen.candidate_ids.tolist())
     assert selected.task.tolist() == TASK and selected.classes.tolist() == [0, 0, 2, 2]
     assert np.array_equal(selected.soft_labels, chosen.soft_labels[:, TASK])
     own = soften(part.scores.logits[chosen.positions][:, TASK], 1.5)
@@ -135,7 +135,7 @@ def test_difficulties_of_real_images_are_over_the_task(part):
     finish(part.select())
     arm = next(arm for arm in plan_arms(part.workspace, part.recipe, part.bundle) if arm.rule == "dgs")
     rows = np.flatnonzero(labels == 2)
-    assert np.allclose(real._pool(2, rows, arm).original_difficulty, wanted, atol=1e-6)
+    assert np.allclose(real.class_pool(2, rows, arm).original_difficulty, wanted, atol=1e-6)
 
 
 def test_with_all_classes_the_difficulties_are_those_that_ship(studio):
@@ -149,17 +149,19 @@ def test_a_search_judges_by_images_of_the_task(part, proxy):
     part.set({"tune.proxy": proxy, "tune.student_epochs": 1})
     judge = proxies.open_proxy(part.recipe, part.bundle)
     n = int(np.isin(part.bundle.held_out[1], TASK).sum())
-    assert len(judge._labels) == n < len(part.bundle.held_out[1])
+    assert len(judge.labels_of) == n < len(part.bundle.held_out[1])
     *_, value = judge(part.curation.select(ipc=2))
     assert 0 <= value <= 1 and value * n == pytest.approx(round(value * n))
     if proxy == "student":
-        assert judge._student().classifier.out_features == 2 and set(judge._labels.tolist()) == {0, 1}
+        assert judge.student_and_training().classifier.out_features == 2 and set(
+            judge.labels_of.tolist()
+        ) == {0, 1}
 
 
 def test_the_agreement_that_is_said_is_among_the_classes_of_the_task(part, tmp_path):
     logits = np.array([[1.0, 3.0, 0.0], [0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
-    assert score._agreement(logits, 0, TASK) == pytest.approx(2 / 3)
-    assert score._agreement(logits, 1, TASK) == pytest.approx(2 / 3), "of another class, among all"
+    assert score.agreement(logits, 0, TASK) == pytest.approx(2 / 3)
+    assert score.agreement(logits, 1, TASK) == pytest.approx(2 / 3), "of another class, among all"
 
 
 def test_an_export_numbers_the_classes_of_the_task_from_0(part, tmp_path):
@@ -209,7 +211,7 @@ def test_controls_get_as_many_images_as_an_uneven_selection(studio):
     studio.set({"evaluate.arms": ["selected"]})
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
     for arm in plan_arms(studio.workspace, studio.recipe, studio.bundle):
-        assert np.bincount(trainer._data(arm, 0)[1]).tolist() == [2, 4, 2], arm.name
+        assert np.bincount(trainer.data_of(arm, 0)[1]).tolist() == [2, 4, 2], arm.name
     even = random_real(studio.bundle, (0, 1, 2), 2, seed=3)
     assert even.tolist() == random_real(studio.bundle, (0, 1, 2), [2, 2, 2], seed=3).tolist()
 
@@ -222,17 +224,17 @@ def test_selectors_on_real_images_are_controls_with_their_labels_named(studio):
     own = arms["real, herding (teacher labels)"]
     assert own.selection == "" and own.label_regime == "teacher, tau 1.5" and own.rule == "herding"
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
-    images, labels, logits = trainer._data(own, 0)
+    images, labels, logits = trainer.data_of(own, 0)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2] and logits.shape == (6, 3)
-    assert np.array_equal(images, trainer._data(own, 1)[0]), "herding draws nothing"
+    assert np.array_equal(images, trainer.data_of(own, 1)[0]), "herding draws nothing"
     pool, owners = studio.bundle.train_subset
-    real = trainer._real_images
+    real = trainer.real_images
     mean = real.embeddings[owners == 0].mean(axis=0)
     first = next(i for i in np.flatnonzero(owners == 0) if np.array_equal(pool[i], images[0]))
     away = ((real.embeddings[owners == 0] - mean) ** 2).sum(axis=1)
     assert ((real.embeddings[first] - mean) ** 2).sum() == pytest.approx(away.min(), rel=1e-4)
     by_chance = arms["real, random (teacher labels)"]
-    assert not np.array_equal(trainer._data(by_chance, 0)[0], trainer._data(by_chance, 1)[0])
+    assert not np.array_equal(trainer.data_of(by_chance, 0)[0], trainer.data_of(by_chance, 1)[0])
     assert len({arm.inputs for arm in arms.values()}) == len(arms)
     finish(studio.evaluate())
     assert "real, herding (teacher labels)" in [row.name for row in studio.table()]
@@ -250,7 +252,7 @@ def test_a_control_by_psr_takes_every_weight_that_a_recipe_may_hold(studio):
         "'on_shortage': 'fill'}]"
     )
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
-    assert trainer._data(arm, 0)[1].tolist() == [0, 0, 1, 1, 2, 2]
+    assert trainer.data_of(arm, 0)[1].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_changed_file_of_the_bundle_is_another_bundle(tmp_path, tiny_bundle):

@@ -115,7 +115,7 @@ def test_taking_a_trial_selects_its_images_and_can_be_undone(studio):
     for trial in studio.trials():
         studio.curation.take(trial)
         result = studio.curation.select()
-        search = tune._Search(studio.workspace, studio.recipe, studio.bundle)
+        search = tune.Search(studio.workspace, studio.recipe, studio.bundle)
         assert np.array_equal(result.positions, search.pick(trial.params).positions)
     herding = next(t for t in studio.trials() if t.settings["selector"] == "herding")
     studio.curation.take(studio.trials()[0])

@@ -113,7 +113,7 @@ def test_memories_are_by_class_and_of_the_size_asked_for(tmp_path, tiny_bundle):
         training = FineTuning(recipe, studio.bundle, tmp_path / "c.pt", torch.device("cpu"))
         seen: dict[int, list[int]] = {c: [] for c in range(3)}
         for index in range(4):
-            for row in training._rows_of(index):
+            for row in training.rows_of(index):
                 seen[training.labels[row]].append(row)
             training.step(index)
         for class_id, rows in seen.items():

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.shipped import differences, read_teacher_index, shipped_teachers
 from psr_studio.bundles.sources import Source, locate
-from psr_studio.cli.doctor import _teachers
+from psr_studio.cli.doctor import teachers
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError
 from psr_studio.core.resources import resource_dir
@@ -64,7 +64,7 @@ def test_a_description_names_it_and_it_is_here(folder):
 
 
 def test_doctor_tells_of_it_and_of_what_differs(folder, monkeypatch, tmp_path):
-    (found,) = _teachers()
+    (found,) = teachers()
     assert (
         found.name == 'Teacher "imagenet-teacher"' and not found.fix and "as its SHA-256 says" in found.found
     )
@@ -73,7 +73,7 @@ def test_doctor_tells_of_it_and_of_what_differs(folder, monkeypatch, tmp_path):
     for name in ("teacher.toml", "config.json", "LICENSE", "README.md"):
         (copy / name).write_bytes((folder / name).read_bytes())
     monkeypatch.setattr("psr_studio.bundles.shipped.resource_dir", lambda kind: tmp_path / kind)
-    (found,) = _teachers()
+    (found,) = teachers()
     assert found.needed_is_missing and found.found == f"{copy / 'model.safetensors'} is missing."
 
 

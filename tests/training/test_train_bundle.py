@@ -266,7 +266,7 @@ def test_the_pool_tab_offers_the_images_and_takes_a_folder_of_them(made, tmp_pat
         shown, button = panel.values()
         assert "CIFAR-10" in shown and "about 163 MiB" in shown and "not here" in shown
         assert button.value == "Download weights (about 0.2 GiB)" and button.visible
-        shown, button = panel._use("images", str(made / "data"))
+        shown, button = panel.on_use("images", str(made / "data"))
         assert str(made / "data") in shown and not button.visible
     finally:
         screen.close()

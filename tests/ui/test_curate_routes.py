@@ -148,7 +148,7 @@ def test_a_malformed_request_is_said_in_two_sentences(client):
 
 def test_the_sliders_do_not_wait_for_a_map(client, screen):
     asking = threading.Thread(target=screen.workbench.newer_map, args=("none",))
-    with screen.maps._lock:  # as while a map of a large pool is begun
+    with screen.maps.lock:  # as while a map of a large pool is begun
         asking.start()
         asking.join(0.3)
         assert asking.is_alive() and screen.studio.curation.lock.acquire(timeout=2)

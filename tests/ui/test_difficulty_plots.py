@@ -63,7 +63,7 @@ def test_the_panel_draws_a_class_beside_all_and_nothing_while_it_is_closed(scree
     assert "Difficulty is what" in words and len(figure.layout.annotations) == 1 and bars.data
     _, figure, _ = panel.draw(1)
     assert [note.text for note in figure.layout.annotations] == ["All classes", "T-shirt/top"]
-    skipped = panel._draw_if_open(False, 1)
+    skipped = panel.draw_if_open(False, 1)
     assert len(skipped) == 3 and all(value == gr.skip() for value in skipped)
 
 

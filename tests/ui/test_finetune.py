@@ -29,7 +29,7 @@ def test_fine_tuning_is_a_job_with_curves_and_its_generator_can_be_chosen(tmp_pa
         assert not panel.values()[0].visible
         before, drawn = panel.version(), choice.version()
         values = {**panel.settings.shown(), "finetune.epochs": 3, "finetune.name": "mine"}
-        panel._start(*values.values())
+        panel.on_finetune(*values.values())
         job = screen.worker.wait(screen.worker.newest().id, 60)
         assert (job.state, job.stage, job.done) == ("done", "finetune", 12) and panel.version() != before
         figure = panel.values()[0]

@@ -53,15 +53,15 @@ def test_soft_labels_are_named_in_the_panel_and_the_bar_says_whose_they_are(open
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     np.save(tmp_path / "soft.npy", np.eye(3, dtype=np.float32))
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
-    assert "labels" not in dict(TopBar(screen)._names()["chips"])
+    assert "labels" not in dict(TopBar(screen).names()["chips"])
     given = [str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", False, "", None]
-    panel._import(*given, str(tmp_path / "none.npy"))
+    panel.on_import(*given, str(tmp_path / "none.npy"))
     job = ended(screen, "import")
     assert job.state == "failed" and "There is nothing at" in job.problem
-    panel._import(*given, str(tmp_path / "soft.npy"))
+    panel.on_import(*given, str(tmp_path / "soft.npy"))
     job = ended(screen, "import")
     assert job.state == "done" and 'soft labels from "soft.npy" (probabilities, rows in order' in job.message
-    assert dict(TopBar(screen)._names()["chips"])["labels"] == "came with the pictures"
+    assert dict(TopBar(screen).names()["chips"])["labels"] == "came with the pictures"
     screen.submit("score", {})
     assert ended(screen, "score").state == "done"
     shown = screen.workbench.candidate(1)
@@ -77,8 +77,8 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
         Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(folder / "0.png")
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     with pytest.raises(StudioError, match="Nothing to import is named"):
-        panel._import("  ", None, "", 0, False, False, False, None, "", "", True)
-    panel._import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "", True)
+        panel.on_import("  ", None, "", 0, False, False, False, None, "", "", True)
+    panel.on_import(str(tmp_path / "set"), None, "", 1, False, False, False, None, "", "", True)
     job = ended(screen, "import")
     assert job.state == "done" and "Imported 3 pictures" in job.message
     assert len(screen.studio.pool) == 3 and ended(screen, "score").state == "done"
@@ -89,20 +89,20 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
     with pytest.raises(StudioError, match='imported from "set", so nothing can be generated into it'):
         screen.generate_more([0], 2)
     assert screen.worker.newest() == before and screen.studio.recipe.pool.sizes is None
-    panel._import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", True)
+    panel.on_import(str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", True)
     job = ended(screen, "import")
     assert job.state == "failed" and "already holds a pool" in job.problem
     assert ended(screen, "score").state == "cancelled"
     assert panel.jobs.job().stage == "import", "what came after it has fallen"
-    bar = TopBar(screen)._value()["job"]
+    bar = TopBar(screen).shown_value()["job"]
     assert bar["tab"] == "pool" and bar["state"] == "failed" and "already holds" in bar["title"]
     assert "Replace the pool" in str(panel.jobs.values()[0].value)
     screen.studio.curation.mark([0], "veto")
-    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", True)
+    panel.on_import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", True)
     job = ended(screen, "import")
     assert job.state == "done" and "Gone with the pool before: 1 veto." in str(panel.jobs.values()[0].value)
     assert screen.studio.curation.history()[0]["description"] == 'new start with "set"'
-    panel._import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", False)
+    panel.on_import(str(tmp_path / "set"), None, "", 0, True, False, False, None, "", "", False)
     assert ended(screen, "import").state == "done" and screen.worker.newest().stage == "import"
 
 
@@ -119,17 +119,17 @@ def test_weights_show_size_and_licence_and_wait_for_a_yes(opened, tmp_path):
         assert words in shown
     assert button.value == "Download weights (about 3.4 GiB)" and button.visible
     with pytest.raises(StudioError, match="licences in the table are not accepted") as err:
-        panel._download(False)
+        panel.on_download(False)
     assert "I accept these licences" in err.value.fix
-    panel._download(True)  # there is no network in tests
+    panel.on_download(True)  # there is no network in tests
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "failed" and "could not be fetched" in job.problem
     with pytest.raises(StudioError, match="holds no train"):
-        panel._use("images", str(tmp_path))
+        panel.on_use("images", str(tmp_path))
     for split in ("train", "val"):
         (tmp_path / "imagenet" / split).mkdir(parents=True)
     before = panel.version()
-    assert str(tmp_path / "imagenet") in panel._use("images", str(tmp_path / "imagenet"))[0]
+    assert str(tmp_path / "imagenet") in panel.on_use("images", str(tmp_path / "imagenet"))[0]
     assert panel.version() != before
 
 
@@ -153,4 +153,4 @@ def test_every_stage_starts_as_a_job_and_has_a_tab_of_the_page(opened):
     screen, *_ = opened()
     assert screen.studio.runs.keys() == STAGES.keys()
     tabs = [tab(screen).id for tab in TABS]
-    assert tabs == [*TopBar(screen)._names()["tabs"]] and {stage.tab for stage in STAGES.values()} == {*tabs}
+    assert tabs == [*TopBar(screen).names()["tabs"]] and {stage.tab for stage in STAGES.values()} == {*tabs}

@@ -350,7 +350,7 @@ def test_a_refused_generate_more_leaves_the_recipe_as_it_was(client, screen):
     """The step runs already, held up here by a lock of ours."""
     before = screen.studio.recipe
     for busy in ("pool", "score"):
-        with screen.worker._lock:  # no job begins while it is held
+        with screen.worker.lock:  # no job begins while it is held
             held = screen.worker.submit(busy)
             problem, _ = refusal_of(screen, classes=[1], pool_size=9)
             assert problem == f'The step "{busy}" is already running.'

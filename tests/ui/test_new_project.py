@@ -43,10 +43,10 @@ def drawn(part):
 def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
     panel = drawn(NewProjectPanel(opened))
     given = ["colours", str(tmp_path / "set"), None, "", 0, str(tmp_path / "teacher")]
-    assert "12 pictures of 3 classes, 4 of each" in panel._look(*given)
+    assert "12 pictures of 3 classes, 4 of each" in panel.on_look(*given)
     made = tmp_path / "runs" / "colours"
-    assert not made.exists() and panel._nothing_here()
-    *_, last = panel._make(*given)
+    assert not made.exists() and panel.nothing_here()
+    *_, last = panel.on_make(*given)
     assert "Imported 12 pictures" in last and f"psr-studio app -w {made}" in last
     assert 'the list under "ws" at the top' in html.unescape(last) and made in [
         found.path for found in recent()
@@ -87,7 +87,7 @@ def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened
                 TeachPanel(screen, jobs).build()
             (panel,) = [block for block in page.blocks.values() if block.elem_id == "psr-teach"]
             assert panel.open is is_open
-            chips = dict(TopBar(screen)._names()["chips"])
+            chips = dict(TopBar(screen).names()["chips"])
             assert (chips["teacher"] == "none yet") is is_open
     finally:
         waiting.close()
@@ -106,9 +106,9 @@ def test_what_is_left_out_or_wrong_is_said_and_nothing_is_made(opened, tmp_path,
     panel = drawn(NewProjectPanel(opened))
     given = [name, pictures and str(tmp_path / pictures), None, "", 0, ""]
     with pytest.raises(StudioError, match=said):
-        panel._plan(*given)
+        panel.plan_of(*given)
     with pytest.raises(gr.Error):
-        list(panel._make(*given))
+        list(panel.on_make(*given))
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["ws"]
 
 
@@ -119,11 +119,11 @@ def test_generate_and_refine_are_off_and_say_what_would_turn_them_on(opened, tmp
     assert "has no generator" in cost and "--generator FOLDER" in cost and "Import" in sheet
     state, *_ = refine.values()
     assert 'data-state="off"' in state and "--generator FOLDER" in state
-    assert 'Press "Refine"' not in refine._class(0)[0]
+    assert 'Press "Refine"' not in refine.on_class(0)[0]
     finish(opened.studio.import_pool(tmp_path / "set"))
     opened.forget_status()
     assert "has no generator" in pool.values()[1]
     finish(opened.studio.score())
     with pytest.raises(ModelError, match="has no generator"):
         opened.generate_more([0], 50)
-    assert "teacher" in pool.weights._table() and "generator" in opened.studio.bundle.parts_to_name
+    assert "teacher" in pool.weights.parts_table() and "generator" in opened.studio.bundle.parts_to_name

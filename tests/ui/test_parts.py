@@ -26,7 +26,7 @@ from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
-from psr_studio.ui.plots.curves import _running_mean, accuracy_figure, live_curves, loss_figure
+from psr_studio.ui.plots.curves import accuracy_figure, live_curves, loss_figure, running_mean
 from psr_studio.ui.words import LABELS, on_screen
 
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
@@ -65,7 +65,7 @@ def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
     maps = MapService(tmp_path)
     first = maps.layout(data, improve=True)
     assert first.kind == "pca" and not first.final
-    maps._worker.kill()
+    maps.umap_worker.kill()
     deadline = time.monotonic() + 10
     while not (after := maps.layout(data)).final and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -214,7 +214,7 @@ def test_figures_hold_what_they_are_given():
     figure = loss_figure(traces, kl_steps=1, title="t")
     np.testing.assert_allclose(figure.data[-1].y, [3.0, 2.0])
     assert accuracy_figure([], "t").data == ()
-    np.testing.assert_allclose(_running_mean(np.arange(5.0), 2), [0, 0.5, 1.5, 2.5, 3.5])
+    np.testing.assert_allclose(running_mean(np.arange(5.0), 2), [0, 0.5, 1.5, 2.5, 3.5])
 
 
 def test_words_from_files_are_escaped():

@@ -30,14 +30,14 @@ def test_it_begins_with_the_first_study_and_what_it_asks(panel):
     assert chosen == "selectors" and STUDIES["selectors"].title in words and "0 of 21 cells" in words
     assert (plot.visible, table) == (False, "") and len(panel.outputs) == 4
     assert panel.version() == panel.version()
-    _, *shown = [panel.shown, *panel._show("kl")]
+    _, *shown = [panel.shown, *panel.on_show("kl")]
     assert panel.values()[0] == "kl" and "Figure 6" in shown[0]
 
 
 def test_a_study_runs_as_a_job_and_its_files_can_be_fetched(panel, screen, client):
     screen.studio.set({"evaluate.n_seeds": 1})
     before = panel.version()
-    panel._run("labels", "1", [])
+    panel.on_run("labels", "1", [])
     job = screen.worker.wait(screen.worker.latest("study").id, timeout=120)
     assert (job.state, job.done, job.total) == ("done", 21, 21), job.problem
     assert panel.version() != before
@@ -58,19 +58,19 @@ def test_a_study_runs_as_a_job_and_its_files_can_be_fetched(panel, screen, clien
 
 def test_what_cannot_be_is_refused_before_it_is_queued(panel, screen):
     with pytest.raises(RecipeError) as err:
-        panel._run("labels", "1, ten", [])
+        panel.on_run("labels", "1, ten", [])
     assert err.value.problem == '"study.budgets" is "1, ten", but whole numbers are needed.'
     with pytest.raises(RecipeError):
-        panel._run("labels", "0", [])
+        panel.on_run("labels", "0", [])
     with pytest.raises(ModelError):
-        panel._run("labels", "1", ["no such student"])
+        panel.on_run("labels", "1", ["no such student"])
     assert screen.worker.latest("study") is None
 
 
 def test_one_study_at_a_time(panel, screen):
-    panel._run("labels", "2", [])
+    panel.on_run("labels", "2", [])
     with pytest.raises(JobError):
-        panel._run("kl", "2", [])
+        panel.on_run("kl", "2", [])
     number = screen.worker.latest("study").id
     screen.worker.stop_now(number)
     assert screen.worker.wait(number, 60).state == "cancelled"

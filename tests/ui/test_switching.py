@@ -93,7 +93,7 @@ def test_the_one_before_is_let_go_and_can_be_opened_again(page, desk, other):
     root = desk.screen.studio.workspace.root
     told(page.get("/psr/curate/state", headers=token(desk.screen)))
     old = desk.screen.studio
-    drawn = desk._app.app.state.page
+    drawn = desk.served.app.state.page
     things = (old.curation.scored, old.bundle.teacher("cpu"), old.pool, desk.screen, drawn, drawn.blocks)
     held = [weakref.ref(thing) for thing in things]
     del old, drawn, things

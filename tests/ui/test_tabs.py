@@ -186,9 +186,9 @@ def test_refined_pictures_are_proposed_where_there_are_some_and_refused_where_no
         **export.settings.shown(),
         "export.refined": True,
     }
-    assert 'Untick "Refined pictures"' in unescape(export._dry_run("current", *given.values(), ""))
+    assert 'Untick "Refined pictures"' in unescape(export.on_dry_run("current", *given.values(), ""))
     with pytest.raises(SelectionError) as caught:
-        export._run("current", *given.values(), "")
+        export.on_export("current", *given.values(), "")
     assert caught.value.fix == 'Untick "Refined pictures", or press "Refine" on its tab first.'
     assert screen.worker.newest() is None, "no job begins, so it is said once"
     finish(screen.studio.refine())
@@ -205,7 +205,7 @@ def test_a_pool_is_replaced_only_when_that_is_said(screen, tmp_path):
 
     def press(**changes) -> list:
         values = {**settings, **{f"pool.{key}": value for key, value in changes.items()}}
-        return tab._ask(*scoring, False, *values.values())
+        return tab.on_generate(*scoring, False, *values.values())
 
     *_, card, words, name = press(steps=settings["pool.steps"] + 1)
     n, root = len(screen.studio.pool), screen.studio.workspace.root
@@ -291,12 +291,12 @@ def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
         evaluate.build()
     shown = pool.settings.shown()
     assert shown["pool.pool_size"] == 12
-    assert studio.recipe.with_values(pool._values(list(shown.values()))).pool.pool_size == 12
+    assert studio.recipe.with_values(pool.as_shown(list(shown.values()))).pool.pool_size == 12
     proposed = evaluate.picker.proposed()
     assert proposed.startswith("one") and evaluate.settings.shown()["evaluate.epochs"] == 3000
     given = [3000, *(studio.recipe.value(key) for key in PROTOCOL_NUMBERS[1:])]
-    assert evaluate._followed("current", "psr-kd", *given) == [2000, *given[1:]]
-    assert evaluate._followed(LIVE, "psr-kd", *given) == [2000, *given[1:]]
+    assert evaluate.on_selection("current", "psr-kd", *given) == [2000, *given[1:]]
+    assert evaluate.on_selection(LIVE, "psr-kd", *given) == [2000, *given[1:]]
     read = evaluate.settings.read(
         [2000 if key == "evaluate.epochs" else v for key, v in evaluate.settings.shown().items()],
         evaluate.picker.budget(LIVE),
@@ -304,7 +304,7 @@ def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
     assert studio.recipe.with_values({**read, "select.ipc": 20, "pool.pool_size": 60}).evaluate.epochs == 1500
     studio.set({"evaluate.epochs": 7})
     typed = [9, *given[1:]]
-    assert evaluate._followed("current", "psr-kd", *typed) == typed, "what is no rule stays as it is typed"
+    assert evaluate.on_selection("current", "psr-kd", *typed) == typed, "what is no rule stays as it is typed"
 
 
 def test_a_protocol_brings_its_numbers_and_its_line(screen):
@@ -314,7 +314,7 @@ def test_a_protocol_brings_its_numbers_and_its_line(screen):
     with gr.Blocks():
         evaluate = EvaluateTab(screen)
         evaluate.build()
-    line, *numbers = evaluate._chosen("current", "rded")
+    line, *numbers = evaluate.on_protocol("current", "rded")
     assert "The teacher labels every mixed batch anew" in line
     now = dict(zip(PROTOCOL_NUMBERS, numbers, strict=True))
     assert (now["evaluate.batch_size"], now["evaluate.n_checks"], now["evaluate.lr"]) == (50, 6, 0.02)
@@ -345,11 +345,11 @@ def test_students_are_offered_from_their_one_table(screen, tmp_path, tiny_bundle
 def test_a_selection_of_another_pool_is_marked_as_such(screen):
     studio = screen.studio
     picker = SelectionPicker(screen)
-    assert [words for words, _ in picker._choices()][1] == "current: 6 images, not refined"
+    assert [words for words, _ in picker.choices()][1] == "current: 6 images, not refined"
     finish(studio.generate(seed=7))
     finish(studio.score())
     screen.forget_status()
-    assert [words for words, _ in picker._choices()][1] == "current: 6 images, of another pool"
+    assert [words for words, _ in picker.choices()][1] == "current: 6 images, of another pool"
 
 
 def test_an_export_that_begins_takes_away_what_was_said_of_the_one_before(screen):
@@ -357,7 +357,7 @@ def test_an_export_that_begins_takes_away_what_was_said_of_the_one_before(screen
     with gr.Blocks():
         tab.build()
     values = {**tab.settings.shown(), "export.refined": False}
-    assert tab._run(tab.picker.proposed(), *values.values(), "")[-1] == ""
+    assert tab.on_export(tab.picker.proposed(), *values.values(), "")[-1] == ""
     screen.worker.wait(screen.worker.newest().id, 30)
 
 

@@ -69,15 +69,15 @@ def test_a_teacher_is_a_job_and_its_report_stays(opened, tmp_path, tiny_bundle):
     screen, panel = opened(tiny_recipe(tiny_bundle))
     assert "No teacher is taught" in panel.values()[0]
     with pytest.raises(StudioError, match="No pictures to teach on are named"):
-        panel._teach(" ", False, "", False)
+        panel.on_teach(" ", False, "", False)
     with pytest.raises(StudioError, match="Both a folder and the pool are named"):
-        panel._teach("somewhere", True, "", False)
-    panel._teach("", True, "", False)
+        panel.on_teach("somewhere", True, "", False)
+    panel.on_teach("", True, "", False)
     assert done(screen).problem == "There is no pool to teach a teacher on."
     names = [name.replace("/", " ") for name in CLASS_NAMES]
     alike = write_pictures(tmp_path / "alike", names, SIZE, 1, spread=0)
     before = panel.version()
-    panel._teach(str(alike), False, str(tiny_bundle / "teacher"), False)
+    panel.on_teach(str(alike), False, str(tiny_bundle / "teacher"), False)
     job = done(screen)
     assert (
         job.state == "done"
@@ -111,11 +111,11 @@ def test_a_taught_teacher_is_used_by_one_press(opened, tmp_path):
     screen, panel = opened("fashion-mnist", bundle=str(tmp_path / "mine.toml"))
     before = screen.studio.bundle.teacher_id
     real = write_pictures(tmp_path / "real", names, 32, 3, spread=120)
-    panel._teach(str(real), False, str(backbone), False)
+    panel.on_teach(str(real), False, str(backbone), False)
     assert done(screen).state == "done"
     told, use = panel.values()
     assert use.visible and "100.0 % right" in told and "psr-error" not in told
-    told, use = panel._use()
+    told, use = panel.on_use()
     assert "and in use" in told and not use.visible
     assert screen.studio.bundle.teacher_id != before
     logits, _ = screen.studio.bundle.teacher(torch.device("cpu"))(torch.full((1, 3, 32, 32), 0.5))
@@ -131,7 +131,7 @@ def test_a_teacher_that_ships_is_replaced_for_one_bundle_alone(opened, tmp_path)
     shutil.copytree(shipped_teachers()["imagenet-teacher"], taught)
     screen, panel = opened("imagenette-photos")
     Report("pool", 50, 50, 0.9, 0.0, 0.0, tuple((n, 5, 4) for n in names), "x", 0.1, 1.0).write(taught)
-    told, use = panel._use()
+    told, use = panel.on_use()
     assert "and in use" in told and "Its labels come from the pool itself" in told and not use.visible
     assert screen.studio.bundle.folder("teacher") == taught
     ships = shipped_teachers()["imagenet-teacher"]

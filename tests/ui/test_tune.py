@@ -54,7 +54,7 @@ def test_taking_a_trial_moves_the_workbench_and_can_be_undone(panel, screen):
     )
     trial = next(t for t in screen.studio.trials() if t.settings["selector"] == "herding")
     event = SimpleNamespace(_data={"study": trial.study, "trial": trial.number})
-    table, island = panel._take(event)
+    table, island = panel.on_take(event)
     assert screen.studio.curation.settings()["selector"] == "herding" and "on the sliders" in table
     assert set(screen.workbench.candidate_ids()) != set(shown) and island["token"] == screen.token
     screen.workbench.undo()
@@ -73,7 +73,7 @@ def test_a_trial_that_is_gone(panel):
     with pytest.raises(gr.Error) as err:
         from psr_studio.ui.words import said
 
-        said(panel._take)(SimpleNamespace(_data={"study": "x", "trial": 3}))
+        said(panel.on_take)(SimpleNamespace(_data={"study": "x", "trial": 3}))
     assert "not in this workspace any more" in str(err.value)
 
 

@@ -123,7 +123,7 @@ def test_what_was_uploaded_can_be_imported_and_read_back(page, screen):
             target.writestr(f"{name.replace('/', ' ')}/0.png", picture.getvalue())
     [path] = told(page.post("/gradio_api/upload", files={"files": ("set.zip", packed.getvalue())}))
     assert page.get(f"/gradio_api/file={path}").content == packed.getvalue()
-    handler = next(fn for fn in page.app.state.page.blocks.fns.values() if fn.api_name == "_import")
+    handler = next(fn for fn in page.app.state.page.blocks.fns.values() if fn.api_name == "on_import")
     data = [
         "",
         {**file_data(path), "url": f"{HERE}/gradio_api/file={path}"},
@@ -140,7 +140,7 @@ def test_what_was_uploaded_can_be_imported_and_read_back(page, screen):
         None,
     ]
     body = {"data": data, "fn_index": handler._id, "session_hash": "a"}
-    assert page.post("/gradio_api/run/_import", json=body).status_code == 200
+    assert page.post("/gradio_api/run/on_import", json=body).status_code == 200
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Imported 3 pictures" in job.message
 

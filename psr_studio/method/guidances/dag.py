@@ -80,12 +80,12 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
     return Targets(ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions)
 
 
-def _smoothed(own: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _smoothed(difficulty: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both by the thresholds of the original images (DGS eq. 7 to 9)."""
     from psr_studio.method.smoothing import choose_thresholds, smooth
 
     thresholds = choose_thresholds(original)
-    return smooth(own, *thresholds), smooth(original, *thresholds)
+    return smooth(difficulty, *thresholds), smooth(original, *thresholds)
 
 
 def _rule(params: DAG) -> Rule:

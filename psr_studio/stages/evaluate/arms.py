@@ -93,19 +93,19 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
         SelectionError, WorkspaceError: a selection that is missing, of another pool, or not refined; a control or a
             test set that reads difficulties of the real images where there are none.
     """
-    chosen = recipe.evaluate
-    given = [given_arm(recipe, bundle, look_at_set(path, bundle)) for path in chosen.sets]
+    settings = recipe.evaluate
+    given = [given_arm(recipe, bundle, look_at_set(path, bundle)) for path in settings.sets]
     if given and not any(record.name == recipe.select.name for record in ws.ledger.selections()):
         return _beside_given(recipe, bundle, given)
     own = select.require(ws, recipe.select.name, bundle)
-    check_test_set(chosen.test_set, bundle, tuple(sorted(own.picks)))
-    forms = [form for form in chosen.arms if not form.startswith(REAL)]
+    check_test_set(settings.test_set, bundle, tuple(sorted(own.picks)))
+    forms = [form for form in settings.arms if not form.startswith(REAL)]
     if not bundle.has("generator"):  # nothing is ever refined there, though the recipe names it by default
         forms = [form for form in forms if form != "refined"]
     if "refined" in forms and not ahead:
         refine.require_fresh(ws, recipe, bundle)
     arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
-    for name in chosen.compare:
+    for name in settings.compare:
         if name != own.name:
             other = select.require(ws, name, bundle)
             _check_classes(own, other)
@@ -118,9 +118,9 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
             "There is nothing to train on: no form of the selection and no other selection is asked for.",
             'Set "evaluate.arms" to "refined", "selected" or both.',
         )
-    controls = _controls(ws, recipe, bundle, own) if chosen.controls else []
-    rules = [form.removeprefix(REAL) for form in chosen.arms if form.startswith(REAL)]
-    whole = [_full_arm(recipe, bundle, arms[0])] if chosen.full else []
+    controls = _controls(ws, recipe, bundle, own) if settings.controls else []
+    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
+    whole = [_full_arm(recipe, bundle, arms[0])] if settings.full else []
     return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules] + whole
 
 
@@ -183,10 +183,10 @@ def _check_task(own: SelectionRecord, arm: Arm) -> None:
         )
 
 
-def _check_classes(own: SelectionRecord, other: SelectionRecord) -> None:
-    if own.picks.keys() != other.picks.keys():
+def _check_classes(record: SelectionRecord, other: SelectionRecord) -> None:
+    if record.picks.keys() != other.picks.keys():
         raise SelectionError(
-            f'"{other.name}" holds {len(other.picks)} classes and "{own.name}" {len(own.picks)}, not the same '
+            f'"{other.name}" holds {len(other.picks)} classes and "{record.name}" {len(record.picks)}, not the same '
             "ones: accuracies on two tasks do not compare.",
             f'Take "{other.name}" out of "evaluate.compare", or select again for the same classes.',
         )
@@ -305,12 +305,12 @@ def real_rows(
     _, labels = bundle.train_subset
     found = []
     for class_id, n in zip(classes, np.broadcast_to(counts, len(classes)).tolist(), strict=True):
-        own = np.flatnonzero(labels == class_id)
-        if len(own) < n:
+        members = np.flatnonzero(labels == class_id)
+        if len(members) < n:
             raise SelectionError(
-                f'The bundle "{bundle.name}" holds {len(own)} real images of class '
+                f'The bundle "{bundle.name}" holds {len(members)} real images of class '
                 f'"{bundle.class_names[class_id]}", but the control needs {n}.',
-                f'Lower "Images per class" to {len(own)} or less, or set "evaluate.controls" to false.',
+                f'Lower "Images per class" to {len(members)} or less, or set "evaluate.controls" to false.',
             )
-        found.append((own, n))
+        found.append((members, n))
     return found

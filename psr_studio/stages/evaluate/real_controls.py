@@ -45,12 +45,12 @@ class RealImages:
             arm.classes, real_rows(self.bundle, arm.classes, arm.counts), strict=True
         ):
             stop_if_asked()
-            pool = self._pool(class_id, rows, arm)
+            pool = self.class_pool(class_id, rows, arm)
             found = selector.choose(pool, n, params, candidate_seed(seed, class_id, 0))
             picked.append(rows[found.indices])
         return np.concatenate(picked)
 
-    def _pool(self, class_id: int, rows: np.ndarray, arm: Arm) -> ClassPool:
+    def class_pool(self, class_id: int, rows: np.ndarray, arm: Arm) -> ClassPool:
         """One class, its signals over the classes of the arm."""
         task = list(arm.classes)
         logits, embeddings = self.logits[rows][:, task], self.embeddings[rows]

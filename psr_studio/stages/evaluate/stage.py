@@ -106,21 +106,27 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """How a student is trained and tested, but for its seed."""
     from psr_studio.models.students import first_weights
 
-    chosen = recipe.evaluate
-    drawn = first_weights(chosen.student)
-    parts_tested = chosen.n_checks > 1 and not chosen.record.all_tested
+    settings = recipe.evaluate
+    drawn = first_weights(settings.student)
+    parts_tested = settings.n_checks > 1 and not settings.record.all_tested
     return {
         "stage": STAGE.name,
         "protocol": noted_as(arm.protocol, arm.label_regime == HARD),
-        "student": chosen.student,
+        "student": settings.student,
         **({"first weights": drawn} if drawn else {}),
-        "training": [arm.epochs(chosen), chosen.batch_size, chosen.lr, chosen.momentum, chosen.weight_decay],
-        "augment": chosen.augment,
-        "n_checks": chosen.n_checks,
-        **({"images per curve point": chosen.check_images} if parts_tested else {}),
-        **({"teacher": bundle.identity("teacher")} if chosen.label_kind in (ONLINE, PER_EPOCH) else {}),
-        **_test_inputs(chosen.test_set, bundle),
-        **({"test images": identity_of(chosen.test_images)} if chosen.test_images else {}),
+        "training": [
+            arm.epochs(settings),
+            settings.batch_size,
+            settings.lr,
+            settings.momentum,
+            settings.weight_decay,
+        ],
+        "augment": settings.augment,
+        "n_checks": settings.n_checks,
+        **({"images per curve point": settings.check_images} if parts_tested else {}),
+        **({"teacher": bundle.identity("teacher")} if settings.label_kind in (ONLINE, PER_EPOCH) else {}),
+        **_test_inputs(settings.test_set, bundle),
+        **({"test images": identity_of(settings.test_images)} if settings.test_images else {}),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
@@ -307,7 +313,7 @@ def rows_of(jobs: Sequence[Job], known: Mapping[str, EvaluationRecord]) -> list[
     for job in jobs:
         if job.inputs_hash in known:
             arms.setdefault(job.arm, []).append(known[job.inputs_hash])
-    return [_row(records, arm.selection) for arm, records in arms.items()]
+    return [row_of(records, arm.selection) for arm, records in arms.items()]
 
 
 def results_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Row]:
@@ -323,9 +329,9 @@ def results_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
 
 def _hashes_of(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> set[str]:
     """The inputs hashes of every student of one selection under the present recipe."""
-    chosen = recipe.evaluate
+    settings = recipe.evaluate
     arms = [selected_arm(ws, recipe, bundle, record, form) for form in ("refined", "selected")]
-    seeds = range(chosen.seed, chosen.seed + chosen.n_seeds)
+    seeds = range(settings.seed, settings.seed + settings.n_seeds)
     return {job(recipe, bundle, arm, seed).inputs_hash for arm in arms for seed in seeds}
 
 
@@ -342,10 +348,11 @@ def _grouped(records: Sequence[EvaluationRecord]) -> list[Row]:
     for r in {r.inputs_hash: r for r in records}.values():
         key = (r.set_hash, r.training_hash) if r.set_hash else (r.inputs_hash,)
         groups.setdefault(key, []).append(r)
-    return [_row(records, records[0].selection) for records in groups.values()]
+    return [row_of(records, records[0].selection) for records in groups.values()]
 
 
-def _row(records: Sequence[EvaluationRecord], selection: str) -> Row:
+def row_of(records: Sequence[EvaluationRecord], selection: str) -> Row:
+    """The results of the students of one arm, trained alike, as a row of the table."""
     first = records[0]
     last, best = [r.last for r in records], [r.best for r in records]
     return Row(

@@ -53,17 +53,17 @@ def rows_of_set(
     if name != RANDOM:
         logits, _ = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
         values = difficulty(logits.numpy()[:, task], in_task(labels, task))
-    chosen = []
+    taken = []
     for class_id in classes:
-        own = np.flatnonzero(labels == class_id)
-        n = -(-len(own) // 2)
+        members = np.flatnonzero(labels == class_id)
+        n = -(-len(members) // 2)
         if values is None:
-            chosen.append(np.random.default_rng([SEED, class_id]).choice(own, n, replace=False))
+            taken.append(np.random.default_rng([SEED, class_id]).choice(members, n, replace=False))
         elif name == EASY:
-            chosen.append(own[np.argsort(values[own], kind="stable")[:n]])
+            taken.append(members[np.argsort(values[members], kind="stable")[:n]])
         else:
             real, owners = bundle.original_difficulty(task)
-            found = smoothed(values[own], real[owners == class_id])
+            found = smoothed(values[members], real[owners == class_id])
             picked = difficulty_select(found.pool, found.counts(n, SCALE), seed=SEED)
-            chosen.append(own[picked.indices])
-    return np.sort(np.concatenate(chosen))
+            taken.append(members[picked.indices])
+    return np.sort(np.concatenate(taken))

@@ -66,24 +66,24 @@ class Trainer:
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
         self._splits: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
-        self._real_images: RealImages | None = None
+        self.real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
         self._epoch_labels: dict[Arm, EpochLabels] = {}
         self._notice = ""
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
-        images, labels, logits = self._data(arm, seed)
-        labels, logits = self._in_task(arm, labels, logits)
+        images, labels, logits = self.data_of(arm, seed)
+        labels, logits = self.restricted(arm, labels, logits)
         test_images, test_labels = self._tested(arm)
         self.n_images = len(images)
-        chosen = self.recipe.evaluate
+        settings = self.recipe.evaluate
         soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
         taught = self._lesson(arm, labels, soft)
         student = self._student(arm, seed)
         yield from train_student(
             student,
-            normalised(sized(images, chosen.record, self.bundle), self.bundle, self.device),
+            normalised(sized(images, settings.record, self.bundle), self.bundle, self.device),
             taught.targets,
             taught.loss,
             test_images,
@@ -108,7 +108,7 @@ class Trainer:
 
     def confusion(self, arm: Arm, predicted: Tensor) -> list[tuple[int, int, int]]:
         """Class, predicted class and test images of the predictions (n,) of a student, classes as the bundle counts."""
-        _, labels = self._test_split(arm)
+        _, labels = self.test_split(arm)
         classes = np.array(arm.classes)
         pairs = np.stack([classes[labels.cpu().numpy()], classes[predicted.numpy()]], axis=1)
         cells, counts = np.unique(pairs, axis=0, return_counts=True)
@@ -141,7 +141,7 @@ class Trainer:
             return sum(arm.counts)
         return len(require(self.ws, arm.selection or self.recipe.select.name, self.bundle).candidate_ids)
 
-    def _data(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def data_of(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
         if arm.form in (RANDOM_REAL, FULL) or arm.rule:
             return self._real(arm, seed)
@@ -166,10 +166,10 @@ class Trainer:
             return self._labelled(arm, np.array(images[own]), labels[own])
         images, labels = self.bundle.train_subset
         if arm.rule:
-            if self._real_images is None:
-                self._real_images = RealImages(self.bundle, self.device)
+            if self.real_images is None:
+                self.real_images = RealImages(self.bundle, self.device)
             params = real_params(self.recipe, arm.rule)
-            rows = self._real_images.choose(arm, params, seed)
+            rows = self.real_images.choose(arm, params, seed)
         else:
             rows = random_real(self.bundle, arm.classes, arm.counts, seed)
         return self._labelled(arm, np.array(images[rows]), labels[rows])
@@ -185,7 +185,7 @@ class Trainer:
         self._notice = teacher.memory.take_notice()
         return images, labels, logits.numpy()
 
-    def _in_task(
+    def restricted(
         self, arm: Arm, labels: np.ndarray, logits: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Labels counted among the classes of the arm, and the logits of these classes."""
@@ -194,7 +194,7 @@ class Trainer:
         task = list(arm.classes)
         return in_task(labels, task), None if logits is None else logits[:, task]
 
-    def _test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+    def test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
         """The test images of the arm, at rest, their labels counted among its classes; kept for the next one."""
         if arm.classes not in self._splits:
             self._splits[arm.classes] = self._chosen_split(arm)
@@ -215,14 +215,14 @@ class Trainer:
         """All test images of the classes of the arm."""
         if len(arm.classes) == self.bundle.n_classes:
             return self.test_images, self.test_labels
-        own = torch.tensor(arm.classes, device=self.device)
-        kept = torch.isin(self.test_labels, own)
+        classes = torch.tensor(arm.classes, device=self.device)
+        kept = torch.isin(self.test_labels, classes)
         images = self.test_images[kept.to(self.test_images.device)]
-        return images, torch.searchsorted(own, self.test_labels[kept])
+        return images, torch.searchsorted(classes, self.test_labels[kept])
 
     def _tested(self, arm: Arm) -> tuple[NormalisedImages, Tensor]:
         """The test split of the arm as its students see it."""
-        images, labels = self._test_split(arm)
+        images, labels = self.test_split(arm)
         return NormalisedImages.of(images, self.bundle.normalisation, self.device), labels
 
 
@@ -243,11 +243,11 @@ def students_cost(
     from psr_studio.stages.cost import evaluate_cost
 
     images, labels = tested
-    memory, how = memory or StudentMemory.of(student), taught.how
+    memory, training = memory or StudentMemory.of(student), taught.how
     relabel = taught.relabel.teacher if isinstance(taught.relabel, EpochLabels) else taught.relabel
 
     def train(n: int) -> None:
-        once = replace(how, epochs=1, n_checks=1, batch_size=n)
+        once = replace(training, epochs=1, n_checks=1, batch_size=n)
         first, test = images.first(n), images.first(1)
         checks = train_student(
             student, first, taught.targets[:n], taught.loss, test, labels[:1], once, 0, memory=memory,
@@ -255,18 +255,20 @@ def students_cost(
         )  # fmt: skip
         next(checks)
 
-    between = min(how.check_images or len(images), len(images))
-    n_checks = ((min(how.n_checks, how.epochs) - 1) * between + len(images)) * len(sizes)
+    between = min(training.check_images or len(images), len(images))
+    n_checks = ((min(training.n_checks, training.epochs) - 1) * between + len(images)) * len(sizes)
     return evaluate_cost(
-        len(sizes), how.epochs * sum(sizes), n_checks, train,
+        len(sizes), training.epochs * sum(sizes), n_checks, train,
         lambda n: top1(student, images.first(n), labels[:n], memory=memory),
-        (min(how.batch_size, *sizes, len(images)), min(CHECKED, len(images))), labels.device,
+        (min(training.batch_size, *sizes, len(images)), min(CHECKED, len(images))), labels.device,
     )  # fmt: skip
 
 
-def new_student(chosen: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
+def new_student(settings: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
     """The student of the recipe with its first weights from `seed`, whatever was drawn before."""
     height, _, channels = bundle.image_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_student(chosen.student, n_classes, channels, side_of(chosen.record, bundle) or height)
+        return build_student(
+            settings.student, n_classes, channels, side_of(settings.record, bundle) or height
+        )

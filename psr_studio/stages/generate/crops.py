@@ -72,7 +72,7 @@ def prepare(
         losses, windows = [], []
         for start in range(0, len(rows), AT_ONCE):
             part = rows[start : start + AT_ONCE]
-            windows.append(_windows(recipe, bundle, class_id, part))
+            windows.append(draw_windows(recipe, bundle, class_id, part))
             losses.append(judge.losses(class_id, part, windows[-1]))
             first, done = not done, done + losses[-1].size
             if first:
@@ -125,7 +125,7 @@ def _chosen(recipe: Recipe, bundle: Bundle, class_id: int) -> np.ndarray:
     return np.sort(rng.choice(n, most, replace=False))
 
 
-def _windows(recipe: Recipe, bundle: Bundle, class_id: int, numbers: np.ndarray) -> np.ndarray:
+def draw_windows(recipe: Recipe, bundle: Bundle, class_id: int, numbers: np.ndarray) -> np.ndarray:
     """Windows (n, crops, 3) of some images of a class, each drawn from a seed of its own."""
     from psr_studio.method.realism import crop_windows
 

@@ -92,8 +92,8 @@ def scale(recipe: Recipe, bundle: Bundle) -> float:
 
 def guided_channels(recipe: Recipe, bundle: Bundle) -> int | None:
     """How many leading latent channels are guided, None for all; the bundle's own when the recipe says none."""
-    chosen = bundle.guided_channels if recipe.pool.guided_channels is None else recipe.pool.guided_channels
-    return chosen or None
+    channels = bundle.guided_channels if recipe.pool.guided_channels is None else recipe.pool.guided_channels
+    return channels or None
 
 
 def interval(recipe: Recipe) -> tuple[float, float]:
@@ -136,9 +136,9 @@ def given(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Given:
 
 def inputs(recipe: Recipe, bundle: Bundle, of_workspace: Given = NOTHING) -> dict[str, Any]:
     """What every part is made from. The batch size, the device and its dtype change nothing but rounding."""
-    chosen = recipe.pool
-    if chosen.source == CROPS:
-        cut = {"source": CROPS, **chosen.crops.model_dump(), "seed": chosen.seed}
+    settings = recipe.pool
+    if settings.source == CROPS:
+        cut = {"source": CROPS, **settings.crops.model_dump(), "seed": settings.seed}
         return {
             "stage": STAGE.name,
             **cut,
@@ -150,10 +150,10 @@ def inputs(recipe: Recipe, bundle: Bundle, of_workspace: Given = NOTHING) -> dic
         "stage": STAGE.name,
         "generator": bundle.identity("generator"),
         **({tuned.KEY: of_workspace.generator} if of_workspace.generator else {}),
-        "sampler": chosen.sampler,
-        "steps": chosen.steps,
+        "sampler": settings.sampler,
+        "steps": settings.steps,
         "guidance": scale(recipe, bundle),
-        "seed": chosen.seed,
+        "seed": settings.seed,
         **({} if channels is None else {"guided_channels": channels}),
         **({} if interval(recipe) == (0.0, 1.0) else {"interval": interval(recipe)}),
         **_steering(recipe, of_workspace.targets),
@@ -164,8 +164,8 @@ def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
     """The guidance with all that it reads; nothing of a pool without one, which is as it was before there were any."""
     if recipe.pool.steering is None:
         return {}
-    own = recipe.pool.steering.read()
-    return {"steering": {"guidance": recipe.pool.guidance, **own, "targets": steered}}
+    settings = recipe.pool.steering.read()
+    return {"steering": {"guidance": recipe.pool.guidance, **settings, "targets": steered}}
 
 
 def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan, of_workspace: Given = NOTHING) -> str:
@@ -436,16 +436,16 @@ class _Sampler(_Maker):
         dtype = pick_dtype(device)
         self.generator = tuned.opened(ws, bundle, device, dtype, self.given.generator)
         self.codec = bundle.codec(device)
-        chosen = recipe.pool
+        settings = recipe.pool
         if isinstance(self.generator, Generator):
-            self.generator.compiled = chosen.compiled
+            self.generator.compiled = settings.compiled
         self.how = Sampling(
-            sampler=chosen.sampler,
-            steps=chosen.steps,
+            sampler=settings.sampler,
+            steps=settings.steps,
             guidance=scale(recipe, bundle),
             guided_channels=guided_channels(recipe, bundle),
             interval=interval(recipe),
-            skipped=chosen.skipped,
+            skipped=settings.skipped,
         )
         self.steered: targets.Steered | None = None
         if self.given.targets:
@@ -486,16 +486,16 @@ class _Sampler(_Maker):
 
         start = 0
         for part in parts:
-            own = latents[start : start + part.n]
+            held = latents[start : start + part.n]
             start += part.n
             if part not in missing:
                 continue
-            self._check(part, own)
+            self._check(part, held)
             with self.beside():
-                images = self.codec.decode_uint8(torch.from_numpy(own))
+                images = self.codec.decode_uint8(torch.from_numpy(held))
             numbers = range(part.start, part.start + part.n)
             aims, intervals = self.steered.columns(part.class_id, numbers) if self.steered else (None, None)
-            columns = self.columns(part, images, latents=own, targets=aims, intervals=intervals)
+            columns = self.columns(part, images, latents=held, targets=aims, intervals=intervals)
             self.write(part, columns)
             yield part, columns
 

@@ -60,10 +60,10 @@ def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
     """What targets are made from, the real images aside: once made, targets outlast those."""
     guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
     assert steering is not None
-    own = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.limit)}
+    values = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.limit)}
     return {
         "guidance": guidance.name,
-        **own,
+        **values,
         "codec": bundle.identity(CODEC),
         **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
         "counts of targets": sorted(set(want.counts)) if len(set(want.counts)) == 1 else want.counts,

@@ -51,26 +51,26 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
         ) from err
 
 
-def open_tar(path: Path, how: Reading) -> ImageSource:
+def open_tar(path: Path, reading: Reading) -> ImageSource:
     """Look into a tar: a WebDataset shard where labels lie beside the pictures, otherwise class folders."""
     samples = _samples(path)
     if any(sample.label is not None for sample in samples.values()):
         return ShardSource.of([path], path, {path: samples})
-    return TarSource.find(path, how)
+    return TarSource.find(path, reading)
 
 
-def open_shards(files: Sequence[Path], path: Path, how: Reading) -> ImageSource:
+def open_shards(files: Sequence[Path], path: Path, reading: Reading) -> ImageSource:
     """The shards of one split in a folder of tars."""
-    chosen = files_of_split(files, path, how.split)
-    samples = {file: _samples(file) for file in chosen}
+    shards = files_of_split(files, path, reading.split)
+    samples = {file: _samples(file) for file in shards}
     if not any(sample.label is not None for found in samples.values() for sample in found.values()):
-        if len(chosen) == 1:
-            return TarSource.find(chosen[0], how)
+        if len(shards) == 1:
+            return TarSource.find(shards[0], reading)
         raise PoolImportError(
-            f'"{path}" holds {len(chosen)} tars such as "{chosen[0].name}", without labels (.cls) beside pictures.',
+            f'"{path}" holds {len(shards)} tars such as "{shards[0].name}", without labels (.cls) beside pictures.',
             "Name one tar with class folders, or write the label of each picture beside it as KEY.cls.",
         )
-    return ShardSource.of(chosen, path, samples)
+    return ShardSource.of(shards, path, samples)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class TarSource(PictureFiles):
     """A tar with a folder per class."""
 
     @classmethod
-    def find(cls, path: Path, how: Reading) -> TarSource:
+    def find(cls, path: Path, reading: Reading) -> TarSource:
         """Check every entry before any picture is read."""
         pictures: list[str] = []
         others: list[str] = []
@@ -89,7 +89,7 @@ class TarSource(PictureFiles):
                 (pictures if is_one else others).append(name)
         check_entries(entries, path.name)
         _check_ratio(path, entries)
-        return cls.of(path, "tar", pictures, others, path.name, how)
+        return cls.of(path, "tar", pictures, others, path.name, reading)
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in the order of the archive."""

@@ -136,7 +136,7 @@ class PictureFiles(ImageSource):
         pictures: Sequence[str],
         others: Sequence[str],
         where: str,
-        how: Reading,
+        reading: Reading,
     ) -> Self:
         """The pictures of one split; other files in the same class folders are counted by their endings.
 
@@ -150,35 +150,45 @@ class PictureFiles(ImageSource):
                 f'"{where}" holds no pictures that are read: {kinds_text(_kinds(others))}.',
                 "Convert them to PNG first, which loses nothing.",
             )
-        if how.rule is not None:
-            return cls._by_rule(path, kind, pictures, others, where, how)
-        group, labels = group_by_split(pictures, how.split, where, how.is_class)
-        folders = {class_folder(name, how.is_class) for name in labels}
+        if reading.rule is not None:
+            return cls._by_rule(path, kind, pictures, others, where, reading)
+        group, labels = group_by_split(pictures, reading.split, where, reading.is_class)
+        folders = {class_folder(name, reading.is_class) for name in labels}
         beside = [
             name for name in others if "/" in name and any(f in folders for f in PurePosixPath(name).parents)
         ]
-        taken = {"pictures": f'the folder "{printable(group.as_posix())}"'} if how.split is not None else {}
+        taken = (
+            {"pictures": f'the folder "{printable(group.as_posix())}"'} if reading.split is not None else {}
+        )
         counts = dict(Counter(printable(label) for label in labels.values()))
         odd = {printable(name): _kind(name) for name in beside}
         return cls(path, kind, counts, taken=taken, others=odd, names=labels)
 
     @classmethod
     def _by_rule(
-        cls, path: Path, kind: str, pictures: Sequence[str], others: Sequence[str], where: str, how: Reading
+        cls,
+        path: Path,
+        kind: str,
+        pictures: Sequence[str],
+        others: Sequence[str],
+        where: str,
+        reading: Reading,
     ) -> Self:
-        assert how.rule is not None
-        said = {name: label_by_rule(how.rule, name, how.is_class) for name in sorted(pictures)}
+        assert reading.rule is not None
+        said = {name: label_by_rule(reading.rule, name, reading.is_class) for name in sorted(pictures)}
         labels = {name: label for name, label in said.items() if label}
         if not labels:
             example = f', such as "{pictures[0]}"' if pictures else ""
             raise PoolImportError(
-                f'No name of {plural(len(pictures), "picture")} in "{where}" is as "{how.rule}" says{example}.',
+                f'No name of {plural(len(pictures), "picture")} in "{where}" is as "{reading.rule}" says{example}.',
                 'Correct "Naming rule" (--rule): "{class}" is the class, "*" anything, "#" digits.',
             )
         counts = dict(Counter(printable(label) for label in labels.values()))
         odd = {printable(name): UNRULED for name, label in said.items() if not label}
         odd |= {printable(name): _kind(name) for name in others}
-        return cls(path, kind, counts, taken={"classes": f'names as "{how.rule}"'}, others=odd, names=labels)
+        return cls(
+            path, kind, counts, taken={"classes": f'names as "{reading.rule}"'}, others=odd, names=labels
+        )
 
     def parted(self, apart: Collection[str]) -> tuple[Self, Self]:
         """Two sources of it: the pictures that are not named, with the other files, and those that are."""
@@ -238,7 +248,7 @@ class FolderSource(PictureFiles):
     """A folder per class."""
 
     @classmethod
-    def find(cls, path: Path, how: Reading) -> FolderSource:
+    def find(cls, path: Path, reading: Reading) -> FolderSource:
         """Walk a folder; links are refused, but for class folders. Pipes, sockets and devices are no pictures.
 
         A picture is known by its ending or, where that says nothing, by its first bytes.
@@ -256,7 +266,7 @@ class FolderSource(PictureFiles):
             if not file.is_file() or file.is_symlink():
                 continue
             (pictures if known or looks_like_picture(_first_bytes(file)) else others).append(name)
-        made = cls.of(path, "folder", pictures, others, str(path), how)
+        made = cls.of(path, "folder", pictures, others, str(path), reading)
         for link in linked_folders(path):
             inside = f"{link.relative_to(path).as_posix()}/"
             if any(name.startswith(inside) for name in made.names):
@@ -316,7 +326,7 @@ class ZipSource(PictureFiles):
     entries: dict[str, str] = field(default_factory=dict)  # our name of an entry to the zip's own
 
     @classmethod
-    def find(cls, path: Path, how: Reading) -> ZipSource:
+    def find(cls, path: Path, reading: Reading) -> ZipSource:
         """Check every entry before any is read. Backslashes, as Windows tools write them, part folders, too."""
         pictures: list[str] = []
         others: list[str] = []
@@ -339,7 +349,7 @@ class ZipSource(PictureFiles):
                 f'"{path.name}" holds no pictures but tables such as "{tables[0]}", which are not read from a zip.',
                 "Unpack it and import the folder.",
             )
-        made = cls.of(path, "zip", pictures, others, path.name, how)
+        made = cls.of(path, "zip", pictures, others, path.name, reading)
         made.entries = {name: entries[name].filename for name in made.names}
         return made
 

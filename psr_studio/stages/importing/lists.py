@@ -37,7 +37,7 @@ class ListSource(PictureFiles):
     root: Path = field(default_factory=Path)
 
     @classmethod
-    def find(cls, path: Path, how: Reading) -> ListSource:
+    def find(cls, path: Path, reading: Reading) -> ListSource:
         """Read the list; pictures are not looked for yet.
 
         Raises:
@@ -45,8 +45,8 @@ class ListSource(PictureFiles):
         """
         rows = _rows(path)
         head = list(rows[0]) if rows else []
-        file = _column("picture", how.columns.image, PATH_NAMES, head, path)
-        label = _column("label", how.columns.label, CLASS_NAMES, head, path)
+        file = _column("picture", reading.columns.image, PATH_NAMES, head, path)
+        label = _column("label", reading.columns.label, CLASS_NAMES, head, path)
         names: dict[str, str] = {}
         others: dict[str, str] = {}
         for number, row in enumerate(rows, 1):

@@ -78,14 +78,14 @@ class Found:
         return f"{len(kinds)} kinds among {plural(len(self.sizes), 'picture')}, sides from {shorter:,} to {longer:,}"
 
 
-def look(path: str | Path, how: Reading | None = None) -> Found:
+def look(path: str | Path, reading: Reading | None = None) -> Found:
     """What is at a path that an import could read; decodes nothing and writes nothing.
 
     Raises:
         PoolImportError: as `open_source`, or no picture can be read.
     """
     with reading_source(path):
-        source = open_source(path, ClassNames(()), how)
+        source = open_source(path, ClassNames(()), reading)
         with closing(source):
             sizes, broken = _sizes(source.sample(LOOKED_AT))
     if not sizes:

@@ -31,28 +31,28 @@ OTHER_FORMATS = {  # what is not read, by ending, and what it is
 }
 
 
-def open_source(path: str | Path, classes: ClassNames, how: Reading | None = None) -> ImageSource:
+def open_source(path: str | Path, classes: ClassNames, reading: Reading | None = None) -> ImageSource:
     """Look at a path and say what is in it.
 
     Args:
         classes: of the task: a folder that is named as one of them is a class folder.
-        how: what is said of it where it leaves a choice.
+        reading: what is said of it where it leaves a choice.
 
     Raises:
         PoolImportError: nothing there, no pictures, several splits, or an archive that is not safe.
     """
-    path, how = Path(path).expanduser().absolute(), replace(how or Reading(), is_class=classes.holds)
+    path, reading = Path(path).expanduser().absolute(), replace(reading or Reading(), is_class=classes.holds)
     if not path.exists():
         raise PoolImportError(f'There is nothing at "{path}".', "Check the path.")
     if path.is_file():
-        return _open_file(path, how)
+        return _open_file(path, reading)
     if part_files(path / "pool"):
         return WorkspaceSource.find(path)
     files = list(files_in(path))
     tables = sorted(file for file in files if is_table(file))
     refuse_links(tables)
     pictures = [file for file in tables if not is_cache(file) and has_pictures(file)]
-    in_folders = _opened_folders(path, how, files, tables)
+    in_folders = _opened_folders(path, reading, files, tables)
     if in_folders is not None and not pictures:
         in_folders.others |= {table.relative_to(path).as_posix(): table.name for table in tables}
         return in_folders
@@ -64,20 +64,20 @@ def open_source(path: str | Path, classes: ClassNames, how: Reading | None = Non
             f'"{path}" holds {len(in_folders):,} pictures in class folders and others in tables such as "{shown}".',
             "Give the path of the one to import: the folder of the class folders, or the table.",
         )
-    return TableSource.find(tables, path, how.split, how.columns)
+    return TableSource.find(tables, path, reading.split, reading.columns)
 
 
-def _open_file(path: Path, how: Reading) -> ImageSource:
+def _open_file(path: Path, reading: Reading) -> ImageSource:
     if is_table(path):
-        return TableSource.find([path], path, how.split, how.columns)
+        return TableSource.find([path], path, reading.split, reading.columns)
     if is_list(path):
-        return ListSource.find(path, how)
+        return ListSource.find(path, reading)
     if is_tar(path):
-        return open_tar(path, how)
+        return open_tar(path, reading)
     if is_tensor_file(path):
-        return TensorSource.find(beside(path), path, how)
+        return TensorSource.find(beside(path), path, reading)
     if zipfile.is_zipfile(path):
-        return ZipSource.find(path, how)
+        return ZipSource.find(path, reading)
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             raise PoolImportError(
@@ -91,28 +91,30 @@ def _open_file(path: Path, how: Reading) -> ImageSource:
 
 
 def _opened_folders(
-    path: Path, how: Reading, files: Sequence[Path], tables: Sequence[Path]
+    path: Path, reading: Reading, files: Sequence[Path], tables: Sequence[Path]
 ) -> ImageSource | None:
     """The pictures in class folders, or what else lies there instead; None where there are none but tables."""
     lists = [file for file in files if is_list(file) and file.parent == path]
     try:
-        found = FolderSource.find(path, how)
-        of_no_class = len(found.labels) == 1 and not how.is_class(next(iter(found.labels)))
-        if of_no_class and len(lists) == 1 and how.rule is None:  # all in one folder, beside a list of them
-            return ListSource.find(lists[0], how)
+        found = FolderSource.find(path, reading)
+        of_no_class = len(found.labels) == 1 and not reading.is_class(next(iter(found.labels)))
+        if (
+            of_no_class and len(lists) == 1 and reading.rule is None
+        ):  # all in one folder, beside a list of them
+            return ListSource.find(lists[0], reading)
         return found
     except PoolImportError as err:
         loose = "outside the class folders" in err.problem
         if len(lists) == 1 and (loose or "no pictures" in err.problem):
-            return ListSource.find(lists[0], how)
+            return ListSource.find(lists[0], reading)
         if "no pictures" not in err.problem:
             raise
         if tables:
             return None
         if tars := sorted(file for file in files if is_tar(file)):
-            return open_shards(tars, path, how)
+            return open_shards(tars, path, reading)
         if tensors := sorted(file for file in files if is_tensor_file(file)):
-            return TensorSource.find(tensors, path, how)
+            return TensorSource.find(tensors, path, reading)
         held = _other_format(files)
         if held:
             raise PoolImportError(

@@ -119,21 +119,21 @@ def run(
         PoolImportError: the source, its classes or a picture; the pool is as it was then.
         WorkspaceError, ModelError: a pool that is there, the disk, the codec.
     """
-    how = Options(**options)
-    if how.limit is not None and how.limit < 1:
-        raise PoolImportError(f"{how.limit} pictures per class are asked for.", "Ask for 1 or more.")
-    if (n := len(ws.pool())) and not how.replace:
+    asked = Options(**options)
+    if asked.limit is not None and asked.limit < 1:
+        raise PoolImportError(f"{asked.limit} pictures per class are asked for.", "Ask for 1 or more.")
+    if (n := len(ws.pool())) and not asked.replace:
         raise WorkspaceError(
             f"This workspace already holds a pool of {plural(n, 'candidate')}.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
     with reading_source(path):
         known = ClassNames.of(bundle)
-        source = open_source(path, known, how.reading(bundle))
+        source = open_source(path, known, asked.reading(bundle))
     where = f'"{printable(source.path.name)}"'
-    classes = match_classes(list(source.labels), known, how.skip_unknown, how.first_label, where)
-    labels = _labels(source, known, how, recipe.select.temperature)
-    yield from take_in(ws, recipe, bundle, source, classes, how, keep, labels)
+    classes = match_classes(list(source.labels), known, asked.skip_unknown, asked.first_label, where)
+    labels = _labels(source, known, asked, recipe.select.temperature)
+    yield from take_in(ws, recipe, bundle, source, classes, asked, keep, labels)
 
 
 def _labels(source: ImageSource, known: ClassNames, how: Options, temperature: float) -> SoftLabels | None:
@@ -151,13 +151,13 @@ def take_in(
     bundle: Bundle,
     source: ImageSource,
     classes: dict[str, int],
-    how: Options,
+    options: Options,
     keep: KeepSettings | None = None,
     labels: SoftLabels | None = None,
 ) -> Iterator[Progress]:
     """Make the pictures of a source the pool, its folders taken for `classes`; as `run` otherwise."""
     clock, name, n = Stopwatch(), printable(source.path.name), len(ws.pool())
-    counts = [min(n, how.limit or n) for label, n in source.labels.items() if label in classes]
+    counts = [min(n, options.limit or n) for label, n in source.labels.items() if label in classes]
     if max(counts) > CANDIDATES_PER_CLASS:
         raise PoolImportError(
             f'"{name}" holds {plural(max(counts), "picture")} of a class; a pool holds {CANDIDATES_PER_CLASS:,}.',
@@ -179,9 +179,9 @@ def take_in(
                 yield Progress(STAGE.name, 0, total, cost.text, lasting=True)
             clock.start()
             with Beside[Written](True) as beside:
-                for done, message, previews in _read(source, classes, bundle, how, writer, beside):
+                for done, message, previews in _read(source, classes, bundle, options, writer, beside):
                     yield Progress(STAGE.name, done, total, message, previews=previews, seconds=clock.seconds)
-            writer.finish(how.split)
+            writer.finish(options.split)
             settings = settings_after(ws, recipe, bundle, writer.counts, replaces=n > 0)
             if keep is None:
                 ws.beside(change).save_recipe(recipe.with_values(settings))
@@ -208,9 +208,9 @@ def take_in(
 
 def _taken(source: ImageSource, classes: dict[str, int], bundle: Bundle) -> str:
     """What was chosen where a source leaves a choice: a column, a folder, the meaning of numbers."""
-    chosen = [f"{what} from {which}" for what, which in source.taken.items()]
+    columns = [f"{what} from {which}" for what, which in source.taken.items()]
     numbers = mapping_text(classes, bundle.class_names)
-    return "".join(f"; {text}" for text in (*chosen, numbers) if text)
+    return "".join(f"; {text}" for text in (*columns, numbers) if text)
 
 
 def _behind(text: str) -> str:
@@ -244,7 +244,7 @@ def _read(
     source: ImageSource,
     classes: dict[str, int],
     bundle: Bundle,
-    how: Options,
+    options: Options,
     writer: PoolWriter,
     beside: Beside[Written],
 ) -> Iterator[tuple[int, str, tuple[np.ndarray, ...]]]:
@@ -253,10 +253,10 @@ def _read(
         writer.leave_out(name, f"it is no picture that is read ({kind})")
     done = 0
     items = _items(source) if writer.labels is None else writer.labels.of(_items(source))
-    wanted = _wanted(items, classes, how, writer)
+    wanted = _wanted(items, classes, options, writer)
     for item, found in ahead(wanted, partial(_decoded, shape=bundle.image_shape), N_DECODERS):
         if isinstance(found, PictureError):
-            if not how.skip_broken:
+            if not options.skip_broken:
                 raise PoolImportError(
                     f'"{item.name}" in "{printable(source.path.name)}" cannot be used: {found}.',
                     'Replace or remove it, or tick "Leave out pictures that cannot be read" (--skip-broken). The pool '
@@ -265,7 +265,7 @@ def _read(
             writer.leave_out(item.name, f"{UNUSABLE}: {found}")
             continue
         class_id = classes[item.label]
-        if how.limit is not None and writer.n_taken(class_id) >= how.limit:
+        if options.limit is not None and writer.n_taken(class_id) >= options.limit:
             writer.leave_out(item.name, BEYOND_LIMIT)
             continue
         done += 1
@@ -280,7 +280,7 @@ def _read(
 
 
 def _wanted(
-    items: Iterable[Item], classes: Mapping[str, int], how: Options, writer: PoolWriter
+    items: Iterable[Item], classes: Mapping[str, int], options: Options, writer: PoolWriter
 ) -> Iterator[Item]:
     """The items to be decoded; those of no class and those beyond the limit are noted instead."""
     for item in items:
@@ -288,7 +288,7 @@ def _wanted(
         class_id = classes.get(item.label)
         if class_id is None:
             writer.leave_out(item.name, f'"{item.label}" is no class' if item.label else "it has no label")
-        elif how.limit is not None and writer.n_taken(class_id) >= how.limit:
+        elif options.limit is not None and writer.n_taken(class_id) >= options.limit:
             writer.leave_out(item.name, BEYOND_LIMIT)
         else:
             yield item

@@ -163,10 +163,10 @@ def files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list
                 f"{did_you_mean(split, groups)}Name one of them.",
             )
         split = last[split]
-    chosen = groups[split] if split is not None else next(iter(groups.values()))
+    taken = groups[split] if split is not None else next(iter(groups.values()))
     if path.is_dir():
-        _check_shards(chosen)
-    return chosen
+        _check_shards(taken)
+    return taken
 
 
 def _plain_folder(file: Path, path: Path) -> str:

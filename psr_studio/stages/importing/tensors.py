@@ -48,7 +48,7 @@ class TensorSource(ImageSource):
     channels_last: bool = False
 
     @classmethod
-    def find(cls, files: Sequence[Path], path: Path, how: Reading) -> TensorSource:
+    def find(cls, files: Sequence[Path], path: Path, reading: Reading) -> TensorSource:
         """Choose pictures and labels among the tensors of some files, and say what their numbers are.
 
         Raises:
@@ -59,7 +59,7 @@ class TensorSource(ImageSource):
         image, label = _named(IMAGE_KEYS, found, path), _named(LABEL_KEYS, found, path)
         images, channels_last = _shaped(found[image], image)
         words = _labels(found[label], len(images), label)
-        scale, said = _scale(images, how, image)
+        scale, said = _scale(images, reading, image)
         taken = {"pictures": f'"{image}"', "labels": f'"{label}"', "pixels": said}
         return cls(
             path, "tensors", dict(Counter(words)), taken=taken, images=images, words=words, scale=scale,
@@ -194,7 +194,7 @@ def _labels(labels: Tensor, n: int, name: str) -> list[str]:
     return [str(int(value)) for value in flat.tolist()]
 
 
-def _scale(images: Tensor, how: Reading, name: str) -> tuple[Scale | None, str]:
+def _scale(images: Tensor, reading: Reading, name: str) -> tuple[Scale | None, str]:
     """How the numbers become pixels, and that in words; None for bytes.
 
     Raises:
@@ -210,19 +210,19 @@ def _scale(images: Tensor, how: Reading, name: str) -> tuple[Scale | None, str]:
                 "Save the pixels.",
             )
         return None, "bytes"
-    chosen = how.values or _by_range(low, high)
-    if chosen is None:
+    values = reading.values or _by_range(low, high)
+    if values is None:
         raise PoolImportError(
             f'"{name}" holds numbers from {low:.3g} to {high:.3g}: they may be normalised, and by what is not said.',
             ASKED.format(", ".join(f'"{known}"' for known in VALUES)),
         )
-    if chosen not in VALUES:
+    if values not in VALUES:
         raise PoolImportError(
-            f'"{chosen}" is no way to read numbers as pixels.',
+            f'"{values}" is no way to read numbers as pixels.',
             ASKED.format(", ".join(f'"{known}"' for known in VALUES)),
         )
-    scale = VALUES[chosen] or _of_bundle(how)
-    return scale, f'numbers from {low:.3g} to {high:.3g}, read as "{chosen}"'
+    scale = VALUES[values] or _of_bundle(reading)
+    return scale, f'numbers from {low:.3g} to {high:.3g}, read as "{values}"'
 
 
 def _by_range(low: float, high: float) -> str | None:
@@ -236,6 +236,6 @@ def _by_range(low: float, high: float) -> str | None:
     return None
 
 
-def _of_bundle(how: Reading) -> Scale:
-    mean, std = how.normalisation or (0.0, 1.0)
+def _of_bundle(reading: Reading) -> Scale:
+    mean, std = reading.normalisation or (0.0, 1.0)
     return Scale(np.ravel(mean), np.ravel(std))

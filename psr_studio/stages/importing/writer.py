@@ -177,9 +177,9 @@ class PoolWriter:
 
     def _seeds(self, waiting: _Waiting, class_id: int, start: int) -> np.ndarray:
         base = self.recipe.pool.seed
-        own = [candidate_seed(base, class_id, start + i) for i in range(len(waiting.items))]
+        seeds = [candidate_seed(base, class_id, start + i) for i in range(len(waiting.items))]
         return np.array(
-            [s if i.seed is None else i.seed for s, i in zip(own, waiting.items, strict=True)], np.int64
+            [s if i.seed is None else i.seed for s, i in zip(seeds, waiting.items, strict=True)], np.int64
         )
 
     def _own_logits(self, waiting: _Waiting) -> np.ndarray | None:

@@ -92,7 +92,7 @@ class Selected:
 
 
 def refine_batch(
-    nets: Networks, selected: Selected, how: RefineRecipe, temperature: float
+    nets: Networks, selected: Selected, settings: RefineRecipe, temperature: float
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Refine some latents together; yields (step, latents, losses (n,)) after each of the L steps.
 
@@ -103,13 +103,13 @@ def refine_batch(
     """
     device = nets.generator.device
     latents = selected.latents.to(device).clone().requires_grad_(True)
-    optimizer = _optimizer(how, latents)
-    if how.objective == "match":
+    optimizer = _optimizer(settings, latents)
+    if settings.objective == "match":
         assert nets.matching is not None, "it was opened for this objective"
-        pull = matched(nets.codec, nets.matching, selected.classes, how.seed)
+        pull = matched(nets.codec, nets.matching, selected.classes, settings.seed)
     else:
-        pull = _denoised(nets, selected, how, temperature)
-    for step in range(1, how.n_steps + 1):
+        pull = _denoised(nets, selected, settings, temperature)
+    for step in range(1, settings.n_steps + 1):
         with reproducible(device):
             losses, gradient = pull(step, latents.detach())
         latents.grad = gradient
@@ -133,7 +133,9 @@ def _denoised(
 
     def pull(step: int, z: Tensor) -> tuple[Tensor, Tensor]:
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
-        t = sent(torch.tensor([_timestep(g, nets.generator.n_train_steps, how) for g in generators]), device)
+        t = sent(
+            torch.tensor([draw_timestep(g, nets.generator.n_train_steps, how) for g in generators]), device
+        )
         noise = stacked_noise(generators, shape, device) if fixed is None else fixed
         given = z, noise, alphas[t], t, classes
         losses, gradient = nets.denoising.map(partial(_denoising_pass, nets, loss), *given)
@@ -171,15 +173,17 @@ def _label_pass(
         return losses.detach(), torch.autograd.grad((weights * losses).sum(), z)[0]
 
 
-def _optimizer(how: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
+def _optimizer(settings: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer:
     """Plain gradient descent as in Algorithm 1, or Adam, which treats each element alone as well."""
-    if how.objective != "psr" or how.optimizer == "adam":
-        return torch.optim.Adam([latents], lr=how.step_size[1])
-    return torch.optim.SGD([latents], lr=how.lr)
+    if settings.objective != "psr" or settings.optimizer == "adam":
+        return torch.optim.Adam([latents], lr=settings.step_size[1])
+    return torch.optim.SGD([latents], lr=settings.lr)
 
 
-def _timestep(generator: torch.Generator, n_train_steps: int, how: RefineRecipe) -> int:
+def draw_timestep(generator: torch.Generator, n_train_steps: int, settings: RefineRecipe) -> int:
     """A uniform one; of CaO2's few."""
-    low, above = (how.cao2.t_from, how.cao2.t_to + 1) if how.objective == "cao2" else (0, n_train_steps)
+    low, above = (
+        (settings.cao2.t_from, settings.cao2.t_to + 1) if settings.objective == "cao2" else (0, n_train_steps)
+    )
     above = min(above, n_train_steps)
     return int(torch.randint(min(low, above - 1), above, (1,), generator=generator))

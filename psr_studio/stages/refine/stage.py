@@ -157,7 +157,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         yield event(work.total, f'"{record.name}" is refined.', part_done=True)
         return
     yield event(work.found, "Opening generator, codec and teacher.")
-    refiner = _Refiner(ws, recipe, bundle, record)
+    refiner = Refiner(ws, recipe, bundle, record)
 
     def encoding(classes: Sequence[int], done: int) -> Iterator[Progress]:
         for part in encode(ws, recipe, bundle, _picked(record, classes)):
@@ -193,7 +193,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         done += group.new
 
 
-class _Refiner:
+class Refiner:
     """Networks and labels, opened once, and the latents of the group at hand."""
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> None:
@@ -213,18 +213,20 @@ class _Refiner:
         from psr_studio.stages.refine.loop import refine_batch
 
         device = self.nets.generator.device
-        selected = self._selected([cid for c in classes for cid in self.record.picks[c]])
-        how = self.recipe.refine
-        batches = _batches(selected, how)
-        shown_after = preview_steps(how.n_steps)
+        selected = self.selected_rows([cid for c in classes for cid in self.record.picks[c]])
+        settings = self.recipe.refine
+        batches = batches_of(selected, settings)
+        shown_after = preview_steps(settings.n_steps)
         every = 1 if device.type == "cpu" else LOOK_EVERY
-        looked_at = {*range(every, how.n_steps, every), *shown_after, how.n_steps}
+        looked_at = {*range(every, settings.n_steps, every), *shown_after, settings.n_steps}
         kept, traces = [], []
         for number, rows in enumerate(batches):
             trace: list[Tensor] = []
             start = _lengths(selected.latents[rows])
             which = f" of batch {number + 1} of {len(batches)}" if len(batches) > 1 else ""
-            for step, latents, losses in refine_batch(self.nets, selected.take(rows), how, self.temperature):
+            for step, latents, losses in refine_batch(
+                self.nets, selected.take(rows), settings, self.temperature
+            ):
                 trace.append(losses)
                 if step not in looked_at:
                     continue
@@ -232,8 +234,8 @@ class _Refiner:
                 self._check(classes, torch.stack(trace, dim=1), growth)
                 shown = latents[: N_PREVIEWS * (step in shown_after)]
                 previews = tuple(self.nets.codec.decode_uint8(shown)) if len(shown) else ()
-                share = (number + step / how.n_steps) / len(batches)
-                yield share, float(losses.mean()), f"step {step} of {how.n_steps}{which}", previews
+                share = (number + step / settings.n_steps) / len(batches)
+                yield share, float(losses.mean()), f"step {step} of {settings.n_steps}{which}", previews
             kept.append(latents.cpu().numpy())
             traces.append(torch.stack(trace, dim=1).cpu().numpy())
         self.latents, self.traces = np.concatenate(kept), np.concatenate(traces).astype(np.float32)
@@ -242,7 +244,7 @@ class _Refiner:
         """What refining the picks of some classes costs here, from a short measurement."""
         from psr_studio.stages.cost import refine_cost
 
-        selected = self._selected([cid for c in classes for cid in self.record.picks[c]])
+        selected = self.selected_rows([cid for c in classes for cid in self.record.picks[c]])
         return refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
@@ -268,7 +270,8 @@ class _Refiner:
             class_names=self.bundle.class_names,
         )
 
-    def _selected(self, candidate_ids: list[int]) -> Selected:
+    def selected_rows(self, candidate_ids: list[int]) -> Selected:
+        """What refinement reads of some candidates, in the order given."""
         import torch
 
         from psr_studio.stages.refine.loop import Selected
@@ -303,7 +306,7 @@ class _Refiner:
             )
 
 
-def _batches(selected: Selected, how: RefineRecipe) -> list[slice]:
+def batches_of(selected: Selected, how: RefineRecipe) -> list[slice]:
     """The latents that are refined together: so many, or each class whole where these are matched as sets."""
     if how.objective != "match":
         return spans(len(selected.classes), how.batch_size)
@@ -377,7 +380,7 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     missing = left(ws, recipe, bundle, record).missing or sorted(record.picks)
     for _ in encode(ws, recipe, bundle, _picked(record, missing)):
         pass
-    return _Refiner(ws, recipe, bundle, record).cost(missing)
+    return Refiner(ws, recipe, bundle, record).cost(missing)
 
 
 def _picked(record: SelectionRecord, classes: Sequence[int]) -> list[int]:

@@ -115,7 +115,7 @@ def class_order(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder:
     names = tuple(bundle.class_names[c] for c in classes)
     labels = tuple(of_class.get(name, name) for name in names)
     ids, rows = (_of(bundle, key, classes) for key in ("wordnet_ids", "class_indices"))
-    known_as = _known_as(order, names, ids, rows)
+    known_as = other_names(order, names, ids, rows)
     return ClassOrder(tuple(classes.tolist()), names, labels, agreement, order, len(pool), known_as)
 
 
@@ -133,7 +133,7 @@ def _of(bundle: Bundle, key: str, classes: np.ndarray) -> list[str | int]:
     return [values[c] for c in classes] if values else []
 
 
-def _known_as(
+def other_names(
     order: Sequence[int], names: Sequence[str], wordnet_ids: Sequence[str | int], rows: Sequence[str | int]
 ) -> str:
     """What an order is known as: folder i holds the class that is i-th by name, WordNet id or row of ImageNet-1K."""

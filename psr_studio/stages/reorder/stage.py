@@ -60,9 +60,9 @@ def run(
     source.folders = {number[name]: label for label, name in about.get("classes", {}).items()}
     source.labels = {source.label_of(c): int((own.pool.labels == c).sum()) for c in found.classes}
     classes = {source.label_of(c): to[c] for c in found.classes}
-    how = Options(split=about.get("split"), replace=True)
+    options = Options(split=about.get("split"), replace=True)
     labels = _labels_in_order(own.pool, to, about.get("soft_labels"))
-    for event in take_in(ws, recipe, bundle, source, classes, how, keep, labels):
+    for event in take_in(ws, recipe, bundle, source, classes, options, keep, labels):
         yield replace(event, stage=STAGE.name)
 
 

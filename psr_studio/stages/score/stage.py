@@ -147,7 +147,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         yield event(work.found, _cost(pool, recipe, teacher, work).text, lasting=True)
     clock.start()
     done = work.found
-    for part, images in _decoded(pool, parts, work, alone=share is None, beside=overlaps(device.type)):
+    for part, images in decoded(pool, parts, work, alone=share is None, beside=overlaps(device.type)):
         name = bundle.class_names[part.class_id]
         if any(broken.path == part.path for broken in pool.broken):
             continue
@@ -163,7 +163,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=part_hash(bundle, part)
         )
         done += len(images)
-        agree = _agreement(columns.logits, part.class_id, classes_of(recipe, bundle))
+        agree = agreement(columns.logits, part.class_id, classes_of(recipe, bundle))
         yield event(
             done,
             f'Scored {plural(len(images), "candidate")} of "{name}"; the teacher agrees with {agree:.0%}.',
@@ -202,7 +202,7 @@ def _number(part: PartView) -> int:
     return candidate_id(part.class_id, part.part)
 
 
-def _decoded(
+def decoded(
     pool: Pool, parts: Mapping[int, PartView], work: Work, *, alone: bool, beside: bool
 ) -> Iterator[tuple[PartView, np.ndarray]]:
     """The missing parts in order, with their pictures, uint8 (n, H, W, ch).
@@ -236,7 +236,7 @@ def predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.nd
     return logits.numpy(), embeddings.numpy()
 
 
-def _agreement(logits: np.ndarray, class_id: int, task: Sequence[int]) -> float:
+def agreement(logits: np.ndarray, class_id: int, task: Sequence[int]) -> float:
     """Share of logits (n, C) whose arg-max among the classes of the task is that class; of all for another class."""
     among = np.array(task) if class_id in task else np.arange(logits.shape[1])
     return float((among[logits[:, among].argmax(axis=1)] == class_id).mean())

@@ -75,12 +75,12 @@ def _values_of(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Difficulties class by class, joined with a share of uncertainty, before and after smoothing."""
     scored = result.scored
-    own = {c: scored.measure(share)[scored.members(c)] for c in found}
+    values = {c: scored.measure(share)[scored.members(c)] for c in found}
     picks = {c: result.picks[c] - scored.members(c).start for c in found}
     raw = {
         "original": [scored.original_measure(c, share) for c in found] if has_original else None,
-        "pool": list(own.values()),
-        "picked": [own[c][picks[c]] for c in found],
+        "pool": list(values.values()),
+        "picked": [values[c][picks[c]] for c in found],
     }
     smooth = {
         "original": [s.original for s in found.values()] if has_original else None,
@@ -153,8 +153,8 @@ def means(scored: ScoredPool, positions: np.ndarray, temperature: float) -> dict
 
 def _apart(scored: ScoredPool, class_id: int, positions: np.ndarray) -> np.ndarray:
     """(k,) relative distance of each pick of a class to the nearest other one; 0 for a single pick."""
-    own = scored.members(class_id)
-    inside = np.unique(positions[(positions >= own.start) & (positions < own.stop)]) - own.start
+    members = scored.members(class_id)
+    inside = np.unique(positions[(positions >= members.start) & (positions < members.stop)]) - members.start
     block = scored.distances.block(class_id)
     usual = scored.usual_distance[class_id]
     if len(inside) < 2 or usual <= 0:

@@ -52,13 +52,13 @@ def choose(scored: ScoredPool, request: Request) -> tuple[dict[int, Selection], 
 
 def class_pool(scored: ScoredPool, class_id: int, temperature: float) -> ClassPool:
     """What a selector may read about one class, its labels softened by a temperature; views only."""
-    own, now = scored.members(class_id), scored.signals(temperature)
+    members, now = scored.members(class_id), scored.signals(temperature)
     return ClassPool(
-        reliability=now.reliability[own],
-        entropy=now.entropy[own],
-        difficulty=scored.difficulty[own],
-        embeddings=scored.embeddings[own],
-        eligible=scored.eligible[own],
+        reliability=now.reliability[members],
+        entropy=now.entropy[members],
+        difficulty=scored.difficulty[members],
+        embeddings=scored.embeddings[members],
+        eligible=scored.eligible[members],
         distances=lambda: scored.distances.block(class_id),
         original_difficulty=scored.original_difficulty(class_id),
         smoothing=partial(scored.smoothed, class_id),

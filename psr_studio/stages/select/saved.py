@@ -66,13 +66,13 @@ def restored_settings(record: SelectionRecord, keys: Iterable[str]) -> dict[str,
         return {"locked": {str(class_id): ids for class_id, ids in sorted(record.picks.items())}}
     kept = {**PLAIN, **record.settings}
     tables = [*([psr.SELECTOR.name] if kept["allocation"] == "gain" else []), kept["selector"]]
-    own = {
+    settings = {
         f"{t}.{name}": kept[name]
         for t in tables
         for name in TABLED.get(t, Parameters).model_fields
         if name in kept
     }
-    wanted = {**own, **kept}
+    wanted = {**settings, **kept}
     named = {key: wanted[key] for key in keys if key in wanted}
     rules = SelectRecipe().changed(named).left_to_presets(*tables)
     return {**{key: plain(rules.setting(key)) for key in named}, "locked": kept.get("locked", {})}

@@ -244,10 +244,10 @@ class ScoredPool:
             return Packed(np.arange(self.n), present, _without_empty(self.distances, present))
         rows = np.flatnonzero(self.in_task)
         labels = np.searchsorted(present, self.labels[rows])
-        own = self._distances.get(
+        distances = self._distances.get(
             "task", lambda: class_distances(self.embeddings[rows], labels, len(present))
         )
-        return Packed(rows, present, own)
+        return Packed(rows, present, distances)
 
     @cached_property
     def usual_distance(self) -> np.ndarray:
@@ -257,9 +257,9 @@ class ScoredPool:
         """
         found = np.zeros(len(self.class_names))
         for class_id in range(len(found)):
-            own = self.embeddings[self.members(class_id)]
-            if (m := len(own)) > 1:
-                found[class_id] = 2 * m / (m - 1) * own.var(axis=0, dtype=np.float64).sum()
+            embeddings = self.embeddings[self.members(class_id)]
+            if (m := len(embeddings)) > 1:
+                found[class_id] = 2 * m / (m - 1) * embeddings.var(axis=0, dtype=np.float64).sum()
         return frozen(found)
 
     def apart(self, embedding: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
@@ -291,17 +291,17 @@ class ScoredPool:
         ent = predictive_entropy(logits, temperature)
         rel_n, ent_n = np.zeros(self.n, np.float32), np.zeros(self.n, np.float32)
         for class_id in self.present:
-            own = self.members(class_id)
+            members = self.members(class_id)
             for raw, out in ((rel, rel_n), (ent, ent_n)):
-                out[own] = min_max(raw[own], over=self.eligible[own])
+                out[members] = min_max(raw[members], over=self.eligible[members])
         soft = soften_task(self.logits, temperature, self.classes)
         return Signals(*map(frozen, (rel, ent, rel_n, ent_n, soft)))
 
     def smoothed(self, class_id: int, lam: float, share: float = 0.0) -> Smoothed:
         """Difficulties of a class, joined with a share of uncertainty, after the smoothing of DGS; a few are kept."""
         kept = self._smoothed.get((lam, share), lambda: Kept(len(self.class_names)))
-        own = self.measure(share)[self.members(class_id)]
-        return kept.get(class_id, lambda: smoothed(own, self.original_measure(class_id, share), lam))
+        difficulty = self.measure(share)[self.members(class_id)]
+        return kept.get(class_id, lambda: smoothed(difficulty, self.original_measure(class_id, share), lam))
 
     # By number
 

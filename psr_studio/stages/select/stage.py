@@ -140,10 +140,14 @@ def _check_classes(ws: Workspace, recipe: Recipe, scored: ScoredPool, marks: Mar
     Uneven budgets are checked where they are made; here a class must have as many as it gets at least.
     """
     rules, locked, bundle = recipe.select, marks.locked, scored.bundle
-    own = own_budgets(rules, bundle.n_classes)
+    budgets = own_budgets(rules, bundle.n_classes)
     usual = rules.ipc if rules.allocation == "even" else rules.floor or 1
     for class_id in pool_stage.classes_of(recipe, bundle):
-        name, n, least = bundle.class_names[class_id], int(scored.counts[class_id]), own.get(class_id, usual)
+        name, n, least = (
+            bundle.class_names[class_id],
+            int(scored.counts[class_id]),
+            budgets.get(class_id, usual),
+        )
         if n >= least or (class_id in locked and n):
             continue
         folder = ws.pool_part_path(class_id, 0).parent
@@ -213,7 +217,7 @@ def by_hand(
         raise SelectionError(f'{what} for the selection "{name}".', "Choose one or more, each once.")
     labels = scored.labels[scored.pool.positions(ids)]
     picks = {
-        int(c): [cid for cid, own in zip(ids, labels, strict=True) if own == c] for c in np.unique(labels)
+        int(c): [cid for cid, label in zip(ids, labels, strict=True) if label == c] for c in np.unique(labels)
     }
     settings = {
         "selector": BY_HAND,
@@ -224,9 +228,9 @@ def by_hand(
     return SelectionRecord(
         name=name,
         picks=picks,
-        scores={c: [0.0] * len(own) for c, own in picks.items()},
-        terms={c: [[0.0] * 3] * len(own) for c, own in picks.items()},
-        filled={c: [False] * len(own) for c, own in picks.items()},
+        scores={c: [0.0] * len(label) for c, label in picks.items()},
+        terms={c: [[0.0] * 3] * len(label) for c, label in picks.items()},
+        filled={c: [False] * len(label) for c, label in picks.items()},
         shortfall=dict.fromkeys(picks, 0),
         settings=settings,
         inputs_hash=stable_hash([STAGE.name, BY_HAND, settings, ids]),

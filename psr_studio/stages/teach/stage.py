@@ -144,10 +144,10 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
     yield event(pictures.n, f"Fitting the head to {plural(len(x), 'picture')}.")
     crossed = cross_fit(x, y, n_classes)
     head = fit_head(x, y, n_classes, crossed.penalty).cooled(crossed.temperature)
-    how = POOL if isinstance(pictures, PoolPictures) else HELD_OUT if features[1] else CROSS_FITTED
+    fit = POOL if isinstance(pictures, PoolPictures) else HELD_OUT if features[1] else CROSS_FITTED
     unseen = (head(torch.cat(features[1])), torch.cat(labels[1])) if features[1] else (crossed.logits, y)
     report = Report.of(
-        unseen[0].numpy(), unseen[1].numpy(), pictures.class_names, how=how, n_taught=len(x),
+        unseen[0].numpy(), unseen[1].numpy(), pictures.class_names, how=fit, n_taught=len(x),
         backbone=options.backbone, penalty=crossed.penalty, temperature=crossed.temperature,
         left_out=pictures.left_out,
     )  # fmt: skip

@@ -35,37 +35,37 @@ STUDENT_TRAINING = ("student", "batch_size", "lr", "momentum", "weight_decay", "
 class Proxy(Protocol):
     """Judges a selection, and says what that takes."""
 
-    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
+    def __call__(self, result: LiveResult) -> Iterator[float | None]:
         """Yield None while at work, and last the value of a selection."""
 
-    def cost(self, chosen: LiveResult, n: int) -> Cost:
+    def cost(self, result: LiveResult, n: int) -> Cost:
         """What judging `n` selections such as this one costs here, from a short measurement."""
 
 
 def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What a value is made from besides the picks and their labels."""
-    chosen = recipe.tune
+    settings = recipe.tune
     found = {
         **named_part(classes_of(recipe, bundle), bundle.n_classes),
-        "proxy": chosen.proxy,
+        "proxy": settings.proxy,
         "data": bundle.identity("data"),
         "teacher": bundle.identity("teacher"),
     }
-    if chosen.proxy == "knn":
-        return {**found, "neighbours": chosen.neighbours}
+    if settings.proxy == "knn":
+        return {**found, "neighbours": settings.neighbours}
     trained = {name: getattr(recipe.evaluate, name) for name in STUDENT_TRAINING}
     trained["protocol"] = noted_as(recipe.evaluate.protocol, recipe.evaluate.label_kind == HARD)
     if trained["protocol"] == recipe.evaluate.protocol:
         trained["labels"] = recipe.evaluate.label_kind
     dtype = str(pick_dtype(pick_device(recipe.device)))
-    return {**found, "training": {**trained, "epochs": chosen.student_epochs}, "dtype": dtype}
+    return {**found, "training": {**trained, "epochs": settings.student_epochs}, "dtype": dtype}
 
 
 def _held_out(recipe: Recipe, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     """The held-out images of the task's classes, and their labels."""
     images, labels = bundle.held_out
-    own = np.isin(labels, classes_of(recipe, bundle))
-    return (images, labels) if own.all() else (images[own], labels[own])
+    in_task = np.isin(labels, classes_of(recipe, bundle))
+    return (images, labels) if in_task.all() else (images[in_task], labels[in_task])
 
 
 def open_proxy(recipe: Recipe, bundle: Bundle) -> Proxy:
@@ -82,22 +82,22 @@ class _Neighbours:
     """
 
     def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
-        images, self._labels = _held_out(recipe, bundle)
+        images, self.labels_of = _held_out(recipe, bundle)
         teacher = bundle.teacher(pick_device(recipe.device))
         _, embeddings = teacher.predict(torch.from_numpy(np.array(images)))
         self._embeddings = embeddings.numpy()
         self._k = recipe.tune.neighbours
 
-    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
+    def __call__(self, result: LiveResult) -> Iterator[float | None]:
         """Yield the top-1 of the vote at once."""
-        at = chosen.positions
-        votes = vote(self._embeddings, chosen.scored.embeddings[at], chosen.signals.soft_labels[at], self._k)
-        yield float((votes.argmax(axis=1) == self._labels).mean())
+        at = result.positions
+        votes = vote(self._embeddings, result.scored.embeddings[at], result.signals.soft_labels[at], self._k)
+        yield float((votes.argmax(axis=1) == self.labels_of).mean())
 
-    def cost(self, chosen: LiveResult, n: int) -> Cost:
+    def cost(self, result: LiveResult, n: int) -> Cost:
         """By doing it a few times."""
         cpu = torch.device("cpu")  # whatever the teacher runs on
-        return Cost(n, n * per_row(lambda _: list(self(chosen)), 1, cpu), 0, None, cpu.type)
+        return Cost(n, n * per_row(lambda _: list(self(result)), 1, cpu), 0, None, cpu.type)
 
 
 def vote(queries: np.ndarray, references: np.ndarray, soft_labels: np.ndarray, k: int) -> np.ndarray:
@@ -124,37 +124,37 @@ class _ShortStudent:
         images, labels = _held_out(recipe, bundle)
         tested = sized(images, recipe.evaluate.record, bundle, tested=True)
         self._images = normalised(tested, bundle, self._device)
-        self._labels = torch.from_numpy(in_task(labels, self._task)).to(self._device)
+        self.labels_of = torch.from_numpy(in_task(labels, self._task)).to(self._device)
         self._memory: StudentMemory | None = None  # what fits, for all trials
 
-    def __call__(self, chosen: LiveResult) -> Iterator[float | None]:
+    def __call__(self, result: LiveResult) -> Iterator[float | None]:
         """Yield None after every epoch, then the top-1 after the last."""
-        rules, at, scored = self._recipe.evaluate, chosen.positions, chosen.scored
-        student = self._student()
+        rules, at, scored = self._recipe.evaluate, result.positions, result.scored
+        student = self.student_and_training()
         self._memory = self._memory or StudentMemory.of(student)
-        soft = chosen.signals.soft_labels[at][:, self._task]
-        taught = self._lesson(in_task(scored.labels[at], self._task), soft, chosen.rules.temperature)
+        soft = result.signals.soft_labels[at][:, self._task]
+        taught = self._lesson(in_task(scored.labels[at], self._task), soft, result.rules.temperature)
         pictures = sized(scored.pool.images_at(at), rules.record, self._bundle)
         checks = train_student(
             student, normalised(pictures, self._bundle, self._device), taught.targets, taught.loss,
-            self._images, self._labels, taught.how, rules.seed, every_epoch=True, memory=self._memory,
+            self._images, self.labels_of, taught.how, rules.seed, every_epoch=True, memory=self._memory,
             relabel=taught.relabel,
         )  # fmt: skip
         for check in checks:
             yield check.top1 if check.epoch == taught.how.epochs else None
 
-    def cost(self, chosen: LiveResult, n: int) -> Cost:
+    def cost(self, result: LiveResult, n: int) -> Cost:
         """As of the students of an evaluation."""
-        known = self._labels.cpu().numpy()
+        known = self.labels_of.cpu().numpy()
         soft = np.eye(len(self._task), dtype=np.float32)[known]
-        taught = self._lesson(known, soft, chosen.rules.temperature)
-        tested = (self._images, self._labels)
-        return students_cost(self._student(), taught, tested, [len(chosen.positions)] * n)
+        taught = self._lesson(known, soft, result.rules.temperature)
+        tested = (self._images, self.labels_of)
+        return students_cost(self.student_and_training(), taught, tested, [len(result.positions)] * n)
 
-    def _student(self) -> nn.Module:
+    def student_and_training(self) -> nn.Module:
         """A new one."""
-        chosen = self._recipe.evaluate
-        return new_student(chosen, self._bundle, len(self._task), chosen.seed).to(self._device)
+        settings = self._recipe.evaluate
+        return new_student(settings, self._bundle, len(self._task), settings.seed).to(self._device)
 
     def _lesson(self, labels: np.ndarray, soft: np.ndarray, temperature: float) -> Lesson:
         """What some images teach, over few epochs and looked at once."""

@@ -25,41 +25,41 @@ BUDGET_KEYS = ("ipc", "temperature", "allocation", "floor", "ceiling", "budgets"
 Params = dict[str, Any]
 
 
-def check(chosen: TuneRecipe) -> None:
+def check(settings: TuneRecipe) -> None:
     """Raise RecipeError when there is nothing to choose among."""
-    if not chosen.selectors:
+    if not settings.selectors:
         raise RecipeError(
             'No selector is to be tried: "tune.selectors" is empty.', "Name at least one.", "tune.selectors"
         )
-    if len(chosen.selectors) == 1 and not _space(chosen.selectors[0], chosen):
+    if len(settings.selectors) == 1 and not _space(settings.selectors[0], settings):
         raise RecipeError(
-            f'There is nothing to search: "{chosen.selectors[0]}" is the only selector, and none of its '
+            f'There is nothing to search: "{settings.selectors[0]}" is the only selector, and none of its '
             "values is searched.",
             'Name more in "tune.selectors", or set "tune.weights" to true and name psr.',
             "tune.selectors",
         )
 
 
-def starts(chosen: TuneRecipe, base: SelectRecipe) -> list[Params]:
+def starts(settings: TuneRecipe, base: SelectRecipe) -> list[Params]:
     """The points tried first: what stands now, the preset of the budget, then every other selector once."""
-    points = [_point(base, chosen)] if base.selector in chosen.selectors else []
-    points += [_point(SelectRecipe(ipc=base.ipc, selector=name), chosen) for name in chosen.selectors]
+    points = [_point(base, settings)] if base.selector in settings.selectors else []
+    points += [_point(SelectRecipe(ipc=base.ipc, selector=name), settings) for name in settings.selectors]
     return [point for i, point in enumerate(points) if point not in points[:i]]
 
 
-def size(chosen: TuneRecipe) -> int | None:
+def size(settings: TuneRecipe) -> int | None:
     """How many points there are; None when a number is searched, which leaves no end of them."""
-    return None if any(_is_endless(name, chosen) for name in chosen.selectors) else len(_grid(chosen))
+    return None if any(_is_endless(name, settings) for name in settings.selectors) else len(_grid(settings))
 
 
-def propose(known: Sequence[TrialRecord], chosen: TuneRecipe, base: SelectRecipe) -> Params:
+def propose(known: Sequence[TrialRecord], settings: TuneRecipe, base: SelectRecipe) -> Params:
     """The next point, from the trials so far and the seed alone: a stopped search goes on as it would have.
 
     Optuna's TPE sampler, given a seed of its own for each trial, since its state is not kept; a point that was
     tried is passed over, since its value is known.
     """
     tried = [record.params for record in known]
-    for point in starts(chosen, base):
+    for point in starts(settings, base):
         if point not in tried:
             return point
     import optuna
@@ -69,15 +69,17 @@ def propose(known: Sequence[TrialRecord], chosen: TuneRecipe, base: SelectRecipe
     for record in known:
         study.add_trial(
             optuna.trial.create_trial(
-                params=record.params, distributions=_distributions(record.params, chosen), value=record.value
+                params=record.params,
+                distributions=_distributions(record.params, settings),
+                value=record.value,
             )
         )
     for attempt in range(ATTEMPTS):
-        seed = candidate_seed(chosen.seed, attempt, len(known)) % 2**32
+        seed = candidate_seed(settings.seed, attempt, len(known)) % 2**32
         study.sampler = optuna.samplers.TPESampler(seed=seed)
-        if (point := _ask(study.ask(), chosen)) not in tried:
+        if (point := _ask(study.ask(), settings)) not in tried:
             return point
-    return next((point for point in _grid(chosen) if point not in tried), point)
+    return next((point for point in _grid(settings) if point not in tried), point)
 
 
 def rules_of(params: Mapping[str, Any], base: SelectRecipe) -> SelectRecipe:
@@ -95,53 +97,53 @@ def settings_of(rules: SelectRecipe) -> dict[str, Any]:
     return {name: plain(value) for name, value in found.items()}
 
 
-def common(chosen: TuneRecipe, base: SelectRecipe) -> dict[str, Any]:
+def common(settings: TuneRecipe, base: SelectRecipe) -> dict[str, Any]:
     """What all points of a search share: the rules that are not searched, and what is."""
-    searched = [(name, SELECTORS[name].parameters) for name in chosen.selectors if _space(name, chosen)]
+    searched = [(name, SELECTORS[name].parameters) for name in settings.selectors if _space(name, settings)]
     varied = {f"select.{name}.{key}" for name, table in searched for key in table.searched}
     fixed = [key for key in SELECT_KEYS if key not in varied | {"select.selector", "select.name"}]
     return {
         "fixed": {key: plain(base.setting(key.removeprefix("select."))) for key in fixed},
-        "selectors": list(chosen.selectors),
-        "weights": chosen.weights,
-        "seed": chosen.seed,
+        "selectors": list(settings.selectors),
+        "weights": settings.weights,
+        "seed": settings.seed,
     }
 
 
-def _space(selector: str, chosen: TuneRecipe) -> dict[str, tuple]:
+def _space(selector: str, settings: TuneRecipe) -> dict[str, tuple]:
     """What is tried at each coordinate of a selector, such as "dgs.target"; no numbers unless weights are searched."""
     space = SELECTORS[selector].parameters.space()
-    return {f"{selector}.{name}": t for name, t in space.items() if chosen.weights or is_words(t)}
+    return {f"{selector}.{name}": t for name, t in space.items() if settings.weights or is_words(t)}
 
 
-def _is_endless(selector: str, chosen: TuneRecipe) -> bool:
-    return not all(map(is_words, _space(selector, chosen).values()))
+def _is_endless(selector: str, settings: TuneRecipe) -> bool:
+    return not all(map(is_words, _space(selector, settings).values()))
 
 
-def _grid(chosen: TuneRecipe) -> list[Params]:
+def _grid(settings: TuneRecipe) -> list[Params]:
     """Every point of the selectors of which only words are searched."""
     points: list[Params] = []
-    for selector in chosen.selectors:
-        if not _is_endless(selector, chosen):
-            space = _space(selector, chosen)
+    for selector in settings.selectors:
+        if not _is_endless(selector, settings):
+            space = _space(selector, settings)
             at = itertools.product(*space.values())
             points += [{"selector": selector, **dict(zip(space, values, strict=True))} for values in at]
     return points
 
 
-def _distributions(params: Params, chosen: TuneRecipe) -> dict[str, BaseDistribution]:
+def _distributions(params: Params, settings: TuneRecipe) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    space = {"selector": chosen.selectors, **_space(params["selector"], chosen)}
+    space = {"selector": settings.selectors, **_space(params["selector"], settings)}
     return {
         name: CategoricalDistribution(tried) if is_words(tried) else FloatDistribution(*tried)
         for name, tried in space.items()
     }
 
 
-def _ask(trial: Trial, chosen: TuneRecipe) -> Params:
-    selector = str(trial.suggest_categorical("selector", chosen.selectors))
-    for name, tried in _space(selector, chosen).items():
+def _ask(trial: Trial, settings: TuneRecipe) -> Params:
+    selector = str(trial.suggest_categorical("selector", settings.selectors))
+    for name, tried in _space(selector, settings).items():
         if is_words(tried):
             trial.suggest_categorical(name, tried)
         else:
@@ -149,8 +151,8 @@ def _ask(trial: Trial, chosen: TuneRecipe) -> Params:
     return dict(trial.params)
 
 
-def _point(rules: SelectRecipe, chosen: TuneRecipe) -> Params:
+def _point(rules: SelectRecipe, settings: TuneRecipe) -> Params:
     """The point of some rules."""
     at = rules.parameters().coordinates(rules.ipc)
-    names = _space(rules.selector, chosen)
+    names = _space(rules.selector, settings)
     return {"selector": rules.selector, **{key: at[key.partition(".")[2]] for key in names}}

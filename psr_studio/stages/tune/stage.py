@@ -93,7 +93,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         yield event(found, f"{found} settings are tried.", part_done=True)
         return
     yield event(found, "Reading the scores and the held-out images.")
-    search = _Search(ws, recipe, bundle)
+    search = Search(ws, recipe, bundle)
     yield event(found, search.cost(known, wanted - found).text, lasting=True)
     clock.start()
     while len(known) < wanted:
@@ -118,10 +118,10 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What the trials that are missing cost on this device; opens the proxy and measures for a second."""
     known, wanted = _own(ws, recipe, bundle), _wanted(recipe)
-    return _Search(ws, recipe, bundle).cost(known, max(0, wanted - len(known)) or wanted)
+    return Search(ws, recipe, bundle).cost(known, max(0, wanted - len(known)) or wanted)
 
 
-class _Search:
+class Search:
     """What one run keeps open: the pool with its distances, the proxy, and the marks it began with."""
 
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:

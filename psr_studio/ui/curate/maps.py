@@ -41,8 +41,8 @@ class MapService:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
-        self._worker: subprocess.Popen[str] | None = None
+        self.lock = threading.Lock()
+        self.umap_worker: subprocess.Popen[str] | None = None
         self._kept: dict[str, Layout] = {}
         self._asked: set[str] = set()
         self._failed: set[str] = set()
@@ -54,7 +54,7 @@ class MapService:
         env = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         try:
             self._folder.mkdir(exist_ok=True)
-            self._worker = subprocess.Popen(
+            self.umap_worker = subprocess.Popen(
                 WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -66,14 +66,16 @@ class MapService:
             LOG.warning("the map stays PCA: %s", err)
             self._dead = True
             return
-        threading.Thread(target=self._listen, args=(self._worker,), name="umap-answers", daemon=True).start()
+        threading.Thread(
+            target=self._listen, args=(self.umap_worker,), name="umap-answers", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """End the process; may be called twice."""
         self._dead, self._named = True, None
-        if (worker := self._worker) is None:
+        if (worker := self.umap_worker) is None:
             return
-        self._worker = None
+        self.umap_worker = None
         worker.terminate()
         try:
             worker.wait(STOP_SECONDS)
@@ -88,7 +90,7 @@ class MapService:
             improve: have a better one made when there is none on disk. That takes a core for a while, so a page
                 asks for it when it has drawn the first one.
         """
-        with self._lock:
+        with self.lock:
             key = self._key(embeddings)
             known = self._kept.get(key)
             if known and known.final:
@@ -128,9 +130,9 @@ class MapService:
 
     def _ask(self, key: str, embeddings: np.ndarray) -> None:
         """The process reads its input from a file: a pipe would block while it warms up."""
-        if self._worker is None:
+        if self.umap_worker is None:
             self._start()
-        worker = self._worker
+        worker = self.umap_worker
         if key in self._asked or worker is None or worker.stdin is None:
             return
         source = self._source(key)
@@ -157,14 +159,14 @@ class MapService:
                 self._source(key).unlink(missing_ok=True)
             if "failed" in message:
                 LOG.warning("the map stays PCA: %s", message["reason"])
-                with self._lock:
+                with self.lock:
                     self._failed.add(message["failed"])
         self._ended()
 
     def _ended(self) -> None:
         """The process is gone, by our hand or by a crash: what it was asked for will not come."""
         self._dead = True
-        with self._lock:
+        with self.lock:
             for key in self._asked:
                 self._source(key).unlink(missing_ok=True)
 

@@ -311,14 +311,14 @@ class Workbench:
 
     def _row(self, record: SelectionRecord) -> dict[str, Any]:
         """One saved selection; `current` when its images are those on screen."""
-        chosen, shown = record.candidate_ids, self.candidate_ids()
+        picked, shown = record.candidate_ids, self.candidate_ids()
         return {
             "name": record.name,
             "note": record.note,
             "created": record.created,
-            "images": len(chosen),
+            "images": len(picked),
             "selector": record.settings.get("selector", ""),
-            "current": shown is not None and set(chosen) == set(shown),
+            "current": shown is not None and set(picked) == set(shown),
         }
 
     def _now(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -75,9 +75,9 @@ class Hosts:
         origin = authority(page.partition("://")[2].partition("/")[0])
         if origin is None or port is None:
             return False
-        own = {(found[0], found[1] or port) for text in asked if (found := authority(text))}
-        own |= {(name, at or port) for name, at in self.public}
-        return (origin[0], origin[1] or port) in own
+        hosts = {(found[0], found[1] or port) for text in asked if (found := authority(text))}
+        hosts |= {(name, at or port) for name, at in self.public}
+        return (origin[0], origin[1] or port) in hosts
 
 
 def authority(text: str) -> Authority | None:

@@ -28,7 +28,7 @@ class ClassOrderPanel:
         with gr.Column(visible=False, elem_id="psr-class-order", elem_classes="psr-question") as self.card:
             self.words = gr.HTML()
             take = gr.Button("Take this order", size="sm", elem_id="psr-class-order-take")
-        self.jobs.starts(take, self._take, None)
+        self.jobs.starts(take, self.on_take, None)
 
     @property
     def outputs(self) -> list[Any]:
@@ -45,7 +45,8 @@ class ClassOrderPanel:
         found = offered(studio.workspace, studio.recipe, studio.bundle)
         return [gr.Column(visible=found is not None), _words(found) if found else ""]
 
-    def _take(self) -> list[Any]:
+    def on_take(self) -> list[Any]:
+        """Take the offered order over, as a job."""
         self.screen.forget_status()
         self.screen.worker.submit(reorder.STAGE.name)
         return self.jobs.values()

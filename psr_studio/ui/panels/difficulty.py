@@ -46,15 +46,16 @@ class DifficultyPanel:
     def connect(self, island: gr.HTML) -> None:
         """Events; a new selection on the island redraws what is open."""
         drawn = [self.words, self.densities, self.steps]
-        how: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+        events: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
         self.accordion.expand(lambda: True, None, self.is_open, **QUIET)
-        self.accordion.expand(self._shown, self.chosen, drawn, **how)
+        self.accordion.expand(self._shown, self.chosen, drawn, **events)
         self.accordion.collapse(lambda: False, None, self.is_open, **QUIET)
-        answered(self.chosen.change, self._shown, self.chosen, drawn, **how)
-        island.curated(self._draw_if_open, [self.is_open, self.chosen], drawn, **how)
+        answered(self.chosen.change, self._shown, self.chosen, drawn, **events)
+        island.curated(self.draw_if_open, [self.is_open, self.chosen], drawn, **events)
 
-    def _draw_if_open(self, is_open: bool, chosen: int) -> list[Any]:
-        return self._shown(chosen) if is_open else [gr.skip()] * 3
+    def draw_if_open(self, is_open: bool, class_id: int) -> list[Any]:
+        """As `draw`, nothing while the panel is closed."""
+        return self._shown(class_id) if is_open else [gr.skip()] * 3
 
     def _shown(self, chosen: int) -> list[Any]:
         words, *figures = self.draw(chosen)

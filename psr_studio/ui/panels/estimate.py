@@ -54,10 +54,10 @@ class Speeds:
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:
     """Passes through the generator per image: a guided step takes two."""
-    chosen, unguided = recipe.pool, pool.scale(recipe, bundle) == 1
-    taken = 1 - chosen.skipped / chosen.steps
-    share = 0.0 if unguided else max(0.0, min(chosen.guided_to, taken) - chosen.guided_from)
-    return chosen.steps * (taken + share)
+    settings, unguided = recipe.pool, pool.scale(recipe, bundle) == 1
+    taken = 1 - settings.skipped / settings.steps
+    share = 0.0 if unguided else max(0.0, min(settings.guided_to, taken) - settings.guided_from)
+    return settings.steps * (taken + share)
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, speeds: Speeds) -> str:

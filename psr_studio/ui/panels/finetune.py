@@ -46,7 +46,7 @@ class FinetunePanel:
 
     def connect(self) -> None:
         """Events."""
-        self.jobs.starts(self.button, self._start, self.settings.outputs)
+        self.jobs.starts(self.button, self.on_finetune, self.settings.outputs)
 
     def build_figure(self) -> None:
         """Draw the curves here."""
@@ -75,6 +75,7 @@ class FinetunePanel:
         job = self.screen.worker.latest(finetune.STAGE.name)
         return {} if job is None else dict(job.curves)
 
-    def _start(self, *given: Any) -> list[Any]:
+    def on_finetune(self, *given: Any) -> list[Any]:
+        """Queue the fine-tuning, or the rest of it."""
         self.screen.submit(finetune.STAGE.name, self.settings.read(given))
         return self.jobs.values()

@@ -109,9 +109,9 @@ class ImportPanel:
 
     def connect(self) -> None:
         """Events."""
-        self.jobs.starts(self.button, self._import, self.given)
+        self.jobs.starts(self.button, self.on_import, self.given)
 
-    def _import(
+    def on_import(
         self,
         path: str,
         upload: str | None,
@@ -128,6 +128,7 @@ class ImportPanel:
         values: str | None = None,
         labels: str = "",
     ) -> list[Any]:
+        """Queue the import of what the fields name."""
         source = path.strip() or upload
         if not source:
             raise StudioError(

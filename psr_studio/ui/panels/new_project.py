@@ -32,7 +32,7 @@ class NewProjectPanel:
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        with gr.Accordion("New project from pictures", open=self._nothing_here(), elem_id="psr-new"):
+        with gr.Accordion("New project from pictures", open=self.nothing_here(), elem_id="psr-new"):
             gr.HTML(note(ABOUT))
             name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
             pictures = gr.Textbox(
@@ -62,32 +62,35 @@ class NewProjectPanel:
                 run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
             self.shown = gr.HTML(elem_id="psr-new-found")
         given = [name, pictures, upload, real, side, teacher]
-        answered(look.click, said(self._look), given, self.shown, **PRESSED)
-        answered(run.click, self._make, given, self.shown, **PRESSED)
+        answered(look.click, said(self.on_look), given, self.shown, **PRESSED)
+        answered(run.click, self.on_make, given, self.shown, **PRESSED)
 
-    def _nothing_here(self) -> bool:
+    def nothing_here(self) -> bool:
+        """Whether the workspace has no pool and nothing to make one with."""
         studio = self.screen.studio
         return not studio.bundle.has("generator") and not len(studio.pool)
 
-    def _look(self, *given: Any) -> str:
-        return _found(self._plan(*given))
+    def on_look(self, *given: Any) -> str:
+        """What stands in the folders that are named; nothing is written."""
+        return _found(self.plan_of(*given))
 
-    def _make(self, *given: Any) -> Iterator[str]:
+    def on_make(self, *given: Any) -> Iterator[str]:
         """What was found, how far the import is, and last how the project is opened."""
         try:
-            chosen = self._plan(*given)
-            for event in make(chosen):
-                yield _found(chosen) + note(_words(event))
+            plan = self.plan_of(*given)
+            for event in make(plan):
+                yield _found(plan) + note(_words(event))
         except StudioError as err:
             raise as_error(err) from err
-        note_opened(chosen.workspace)
-        command = f"psr-studio app -w {shlex.quote(str(chosen.workspace))}"
+        note_opened(plan.workspace)
+        command = f"psr-studio app -w {shlex.quote(str(plan.workspace))}"
         opens = f'Open it from the list under "{self.screen.studio.workspace.root.name}" at the top, or with {command}'
-        yield _found(chosen) + note(f"{event.message} {opens}")
+        yield _found(plan) + note(f"{event.message} {opens}")
 
-    def _plan(
+    def plan_of(
         self, name: str, pictures: str, upload: str | None, real: str, side: float, teacher: str
     ) -> Plan:
+        """The project that the fields describe; StudioError where one is empty."""
         source = pictures.strip() or upload
         if not name.strip() or not source:
             lacking = "Name of the project" if not name.strip() else "Pictures"
@@ -102,8 +105,8 @@ class NewProjectPanel:
         )
 
 
-def _found(chosen: Plan) -> str:
-    return card(*map(note, chosen.lines))
+def _found(plan: Plan) -> str:
+    return card(*map(note, plan.lines))
 
 
 def _words(event: Progress) -> str:

@@ -42,7 +42,7 @@ class SelectionPicker:
     def build(self, elem_id: str) -> None:
         """Draw it here."""
         self.dropdown = gr.Dropdown(
-            self._choices(),
+            self.choices(),
             value=self.proposed(),
             label="Selection",
             info=self._info(),
@@ -53,7 +53,7 @@ class SelectionPicker:
 
     def update(self) -> gr.Dropdown:
         """The dropdown with the selections there are now."""
-        return gr.Dropdown(self._choices(), value=self.proposed(), info=self._info())
+        return gr.Dropdown(self.choices(), value=self.proposed(), info=self._info())
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -71,7 +71,7 @@ class SelectionPicker:
         """The dropdown."""
         return [self.update()]
 
-    def use(self, chosen: str | None, shown: str = "") -> dict[str, Any]:
+    def use(self, choice: str | None, shown: str = "") -> dict[str, Any]:
         """Settings that make the recipe work on what is chosen; the live selection is saved first.
 
         Args:
@@ -82,15 +82,15 @@ class SelectionPicker:
             SelectionError: nothing is chosen, or it cannot be selected as the sliders stand.
         """
         studio, workbench = self.screen.studio, self.screen.workbench
-        if chosen == LIVE:
+        if choice == LIVE:
             with workbench.as_seen(shown):
                 workbench.lassoed = None
                 workbench.save(CURRENT)
             return {"select.name": CURRENT}
-        if not chosen:
+        if not choice:
             raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
-        record = studio.workspace.ledger.selection(_name_of(chosen))
-        if "\0" in chosen and chosen != _choice(record):
+        record = studio.workspace.ledger.selection(_name_of(choice))
+        if "\0" in choice and choice != _choice(record):
             now = plural(len(record.candidate_ids), "image")
             raise OvertakenError(
                 f'"{record.name}" was saved anew on another page and has {now} now.',
@@ -104,13 +104,13 @@ class SelectionPicker:
         record = self._proposed()
         return LIVE if record is None else _choice(record)
 
-    def budget(self, chosen: str | None) -> SelectRecipe:
+    def budget(self, choice: str | None) -> SelectRecipe:
         """The images per class of what is chosen, for numbers that follow them."""
         studio = self.screen.studio
-        if not chosen or chosen == LIVE:
+        if not choice or choice == LIVE:
             return studio.curation.rules()
         try:
-            record = studio.workspace.ledger.selection(_name_of(chosen))
+            record = studio.workspace.ledger.selection(_name_of(choice))
         except SelectionError:  # deleted on another page since
             return studio.recipe.select
         return studio.recipe.select.changed(_restored(record))
@@ -129,18 +129,18 @@ class SelectionPicker:
         """Under which what is chosen is used."""
         return CURRENT if not chosen or chosen == LIVE else _name_of(chosen)
 
-    def is_refined(self, chosen: str | None) -> bool:
+    def is_refined(self, choice: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""
-        name = _name_of(chosen) if chosen else None
-        if chosen == LIVE:
+        name = _name_of(choice) if choice else None
+        if choice == LIVE:
             record = next((r for r in self._saved() if r.name == CURRENT), None)
             name = CURRENT if record is not None and self.screen.workbench.shows(record) else None
         return bool(name) and self._refined_state(str(name)) == "fresh"
 
-    def require_refined(self, chosen: str, otherwise: str) -> None:
+    def require_refined(self, choice: str, otherwise: str) -> None:
         """Raise SelectionError unless the selection is refined; `otherwise` is how to do without, an order."""
-        if not self.is_refined(chosen):
-            what = "What is on the Curate tab now" if chosen == LIVE else f'"{_name_of(chosen)}"'
+        if not self.is_refined(choice):
+            what = "What is on the Curate tab now" if choice == LIVE else f'"{_name_of(choice)}"'
             raise SelectionError(
                 f"{what} is not refined with these settings.",
                 f'{otherwise}, or press "Refine" on its tab first.',
@@ -156,7 +156,8 @@ class SelectionPicker:
         wanted = self.screen.workbench.lassoed or self.screen.studio.recipe.select.name
         return saved.get(wanted) or next(reversed(saved.values()), None)
 
-    def _choices(self) -> list[tuple[str, str]]:
+    def choices(self) -> list[tuple[str, str]]:
+        """What can be taken, in words and by name: the selection on screen, then the saved ones, newest first."""
         named = []
         for record in reversed(self._saved()):
             state = self._state(record)
@@ -202,8 +203,8 @@ def _choice(record: SelectionRecord) -> str:
     return f"{record.name}\0{stable_hash([record.picks, record.settings])[:12]}"
 
 
-def _name_of(chosen: str) -> str:
-    return chosen.partition("\0")[0]
+def _name_of(choice: str) -> str:
+    return choice.partition("\0")[0]
 
 
 def _restored(record: SelectionRecord) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class StudiesPanel:
                 self.words = gr.HTML(elem_id="psr-study-words")
                 self.plot = gr.Plot(show_label=False, visible=False)
                 self.table = gr.HTML(elem_id="psr-study-table")
-        answered(self.chosen.input, self._show, self.chosen, self.outputs[1:], **QUIET)
-        self.jobs.starts(run, self._run, [self.chosen, self.budgets, *self.settings.outputs])
+        answered(self.chosen.input, self.on_show, self.chosen, self.outputs[1:], **QUIET)
+        self.jobs.starts(run, self.on_run, [self.chosen, self.budgets, *self.settings.outputs])
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -101,11 +101,13 @@ class StudiesPanel:
             if path.is_file()
         )
 
-    def _show(self, name: str) -> list[Any]:
+    def on_show(self, name: str) -> list[Any]:
+        """Show another study."""
         self.shown = find_study(name).name
         return self._drawn()
 
-    def _run(self, name: str, budgets: str, *given: Any) -> list[Any]:
+    def on_run(self, name: str, budgets: str, *given: Any) -> list[Any]:
+        """Queue the cells of a study that are missing; what is refused is not queued."""
         studio = self.screen.studio
         values = {BUDGETS: _budgets(budgets), **self.settings.read(given)}
         cells(

@@ -57,8 +57,8 @@ class TeachPanel:
 
     def connect(self) -> None:
         """Events."""
-        self.jobs.starts(self.button, self._teach, self.given)
-        answered(self.use.click, said(self._use), None, self.outputs, **PRESSED)
+        self.jobs.starts(self.button, self.on_teach, self.given)
+        answered(self.use.click, said(self.on_use), None, self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -108,7 +108,8 @@ class TeachPanel:
         rows = table(report.HEAD, found.rows, right=(1, 2))
         return card(note(found.headline), notes, rows, note(f"{where}."))
 
-    def _teach(self, images: str, pool: bool, backbone: str, fetch: bool) -> list[Any]:
+    def on_teach(self, images: str, pool: bool, backbone: str, fetch: bool) -> list[Any]:
+        """Queue the teaching of a teacher on a folder, or on the pool."""
         if bool(images.strip()) == pool:
             raise StudioError(
                 "Both a folder and the pool are named." if pool else "No pictures to teach on are named.",
@@ -122,7 +123,8 @@ class TeachPanel:
         )
         return self.jobs.values()
 
-    def _use(self) -> list[Any]:
+    def on_use(self) -> list[Any]:
+        """Score with the newest taught teacher from now on."""
         newest = self._newest()
         if newest is None:
             raise StudioError("No teacher is taught in this workspace yet.", 'Press "Teach" first.')

@@ -36,7 +36,7 @@ class TopBar:
     def build(self) -> None:
         """Draw it here."""
         self.bar = gr.HTML(
-            value=self._names(),  # the rest follows when the page has loaded: it reads the heads of all parts
+            value=self.names(),  # the rest follows when the page has loaded: it reads the heads of all parts
             html_template="<div class='psr-top'></div>",
             js_on_load=one_body(STATIC, "page", "mountPage({ element, props, watch })"),
             apply_default_css=False,
@@ -50,22 +50,24 @@ class TopBar:
 
     def version(self) -> Hashable:
         """Changes whenever the bar does."""
-        return repr(self._value())
+        return repr(self.shown_value())
 
     def values(self) -> list[Any]:
         """The value of the bar."""
-        return [self._value()]
+        return [self.shown_value()]
 
-    def _value(self) -> dict[str, Any]:
+    def shown_value(self) -> dict[str, Any]:
+        """What the bar shows: names, jobs and the state of each tab."""
         active = self.screen.worker.active()
         return {
-            **self._names(),
+            **self.names(),
             "job": _pill(active[0], len(active) - 1) if active else _ended(self.screen.worker.ended()),
             "jobs": [asdict(entry) for entry in queued(self.screen.worker)],
             "stages": self._tabs({STAGES[job.stage].tab for job in active if job.state == "running"}),
         }
 
-    def _names(self) -> dict[str, Any]:
+    def names(self) -> dict[str, Any]:
+        """Project, tabs, and what the pictures and their scores are made with."""
         studio = self.screen.studio
         root = studio.workspace.root
         return {

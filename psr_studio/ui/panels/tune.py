@@ -68,7 +68,7 @@ class TunePanel:
         self.settings.controls["tune.proxy"].change(
             self._trust, self.settings.controls["tune.proxy"], self.trust, **QUIET
         )
-        answered(self.table.take, said(self._take), None, [self.table, island], **PRESSED)
+        answered(self.table.take, said(self.on_take), None, [self.table, island], **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -96,16 +96,16 @@ class TunePanel:
         self.screen.submit("tune", self.settings.read(given), sliders=True)
         return self.jobs.values()
 
-    def _take(self, event: gr.EventData) -> list[Any]:
+    def on_take(self, event: gr.EventData) -> list[Any]:
         """The named trial goes on the sliders, as one action that can be undone; the workbench looks again."""
         studio = self.screen.studio
         asked = event._data or {}
         found = studio.workspace.ledger.trials(str(asked.get("study")))
-        chosen = [trial for trial in found if trial.number == asked.get("trial")]
-        if not chosen:
+        trials = [trial for trial in found if trial.number == asked.get("trial")]
+        if not trials:
             raise SelectionError("That trial is not in this workspace any more.", "Reload the page.")
-        self.screen.workbench.act(lambda: studio.curation.take(chosen[0]))
-        gr.Info(f"On the sliders: {describe(chosen[0].settings)}. Undo takes it back.", duration=5)
+        self.screen.workbench.act(lambda: studio.curation.take(trials[0]))
+        gr.Info(f"On the sliders: {describe(trials[0].settings)}. Undo takes it back.", duration=5)
         revision = f"taken {self.screen.workbench.revision}"
         return [self.values()[2], {"token": self.screen.token, "base": "", "revision": revision}]
 

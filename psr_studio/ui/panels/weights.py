@@ -34,14 +34,14 @@ class WeightsPanel:
         parts, named = self.screen.studio.bundle.parts(), self.screen.studio.bundle.parts_to_name
         with gr.Accordion("Weights", open=self._lacking(), visible=bool(parts), elem_id="psr-weights"):
             gr.HTML(note(ABOUT))
-            self.table = gr.HTML(self._table())
+            self.table = gr.HTML(self.parts_table())
             self.agreed = gr.Checkbox(False, label="I accept these licences", container=False)
             self.fetch = gr.Button(self._offer(), visible=self._to_fetch(), elem_id="psr-weights-download")
             part = gr.Dropdown(list(named), label="Part", value=parts[0].part if parts else None)
             folder = gr.Textbox(label="Its folder on this machine", max_lines=1, elem_id="psr-weights-folder")
             use = gr.Button("Use this folder", elem_id="psr-weights-use")
-        self.jobs.starts(self.fetch, self._download, self.agreed)
-        answered(use.click, said(self._use), [part, folder], self.outputs, **PRESSED)
+        self.jobs.starts(self.fetch, self.on_download, self.agreed)
+        answered(use.click, said(self.on_use), [part, folder], self.outputs, **PRESSED)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -54,9 +54,10 @@ class WeightsPanel:
 
     def values(self) -> list[Any]:
         """The table, and the button while there is something to fetch."""
-        return [self._table(), gr.Button(self._offer(), visible=self._to_fetch())]
+        return [self.parts_table(), gr.Button(self._offer(), visible=self._to_fetch())]
 
-    def _table(self) -> str:
+    def parts_table(self) -> str:
+        """The parts of the bundle with licence and folder, as a table."""
         rows = [
             (part.part, part.name, part.size, part.licence, part.folder or "not here")
             for part in self.screen.studio.bundle.parts()
@@ -75,7 +76,8 @@ class WeightsPanel:
         )
         return f"Download weights (about {size / 2**30:.1f} GiB)"
 
-    def _download(self, agreed: bool) -> list[Any]:
+    def on_download(self, agreed: bool) -> list[Any]:
+        """Queue the download of the missing parts, once their licences are accepted."""
         if not agreed:
             raise StudioError(
                 "The licences in the table are not accepted yet.",
@@ -84,7 +86,8 @@ class WeightsPanel:
         self.screen.worker.submit(weights.STAGE.name)
         return self.jobs.values()
 
-    def _use(self, part: str, folder: str) -> list[Any]:
+    def on_use(self, part: str, folder: str) -> list[Any]:
+        """Take a part from a folder of this machine."""
         if not folder.strip():
             raise StudioError("No folder is named.", 'Fill in "Its folder on this machine".')
         self.screen.studio.bundle.remember(part, folder.strip())

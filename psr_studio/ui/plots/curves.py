@@ -51,7 +51,7 @@ def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
     if len(steps) >= 2 * SMOOTHED:
         figure.add_scatter(
             x=steps,
-            y=_running_mean(mean, SMOOTHED),
+            y=running_mean(mean, SMOOTHED),
             mode="lines",
             line={"width": 3, "color": COLORS[0]},
             name=f"mean over {SMOOTHED} steps",
@@ -125,7 +125,7 @@ def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str
     return found
 
 
-def _running_mean(values: np.ndarray, n: int) -> np.ndarray:
+def running_mean(values: np.ndarray, n: int) -> np.ndarray:
     """Mean over the last n values, over fewer at the start."""
     total = np.cumsum(values)
     total[n:] = total[n:] - total[:-n].copy()

@@ -68,7 +68,7 @@ class CurateTab:
 
     def connect(self, tabs: gr.Tabs, pickers: Sequence[SelectionPicker]) -> None:
         """Events; `pickers` propose on the other tabs what is saved here."""
-        chosen = [tabs, *(picker.dropdown for picker in pickers)]
+        inputs = [tabs, *(picker.dropdown for picker in pickers)]
 
         def propose(tab: str | None) -> list[Any]:
             return [gr.Tabs(selected=tab) if tab else gr.skip(), *(picker.update() for picker in pickers)]
@@ -82,7 +82,7 @@ class CurateTab:
         for press, tab in presses:
             given = [self.name, self.shown]
             saved = answered(press, said(self._save), given, self.status, js=AS_SHOWN, **PRESSED)
-            saved.success(partial(propose, tab), None, chosen, **QUIET)
+            saved.success(partial(propose, tab), None, inputs, **QUIET)
             saved.success(None, js=LOOK_AGAIN, **QUIET)
         self.name.change(self._named, self.name, self.status, trigger_mode="always_last", **QUIET)
         self.island.curated(lambda: self._status(), None, self.status, trigger_mode="always_last", **QUIET)

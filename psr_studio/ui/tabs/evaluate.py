@@ -100,9 +100,9 @@ class EvaluateTab:
         numbers = [self.settings.controls[key] for key in PROTOCOL_NUMBERS]
         protocol = self.settings.controls[PROTOCOL]
         self.picker.dropdown.input(
-            self._followed, [self.picker.dropdown, protocol, *numbers], numbers, **QUIET
+            self.on_selection, [self.picker.dropdown, protocol, *numbers], numbers, **QUIET
         )
-        protocol.input(self._chosen, [self.picker.dropdown, protocol], [self.about, *numbers], **QUIET)
+        protocol.input(self.on_protocol, [self.picker.dropdown, protocol], [self.about, *numbers], **QUIET)
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
         self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
 
@@ -147,12 +147,12 @@ class EvaluateTab:
             note(studio.recipe.evaluate.record.help),
         ]
 
-    def _followed(self, selection: str | None, protocol: str, *given: float | None) -> list[float | None]:
+    def on_selection(self, selection: str | None, protocol: str, *given: float | None) -> list[float | None]:
         """Numbers that follow the images per class are those of what is chosen; others stay as they are."""
         ruled = self.settings.ruled(protocol, self.picker.budget(selection))
         return [ruled.get(key, number) for key, number in zip(PROTOCOL_NUMBERS, given, strict=True)]
 
-    def _chosen(self, selection: str | None, protocol: str) -> list[Any]:
+    def on_protocol(self, selection: str | None, protocol: str) -> list[Any]:
         """What the protocol is, and its numbers."""
         now = self.settings.under(protocol)
         numbers = {key: now.value(key) for key in PROTOCOL_NUMBERS}
@@ -164,13 +164,13 @@ class EvaluateTab:
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["evaluate"])
 
-    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+    def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
-        values = self.settings.read(controls, self.picker.budget(chosen))
+        values = self.settings.read(controls, self.picker.budget(choice))
         self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
         if REFINED in values[FORMS]:
-            self.picker.require_refined(chosen or "", f'Take "refined" out of "{LABELS[FORMS]}"')
-        self.screen.submit("evaluate", {**self.picker.use(chosen, shown), **values})
+            self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
+        self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:

@@ -79,8 +79,10 @@ class ExportTab:
         )
         asked = [*inputs, self.picker.shown]
         drawn = [*self.jobs.outputs, self.summary]
-        self.jobs.starts(self.run, self._run, asked, drawn, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
-        answered(self.dry.click, self._dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
+        self.jobs.starts(self.run, self.on_export, asked, drawn, js=AS_SHOWN).then(
+            None, js=LOOK_AGAIN, **QUIET
+        )
+        answered(self.dry.click, self.on_dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
@@ -106,28 +108,30 @@ class ExportTab:
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["export"])
 
-    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+    def on_export(self, choice: str | None, *given: Any) -> list[Any]:
+        """Save what is shown and queue its export; refused values save nothing."""
         *controls, shown = given
-        values = self._checked(chosen, controls)
-        self.screen.submit("export", {**self.picker.use(chosen, shown), **values})
+        values = self._checked(choice, controls)
+        self.screen.submit("export", {**self.picker.use(choice, shown), **values})
         return [*self.jobs.values(), ""]  # what was said of an export before this one is over
 
-    def _dry_run(self, chosen: str | None, *given: Any) -> str:
+    def on_dry_run(self, choice: str | None, *given: Any) -> str:
+        """What an export would write, in words and as a tree; writes nothing."""
         studio, (*controls, shown) = self.screen.studio, given
         try:
-            values = self._checked(chosen, controls)
-            studio.set(self.picker.use(chosen, shown))
+            values = self._checked(choice, controls)
+            studio.set(self.picker.use(choice, shown))
             found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
         except StudioError as err:
             return error(err.problem, err.fix)
         return card(_sentences(found, studio.workspace.root), tree(found.folder.name, _planned(found)))
 
-    def _checked(self, chosen: str | None, given: Sequence[Any]) -> dict[str, Any]:
+    def _checked(self, choice: str | None, given: Sequence[Any]) -> dict[str, Any]:
         """What the controls say; refused values, and refined pictures that are not there, change nothing."""
         values = self.settings.read(given)
         self.screen.studio.recipe.with_values(values)
-        if values[REFINED] and chosen:
-            self.picker.require_refined(chosen, f'Untick "{LABELS[REFINED]}"')
+        if values[REFINED] and choice:
+            self.picker.require_refined(choice, f'Untick "{LABELS[REFINED]}"')
         return values
 
     def _folder(self) -> Path:

@@ -156,9 +156,9 @@ class PoolTab:
 
     def _steering(self) -> None:
         """The settings of each guidance, of which those of the chosen one show."""
-        chosen = self.screen.studio.recipe.pool.guidance
+        guidance = self.screen.studio.recipe.pool.guidance
         for name in GUIDED:
-            with gr.Group(visible=name == chosen) as self.steering[name]:
+            with gr.Group(visible=name == guidance) as self.steering[name]:
                 self.settings.grid(*(key for key in keys() if key.startswith(f"pool.{name}.")))
 
     def connect(self, *_: Any) -> None:
@@ -192,7 +192,7 @@ class PoolTab:
         self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
         everything = [*self.scoring.outputs, self.then_score, *inputs]
         asked = [*self.jobs.outputs, *self.question.outputs]
-        self.jobs.starts(self.generate, self._ask, everything, asked)
+        self.jobs.starts(self.generate, self.on_generate, everything, asked)
         self.question.connect(self.jobs, self._generate, everything)
         self.jobs.starts(self.score, self._score, self.scoring.outputs)
         self.imports.connect()
@@ -201,7 +201,7 @@ class PoolTab:
         drawn = [self.sheet, self.histogram]
         answered(
             self.class_id.change,
-            lambda c: [self._sheet(c), self._histogram(c)],
+            lambda c: [self._sheet(c), self.draw_histogram(c)],
             self.class_id,
             drawn,
             **QUIET,
@@ -209,8 +209,8 @@ class PoolTab:
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        own = [self, self.jobs, self.order, self.weights, self.teach, self.finetune]
-        return [*own, *self.settings.parts(), *self.scoring.parts(), *self.finetune.settings.parts()]
+        panels = [self, self.jobs, self.order, self.weights, self.teach, self.finetune]
+        return [*panels, *self.settings.parts(), *self.scoring.parts(), *self.finetune.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -231,7 +231,7 @@ class PoolTab:
         """Both states, the cost, and the pictures of one class."""
         studio = self.screen.studio
         cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
-        return [self._state(), note(cost), self._sheet(class_id), self._histogram(class_id)]
+        return [self._state(), note(cost), self._sheet(class_id), self.draw_histogram(class_id)]
 
     def _state(self, unused: str = "") -> str:
         status = self.screen.status()
@@ -247,18 +247,18 @@ class PoolTab:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
         studio = self.screen.studio
         try:
-            recipe = studio.recipe.with_values(self._values(given))
+            recipe = studio.recipe.with_values(self.as_shown(given))
             return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.speeds))
         except StudioError as err:
             return error(err.problem, err.fix)
 
-    def _values(self, given: Sequence[Any]) -> dict[str, Any]:
+    def as_shown(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
         return {**self.settings.read(given), "select.ipc": self.settings.budget().ipc}
 
-    def _ask(self, *given: Any) -> list[Any]:
+    def on_generate(self, *given: Any) -> list[Any]:
         """Generate, or ask first where that replaces candidates."""
-        values = self._values(given[len(self.scoring.outputs) + 1 :])
+        values = self.as_shown(given[len(self.scoring.outputs) + 1 :])
         question = self.question.ask(self.screen.studio.recipe.with_values(values))
         return (
             [*self.jobs.values(), *question]
@@ -268,7 +268,7 @@ class PoolTab:
 
     def _generate(self, *given: Any) -> list[Any]:
         n = len(self.scoring.outputs)
-        scoring, then_score, values = given[:n], given[n], self._values(given[n + 1 :])
+        scoring, then_score, values = given[:n], given[n], self.as_shown(given[n + 1 :])
         job = self.screen.submit("pool", values)
         if then_score:
             self.screen.submit("score", self.scoring.read(scoring), after=job)
@@ -278,7 +278,7 @@ class PoolTab:
         self.screen.submit("score", self.scoring.read(given))
         return self.jobs.values()
 
-    def _histogram(self, class_id: int | None) -> gr.Plot:
+    def draw_histogram(self, class_id: int | None) -> gr.Plot:
         """What became of a pool that was steered by difficulty; nothing of any other, or before it is scored."""
         studio = self.screen.studio
         if "steering" not in studio.pool.settings:

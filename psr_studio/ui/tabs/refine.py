@@ -78,7 +78,7 @@ class RefineTab:
         self.settings.told_by(self.status, self._state, "Refine")
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
         self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
-        answered(self.class_id.change, self._class, self.class_id, [self.pairs, self.plot], **QUIET)
+        answered(self.class_id.change, self.on_class, self.class_id, [self.pairs, self.plot], **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
@@ -97,25 +97,26 @@ class RefineTab:
     def values(self, class_id: int = 0) -> list[Any]:
         """The state, and the pairs of one class."""
         state = self._state()
-        return [state, *self._class(class_id)]
+        return [state, *self.on_class(class_id)]
 
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["refine"])
 
-    def _run(self, chosen: str | None, *given: Any) -> list[Any]:
+    def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
         values = self.settings.read(controls)
         self.screen.studio.recipe.with_values(
             values
         )  # refused values must not leave a saved selection behind
-        self.screen.submit("refine", {**self.picker.use(chosen, shown), **values})
+        self.screen.submit("refine", {**self.picker.use(choice, shown), **values})
         return self.jobs.values()
 
-    def _class(self, class_id: int | None) -> list[Any]:
+    def on_class(self, class_id: int | None) -> list[Any]:
+        """The pairs and the losses of a class, or of all."""
         name = self.screen.studio.recipe.select.name
         if not self.screen.refined_state():
-            how = ' Press "Refine" to make them.' if self.screen.studio.bundle.has("generator") else ""
-            text = f'No refined pictures of "{name}" yet.{how}'
+            hint = ' Press "Refine" to make them.' if self.screen.studio.bundle.has("generator") else ""
+            text = f'No refined pictures of "{name}" yet.{hint}'
             return [note(text), gr.Plot(visible=False)]
         try:
             found = self.screen.refined(name)
