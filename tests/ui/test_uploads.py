@@ -138,6 +138,7 @@ def test_what_was_uploaded_can_be_imported_and_read_back(page, screen):
         False,
         "",
         None,
+        "",
     ]
     body = {"data": data, "fn_index": handler._id, "session_hash": "a"}
     assert page.post("/gradio_api/run/on_import", json=body).status_code == 200
