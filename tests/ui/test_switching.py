@@ -83,6 +83,7 @@ def test_another_workspace_takes_the_place_and_the_old_page_is_refused(page, des
     ):
         assert response.status_code == 410
         assert refusal(response)[0] == 'The workspace "other" was opened here since this page was drawn.'
+        assert response.headers["Cache-Control"] == "no-store", "or a browser answers the next page with it"
     assert (second.studio.curation.rules().ipc, second.studio.workspace.ledger.pinned()) == before
     told(page.get("/psr/curate/state", headers=token(second)))
     assert told(page.get("/psr/workspaces/shown", headers=token(second)))["here"] == str(other)
