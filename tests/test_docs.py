@@ -148,8 +148,7 @@ ALPHA = {
     "ui/curate/routes.py": "workbench.select(",
     "ui/curate/workbench.py": "self.curation.act(",
     "app/curation.py": "from psr_studio.stages.select.choice import Marks, select",
-    "stages/select/choice.py": "from psr_studio.stages.select.picks import Request, choose",
-    "stages/select/picks.py": "SELECTORS[selector].choose_all(",
+    "stages/select/choice.py": "SELECTORS[selector].choose_all(",
     "method/selectors/psr.py": "greedy_select_all(",
     "method/selection.py": "def greedy_select_all(",
 }

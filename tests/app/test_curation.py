@@ -21,8 +21,8 @@ from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import CURATED, SELECT_KEYS, check_value
 from psr_studio.recipe.schema import SelectRecipe
 from psr_studio.stages.select.choice import select
+from psr_studio.stages.select.class_pools import class_pool
 from psr_studio.stages.select.figures import distributions
-from psr_studio.stages.select.picks import class_pool
 from psr_studio.stages.select.saved import restored_settings, settings_of
 from psr_studio.storage.copying import copy_workspace
 from psr_studio.storage.records import SelectionRecord

@@ -23,7 +23,7 @@ from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.select.picks import check_original
+from psr_studio.stages.select.choice import check_original
 from psr_studio.stages.select.saved import BY_HAND
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace

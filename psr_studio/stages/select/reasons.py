@@ -8,7 +8,7 @@ import numpy as np
 
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Chosen
-from psr_studio.stages.select.picks import class_pool
+from psr_studio.stages.select.class_pools import class_pool
 from psr_studio.stages.select.result import LiveResult, PickInfo
 
 NAMED_CLASSES = 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psr_studio.core.words import plural
 from psr_studio.method.selectors import psr
 from psr_studio.method.sufficiency import Sufficiency, sufficiency
-from psr_studio.stages.select.picks import class_pool
+from psr_studio.stages.select.class_pools import class_pool
 
 if TYPE_CHECKING:
     from psr_studio.recipe.schema import SelectRecipe
