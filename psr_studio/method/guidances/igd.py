@@ -1,8 +1,8 @@
 """IGD: candidates are steered to teach a network what the real images of their class teach it (ICLR 2025).
 
 Influence-Guided Diffusion for Dataset Distillation, https://openreview.net/forum?id=0whx8MhysK. Lines are marked
-[published], as the paper and its code have them, or [our reading]. Shape letters: N latents, (c, h, w) one latent,
-P weights of the surrogate, a small network at some moments of its training on the real images.
+[published], as the authors or public code of IGD have them, or [our reading]. Shape letters: N latents, (c, h, w) one
+latent, P weights of the surrogate, a small network at some moments of its training on the real images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     Gap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # see `guided_by_influence`
 
-STEP = 0.0015  # length of the influence term at k = 1, as a share of that of the predicted noise [published]
+STEP = (
+    0.0015  # length of the influence term at k = 1, as a share of that of the noise; from public code of IGD
+)
+SMALLEST = 1e-12  # root mean square of a gradient that has a direction; one below it hardly pulls
 LATENT_NUMBERS = 4 * 32 * 32  # of a latent of DiT at 256 px, for which gamma is published
 MOMENTS, OF_EPOCHS = (
     (0, 5, 16, 40),
@@ -107,11 +110,12 @@ def influence_pull(
     """What the influence term adds to the next latent: -k * rho_t * g (N, c, h, w) [published].
 
     rho_t is 0.0015 * sqrt(1 - alpha-bar) * rms(eps) / rms(g), so that only the direction of g counts.
+    Each row is taken by itself, as the authors sample one at a time.
 
     Args:
         uphill: (N, c, h, w) g, the gradient of the mean gap over the surrogate's moments. noise: eps, likewise.
     """
-    rho = STEP * (1 - alpha_bar) ** 0.5 * _rms(noise) / _rms(uphill).clamp_min(1e-30)  # no gap, no pull
+    rho = STEP * (1 - alpha_bar) ** 0.5 * _rms(noise) / _rms(uphill).clamp_min(SMALLEST)
     return -strength * rho * uphill
 
 
