@@ -112,21 +112,6 @@ def test_every_function_of_the_method_that_the_documents_name_is_there():
         assert hasattr(import_module(f"psr_studio.method.{module}"), function), f"{module}.{function}"
 
 
-def test_what_the_documents_call_missing_is_missing():
-    """Whoever makes IGD says so where it was said to be missing."""
-    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-    method = (DOCS / "method.md").read_text(encoding="utf-8")
-    assert "line by line" not in readme + method
-    for text in (readme, method):
-        lacking = text.partition("Not there yet")[2].partition(".")[0].replace("\n", " ")
-        assert "IGD" in lacking
-        for there in ("DAG", "MGD3", "D4M"):
-            assert there not in lacking and there.lower() in GUIDANCES, there
-    assert not [
-        path for path in PACKAGE.rglob("*.py") if re.search(r"\bigd\b", path.read_text(encoding="utf-8"))
-    ]
-
-
 def test_the_studies_of_the_document_are_those_there_are():
     """By name, place in the papers, budgets and candidates, in the order of the command."""
     rows = rows_of((DOCS / "studies.md").read_text(encoding="utf-8"), "Which there are")

@@ -87,7 +87,7 @@ def _signal(
 ) -> Rows:  # fmt: skip
     rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
     known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
-    path = _folder(bundle, f"{name}-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
+    path = kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
     images, labels = bundle.train_subset
 
     def made(part: np.ndarray) -> np.ndarray:
@@ -112,15 +112,16 @@ def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:
 
 
 def _embeddings_path(bundle: Bundle, class_id: int) -> Path:
-    return _folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
+    return kept_folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
 
 
 def _latents_path(bundle: Bundle, class_id: int, mirrored: bool) -> Path:
     made_by = f"{'mirrored-' if mirrored else ''}latents-{bundle.identity(CODEC)}"
-    return _folder(bundle, made_by) / f"class={class_id}.npy"
+    return kept_folder(bundle, made_by) / f"class={class_id}.npy"
 
 
-def _folder(bundle: Bundle, made_by: str) -> Path:
+def kept_folder(bundle: Bundle, made_by: str) -> Path:
+    """Where what is made of the real images of a bundle is kept."""
     return home() / "real" / f"{made_by}-{bundle.identity('data')}"
 
 

@@ -40,7 +40,7 @@ def changed_everywhere() -> Recipe:
             values[key] = 0.3125 if value is None else value * 0.75 + 0.0625
         else:
             values[key] = not value if kind is bool else f"a-{key[-1]}" if kind is str else (value or 50) + 1
-    values["select.floor"] = 3
+    values |= {"select.floor": 3, "pool.igd.depth": 2}
     return Recipe().with_values(values)
 
 
@@ -173,7 +173,7 @@ def test_a_key_is_never_taken_for_one_that_is_far_from_it(key, asked):
         ("[pool]\nseed = 1\n\n[refine]\nseed = -1\n", '"refine.seed" is -1', 5),
         (
             "[selct]\nipc = 5\n",
-            "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, pool.d4m, pool.crops, score, select,",
+            "unknown table [selct]. Tables: pool, pool.mgd3, pool.dag, pool.d4m, pool.igd, pool.crops, score,",
             1,
         ),
         ("x = 1\n[selct]\n", "unknown", None),

@@ -34,8 +34,12 @@ from psr_studio.ui.panels.estimate import passes
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 
-STEERED = {"pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0, "pool__d4m__strength": 0.5}
-NOTHING = {"mgd3": 0.0, "dag": 0.0, "d4m": 1.0}  # strengths that leave a pool as it is without guidance
+STEERED = {
+    "pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0, "pool__d4m__strength": 0.5, "pool__igd__stop": 0,
+    "pool__igd__depth": 2, "pool__igd__epochs": 3,
+}  # fmt: skip
+NOTHING = {"mgd3": 0.0, "dag": 0.0, "d4m": 1.0, "igd": 0.0}  # strengths that leave a pool as without guidance
+TARGETED = [name for name, guidance in GUIDANCES.items() if guidance.place]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +64,7 @@ def random_targets(guidance: str, n: int = 6, **settings) -> Targets:
     return found.place(real, n, found.parameters(**settings))
 
 
-@pytest.mark.parametrize("guidance", GUIDANCES)
+@pytest.mark.parametrize("guidance", TARGETED)
 def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bundle, guidance):
     """Four targets for six candidates: the fifth takes the first target again."""
     limit = {f"pool__{guidance}__{GUIDANCES[guidance].limit}": 4}
@@ -130,7 +134,7 @@ def test_a_strength_of_nothing_makes_the_pool_without_guidance_bit_for_bit(
     assert steered.tobytes() == plain.tobytes()
 
 
-@pytest.mark.parametrize("guidance", ["dag", "d4m"])
+@pytest.mark.parametrize("guidance", ["dag", "d4m", "igd"])
 def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home, guidance):
     """Targets lie in the workspace: what goes on there needs nothing that is kept for others."""
     made(tmp_path / "whole", tiny_bundle, guidance)
@@ -193,7 +197,7 @@ def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle)
     made(tmp_path / "ws", tiny_bundle, "mgd3")
     for changes in (
         {"pool__mgd3__strength": 0.2}, {"pool__mgd3__stop": 1}, {"pool__mgd3__modes": 3}, {"pool__guidance": "dag"},
-        {"pool__guidance": "none"}, {"pool__guidance": "d4m"},
+        {"pool__guidance": "none"}, {"pool__guidance": "d4m"}, {"pool__guidance": "igd"},
     ):  # fmt: skip
         recipe = tiny_recipe(tiny_bundle, **{"pool__guidance": "mgd3", **STEERED, **changes})
         with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
@@ -239,7 +243,7 @@ def shirts() -> World:
     rows = np.concatenate([np.flatnonzero(bin_of(hard) == k)[:6] for k in range(10)])
     real = Real(torch.from_numpy(codec.encode_uint8(own[rows])), hard[rows])
     found: dict[str, tuple[np.ndarray, np.ndarray, Targets | None]] = {}
-    for name in ("none", *GUIDANCES):
+    for name in ("none", *TARGETED):
         guide, aims, how = None, None, HOW
         if name != "none":
             guidance = GUIDANCES[name]
@@ -254,7 +258,7 @@ def shirts() -> World:
     return World(real, found)
 
 
-@pytest.mark.parametrize("guidance", GUIDANCES)
+@pytest.mark.parametrize("guidance", TARGETED)
 def test_a_steered_pool_is_nearer_to_its_targets_than_the_same_seeds(shirts, guidance):
     aims = shirts.found[guidance][2].latents.numpy()
     assert shirts.away(guidance, aims) < 0.8 * shirts.away("none", aims)

@@ -195,6 +195,8 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
     doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
     assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
     assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
+    influenced = recipe.with_values({"pool.guidance": "igd", "pool.igd.stop": 1})
+    assert speeds.seconds(influenced, bundle, 18) is None, "its gradients cost more than the steps"
     unguided = recipe.with_values({"pool.guidance_scale": 1.0})
     assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
     anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from psr_studio.method.guidance import Rule
+    from psr_studio.method.guidance import Pull
 
 NO_INTERVAL = -1  # of a target that belongs to no interval of difficulty
 
@@ -35,6 +35,11 @@ class Steering(Table):
         return None
 
     @property
+    def joins_candidates(self) -> bool:
+        """Whether candidates of a part depend on each other."""
+        return False
+
+    @property
     def joins_uncertainty(self) -> bool:
         """Whether `Real.uncertainty` is read."""
         return False
@@ -45,6 +50,10 @@ class Steering(Table):
 
     def skipped(self, steps: int) -> int:
         """First steps of so many that are not taken: candidates begin at their targets, with the noise left then."""
+        return 0
+
+    def gradients(self, steps: int) -> int:
+        """In how many of so many steps gradients are taken of each candidate, which cost more than the step."""
         return 0
 
     @abstractmethod
@@ -124,7 +133,9 @@ class Guidance:
     Attributes:
         name: as in the recipe. title: as on the screen. help: in a sentence. source: where it comes from.
         parameters: its table of the recipe.
-        place: the targets (k of them, at most as many as images) of one class. rule: what is done in a step.
+        place: the targets (k of them, at most as many as images) of one class; None where the gradients that its real
+            images give a surrogate stand in their place.
+        rule: what is done in a step; without targets it takes the `gap` of gradients and the `groups` of rows too.
         limit: the setting that lowers the number of targets.
         reads_difficulty: `Real.difficulty` is read.
     """
@@ -135,7 +146,7 @@ class Guidance:
     help: str
     source: str
     parameters: type[Steering]
-    place: Callable[[Real, int, Any], Targets]
-    rule: Callable[[Any], Rule]
+    place: Callable[[Real, int, Any], Targets] | None
+    rule: Callable[[Any], Callable[..., Pull]]
     limit: str
     reads_difficulty: bool = False

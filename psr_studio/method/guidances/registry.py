@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from psr_studio.method.guidances import d4m, dag, mgd3
+from psr_studio.method.guidances import d4m, dag, igd, mgd3
 from psr_studio.method.guidances.guidance import Guidance
 
 NONE = "none"  # a pool that nothing guides but its classes
 
 GUIDANCES: dict[str, Guidance] = {
     found.name: found
-    for found in sorted((mgd3.GUIDANCE, dag.GUIDANCE, d4m.GUIDANCE), key=lambda found: found.order)
+    for found in sorted(
+        (mgd3.GUIDANCE, dag.GUIDANCE, d4m.GUIDANCE, igd.GUIDANCE), key=lambda found: found.order
+    )
 }

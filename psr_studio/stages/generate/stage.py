@@ -449,7 +449,7 @@ class _Sampler(_Maker):
         )
         self.steered: targets.Steered | None = None
         if self.given.targets:
-            self.steered = targets.Steered(ws, recipe, bundle, targets_of(recipe, bundle))
+            self.steered = targets.Steered(ws, recipe, bundle, targets_of(recipe, bundle), self.codec)
         self.beside = own_stream(device)
         self.overlaps = overlaps(device.type)
         self.settings |= {"device": device.type, "dtype": str(dtype).removeprefix("torch.")}
@@ -460,7 +460,9 @@ class _Sampler(_Maker):
         classes = [p.class_id for p in parts for _ in range(p.n)]
         seeds = [seed for p in parts for seed in self._seeds(p)]
         numbers = [p.start + i for p in parts for i in range(p.n)]
-        batches = spans(len(seeds), self.recipe.pool.batch_size)
+        steering = self.recipe.pool.steering
+        whole = steering is not None and steering.joins_candidates  # a group holds whole parts
+        batches = spans(len(seeds), len(seeds) if whole else self.recipe.pool.batch_size)
         taken, skipped = self.how.taken, self.how.skipped
         shown_after = {1, *preview_steps(taken)}
         kept = []
@@ -510,7 +512,22 @@ class _Sampler(_Maker):
 
         denoised = sum(parts[i].n for group in work.groups for i in group.units)
         sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
-        return pool_cost(self.generator, self.codec, self.how, *sizes)
+        cost = pool_cost(self.generator, self.codec, self.how, *sizes)
+        return replace(cost, seconds=cost.seconds + denoised * self._steering_seconds())
+
+    def _steering_seconds(self) -> float:
+        """What the gradients of a guidance cost per candidate; the pulls of the others cost next to nothing."""
+        steering = self.recipe.pool.steering
+        if steering is None or self.steered is None or self.steered.gap is None:
+            return 0.0
+        import torch
+
+        from psr_studio.stages.cost import per_row
+
+        gap, device = self.steered.gap, self.generator.device
+        clean = torch.zeros(1, *self.generator.latent_shape, device=device)
+        classes = torch.tensor([min(gap.wanted)], device=device)
+        return steering.gradients(self.recipe.pool.steps) * per_row(lambda _: gap(clean, classes), 1, device)
 
     def _check(self, part: PartPlan, latents: np.ndarray) -> None:
         broken = int((~np.isfinite(latents)).reshape(len(latents), -1).any(axis=1).sum())

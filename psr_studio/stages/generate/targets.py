@@ -1,12 +1,14 @@
 """Targets of a guided pool: made of real images once per workspace and settings, kept beside the pool they steer.
 
-They are a part of the pool's identity. Workers and later runs read the file, so they need no real images.
+They are a part of the pool's identity. Workers and later runs read the file, so they need no real images. Of a
+guidance by gradients the file holds the surrogate and the gradients of the classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import duration, plural
 from psr_studio.method.guidances.guidance import NO_INTERVAL, Real, Targets
+from psr_studio.method.guidances.igd import IGD
 from psr_studio.method.guidances.registry import GUIDANCES, NONE
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
     import torch
 
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.bundles.surrogates import Surrogate
     from psr_studio.method.guidance import Guide
+    from psr_studio.models.codec import Codec
+    from psr_studio.models.surrogate import GradientGap
 
 FOLDER = "targets"
 
@@ -71,7 +77,8 @@ def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
     }
 
 
-_RULES = ("strength", "stop", "pull")  # they say how a step is pulled, not where to
+_RULES = ("strength", "start", "stop", "pull", "deviation")  # they say how a step is pulled, not where to
+SURROGATE = -1  # stands for the class of the rows that hold its weights
 
 
 def offered() -> list[tuple[str, str]]:
@@ -109,26 +116,33 @@ def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: 
     if identity(ws, made_from):
         return
     check(recipe, bundle, want)
+    guidance = GUIDANCES[recipe.pool.guidance]
 
     def event(message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, 0, total, message, **more)
 
-    yield from _read_real(recipe, bundle, want, event)
     found: dict[int, Targets] = {}
+    if guidance.place is None:
+        yield from _learn(recipe, bundle, want, event, found)
+        _write(ws, path(ws, made_from), made_from, found)
+        return
+    yield from _read_real(recipe, bundle, want, event)
     for class_id, n in zip(want.classes, want.counts, strict=True):
         name = bundle.class_names[class_id]
         yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
         real = _real(recipe, bundle, want, class_id)
-        found[class_id] = GUIDANCES[recipe.pool.guidance].place(real, n, recipe.pool.steering)
+        found[class_id] = guidance.place(real, n, recipe.pool.steering)
     _write(ws, path(ws, made_from), made_from, found)
     for words in report(bundle, found):
         yield event(words, lasting=True)
 
 
 def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
-    """Raise what keeps targets from being made: no real images, or fewer than targets."""
+    """Raise what keeps targets from being made: no real images, or fewer than targets; a surrogate that is too deep."""
     from psr_studio.bundles.real_latents import n_real
 
+    if GUIDANCES[recipe.pool.guidance].place is None:
+        _check_depth(recipe, bundle)
     for class_id, n in zip(want.classes, want.counts, strict=True):
         if (there := n_real(bundle, class_id)) < n:
             name = recipe.pool.guidance
@@ -138,6 +152,58 @@ def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
                 f'Set "{key}" to {there} or less: candidates take the targets in turn then.',
                 key,
             )
+
+
+def _check_depth(recipe: Recipe, bundle: Bundle) -> None:
+    from psr_studio.models.surrogate import most_depth
+
+    size, depth = bundle.image_shape[0], _igd(recipe).depth
+    if depth is not None and depth > (most := most_depth(size)):
+        raise RecipeError(
+            f"The surrogate halves its pictures {depth} times, but those of {size} pixels can be halved {most} times.",
+            f'Set "pool.igd.depth" to {most} or less, or leave it out.',
+            "pool.igd.depth",
+        )
+
+
+def _igd(recipe: Recipe) -> IGD:
+    assert isinstance(recipe.pool.steering, IGD)
+    return recipe.pool.steering
+
+
+def _surrogate(recipe: Recipe, bundle: Bundle, want: Wanted) -> Surrogate:
+    from psr_studio.bundles.surrogates import surrogate_of
+
+    return surrogate_of(bundle, want.classes, _igd(recipe).depth, _igd(recipe).epochs)
+
+
+def _learn(
+    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress], found: dict[int, Targets]
+) -> Iterator[Progress]:
+    """Train the surrogate where none is kept, with the cost after the first epoch, and find what classes teach it."""
+    from torch import from_numpy
+
+    from psr_studio.bundles.real_latents import finished
+
+    surrogate, device = _surrogate(recipe, bundle, want), pick_device(recipe.device)
+    clock, n = Stopwatch(), len(surrogate.rows)
+    for epoch in surrogate.weights(device):
+        if epoch == 1:
+            cost = f"Cost: {plural(surrogate.epochs, 'pass', 'passes')} of a surrogate over {plural(n, 'real image')}"
+            yield event(
+                f"{cost}, about {duration(clock.seconds * surrogate.epochs)}, kept for all workspaces.",
+                lasting=True,
+            )
+        yield event(f"Trained the surrogate in {epoch} of {plural(surrogate.epochs, 'pass', 'passes')}.")
+    weights = finished(surrogate.weights(device))
+    rows = {SURROGATE: weights}
+    for class_id in want.classes:
+        for _ in surrogate.gradient(class_id, weights, device):
+            name = bundle.class_names[class_id]
+            yield event(f'Finding what the real images of "{name}" teach the surrogate.', class_id=class_id)
+        rows[class_id] = finished(surrogate.gradient(class_id, weights, device))
+    none = np.full(len(weights), NO_INTERVAL, np.int64)
+    found |= {class_id: Targets(from_numpy(values), none) for class_id, values in rows.items()}
 
 
 def _read_real(
@@ -239,9 +305,9 @@ def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
 def steered_to(pool: Pool, position: int) -> str:
     """Where a candidate was steered, in words; "" where nothing steered it."""
     target, k = (int(values[0]) for values in pool.steering_at([position]))
-    if target < 0:
-        return ""
     guidance = GUIDANCES.get(str(pool.settings.get("steering", {}).get("guidance")))
+    if target < 0:
+        return guidance.title if guidance and guidance.place is None else ""
     title = guidance.title if guidance else "guided"
     return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", difficulty {interval(k)}")
 
@@ -275,11 +341,13 @@ class ClassTargets:
 
 
 class Steered:
-    """The targets of a pool, opened."""
+    """The targets of a pool, opened; the codec is asked where gradients stand in their place."""
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
+    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> None:
         assert recipe.pool.steering is not None
-        self.rule = GUIDANCES[recipe.pool.guidance].rule(recipe.pool.steering)
+        guidance = GUIDANCES[recipe.pool.guidance]
+        self.rule = guidance.rule(recipe.pool.steering)
+        self.part_size = recipe.pool.part_size
         _, stored = ws.parts.read(
             path(ws, settings(recipe, bundle, want)), ["class", "target", "interval", "latent"]
         )
@@ -287,9 +355,27 @@ class Steered:
             int(c): ClassTargets(*(stored[name][stored["class"] == c] for name in ("latent", "interval")))
             for c in np.unique(stored["class"])
         }
+        self.gap: GradientGap | None = None
+        if guidance.place is None:
+            self.gap = self._gap(recipe, bundle, want, codec)
 
-    def columns(self, class_id: int, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Target and interval of candidates by their number in the class, int64 (n,) each."""
+    def _gap(self, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> GradientGap:
+        from torch import from_numpy
+
+        from psr_studio.models.surrogate import GradientGap, new_surrogate
+
+        device = next(codec.parameters()).device
+        depth = _surrogate(recipe, bundle, want).depth
+        network = new_surrogate(depth, len(want.classes), bundle.image_shape).to(device)
+        held = {c: from_numpy(one.latents) for c, one in self.of_class.items()}
+        return GradientGap(network, held.pop(SURROGATE).to(device), held, want.classes, codec.decode)
+
+    def columns(
+        self, class_id: int, numbers: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+        """Target and interval of candidates by their number in the class, int64 (n,) each; None without targets."""
+        if self.gap is not None:
+            return None, None
         own = self.of_class[class_id]
         targets = np.asarray(numbers, np.int64) % len(own.intervals)
         return targets, own.intervals[targets]
@@ -300,8 +386,14 @@ class Steered:
 
         from psr_studio.method.guidance import Guide
 
+        of_row = torch.tensor(list(classes))
+        if self.gap is not None:
+            parts = [(c, i // self.part_size) for c, i in zip(classes, numbers, strict=True)]
+            groups = torch.from_numpy(np.unique(parts, axis=0, return_inverse=True)[1].reshape(-1))
+            rule = partial(self.rule, gap=self.gap, groups=groups)
+            return Guide(rule, of_row, torch.empty(len(parts), 0))
         rows = [
             self.of_class[c].latents[i % len(self.of_class[c].latents)]
             for c, i in zip(classes, numbers, strict=True)
         ]
-        return Guide(self.rule, torch.tensor(list(classes)), torch.from_numpy(np.stack(rows)))
+        return Guide(self.rule, of_row, torch.from_numpy(np.stack(rows)))

@@ -49,7 +49,9 @@ class Speeds:
         return n_images * passes(recipe, bundle) / speed
 
     def _who(self, recipe: Recipe) -> str:
-        return " by ".join(filter(None, (recipe.device, self._workers)))
+        who, steering = " by ".join(filter(None, (recipe.device, self._workers))), recipe.pool.steering
+        slower = steering is not None and steering.gradients(recipe.pool.steps)
+        return f"{who} with {recipe.pool.guidance}" if slower else who
 
 
 def passes(recipe: Recipe, bundle: Bundle) -> float:

@@ -1,0 +1,101 @@
+"""Surrogates of IGD, trained on the real images of a bundle once, and what each class teaches them: kept for all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psr_studio.bundles.real_images import ELSEWHERE
+from psr_studio.bundles.real_latents import kept_folder, real_rows
+from psr_studio.core.files import whole_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from psr_studio.bundles.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """One for the classes of a task: a ConvNet of a depth, trained so many epochs."""
+
+    bundle: Bundle
+    task: tuple[int, ...]
+    depth: int
+    epochs: int
+
+    @property
+    def path(self) -> Path:
+        """Where its weights lie, and the gradients of the classes beside them."""
+        known = hashlib.sha256(json.dumps(self.task).encode()).hexdigest()[:8]
+        made_by = f"surrogate-convnet-{self.depth}-{self.epochs}-{known}"
+        return kept_folder(self.bundle, made_by) / "weights.npy"
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows of its real images in `Bundle.train_subset`."""
+        return np.concatenate([real_rows(self.bundle, c) for c in self.task])
+
+    def weights(self, device: torch.device) -> Generator[int, None, np.ndarray]:
+        """Its weights, float32 (S, P), from their file, or trained; yields after each epoch its number.
+
+        Raises:
+            ModelError: the real images are not on this machine.
+        """
+        if not self.path.is_file():
+            kept: list[torch.Tensor] = []
+            yield from self._train(device, kept)
+            _keep(self.path, np.stack([one.numpy() for one in kept]))
+        return np.load(self.path)
+
+    def _train(self, device: torch.device, kept: list[torch.Tensor]) -> Iterator[int]:
+        from torch import from_numpy
+
+        from psr_studio.models.levels import at_rest
+        from psr_studio.models.surrogate import new_surrogate, train_surrogate
+
+        images, labels = self.bundle.train_subset
+        rows = self.rows
+        network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
+        counted = from_numpy(np.searchsorted(self.task, labels[rows])).to(device)
+        yield from train_surrogate(network, at_rest(images[rows], device), counted, self.epochs, kept)
+
+    def gradient(
+        self, class_id: int, weights: np.ndarray, device: torch.device
+    ) -> Generator[int, None, np.ndarray]:
+        """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read."""
+        of_weights = hashlib.sha256(weights.tobytes()).hexdigest()[:8]
+        path = self.path.with_name(f"class={class_id}-{of_weights}.npy")
+        if not path.is_file():
+            from torch import from_numpy
+
+            from psr_studio.models.levels import NormalisedImages, at_rest
+            from psr_studio.models.surrogate import AS_DECODED, class_gradient, new_surrogate
+
+            shown = self.bundle.train_subset[0][real_rows(self.bundle, class_id)]
+            images = NormalisedImages.of(at_rest(shown, device), AS_DECODED, device)
+            network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
+            moments, total = from_numpy(weights).to(device), np.zeros_like(weights)
+            for part in class_gradient(network, moments, images, self.task.index(class_id)):
+                total += part.numpy()
+                yield len(shown)
+            _keep(path, total)
+        return np.load(path)
+
+
+def surrogate_of(bundle: Bundle, task: Sequence[int], depth: int | None, epochs: int) -> Surrogate:
+    """The surrogate of some settings, its depth by the size of the pictures where it is None."""
+    from psr_studio.models.surrogate import depth_for
+
+    return Surrogate(bundle, tuple(task), depth or depth_for(bundle.image_shape[0]), epochs)
+
+
+def _keep(path: Path, values: np.ndarray) -> None:
+    with whole_file(path, again=ELSEWHERE) as temp:
+        np.save(temp, values)

@@ -1,0 +1,136 @@
+"""The surrogate of IGD: a ConvNet at some moments of its training, and the gradients that pictures give its weights.
+
+Shape letters: S moments, P weights, N pictures of ch x H x W in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from psr_studio.core.devices import reproducible
+from psr_studio.method.guidances.igd import gradient_gap, kept_epochs
+from psr_studio.models.levels import NormalisedImages
+from psr_studio.models.students import MNIST_SIZE, Training, build_student, train_student
+
+SEED = 0  # of the first weights and of the order of the pictures
+AT_ONCE = 64  # pictures of which gradients are summed together
+AS_DECODED = (0.5, 0.5)  # mean and deviation that bring pixels to [-1, 1], as the codec decodes them
+
+
+def depth_for(size: int) -> int:
+    """The field's depth for pictures of so many pixels a side: 3 up to 32, 4 at 64, 5 at 128, 6 at 256."""
+    return min(most_depth(size), max(3, size.bit_length() - 3))
+
+
+def most_depth(size: int) -> int:
+    """How often such pictures can be halved."""
+    return (32 if size == MNIST_SIZE else size).bit_length() - 1
+
+
+def new_surrogate(depth: int, n_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """A ConvNet of a depth, its first weights always the same."""
+    height, _, channels = image_shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return build_student(f"convnet-{depth}", n_classes, channels, height)
+
+
+def train_surrogate(
+    network: nn.Module, levels: Tensor, labels: Tensor, epochs: int, kept: list[Tensor]
+) -> Iterator[int]:
+    """Train in place, without augmentation, as IGD does; yields after each epoch its number, and keeps weights (P,).
+
+    Args:
+        levels: uint8 (N, H, W, ch). labels: (N,) int64, both on the network's device.
+        kept: takes the weights after each of `kept_epochs`, on the host.
+    """
+    images = NormalisedImages.of(levels, AS_DECODED, labels.device)
+    how = Training(epochs=epochs, batch_size=64, augment=None, n_checks=1)
+    few = slice(0, AT_ONCE)  # nothing is read off the check
+    checks = train_student(
+        network,
+        images,
+        labels,
+        F.cross_entropy,
+        images.first(AT_ONCE),
+        labels[few],
+        how,
+        SEED,
+        every_epoch=True,
+    )
+    for check in checks:
+        if check.epoch in kept_epochs(epochs):
+            kept.append(nn.utils.parameters_to_vector(network.parameters()).detach().cpu().float().clone())
+        yield check.epoch
+
+
+def class_gradient(
+    network: nn.Module, weights: Tensor, images: NormalisedImages, label: int
+) -> Iterator[Tensor]:
+    """Yields, some pictures (N, ch, H, W) of a class at a time, their part of its mean gradient (S, P)."""
+    for start in range(0, len(images), AT_ONCE):
+        shown = images[start : start + AT_ONCE]
+        labels = torch.full((len(shown),), label, device=shown.device)
+        share = len(shown) / len(images)
+        yield torch.stack([weight_gradient(network, one, shown, labels) for one in weights]).cpu() * share
+
+
+def weight_gradient(
+    network: nn.Module, weights: Tensor, images: Tensor, labels: Tensor, differentiable: bool = False
+) -> Tensor:
+    """The gradient (P,) of the mean cross-entropy of images (N, ch, H, W) by the weights (P,).
+
+    Args:
+        differentiable: by the images too.
+    """
+    flat = weights.detach().requires_grad_()
+    logits = functional_call(network, _named(network, flat), (images,))
+    (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels), flat, create_graph=differentiable)
+    return gradient
+
+
+def _named(network: nn.Module, flat: Tensor) -> dict[str, Tensor]:
+    parts = dict(network.named_parameters())
+    cut = flat.split([part.numel() for part in parts.values()])
+    return {name: value.view_as(part) for (name, part), value in zip(parts.items(), cut, strict=True)}
+
+
+class GradientGap:
+    """How far pictures are from teaching the surrogate what the real images of their class do.
+
+    Args:
+        network: of the surrogate, with any weights. weights: (S, P). wanted: mean gradients (S, P) by class.
+        task: the classes as the surrogate counts them. decode: latents (1, c, h, w) -> pictures, differentiable.
+    """
+
+    def __init__(
+        self, network: nn.Module, weights: Tensor, wanted: Mapping[int, Tensor], task: Sequence[int],
+        decode: Callable[[Tensor], Tensor],
+    ) -> None:  # fmt: skip
+        self.network = network.eval().requires_grad_(False)
+        self.weights, self.wanted, self.decode = weights, wanted, decode
+        self.label = {class_id: label for label, class_id in enumerate(task)}
+
+    def __call__(self, clean: Tensor, classes: Tensor) -> Tensor:
+        """The gradient (N, c, h, w) of each row's mean gap by its clean latent; rows are taken one by one."""
+        rows = zip(clean.float().split(1), classes.tolist(), strict=True)
+        with torch.enable_grad(), reproducible(clean.device):
+            return torch.cat([self._uphill(row, class_id) for row, class_id in rows])
+
+    def of(self, clean: Tensor, class_id: int) -> Tensor:
+        """The mean gap () of one clean latent (1, c, h, w), differentiable by it."""
+        images = self.decode(clean)
+        labels = torch.tensor([self.label[class_id]], device=images.device)
+        found = torch.stack(
+            [weight_gradient(self.network, one, images, labels, True) for one in self.weights]
+        )
+        return gradient_gap(found, self.wanted[class_id].to(found.device)).mean()
+
+    def _uphill(self, clean: Tensor, class_id: int) -> Tensor:
+        leaf = clean.detach().requires_grad_()
+        return torch.autograd.grad(self.of(leaf, class_id), leaf)[0]

@@ -1,0 +1,157 @@
+"""Pools guided by influence (IGD): nearer to what real images teach, kept once, and refused where they cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
+
+from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.real_latents import finished
+from psr_studio.bundles.surrogates import surrogate_of
+from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.method.guidance import Guide
+from psr_studio.method.guidances.igd import guided_by_influence
+from psr_studio.models.generator import Sampling
+from psr_studio.models.levels import from_uint8
+from psr_studio.models.surrogate import GradientGap, new_surrogate, weight_gradient
+from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.generate import targets
+
+INFLUENCED = {
+    "pool__guidance": "igd", "pool__steps": 4, "pool__igd__stop": 0, "pool__igd__depth": 2, "pool__igd__epochs": 3,
+}  # fmt: skip
+CPU, TASK = torch.device("cpu"), (0, 1, 2)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def made(root: Path, bundle: Path, **changes) -> tuple[np.ndarray, list[str]]:
+    """The latents of a pool that is generated now, and what was said of it."""
+    with Studio(root, tiny_recipe(bundle, **{**INFLUENCED, **changes}), replace_recipe=True) as studio:
+        said = [event.message for event in finish(studio.generate())]
+        return studio.pool.latents.copy(), said
+
+
+def learned(bundle: Path) -> tuple[GradientGap, np.ndarray]:
+    """The gap of the tiny bundle, and the weights of its surrogate."""
+    opened = load_bundle(bundle)
+    surrogate = surrogate_of(opened, TASK, 2, 10)
+    weights = finished(surrogate.weights(CPU))
+    wanted = {c: torch.from_numpy(finished(surrogate.gradient(c, weights, CPU))) for c in TASK}
+    network = new_surrogate(2, len(TASK), opened.image_shape)
+    gap = GradientGap(network, torch.from_numpy(weights), wanted, TASK, opened.codec(CPU).decode)
+    return gap, weights
+
+
+def sampled(bundle: Path, guide: Guide | None, classes: Sequence[int]) -> torch.Tensor:
+    generator = load_bundle(bundle).generator(CPU, torch.float32)
+    how = Sampling(steps=10, guidance=2.0)
+    *_, (_, latents) = generator.sample(classes, range(len(classes)), how, guide)
+    return latents
+
+
+def test_the_gradients_of_a_guided_pool_are_nearer_to_those_of_its_class_than_the_same_seeds(tiny_bundle):
+    """With classifier-free guidance; the mean gap over classes and moments of the surrogate."""
+    gap, _ = learned(tiny_bundle)
+    classes = [c for c in TASK for _ in range(4)]
+    rule = partial(
+        guided_by_influence, gap=gap, groups=torch.zeros(12), strength=200.0, stop=0, deviation=0.0
+    )
+    guide = Guide(rule, torch.tensor(classes), torch.empty(12, 0))
+    steered, plain = (
+        np.mean([float(gap.of(x, c).detach()) for x, c in zip(found.split(1), classes, strict=True)])
+        for found in (sampled(tiny_bundle, guide, classes), sampled(tiny_bundle, None, classes))
+    )
+    assert steered < 0.92 * plain, (steered, plain)
+
+
+def test_a_class_teaches_the_mean_gradient_of_its_real_images(tiny_bundle):
+    gap, weights = learned(tiny_bundle)
+    images, labels = load_bundle(tiny_bundle).train_subset
+    shown, ones = from_uint8(images[labels == 1]), torch.ones(TRAIN_PER_CLASS, dtype=torch.int64)
+    assert len(weights) == 4
+    for moment, found in zip(torch.from_numpy(weights), gap.wanted[1], strict=True):
+        torch.testing.assert_close(found, weight_gradient(gap.network, moment, shown, ones))
+
+
+def test_no_direction_of_many_lowers_the_gap_as_its_gradient_does(tiny_bundle):
+    gap, _ = learned(tiny_bundle)
+    drawn = torch.Generator().manual_seed(0)
+    clean = torch.randn(1, 4, 6, 6, generator=drawn)
+    ways = [-gap(clean, torch.tensor([2])), *(torch.randn(1, 4, 6, 6, generator=drawn) for _ in range(20))]
+    found = [float(gap.of(clean + 0.5 * way / way.norm(), 2).detach()) for way in ways]
+    assert found[0] < min(found[1:]) and found[0] < float(gap.of(clean, 2).detach())
+
+
+def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle, own_home):
+    first, said = made(tmp_path / "first", tiny_bundle)
+    assert f"Cost: 3 passes of a surrogate over {3 * TRAIN_PER_CLASS} real images, about" in " ".join(said)
+    assert "Trained the surrogate in 3 of 3 passes." in said
+    (weights,) = own_home.glob("real/surrogate-*/weights.npy")
+    before = weights.stat().st_mtime_ns
+    second, said = made(tmp_path / "second", tiny_bundle)
+    assert not any("surrogate" in words for words in said) and weights.stat().st_mtime_ns == before
+    assert first.tobytes() == second.tobytes()
+    with Studio(tmp_path / "second") as studio:
+        assert targets.steered_to(studio.pool, 3) == "Influence (IGD)"
+        assert studio.status()["pool"].state == "fresh"
+
+
+def test_candidates_deviate_within_their_part_whatever_the_batch(tmp_path, tiny_bundle):
+    """The first of a part has none before it; a batch smaller than a part changes nothing but rounding."""
+    alone, _ = made(tmp_path / "alone", tiny_bundle, pool__igd__deviation=0.0)
+    apart, _ = made(tmp_path / "apart", tiny_bundle)
+    small, _ = made(tmp_path / "small", tiny_bundle, pool__batch_size=1)
+    moved = np.abs(apart - alone).reshape(18, -1).max(axis=1) > 1e-4
+    assert moved.tolist() == [False, True, True] * 6
+    np.testing.assert_allclose(small, apart, atol=1e-3)
+
+
+def test_another_surrogate_makes_the_pool_stale_and_another_size_does_not(tmp_path, tiny_bundle):
+    made(tmp_path / "ws", tiny_bundle)
+    for changes, state in (
+        ({"pool__igd__epochs": 2}, "stale"), ({"pool__igd__depth": 1}, "stale"),
+        ({"pool__igd__deviation": 1.0}, "stale"), ({"pool__pool_size": 9}, "partial"),
+    ):  # fmt: skip
+        recipe = tiny_recipe(tiny_bundle, **{**INFLUENCED, **changes})
+        with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
+            assert studio.status()["pool"].state == state, changes
+
+
+# What cannot be
+
+
+def test_a_surrogate_too_deep_for_the_pictures_is_refused_with_a_way_out(tmp_path, tiny_bundle):
+    with pytest.raises(RecipeError) as err:
+        made(tmp_path / "ws", tiny_bundle, pool__igd__depth=4)
+    problem = "The surrogate halves its pictures 4 times, but those of 12 pixels can be halved 3 times."
+    assert err.value.problem == problem
+    assert err.value.fix == 'Set "pool.igd.depth" to 3 or less, or leave it out.'
+
+
+def test_without_real_images_the_ways_to_get_them_are_named():
+    recipe = Recipe().with_values({"bundle": "imagenette-dit", "pool.guidance": "igd"})
+    bundle = load_bundle("imagenette-dit")
+    with pytest.raises(ModelError) as err:
+        targets.check(recipe, bundle, targets.wanted(recipe, range(10), [60] * 10))
+    assert "images" in err.value.problem and "psr-studio weights imagenette-dit --images" in err.value.fix
+
+
+def test_a_pull_that_ends_before_it_begins_is_refused_with_a_way_out():
+    with pytest.raises(RecipeError) as err:
+        Recipe().with_values({"pool.guidance": "igd", "pool.igd.start": 20})
+    assert err.value.problem == '"pool.igd.start" is 20, not above the stop of the pull, which is 29.'
+    assert err.value.fix == 'Raise "pool.igd.start" to 30 or more: steps count down.'
+    recipe = Recipe().with_values({"pool.guidance": "igd"})
+    assert recipe.pool.steering.told(50) == "steered in 16 of 50 steps"
