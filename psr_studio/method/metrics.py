@@ -90,6 +90,35 @@ def mean_pairwise_distance(features: Any) -> float:
     return float(np.sqrt(distances).sum() / (n * (n - 1)))
 
 
+def vendi_score(features: Any) -> float:
+    """Effective number of distinct rows of features (N, D) (Vendi score, Friedman and Dieng 2023, order 1).
+
+    exp of the entropy of the eigenvalues of K / N, where K holds the cosines of all pairs: N for orthogonal rows, 1
+    for rows of one direction.
+
+    Returns:
+        In [1, min(N, D)].
+
+    Raises:
+        ValueError: no row, NaN features, a row of zeros, whose cosine is not defined.
+    """
+    rows = to_float64(features)
+    if not len(rows):
+        raise ValueError("There are 0 items, but a Vendi score needs at least 1.")
+    if not np.isfinite(rows).all():
+        raise ValueError("There are features that are not finite, but a Vendi score needs finite ones.")
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        zeros = int((lengths == 0).sum())
+        raise ValueError(f"There are {zeros} rows of zeros, but a cosine needs rows with a direction.")
+    rows = rows / lengths
+    # X X^T and X^T X have the same eigenvalues but for zeros, so the smaller one is taken.
+    kernel = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    shares = np.linalg.eigvalsh(kernel / len(rows)).clip(min=0)
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
 def encoding_error(distances: Any, chosen: Any) -> float:
     """Mean squared distance of the candidates to the nearest chosen one: PSR eq. 2 divided by the pool size.
 
