@@ -40,7 +40,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         "edges" (11); "raw" and "smoothed", each with counts (10) of "original" (None when the bundle has
         none), "pool" and "picked"; "means" of the same; "target" (10) what DGS aims at, None of other selectors;
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
-        `LiveResult`; "n" of each kind.
+        `LiveResult`; "n" of each kind; "vendi" of the picks, see `vendi`.
     """
     scored, rules = result.scored, result.rules.of(dgs.DGS)
     classes = [c for c in scored.present if class_id in (None, c)]
@@ -68,6 +68,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         },
         "substituted": [row for row in result.substituted if row["class_id"] in classes],
         "n": {kind: None if raw[kind] is None else int(sum(raw[kind])) for kind in KINDS},
+        "vendi": vendi(scored, np.concatenate([result.picks[c] for c in classes])) if classes else None,
     }
 
 

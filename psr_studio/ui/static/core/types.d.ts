@@ -285,6 +285,8 @@ export interface Distributions {
   target: number[] | null;
   thresholds: Record<'original' | 'pool', [number, number] | null>;
   substituted: Substitution[];
+  n: Record<'original' | 'pool' | 'picked', number | null>;
+  vendi: number | null;
 }
 
 export interface HistoryRow {
