@@ -52,11 +52,22 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
         raise ValueError("There are 0 predictions, but calibration needs at least 1.")
     probabilities = np.exp((values - values.max(axis=1, keepdims=True)) / temperature)
     confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
-    correct = (values.argmax(axis=1) == truth).astype(np.float64)
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    return calibration_error(confidence, values.argmax(axis=1) == truth, n_bins)
+
+
+def calibration_error(confidence: Any, correct: Any, n_bins: int = 15) -> float:
+    """The same from what a model was sure of: `confidence` (N,) in [0, 1], and whether it was `correct` (N,).
+
+    Raises:
+        ValueError: no prediction, two lengths.
+    """
+    sure, right = to_float64(confidence), to_float64(correct)
+    if not len(sure) or len(sure) != len(right):
+        raise ValueError(f"There are {len(sure)} confidences, but {len(right)} answers; one each is needed.")
+    bins = np.clip(np.ceil(sure * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     # The gap of a bin times its size: |sum of (correct - confidence)| = size * |accuracy - mean confidence|.
-    gaps = np.abs(np.bincount(bins, correct - confidence, minlength=n_bins))
-    return float(gaps.sum() / len(values))
+    gaps = np.abs(np.bincount(bins, right - sure, minlength=n_bins))
+    return float(gaps.sum() / len(sure))
 
 
 def calibration_by_chance(logits: Any, n_bins: int = 15, n_draws: int = 100, seed: int = 0) -> float:
