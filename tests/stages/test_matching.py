@@ -128,7 +128,7 @@ def test_labels_are_kept_or_the_teachers_of_what_pictures_have_become(refiner):
 def refined_labels(studio):
     studio.set({"evaluate.arms": ["refined"], "evaluate.controls": False})
     (arm,) = plan_arms(studio.workspace, studio.recipe, studio.bundle)
-    return Trainer(studio.workspace, studio.recipe, studio.bundle)._data(arm, 0)[2]
+    return Trainer(studio.workspace, studio.recipe, studio.bundle).data_of(arm, 0)[2]
 
 
 def test_only_matching_reads_its_settings_and_the_real_images(refiner):
