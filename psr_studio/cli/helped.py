@@ -9,6 +9,7 @@ from typing import Any
 from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags
 from psr_studio.cli.studio import open_studio
+from psr_studio.core.words import plural
 
 
 def add_commands(commands: Any) -> None:
@@ -24,6 +25,11 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help="also train students without each of them: as many as there are, times seeds; the cost is said first",
     )
+    parser.add_argument(
+        "--tag",
+        metavar="T",
+        help="give this tag to the picks that did not help, and take it from the others judged",
+    )
     parser.add_argument("--csv", metavar="FILE", help="write all numbers there, too")
 
 
@@ -33,8 +39,16 @@ def _helped(args: argparse.Namespace) -> int:
 
     out = None if args.csv is None else check_path(args.csv)
     with open_studio(args, create=False) as studio:
+        if args.tag is not None:
+            studio.workspace.ledger.set_tag(
+                (), args.tag
+            )  # one that is refused is refused before students train
         helped = Helped(studio.workspace, studio.recipe, studio.bundle, args.by, args.leave_out)
         consume(helped.run(), ProgressLine(sys.stderr, args.quiet))
+        if args.tag is not None:
+            for ids, on in ((helped.ids(helping=True), False), (helped.ids(helping=False), True)):
+                studio.workspace.ledger.set_tag(ids, args.tag, on=on)
+            print(f'{plural(len(ids), "pick")} with the tag "{args.tag}".', file=sys.stderr)
     print(helped.table())
     if out is not None:
         helped.write_csv(out)

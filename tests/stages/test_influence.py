@@ -124,6 +124,23 @@ def test_the_command_prints_a_table_says_the_cost_first_and_writes_csv(selected,
     assert all(row["images"] == "2" == row["n"] and float(row["loss_gain_std"]) >= 0 for row in rows)
 
 
+def test_picks_that_did_not_help_are_tagged_and_found_by_a_query(selected, capsys):
+    """A tag of an earlier run is taken from those that helped this time; one that is refused trains nothing."""
+    root, ledger = selected.workspace.root, selected.workspace.ledger
+    ids = selected.selection("current").candidate_ids.tolist()
+    ledger.set_tag(ids, "idle")
+    worth = {one.group.candidate_id: one.worth for one in helped(selected).found}
+    selected.close()
+    asked = ["-w", str(root), "--set", "evaluate.n_seeds=2", "--set", 'evaluate.arms=["selected"]']
+    assert main(["helped", *asked, "--tag", "idle"]) == 0
+    capsys.readouterr()
+    assert main(["candidates", "-w", str(root), "--where", "tag idle"]) == 0
+    found = {int(row["candidate_id"]) for row in csv.DictReader(capsys.readouterr().out.splitlines())}
+    assert found == {cid for cid, value in worth.items() if value <= 0}
+    assert main(["helped", *asked, "--tag", 'a"b']) == 2
+    assert "epoch" not in capsys.readouterr().err
+
+
 def test_without_the_only_group_there_is_nothing_to_train_on(selected):
     finish(selected.select(ipc=1))
     with pytest.raises(SelectionError) as err:

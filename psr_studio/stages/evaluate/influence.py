@@ -90,6 +90,11 @@ class Influence:
     loss_gain: tuple[float, ...] = ()
     accuracy_gain: tuple[float, ...] = ()
 
+    @property
+    def worth(self) -> float:
+        """Mean over the students of the gain of the loss, of the agreement where nothing was left out."""
+        return statistics.fmean(self.loss_gain or self.agreement)
+
 
 def groups_of(record: SelectionRecord, class_names: Sequence[str], by: str) -> list[Group]:
     """The picks of a selection in groups: one of `GROUPINGS`, in the order of its candidate ids.
@@ -134,7 +139,8 @@ class Helped:
         self.arm = _own_arm(ws, recipe, bundle)
         record = require(ws, self.arm.selection, bundle)
         self.groups = groups_of(record, bundle.class_names, by)
-        self.n_picks = len(record.candidate_ids)
+        self._picks = record.candidate_ids
+        self.n_picks = len(self._picks)
         if leave_out and len(self.groups) == 1:
             raise SelectionError(
                 f"There is 1 group, and without its {plural(self.n_picks, 'pick')} there is nothing to train on.",
@@ -168,9 +174,10 @@ class Helped:
         """Train and compare; nothing is kept until the end. A unit of `done` is one epoch of one student."""
         epochs = self.arm.epochs(self.recipe.evaluate)
         first, total = self.recipe.evaluate.seed, epochs * self.n_students
-        done, clock = 0, Stopwatch()
+        done, clock = 0, Stopwatch(started=False)
         agreements, gains = [], []
         yield Progress(STAGE.name, 0, total, self.cost_text, lasting=True)
+        clock.start()
         for seed in range(first, first + self.recipe.evaluate.n_seeds):
             scores = []
             for group in (None, *(self.groups if self.leave_out else ())):
@@ -216,9 +223,15 @@ class Helped:
         ]
         return float(torch.cat(found).double().mean())
 
+    def ids(self, *, helping: bool) -> list[int]:
+        """The picks of the groups that are worth more than 0, or of the others."""
+        return [
+            self._picks[row] for one in self.found if (one.worth > 0) == helping for row in one.group.rows
+        ]
+
     def table(self) -> str:
         """The rows as text, what helped most first, and what the columns mean."""
-        ranked = sorted(self.found, key=lambda one: -statistics.fmean(one.loss_gain or one.agreement))
+        ranked = sorted(self.found, key=lambda one: -one.worth)
         head = [
             "group",
             "images",
