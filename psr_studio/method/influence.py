@@ -21,6 +21,6 @@ def gradient_agreement(gradient: Tensor, reference: Tensor) -> float:
         In [-1, 1]: above 0 a small step on the picture lowers the loss of the images, below 0 it raises it; 0 where
         either gradient is 0.
     """
-    a, b = gradient.double(), reference.double()
+    a, b = gradient.cpu().double(), reference.cpu().double()  # not every device has float64
     lengths = torch.linalg.vector_norm(a) * torch.linalg.vector_norm(b)
     return float((a @ b / lengths).clamp(-1, 1)) if lengths > 0 else 0.0

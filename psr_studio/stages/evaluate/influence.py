@@ -221,7 +221,7 @@ class Helped:
         found = [
             begun.memory.testing.map(losses, self._images[rows], self._labels[rows])[0] for rows in parts
         ]
-        return float(torch.cat(found).double().mean())
+        return float(torch.cat(found).cpu().double().mean())
 
     def ids(self, *, helping: bool) -> list[int]:
         """The picks of the groups that are worth more than 0, or of the others."""
