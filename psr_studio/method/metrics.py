@@ -52,11 +52,22 @@ def expected_calibration_error(logits: Any, labels: Any, temperature: float = 1.
         raise ValueError("There are 0 predictions, but calibration needs at least 1.")
     probabilities = np.exp((values - values.max(axis=1, keepdims=True)) / temperature)
     confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
-    correct = (values.argmax(axis=1) == truth).astype(np.float64)
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    return calibration_error(confidence, values.argmax(axis=1) == truth, n_bins)
+
+
+def calibration_error(confidence: Any, correct: Any, n_bins: int = 15) -> float:
+    """The same from what a model was sure of: `confidence` (N,) in [0, 1], and whether it was `correct` (N,).
+
+    Raises:
+        ValueError: no prediction, two lengths.
+    """
+    sure, right = to_float64(confidence), to_float64(correct)
+    if not len(sure) or len(sure) != len(right):
+        raise ValueError(f"There are {len(sure)} confidences, but {len(right)} answers; one each is needed.")
+    bins = np.clip(np.ceil(sure * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     # The gap of a bin times its size: |sum of (correct - confidence)| = size * |accuracy - mean confidence|.
-    gaps = np.abs(np.bincount(bins, correct - confidence, minlength=n_bins))
-    return float(gaps.sum() / len(values))
+    gaps = np.abs(np.bincount(bins, right - sure, minlength=n_bins))
+    return float(gaps.sum() / len(sure))
 
 
 def calibration_by_chance(logits: Any, n_bins: int = 15, n_draws: int = 100, seed: int = 0) -> float:
@@ -88,6 +99,35 @@ def mean_pairwise_distance(features: Any) -> float:
     if n < 2:
         raise ValueError(f"There are {n} items, but a pair needs 2.")
     return float(np.sqrt(distances).sum() / (n * (n - 1)))
+
+
+def vendi_score(features: Any) -> float:
+    """Effective number of distinct rows of features (N, D) (Vendi score, Friedman and Dieng 2023, order 1).
+
+    exp of the entropy of the eigenvalues of K / N, where K holds the cosines of all pairs: N for orthogonal rows, 1
+    for rows of one direction.
+
+    Returns:
+        In [1, min(N, D)].
+
+    Raises:
+        ValueError: no row, NaN features, a row of zeros, whose cosine is not defined.
+    """
+    rows = to_float64(features)
+    if not len(rows):
+        raise ValueError("There are 0 items, but a Vendi score needs at least 1.")
+    if not np.isfinite(rows).all():
+        raise ValueError("There are features that are not finite, but a Vendi score needs finite ones.")
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        zeros = int((lengths == 0).sum())
+        raise ValueError(f"There are {zeros} rows of zeros, but a cosine needs rows with a direction.")
+    rows = rows / lengths
+    # X X^T and X^T X have the same eigenvalues but for zeros, so the smaller one is taken.
+    kernel = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    shares = np.linalg.eigvalsh(kernel / len(rows)).clip(min=0)
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def encoding_error(distances: Any, chosen: Any) -> float:

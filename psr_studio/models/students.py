@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from psr_studio.core.devices import pick_dtype, sent
 from psr_studio.core.errors import ModelError, did_you_mean
 from psr_studio.method.distillation import cutmix
+from psr_studio.method.metrics import calibration_error
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
 from psr_studio.models.augment import Augmentation, dsa
 from psr_studio.models.levels import NormalisedImages
@@ -298,13 +299,15 @@ RATES: dict[str, Callable[[int, int], float]] = {
 class Check:
     """One point of an accuracy curve: epoch (1-based), mean training loss since the last point, top-1 in [0, 1].
 
-    Between two points (``every_epoch``) the top-1 is NaN, and nothing is ``predicted``: (n,) int64 on the host.
+    Between two points (``every_epoch``) the top-1 is NaN, and nothing is ``predicted``, which is (n,) int64 on the
+    host. ``ece`` is the calibration error in [0, 1], of 15 bins, on all test images; NaN before the last epoch.
     """
 
     epoch: int
     loss: float
     top1: float
     predicted: Tensor | None = None
+    ece: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -379,8 +382,10 @@ def train_student(
             optimizer.step()
         if epoch in check_at:
             seen, labels = (test_images, test_labels) if epoch == training.epochs else some
-            predicted = predictions(student, seen, memory=memory)
-            yield Check(epoch, _mean(losses), _share(predicted == labels), predicted.cpu())
+            predicted, sure = predictions(student, seen, memory=memory)
+            hits = predicted == labels
+            ece = calibration_error(sure, hits) if epoch == training.epochs else math.nan
+            yield Check(epoch, _mean(losses), _share(hits), predicted.cpu(), ece)
             student.train()
             losses = []
         elif every_epoch:
@@ -468,7 +473,7 @@ def top1(
     memory: StudentMemory | None = None,
 ) -> float:
     """Share of images (n, ch, H, W) whose arg-max is their label, in [0, 1]; leaves the student in eval mode."""
-    return _share(predictions(student, images, batch_size, memory) == labels)
+    return _share(predictions(student, images, batch_size, memory)[0] == labels)
 
 
 @torch.no_grad()
@@ -477,15 +482,25 @@ def predictions(
     images: Tensor | NormalisedImages,
     batch_size: int = 100,
     memory: StudentMemory | None = None,
-) -> Tensor:
-    """The arg-max (n,) of images (n, ch, H, W), on the student's device; leaves the student in eval mode."""
+) -> tuple[Tensor, Tensor]:
+    """Arg-max (n,) and its softmax (n,) float32 of images (n, ch, H, W), on the student's device.
+
+    Leaves the student in eval mode.
+    """
     testing = (memory or StudentMemory.of(student)).testing
     student.eval()
-    found: list[Tensor] = []
+
+    def answers(part: Tensor) -> tuple[Tensor, Tensor]:
+        logits = student(part)
+        return logits.argmax(1), logits.float().softmax(1).amax(1)
+
     with _precision(next(student.parameters()).device):
-        for start in range(0, len(images), batch_size):
-            found += testing.map(lambda part: (student(part).argmax(1),), images[start : start + batch_size])
-    return torch.cat(found)
+        found = [
+            testing.map(answers, images[start : start + batch_size])
+            for start in range(0, len(images), batch_size)
+        ]
+    predicted, sure = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return predicted, sure
 
 
 def _share(hits: Tensor) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from psr_studio.bundles.bundle import Bundle
 
 
 def named_part(classes: Iterable[int], n_classes: int) -> dict[str, Any]:
@@ -17,3 +20,10 @@ def named_part(classes: Iterable[int], n_classes: int) -> dict[str, Any]:
 def in_task(labels: np.ndarray, classes: Sequence[int] | np.ndarray) -> np.ndarray:
     """Labels (n,) of classes of the task, counted among them: in 0 to len(classes) - 1. `classes` ascend."""
     return np.searchsorted(np.asarray(classes), labels)
+
+
+def held_out_of(bundle: Bundle, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The held-out real images of some classes, uint8 (n, H, W, ch), and their labels (n,) as the bundle counts."""
+    images, labels = bundle.held_out
+    own = np.isin(labels, classes)
+    return (images, labels) if own.all() else (images[own], labels[own])

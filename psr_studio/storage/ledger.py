@@ -174,6 +174,7 @@ def _evaluation(text: str) -> EvaluationRecord:
     data["curve"] = [(int(step), float(accuracy)) for step, accuracy in data["curve"]]
     data["confusion"] = [tuple(map(int, cell)) for cell in data.get("confusion", ())]
     data |= {name: float(data[name]) for name in ("last", "best", "seconds")}
+    data["ece"] = None if data.get("ece") is None else float(data["ece"])
     return EvaluationRecord(**data)
 
 

@@ -71,3 +71,4 @@ class EvaluationRecord:
     augmented: bool = True  # as its protocol does; of results from before this was noted, by default
     # Class, predicted class, test images, without those that are 0; of the last epoch, [] where it was not noted.
     confusion: list[tuple[int, int, int]] = field(default_factory=list)
+    ece: float | None = None  # calibration error on all test images, last epoch; None where it was not noted

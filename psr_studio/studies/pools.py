@@ -21,6 +21,7 @@ from psr_studio.core.version import __version__
 from psr_studio.core.words import text_table
 from psr_studio.method.bins import N_BINS, bin_of
 from psr_studio.method.metrics import coverage, mean_pairwise_distance
+from psr_studio.stages.select.figures import vendi
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.png import encode_png
 from psr_studio.studies.report import STYLE, html_table
@@ -28,13 +29,14 @@ from psr_studio.studies.report import STYLE, html_table
 NEIGHBOURS = 5  # of the coverage
 SHOWN = 24  # pictures of a class and pool
 COLUMNS = 8
-HEAD = ("class", "pool", "n", "agreement", "difficulty", "diversity", "coverage")
+HEAD = ("class", "pool", "n", "agreement", "difficulty", "diversity", "Vendi", "coverage")
 ABOUT = (
     "Agreement: share of the candidates that the teacher takes for their class. Difficulty: mean of 1 minus the "
     "teacher's probability of the class. Diversity: mean distance between two candidates of a class in the teacher's "
-    "features. Coverage: share of the real training images at hand that have a candidate as near as their own "
-    f"{NEIGHBOURS}th nearest neighbour (Naeem et al. 2020), in the same features. Of each class as many candidates "
-    "count as the smaller pool has, the first ones."
+    "features. Vendi: how many distinct pictures those of a class amount to, by the cosines of the same features "
+    "(Friedman and Dieng 2023). Coverage: share of the real training images at hand that have a candidate as near as "
+    f"their own {NEIGHBOURS}th nearest neighbour (Naeem et al. 2020), in the same features. Of each class as many "
+    "candidates count as the smaller pool has, the first ones."
 )
 
 
@@ -45,6 +47,7 @@ class Measures(NamedTuple):
     agreement: float
     difficulty: float
     diversity: float | None
+    vendi: float | None
     coverage: float | None
 
     @property
@@ -91,9 +94,8 @@ def measured(scored: ScoredPool, class_id: int, real: np.ndarray | None) -> Meas
     features, n = scored.embeddings[own], own.stop - own.start
     reached = None if real is None or len(real) <= NEIGHBOURS else coverage(real, features, NEIGHBOURS)
     spread = mean_pairwise_distance(features) if n > 1 else None
-    return Measures(
-        n, float(scored.eligible[own].mean()), float(scored.difficulty[own].mean()), spread, reached
-    )
+    agreement, difficulty = float(scored.eligible[own].mean()), float(scored.difficulty[own].mean())
+    return Measures(n, agreement, difficulty, spread, vendi(scored, np.arange(own.start, own.stop)), reached)
 
 
 def mean_of(found: Sequence[Measures]) -> Measures:

@@ -15,6 +15,7 @@ from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError, SelectionError, WorkspaceError
+from psr_studio.method.metrics import vendi_score
 from psr_studio.method.selectors.dgs import DGS
 from psr_studio.method.selectors.psr import PSR
 from psr_studio.method.selectors.registry import SELECTORS
@@ -399,6 +400,11 @@ def test_two_sets_beside_each_other(studio):
     assert found["a"]["means"]["reliability"] == pytest.approx(
         studio.curation.scored.signals(1.5).reliability[a.positions].mean()
     )
+    features = studio.curation.scored.embeddings[a.positions]
+    of_classes = [vendi_score(features[a.labels == c]) for c in range(3)]
+    assert found["a"]["vendi"] == pytest.approx(vendi_score(features))
+    assert [row["vendi_a"] for row in found["per_class"]] == pytest.approx(of_classes)
+    assert found["a"]["vendi_of_class"] == pytest.approx(np.mean(of_classes))
     assert found["a"]["accuracy"] == [] == found["controls"]
     same = studio.curation.compare("live", "live")
     assert same["jaccard"] == 1 and same["a"]["name"] == "live"

@@ -19,6 +19,7 @@ from psr_studio.method.metrics import (
     ior,
     lrs,
     mean_pairwise_distance,
+    vendi_score,
 )
 
 RNG = np.random.default_rng(0)
@@ -63,6 +64,26 @@ def test_mean_pairwise_distance_of_a_triangle():
     assert mean_pairwise_distance(torch.from_numpy(2.5 * corners)) == pytest.approx(10.0)
     with pytest.raises(ValueError, match="There are 1 items"):
         mean_pairwise_distance(corners[:1])
+
+
+def test_vendi_score_counts_orthogonal_rows_and_takes_rows_of_one_direction_for_one():
+    """n for n orthogonal rows of any length, 1 for equal ones; with more rows than dimensions as well."""
+    orthogonal = np.diag([1.0, 2.0, 5.0])
+    assert vendi_score(orthogonal) == pytest.approx(3)
+    assert vendi_score(np.tile([[1.0, 2.0, 3.0]], (7, 1)) * np.arange(1, 8)[:, None]) == pytest.approx(1)
+    assert vendi_score(torch.from_numpy(np.repeat(orthogonal, 4, axis=0))) == pytest.approx(3)
+
+
+def test_vendi_score_of_two_rows_at_an_angle_by_hand():
+    """Cosine c: eigenvalues (1 + c) / 2 and (1 - c) / 2; for c = 0.6 exp of the entropy of 0.8 and 0.2."""
+    expected = np.exp(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2)))
+    assert vendi_score([[1.0, 0.0], [0.6, 0.8]]) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="There are 1 rows of zeros"):
+        vendi_score([[1.0, 0.0], [0.0, 0.0]])
+    with pytest.raises(ValueError, match="There are 0 items"):
+        vendi_score(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="not finite"):
+        vendi_score([[np.nan, 1.0]])
 
 
 def test_encoding_error_is_zero_for_the_whole_pool_and_falls_with_every_pick():

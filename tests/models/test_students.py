@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler
 
 from psr_studio.core.devices import pick_dtype
 from psr_studio.core.errors import ModelError
+from psr_studio.method.metrics import expected_calibration_error
 from psr_studio.method.protocols import COSINE, HALF_COSINE, MULTI_STEP
 from psr_studio.models.students import (
     RATES,
@@ -261,3 +262,15 @@ def test_cutmix_mixes_its_share_of_the_batches_and_their_targets(mix):
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(by_targets, seen, strict=True))
     share = sum(mixed) / 30  # a box may be empty now and then
     assert share == 0 if mix == 0 else 0.25 < share < 0.75 if mix < 1 else share > 0.8
+
+
+def test_the_last_check_tells_the_calibration_error_of_the_trained_student():
+    """It is the metric's own, of the student's logits on all test images; checks before the last one have none."""
+    labels = torch.arange(36) % 3
+    checks, student = trained(6, labels)
+    images = torch.randn(9, 1, 8, 8, generator=torch.Generator().manual_seed(1)).repeat(4, 1, 1, 1)
+    reduced = pick_dtype(torch.device("cpu")) == torch.bfloat16
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+        logits = student.eval()(images).float()
+    assert checks[-1].ece == pytest.approx(expected_calibration_error(logits, labels), abs=1e-5)
+    assert checks[-1].ece > 0 and all(math.isnan(check.ece) for check in checks[:-1])

@@ -335,14 +335,27 @@ def test_the_table_shows_all_conditions():
     text = format_table([row_of([record(0.80, 0.85), record(0.84, 0.85, seed=1)], "s")])
     head, _, line = text.splitlines()
     assert head.split() == [
-        "arm", "labels", "protocol", "student", "epochs", "IPC", "images", "n", "last", "%", "best", "%", "seconds",
-        "set", "trained",
+        "arm", "labels", "protocol", "student", "epochs", "IPC", "images", "n", "last", "%", "best", "%", "ECE", "%",
+        "seconds", "set", "trained",
     ]  # fmt: skip
     for part in ('selected "s"', "teacher, tau 1.5", "kd", "convnet-3", "82.0 ± 2.8", "85.0 ± 0.0", "10"):
         assert part in line
     assert (
         isinstance(row_of([record(0.8, 0.8)], ""), Row) and row_of([record(0.8, 0.8)], "").name == "selected"
     )
+
+
+def test_calibration_is_kept_with_every_student_and_older_results_have_none(studio):
+    finish(studio.evaluate(arms=["selected"], controls=False, n_seeds=2))
+    eces = [record.ece for record in studio.workspace.ledger.evaluations()]
+    assert len(eces) == 2 and all(0 <= ece <= 1 for ece in eces)
+    (row,) = studio.table()
+    mean, std = 100 * np.mean(eces), 100 * np.std(eces, ddof=1)
+    assert row.calibration == f"{mean:.1f} ± {std:.1f}" and row.calibration in format_table([row])
+    older = [record(0.8, 0.8), record(0.84, 0.84, seed=1)]
+    assert row_of(older, "s").calibration == "not kept"
+    mixed = [older[0], replace(older[1], ece=0.123)]
+    assert row_of(mixed, "s").calibration == "12.3 (1 of 2)"
 
 
 def test_an_empty_table_says_what_to_do():

@@ -96,9 +96,9 @@ def test_images_and_labels_of_given_and_of_all_real_ones(studio, tmp_path):
     )
     arms = {arm.form: arm for arm in plan_arms(studio.workspace, studio.recipe, studio.bundle)}
     trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
-    images, labels, logits = trainer._data(arms["set"], 0)
+    images, labels, logits = trainer.data_of(arms["set"], 0)
     assert images[:, 0, 0, 0].tolist() == [0, 1, 40, 41, 80, 81] and logits is None and len(labels) == 6
-    whole, labels, _ = trainer._data(arms["all real"], 0)
+    whole, labels, _ = trainer.data_of(arms["all real"], 0)
     assert len(whole) == 48 == sum(arms["all real"].counts), "those that are held out as well"
     assert np.array_equal(whole, studio.bundle.all_train_images[0])
 

@@ -9,11 +9,11 @@ import pytest
 from steps import break_teacher
 from tiny import CLASS_NAMES, finish, full_studio
 
-from psr_studio.bundles.real_latents import last, real_embeddings
+from psr_studio.bundles.real_latents import finished, real_embeddings
 from psr_studio.cli.main import main
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import StudioError
-from psr_studio.method.metrics import coverage, mean_pairwise_distance
+from psr_studio.method.metrics import coverage, mean_pairwise_distance, vendi_score
 from psr_studio.studies.pools import Side, rows_of, sides
 
 
@@ -30,11 +30,11 @@ def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
     boot = next(line for line in lines if line[:2] == ["boot", "large"])
     studio = full_studio(tmp_path / "large", tiny_bundle)
     with studio:
-        scored, real = studio.curation.scored, last(real_embeddings(studio.bundle, 0, pick_device("cpu")))
+        scored, real = studio.curation.scored, finished(real_embeddings(studio.bundle, 0, pick_device("cpu")))
         features = scored.embeddings[:4]
         expected = (
             scored.eligible[:4].mean(), scored.difficulty[:4].mean(), mean_pairwise_distance(features),
-            coverage(real, features, 5),
+            vendi_score(features), coverage(real, features, 5),
         )  # fmt: skip
         assert boot[2] == "4" and np.allclose([float(cell) for cell in boot[3:]], expected, atol=6e-4)
         side = Side("large", scored)

@@ -287,6 +287,9 @@ def test_distributions_count_every_candidate_and_every_pick(client):
     parts = [told(client.get(f"{LAB}/distributions?class_id={c}")) for c in range(3)]
     for kind in ("original", "pool", "picked"):
         assert np.sum([p["raw"][kind] for p in parts], axis=0).tolist() == whole["raw"][kind]
+    assert all(1 <= p["vendi"] <= 3 for p in parts), "three picks are at most three pictures"
+    geometric = np.exp(np.mean(np.log([p["vendi"] for p in parts])))
+    assert geometric <= whole["vendi"] <= 9, "entropy is concave"
     select(client, selector="psr")
     assert told(client.get(f"{LAB}/distributions"))["target"] is None, "only DGS aims at one"
 

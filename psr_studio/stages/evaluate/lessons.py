@@ -38,6 +38,11 @@ class Lesson:
     relabel: Relabel | None = None
     seed: int | None = None  # of order and augmentation, where it is not the student's own
 
+    @property
+    def relabel_anew(self) -> Relabel | None:
+        """What labels any batch, also one that is of no epoch; None where targets do."""
+        return self.relabel.teacher if isinstance(self.relabel, EpochLabels) else self.relabel
+
 
 def lesson(
     chosen: EvaluateRecipe, bundle: Bundle, device: torch.device, classes: Sequence[int], labels: np.ndarray,

@@ -60,6 +60,7 @@ class Row:
     augmented: bool = True
     by_seed: Mapping[int, float] = field(default_factory=dict)  # the last accuracy of each student
     confusions: tuple[list[tuple[int, int, int]], ...] = ()  # of each student, as its record has it
+    eces: tuple[float, ...] = ()  # calibration errors of the students of which it was noted, in [0, 1]
 
     @property
     def trained_by(self) -> str:
@@ -70,6 +71,15 @@ class Row:
     def name(self) -> str:
         """The arm, with the selection it is of where that is not plain."""
         return f'{self.arm} "{self.selection}"' if self.selection else self.arm
+
+    @property
+    def calibration(self) -> str:
+        """Mean and deviation of the calibration errors in percent, of how many students where not of all."""
+        if not self.eces:
+            return "not kept"
+        mean = statistics.fmean(self.eces)
+        found = spread(mean, statistics.stdev(self.eces) if len(self.eces) > 1 else math.nan)
+        return found if len(self.eces) == self.n else f"{found} ({len(self.eces)} of {self.n})"
 
     @property
     def set_id(self) -> str:
@@ -256,7 +266,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
                 yield event(done + check.epoch, words, metrics=metrics)
         assert check.predicted is not None, "the last epoch is checked"
         confusion = trainer.confusion(job.arm, check.predicted)
-        record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion)
+        record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion, check.ece)
         ws.ledger.add_evaluation(record)
         done += epochs
         words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
@@ -278,6 +288,7 @@ def _record(
     curve: list[tuple[int, float]],
     seconds: float,
     confusion: list[tuple[int, int, int]],
+    ece: float,
 ) -> EvaluationRecord:
     return EvaluationRecord(
         selection=job.arm.selection,
@@ -298,6 +309,7 @@ def _record(
         test_set=recipe.evaluate.test_set,
         augmented=recipe.evaluate.augment,
         confusion=confusion,
+        ece=None if math.isnan(ece) else ece,  # of a student that diverged there is none
     )
 
 
@@ -376,6 +388,7 @@ def row_of(records: Sequence[EvaluationRecord], selection: str) -> Row:
         augmented=first.augmented,
         by_seed={r.seed: r.last for r in records},
         confusions=tuple(r.confusion for r in records if r.confusion),
+        eces=tuple(r.ece for r in records if r.ece is not None),
     )
 
 
@@ -393,7 +406,9 @@ def format_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         raise SelectionError("No student is trained on this selection.", "Run the evaluate step first.")
-    head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|seconds|set|trained".split("|")
+    head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|ECE %|seconds|set|trained".split(
+        "|"
+    )
     return text_table(head, (_cells(row) for row in rows))
 
 
@@ -401,7 +416,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.name, row.label_regime, row.protocol, row.student,
         str(row.epochs), str(row.ipc), str(row.n_images), str(row.n),
-        spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), f"{row.seconds:.0f}",
+        spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), row.calibration, f"{row.seconds:.0f}",
         row.set_id, row.day,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +50,31 @@ if TYPE_CHECKING:
 CHECKED = 1000  # test images that are enough to time a check by
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A student before its first epoch, with the images (n,) that it learns and what they teach.
+
+    `seed` is that of order and augmentation, `memory` what fits for students like it.
+    """
+
+    student: nn.Module
+    images: NormalisedImages
+    taught: Lesson
+    seed: int
+    memory: StudentMemory
+
+    def train(
+        self, test_images: NormalisedImages, test_labels: Tensor, n_checks: int | None = None
+    ) -> Iterator[Check]:
+        """Train it; yields after every epoch. `n_checks` in place of as many as the recipe has."""
+        taught = self.taught
+        yield from train_student(
+            self.student, self.images, taught.targets, taught.loss, test_images, test_labels,
+            replace(taught.how, n_checks=n_checks or taught.how.n_checks), self.seed, every_epoch=True,
+            memory=self.memory, relabel=taught.relabel,
+        )  # fmt: skip
+
+
 class Trainer:
     """The test split on the device, and students trained against it.
 
@@ -73,36 +98,41 @@ class Trainer:
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
+        begun = self.begin(arm, seed)
+        self.n_images = len(begun.images)
+        yield from begun.train(*self._tested(arm))
+
+    def begin(self, arm: Arm, seed: int, without: Sequence[int] = ()) -> Begun:
+        """A student of an arm before its first epoch.
+
+        Args:
+            without: rows of the arm's images that it is not shown.
+        """
         images, labels, logits = self.data_of(arm, seed)
         labels, logits = self.restricted(arm, labels, logits)
-        test_images, test_labels = self._tested(arm)
-        self.n_images = len(images)
-        settings = self.recipe.evaluate
+        if without:
+            rows = np.setdiff1d(np.arange(len(images)), without)
+            images, labels, logits = images[rows], labels[rows], None if logits is None else logits[rows]
         soft = None if arm.label_regime == HARD or logits is None else soften(logits, arm.temperature)
-        taught = self._lesson(arm, labels, soft)
+        taught = self._lesson(arm, labels, soft, whole=not without)
         student = self._student(arm, seed)
-        yield from train_student(
-            student,
-            normalised(sized(images, settings.record, self.bundle), self.bundle, self.device),
-            taught.targets,
-            taught.loss,
-            test_images,
-            test_labels,
-            taught.how,
-            seed if taught.seed is None else taught.seed,
-            every_epoch=True,
-            memory=self._memory,
-            relabel=taught.relabel,
-        )
+        assert self._memory is not None, "the first student brings it"
+        pictures = sized(images, self.recipe.evaluate.record, self.bundle)
+        shown = normalised(pictures, self.bundle, self.device)
+        return Begun(student, shown, taught, seed if taught.seed is None else taught.seed, self._memory)
 
-    def _lesson(self, arm: Arm, labels: np.ndarray, soft: np.ndarray | None) -> Lesson:
-        """What the images of an arm teach; a control with hard labels has them under every protocol."""
+    def _lesson(self, arm: Arm, labels: np.ndarray, soft: np.ndarray | None, *, whole: bool = True) -> Lesson:
+        """What the images of an arm teach; a control with hard labels has them under every protocol.
+
+        Args:
+            whole: they are all of the arm's, whose labels of every epoch are kept.
+        """
         chosen = self.recipe.evaluate
         if arm.label_regime == HARD:
             chosen = chosen.model_copy(update={"labels": HARD})
         how = training_of(chosen, arm.epochs(chosen), chosen.n_checks, self.bundle, self.device)
         kept = None
-        if chosen.label_kind == PER_EPOCH and not arm.drawn:
+        if chosen.label_kind == PER_EPOCH and whole and not arm.drawn:
             kept = self._epoch_labels.setdefault(arm, EpochLabels())
         return lesson(chosen, self.bundle, self.device, arm.classes, labels, soft, arm.temperature, how, kept)
 
@@ -244,7 +274,7 @@ def students_cost(
 
     images, labels = tested
     memory, training = memory or StudentMemory.of(student), taught.how
-    relabel = taught.relabel.teacher if isinstance(taught.relabel, EpochLabels) else taught.relabel
+    relabel = taught.relabel_anew
 
     def train(n: int) -> None:
         once = replace(training, epochs=1, n_checks=1, batch_size=n)

@@ -14,6 +14,7 @@ import numpy as np
 from psr_studio.method.bins import N_BINS, bin_of
 from psr_studio.method.difficulty import Smoothed
 from psr_studio.method.lazy_distances import LazyBlock
+from psr_studio.method.metrics import vendi_score
 from psr_studio.method.selectors import dgs
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.records import SelectionRecord
@@ -39,7 +40,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         "edges" (11); "raw" and "smoothed", each with counts (10) of "original" (None when the bundle has
         none), "pool" and "picked"; "means" of the same; "target" (10) what DGS aims at, None of other selectors;
         "thresholds" of "pool" and "original" [bottom, top] (of all classes: their mean); "substituted", see
-        `LiveResult`; "n" of each kind.
+        `LiveResult`; "n" of each kind; "vendi" of the picks, see `vendi`.
     """
     scored, rules = result.scored, result.rules.of(dgs.DGS)
     classes = [c for c in scored.present if class_id in (None, c)]
@@ -67,6 +68,7 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
         },
         "substituted": [row for row in result.substituted if row["class_id"] in classes],
         "n": {kind: None if raw[kind] is None else int(sum(raw[kind])) for kind in KINDS},
+        "vendi": vendi(scored, np.concatenate([result.picks[c] for c in classes])) if classes else None,
     }
 
 
@@ -162,6 +164,21 @@ def _apart(scored: ScoredPool, class_id: int, positions: np.ndarray) -> np.ndarr
     return _nearest_others(block[np.ix_(inside, inside)]) / usual
 
 
+def vendi(scored: ScoredPool, positions: np.ndarray) -> float | None:
+    """How many distinct pictures some candidates amount to, by cosines of the teacher's features.
+
+    None where there is no candidate, or one without a direction.
+    """
+    features = scored.embeddings[positions]
+    return vendi_score(features) if len(features) and features.any(axis=1).all() else None
+
+
+def vendi_by_class(scored: ScoredPool, positions: np.ndarray) -> dict[int, float | None]:
+    """The same of those of each class of the task."""
+    owners = scored.labels[positions]
+    return {c: vendi(scored, positions[owners == c]) for c in scored.present}
+
+
 def compare(
     ws: Workspace,
     recipe: Recipe,
@@ -173,18 +190,19 @@ def compare(
     """Two sets beside each other.
 
     Returns:
-        "a" and "b", each with "name", "n", "means" and "accuracy" (rows of "arm", "student", "protocol",
-        "regime", "mean", "std", "n"); "controls", rows of the same keys, beside which accuracies stand;
-        "overlap", "jaccard"; "per_class" with "class_id", "only_a", "only_b", "both"; "in_a" and "in_b", (N,)
-        uint8.
+        "a" and "b", each with "name", "n", "means", "vendi" (of the set), "vendi_of_class" (mean over the classes)
+        and "accuracy" (rows of "arm", "student", "protocol", "regime", "mean", "std", "n"); "controls", rows of the
+        same keys, beside which accuracies stand; "overlap", "jaccard"; "per_class" with "class_id", "only_a",
+        "only_b", "both", "vendi_a", "vendi_b"; "in_a" and "in_b", (N,) uint8.
     """
     first, second = _positions(scored, a), _positions(scored, b)
     in_a, in_b = _mask(scored, first), _mask(scored, second)
     both = int((in_a & in_b).sum())
     either = int((in_a | in_b).sum())
+    distinct = vendi_by_class(scored, first), vendi_by_class(scored, second)
     sides = {
-        "a": _side(ws, recipe, scored, a, first, temperature),
-        "b": _side(ws, recipe, scored, b, second, temperature),
+        "a": _side(ws, recipe, scored, a, first, distinct[0], temperature),
+        "b": _side(ws, recipe, scored, b, second, distinct[1], temperature),
     }
     rated = any(side["accuracy"] for side in sides.values())
     return {
@@ -192,7 +210,7 @@ def compare(
         "controls": _controls(ws) if rated else [],
         "overlap": both,
         "jaccard": both / either if either else 1.0,
-        "per_class": _per_class(scored, in_a, in_b),
+        "per_class": _per_class(scored, in_a, in_b, *distinct),
         "in_a": in_a,
         "in_b": in_b,
     }
@@ -210,16 +228,19 @@ def _mask(scored: ScoredPool, positions: np.ndarray) -> np.ndarray:
 
 def _side(
     ws: Workspace, recipe: Recipe, scored: ScoredPool, side: LiveResult | SelectionRecord, positions: np.ndarray,
-    temperature: float,
+    distinct: Mapping[int, float | None], temperature: float,
 ) -> dict[str, Any]:  # fmt: skip
     from psr_studio.stages.evaluate.stage import results_of
 
     saved = isinstance(side, SelectionRecord)
     rows = results_of(ws, recipe, scored.bundle, side) if isinstance(side, SelectionRecord) else []
+    of_classes = [value for value in distinct.values() if value is not None]
     return {
         "name": side.name if saved else "live",  # type: ignore[union-attr]
         "n": len(positions),
         "means": means(scored, positions, temperature),
+        "vendi": vendi(scored, positions),
+        "vendi_of_class": float(np.mean(of_classes)) if of_classes else None,
         "accuracy": _accuracies(rows),
     }
 
@@ -255,10 +276,15 @@ def _accuracy(row: Row) -> dict[str, Any]:
     }
 
 
-def _per_class(scored: ScoredPool, in_a: np.ndarray, in_b: np.ndarray) -> list[dict[str, int]]:
+def _per_class(
+    scored: ScoredPool, in_a: np.ndarray, in_b: np.ndarray, vendi_a: Mapping[int, float | None],
+    vendi_b: Mapping[int, float | None],
+) -> list[dict[str, Any]]:  # fmt: skip
     size = len(scored.class_names)
     parts = {"only_a": in_a & ~in_b, "only_b": in_b & ~in_a, "both": in_a & in_b}
     by_class = {name: np.bincount(scored.labels, part, size).astype(int) for name, part in parts.items()}
     return [
-        {"class_id": c, **{name: int(found[c]) for name, found in by_class.items()}} for c in scored.present
-    ]
+        {"class_id": c, **{name: int(found[c]) for name, found in by_class.items()},
+         "vendi_a": vendi_a[c], "vendi_b": vendi_b[c]}
+        for c in scored.present
+    ]  # fmt: skip

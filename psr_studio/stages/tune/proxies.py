@@ -24,7 +24,7 @@ from psr_studio.stages.evaluate.lessons import Lesson, lesson, normalised, sized
 from psr_studio.stages.evaluate.training import new_student, students_cost
 from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.select.result import LiveResult
-from psr_studio.stages.task import in_task, named_part
+from psr_studio.stages.task import held_out_of, in_task, named_part
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -61,13 +61,6 @@ def inputs(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     return {**found, "training": {**trained, "epochs": settings.student_epochs}, "dtype": dtype}
 
 
-def _held_out(recipe: Recipe, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
-    """The held-out images of the task's classes, and their labels."""
-    images, labels = bundle.held_out
-    in_task = np.isin(labels, classes_of(recipe, bundle))
-    return (images, labels) if in_task.all() else (images[in_task], labels[in_task])
-
-
 def open_proxy(recipe: Recipe, bundle: Bundle) -> Proxy:
     """The proxy of a recipe, its networks and held-out images opened once."""
     return _Neighbours(recipe, bundle) if recipe.tune.proxy == "knn" else _ShortStudent(recipe, bundle)
@@ -82,7 +75,7 @@ class _Neighbours:
     """
 
     def __init__(self, recipe: Recipe, bundle: Bundle) -> None:
-        images, self.labels_of = _held_out(recipe, bundle)
+        images, self.labels_of = held_out_of(bundle, classes_of(recipe, bundle))
         teacher = bundle.teacher(pick_device(recipe.device))
         _, embeddings = teacher.predict(torch.from_numpy(np.array(images)))
         self._embeddings = embeddings.numpy()
@@ -121,7 +114,7 @@ class _ShortStudent:
         self._recipe, self._bundle = recipe, bundle
         self._device = pick_device(recipe.device)
         self._task = classes_of(recipe, bundle)
-        images, labels = _held_out(recipe, bundle)
+        images, labels = held_out_of(bundle, classes_of(recipe, bundle))
         tested = sized(images, recipe.evaluate.record, bundle, tested=True)
         self._images = normalised(tested, bundle, self._device)
         self.labels_of = torch.from_numpy(in_task(labels, self._task)).to(self._device)

@@ -28,10 +28,13 @@ from psr_studio.ui.words import LABELS, QUIET
 
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
 PROTOCOL = "evaluate.protocol"
-HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|Seconds|Set|Trained".split("|")
+HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|ECE %|Seconds|Set|Trained".split(
+    "|"
+)
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
-    "the test set and only shows the spread. Controls get the same student, seeds and number of images."
+    "the test set and only shows the spread. ECE is how far confidence and accuracy lie apart, last epoch. "
+    "Controls get the same student, seeds and number of images."
 )
 PAIRED = (
     "Points ahead, seed by seed: mean of the paired differences after the last epoch, with its 95 % interval."
@@ -174,7 +177,7 @@ class EvaluateTab:
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
-        return table(HEAD, map(_cells, rows), right=range(4, 10))
+        return table(HEAD, map(_cells, rows), right=range(4, 11))
 
     def _compared(self, rows: Sequence[evaluate.Row]) -> str:
         found = [comparison.cells for comparison in comparisons(rows)]
@@ -261,6 +264,7 @@ def _cells(row: evaluate.Row) -> list[str]:
         str(row.n),
         evaluate.spread(row.last_mean, row.last_std),
         evaluate.spread(row.best_mean, row.best_std),
+        row.calibration,
         f"{row.seconds:.0f}",
         row.set_id,
         row.day,

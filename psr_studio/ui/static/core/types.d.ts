@@ -249,6 +249,8 @@ export interface ComparedSide {
   name: string;
   n: number;
   means: Record<string, number | null>;
+  vendi: number | null;
+  vendi_of_class: number | null;
   accuracy: Accuracy[];
 }
 
@@ -257,7 +259,14 @@ export interface ComparedHeader {
   b: ComparedSide;
   controls: Accuracy[];
   jaccard: number;
-  per_class: { class_id: number; only_a: number; only_b: number; both: number }[];
+  per_class: {
+    class_id: number;
+    only_a: number;
+    only_b: number;
+    both: number;
+    vendi_a: number | null;
+    vendi_b: number | null;
+  }[];
 }
 
 /** Whether the pool of one class is large enough. */
@@ -276,6 +285,8 @@ export interface Distributions {
   target: number[] | null;
   thresholds: Record<'original' | 'pool', [number, number] | null>;
   substituted: Substitution[];
+  n: Record<'original' | 'pool' | 'picked', number | null>;
+  vendi: number | null;
 }
 
 export interface HistoryRow {

@@ -164,15 +164,27 @@ const row = (name, cells) =>
 
 /** @param {ComparedHeader} header */
 function meansTable({ a, b }) {
-  const signals = SIGNALS.flatMap((key) => {
-    const [mine, theirs] = [a.means[key], b.means[key]];
-    if (!Number.isFinite(mine) || !Number.isFinite(theirs)) return [];
-    const change = Number(theirs) - Number(mine);
-    const name = key[0].toUpperCase() + key.slice(1);
-    return [row(name, [fixed(mine), fixed(theirs), `${change > 0 ? '+' : ''}${fixed(change)}`])];
-  });
+  const signals = SIGNALS.map((key) =>
+    changeRow(key[0].toUpperCase() + key.slice(1), a.means[key], b.means[key]),
+  );
   const images = row('Images', [count(a.n), count(b.n), fixed(b.n - a.n, 0)]);
-  return table('Means of the signals', ['', 'A', 'B', 'B − A'], [images, signals]);
+  const distinct = [
+    changeRow('Vendi, a class', a.vendi_of_class, b.vendi_of_class),
+    changeRow('Vendi, the set', a.vendi, b.vendi),
+  ];
+  return table(
+    'Means of the signals',
+    ['', 'A', 'B', 'B − A'],
+    [images, signals, distinct],
+    "Vendi score: how many distinct pictures they amount to, by cosines of the teacher's features; 1 where all are alike.",
+  );
+}
+
+/** @param {string} name @param {number | null} mine @param {number | null} theirs @returns {Child} */
+function changeRow(name, mine, theirs) {
+  if (mine === null || theirs === null) return false;
+  const change = theirs - mine;
+  return row(name, [fixed(mine), fixed(theirs), `${change > 0 ? '+' : ''}${fixed(change)}`]);
 }
 
 /** What a student was trained with; only equal conditions share a row. @param {Accuracy} result */
@@ -249,8 +261,10 @@ function classTable(store, { per_class: rows }) {
     h(
       'div',
       { class: 'psr-compare-classes' },
-      rows.map(({ class_id: id, only_a: onlyA, only_b: onlyB, both }) => {
-        const words = `${info.class_names[id]}: only A ${onlyA}, both ${both}, only B ${onlyB}`;
+      rows.map(({ class_id: id, only_a: onlyA, only_b: onlyB, both, vendi_a: mine, vendi_b: theirs }) => {
+        const distinct =
+          mine === null || theirs === null ? '' : `; Vendi ${fixed(mine)} and ${fixed(theirs)}`;
+        const words = `${info.class_names[id]}: only A ${onlyA}, both ${both}, only B ${onlyB}${distinct}`;
         return h(
           'button',
           {

@@ -3,7 +3,7 @@
 import { messageOf } from '../core/api.js';
 import { binName } from '../core/bins.js';
 import { fill, h, said, segmented } from '../core/dom.js';
-import { plural } from '../core/numbers.js';
+import { fixed, plural } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { drawBinChart, SERIES, swatchOf } from './bin_chart.js';
 
@@ -94,7 +94,7 @@ export function createDistribution(store, api) {
     const drawn = found.filter(({ key }) => !hidden.has(key));
     fill(chart, drawBinChart(drawn, info.bin_edges, `Images by difficulty, ${name}, ${stage}`));
     fill(legend, found.map(entry));
-    fill(words, thresholds(answer.thresholds), substitutions(answer.substituted, info));
+    fill(words, distinct(answer), thresholds(answer.thresholds), substitutions(answer.substituted, info));
   }
 
   /** @param {Counted} item */
@@ -139,6 +139,16 @@ export function createDistribution(store, api) {
       if (stale) load();
     },
   };
+}
+
+/** @param {Distributions} found */
+function distinct({ n, vendi }) {
+  if (vendi === null || !n.picked) return null;
+  return h(
+    'p',
+    { title: "Exp of the entropy of the eigenvalues of the cosines of the teacher's features, over n" },
+    `Vendi score: as good as ${fixed(vendi)} distinct pictures in ${plural(n.picked, 'pick')}.`,
+  );
 }
 
 /** @param {Distributions['thresholds']} found */
