@@ -20,7 +20,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
-from psr_studio.ui.curate.umap_process import fit
+from psr_studio.ui.curate.umap_process import N_NEIGHBORS, fit
 from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
@@ -95,6 +95,12 @@ def test_a_finished_map_is_kept_and_a_damaged_one_is_not_used(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:40])
     assert MapService(tmp_path).layout(data).kind == "pca"
     assert map_key(data) != map_key(data[::-1]) and map_key(data) == map_key(data.copy())
+
+
+def test_a_pool_of_fewer_than_two_neighbourhoods_stays_on_its_first_map(tmp_path: Path):
+    maps = MapService(tmp_path)
+    assert maps.layout(clusters(2 * N_NEIGHBORS - 1), improve=True).final and maps.umap_worker is None
+    assert not maps.layout(clusters(2 * N_NEIGHBORS)).final
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.umap_process import MIN_DIST, N_NEIGHBORS
 
 LOG = logging.getLogger(__name__)
-SMALLEST_UMAP = 12  # candidates; below that there are no neighbourhoods to show
+SMALLEST_UMAP = 2 * N_NEIGHBORS  # candidates; among fewer nearly all are neighbours of each other
 STOP_SECONDS = 2.0
 WORKER = [sys.executable, "-m", "psr_studio.ui.curate.umap_process"]
 

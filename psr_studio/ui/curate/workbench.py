@@ -67,7 +67,7 @@ class Workbench:
                 return {"revision": self.revision, "n": 0, "message": message, "unscored": n}
             settings = self.curation.settings()
             height, width, channels = scored.pool.image_shape
-            kind = self.view.layout(scored).kind
+            layout = self.view.layout(scored)
             return {
                 "revision": self.revision,
                 "project": self.studio.workspace.root.name,
@@ -85,7 +85,7 @@ class Workbench:
                 **self.curation.tables(),
                 "names": names(),
                 "has_original": scored.has_original,
-                "map": {"kind": kind, "revision": kind},
+                "map": {"kind": layout.kind, "revision": layout.kind, "settled": layout.final},
                 "counts": scored.counts.tolist(),
                 **asked_for(self._shown_or_none(), settings, self.ledger),
                 "selections": self.selections(),

@@ -135,7 +135,7 @@ export interface Info extends Rules {
   counts: number[];
   image: { width: number; height: number; channels: number };
   sprite: { tile: number; columns: number; version: string };
-  map: { kind: MapKind };
+  map: { kind: MapKind; settled: boolean }; // settled: nothing better will come
   weights: Weights;
   ipc: number;
   temperature: number;
