@@ -61,7 +61,7 @@ def test_a_changed_and_a_missing_file_are_named(tiny_bundle, tmp_path):
     (broken / "data" / "train_difficulty.safetensors").unlink()
     found = bundle_finding(str(broken))
     assert found.found.startswith(f"{broken / 'data' / 'train_difficulty.safetensors'} is missing.")
-    assert found.found.endswith("And 1 more files.")
+    assert found.found.endswith("And 1 more file.")
 
 
 def test_a_bundle_that_cannot_be_read(tmp_path):

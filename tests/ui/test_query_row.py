@@ -89,6 +89,7 @@ def test_what_lies_near_a_candidate_or_a_picture_is_listed_with_a_way_back(bench
     focus_on(bench, 8)
     number = bench.evaluate(f"{STATE}.info && Number({STATE}.points.label[8])") * 1_000_000 + 2
     neighbours = bench.locator(".psr-section", has_text="Nearest of its class").locator(".psr-neighbour")
+    neighbours.nth(4).wait_for()
     assert neighbours.count() == 5 and neighbours.first.locator(".psr-distance").inner_text()
     bench.get_by_role("button", name="Nearest in all classes").click()
     found(bench, f"near {number}", 18)

@@ -130,10 +130,9 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
         open_tab(page, "evaluate")
         refused(page)
         run_step(page, "#psr-evaluate", "evaluate", "evaluate")
-        page.wait_for_selector("#psr-results tbody tr >> nth=4")
-        assert page.locator("#psr-results tbody tr").count() == 5, (
-            "two forms of the selection, three controls"
-        )
+        results = page.locator("#psr-results table").first.locator("tbody tr")
+        results.nth(4).wait_for()
+        assert results.count() == 5, "two forms of the selection, three controls"
         open_tab(page, "export")
         page.click("#psr-dry-run")
         page.wait_for_selector("#psr-summary .psr-tree")
