@@ -135,7 +135,8 @@ ALPHA = {
     "app/curation.py": "from psr_studio.stages.select.choice import Marks, select",
     "stages/select/choice.py": "SELECTORS[selector].choose_all(",
     "method/selectors/psr.py": "greedy_select_all(",
-    "method/selection.py": "def greedy_select_all(",
+    "method/selection.py": "kernels.",
+    "method/kernels/greedy.py": "# eq. 8",
 }
 ANSWERS = {
     "Where is equation 8": {
