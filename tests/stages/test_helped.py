@@ -145,4 +145,4 @@ def test_without_the_only_group_there_is_nothing_to_train_on(selected):
     finish(selected.select(ipc=1))
     with pytest.raises(SelectionError) as err:
         Helped(selected.workspace, selected.recipe, selected.bundle, "rank", leave_out=True)
-    assert "There is 1 group" in err.value.problem and "--by" in err.value.fix
+    assert "There is 1 group" in err.value.problem and "single picks" in err.value.fix

@@ -144,7 +144,7 @@ class Helped:
         if leave_out and len(self.groups) == 1:
             raise SelectionError(
                 f"There is 1 group, and without its {plural(self.n_picks, 'pick')} there is nothing to train on.",
-                'Choose another grouping with "--by", or more than one image per class.',
+                "Leave out single picks instead, or select more than one image per class.",
             )
         self._trainer = Trainer(ws, recipe, bundle)
         images, labels = held_out_of(bundle, self.arm.classes)
