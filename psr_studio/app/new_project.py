@@ -25,6 +25,7 @@ from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.files import absolute_path
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
+from psr_studio.method.protocols import convnet_depth
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.items import PoolImportError
@@ -157,7 +158,7 @@ def recipe_for_set(workspace: str | Path, pictures: str | Path, real: str | Path
 
 def _settings(side: int) -> dict[str, Any]:
     """Of pictures of a side, which nothing refines."""
-    student = f"convnet-{min(6, max(3, side.bit_length() - 3))}"
+    student = f"convnet-{min(6, convnet_depth(side))}"
     return {"export.refined": False, "evaluate.arms": ("selected",), "evaluate.student": student}
 
 

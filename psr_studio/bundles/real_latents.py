@@ -86,8 +86,9 @@ def _signal(
     task: Sequence[int], device: torch.device,
 ) -> Rows:  # fmt: skip
     rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
-    known = hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
-    path = kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{known}") / f"class={class_id}.npy"
+    path = (
+        kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{task_key(task)}") / f"class={class_id}.npy"
+    )
     images, labels = bundle.train_subset
 
     def made(part: np.ndarray) -> np.ndarray:
@@ -120,6 +121,11 @@ def _latents_path(bundle: Bundle, class_id: int, mirrored: bool) -> Path:
     return kept_folder(bundle, made_by) / f"class={class_id}.npy"
 
 
+def task_key(task: Sequence[int]) -> str:
+    """Names the classes of a task in the name of what is kept."""
+    return hashlib.sha256(json.dumps(list(task)).encode()).hexdigest()[:8]
+
+
 def kept_folder(bundle: Bundle, made_by: str) -> Path:
     """Where what is made of the real images of a bundle is kept."""
     return home() / "real" / f"{made_by}-{bundle.identity('data')}"
@@ -133,6 +139,11 @@ def _kept(path: Path, rows: np.ndarray, make: Callable[[np.ndarray], np.ndarray]
             part = rows[start : start + AT_ONCE]
             made.append(make(part))
             yield len(part)
-        with whole_file(path, again=ELSEWHERE) as temp:
-            np.save(temp, np.concatenate(made))
+        keep_array(path, np.concatenate(made))
     return np.load(path)
+
+
+def keep_array(path: Path, values: np.ndarray) -> None:
+    """Write it whole or not at all."""
+    with whole_file(path, again=ELSEWHERE) as temp:
+        np.save(temp, values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.bundles.real_images import ELSEWHERE
-from psr_studio.bundles.real_latents import kept_folder, real_rows
-from psr_studio.core.files import whole_file
+from psr_studio.bundles.real_latents import keep_array, kept_folder, real_rows, task_key
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +30,7 @@ class Surrogate:
     @property
     def path(self) -> Path:
         """Where its weights lie, and the gradients of the classes beside them."""
-        known = hashlib.sha256(json.dumps(self.task).encode()).hexdigest()[:8]
-        made_by = f"surrogate-convnet-{self.depth}-{self.epochs}-{known}"
+        made_by = f"surrogate-convnet-{self.depth}-{self.epochs}-{task_key(self.task)}"
         return kept_folder(self.bundle, made_by) / "weights.npy"
 
     @property
@@ -51,7 +47,7 @@ class Surrogate:
         if not self.path.is_file():
             kept: list[torch.Tensor] = []
             yield from self._train(device, kept)
-            _keep(self.path, np.stack([one.numpy() for one in kept]))
+            keep_array(self.path, np.stack([one.numpy() for one in kept]))
         return np.load(self.path)
 
     def _train(self, device: torch.device, kept: list[torch.Tensor]) -> Iterator[int]:
@@ -85,7 +81,7 @@ class Surrogate:
             for part in class_gradient(network, moments, images, self.task.index(class_id)):
                 total += part.numpy()
                 yield len(shown)
-            _keep(path, total)
+            keep_array(path, total)
         return np.load(path)
 
 
@@ -94,8 +90,3 @@ def surrogate_of(bundle: Bundle, task: Sequence[int], depth: int | None, epochs:
     from psr_studio.models.surrogate import depth_for
 
     return Surrogate(bundle, tuple(task), depth or depth_for(bundle.image_shape[0]), epochs)
-
-
-def _keep(path: Path, values: np.ndarray) -> None:
-    with whole_file(path, again=ELSEWHERE) as temp:
-        np.save(temp, values)

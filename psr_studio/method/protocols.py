@@ -142,6 +142,11 @@ PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
 FORMER = {"kd": "psr-kd", HARD: "psr-kd"}  # what two were called, of which the second has hard labels
 
 
+def convnet_depth(size: int) -> int:
+    """The field's depth of a ConvNet for pictures of so many pixels a side: 3 up to 32, 4 at 64, 5 at 128, 6 at 256."""
+    return max(3, size.bit_length() - 3)
+
+
 def name_now(name: str) -> str:
     """The name of a protocol that a result may have noted by a former one."""
     return FORMER.get(name, name)

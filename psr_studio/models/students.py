@@ -215,10 +215,14 @@ STUDENTS = {
 }
 
 
+def most_halvings(size: int) -> int:
+    """How often a picture of so many pixels a side can be halved."""
+    return (32 if size == MNIST_SIZE else size).bit_length() - 1
+
+
 def students_for(size: int) -> list[str]:
     """The named students that a picture of so many pixels a side has room for."""
-    padded = 32 if size == MNIST_SIZE else size
-    return [name for name, student in STUDENTS.items() if padded >> student.n_halvings]
+    return [name for name, student in STUDENTS.items() if student.n_halvings <= most_halvings(size)]
 
 
 def first_weights(name: str) -> str:
@@ -255,6 +259,13 @@ def build_student(name: str, n_classes: int, in_channels: int, size: int) -> nn.
     return timm.create_model(
         name.removeprefix(TIMM), pretrained=False, num_classes=n_classes, in_chans=in_channels
     )
+
+
+def seeded_student(name: str, n_classes: int, in_channels: int, size: int, seed: int) -> nn.Module:
+    """The same with its first weights from `seed`, whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_student(name, n_classes, in_channels, size)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from torch.func import functional_call
 
 from psr_studio.core.devices import reproducible
 from psr_studio.method.guidances.igd import gradient_gap, kept_epochs
+from psr_studio.method.protocols import convnet_depth
 from psr_studio.models.levels import NormalisedImages
-from psr_studio.models.students import MNIST_SIZE, Training, build_student, train_student
+from psr_studio.models.students import Training, most_halvings, seeded_student, train_student
 
 SEED = 0  # of the first weights and of the order of the pictures
 AT_ONCE = 64  # pictures of which gradients are summed together
@@ -23,21 +24,14 @@ AS_DECODED = (0.5, 0.5)  # mean and deviation that bring pixels to [-1, 1], as t
 
 
 def depth_for(size: int) -> int:
-    """The field's depth for pictures of so many pixels a side: 3 up to 32, 4 at 64, 5 at 128, 6 at 256."""
-    return min(most_depth(size), max(3, size.bit_length() - 3))
-
-
-def most_depth(size: int) -> int:
-    """How often such pictures can be halved."""
-    return (32 if size == MNIST_SIZE else size).bit_length() - 1
+    """The field's depth for pictures of so many pixels a side, as far as these can be halved."""
+    return min(most_halvings(size), convnet_depth(size))
 
 
 def new_surrogate(depth: int, n_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
     """A ConvNet of a depth, its first weights always the same."""
     height, _, channels = image_shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        return build_student(f"convnet-{depth}", n_classes, channels, height)
+    return seeded_student(f"convnet-{depth}", n_classes, channels, height, SEED)
 
 
 def train_surrogate(
@@ -50,7 +44,7 @@ def train_surrogate(
         kept: takes the weights after each of `kept_epochs`, on the host.
     """
     images = NormalisedImages.of(levels, AS_DECODED, labels.device)
-    how = Training(epochs=epochs, batch_size=64, augment=None, n_checks=1)
+    training = Training(epochs=epochs, batch_size=64, augment=None, n_checks=1)
     few = slice(0, AT_ONCE)  # nothing is read off the check
     checks = train_student(
         network,
@@ -59,7 +53,7 @@ def train_surrogate(
         F.cross_entropy,
         images.first(AT_ONCE),
         labels[few],
-        how,
+        training,
         SEED,
         every_epoch=True,
     )

@@ -78,6 +78,5 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if value == "none" and shape(now).optional:
         value = None
     checked = check_value(now, value)
-    return key, value if isinstance(
-        value, str
-    ) and value in FORMER else checked  # a former name says two things
+    is_former = isinstance(value, str) and value in FORMER  # of a protocol: it says two things
+    return key, value if is_former else checked

@@ -175,7 +175,7 @@ class Helped:
         epochs = self.arm.epochs(self.recipe.evaluate)
         first, total = self.recipe.evaluate.seed, epochs * self.n_students
         done, clock = 0, Stopwatch(started=False)
-        agreements, gains = [], []
+        found, gains = [], []  # of each student
         yield Progress(STAGE.name, 0, total, self.cost_text, lasting=True)
         clock.start()
         for seed in range(first, first + self.recipe.evaluate.n_seeds):
@@ -189,9 +189,10 @@ class Helped:
                 done += epochs
                 scores.append((self._held_out_loss(begun), check.top1))
                 if group is None:
-                    agreements.append(self._agreements(begun))
+                    whole = mean_gradient(begun, self._images, self._labels, hard_label_loss)
+                    found.append(agreements(begun, whole))
             gains.append([(loss - scores[0][0], scores[0][1] - top1) for loss, top1 in scores[1:]])
-        self.found = [self._influence(k, agreements, gains) for k in range(len(self.groups))]
+        self.found = [self._influence(k, found, gains) for k in range(len(self.groups))]
         yield Progress(
             STAGE.name, total, total, f"{plural(len(self.groups), 'group')} judged.", part_done=True
         )
@@ -203,11 +204,6 @@ class Helped:
         mean = tuple(float(found[list(group.rows)].mean()) for found in agreements)
         loss, accuracy = ((tuple(one[k][i] for one in gains) if self.leave_out else ()) for i in (0, 1))
         return Influence(group, mean, loss, accuracy)
-
-    def _agreements(self, begun: Begun) -> np.ndarray:
-        """(n,) agreement of each pick of the arm."""
-        whole = mean_gradient(begun, self._images, self._labels, hard_label_loss)
-        return agreements(begun, whole)
 
     @torch.no_grad()
     def _held_out_loss(self, begun: Begun) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from psr_studio.core.devices import pick_device
 from psr_studio.method.protocols import HARD, PER_EPOCH
 from psr_studio.models.levels import NormalisedImages, at_rest
-from psr_studio.models.students import Check, StudentMemory, build_student, top1, train_student
+from psr_studio.models.students import Check, StudentMemory, seeded_student, top1, train_student
 from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.arms import (
     FULL,
@@ -297,8 +297,6 @@ def students_cost(
 def new_student(settings: EvaluateRecipe, bundle: Bundle, n_classes: int, seed: int) -> nn.Module:
     """The student of the recipe with its first weights from `seed`, whatever was drawn before."""
     height, _, channels = bundle.image_shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build_student(
-            settings.student, n_classes, channels, side_of(settings.record, bundle) or height
-        )
+    return seeded_student(
+        settings.student, n_classes, channels, side_of(settings.record, bundle) or height, seed
+    )

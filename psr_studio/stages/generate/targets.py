@@ -155,10 +155,10 @@ def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
 
 
 def _check_depth(recipe: Recipe, bundle: Bundle) -> None:
-    from psr_studio.models.surrogate import most_depth
+    from psr_studio.models.students import most_halvings
 
     size, depth = bundle.image_shape[0], _igd(recipe).depth
-    if depth is not None and depth > (most := most_depth(size)):
+    if depth is not None and depth > (most := most_halvings(size)):
         raise RecipeError(
             f"The surrogate halves its pictures {depth} times, but those of {size} pixels can be halved {most} times.",
             f'Set "pool.igd.depth" to {most} or less, or leave it out.',

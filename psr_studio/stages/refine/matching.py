@@ -15,16 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from psr_studio.core.devices import candidate_generator, candidate_seed
+from psr_studio.method.protocols import convnet_depth
 from psr_studio.models.augment import dsa
 from psr_studio.models.levels import NormalisedImages
 from psr_studio.models.memory import MicroBatches
-from psr_studio.models.students import build_student
+from psr_studio.models.students import seeded_student
 
 if TYPE_CHECKING:
     from psr_studio.models.codec import Codec
 
 ROWS = 32  # latents at once through decoder and network
-DEPTHS = (3, 6)  # of the networks: 3 at 32 pixels, 6 from 224 on
+MOST_DEPTH = 6  # of the networks
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,8 @@ class Matching:
     def network(self, seed: int) -> nn.Module:
         """The features of a ConvNet with random weights, frozen; the same from the same seed."""
         _, height, _, channels = self.images.levels.shape
-        least, most = DEPTHS
-        depth = min(most, max(least, height.bit_length() - 3))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            made = build_student(f"convnet-{depth}", 1, channels, height)
+        depth = min(MOST_DEPTH, convnet_depth(height))
+        made = seeded_student(f"convnet-{depth}", 1, channels, height, seed)
         features: nn.Module = made.features  # type: ignore[assignment]
         return features.to(self.images.mean.device).requires_grad_(False)
 
