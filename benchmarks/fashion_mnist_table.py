@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from psr_studio import Studio
@@ -28,7 +29,8 @@ from psr_studio.core.progress import Progress
 # IPC -> epochs: 300 to 500 gradient steps each, but for K = 50, where 60 passes are 120 steps of 256.
 EPOCHS = {1: 500, 10: 300, 50: 60}
 CHECKS = 3  # points of each curve; a pass over the test split costs as much as 30 epochs at K = 10
-POOL_SIZE = 120  # M >= 2K at the largest K
+POOL_SIZES = {1: 60, 10: 60, 50: 120}  # the preset's, and M >= 2K at the largest K
+PAPER = "psr - the weights of the paper"
 IMAGES = {"refined": "PSR, refined", "selected": "PSR, not refined"}
 
 
@@ -39,7 +41,7 @@ def main() -> None:
     )
     parser.add_argument("--workspace", type=Path, default=Path("runs/table"))
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10, 50])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     args.results.mkdir(parents=True, exist_ok=True)
@@ -53,14 +55,19 @@ def main() -> None:
 
 def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
     """All stages at one budget; the rows of the table with their conditions."""
-    epochs = EPOCHS.get(ipc, 300)
-    with Studio(workspace, "fashion-mnist", pool_size=POOL_SIZE) as studio:
-        studio.set({"select.psr.weights": "paper"})
+    epochs, pool_size = EPOCHS.get(ipc, 300), POOL_SIZES.get(ipc, 2 * ipc)
+    with Studio(workspace, "fashion-mnist", pool_size=pool_size) as studio:
         follow(studio.generate())
         follow(studio.score())
+        selected = studio.recipe.select.psr
+        studio.set({"select.psr.weights": "paper"})
+        follow(studio.select(ipc=ipc, name=PAPER))
+        studio.set({"select.psr.weights": selected.weights})
         follow(studio.select(ipc=ipc, name="psr"))
         follow(studio.refine())
-        follow(studio.evaluate(n_seeds=n_seeds, epochs=epochs, n_checks=CHECKS))
+        both = (studio.selection(name).candidate_ids for name in (PAPER, "psr"))
+        compare = [] if np.array_equal(*both) else [PAPER]
+        follow(studio.evaluate(n_seeds=n_seeds, epochs=epochs, n_checks=CHECKS, compare=compare))
         rows = [{**asdict(row), "epochs": epochs} for row in studio.table()]
         guidance = studio.pool.settings["guidance"]
     return {
@@ -68,7 +75,7 @@ def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
         "ipc": ipc,
         "device": f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "pool_size": POOL_SIZE,
+        "pool_size": pool_size,
         "guidance": guidance,
         "student_minutes": round(sum(float(row["seconds"]) for row in rows) / 60, 1),
         "process_cpu_minutes": round(time.process_time() / 60, 1),
