@@ -13,6 +13,7 @@ import pytest
 FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--disable-gpu-rasterization", "--disable-gpu-compositing",  # the processor draws all but the map faster itself
 ]  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 POLICY = "Content Security Policy"
@@ -23,22 +24,32 @@ STATE = "window.workbench.store.data"
 
 
 @contextmanager
-def browser_page(width: int = 1366, height: int = 768) -> Iterator[Any]:
-    """A page of a headless browser; `page.complaints` collects what its scripts threw and what its policy forbade."""
+def headless_browser() -> Iterator[Any]:
+    """One Chromium, for any number of pages."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     program = os.environ.get("PSR_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed, and PSR_CHROMIUM is not set")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": height})
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browser_page(browser: Any, width: int = 1366, height: int = 768) -> Iterator[Any]:
+    """A page that shares nothing with others, as in a profile of its own.
+
+    `page.complaints` collects what its scripts threw and what its policy forbade.
+    """
+    with browser.new_context(viewport={"width": width, "height": height}) as context:
+        page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(CATCH_WORKBENCH)
         page.complaints = []
         page.on("pageerror", lambda err: page.complaints.append(str(err)))
         page.on("console", lambda m: page.complaints.append(m.text) if POLICY in m.text else None)
         yield page
-        browser.close()
 
 
 def open_tab(page: Any, name: str) -> None:

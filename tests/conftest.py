@@ -24,8 +24,12 @@ CLASS_NAMES = ("boot", "coat", "dress")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests begin first, or one would be left alone at the end; those marked "gpu" are skipped where none is."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Files with slow tests begin first, those of the browser second, or one would be left alone at the end.
+
+    Tests marked "gpu" are skipped where none is.
+    """
+    longest = ("slow", "browser")
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in longest])
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return

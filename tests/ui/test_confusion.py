@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import STATE, idle, open_tab, selected
-from running import running_app
+from serving import serving
 from tiny import CLASS_NAMES, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -34,7 +34,7 @@ def finished(tmp_path_factory, scored_workspace, tiny_bundle) -> Iterator[tuple[
             for i, own in enumerate(CLASS_NAMES)
             for j, seen in enumerate(CLASS_NAMES)
         }
-    with running_app(root) as address:
+    with serving(root) as address:
         yield address, found
 
 

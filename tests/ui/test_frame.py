@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser_page, idle, open_tab
-from running import running_app
+from browsing import idle, open_tab
 
 pytestmark = pytest.mark.browser
 BUTTONS = {
@@ -22,13 +18,10 @@ SIZES = [(1366, 768), (1920, 1080), (1024, 768)]
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Iterator[Any]:
-    root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("frame") / "ws")
-    with running_app(root) as url, browser_page() as page:
-        page.goto(url)
-        idle(page)
-        yield page
-        assert not page.complaints, page.complaints
+def page(browser: Any, url: str) -> Any:
+    browser.goto(url)
+    idle(browser)
+    return browser
 
 
 def box(page: Any, selector: str) -> dict[str, float]:

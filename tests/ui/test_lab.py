@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from browsing import (
     STATE,
     answered,
-    browser_page,
     focus_on,
     idle,
     mark_out,
@@ -21,42 +19,25 @@ from browsing import (
     selected,
     set_keys,
 )
-from running import running_app
 
 pytestmark = pytest.mark.browser
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "curate.md"
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    with browser_page() as page:
-        yield page
-        assert not page.complaints, page.complaints
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
-    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
-    root = tmp_path_factory.mktemp("lab") / "ws"
-    shutil.copytree(scored_workspace, root)
-    with running_app(root) as address:
-        yield address
-
-
 @pytest.fixture
-def lab(page, url) -> Iterator[Any]:
+def lab(browser, url) -> Iterator[Any]:
     """The Curate tab, freshly opened; what a test did is taken back after it."""
-    page.goto("about:blank")
-    page.goto(f"{url}#tab=curate")
-    idle(page)
-    yield page
-    if page.locator("dialog[open]").count():
-        page.keyboard.press("Escape")
-    page.click("#psr-tab-curate-button")
-    idle(page)  # a test may end right after a reload
-    set_keys(page, dock=None)
-    while page.evaluate(f"{STATE}.undo"):
-        undo(page)
+    browser.goto("about:blank")
+    browser.goto(f"{url}#tab=curate")
+    idle(browser)
+    yield browser
+    if browser.locator("dialog[open]").count():
+        browser.keyboard.press("Escape")
+    browser.click("#psr-tab-curate-button")
+    idle(browser)  # a test may end right after a reload
+    set_keys(browser, dock=None)
+    while browser.evaluate(f"{STATE}.undo"):
+        undo(browser)
 
 
 def undo(page: Any) -> None:

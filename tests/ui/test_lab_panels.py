@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import STATE, answered, browser_page, idle, picks, set_keys
-from running import running_app
+from browsing import STATE, answered, idle, picks, set_keys
 
 pytestmark = pytest.mark.browser
 N_CLASSES, POOL_SIZE, IPC = 3, 6, 2  # of the tiny workspace
@@ -17,17 +13,13 @@ SELECTOR = "select[aria-label='Selector']"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Iterator[Any]:
+def lab(browser: Any, url: str) -> Any:
     """A page with the lab open, on a workspace of its own; tests take back what they change."""
-    root = tmp_path_factory.mktemp("lab") / "ws"
-    shutil.copytree(scored_workspace, root)
-    with running_app(root) as url, browser_page() as page:
-        page.goto(url)
-        idle(page)
-        set_keys(page, dock="lab")
-        page.wait_for_selector(".psr-lab-selector")
-        yield page
-        assert not page.complaints, page.complaints
+    browser.goto(url)
+    idle(browser)
+    set_keys(browser, dock="lab")
+    browser.wait_for_selector(".psr-lab-selector")
+    return browser
 
 
 def state(page: Any, expression: str) -> Any:

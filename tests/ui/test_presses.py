@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from browsing import browser_page, open_tab
-from running import running_app
 
 pytestmark = pytest.mark.browser
 DONE = "#psr-job-refine .psr-job[data-state='done']"
@@ -23,10 +20,9 @@ IN_VIEW = """(node) => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Iterator[Any]:
-    """A workspace of its own, on a window lower than the settings of a tab."""
-    root = shutil.copytree(scored_workspace, tmp_path_factory.mktemp("presses") / "ws")
-    with running_app(root) as url, browser_page(height=500) as page:
+def page(chromium: Any, url: str) -> Iterator[Any]:
+    """A window lower than the settings of a tab."""
+    with browser_page(chromium, height=500) as page:
         page.goto(f"{url}#tab=refine")
         page.wait_for_selector("#psr-refine")
         yield page

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from browsing import STATE, answered, focus_on, idle, picks, selected
-from running import running_app
 
 pytestmark = pytest.mark.browser
 FIELD = "Filter candidates by a query"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
-    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
-    root = tmp_path_factory.mktemp("query") / "ws"
-    shutil.copytree(scored_workspace, root)
-    with running_app(root) as address:
-        yield address
 
 
 def ask(page: Any, query: str) -> None:

@@ -52,10 +52,12 @@ def test_a_stop_of_another_kind_is_refused(client):
 
 
 @pytest.mark.browser
-def test_the_pill_opens_the_queue_and_evaluate_stops_in_time(tmp_path: Path, scored_workspace: Path):
+def test_the_pill_opens_the_queue_and_evaluate_stops_in_time(
+    tmp_path: Path, scored_workspace: Path, chromium
+):
     """Students of two thousand epochs: five seconds after "Stop now" nothing runs."""
     root = shutil.copytree(scored_workspace, tmp_path / "ws")
-    with running_app(root) as url, browser_page() as page:
+    with running_app(root) as url, browser_page(chromium) as page:
         page.goto(f"{url}#tab=evaluate")
         page.locator("#psr-tab-evaluate").get_by_label("Epochs").fill("2000")
         page.click("#psr-evaluate")

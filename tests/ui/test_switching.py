@@ -8,10 +8,9 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browsing import CATCH_WORKBENCH, browser_page, idle
+from browsing import browser_page, idle
 from fastapi.testclient import TestClient
 from running import running_app
 from serving import HERE, SELECT, refusal, told
@@ -174,11 +173,11 @@ def test_the_list_outlives_damage_and_holds_what_is_there(home, other, tmp_path)
 
 
 @pytest.mark.browser
-def test_a_page_opens_another_workspace_and_the_other_page_is_told(tmp_path: Path, scored_workspace: Path):
+def test_a_page_opens_another_workspace_and_the_other_page_is_told(
+    tmp_path: Path, scored_workspace: Path, chromium
+):
     first, second = (Path(shutil.copytree(scored_workspace, tmp_path / name)) for name in ("one", "two"))
-    with running_app(first) as url, browser_page() as page:
-        left: Any = page.context.browser.new_context().new_page()
-        left.add_init_script(CATCH_WORKBENCH)
+    with running_app(first) as url, browser_page(chromium) as page, browser_page(chromium) as left:
         for shown in (page, left):
             shown.goto(url)
             idle(shown)

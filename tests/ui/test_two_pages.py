@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import CATCH_WORKBENCH, STATE, answered, browser_page, idle, picks
-from running import running_app
+from browsing import STATE, answered, browser_page, idle, picks
+from serving import serving
 
 pytestmark = pytest.mark.browser
 HOLD = "**/psr/curate/state"  # what a page asks when it is told of a change
 
 
 @pytest.fixture
-def pages(tmp_path: Path, scored_workspace: Path) -> Iterator[tuple[Any, Any]]:
+def pages(tmp_path: Path, scored_workspace: Path, chromium: Any) -> Iterator[tuple[Any, Any]]:
     root = tmp_path / "ws"
     shutil.copytree(scored_workspace, root)
-    with running_app(root) as url, browser_page() as first:
-        second = first.context.browser.new_context().new_page()
-        second.add_init_script(CATCH_WORKBENCH)
+    with serving(root) as url, browser_page(chromium) as first, browser_page(chromium) as second:
         for page in (first, second):
             page.goto(url)
             idle(page)

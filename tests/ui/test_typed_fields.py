@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import STATE, answered, browser_page, idle, open_tab
-from running import running_app
+from browsing import STATE, answered, idle, open_tab
+from serving import serving
 
 pytestmark = pytest.mark.browser
 FEWEST = {"pool": 9, "refine": 8, "evaluate": 8}  # number fields of a tab and its folded settings
@@ -50,17 +50,15 @@ def root(tmp_path_factory: pytest.TempPathFactory, scored_workspace: Path) -> Pa
 
 @pytest.fixture(scope="module")
 def url(root: Path) -> Iterator[str]:
-    with running_app(root) as address:
+    with serving(root) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def page(url: str) -> Iterator[Any]:
-    with browser_page() as page:
-        page.goto(f"{url}#tab=curate")
-        idle(page)
-        yield page
-        assert not page.complaints, page.complaints
+def page(browser: Any, url: str) -> Any:
+    browser.goto(f"{url}#tab=curate")
+    idle(browser)
+    return browser
 
 
 def field(page: Any, label: str) -> Any:

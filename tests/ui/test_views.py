@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
 from browsing import STATE, answered, idle, mark_out, picks, screen_of, selected, set_keys
-from running import running_app
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
-    """A studio on a copy of the scored workspace: 3 classes of 6 candidates, 2 images per class."""
-    root = tmp_path_factory.mktemp("views") / "ws"
-    shutil.copytree(scored_workspace, root)
-    with running_app(root) as address:
-        yield address
 
 
 def save(page, name):

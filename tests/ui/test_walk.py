@@ -36,8 +36,8 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    with browser_page(*SIZES[0]) as found:
+def page(chromium: Any) -> Iterator[Any]:
+    with browser_page(chromium, *SIZES[0]) as found:
         yield found
 
 
@@ -110,7 +110,7 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
     outside: list[str] = []
     page.on("request", lambda r: None if local(r.url) else outside.append(r.url))
     with running_app(tmp_path / "ws", "--preset", preset) as url:
-        page.goto(url)
+        page.goto(f"{url}#tab=pool")  # not "Curate": the map of the demo pool would take a core
         open_tab(page, "pool")
         page.click("#psr-generate")
         if "fashion-mnist" in bundles():  # its demo pool is here

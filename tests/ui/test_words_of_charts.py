@@ -11,11 +11,11 @@ from psr_studio.ui.theme import STATIC
 FILLS = "name => [...document.querySelectorAll(name)].map((text) => getComputedStyle(text).fill)"
 
 
-def test_numbers_on_cells_keep_their_colour_and_the_axes_take_the_page_s():
+def test_numbers_on_cells_keep_their_colour_and_the_axes_take_the_page_s(chromium):
     figure = confusion_figure(np.eye(2), ("carp", "dog"))
     style = (STATIC / "css" / "page.css").read_text()
     chart = figure.to_html(full_html=False, include_plotlyjs=True)
-    with browser_page() as page:
+    with browser_page(chromium) as page:
         page.set_content(f"<style>:root {{ --body-text-color: rgb(1, 2, 3) }}\n{style}</style>{chart}")
         page.wait_for_selector(".heatmap-label text")
         assert set(page.evaluate(FILLS, ".heatmap-label text")) == {"rgb(255, 255, 255)"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import STATE, answered, focus_on, idle, picks, selected, set_keys
-from running import running_app
+from serving import serving
 
 from psr_studio.app.studio import Studio
 from psr_studio.ui.curate.maps import map_key
@@ -30,7 +30,7 @@ def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
     (root / "cache").mkdir(exist_ok=True)
     places = np.random.default_rng(0).normal(size=(len(embeddings), 2)).astype(np.float32)
     np.save(root / "cache" / f"umap-{map_key(embeddings)}.npy", places)
-    with running_app(root) as address:
+    with serving(root) as address:
         yield address
 
 

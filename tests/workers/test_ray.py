@@ -15,6 +15,8 @@ from psr_studio.app.studio import Studio
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.load import load_recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ray() -> Any:
