@@ -72,7 +72,7 @@ export function createScatter(store, actions, chooseMap) {
   });
   store.on(['hover'], invalidate);
   // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map.
-  store.on(['picks'], () => painter.drawNow());
+  store.on(['picks'], () => painter.drawNow(), { follows: true });
   store.on(['picks', 'pinned', 'vetoed'], () => hoverAt && hover(hoverAt));
   store.on(['tool'], () => {
     surface.dataset.tool = store.data.tool;
