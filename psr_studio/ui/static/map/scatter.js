@@ -71,8 +71,9 @@ export function createScatter(store, actions, chooseMap) {
     invalidate();
   });
   store.on(['hover'], invalidate);
-  // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map.
-  store.on(['picks'], () => painter.drawNow(), { follows: true });
+  // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map. Picks on the
+  // way of a drag come with its next frame.
+  store.on(['picks'], () => painter.drawNow());
   store.on(['picks', 'pinned', 'vetoed'], () => hoverAt && hover(hoverAt));
   store.on(['tool'], () => {
     surface.dataset.tool = store.data.tool;
