@@ -1,8 +1,10 @@
-"""The page: a bar, the tabs, and one timer that redraws what has changed. It holds no state of its own."""
+"""The page: a bar, the tabs, and timers that redraw what has changed. It holds no state of its own."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gradio as gr
@@ -22,6 +24,8 @@ from psr_studio.ui.tabs.refine import RefineTab
 from psr_studio.ui.words import QUIET, as_error
 
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
+# On the element of a tab: until then it is out of sight, see css/page.css.
+DRAWN = "() => {{ document.getElementById('{}').dataset.drawn = ''; }}"
 
 
 class Pane(Protocol):
@@ -91,35 +95,53 @@ def build_page(screen: Screen) -> gr.Blocks:
         bar.build()
         home = "curate" if len(screen.studio.pool) else "pool"
         with gr.Tabs(selected=home) as row:
-            for tab in tabs:
-                with gr.Tab(tab.id.capitalize(), id=tab.id, elem_id=f"psr-tab-{tab.id}"):
-                    tab.build()
+            items = [_item(tab) for tab in tabs]
         pickers = [tab.picker for tab in tabs if tab.picker]
         for tab in tabs:
             tab.connect(row, pickers)
-        _keep_drawn(page, screen, [bar, *(pane for tab in tabs for pane in tab.panes())])
+        _keep_drawn(screen, items, [[bar, *tab.panes()] for tab in tabs])
         ScriptApi(screen).build()
     return page
 
 
-def _keep_drawn(page: gr.Blocks, screen: Screen, panes: Sequence[Pane]) -> None:
-    """On load everything is drawn from the disk and the worker, later only what has changed since."""
-    seen = gr.State({})
-    timer = gr.Timer(BUSY_SECONDS)
-    outputs = [seen, timer, *(component for pane in panes for component in pane.outputs)]
+def _item(tab: Tab) -> gr.Tab:
+    with gr.Tab(tab.id.capitalize(), id=tab.id, elem_id=f"psr-tab-{tab.id}") as item:
+        tab.build()
+    return item
 
-    def draw(known: dict[int, str]) -> list[Any]:
-        now, values = dict(known), []
-        for number, pane in enumerate(panes):
-            version = repr(pane.version())
-            drawn = known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
-            now[number] = version
-            values += [gr.skip()] * len(pane.outputs) if drawn else pane.values()
-        pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS
-        return [now, gr.Timer(pause), *values]
 
-    page.load(lambda: draw({}), None, outputs, **QUIET)
-    timer.tick(draw, seen, outputs, **QUIET)
-    for pane in panes:
-        if isinstance(pane, JobPanel):
-            pane.redrawn_by(draw, seen, outputs)
+def _keep_drawn(screen: Screen, items: Sequence[gr.Tab], panes: Sequence[Sequence[Pane]]) -> None:
+    """Draw each tab from the disk and the worker when it is opened, and what changes as long as it is in front.
+
+    Nothing is filled before: whatever an event has filled once, Gradio goes through again at every later event.
+    """
+    timers = [gr.Timer(IDLE_SECONDS, active=False) for _ in items]
+    for item, own, timer in zip(items, panes, timers, strict=True):
+        seen = gr.State({})
+        outputs = [seen, timer, *(component for pane in own for component in pane.outputs)]
+        draw = partial(_draw, screen, own)
+        item.select(None, None, timers, js=_only(timers.index(timer), len(timers)), **QUIET)
+        opened = item.select(draw, seen, outputs, **QUIET)
+        for over in (opened.then, opened.failure):
+            over(None, js=DRAWN.format(item.elem_id), **QUIET)
+        timer.tick(draw, seen, outputs, **QUIET)
+        for pane in own:
+            if isinstance(pane, JobPanel):
+                pane.redrawn_by(draw, seen, outputs)
+
+
+def _only(number: int, n: int) -> str:
+    """Let one of n timers run; in the browser, where tabs are opened one after the other."""
+    updates = [{"__type__": "update", "active": k == number} for k in range(n)]
+    return f"() => {json.dumps(updates)}"
+
+
+def _draw(screen: Screen, panes: Sequence[Pane], known: dict[int, str]) -> list[Any]:
+    now, values = dict(known), []
+    for number, pane in enumerate(panes):
+        version = repr(pane.version())
+        drawn = known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
+        now[number] = version
+        values += [gr.skip()] * len(pane.outputs) if drawn else pane.values()
+    pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS
+    return [now, gr.Timer(pause), *values]

@@ -9,7 +9,7 @@ from typing import Any
 
 from psr_studio.ui.words import QUIET
 
-TELL = "() => {{ document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }})); }}"
+TELL = "document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }}));"
 _keys = count(1)
 
 
@@ -22,8 +22,13 @@ class Press:
 
     def __init__(self, job: str | None = None) -> None:
         key = next(_keys)
-        self.begun = TELL.format("pressed", json.dumps({"key": key, "job": job}))
-        self.ended = TELL.format("answered", json.dumps({"key": key}))
+        self._begins = TELL.format("pressed", json.dumps({"key": key, "job": job}))
+        self.ended = f"() => {{ {TELL.format('answered', json.dumps({'key': key}))} }}"
+
+    def begun(self, js: str | None = None) -> str:
+        """What the page does before the press is sent; `js` is what it does with the inputs of the press."""
+        given = f"await ({js})(...given)" if js else "given"
+        return f"async (...given) => {{ {self._begins} return {given}; }}"
 
 
 def answered(
@@ -31,9 +36,6 @@ def answered(
 ) -> Any:
     """Let an event such as `button.click` call `handler`; what was pressed is busy meanwhile. Returns the event."""
     press = Press()
-    listen(
-        None, js=press.begun, **QUIET
-    )  # first: the page takes the listeners of a press one after the other
-    event = listen(handler, inputs, outputs, **how)
+    event = listen(handler, inputs, outputs, **{**how, "js": press.begun(how.get("js"))})
     event.then(None, js=press.ended, **QUIET)
     return event

@@ -48,3 +48,21 @@ test('stores share nothing with each other, and none is ready before a pool is t
   assert.deepEqual([other.data.ipc, INITIAL.ipc], [ipc, ipc]);
   assert.throws(() => ready(one), /no pool/);
 });
+
+test('of a passing change only those who follow hear at once, the others when it settles', () => {
+  const store = createStore(INITIAL);
+  /** @type {string[]} */
+  const heard = [];
+  store.on(['ipc', 'tool'], (_, changed) => heard.push(`pane ${changed}`));
+  store.on(['ipc'], ({ ipc }) => heard.push(`map ${ipc}`), { follows: true });
+  store.set({ ipc: 2 }, { passing: true });
+  store.set({ ipc: 3 }, { passing: true });
+  store.set({ tool: 'lasso' });
+  assert.deepEqual(heard.splice(0), ['map 2', 'map 3', 'pane tool']);
+  store.settle();
+  store.settle();
+  assert.deepEqual(heard.splice(0), ['pane ipc']);
+  store.set({ ipc: 4, tool: 'box' }, { passing: true });
+  store.set({ ipc: 5 });
+  assert.deepEqual(heard, ['map 4', 'pane ipc,tool', 'map 5']);
+});

@@ -143,6 +143,7 @@ def test_a_script_selects_pins_and_runs_steps_over_the_network(tmp_path, preset)
 
 def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
     """In the page as it is sent, packed or not; other answers pass as they are."""
+    texts: dict[str, str] = {}
     with TestClient(build_app(screen), base_url=HERE) as client:
         for packed in ("br, gzip", "identity"):
             page = client.get("/", headers={"Accept-Encoding": packed})
@@ -150,7 +151,9 @@ def test_the_page_says_that_it_opens_before_its_scripts_have_run(screen):
             head = page.text.partition("</head>")[0]
             assert "PSR Studio is opening" in head and "prefers-color-scheme: dark" in head
             for link in re.findall(r'<link rel="(?:modulepreload|preload)"[^>]* href="(psr/[^"]+)"', head):
-                first = client.get(link)
+                first = client.get(link, headers={"Accept-Encoding": packed})
+                assert (first.headers.get("Content-Encoding") == "gzip") == ("gzip" in packed)
+                assert texts.setdefault(link, first.text) == first.text, "packed or not, it is the same"
                 again = client.get(link, headers={"If-None-Match": first.headers["ETag"]})
                 assert (first.status_code, again.status_code) == (200, 304) and not again.content
             assert {"modulepreload", "preload"} <= set(

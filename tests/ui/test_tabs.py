@@ -15,6 +15,7 @@ from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS
+from psr_studio.ui.page import build_page
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
 from psr_studio.ui.screen import Screen
@@ -70,6 +71,31 @@ def test_a_finished_workspace_shows_pairs_curves_table_and_zip(screen):
     assert "#tab=curate&class=1" in texts["by class"] and "taken for" in texts["by class"]
     assert "±" in texts["EvaluateTab"] and "set.zip" in texts["ExportTab"]
     assert "'fresh'" in texts["TopBar"] and "'missing'" not in texts["TopBar"]
+
+
+def below(node: dict) -> set[int]:
+    """The components in a part of the page."""
+    return {node["id"]}.union(*(below(child) for child in node.get("children", ())))
+
+
+def test_a_tab_is_filled_when_it_is_opened_and_no_other_with_it(screen):
+    """Whatever an event has filled once costs at every later event, so the first picture would wait for all tabs."""
+    page = build_page(screen)
+    config = page.get_config_file()
+    kinds = {part["id"]: part["type"] for part in config["components"]}
+    tabs = next(node for node in config["layout"]["children"] if kinds[node["id"]] == "tabs")["children"]
+    inside = {tab["id"]: below(tab) for tab in tabs}
+    drawn: dict[int, set[int]] = {}
+    for event in config["dependencies"]:
+        names = {name for _, name in event["targets"]}
+        assert "load" not in names, "nothing is filled with the page"
+        filled = set().union(*inside.values()).intersection(event["outputs"])
+        if names == {"select"} and filled:
+            drawn[event["targets"][0][0]] = filled
+        elif names == {"tick"}:
+            assert filled in drawn.values(), "a timer fills what the opening of its tab has filled"
+    assert drawn.keys() == inside.keys()
+    assert all(filled <= inside[tab] for tab, filled in drawn.items())
 
 
 def test_what_stopped_the_pool_is_shown_though_scoring_fell_with_it(tmp_path, tiny_bundle):

@@ -26,19 +26,19 @@ PRESS = """async (field, chunks) => {
   return field.value;
 }"""
 
-# Types into a field right after it was built: an input comes before what waits for a timer or a frame.
+# Types into a field as soon as it is in sight: an input comes before what waits for a timer or a frame.
 TYPE_AT_ONCE = """(label) => {
   new MutationObserver((_, observer) => {
     const labels = [...document.querySelectorAll('label')].filter((l) => l.textContent.includes(label));
     const field = labels[0]?.querySelector('input, textarea');
-    if (!field) return;
+    if (!field?.checkVisibility({ visibilityProperty: true })) return;
     observer.disconnect();
     scheduler.postTask(() => {
       field.focus();
       field.select();
       document.execCommand('insertText', false, '0');
     }, { priority: 'user-blocking' });
-  }).observe(document.body, { childList: true, subtree: true });
+  }).observe(document.body, { childList: true, subtree: true, attributes: true });
 }"""
 
 

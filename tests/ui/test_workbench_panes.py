@@ -152,6 +152,39 @@ def test_a_drag_picks_on_its_way_and_is_one_change_and_one_undo(bench):
     assert picks(bench) == before and bench.evaluate(f"{STATE}.ipc") == 2
 
 
+DRAG = """async () => {
+  const { data } = window.workbench.store;
+  const range = document.querySelector(".psr-slider[data-key='ipc'] input[type=range]");
+  const moment = () => new Promise((over) => setTimeout(over, 20));
+  let rebuilt = 0;
+  const observer = new MutationObserver(() => { rebuilt += 1; });
+  observer.observe(document.querySelector('.psr-grid-spacer'), { childList: true });
+  const counts = [];
+  for (let shown = data.picks; counts.length < 4; shown = data.picks) {
+    range.value = 3 + (counts.length % 2);
+    range.dispatchEvent(new Event('input', { bubbles: true }));
+    await moment();
+    if (data.picks === shown) continue;
+    counts.push([data.picks.total, document.querySelector('.psr-status-counts').textContent]);
+  }
+  const onTheWay = rebuilt;
+  while (rebuilt === onTheWay) await moment();
+  const { total } = data.picks;
+  const tiles = document.querySelectorAll('.psr-tile').length;
+  range.dispatchEvent(new Event('change', { bubbles: true }));
+  return { counts, onTheWay, total, tiles };
+}"""
+
+
+def test_on_the_way_of_a_drag_map_and_counts_follow_and_the_panes_at_a_pause(bench):
+    idle(bench)
+    found = bench.evaluate(DRAG)
+    assert found["counts"] and all(f"{total} picked" in text for total, text in found["counts"])
+    assert found["onTheWay"] == 0, "nothing around the map is rebuilt while the slider moves"
+    assert found["tiles"] == found["total"], "at a pause the grid shows what is picked"
+    idle(bench)
+
+
 BOXES = """() => {
   const shown = (node) => node.getClientRects().length > 0;
   const box = (node) => {

@@ -6,6 +6,8 @@ has written goes into a template: Gradio evaluates templates as JavaScript, so a
 
 from __future__ import annotations
 
+import gzip
+
 import gradio as gr
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -52,21 +54,29 @@ AS_SHOWN = """async (...given) => {
 class _FreshStaticFiles(StaticFiles):
     """Files the browser checks on every load, so that an upgrade never mixes old and new scripts.
 
-    Two more are made of them: the scripts of the workbench as one, and its style sheets.
+    Two more are made of them: the scripts of the workbench as one, and its style sheets, packed where the browser can
+    unpack them.
     """
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
         script, sheet = one_script(STATIC, "curate"), one_sheet(STATIC / "css", SHEETS)
         joined = {SCRIPT: (script, "text/javascript"), SHEET: (sheet, "text/css")}
-        self._joined = {name: (*file, f'"{stable_hash(file[0])}"') for name, file in joined.items()}
+        self._joined = {
+            name: (text.encode(), gzip.compress(text.encode()), kind, f'W/"{stable_hash(text)}"')
+            for name, (text, kind) in joined.items()
+        }
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if path in self._joined and scope["method"] in ("GET", "HEAD"):
-            text, kind, tag = self._joined[path]
-            known = tag in Headers(scope=scope).get("if-none-match", "")
-            response = Response(status_code=304) if known else Response(text, media_type=kind)
-            response.headers["ETag"] = tag
+            text, packed, kind, tag = self._joined[path]
+            asked = Headers(scope=scope)
+            known, packs = tag in asked.get("if-none-match", ""), "gzip" in asked.get("accept-encoding", "")
+            body = packed if packs else text
+            response = Response(status_code=304) if known else Response(body, media_type=kind)
+            if packs and not known:
+                response.headers["Content-Encoding"] = "gzip"
+            response.headers.update({"ETag": tag, "Vary": "Accept-Encoding"})
         else:
             response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"

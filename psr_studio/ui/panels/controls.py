@@ -54,12 +54,6 @@ class Settings:
         for key in keys:
             self.controls[key] = _control(key, self._value(key), _listed(self._choices.get(key)), more)
 
-    def grid(self, *keys: str, columns: int = 2) -> None:
-        """Draw controls in rows of `columns`."""
-        for start in range(0, len(keys), columns):
-            with gr.Row():
-                self.add(*keys[start : start + columns], min_width=120)
-
     @property
     def outputs(self) -> list[gr.components.Component]:
         """The controls, in the order in which they were added; also the inputs of events."""

@@ -37,9 +37,9 @@ class FinetunePanel:
         first = [f"finetune.{name}" for name in SHOWN]
         with gr.Accordion("Fine-tune the generator (Minimax)", open=False, elem_id="psr-finetune"):
             gr.HTML(note(ABOUT))
-            self.settings.grid(*first)
+            self.settings.add(*first)
             with gr.Accordion("More settings of fine-tuning", open=False):
-                self.settings.grid(
+                self.settings.add(
                     *(key for key in keys() if key.startswith("finetune.") and key not in first)
                 )
             self.button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")

@@ -61,8 +61,7 @@ class JobPanel:
             js: what the page does with the inputs before they are sent.
         """
         press = Press(button.value)
-        button.click(None, js=press.begun, **QUIET)
-        event = button.click(said(handler), inputs, outputs or self.outputs, js=js, **PRESSED)
+        event = button.click(said(handler), inputs, outputs or self.outputs, js=press.begun(js), **PRESSED)
         self.presses.append((press, event))
         return event
 

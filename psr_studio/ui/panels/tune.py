@@ -50,12 +50,9 @@ class TunePanel:
         """Draw it here."""
         with gr.Accordion("Tune", open=False, elem_id="psr-tune-panel"):
             gr.HTML(note(ABOUT))
-            self.settings.add("tune.selectors", "tune.weights")
-            with gr.Row():
-                self.settings.add("tune.trials", "tune.proxy", min_width=120)
+            self.settings.add("tune.selectors", "tune.weights", "tune.trials", "tune.proxy")
             with gr.Accordion("More settings", open=False):
-                self.settings.grid(KNN_ONLY, STUDENT_ONLY)
-                self.settings.add("tune.seed")
+                self.settings.add(KNN_ONLY, STUDENT_ONLY, "tune.seed")
             self.run = gr.Button("Tune", variant="primary", elem_id="psr-tune")
             self.trust = gr.HTML(elem_id="psr-tune-trust")
             self.jobs.build()

@@ -87,14 +87,13 @@ class EvaluateTab:
         self.status = gr.HTML()
         self.picker.build("psr-evaluate-selection")
         self.settings.add("evaluate.student", allow_custom_value=True)
-        self.settings.grid(PROTOCOL, "evaluate.labels")
+        self.settings.add(PROTOCOL, "evaluate.labels")
         self.about = gr.HTML(elem_id="psr-protocol")
-        self.settings.grid("evaluate.n_seeds", "evaluate.epochs")
-        self.settings.add("evaluate.arms", "evaluate.controls")
+        self.settings.add("evaluate.n_seeds", "evaluate.epochs", "evaluate.arms", "evaluate.controls")
         with gr.Accordion("More settings", open=False):
             self.settings.add("evaluate.compare", allow_custom_value=True)
-            self.settings.grid("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
-            self.settings.grid("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
+            self.settings.add("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
+            self.settings.add("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
             self.settings.add("evaluate.augment", "evaluate.full")
 
     def connect(self, *_: Any) -> None:

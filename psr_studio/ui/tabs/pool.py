@@ -135,21 +135,21 @@ class PoolTab:
             label="Sampling",
             elem_id="psr-way",
         )
-        self.settings.grid("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
-        self.settings.add("pool.source")
+        self.settings.add(
+            "pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale", "pool.source"
+        )
         self._crops()
         self.settings.add("pool.generator", "pool.guidance")
         self._steering()
         with gr.Accordion("More settings", open=False):
-            self.settings.grid("pool.guided_from", "pool.guided_to")
-            self.settings.grid("pool.seed", "pool.batch_size", "pool.part_size", "pool.guided_channels")
-            self.settings.add("pool.classes")
+            self.settings.add("pool.guided_from", "pool.guided_to", "pool.seed", "pool.batch_size")
+            self.settings.add("pool.part_size", "pool.guided_channels", "pool.classes")
             self.scoring.add("score.batch_size")
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
         with gr.Group(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
-            self.settings.grid(*(key for key in keys() if key.startswith("pool.crops.")))
+            self.settings.add(*(key for key in keys() if key.startswith("pool.crops.")))
 
     def _can_generate(self, source: str) -> bool:
         return source == CROPS or self.screen.studio.bundle.has("generator")
@@ -159,7 +159,7 @@ class PoolTab:
         guidance = self.screen.studio.recipe.pool.guidance
         for name in GUIDED:
             with gr.Group(visible=name == guidance) as self.steering[name]:
-                self.settings.grid(*(key for key in keys() if key.startswith(f"pool.{name}.")))
+                self.settings.add(*(key for key in keys() if key.startswith(f"pool.{name}.")))
 
     def connect(self, *_: Any) -> None:
         """Events."""

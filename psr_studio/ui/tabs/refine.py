@@ -54,12 +54,12 @@ class RefineTab:
                 with side_body():
                     self.status = gr.HTML()
                     self.picker.build("psr-refine-selection")
-                    self.settings.grid("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
+                    self.settings.add("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
                     with gr.Accordion("More settings", open=False):
-                        self.settings.grid("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
+                        self.settings.add("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
                         self.settings.add("refine.seed")
                         others = (key for key in keys() if key.startswith(("refine.cao2.", "refine.match.")))
-                        self.settings.grid("refine.objective", *others)
+                        self.settings.add("refine.objective", *others)
                     gr.HTML(note(ABOUT))
                 with side_foot():
                     can = self.screen.studio.bundle.has("generator")

@@ -190,6 +190,9 @@ export function createResultStrip(store, actions, library) {
   }
 
   store.on(['diff', 'notice', 'news', 'picks', 'phase'], refresh);
+  store.on(['diff'], ({ phase, notice, news }) => phase === 'ready' && !notice && !news && showDiff(), {
+    follows: true,
+  });
   store.on(['undo', 'redo', 'diff', 'busy'], showRevert);
   store.on(['busy'], ({ busy }) => node.classList.toggle('is-busy', busy));
   store.on(['timing'], showTiming);

@@ -20,6 +20,7 @@ const OVERTAKEN = 409; // another page has changed the selection since this one'
 const UNDRAWN_MS = 1000;
 const BUSY_AFTER_MS = 250; // quicker answers need no sign of work
 const DRAG_MS = 100; // between two selections on the way of a drag
+const PAUSE_MS = 250; // without a move of a drag, after which the whole page shows where it stands
 
 /**
  * @param {object} parts
@@ -42,10 +43,16 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   let wantedCandidate = 0;
   /** @type {Drag | null} */
   let drag = null;
+  let pause = 0; // a timer
   const onTheWay = newestOnly((/** @type {Change} */ change) => {
     drag ??= { name: `${Date.now()}-${stamp}`, picks: store.data.picks };
     return enqueue('select', sent(change), { drag, passing: true });
   }, DRAG_MS);
+
+  function settleSoon() {
+    clearTimeout(pause);
+    pause = setTimeout(store.settle, PAUSE_MS);
+  }
 
   /** @param {Change} change */
   function sent(change) {
@@ -153,18 +160,21 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     };
     // Undo, redo, restore and another selector bring sliders; else they stay where the user has put them.
     const keeps = KEEPS.includes(job.path) || (job.path === 'select' && !job.body.selector && !cause);
-    store.set({
-      points,
-      picks,
-      diff,
-      notice: null,
-      news: null,
-      timing: null,
-      shown: header.shown,
-      ...(keeps ? {} : sliders(header)),
-      ...rulesOf(header, store.data),
-    });
-    if (job.passing) return;
+    store.set(
+      {
+        points,
+        picks,
+        diff,
+        notice: null,
+        news: null,
+        timing: null,
+        shown: header.shown,
+        ...(keeps ? {} : sliders(header)),
+        ...rulesOf(header, store.data),
+      },
+      { passing: job.passing },
+    );
+    if (job.passing) return settleSoon();
     if (diff) store.set({ said: inWords(diff) });
     const drawing = measure(job, header);
     if (focus !== null) inspect(focus);
@@ -237,9 +247,13 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     },
     /**
      * The same on the way of a drag, as often as answers come; `select` ends it, and the whole is one change and one undo.
+     * The map and the counts follow, all else at a pause.
      * @param {Change} change
      */
-    drag: (change = {}) => onTheWay.ask(change),
+    drag(change = {}) {
+      settleSoon();
+      onTheWay.ask(change);
+    },
     /**
      * Pin, veto or clear the selection, or the focused candidate when nothing is selected.
      * @param {'pin' | 'veto' | 'clear'} mark

@@ -8,22 +8,45 @@
  */
 export function createStore(initial) {
   const data = { ...initial };
-  /** @type {Set<{ keys: Key[], listener: (data: State, changed: Key[]) => void }>} */
+  /** @type {Set<{ keys: Key[], listener: (data: State, changed: Key[]) => void, follows: boolean }>} */
   const listeners = new Set();
+  /** Passing changes of which only those who follow have heard. @type {Set<Key>} */
+  const owed = new Set();
+
+  /** @param {Key[]} followed what those who follow hear of @param {Key[]} settled and all others */
+  function tell(followed, settled) {
+    for (const { keys, listener, follows } of [...listeners]) {
+      const changed = follows ? followed : settled;
+      if (keys.some((key) => changed.includes(key))) listener(data, changed);
+    }
+  }
+
   return {
     data,
-    /** Set several keys at once; each listener is called once, after all of them are in place. */
-    set(patch) {
+    /**
+     * Set several keys at once; each listener is called once, after all of them are in place. Of a `passing` change,
+     * such as the picks on the way of a drag, only those hear at once who follow; the others when it has settled.
+     */
+    set(patch, { passing = false } = {}) {
       const keys = /** @type {Key[]} */ (Object.keys(patch));
       const changed = keys.filter((key) => data[key] !== patch[key]);
       if (!changed.length) return;
       Object.assign(data, patch);
-      for (const { keys: wanted, listener } of [...listeners])
-        if (wanted.some((key) => changed.includes(key))) listener(data, changed);
+      if (passing) for (const key of changed) owed.add(key);
+      const settles = !passing && changed.some((key) => owed.has(key));
+      const settled = passing ? [] : settles ? [...new Set([...changed, ...owed])] : changed;
+      if (settles) owed.clear();
+      tell(changed, settled);
+    },
+    /** What was passing stays for now: tell the others. */
+    settle() {
+      const settled = [...owed];
+      owed.clear();
+      tell([], settled);
     },
     /** @returns a function that ends the listening */
-    on(keys, listener) {
-      const entry = { keys, listener };
+    on(keys, listener, { follows = false } = {}) {
+      const entry = { keys, listener, follows };
       listeners.add(entry);
       return () => listeners.delete(entry);
     },

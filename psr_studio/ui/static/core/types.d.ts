@@ -471,8 +471,9 @@ export type Key = keyof Ready;
 
 export interface Store {
   readonly data: State;
-  set(patch: Patch): void;
-  on(keys: Key[], listener: (data: State, changed: Key[]) => void): () => void;
+  set(patch: Patch, how?: { passing?: boolean }): void;
+  settle(): void;
+  on(keys: Key[], listener: (data: State, changed: Key[]) => void, how?: { follows?: boolean }): () => void;
 }
 
 // --- elements, see dom.js ----------------------------------------------------------------------------------------

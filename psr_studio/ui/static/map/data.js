@@ -22,6 +22,8 @@ export class MapData {
   /** @type {Flags | null} */
   flags = null;
   totals = new Float32Array();
+  /** The diversity that the renderer holds. @type {Floats | null} */
+  diversity = null;
   /** @type {[number, number]} */
   domain = [0, 1];
   box = { x0: -1, x1: 1, y0: -1, y1: 1 };
@@ -44,12 +46,14 @@ export class MapData {
     this.renderer = renderer;
     this.camera = camera;
     this.invalidate = invalidate;
-    store.on(['points'], () => this.loadPoints());
+    store.on(['points'], () => this.loadPoints(), { follows: true });
     store.on(['layout'], () => this.loadLayout());
     store.on(['colorBy', 'near', 'rampScale'], () => this.loadValue());
     store.on(['sizeBy', 'near'], () => this.loadSizes());
     store.on(['weights'], () => this.measureTotals());
-    store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags());
+    store.on(['picks', 'pinned', 'vetoed', 'selection', 'show', 'solo'], () => this.loadFlags(), {
+      follows: true,
+    });
     store.on(['contours', 'layout', 'solo'], () => this.loadLines());
     store.on(['ramp'], () => {
       renderer.setRamp(rampBytes(store.data.ramp));
@@ -78,7 +82,6 @@ export class MapData {
     if (phase !== 'ready') return;
     const sameSignals = this.loaded?.rel_n === points.rel_n;
     this.loaded = points;
-    this.renderer.setFloats('div', points.diversity);
     this.measureTotals();
     if (sameSignals) return; // a new selection of the same pool moves diversity alone
     this.renderer.setFloats('rel', points.rel_n);
@@ -97,7 +100,8 @@ export class MapData {
     const values = signalOf(data, data.colorBy);
     this.scaled = values && scaled(values, data.rampScale);
     this.renderer.setFloats('value', this.scaled?.values ?? data.points.reliability);
-    this.domain = this.scaled?.domain ?? this.totalRange();
+    if (this.scaled) this.domain = this.scaled.domain;
+    else this.measureTotals();
     this.invalidate();
   }
 
@@ -111,15 +115,13 @@ export class MapData {
 
   measureTotals() {
     const { phase, points, weights, colorBy } = this.store.data;
-    if (phase !== 'ready') return;
+    if (phase !== 'ready' || colorBy !== 'total') return; // no other colour hangs on weights and diversity
+    if (this.diversity !== points.diversity) this.renderer.setFloats('div', points.diversity);
+    this.diversity = points.diversity;
     this.totals = totalScores(points, weights, this.totals);
-    if (!this.isRaw) this.domain = this.totalRange();
-    if (colorBy === 'total') this.invalidate(); // no other colour hangs on the weights
-  }
-
-  /** Terms are scaled over the eligible candidates of a class: others may lie far outside and are clipped. */
-  totalRange() {
-    return minMax(this.totals, ready(this.store).points.eligible);
+    // Terms are scaled over the eligible candidates of a class: others may lie far outside and are clipped.
+    this.domain = minMax(this.totals, points.eligible);
+    this.invalidate();
   }
 
   /** True when some values lie outside the range shown. */

@@ -76,7 +76,7 @@ class GlRenderer {
 
   build() {
     const { gl } = this;
-    this.lines = new GlLines(gl, this.link(LINE_VERTEX, LINE_FRAGMENT));
+    this.lines = null;
     this.program = this.link(VERTEX, FRAGMENT);
     const { program } = this;
     this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
@@ -219,6 +219,8 @@ class GlRenderer {
   /** @param {Lines | null} lines */
   setLines(lines) {
     this.cpu.lines = lines;
+    // Their shaders take as long as those of the points, and most maps have no lines.
+    if (lines) this.lines ??= new GlLines(this.gl, this.link(LINE_VERTEX, LINE_FRAGMENT));
     this.lines?.set(lines);
     this.usePoints();
   }

@@ -294,24 +294,10 @@ export function createLegend(store, source, ink, zoomToClass) {
     fill(body);
     refresh();
   });
+  store.on(['phase', 'selection', 'solo', 'sizeBy', 'contours'], refresh);
   store.on(
-    [
-      'phase',
-      'points',
-      'selection',
-      'picks',
-      'pinned',
-      'vetoed',
-      'weights',
-      'settings',
-      'ramp',
-      'rampScale',
-      'solo',
-      'near',
-      'sizeBy',
-      'contours',
-    ],
-    refresh,
+    ['points', 'picks', 'pinned', 'vetoed', 'weights', 'settings', 'ramp', 'rampScale', 'near'],
+    ({ colorBy }) => colorBy !== 'class' && refresh(),
   );
   fold(false);
   return {

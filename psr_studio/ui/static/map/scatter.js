@@ -71,7 +71,8 @@ export function createScatter(store, actions, chooseMap) {
     invalidate();
   });
   store.on(['hover'], invalidate);
-  // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map.
+  // At once, and before other panes hear of it: the device draws while the page is rebuilt around the map. Picks on the
+  // way of a drag come with its next frame.
   store.on(['picks'], () => painter.drawNow());
   store.on(['picks', 'pinned', 'vetoed'], () => hoverAt && hover(hoverAt));
   store.on(['tool'], () => {

@@ -41,14 +41,18 @@ export function createMapStatus(store, rendererKind, choose) {
       'No WebGL2: drawn on a plain canvas',
     );
 
-  const refresh = () => {
-    const { info, picks, selection, layout, phase } = store.data;
+  const showCounts = () => {
+    const { info, picks, selection, phase } = store.data;
     if (phase !== 'ready') return;
     const [all, picked] = [count(info.n), count(picks ? picks.total : 0)];
     const some = `${count(selection.count)} ${lassoWord(store.data)}, ${count(pickedOf(store.data, selection))} picked`;
     if (selection.count)
       fill(counts, h('b', {}, some), h('span', { class: 'psr-shy-text' }, ` of ${all} and ${picked}`));
     else fill(counts, `${all} candidates · ${picked} picked`);
+  };
+  const refresh = () => {
+    const { selection, layout, phase } = store.data;
+    if (phase !== 'ready') return;
     clear.hidden = !selection.count;
     solo.hidden = store.data.solo === null;
     maps.show(layout.kind);
@@ -56,6 +60,7 @@ export function createMapStatus(store, rendererKind, choose) {
     onItsWay.hidden = !umap.disabled || store.data.mapSettled;
     fitRow(node);
   };
+  store.on(['info', 'picks', 'selection', 'phase'], showCounts, { follows: true });
   store.on(['info', 'picks', 'selection', 'layout', 'phase', 'solo', 'mapSettled', 'layouts'], refresh);
   clear.hidden = true;
   solo.hidden = true;
