@@ -113,15 +113,15 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     for arm in given:
         _check_task(own, arm)
     arms += given
+    arms += _controls(ws, recipe, bundle, own) if settings.controls else []
+    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
+    arms += [_real_arm(recipe, bundle, own, rule) for rule in rules]
     if not arms:
         raise SelectionError(
-            "There is nothing to train on: no form of the selection and no other selection is asked for.",
+            "There is nothing to train on: no form of the selection, no other selection and no control is asked for.",
             'Set "evaluate.arms" to "refined", "selected" or both.',
         )
-    controls = _controls(ws, recipe, bundle, own) if settings.controls else []
-    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
-    whole = [_full_arm(recipe, bundle, arms[0])] if settings.full else []
-    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules] + whole
+    return arms + ([_full_arm(recipe, bundle, arms[0])] if settings.full else [])
 
 
 def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]:
