@@ -47,7 +47,7 @@ DAG = {
 D4M = Filling("d4m", "D4M", {"pool.guidance": "d4m"}, "pool.d4m.prototypes")
 IGD = Filling("igd", "IGD", {"pool.guidance": "igd"})
 RDED = Filling("rded", "RDED", {"pool.source": "crops"})
-FILLINGS = (PLAIN, MINIMAX, MGD3, DAG[25], D4M, RDED, IGD)
+FILLINGS = (PLAIN, MGD3, DAG[25], D4M, RDED, MINIMAX, IGD)  # those that cost least come first
 OWN_POOL = {
     "pool.steps": 50, "pool.part_size": 10, "pool.generator": None, "pool.guidance": "none",
     "pool.source": "generator", "pool.sizes": None,
