@@ -1,12 +1,13 @@
 """Generation against diffusers' DiTPipeline: exact first, then fast; then the draft way beside the exact one.
 
     python benchmarks/generate.py [--batch 64] [--rounds 5] [--images 30] [--float32] [--alone 2]
-                                  [--full-size] [--steps 50]
+                                  [--full-size] [--steps 50] [--guided]
 
 From class labels to PNG bytes, same weights, batch, steps, guidance, thread count and number type (bfloat16 where the
 device multiplies it, as in use), taking turns; medians. The peer's pictures are saved as its users do, by Pillow. "One
 at a time" is the pipeline with one label, in float32 (TF32 on a GPU), as the field's code makes its pools. Shares are
 of the fastest matrix product measured in the same run. `--full-size` takes DiT-XL/2 and sd-vae with random weights.
+`--guided` times a plain pool beside one guided by MGD3 and one by DAG alone, from labels to PNG bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from psr_studio.core.devices import (
     pick_dtype,
     stacked_noise,
 )
+from psr_studio.method.guidance import Guide, guided_by_difficulty, guided_by_modes
 from psr_studio.models.generator import Generator, Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.recipe.schema import WAYS
@@ -113,9 +115,11 @@ def denoised(generator: Generator, classes: list[int], how: Sampling) -> torch.T
     return latents.cpu()
 
 
-def by_us(bundle: Models, generator: Generator, classes: list[int], how: Sampling) -> list[bytes]:
+def by_us(
+    bundle: Models, generator: Generator, classes: list[int], how: Sampling, guide: Guide | None = None
+) -> list[bytes]:
     """Labels to PNG, as the pool step does it."""
-    *_, (_, latents) = generator.sample(classes, seeds_of(classes), how)
+    *_, (_, latents) = generator.sample(classes, seeds_of(classes), how, guide)
     return [encode_png(image) for image in bundle.codec(generator.device).decode_uint8(latents)]
 
 
@@ -222,6 +226,29 @@ def measure(bundle: Models, dtype: torch.dtype, given: argparse.Namespace) -> di
     }
 
 
+def guided(bundle: Models, dtype: torch.dtype, given: argparse.Namespace) -> dict[str, Any]:
+    """What guidance adds to the sampling of a pool; where targets lie changes nothing of that."""
+    generator = bundle.generator(pick_device(), dtype)
+    classes = [i % bundle.n_classes for i in range(given.batch)]
+    targets = torch.randn(given.batch, *generator.latent_shape, generator=candidate_generator(0))
+    how = ways(bundle, given.steps)["exact"]
+    rules = {"MGD3": guided_by_modes, "DAG": guided_by_difficulty}
+    guides = {
+        name: Guide(partial(rule, stop=given.steps // 2), torch.tensor(classes), targets)
+        for name, rule in rules.items()
+    }
+    runs = {
+        name: partial(by_us, bundle, generator, classes, how, guide)
+        for name, guide in {"plain": None, **guides}.items()
+    }
+    times = medians(runs, given.rounds)
+    return {
+        "cpu_seconds_per_image": {name: round(t.cpu / given.batch, 4) for name, t in times.items()},
+        "over_plain_by_cpu_time": {name: round(times[name].cpu / times["plain"].cpu, 3) for name in guides},
+        "over_plain": {name: round(times[name].wall / times["plain"].wall, 3) for name in guides},
+    }
+
+
 def _seconds(run: Callable[[], Any]) -> float:
     began = time.perf_counter()
     run()
@@ -238,9 +265,15 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=2, help="pictures that are also made one at a time")
     parser.add_argument("--full-size", action="store_true", help="DiT-XL/2 with random weights")
     parser.add_argument("--steps", type=int, default=STEPS, help="fewer for a first look at a slow device")
+    parser.add_argument("--guided", action="store_true", help="only what guidance costs")
     given = parser.parse_args()
     bundle, device = open_bundle(given.full_size), pick_device()
     found: dict[str, Any] = {"conditions": conditions(), **vars(given)}
+    if given.guided:
+        found |= guided(bundle, pick_dtype(device), given)
+        print(found)
+        write_results("generate-guided", found)
+        return
     exact = bundle.generator(device, torch.float32)
     found["gate_float32"] = {
         "difference": gate(bundle, exact, min(GATE_STEPS, given.steps)),

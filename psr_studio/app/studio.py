@@ -49,10 +49,11 @@ from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.scores import Refined, Scores
 from psr_studio.storage.trials import TrialRecord
-from psr_studio.storage.workspace import StageStatus
+from psr_studio.storage.workspace import StageStatus, Workspace
 from psr_studio.studies import report, running
+from psr_studio.studies.homes import Homes
 from psr_studio.studies.results import Result, results
-from psr_studio.studies.study import Study, cells, most_candidates
+from psr_studio.studies.study import Study, cells, in_whole_parts, pool_recipes
 from psr_studio.studies.table import find_study
 from psr_studio.workers.request import worker_request
 
@@ -173,16 +174,23 @@ class Studio(OpenWorkspace):
         return self._watched(self._study(asked))
 
     def _study(self, asked: Study) -> Iterator[Progress]:
-        if (size := self._study_pool(asked)) > self.recipe.pool.pool_size:
-            self.set({"pool.pool_size": size})
-        yield from self.generate()
-        yield from self.score()
-        yield from running.run(self.workspace, self.recipe, self.bundle, asked)
+        for pool, made_by in pool_recipes(cells(asked, self.recipe, self.bundle)).items():
+            if pool:
+                with Homes(self.workspace, writing=True) as homes:
+                    yield from self._own_pool(homes.at(pool), made_by)
+            else:
+                self.set({"pool.pool_size": in_whole_parts(made_by, self.recipe)})
+                yield from self.generate()
+                yield from self.score()
+            yield from running.run(self.workspace, self.recipe, self.bundle, asked, pool)
 
-    def _study_pool(self, asked: Study) -> int:
-        """Candidates per class that a study needs, in whole parts: a part that grows later would be another one."""
-        needed, step = most_candidates(asked, self.recipe), self.recipe.pool.part_size
-        return -(-needed // step) * step if needed > self.recipe.pool.pool_size else needed
+    def _own_pool(self, home: Workspace, made_by: Recipe) -> Iterator[Progress]:
+        """Fill and score a pool that a study has for itself."""
+        recipe = made_by.with_values({"pool.pool_size": in_whole_parts(made_by, home.recipe)})
+        home.save_recipe(recipe)
+        tuned = [finetune.STAGE] if recipe.pool.generator == recipe.finetune.name else []
+        for stage in (*tuned, generate.STAGE, score.STAGE):
+            yield from self._stage(stage, home, recipe)
 
     def study_results(self, name: str) -> list[Result]:
         """Every cell of a study with what is known of it."""
@@ -213,12 +221,14 @@ class Studio(OpenWorkspace):
     ) -> Iterator[Progress]:
         """Check the settings now, work when the first event is asked for: in this process, or by its workers."""
         self._keep(stage, settings)
-        opened = self.workspace, self.recipe, self.bundle
+        return self._watched(self._stage(stage, self.workspace, self.recipe, **(options or {})))
+
+    def _stage(self, stage: Stage, ws: Workspace, recipe: Recipe, **options: Any) -> Iterator[Progress]:
         if self.workers is None or not stage.shared:
-            return self._watched(stage.run(*opened, **(options or {})))
+            return stage.run(ws, recipe, self.bundle, **options)
         from psr_studio.workers import driver
 
-        return self._watched(driver.run(self.workers, stage, *opened, **(options or {})))
+        return driver.run(self.workers, stage, ws, recipe, self.bundle, **options)
 
     def _watched(self, events: Iterator[Progress]) -> Iterator[Progress]:
         """A step; where it ends in a workspace that is not where it was opened, that is the cause that is said."""

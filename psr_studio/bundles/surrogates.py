@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.models.surrogate import Moments
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,21 @@ class Surrogate:
     def weights(self, device: torch.device) -> Generator[int, None, np.ndarray]:
         """Its weights, float32 (S, P), from their file, or trained; yields after each epoch its number.
 
+        A training that was stopped or killed goes on where it was.
+
         Raises:
             ModelError: the real images are not on this machine.
         """
         if not self.path.is_file():
-            kept: list[torch.Tensor] = []
-            yield from self._train(device, kept)
-            keep_array(self.path, np.stack([one.numpy() for one in kept]))
+            from psr_studio.models.surrogate import Moments
+
+            kept, standing = Moments(), self.path.with_name("training.pt")
+            yield from self._train(device, kept, standing)
+            keep_array(self.path, np.stack([one.numpy() for one in kept.weights]))
+            standing.unlink(missing_ok=True)
         return np.load(self.path)
 
-    def _train(self, device: torch.device, kept: list[torch.Tensor]) -> Iterator[int]:
+    def _train(self, device: torch.device, kept: Moments, standing: Path) -> Iterator[int]:
         from torch import from_numpy
 
         from psr_studio.models.levels import at_rest
@@ -60,7 +66,9 @@ class Surrogate:
         rows = self.rows
         network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
         counted = from_numpy(np.searchsorted(self.task, labels[rows])).to(device)
-        yield from train_surrogate(network, at_rest(images[rows], device), counted, self.epochs, kept)
+        yield from train_surrogate(
+            network, at_rest(images[rows], device), counted, self.epochs, kept, standing
+        )
 
     def gradient(
         self, class_id: int, weights: np.ndarray, device: torch.device

@@ -22,7 +22,8 @@ def add_commands(commands: Any) -> None:
 def _compare(args: argparse.Namespace) -> int:
     from psr_studio.app.studio import Studio
     from psr_studio.core.files import check_path
-    from psr_studio.studies.pools import Side, real_features, rows_of, sides, text_of, write_page
+    from psr_studio.studies.measures import real_features
+    from psr_studio.studies.pools import Side, rows_of, sides, text_of, write_page
 
     out = check_path(args.out)
     with Studio(args.first, create=False) as first, Studio(args.second, create=False) as second:

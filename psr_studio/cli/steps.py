@@ -52,6 +52,10 @@ def add_commands(commands: Any) -> None:
                 metavar="FOLDER",
                 help="real pictures for controls and test; makes a bundle file of them",
             )
+            step.add_argument(
+                "--set-labels", action="store_true",
+                help="train on the sets by the soft labels that came with them (evaluate.set_labels)",
+            )  # fmt: skip
             step.add_argument("--test", metavar="PATH", help="other test images (evaluate.test_images)")
             step.add_argument(
                 "--full", action="store_true", help="all real training images, too (evaluate.full)"
@@ -113,6 +117,7 @@ def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
         "evaluate.sets": tuple(str(absolute_path(path)) for path in args.sets) or None,
         "evaluate.test_images": None if args.test is None else str(absolute_path(args.test)),
         "evaluate.full": args.full or None,
+        "evaluate.set_labels": args.set_labels or None,
     }
     if args.real is not None:
         args.preset = _recipe_beside(args)

@@ -352,6 +352,7 @@ def train_student(
     every_epoch: bool = False,
     memory: StudentMemory | None = None,
     relabel: Relabel | None = None,
+    resume: Callable[[dict[str, Any]], int] | None = None,
 ) -> Iterator[Check]:
     """Trains in place and yields a Check ``n_checks`` times, the last one after the last epoch.
 
@@ -368,6 +369,8 @@ def train_student(
         every_epoch: also yield after the epochs between, with a top-1 of NaN, so that a caller can stop soon.
         memory: of an earlier student like this one.
         relabel: gives the targets of a batch as it is augmented and mixed, in place of those of its images.
+        resume: is given, by name, all that an epoch changes, and may set it to where an earlier training stood; says
+            after how many epochs that was.
 
     Raises:
         ModelError: there is not enough memory for even one picture.
@@ -376,13 +379,14 @@ def train_student(
     generator = torch.Generator("cpu").manual_seed(seed)
     student.train()
     optimizer = OPTIMIZERS[training.optimizer](student, training)
-    rate, check_at = RATES[training.schedule](0, training.epochs), training.check_at
+    done = resume({"student": student, "optimizer": optimizer, "generator": generator}) if resume else 0
+    rate, check_at = RATES[training.schedule](max(0, done - 1), training.epochs), training.check_at
     some = _spread(test_images, test_labels, training.check_images)
     losses: list[Tensor] = []  # left on the device: a look at each would have it wait
-    for epoch in range(1, training.epochs + 1):
+    for epoch in range(done + 1, training.epochs + 1):
         before, rate = rate, RATES[training.schedule](epoch - 1, training.epochs)
         if training.schedule == DC_STEP and rate != before:  # its momentum starts anew
-            optimizer = OPTIMIZERS[training.optimizer](student, training)
+            optimizer.state.clear()
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         for place, batch, wanted in _batches(images, targets, training, generator):

@@ -6,12 +6,15 @@ Shape letters: S moments, P weights, N pictures of ch x H x W in [-1, 1].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import reproducible
 from psr_studio.method.guidances.igd import gradient_gap, kept_epochs
 from psr_studio.method.protocols import convnet_depth
@@ -34,15 +37,45 @@ def new_surrogate(depth: int, n_classes: int, image_shape: tuple[int, int, int])
     return seeded_student(f"convnet-{depth}", n_classes, channels, height, SEED)
 
 
+class Moments:
+    """Weights of a network at some moments of its training, (P,) each, on the host."""
+
+    def __init__(self) -> None:
+        self.weights: list[Tensor] = []
+
+    def add(self, network: nn.Module) -> None:
+        """Those of now."""
+        flat = nn.utils.parameters_to_vector(network.parameters())
+        self.weights.append(flat.detach().cpu().float().clone())
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """All of them."""
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, list[Tensor]]) -> None:
+        """Take those of a checkpoint."""
+        self.weights = state["weights"]
+
+
 def train_surrogate(
-    network: nn.Module, levels: Tensor, labels: Tensor, epochs: int, kept: list[Tensor]
+    network: nn.Module, levels: Tensor, labels: Tensor, epochs: int, kept: Moments, standing: Path
 ) -> Iterator[int]:
-    """Train in place, without augmentation, as IGD does; yields after each epoch its number, and keeps weights (P,).
+    """Train in place, without augmentation, as IGD does; yields after each epoch its number.
+
+    Stopped or killed at any moment, it goes on from there to the same weights, up to the rounding of a GPU.
 
     Args:
         levels: uint8 (N, H, W, ch). labels: (N,) int64, both on the network's device.
-        kept: takes the weights after each of `kept_epochs`, on the host.
+        kept: takes the weights after each of `kept_epochs`.
+        standing: file that says where it stands.
     """
+    checkpoint: Checkpoint | None = None
+
+    def resumed(parts: dict[str, Any]) -> int:
+        nonlocal checkpoint
+        checkpoint = Checkpoint(standing, {**parts, "kept": kept}, "Remove that file to begin anew.")
+        return checkpoint.step
+
     images = NormalisedImages.of(levels, AS_DECODED, labels.device)
     training = Training(epochs=epochs, batch_size=64, augment=None, n_checks=1)
     few = slice(0, AT_ONCE)  # nothing is read off the check
@@ -56,11 +89,18 @@ def train_surrogate(
         training,
         SEED,
         every_epoch=True,
+        resume=resumed,
     )
     for check in checks:
+        assert checkpoint is not None  # opened before the first epoch
         if check.epoch in kept_epochs(epochs):
-            kept.append(nn.utils.parameters_to_vector(network.parameters()).detach().cpu().float().clone())
-        yield check.epoch
+            kept.add(network)
+        checkpoint.reached(check.epoch, final=check.epoch == epochs)
+        try:
+            yield check.epoch
+        except GeneratorExit:
+            checkpoint.reached(check.epoch, final=True)
+            raise
 
 
 def class_gradient(

@@ -476,6 +476,10 @@ class EvaluateRecipe(Table):
         "Paths of sets to train on as they are: folders, archives, tables, tensors or workspaces.",
         label="Other sets",
     )
+    set_labels: bool = setting(
+        False, "Where students learn labels stored with each image, those of other sets are the ones that came with "
+        "them, as an export writes them; the teacher's otherwise.", label="Labels of the sets",
+    )  # fmt: skip
     full: bool = setting(
         False, "Train on all real training images that are at hand, too.", label="All real training images"
     )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.method.protocols import HARD
 from psr_studio.recipe.schema import ORIGINAL
+from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
 from psr_studio.stages.evaluate.stage import Row
+from psr_studio.studies.measures import Measures
 from psr_studio.studies.results import Result
 from psr_studio.studies.study import Study
 
@@ -27,6 +29,7 @@ class Entry:
         ipc: None where a paper does not say.
         candidates: per class, that the images were chosen from; None for controls and papers.
         mean, std: top-1 in percent; None where it is missing, or where a paper prints no spread.
+        measures: of the candidates that the images were chosen from, where they lie in a pool of their own.
         row: ours with all that it says. missing: students that are still to be trained, in words; "" for none.
     """
 
@@ -38,6 +41,7 @@ class Entry:
     candidates: int | None = None
     mean: float | None = None
     std: float | None = None
+    measures: Measures | None = None
     row: Row | None = None
     missing: str = ""
 
@@ -59,13 +63,18 @@ class Entry:
 def own_entries(results: Sequence[Result]) -> list[Entry]:
     """A line per cell, then one per control of each budget and student, which cells share."""
     controls: dict[tuple, Entry] = {}
+    cells = {_trained(result.own) for result in results if result.own}
     for result in results:
-        for row in result.rows:
-            if not row.selection:
-                entry = _entry(result, row, control_name(row))
+        for row in result.controls:
+            if _trained(row) not in cells:
+                entry = _entry(result, row, control_name(row), control=True)
                 controls.setdefault((entry.ipc, entry.student, entry.images), entry)
     entries = [_entry(result, result.own, result.cell.level.name) for result in results]
     return [*entries, *controls.values()]
+
+
+def _trained(row: Row) -> tuple[str, ...]:
+    return row.arm, row.set_hash, row.student, row.trained_by
 
 
 def control_name(row: Row) -> str:
@@ -74,8 +83,7 @@ def control_name(row: Row) -> str:
     return name if row.test_set == ORIGINAL else f"{row.test_set}: {name}"
 
 
-def _entry(result: Result, row: Row | None, images: str) -> Entry:
-    control = row is not None and not row.selection
+def _entry(result: Result, row: Row | None, images: str, control: bool = False) -> Entry:
     n = result.cell.recipe.evaluate.n_seeds
     has = row.n if row else 0
     return Entry(
@@ -84,9 +92,12 @@ def _entry(result: Result, row: Row | None, images: str) -> Entry:
         control=control,
         ipc=result.cell.ipc,
         student=result.cell.student,
-        candidates=None if control else result.cell.n_candidates,
+        candidates=result.cell.n_candidates
+        if result.cell.level.form != GENERATE_AND_USE and not control
+        else None,
         mean=100 * row.last_mean if row else None,
         std=100 * row.last_std if row and row.n > 1 else None,
+        measures=None if control else result.measures,
         row=row,
         missing="" if has == n else f"{n - has} of {n} students",
     )

@@ -11,6 +11,8 @@ from psr_studio.studies.entries import Entry
 from psr_studio.studies.study import Kind, Study
 
 HEIGHT = 460
+LINE = 24  # of a heatmap, where there are many
+MARGINS = {"l": 60, "r": 12, "t": 76, "b": 100}
 BEST = "#D55E00"  # the frame of the best pool size at a budget
 SHOWN_MISSING = 3
 
@@ -32,8 +34,8 @@ def study_figure(study: Study, entries: Sequence[Entry]) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         legend={"orientation": "h", "y": -0.2},
-        margin={"l": 60, "r": 12, "t": 76, "b": 100},
-        height=HEIGHT,
+        margin=MARGINS,
+        height=figure.layout.height or HEIGHT,
     )
 
 
@@ -107,7 +109,8 @@ def _heatmap(study: Study, entries: Sequence[Entry]) -> go.Figure:
             if mean is None:
                 figure.add_annotation(x=column, y=place, text="missing", showarrow=False)
     figure.update_xaxes(title_text="images per class", type="category")
-    return figure.update_yaxes(title_text=f"{study.axis} per class", type="category")
+    figure.update_layout(height=max(HEIGHT, MARGINS["t"] + MARGINS["b"] + LINE * len(levels)))
+    return figure.update_yaxes(title_text=study.axis, type="category", automargin=True)
 
 
 def _bars(study: Study, entries: Sequence[Entry]) -> go.Figure:

@@ -7,53 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from psr_studio.bundles.bundle import Bundle
-from psr_studio.bundles.real_latents import finished, real_embeddings
-from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import StudioError
 from psr_studio.core.files import write_bytes
 from psr_studio.core.palette import COLORS
 from psr_studio.core.version import __version__
 from psr_studio.core.words import text_table
 from psr_studio.method.bins import N_BINS, bin_of
-from psr_studio.method.metrics import coverage, mean_pairwise_distance
-from psr_studio.stages.select.figures import vendi
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.png import encode_png
+from psr_studio.studies.measures import ABOUT_MEASURES, MEASURES, mean_of, measured
 from psr_studio.studies.report import STYLE, html_table
 
-NEIGHBOURS = 5  # of the coverage
 SHOWN = 24  # pictures of a class and pool
 COLUMNS = 8
-HEAD = ("class", "pool", "n", "agreement", "difficulty", "diversity", "Vendi", "coverage")
-ABOUT = (
-    "Agreement: share of the candidates that the teacher takes for their class. Difficulty: mean of 1 minus the "
-    "teacher's probability of the class. Diversity: mean distance between two candidates of a class in the teacher's "
-    "features. Vendi: how many distinct pictures those of a class amount to, by the cosines of the same features "
-    "(Friedman and Dieng 2023). Coverage: share of the real training images at hand that have a candidate as near as "
-    f"their own {NEIGHBOURS}th nearest neighbour (Naeem et al. 2020), in the same features. Of each class as many "
-    "candidates count as the smaller pool has, the first ones."
-)
-
-
-class Measures(NamedTuple):
-    """What n candidates of a class, or of all on average, measure; None where it cannot be said."""
-
-    n: int
-    agreement: float
-    difficulty: float
-    diversity: float | None
-    vendi: float | None
-    coverage: float | None
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """As a table shows them."""
-        return (str(self.n), *("" if value is None else f"{value:.3f}" for value in self[1:]))
+HEAD = ("class", "pool", *MEASURES)
+ABOUT = f"{ABOUT_MEASURES} Of each class as many candidates count as the smaller pool has, the first ones."
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,30 +50,6 @@ def sides(first: Side, second: Side) -> tuple[Side, Side]:
         )
     n = min(int(scored.counts[scored.counts > 0].min()) for scored in (a, b))
     return Side(first.name, a.first(n)), Side(second.name, b.first(n))
-
-
-def real_features(bundle: Bundle, classes: Sequence[int], device: str) -> dict[int, np.ndarray]:
-    """The teacher's features of the real training images by class; {} where they are not on this machine."""
-    if any(source.part == "images" for source in bundle.missing_parts()):
-        return {}
-    return {c: finished(real_embeddings(bundle, c, pick_device(device))) for c in classes}
-
-
-def measured(scored: ScoredPool, class_id: int, real: np.ndarray | None) -> Measures:
-    """The candidates of one class."""
-    own = scored.members(class_id)
-    features, n = scored.embeddings[own], own.stop - own.start
-    reached = None if real is None or len(real) <= NEIGHBOURS else coverage(real, features, NEIGHBOURS)
-    spread = mean_pairwise_distance(features) if n > 1 else None
-    agreement, difficulty = float(scored.eligible[own].mean()), float(scored.difficulty[own].mean())
-    return Measures(n, agreement, difficulty, spread, vendi(scored, np.arange(own.start, own.stop)), reached)
-
-
-def mean_of(found: Sequence[Measures]) -> Measures:
-    """Of all classes: the candidates of all, and the mean over the classes."""
-    columns = zip(*(one[1:] for one in found), strict=True)
-    means = (None if None in column else float(np.mean(column)) for column in columns)
-    return Measures(sum(one.n for one in found), *means)  # type: ignore[arg-type]
 
 
 def rows_of(pair: tuple[Side, Side], real: dict[int, np.ndarray]) -> list[tuple[str, ...]]:

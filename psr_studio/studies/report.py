@@ -7,18 +7,20 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.files import write_bytes
 from psr_studio.core.version import __version__
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
-from psr_studio.recipe.schema import EvaluateRecipe, Recipe
-from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, comparisons
+from psr_studio.recipe.schema import CROPS, EvaluateRecipe, Recipe
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, against
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.stage import classes_of, scale
 from psr_studio.storage.workspace import Workspace
 from psr_studio.studies.entries import COLUMNS, Entry, of_the_same_data, own_entries, published_entries
+from psr_studio.studies.homes import FOLDER
+from psr_studio.studies.measures import ABOUT_MEASURES, MEASURES, Measures
 from psr_studio.studies.results import Result, results
 from psr_studio.studies.study import Study
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from psr_studio.bundles.bundle import Bundle
 
-FOLDER = "studies"
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 SCHEDULES = {
     DC_STEP: "a tenth of it in the second half",
@@ -37,7 +38,8 @@ SCHEDULES = {
 }
 HEAD = (
     "source", "images", "student", "images per class", "candidates per class", "labels", "protocol", "epochs", "n",
-    "top-1 last epoch, %", "standard deviation", "missing", "set",
+    "top-1 last epoch, %", "standard deviation", "missing", "set", "pool agreement", "pool difficulty",
+    "pool diversity", "pool coverage",
 )  # fmt: skip
 STYLE = """
 :root { color-scheme: light dark; }
@@ -105,7 +107,13 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     return (
         entry.source, entry.images, entry.student, _text(entry.ipc), _text(entry.candidates), *of_row,
         _text(entry.mean, ".2f"), _text(entry.std, ".2f"), entry.missing, row.set_id if row else "",
+        *_measured(entry.measures),
     )  # fmt: skip
+
+
+def _measured(found: Measures | None) -> tuple[str, ...]:
+    values = (found.agreement, found.difficulty, found.diversity, found.coverage) if found else (None,) * 4
+    return tuple(_text(value, ".3f") for value in values)
 
 
 def _text(value: float | None, form: str = "") -> str:
@@ -135,6 +143,7 @@ def html_text(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bun
 seeds and number of images.</p>
 {_own_table(own_entries(found))}
 {_differences(found)}
+{_pools(found)}
 {beside}
 <h2>What differs</h2>
 {_conditions_table(study, found, recipe, bundle)}
@@ -171,7 +180,12 @@ def _own_cells(entry: Entry) -> tuple[str, ...]:
 
 def _differences(found: Sequence[Result]) -> str:
     """Each cell against its controls, seed by seed; nothing before two rows are there."""
-    named = [(str(result.cell), comparison) for result in found for comparison in comparisons(result.rows)]
+    named = [
+        (str(result.cell), comparison)
+        for result in found
+        if result.own
+        for comparison in against(result.own, result.controls)
+    ]
     if not named:
         return ""
     head = ("Cell", *DIFFERENCE_HEAD[1:-1], "The cell is")
@@ -180,6 +194,21 @@ def _differences(found: Sequence[Result]) -> str:
     return (
         f"<h2>Against the controls</h2><p>{words}</p>{html_table(head, rows, right=(2, 3, 4), kind='lines')}"
     )
+
+
+def _pools(found: Sequence[Result]) -> str:
+    """What the candidates measure that cells choose from, a line for each pool of its own and number of candidates."""
+    measured = {
+        (cell.level.filling.title, cell.ipc, cell.n_candidates): result.measures.cells
+        for result in found
+        if (cell := result.cell).level.filling and result.measures
+    }
+    if not measured:
+        return ""
+    rows = [(title, str(ipc), str(n), *cells) for (title, ipc, n), cells in measured.items()]
+    head = ("Pool", "IPC", "Candidates per class", *MEASURES)
+    table = html_table(head, rows, right=range(1, len(head)), kind="lines")
+    return f"<h2>The pools</h2><p>{escape(ABOUT_MEASURES)}</p>{table}"
 
 
 def _published_table(entries: Iterable[Entry]) -> str:
@@ -213,10 +242,12 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
     for r in recipes:
         sizes[r.select.ipc].add(int(r.pool.pool_size))
     regimes = dict.fromkeys(row.label_regime for result in found for row in result.rows)
+    pools = {f.title: r for result in found if (f := result.cell.level.filling) and (r := result.cell.recipe)}
     return {
         "data": f"{bundle.name}, {plural(len(classes_of(recipe, bundle)), 'class', 'classes')}, {height} x {width} px",
-        "generator": f"the bundle's, {recipe.pool.sampler}, {recipe.pool.steps} steps, "
+        "generator": f"the bundle's, {recipe.pool.sampler}, {recipes[0].pool.steps} steps, "
         f"guidance {scale(recipe, bundle):g}",
+        **({"pools": "; ".join(f"{title}: {_filled_by(r)}" for title, r in pools.items())} if pools else {}),
         "teacher": f"the bundle's, {bundle.teacher_id}",
         "candidates per class": "; ".join(f"{_numbers(n)} at K = {k}" for k, n in sizes.items()),
         "labels": " and ".join(regimes),
@@ -225,6 +256,22 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         "students per number": str(settings.n_seeds),
         "accuracy": f"top-1 on the test split, {plural(len(bundle.test_set[1]), 'image')}, after the last epoch",
     }
+
+
+def _filled_by(recipe: Recipe) -> str:
+    """What fills a pool of its own, with all that it reads; targets are those of the largest budget."""
+    pool = recipe.pool
+    if pool.source == CROPS:
+        return _settings_words("crops of real images", pool.crops.model_dump())
+    if pool.steering is not None:
+        return _settings_words(pool.guidance, pool.steering.read())
+    if pool.generator is not None:
+        return _settings_words("fine-tuned generator", recipe.finetune.read())
+    return "nothing but its class"
+
+
+def _settings_words(name: str, settings: Mapping[str, Any]) -> str:
+    return f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})"
 
 
 def _training_words(how: EvaluateRecipe) -> str:

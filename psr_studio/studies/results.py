@@ -13,6 +13,8 @@ from psr_studio.stages.select.choice import Marks
 from psr_studio.stages.study import STAGE
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import Workspace
+from psr_studio.studies.homes import Homes
+from psr_studio.studies.measures import Measures, read_measures
 from psr_studio.studies.study import Cell, Study, cells
 
 if TYPE_CHECKING:
@@ -24,19 +26,27 @@ class Result:
     """What is known of one cell.
 
     Attributes:
-        rows: its own first, then its controls; none before its first student is trained.
+        rows: its own and those of its controls; none before its first student is trained.
         trained, wanted: students, its own and those of its controls; `wanted` is 0 before its images are chosen.
+        measures: of the candidates that it chooses from, where they lie in a pool of their own and are measured.
     """
 
     cell: Cell
-    rows: tuple[evaluate.Row, ...]
-    trained: int
-    wanted: int
+    rows: tuple[evaluate.Row, ...] = ()
+    trained: int = 0
+    wanted: int = 0
+    measures: Measures | None = None
 
     @property
     def own(self) -> evaluate.Row | None:
         """The row of the cell itself; None before its first student is trained."""
-        return next((row for row in self.rows if row.selection), None)
+        form = self.cell.level.form
+        return next((row for row in self.rows if row.arm == form), None)
+
+    @property
+    def controls(self) -> list[evaluate.Row]:
+        """The rows beside its own."""
+        return [row for row in self.rows if row.arm != self.cell.level.form]
 
     @property
     def finished(self) -> bool:
@@ -46,20 +56,22 @@ class Result:
 
 def results(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> list[Result]:
     """Every cell of a study with what the ledger knows of it, in the order in which they are filled."""
-    return [result_of(ws, bundle, cell) for cell in cells(study, recipe, bundle)]
+    with Homes(ws) as homes:
+        return [result_of(homes.of(cell.pool), bundle, cell) for cell in cells(study, recipe, bundle)]
 
 
-def result_of(ws: Workspace, bundle: Bundle, cell: Cell) -> Result:
-    """What is known of one cell."""
-    if not is_chosen(ws, bundle, cell):
-        return Result(cell, (), 0, 0)
+def result_of(home: Workspace | None, bundle: Bundle, cell: Cell) -> Result:
+    """What is known of one cell; nothing where the workspace of its pool is not there."""
+    if home is None or not is_chosen(home, bundle, cell):
+        return Result(cell)
+    measures = read_measures(home, bundle, cell.n_candidates) if cell.pool else None
     try:
-        jobs = evaluate.plan(ws, cell.recipe, bundle, ahead=True)
+        jobs = evaluate.plan(home, cell.recipe, bundle, ahead=True)
     except StudioError:  # the pool lacks what was chosen: the cell begins anew
-        return Result(cell, (), 0, 0)
-    known = {record.inputs_hash: record for record in ws.ledger.evaluations()}
+        return Result(cell, measures=measures)
+    known = {record.inputs_hash: record for record in home.ledger.evaluations()}
     trained = sum(job.inputs_hash in known for job in jobs)
-    return Result(cell, tuple(evaluate.rows_of(jobs, known)), trained, len(jobs))
+    return Result(cell, tuple(evaluate.rows_of(jobs, known)), trained, len(jobs), measures)
 
 
 def is_chosen(ws: Workspace, bundle: Bundle, cell: Cell) -> bool:

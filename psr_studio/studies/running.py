@@ -1,13 +1,15 @@
 """A study from its first missing cell to its report, through the stages of the pipeline.
 
-A cell is its selection and its students, all of them noted in the ledger: what is there is never made again, whoever
-asked for it before. Pins, vetoes and locks are left aside, for a study compares rules.
+A cell is its selection and its students, all of them noted in the ledger of the workspace of its pool: what is there is
+never made again, whoever asked for it before. Pins, vetoes and locks are left aside, for a study compares rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psr_studio.core.errors import SelectionError
@@ -21,26 +23,44 @@ from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.choice import Marks
 from psr_studio.stages.select.scored import ScoredPool, read_scored
 from psr_studio.stages.study import STAGE
+from psr_studio.storage.records import EvaluationRecord
 from psr_studio.storage.workspace import Workspace
+from psr_studio.studies.homes import Homes
+from psr_studio.studies.measures import note_measures, read_measures
 from psr_studio.studies.report import write_report
 from psr_studio.studies.results import choice_hash, is_chosen, result_of
-from psr_studio.studies.study import Cell, Study, cells
+from psr_studio.studies.study import Cell, Study, cells, pool_recipes
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator[Progress]:
+def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study, pool: str = "") -> Iterator[Progress]:
     """Fill the cells that are missing, and write the report anew after each. A unit of `done` is an epoch of a student.
+
+    Args:
+        pool: that the cells choose from, by its name, "" for that of the workspace.
 
     Raises:
         StudioError: what a stage says; a pool with fewer candidates per class than a cell chooses from.
     """
+    everything = cells(study, recipe, bundle)
+    with Homes(ws) as homes:
+        known = homes.evaluations({cell.pool for cell in everything})
+    with Homes(ws, writing=True) as homes:
+        own = [cell for cell in everything if cell.pool == pool]
+        yield from _fill(homes.at(pool), own, known, partial(write_report, ws, recipe, bundle, study), bundle)
+
+
+def _fill(
+    home: Workspace, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord],
+    report: Callable[[], tuple[Path, ...]], bundle: Bundle,
+) -> Iterator[Progress]:  # fmt: skip
+    """The cells that choose from one pool."""
     clock = Stopwatch(started=False)
-    wanted = cells(study, recipe, bundle)
     yield Progress(STAGE.name, 0, 0, f"Choosing the images of {plural(len(wanted), 'cell')}.")
-    _choose_all(ws, recipe, bundle, wanted)
-    left = _Left.of(ws, bundle, wanted)
+    _choose_all(home, pool_recipes(wanted)[wanted[0].pool], bundle, wanted)
+    left = _Left.of(home, bundle, wanted, known)
     found = left.total - sum(left.missing.values())
 
     def event(inner: Progress, where: str, done: int, part_done: bool = False) -> Progress:
@@ -50,22 +70,21 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> Iterator
         )  # fmt: skip
 
     clock.start()
-    done, paths = found, None
+    done, paths = found, tuple[Path, ...]()
     for number, cell in enumerate(wanted, 1):
-        if result_of(ws, bundle, cell).finished:
+        if result_of(home, bundle, cell).finished:
             continue
         where = f"Cell {number} of {len(wanted)} ({cell})"
         if cell.level.form == "refined":
-            for inner in refine.run(ws, cell.recipe, bundle):
+            for inner in refine.run(home, cell.recipe, bundle):
                 yield event(inner, where, done)
         before = done
-        for inner in evaluate.run(ws, cell.recipe, bundle, measured=False):
+        for inner in evaluate.run(home, cell.recipe, bundle, measured=False):
             done = before + inner.done - inner.resumed
             yield event(inner, where, done, inner.part_done and inner.done < inner.total)
-        paths = write_report(ws, recipe, bundle, study)
+        paths = report()
         yield event(replace(inner, message="done"), where, done, part_done=done < left.total)
-    paths = paths or write_report(ws, recipe, bundle, study)
-    words = f'The study "{study.name}" is finished: {", ".join(str(path) for path in paths)}.'
+    words = f"{plural(len(wanted), 'cell')} finished: {', '.join(map(str, paths or report()))}."
     yield Progress(
         STAGE.name, left.total, left.total, words, part_done=True, seconds=clock.seconds, resumed=found
     )
@@ -79,21 +98,29 @@ class _Left:
     missing: dict[str, int]
 
     @classmethod
-    def of(cls, ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> _Left:
+    def of(
+        cls, home: Workspace, bundle: Bundle, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord]
+    ) -> _Left:
+        """Students of controls that were trained for cells of other pools are noted in this ledger, too."""
         epochs = {
             job.inputs_hash: job.arm.epochs(cell.recipe.evaluate)
             for cell in wanted
-            for job in evaluate.plan(ws, cell.recipe, bundle, ahead=True)
+            for job in evaluate.plan(home, cell.recipe, bundle, ahead=True)
         }
-        known = {record.inputs_hash for record in ws.ledger.evaluations()}
-        missing = {name: n for name, n in epochs.items() if name not in known}
+        own = {record.inputs_hash for record in home.ledger.evaluations()}
+        for name in epochs.keys() & (known.keys() - own):
+            home.ledger.add_evaluation(known[name])
+        missing = {name: n for name, n in epochs.items() if name not in own | known.keys()}
         return cls(sum(epochs.values()), missing)
 
 
 def _choose_all(ws: Workspace, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> None:
-    """Select what is not selected yet; cells of one pool size share its distances."""
+    """Select what is not selected yet; cells of one pool size share its distances. Pools of their own are measured."""
     missing = {cell.selection: cell for cell in wanted if not is_chosen(ws, bundle, cell)}
-    if not missing:
+    unmeasured = {
+        cell.n_candidates for cell in wanted if cell.pool and not read_measures(ws, bundle, cell.n_candidates)
+    }
+    if not missing and not unmeasured:
         return
     scored = read_scored(ws, recipe, bundle)
     for n in sorted({cell.n_candidates for cell in missing.values()}):
@@ -102,6 +129,8 @@ def _choose_all(ws: Workspace, recipe: Recipe, bundle: Bundle, wanted: Sequence[
         for cell in (cell for cell in missing.values() if cell.n_candidates == n):
             _, record = select.choose(ws, cell.recipe, first, marks=Marks())
             ws.ledger.save_selection(replace(record, inputs_hash=choice_hash(ws, bundle, cell)))
+    for n in unmeasured:
+        note_measures(ws, scored, n, recipe.device)
 
 
 def _check_pool(scored: ScoredPool, n: int) -> None:

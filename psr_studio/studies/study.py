@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import Recipe, as_written
+from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
@@ -18,19 +19,45 @@ Kind = Literal["lines", "heatmap", "bars"]
 
 
 @dataclass(frozen=True)
+class Filling:
+    """A way of filling a pool that has a pool of its own in a study.
+
+    Attributes:
+        name: of its folder. title: in figures and tables.
+        settings: of the recipe, by dotted key.
+        targets: the setting that says how many targets a class has. It is K then, so each budget has its own pool.
+    """
+
+    name: str
+    title: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    targets: str = ""
+
+    def at(self, ipc: int) -> dict[str, Any]:
+        """The settings at a budget."""
+        return {**self.settings, **({self.targets: ipc} if self.targets else {})}
+
+    def pool(self, ipc: int) -> str:
+        """The name of its pool at a budget."""
+        return f"{self.name}-{ipc}" if self.targets else self.name
+
+
+@dataclass(frozen=True)
 class Level:
     """One value on the axis of a study.
 
     Attributes:
         settings: of the recipe, by dotted key.
-        form: of the selection that students learn from, "selected" or "refined".
+        form: what students learn from: a selection, "selected" or "refined", or "generate-and-use".
         times: candidates per class, as a multiple of the images per class; that of the study when None.
+        filling: of the pool that it chooses from; None is the pool of the workspace.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     form: str = "selected"
     times: int | None = None
+    filling: Filling | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +105,11 @@ class Cell:
         return self.recipe.select.name
 
     @property
+    def pool(self) -> str:
+        """The name of the pool of its own that it chooses from; "" of the workspace's."""
+        return self.level.filling.pool(self.ipc) if self.level.filling else ""
+
+    @property
     def n_candidates(self) -> int:
         """Candidates of each class that it chooses from, M."""
         return int(self.recipe.pool.pool_size)
@@ -101,10 +133,22 @@ def cells(study: Study, recipe: Recipe, bundle: Bundle) -> list[Cell]:
     ]
 
 
-def most_candidates(study: Study, recipe: Recipe) -> int:
-    """Candidates of each class that the largest cell chooses from."""
-    most = max(level.times or study.times for level in study.levels)
-    return most * max(_budgets(study, recipe))
+def pool_recipes(wanted: Sequence[Cell]) -> dict[str, Recipe]:
+    """What each pool is made by, by its name, "" for the workspace's: its size is that of its largest cell."""
+    by_size = sorted(wanted, key=lambda cell: cell.n_candidates)
+    largest = {cell.pool: cell.recipe for cell in by_size}
+    return {cell.pool: largest[cell.pool] for cell in wanted}
+
+
+def in_whole_parts(needed: Recipe, standing: Recipe | None) -> Any:
+    """The size of a pool that shall hold as many candidates of each class as a recipe says; that of now where it does.
+
+    A part that grows later would be another one, so it grows by whole ones.
+    """
+    size, step = int(needed.pool.pool_size), needed.pool.part_size
+    if standing is not None and size <= standing.pool.pool_size:
+        return as_written(standing.pool.pool_size)
+    return -(-size // step) * step
 
 
 def _budgets(study: Study, recipe: Recipe) -> tuple[int, ...]:
@@ -133,11 +177,12 @@ def _recipe(study: Study, recipe: Recipe, level: Level, ipc: int, student: str) 
             "select.name": selection_name(study, level, ipc),
             "pool.pool_size": ipc * (level.times or study.times),
             "evaluate.student": student,
-            "evaluate.arms": (level.form,),
+            "evaluate.arms": () if level.form == GENERATE_AND_USE else (level.form,),
             "evaluate.compare": (),
             "evaluate.controls": True,
             "evaluate.n_checks": 1,
             **study.settings,
+            **(level.filling.at(ipc) if level.filling else {}),
             **level.settings,
         }
     )

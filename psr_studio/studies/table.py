@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.recipe.schema import TEST_SETS
+from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
 from psr_studio.studies import published as papers
-from psr_studio.studies.study import Level, Study
+from psr_studio.studies.study import Filling, Level, Study
 
 REFINED = Level("PSR, refined", form="refined")
 SELECTED = Level("PSR, not refined")
@@ -28,6 +29,43 @@ def _selector(name: str, said: str = "") -> Level:
 def _signals(name: str, **weights: float) -> Level:
     """Terms of eq. 8 by leaving the others out; those that stay have the weights of the recipe at that budget."""
     return Level(name, {f"select.psr.{weight}": value for weight, value in weights.items()})
+
+
+# Each way of filling a pool, with as many targets as images per class, as the papers have it.
+PLAIN = Filling("plain", "plain")
+MINIMAX = Filling("minimax", "Minimax", {"pool.generator": "minimax", "finetune.name": "minimax"})
+MGD3 = Filling("mgd3", "MGD3", {"pool.guidance": "mgd3", "pool.mgd3.stop": 25}, "pool.mgd3.modes")
+DAG = {
+    stop: Filling(
+        "dag" if stop == 25 else f"dag-stop-{stop}",
+        "DAG" if stop == 25 else f"DAG, stop {stop}",
+        {"pool.guidance": "dag", "pool.dag.stop": stop},
+        "pool.dag.centers",
+    )
+    for stop in (25, 30, 40, 50)
+}
+D4M = Filling("d4m", "D4M", {"pool.guidance": "d4m"}, "pool.d4m.prototypes")
+IGD = Filling("igd", "IGD", {"pool.guidance": "igd"})
+RDED = Filling("rded", "RDED", {"pool.source": "crops"})
+FILLINGS = (PLAIN, MGD3, DAG[25], D4M, RDED, MINIMAX, IGD)  # those that cost least come first
+OWN_POOL = {
+    "pool.steps": 50, "pool.part_size": 10, "pool.generator": None, "pool.guidance": "none",
+    "pool.source": "generator", "pool.sizes": None,
+}  # fmt: skip
+
+
+def _as_generated(filling: Filling, said: str = "") -> Level:
+    """The first K of a pool as they are; nothing is selected, so the quickest rule stands for all."""
+    name = said or f"{filling.title}: {GENERATE_AND_USE}"
+    return Level(name, {"select.selector": "random"}, GENERATE_AND_USE, filling=filling)
+
+
+def _uses(filling: Filling) -> tuple[Level, ...]:
+    """A pool as it was generated, and what either paper chooses from it."""
+    chosen = (("PSR", PSR), ("DGS", {"select.selector": "dgs", "select.dgs.within_bin": "random"}))
+    return _as_generated(filling), *(
+        Level(f"{filling.title}: {name}", settings, filling=filling) for name, settings in chosen
+    )
 
 
 _ALL = (
@@ -78,7 +116,7 @@ _ALL = (
         "pool-size",
         "How many candidates per class are enough?",
         "PSR, Figure 8",
-        "candidates",
+        "candidates per class",
         tuple(Level(f"{times}K", times=times) for times in (1, 2, 3, 4, 5)),
         kind="heatmap",
         settings=PSR,
@@ -166,7 +204,7 @@ _ALL = (
         "dgs-pool-size",
         "How many candidates per class does difficulty-guided sampling need?",
         "DGS, Table 5",
-        "candidates",
+        "candidates per class",
         tuple(Level(f"{times}K", times=times) for times in (2, 3, 4, 5, 6)),
         kind="heatmap",
         budgets=(10, 20, 50),
@@ -187,6 +225,42 @@ _ALL = (
             "The paper says which test sets there are, not how many images they hold; here each but the original one "
             "is half of every class.",
             "Its other row, Minimax, is the set that is used as it was generated: the control generate-and-use.",
+        ),
+    ),
+    Study(
+        "guided-pools",
+        "Which way of filling a pool is worth most, as it is and when it is chosen from?",
+        "DGS and PSR, no table",
+        "pool and its use",
+        tuple(level for filling in FILLINGS for level in _uses(filling)),
+        kind="heatmap",
+        budgets=(10, 50),
+        settings=OWN_POOL,
+        notes=(
+            NOT_REFINED,
+            "All is chosen from 2K candidates, as PSR has it; DGS has 5K. Its filling of an interval is random.",
+            "MGD3, DAG and D4M have as many targets as images per class, taken in turn, so the first K of a pool have "
+            "each its own; with these each budget has a pool of its own.",
+            "Figures of the pools are of the first 2K candidates, controls of random real images are the same for all.",
+        ),
+    ),
+    Study(
+        "dag-stops",
+        "At which step should the guidance by difficulty end?",
+        "DGS, Table 7",
+        "guidance",
+        (
+            _as_generated(MGD3, "MGD3, stop 25"),
+            *(_as_generated(filling, f"DAG, stop {stop}") for stop, filling in DAG.items()),
+        ),
+        budgets=(10, 20, 50),
+        times=1,
+        settings={**OWN_POOL, **HARD},
+        published=(papers.STOPS,),
+        notes=(
+            "A step is guided while its index, counted down from 49, is above the stop: the first 24 of 50 at stop 25, "
+            "9 at 40, none at 50, which is a plain pool here; the paper does not say how it counts.",
+            "Students learn from the first K of each pool, with as many targets: nothing is chosen.",
         ),
     ),
 )

@@ -19,13 +19,13 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.embedded import INDEX, write_idx
 from psr_studio.bundles.originals import class_names
+from psr_studio.core.checkpoints import seconds_of
 from psr_studio.core.devices import in_words, pick_device
 from psr_studio.core.errors import StudioError
 from psr_studio.core.files import sha256, whole_folder
 from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, gates, generator, teacher
-from psr_studio.training.checkpoints import seconds_of
 from psr_studio.training.loop import load
 from psr_studio.training.settings import BundleSettings, settings_of
 

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import sent
 from psr_studio.models.codec import Codec
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher
-from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import batch_of, load, mixed_precision, steps_left, trapezoid
 from psr_studio.training.settings import BundleSettings, CodecSettings
 

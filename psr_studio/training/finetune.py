@@ -16,6 +16,7 @@ from torch import Tensor
 
 from psr_studio.bundles.bundle import CODEC, Bundle
 from psr_studio.bundles.real_latents import finished, real_latents
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import candidate_generator, candidate_seed, pick_device, reproducible
 from psr_studio.core.errors import ModelError
 from psr_studio.core.progress import Progress
@@ -33,7 +34,6 @@ from psr_studio.stages.generate.stage import classes_of
 from psr_studio.stages.generate.targets import encode_real, need_real_images
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import StageStatus, Workspace
-from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import mixed_precision
 
 REPORT = 10  # steps between two events

@@ -13,10 +13,10 @@ from diffusers import DDPMScheduler, DiTTransformer2DModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.files import whole_file
 from psr_studio.models.codec import Codec
 from psr_studio.training import codec
-from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import load, mixed_precision, steps_left, trapezoid
 from psr_studio.training.settings import BundleSettings
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.originals import read_split
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import pick_dtype, sent
 from psr_studio.models.levels import at_rest, from_uint8
-from psr_studio.training.checkpoints import Checkpoint
 
 REPORT = 100  # steps
 

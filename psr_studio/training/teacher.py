@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import whole_file
 from psr_studio.models.head import fit_temperature
 from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data
-from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.loop import batch_of, load, mixed_precision
 from psr_studio.training.settings import BundleSettings, Cycle, TeacherSettings
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from own_pictures import QUICK, colour, write_pictures
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny import CLASS_NAMES, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -19,6 +19,7 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.stages.evaluate.arms import plan_arms
 from psr_studio.stages.evaluate.given import look_at_set, read_set, read_test_images
 from psr_studio.stages.evaluate.training import Trainer
+from psr_studio.stages.labels import soften
 
 FOLDERS = ("00_boot", "01_T-shirt-top", "02_dress")  # as an export names them
 
@@ -171,3 +172,38 @@ def test_one_command_judges_a_folder_beside_real_pictures(tmp_path, capsys):
     assert main(command) == 0 and capsys.readouterr().out == out, "the same again trains nothing anew"
     assert main(["evaluate", "--real", str(real), "-w", str(tmp_path / "none"), "-q"]) == 2
     assert "Name the set, or leave out --real" in capsys.readouterr().err
+
+
+def test_an_export_is_evaluated_by_its_own_soft_labels_on_request(studio, tiny_bundle, tmp_path):
+    """Probabilities are those of its file, picture by picture; the controls beside it keep the teacher's."""
+    finish(studio.select())
+    finish(studio.export(refined=False))
+    folder = studio.workspace.export_path("set")
+    stored = load_file(folder / "soft_labels.safetensors")
+    lines = (folder / "labels.csv").read_text(encoding="utf-8").splitlines()
+    marked = [line.split(",") for line in lines]
+    first = marked[0].index("soft_label_0")
+    marked[1][first : first + 3] = ["0.25", "0.25", "0.5"]  # no teacher's label
+    (folder / "labels.csv").write_text(
+        "\n".join(map(",".join, [marked[0], *marked[:0:-1]])), encoding="utf-8"
+    )
+    expected = stored["soft_labels"].numpy().copy()
+    expected[0] = (0.25, 0.25, 0.5)
+    with Studio(tmp_path / "other", tiny_recipe(tiny_bundle)) as other:
+        finish(other.evaluate(sets=[str(folder)], set_labels=True, n_seeds=1, epochs=1))
+        assert [(row.arm, row.label_regime) for row in other.table()] == [
+            ("set", "own labels, tau 1.5"), ("random real", "teacher, tau 1.5"), ("random real", "hard"),
+        ]  # fmt: skip
+        arm = plan_arms(other.workspace, other.recipe, other.bundle)[0]
+        images, labels, logits = Trainer(other.workspace, other.recipe, other.bundle).data_of(arm, 0)
+        assert np.array_equal(labels, stored["labels"].numpy())
+        np.testing.assert_allclose(soften(logits, arm.temperature), expected, atol=1e-5)
+        other.set({"evaluate.labels": "hard"})
+        assert [arm.label_regime for arm in plan_arms(other.workspace, other.recipe, other.bundle)] == [
+            "hard"
+        ] * 2
+        other.set({"evaluate.labels": "protocol"})
+        (folder / "labels.csv").unlink()
+        with pytest.raises(SelectionError) as err:
+            plan_arms(other.workspace, other.recipe, other.bundle)
+        assert err.value.problem == f'"{folder}" has no soft labels of its own: it holds no "labels.csv".'

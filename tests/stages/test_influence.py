@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
+from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -106,6 +107,41 @@ def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle,
     with Studio(tmp_path / "second") as studio:
         assert targets.steered_to(studio.pool, 3) == "Influence (IGD)"
         assert studio.status()["pool"].state == "fresh"
+
+
+# Trains a surrogate with a checkpoint after every pass, so that a test can kill it anywhere.
+TRAIN = """
+from pathlib import Path
+import torch
+from psr_studio.bundles.catalogue import load_bundle
+from psr_studio.bundles.surrogates import surrogate_of
+from psr_studio.core import checkpoints
+checkpoints.SECONDS_BETWEEN = 0.0
+for epoch in surrogate_of(load_bundle(Path(sys.argv[1])), (0, 1, 2), 2, 60).weights(torch.device("cpu")):
+    print(epoch, flush=True)
+"""
+
+
+def test_a_surrogate_that_was_killed_and_then_stopped_ends_with_the_same_weights(
+    tmp_path, tiny_bundle, own_home, monkeypatch
+):
+    """Killed without warning after pass 10 of 60, before the second moment that is kept is past, stopped after 40, when
+    the rate has fallen, then to the end; no checkpoint is left."""
+    process = run_python(TRAIN, tiny_bundle, stdout=-1, text=True)
+    next(line for line in process.stdout if line == "10\n")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    surrogate = surrogate_of(load_bundle(tiny_bundle), TASK, 2, 60)
+    assert not surrogate.path.exists() and surrogate.path.with_name("training.pt").exists()
+    passes = surrogate.weights(CPU)
+    assert 11 <= next(passes) < 40 and next(epoch for epoch in passes if epoch == 40)
+    passes.close()
+    assert list(surrogate.weights(CPU)) == list(range(41, 61)), "where it was closed, not a minute before"
+    assert [path.name for path in surrogate.path.parent.iterdir()] == ["weights.npy"]
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "another"))
+    again = surrogate_of(load_bundle(tiny_bundle), TASK, 2, 60)
+    assert finished(again.weights(CPU)).tobytes() == np.load(surrogate.path).tobytes()
 
 
 def test_candidates_deviate_within_their_part_whatever_the_batch(tmp_path, tiny_bundle):

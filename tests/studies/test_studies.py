@@ -24,7 +24,7 @@ from psr_studio.studies.entries import HERE, Entry, of_the_same_data, published_
 from psr_studio.studies.figures import study_figure
 from psr_studio.studies.report import report_paths, write_report
 from psr_studio.studies.results import results
-from psr_studio.studies.study import cells, most_candidates
+from psr_studio.studies.study import cells, pool_recipes
 from psr_studio.studies.table import STUDIES, find_study
 
 LABELS = STUDIES["labels"]
@@ -209,7 +209,9 @@ def test_every_study_is_cells_of_the_recipe(preset):
         students = {cell.student for cell in found}
         assert len(found) == len(study.budgets) * len(study.levels) * len(students)
         assert len({(cell.level.name, cell.ipc) for cell in found}) == len({cell.selection for cell in found})
-        assert max(cell.n_candidates for cell in found) == most_candidates(study, recipe)
+        sizes = {name: int(made_by.pool.pool_size) for name, made_by in pool_recipes(found).items()}
+        assert all(cell.n_candidates <= sizes[cell.pool] for cell in found)
+        assert sizes.keys() == {cell.pool for cell in found}
         assert all(cell.recipe.evaluate.controls for cell in found), "an accuracy never stands alone"
     (woof,) = {cell.student for cell in cells(LABELS, recipe, bundle)}
     assert woof == recipe.evaluate.student

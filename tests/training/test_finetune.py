@@ -26,7 +26,7 @@ TRAIN = """
 from pathlib import Path
 from tiny import tiny_recipe
 from psr_studio.app.studio import Studio
-from psr_studio.training import checkpoints
+from psr_studio.core import checkpoints
 checkpoints.SECONDS_BETWEEN = 0.0
 with Studio(sys.argv[1], tiny_recipe(Path(sys.argv[2]), finetune__epochs=6)) as studio:
     for event in studio.runs["finetune"]():

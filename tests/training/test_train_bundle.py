@@ -28,13 +28,13 @@ from psr_studio.bundles.data_sets import DataSet
 from psr_studio.bundles.embedded import bundles
 from psr_studio.bundles.originals import class_names, read_split
 from psr_studio.cli.main import main
+from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.errors import ModelError, StudioError
 from psr_studio.models.teacher import Teacher, TeacherConfig
 from psr_studio.recipe.load import load_recipe
 from psr_studio.stages import weights
 from psr_studio.training import codec, generator, teacher
 from psr_studio.training.build import build_bundle, train_networks
-from psr_studio.training.checkpoints import Checkpoint
 from psr_studio.training.settings import CIFAR10, TRAINABLE, BundleSettings, Cycle
 from psr_studio.ui.page import build_page
 from psr_studio.ui.panels.jobs import JobPanel

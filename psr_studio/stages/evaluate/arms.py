@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH
+from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, STORED
 from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import REAL, EvaluateRecipe, Recipe
-from psr_studio.stages.evaluate.given import GivenSet, look_at_set
+from psr_studio.stages.evaluate.given import LABELS, GivenSet, look_at_set
 from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
@@ -78,6 +78,11 @@ class Arm:
         return number.at(self.ipc, self.ipc) if self.form == FULL and isinstance(number, ByRule) else number
 
     @property
+    def own_labels(self) -> bool:
+        """Whether it is a given set with the soft labels that came with it."""
+        return self.form == GIVEN and self.label_regime == soft_regime(self.temperature, OWN)
+
+    @property
     def drawn(self) -> bool:
         """Whether each student has images of its own, drawn by its seed."""
         return self.form == RANDOM_REAL or bool(self.rule)
@@ -113,15 +118,15 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     for arm in given:
         _check_task(own, arm)
     arms += given
+    arms += _controls(ws, recipe, bundle, own) if settings.controls else []
+    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
+    arms += [_real_arm(recipe, bundle, own, rule) for rule in rules]
     if not arms:
         raise SelectionError(
-            "There is nothing to train on: no form of the selection and no other selection is asked for.",
+            "There is nothing to train on: no form of the selection, no other selection and no control is asked for.",
             'Set "evaluate.arms" to "refined", "selected" or both.',
         )
-    controls = _controls(ws, recipe, bundle, own) if settings.controls else []
-    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
-    whole = [_full_arm(recipe, bundle, arms[0])] if settings.full else []
-    return arms + controls + [_real_arm(recipe, bundle, own, rule) for rule in rules] + whole
+    return arms + ([_full_arm(recipe, bundle, arms[0])] if settings.full else [])
 
 
 def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]:
@@ -139,7 +144,8 @@ def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]
     if recipe.evaluate.controls:
         budget = [list(first.classes), first.ipc if len(set(first.counts)) == 1 else list(first.counts)]
         teacher = bundle.identity("teacher")
-        real = replace(first, form=RANDOM_REAL, selection="", inputs=repr([teacher, *budget]))
+        regime, inputs = regime_of(recipe.evaluate, first.temperature), repr([teacher, *budget])
+        real = replace(first, form=RANDOM_REAL, selection="", label_regime=regime, inputs=inputs)
         controls.append(real)
         if real.label_regime != HARD:
             controls.append(replace(real, label_regime=HARD, inputs=repr(budget)))
@@ -148,18 +154,28 @@ def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]
 
 
 def given_arm(recipe: Recipe, bundle: Bundle, given: GivenSet) -> Arm:
-    """The arm of a set from elsewhere, with the bundle's teacher's labels where they are not hard."""
-    temperature = recipe.select.temperature
+    """The arm of a set from elsewhere; its labels where they are not hard are the bundle's teacher's, or its own.
+
+    Raises:
+        SelectionError: its own labels are asked for, and none came with it.
+    """
+    temperature, chosen = recipe.select.temperature, recipe.evaluate
+    own = chosen.set_labels and chosen.label_kind == STORED
+    if own and not given.labelled:
+        raise SelectionError(
+            f'"{given.path}" has no soft labels of its own: it holds no "{LABELS}".',
+            f'Untick "Labels of the sets", or put a "{LABELS}" as an export writes it beside its pictures.',
+        )
     counts = tuple(given.counts.values())
     return Arm(
         form=GIVEN,
         selection=str(given.path),
-        label_regime=regime_of(recipe.evaluate, temperature),
+        label_regime=regime_of(chosen, temperature, OWN if own else TEACHER),
         protocol=recipe.evaluate.protocol,
         ipc=max(counts),
         temperature=temperature,
         classes=tuple(given.counts),
-        inputs=repr([given.identity, bundle.identity("teacher")]),
+        inputs=repr([given.identity, OWN if own else bundle.identity("teacher")]),
         counts=counts,
     )
 

@@ -37,8 +37,12 @@ def comparisons(rows: Sequence[Row]) -> list[Comparison]:
     """Every set of a table against each row that is a control, or another set that stands above it."""
     own = [row for row in rows if row.selection]
     controls = [row for row in rows if not row.selection]
-    pairs = [(row, other) for place, row in enumerate(own) for other in (*own[:place], *controls)]
-    return [found for row, other in pairs if (found := _compared(row, other)) is not None]
+    return [found for place, row in enumerate(own) for found in against(row, (*own[:place], *controls))]
+
+
+def against(row: Row, others: Sequence[Row]) -> list[Comparison]:
+    """One row against others, as far as the same students were trained on both."""
+    return [found for other in others if (found := _compared(row, other)) is not None]
 
 
 def _compared(row: Row, other: Row) -> Comparison | None:

@@ -18,8 +18,9 @@ from psr_studio.core.words import printable
 from psr_studio.stages.batches import ahead
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import reading_source
-from psr_studio.stages.importing.items import Item, PoolImportError
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.reading import Reading
+from psr_studio.stages.importing.soft_labels import SoftLabels, matched, read_soft_labels
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.storage.parquet import stable_hash
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 TEST_SPLITS = ("test", "val", "valid", "validation")
 N_DECODERS = 4
+LABELS = "labels.csv"  # beside the pictures of a folder
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class GivenSet:
 
     Attributes:
         counts: of each class of the bundle that has some, ascending.
+        labelled: soft labels came with them.
         identity: a hash of the files as they are listed: names, sizes and times of change.
     """
 
     path: Path
     counts: dict[int, int]
     identity: str
+    labelled: bool = False
 
 
 def look_at_set(path: str | Path, bundle: Bundle) -> GivenSet:
@@ -59,7 +63,9 @@ def _looked_at(root: Path, listing: str, names: ClassNames, of: str) -> GivenSet
     with reading_source(root), closing(open_source(root, names)) as source:
         classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
         counts = {classes[label]: n for label, n in source.labels.items()}
-    return GivenSet(root, dict(sorted(counts.items())), stable_hash([listing, sorted(classes.items())]))
+        labelled = (root / LABELS).is_file() or source.soft_labels() is not None
+    identity = stable_hash([listing, sorted(classes.items())])
+    return GivenSet(root, dict(sorted(counts.items())), identity, labelled)
 
 
 def read_set(given: GivenSet, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +74,24 @@ def read_set(given: GivenSet, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         PoolImportError: a picture that cannot be read, by name.
     """
-    return _read(given.path, bundle, Reading(normalisation=bundle.normalisation))
+    return _read(given.path, bundle, Reading(normalisation=bundle.normalisation))[:2]
+
+
+def read_labelled_set(
+    given: GivenSet, bundle: Bundle, temperature: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same with the soft labels that came with the pictures, as logits l, float32 (n, C).
+
+    softmax(l / temperature) is the label: probabilities stay as they are, logits are softened.
+
+    Raises:
+        PoolImportError: labels that are not the pictures', or not of the classes.
+    """
+    images, labels, logits = _read(
+        given.path, bundle, Reading(normalisation=bundle.normalisation), temperature
+    )
+    assert logits is not None
+    return images, labels, logits
 
 
 def read_test_images(path: str | Path, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
@@ -83,8 +106,8 @@ def read_test_images(path: str | Path, bundle: Bundle) -> tuple[np.ndarray, np.n
         return found
     for split in TEST_SPLITS:
         if (root / split).is_dir():
-            return _read(root / split, bundle, Reading())
-    return _read(root, bundle, Reading(split=_named_split(root)))
+            return _read(root / split, bundle, Reading())[:2]
+    return _read(root, bundle, Reading(split=_named_split(root)))[:2]
 
 
 def identity_of(path: str | Path) -> str:
@@ -118,12 +141,16 @@ def _listing(root: Path) -> str:
     return repr([(p.relative_to(root.parent).as_posix(), s.st_size, s.st_mtime_ns) for p, s in found])
 
 
-def _read(root: Path, bundle: Bundle, how: Reading) -> tuple[np.ndarray, np.ndarray]:
-    names, images, labels = ClassNames.of(bundle), [], []
+def _read(
+    root: Path, bundle: Bundle, how: Reading, temperature: float | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Pictures and labels; with a temperature, also the soft labels that came along, as logits."""
+    names, images, labels, logits = ClassNames.of(bundle), [], [], []
     with reading_source(root), closing(open_source(root, names, how)) as source:
         classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
         decode = partial(_decoded, shape=bundle.image_shape)
-        for item, found in ahead(source, decode, N_DECODERS):
+        items = source if temperature is None else _soft_labels(root, source, names, temperature).of(source)
+        for item, found in ahead(items, decode, N_DECODERS):
             if isinstance(found, PictureError):
                 raise PoolImportError(
                     f'"{item.name}" in "{printable(root.name)}" cannot be used: {found}.',
@@ -131,8 +158,19 @@ def _read(root: Path, bundle: Bundle, how: Reading) -> tuple[np.ndarray, np.ndar
                 )
             images.append(found)
             labels.append(classes[item.label])
+            logits.append(item.logits)
     order = np.argsort(labels, kind="stable")
-    return np.stack(images)[order], np.array(labels, np.int64)[order]
+    soft = None if temperature is None else np.stack([row for row in logits if row is not None])[order]
+    return np.stack(images)[order], np.array(labels, np.int64)[order], soft
+
+
+def _soft_labels(root: Path, source: ImageSource, names: ClassNames, temperature: float) -> SoftLabels:
+    """Those beside the pictures, as an export writes them, or those that are stored with them."""
+    if (root / LABELS).is_file():
+        return read_soft_labels(root / LABELS, source, names, temperature)
+    rows = source.soft_labels()
+    assert rows is not None  # asked for of labelled sets only
+    return matched(rows, source, names, temperature, printable(root.name))
 
 
 def _decoded(item: Item, shape: tuple[int, int, int]) -> np.ndarray | PictureError:

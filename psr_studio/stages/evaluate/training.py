@@ -25,7 +25,7 @@ from psr_studio.stages.evaluate.arms import (
     random_real,
     real_params,
 )
-from psr_studio.stages.evaluate.given import look_at_set, read_set, read_test_images
+from psr_studio.stages.evaluate.given import look_at_set, read_labelled_set, read_set, read_test_images
 from psr_studio.stages.evaluate.lessons import (
     EpochLabels,
     Lesson,
@@ -175,6 +175,8 @@ class Trainer:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""
         if arm.form in (RANDOM_REAL, FULL) or arm.rule:
             return self._real(arm, seed)
+        if arm.own_labels:
+            return read_labelled_set(look_at_set(arm.selection, self.bundle), self.bundle, arm.temperature)
         if arm.form == GIVEN:
             return self._labelled(arm, *read_set(look_at_set(arm.selection, self.bundle), self.bundle))
         if arm.form == GENERATE_AND_USE:

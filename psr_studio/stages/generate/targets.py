@@ -186,13 +186,13 @@ def _learn(
     from psr_studio.bundles.real_latents import finished
 
     surrogate, device = _surrogate(recipe, bundle, want), pick_device(recipe.device)
-    clock, n = Stopwatch(), len(surrogate.rows)
+    clock, n, left = Stopwatch(), len(surrogate.rows), 0
     for epoch in surrogate.weights(device):
-        if epoch == 1:
-            cost = f"Cost: {plural(surrogate.epochs, 'pass', 'passes')} of a surrogate over {plural(n, 'real image')}"
+        if not left:
+            left = surrogate.epochs - epoch + 1
+            cost = f"Cost: {plural(left, 'pass', 'passes')} of a surrogate over {plural(n, 'real image')}"
             yield event(
-                f"{cost}, about {duration(clock.seconds * surrogate.epochs)}, kept for all workspaces.",
-                lasting=True,
+                f"{cost}, about {duration(clock.seconds * left)}, kept for all workspaces.", lasting=True
             )
         yield event(f"Trained the surrogate in {epoch} of {plural(surrogate.epochs, 'pass', 'passes')}.")
     weights = finished(surrogate.weights(device))
