@@ -91,8 +91,8 @@ class Run:
             logits, features = self.teacher(inner)
         asked = F.softmax(self.logits[rows], 1)
         label = F.kl_div(F.log_softmax(logits.float(), 1), asked, reduction="batchmean")
-        own = self.features[rows]
-        feature = (features.float() - own).square().mean() / own.square().mean()
+        wanted = self.features[rows]
+        feature = (features.float() - wanted).square().mean() / wanted.square().mean()
         pixels = F.mse_loss(rebuilt, batch) + settings.absolute * F.l1_loss(rebuilt, batch)
         return pixels + settings.label * label + settings.feature * feature
 

@@ -35,9 +35,9 @@ class Comparison:
 
 def comparisons(rows: Sequence[Row]) -> list[Comparison]:
     """Every set of a table against each row that is a control, or another set that stands above it."""
-    own = [row for row in rows if row.selection]
+    sets = [row for row in rows if row.selection]
     controls = [row for row in rows if not row.selection]
-    pairs = [(row, other) for place, row in enumerate(own) for other in (*own[:place], *controls)]
+    pairs = [(row, other) for place, row in enumerate(sets) for other in (*sets[:place], *controls)]
     return [found for row, other in pairs if (found := _compared(row, other)) is not None]
 
 

@@ -118,9 +118,9 @@ def _listing(root: Path) -> str:
     return repr([(p.relative_to(root.parent).as_posix(), s.st_size, s.st_mtime_ns) for p, s in found])
 
 
-def _read(root: Path, bundle: Bundle, how: Reading) -> tuple[np.ndarray, np.ndarray]:
+def _read(root: Path, bundle: Bundle, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
     names, images, labels = ClassNames.of(bundle), [], []
-    with reading_source(root), closing(open_source(root, names, how)) as source:
+    with reading_source(root), closing(open_source(root, names, reading)) as source:
         classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
         decode = partial(_decoded, shape=bundle.image_shape)
         for item, found in ahead(source, decode, N_DECODERS):
