@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psr_studio.core.words import text_table
-from psr_studio.method.comparison import Difference, paired_difference
+import numpy as np
+
+from psr_studio.core.words import plural, text_table
 from psr_studio.method.metrics import ars, hlr, ior, lrs
 from psr_studio.method.protocols import HARD
 from psr_studio.stages.evaluate.arms import FULL, RANDOM_REAL
@@ -14,6 +17,59 @@ from psr_studio.stages.evaluate.stage import Row
 
 DIFFERENCE_HEAD = ("Set", "Against", "Points", "95 % interval", "n", "The set is")
 RANKING_HEAD = ("Set", "Labels", "Protocol", "Student", "HLR", "IOR", "LRS", "ARS", "Still to train")
+CONFIDENCE = 0.95
+MOST = 1000  # students beyond which nobody goes
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one way is ahead of another over n pairs, such as students of the same seeds; shares, not points.
+
+    Attributes:
+        low, high: the 95 % interval of the mean by Student's t; infinite for a single pair.
+        needed: pairs after which an interval of this spread would leave out 0; None where more than `MOST` would be.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    needed: int | None
+
+    @property
+    def verdict(self) -> str:
+        """ "better", "worse", or "cannot tell with n = 3; about 9 more seeds would"."""
+        if self.low > 0:
+            return "better"
+        if self.high < 0:
+            return "worse"
+        said = f"cannot tell with n = {self.n}"
+        if self.n < 2:
+            return f"{said}; 2 at least would begin to"
+        if self.needed is None:
+            return f"{said}; over {MOST:,} seeds would not"
+        return f"{said}; about {plural(max(1, self.needed - self.n), 'more seed')} would"
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Difference of pairs, first minus second.
+
+    Raises:
+        ValueError: no pair, two lengths.
+    """
+    if not first or len(first) != len(second):
+        raise ValueError(f"{len(first)} and {len(second)} values make no pairs.")
+    apart = [a - b for a, b in zip(first, second, strict=True)]
+    n, mean = len(apart), statistics.fmean(apart)
+    if n < 2:
+        return Difference(n, mean, -math.inf, math.inf, None)
+    from scipy.special import stdtrit
+
+    sizes = np.arange(n, max(n, MOST) + 1)
+    halves = stdtrit(sizes - 1, (1 + CONFIDENCE) / 2) * statistics.stdev(apart) / np.sqrt(sizes)
+    enough = sizes[halves < abs(mean)]
+    half = float(halves[0])
+    return Difference(n, mean, mean - half, mean + half, int(enough[0]) if len(enough) else None)
 
 
 @dataclass(frozen=True)
