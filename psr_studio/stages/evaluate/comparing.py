@@ -109,8 +109,7 @@ def _compared(row: Row, other: Row) -> Comparison | None:
 
 def format_comparisons(rows: Sequence[Row]) -> str:
     """The comparisons of a table as text, "" where there are none."""
-    found = [comparison.cells for comparison in comparisons(rows)]
-    return text_table([word.lower() for word in DIFFERENCE_HEAD], found) if found else ""
+    return _as_text(DIFFERENCE_HEAD, [comparison.cells for comparison in comparisons(rows)])
 
 
 @dataclass(frozen=True)
@@ -197,9 +196,8 @@ def _alike(row: Row, other: Row, names: Sequence[str]) -> bool:
 
 def format_rankings(rows: Sequence[Row]) -> str:
     """The scores of DD-Ranking as text, "" where there is no set."""
-    found = [ranking.cells for ranking in rankings(rows)]
-    return (
-        text_table([word if word.isupper() else word.lower() for word in RANKING_HEAD], found)
-        if found
-        else ""
-    )
+    return _as_text(RANKING_HEAD, [ranking.cells for ranking in rankings(rows)])
+
+
+def _as_text(head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    return text_table([word if word.isupper() else word.lower() for word in head], cells) if cells else ""
