@@ -258,7 +258,7 @@ class JobWorker:
             self._queue.put(None)
             thread.join(timeout)
 
-    def _stop(self, job_id: int, how: str) -> None:
+    def _stop(self, job_id: int, wish: str) -> None:
         with self.lock:
             job = self._jobs.get(job_id)
             if job is None or job.status not in ACTIVE:
@@ -266,7 +266,7 @@ class JobWorker:
             if job.status == "queued":
                 self._finish(job, "cancelled")
             elif job.stopping != STOP_NOW:  # the stronger wish stays
-                job.stopping = how
+                job.stopping = wish
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

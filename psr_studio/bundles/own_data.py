@@ -6,7 +6,6 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.originals import read_split
 from psr_studio.bundles.sources import Source, locate, missing
 from psr_studio.core.errors import ModelError
-from psr_studio.core.files import whole_file
+from psr_studio.core.files import listing, whole_file
 from psr_studio.core.remembered import HOME_VARIABLE, home
 
 
@@ -101,11 +100,7 @@ def _spread(labels: np.ndarray, per_class: int) -> np.ndarray:
 
 def _listing(folder: Path) -> str:
     """Names, sizes and times of change of the files, as a hash."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines: list[Any] = [
-        (p.relative_to(folder).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files
-    ]
-    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(listing(folder, folder)).encode()).hexdigest()[:16]
 
 
 def _write(path: Path, values: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from psr_studio.core.disk import (
     this_host,
     writing,
 )
-from psr_studio.core.errors import WorkspaceError
+from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.place import Place
 from psr_studio.core.words import printable
 
@@ -194,6 +194,21 @@ def check_path(path: str | Path) -> Path:
 def absolute_path(path: str | Path) -> Path:
     """The whole path of what a person named; WorkspaceError as `check_path`, of the folders above as well."""
     return check_path(check_path(path).absolute())
+
+
+def listing(root: Path, base: Path) -> list[tuple[str, int, int]]:
+    """Every file below a path, or that file itself: its name from `base` on, its size and its time of change."""
+    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    found = [(p, p.stat()) for p in files if p.exists()]
+    return [(p.relative_to(base).as_posix(), s.st_size, s.st_mtime_ns) for p, s in found]
+
+
+def check_empty(folder: Path, again: str) -> None:
+    """Raise ModelError where a folder that is to be made holds something, DiskError where it cannot be made."""
+    with writing(folder, again=again):
+        in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if in_use:
+        raise ModelError(f'"{folder}" is not an empty folder.', "Name another one. Nothing was changed.")
 
 
 def sha256(path: Path) -> str:

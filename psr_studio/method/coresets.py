@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,21 +22,20 @@ from psr_studio.method.kernels.coresets import (
     swap_medoids,
 )
 from psr_studio.method.lazy_distances import LazyBlock
-from psr_studio.method.picks import Selection, as_mask, check_ipc, check_marks, check_pin_count, pick_in_order
+from psr_studio.method.picks import (
+    Request,
+    Selection,
+    as_mask,
+    check_ipc,
+    check_marks,
+    check_pin_count,
+    pick_in_order,
+)
 
 Grower = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
-def k_center(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-) -> Selection:
+def k_center(embeddings: Any, ipc: int, *, distances: Any = None, **request: Unpack[Request]) -> Selection:
     """Choose K centres by farthest-first traversal (Gonzalez 1985): at most twice the least covering radius.
 
     Starts from the pins, or from the candidate of the least total squared distance to the others.
@@ -50,7 +49,7 @@ def k_center(
     """
     if isinstance(distances, LazyBlock):
         by_rows = partial(_centers_by_rows, distances)
-        return _grown(by_rows, len(distances), ipc, eligible, pinned, vetoed, on_shortage)
+        return _grown(by_rows, len(distances), ipc, request)
     sq = _distances(embeddings, distances)
 
     def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
@@ -64,7 +63,7 @@ def k_center(
         grow_centers(sq.view(np.int32), bits, picks[n_first:])
         return picks
 
-    return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
+    return _grown(grow, len(sq), ipc, request)
 
 
 def _centers_by_rows(block: LazyBlock, available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
@@ -81,15 +80,7 @@ def _centers_by_rows(block: LazyBlock, available: np.ndarray, pins: np.ndarray, 
 
 
 def k_medoids(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-    max_swaps: int = 200,
+    embeddings: Any, ipc: int, *, distances: Any = None, max_swaps: int = 200, **request: Unpack[Request]
 ) -> Selection:
     """Choose the K candidates of least encoding error: summed squared distance to the nearest (PSR eq. 2).
 
@@ -105,7 +96,7 @@ def k_medoids(
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
     """
     sq = _distances(embeddings, distances)
-    counted = as_mask(eligible, len(sq))
+    counted = as_mask(request.get("eligible"), len(sq))
 
     def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
         medoids = np.concatenate([pins, np.empty(count, np.int64)])
@@ -115,19 +106,10 @@ def k_medoids(
             swap_medoids(sq, counted, available, medoids, len(pins), max_swaps, least)
         return medoids[len(pins) :]
 
-    return _grown(grow, len(sq), ipc, eligible, pinned, vetoed, on_shortage)
+    return _grown(grow, len(sq), ipc, request)
 
 
-def herding(
-    embeddings: Any,
-    ipc: int,
-    eligible: Any = None,
-    pinned: Any = (),
-    vetoed: Any = (),
-    on_shortage: str = "fill",
-    *,
-    distances: Any = None,
-) -> Selection:
+def herding(embeddings: Any, ipc: int, *, distances: Any = None, **request: Unpack[Request]) -> Selection:
     """Choose K candidates whose running mean stays nearest the mean of the class (herding: Welling 2009).
 
     Each pick brings the mean of all picks so far closest to the mean of the eligible candidates, the form of
@@ -146,7 +128,7 @@ def herding(
     else:  # distances of features that are not finite could not be computed
         values = np.zeros((0, 0)) if embeddings is None else to_numpy(embeddings)
     n = len(values) if distances is None else len(distances)
-    counted = as_mask(eligible, n)
+    counted = as_mask(request.get("eligible"), n)
 
     def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
         if distances is None:
@@ -158,7 +140,7 @@ def herding(
             grow_herd(_distances(None, distances), values, counted, available, members, len(pins))
         return members[len(pins) :]
 
-    return _grown(grow, n, ipc, eligible, pinned, vetoed, on_shortage)
+    return _grown(grow, n, ipc, request)
 
 
 def _herd_by_rows(
@@ -198,15 +180,13 @@ def _distances(embeddings: Any, distances: Any) -> np.ndarray:
     return np.ascontiguousarray(to_numpy(values), dtype=np.float32)
 
 
-def _grown(
-    grow: Grower, n: int, ipc: int, eligible: Any, pinned: Any, vetoed: Any, on_shortage: str
-) -> Selection:
+def _grown(grow: Grower, n: int, ipc: int, request: Request) -> Selection:
     """Let `grow` add to the pins as many eligible candidates as there are, then fill by lowest index."""
     ipc = check_ipc(ipc, n)
-    pins, is_vetoed = check_marks(n, pinned, vetoed)
+    pins, is_vetoed = check_marks(n, request.get("pinned"), request.get("vetoed"))
     check_pin_count(len(pins), ipc)
-    available = as_mask(eligible, n) & ~is_vetoed
+    available = as_mask(request.get("eligible"), n) & ~is_vetoed
     available[pins] = False
     grown = grow(available, pins, min(ipc - len(pins), int(available.sum())))
     order = np.concatenate([grown, np.setdiff1d(np.arange(n), grown)])
-    return pick_in_order(order, ipc, eligible, pinned, vetoed, on_shortage)
+    return pick_in_order(order, ipc, **request)

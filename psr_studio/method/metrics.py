@@ -130,14 +130,14 @@ def vendi_score(features: Any) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def encoding_error(distances: Any, chosen: Any) -> float:
+def encoding_error(distances: Any, picks: Any) -> float:
     """Mean squared distance of the candidates to the nearest chosen one: PSR eq. 2 divided by the pool size.
 
     Args:
         distances: (N, N) from `pairwise_sq_distances`. chosen: positions of the chosen candidates, at least
             one.
     """
-    return float(to_float64(distances)[:, to_numpy(chosen)].min(axis=1).mean())
+    return float(to_float64(distances)[:, to_numpy(picks)].min(axis=1).mean())
 
 
 def coverage(reference: Any, items: Any, n_neighbours: int = 5) -> float:

@@ -71,9 +71,9 @@ def minimax_losses(
     classes = sorted(set(labels))
     near, far = predicted.new_zeros(()), predicted.new_zeros(())
     for class_id in classes:
-        own = predicted[[row for row, label in enumerate(labels) if label == class_id]]
+        rows = predicted[[row for row, label in enumerate(labels) if label == class_id]]
         if class_id in real:
-            near = near + representativeness_loss(own, real[class_id])
+            near = near + representativeness_loss(rows, real[class_id])
         if class_id in generated:
-            far = far + diversity_loss(own, generated[class_id])
+            far = far + diversity_loss(rows, generated[class_id])
     return near / len(classes), far / len(classes)

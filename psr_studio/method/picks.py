@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -12,6 +12,15 @@ from psr_studio.method.arrays import name_some, to_numpy
 from psr_studio.method.result import Selection
 
 SHORTAGE_RULES = ("fill", "short")
+
+
+class Request(TypedDict, total=False):
+    """What is asked of any selector beside K, by keyword; what is left out is as in `pick_in_order`."""
+
+    eligible: Any
+    pinned: Any
+    vetoed: Any
+    on_shortage: str
 
 
 def nothing() -> Selection:

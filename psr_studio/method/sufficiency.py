@@ -92,7 +92,7 @@ def sufficiency(
     sizes = [max(ipc, round(view.n * ratio**power)) for power in (1, 2)]
     parts = [np.arange(view.n), *(np.sort(draw[:size]) for size in sizes for draw in draws)]
     picks = view.select(parts, ipc)
-    gains = [view.gain(chosen) for chosen in picks]
+    gains = [view.gain(part) for part in picks]
     smaller, smallest = np.reshape(gains[1:], (2, N_DRAWS)).mean(axis=1).tolist()
     doubling = np.log(2) / -np.log(ratio)  # steps from n to 2n
     ahead = np.log(n / view.n) / -np.log(ratio)  # steps from the part that was judged to n

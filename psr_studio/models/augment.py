@@ -65,12 +65,17 @@ def crop(images: Tensor, generator: torch.Generator) -> Tensor:
     reach_y, reach_x = round(height * CROP_SHARE), round(width * CROP_SHARE)
     dy = _whole(2 * reach_y + 1, (n,), generator, images)
     dx = _whole(2 * reach_x + 1, (n,), generator, images)
-    padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y))
-    rows = (dy[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
-    cols = (dx[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
-    batch = torch.arange(n, device=images.device)[:, None, None, None]
-    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
-    return padded[batch, channels, rows, cols]
+    return windows(F.pad(images, (reach_x, reach_x, reach_y, reach_y)), dy, dx, height, width)
+
+
+def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+    """A window (N, ch, height, width) of each image, its corner at whole numbers `top` and `left` (N,)."""
+    n, channels, device = *images.shape[:2], images.device
+    rows = (top[:, None] + torch.arange(height, device=device))[:, None, :, None]
+    cols = (left[:, None] + torch.arange(width, device=device))[:, None, None, :]
+    batch = torch.arange(n, device=device)[:, None, None, None]
+    channel = torch.arange(channels, device=device)[None, :, None, None]
+    return images[batch, channel, rows, cols]
 
 
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import ModelError
-from psr_studio.core.files import whole_file
+from psr_studio.core.files import check_empty, whole_file
 from psr_studio.models.states import corrupt_weights, plain_names, what_stands_in
 from psr_studio.models.teacher import WEIGHTS_NAME, TeacherConfig, create_backbone, fill
 from psr_studio.models.weights import ORIGIN
@@ -74,7 +74,7 @@ def convert(
     """
     if heads is not None and heads < 1:
         raise ModelError(f"{heads} attention heads are asked for; a DiT has 1 or more.", "Correct --heads.")
-    _check_target(out)
+    check_empty(out, CONVERT_AGAIN)
     state, used = unpack(open_checkpoint(checkpoint), checkpoint, weights)
     original = PATCH in state
     if not original and DIFFUSERS_PATCH not in state:
@@ -105,7 +105,7 @@ def convert_teacher(checkpoint: Path, out: Path, weights: str | None = None) -> 
     Raises:
         ModelError: as `convert`; no config.json, or one of another network. DiskError: a target that cannot be written.
     """
-    _check_target(out)
+    check_empty(out, CONVERT_AGAIN)
     config = TeacherConfig.from_timm_folder(checkpoint.parent, None)
     state, used = unpack(open_checkpoint(checkpoint), checkpoint, weights)
     network = create_backbone(config)
@@ -124,13 +124,6 @@ def convert_teacher(checkpoint: Path, out: Path, weights: str | None = None) -> 
         "parameters": sum(p.numel() for p in network.parameters()),
         "file": str(out / WEIGHTS_NAME),
     }
-
-
-def _check_target(out: Path) -> None:
-    with writing(out, again=CONVERT_AGAIN):
-        in_use = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if in_use:
-        raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
 
 
 def open_checkpoint(path: Path) -> Any:

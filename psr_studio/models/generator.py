@@ -6,8 +6,9 @@ Shape letters: N candidates, c x h x w the latent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,12 @@ import torch
 from diffusers import DDPMScheduler, DiTTransformer2DModel
 from torch import Tensor
 
-from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import Guide, classifier_free_guidance
 from psr_studio.models.denoiser import Denoiser, PlainDenoiser
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.rows import check_rows
-from psr_studio.models.samplers import SAMPLERS, Trajectory
+from psr_studio.models.samplers import SAMPLERS, Step, Trajectory
 from psr_studio.models.tuning import Delta, applied
 from psr_studio.models.weights import odd_schedule, open_pretrained
 
@@ -61,6 +61,20 @@ class Sampling:
         """Whether a step at t = share * T needs the unguided prediction as well."""
         return self.guidance != 1.0 and self.interval[0] <= share <= self.interval[1]
 
+    def guided(
+        self, predict: Callable[[Tensor, Tensor], Tensor], z: Tensor, classes: Tensor, null: int, share: float
+    ) -> Tensor:
+        """What `predict` says of latents (N, c, h, w) and classes (N,), guided where a step at `share` is.
+
+        A learned variance, the channels above c, stays that of the class, as in DiT's own code.
+        """
+        if not self.is_guided(share):
+            return predict(z, classes)
+        both = predict(torch.cat([z, z]), torch.cat([classes, torch.full_like(classes, null)]))
+        conditional, unconditional = both.chunk(2)
+        channels = self.guided_channels or z.shape[1]
+        return classifier_free_guidance(conditional, unconditional, self.guidance, channels)
+
     @property
     def n_guided(self) -> int:
         """How many of the steps taken are guided, the timesteps being evenly spread."""
@@ -76,6 +90,7 @@ class Generator:
         class_rows: the rows of its class table that are the task's classes, in label order; None for all.
 
     Attributes:
+        rows: of the class table that are the task's classes, in label order, and last that of the null class.
         memory: halves what is denoised at once when the device runs out of memory.
         compiled: compile the network's block, one for all, which takes a minute and pays on a GPU.
     """
@@ -93,8 +108,8 @@ class Generator:
         check_rows("The generator", class_rows, n_rows)
         kept = list(range(n_rows) if class_rows is None else class_rows)
         self.null_class: int = len(kept)  # among the task's classes; its row is the table's last
-        self._rows = (*kept, n_rows)
-        self.class_rows = torch.tensor(self._rows, device=transformer.device)
+        self.rows = (*kept, n_rows)
+        self.class_rows = torch.tensor(self.rows, device=transformer.device)
         size = transformer.config.sample_size
         self.latent_shape: tuple[int, int, int] = (transformer.config.in_channels, size, size)
         out_channels = transformer.config.out_channels or transformer.config.in_channels
@@ -132,11 +147,6 @@ class Generator:
         except (ValueError, TypeError, KeyError, RuntimeError) as err:
             raise odd_schedule(folder, err) from err
 
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """Rows of the class table that are the task's classes, in label order, and last that of the null class."""
-        return self._rows
-
     def tuned(self, delta: Delta, name: str) -> Generator:
         """The same, fine-tuned; this one stays as it is.
 
@@ -147,7 +157,7 @@ class Generator:
             ModelError: what was fine-tuned is another network.
         """
         network = applied(self.transformer, delta, name)
-        return Generator(network, self.scheduler_config, self._rows[:-1])
+        return Generator(network, self.scheduler_config, self.rows[:-1])
 
     @property
     def device(self) -> torch.device:
@@ -184,7 +194,7 @@ class Generator:
         output = self.network(z_t.to(self.transformer.dtype), condition)
         return output[:, : self.latent_shape[0]].float()  # without a learned variance
 
-    def predict_noise(self, z: Tensor, table: Tensor, which: Tensor) -> Tensor:
+    def predict_noise(self, table: Tensor, z: Tensor, which: Tensor) -> Tensor:
         """All that the network says of latents (N, c, h, w) under the conditions `which` (N,), float32."""
         network, given = self._network, z.to(self.transformer.dtype)
         assert network is not None  # made by `sample`, once a run: a look at all weights takes a millisecond
@@ -200,21 +210,13 @@ class Generator:
             )
             LOG.warning("%s", self._notice)
             self._network = self.network
-            return self.predict_noise(z, table, which)
+            return self.predict_noise(table, z, which)
         return output.float()
 
     def take_notice(self) -> str:
         """What there is to say about memory and compilation; it is given out once."""
         words, self._notice = (self._notice, self.memory.take_notice()), ""
         return " ".join(filter(None, words))
-
-    def _guided(self, z: Tensor, table: Tensor, which: Tensor, sampling: Sampling) -> Tensor:
-        """The guided prediction; a learned variance stays that of the class, as in DiT's own code."""
-        null = torch.full_like(which, len(table) - 1)
-        both = self.predict_noise(torch.cat([z, z]), table, torch.cat([which, null]))
-        conditional, unconditional = both.chunk(2)
-        guided = sampling.guided_channels or self.latent_shape[0]
-        return classifier_free_guidance(conditional, unconditional, sampling.guidance, guided)
 
     def _tables(
         self, network: Denoiser | PlainDenoiser, times: Sequence[int], rows: Sequence[int]
@@ -236,8 +238,7 @@ class Generator:
     ) -> Iterator[tuple[int, Tensor]]:
         """Denoises len(seeds) latents together; yields (steps done, latents (N, c, h, w) float32) after each step.
 
-        Row i is drawn from seed i alone, its ancestral noise included, so neither the batch size nor the
-        order nor a restart changes where a candidate starts. No step waits for the device.
+        Neither the batch size nor the order nor a restart changes where a candidate starts.
 
         Args:
             class_ids: (N,) class of each candidate.
@@ -246,26 +247,16 @@ class Generator:
             guide: what steers the rows, asked in each step before the next latents are formed.
         """
         run = Trajectory(sampling.sampler, self.scheduler_config, sampling.steps, self.learns_variance)
-        generators = [candidate_generator(seed) for seed in seeds]
-        steering = None if guide is None else guide.to(self.device)
-        latents = run.start(
-            stacked_noise(generators, self.latent_shape, self.device), sampling.skipped, steering
-        )
         present, which = np.unique(np.asarray(class_ids, np.int64), return_inverse=True)
-        rows = [int(self._rows[c]) for c in (*present, self.null_class)]
+        rows = [int(self.rows[c]) for c in (*present, self.null_class)]
         of_row = torch.from_numpy(which.reshape(-1)).to(self.device)
-        taken = run.steps[sampling.skipped :]
-        tables = self._tables(self.network, [step.t for step in taken], rows)
-        for index, (step, table) in enumerate(zip(taken, tables, strict=True), sampling.skipped):
-            guided = sampling.is_guided(step.t / self.n_train_steps)
-            output = (
-                self._guided(latents, table, of_row, sampling)
-                if guided
-                else self.predict_noise(latents, table, of_row)
-            )
-            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
-            latents = run.follow(index, latents, output, fresh, steering)
-            yield index + 1, latents
+        tables = self._tables(self.network, [step.t for step in run.steps[sampling.skipped :]], rows)
+
+        def predict(z: Tensor, step: Step) -> Tensor:
+            output = partial(self.predict_noise, next(tables))
+            return sampling.guided(output, z, of_row, len(present), step.t / self.n_train_steps)
+
+        yield from run.run(predict, seeds, self.latent_shape, self.device, sampling.skipped, guide)
 
 
 def _is_of_the_compiler(err: BaseException) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
+from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import Guide, Moment, Pull
 from psr_studio.method.refinement import q_sample
@@ -139,6 +140,27 @@ class Trajectory:
             following += sigma * fresh
         self._before = clean
         return following
+
+    def run(
+        self, predict: Callable[[Tensor, Step], Tensor], seeds: Sequence[int], shape: tuple[int, ...],
+        device: torch.device, skipped: int = 0, guide: Guide | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:  # fmt: skip
+        """Each step that is taken: how many are done, and the latents (N, c, h, w) float32.
+
+        Row i is drawn from seed i alone, its ancestral noise included. No step waits for the device.
+
+        Args:
+            predict: what the network says of latents in a step, as `follow` takes it.
+            seeds: (N,) the candidates' own seeds. shape: (c, h, w). skipped, guide: as in `start` and `follow`.
+        """
+        generators = [candidate_generator(seed) for seed in seeds]
+        steering = None if guide is None else guide.to(device)
+        latents = self.start(stacked_noise(generators, shape, device), skipped, steering)
+        for index, step in enumerate(self.steps[skipped:], skipped):
+            output = predict(latents, step)
+            fresh = stacked_noise(generators, shape, device) if step.adds_noise else None
+            latents = self.follow(index, latents, output, fresh, steering)
+            yield index + 1, latents
 
     def _read(self, step: Step, z: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
         """Noise and clean latent from what the network says."""

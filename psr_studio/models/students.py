@@ -408,17 +408,17 @@ def train_student(
 
 
 def _batches(
-    images: Tensor | NormalisedImages, targets: Tensor, how: Training, generator: torch.Generator
+    images: Tensor | NormalisedImages, targets: Tensor, training: Training, generator: torch.Generator
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """The places of each batch in the order of an epoch, its images, augmented and mixed, and its targets."""
     order = torch.randperm(len(images), generator=generator)
-    batches = (sent(order, kept.device).split(how.batch_size) for kept in (images, targets))
+    batches = (sent(order, kept.device).split(training.batch_size) for kept in (images, targets))
     start = 0
     for rows, labelled in zip(*batches, strict=True):
         batch, wanted = images[rows], targets[labelled]
-        if how.augment is not None:
-            batch = how.augment(batch, generator)
-        if how.mix and (how.mix == 1 or float(torch.rand((), generator=generator)) < how.mix):
+        if training.augment is not None:
+            batch = training.augment(batch, generator)
+        if training.mix and (training.mix == 1 or float(torch.rand((), generator=generator)) < training.mix):
             batch, wanted = cutmix(batch, wanted, generator)
         yield slice(start, start + len(batch)), batch, wanted
         start += len(batch)
@@ -462,12 +462,12 @@ def _sgd(student: nn.Module, training: Training) -> torch.optim.Optimizer:
     )
 
 
-def _adamw(student: nn.Module, how: Training) -> torch.optim.Optimizer:
+def _adamw(student: nn.Module, training: Training) -> torch.optim.Optimizer:
     """Weight decay on matrices and kernels alone, as RDED has it."""
     weights = [part for part in student.parameters() if part.ndim > 1]
     others = [part for part in student.parameters() if part.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=how.lr, weight_decay=how.weight_decay)
+    return torch.optim.AdamW(groups, lr=training.lr, weight_decay=training.weight_decay)
 
 
 OPTIMIZERS: dict[str, Callable[[nn.Module, Training], torch.optim.Optimizer]] = {

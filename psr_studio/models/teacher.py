@@ -317,7 +317,9 @@ class Teacher(nn.Module):
             a, b = self.memory.map(self._answer, batch)
             if self.cross_fitted and batch.dtype == torch.uint8:
                 kept = [self.cross_fitted.get(picture_key(image.cpu().numpy())) for image in batch]
-                a = torch.stack([own if other is None else other for own, other in zip(a, kept, strict=True)])
+                a = torch.stack(
+                    [answer if other is None else other for answer, other in zip(a, kept, strict=True)]
+                )
             logits.append(a)
             embeddings.append(b)
         return torch.cat(logits), torch.cat(embeddings)
@@ -394,15 +396,15 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Put the weights of a file into ``module``; ModelError unless every key and shape is accounted for."""
-    own = module.state_dict()
-    state = plain_names(state, path, own)
+    wanted = module.state_dict()
+    state = plain_names(state, path, wanted)
     wrong = [
-        f"{k} is {tuple(state[k].shape)}, needed {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
+        f"{k} is {tuple(state[k].shape)}, needed {tuple(wanted[k].shape)}"
+        for k in wanted
+        if k in state and state[k].shape != wanted[k].shape
     ]
-    missing = sorted(own.keys() - state.keys())
-    unexpected = sorted(state.keys() - own.keys())
+    missing = sorted(wanted.keys() - state.keys())
+    unexpected = sorted(state.keys() - wanted.keys())
     if wrong or missing or unexpected:
         parts = (
             wrong[:2] + [f"missing {k}" for k in missing[:2]] + [f"unexpected {k}" for k in unexpected[:2]]
@@ -412,4 +414,4 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
             f"The weights in {path} are of another shape: {'; '.join(parts)}{f'; and {more} more' if more else ''}.",
             "Use the config.json that was saved with these weights, or the weights that belong to this config.",
         )
-    module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    module.load_state_dict({key: value.to(wanted[key].dtype) for key, value in state.items()})

@@ -6,18 +6,18 @@ Shape letters: N candidates, C classes, c x h x w the latent, L tokens, D their 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from psr_studio.core.devices import candidate_generator, stacked_noise
 from psr_studio.core.errors import ModelError
-from psr_studio.method.guidance import Guide, classifier_free_guidance
+from psr_studio.method.guidance import Guide
 from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Sampling
 from psr_studio.models.memory import MicroBatches
-from psr_studio.models.samplers import Trajectory
+from psr_studio.models.samplers import Step, Trajectory
 from psr_studio.models.weights import odd_schedule, open_pretrained
 
 PROMPT = "a photo of a {}"
@@ -96,20 +96,12 @@ class TextToImage:
         prompts = self.prompts[class_ids]
         return self.unet(z_t.to(self.unet.dtype), t, encoder_hidden_states=prompts).sample.float()
 
-    def _at(self, z_t: Tensor, t: Tensor, classes: Tensor) -> Tensor:
+    def _at(self, t: Tensor, z_t: Tensor, classes: Tensor) -> Tensor:
         """The prediction of one timestep for all, in as many rows at once as fit into memory."""
         (predicted,) = self.memory.map(
             lambda *rows: (self._predict(*rows),), z_t, t.expand(len(z_t)), classes
         )
         return predicted
-
-    def _guided(self, z_t: Tensor, t: Tensor, classes: Tensor, sampling: Sampling) -> Tensor:
-        null = torch.full_like(classes, len(self.prompts) - 1)
-        both = self._at(torch.cat([z_t, z_t]), t, torch.cat([classes, null]))
-        conditional, unconditional = both.chunk(2)
-        return classifier_free_guidance(
-            conditional, unconditional, sampling.guidance, sampling.guided_channels or None
-        )
 
     def take_notice(self) -> str:
         """What there is to say about memory, once."""
@@ -121,21 +113,13 @@ class TextToImage:
     ) -> Iterator[tuple[int, Tensor]]:
         """As `PoolGenerator.sample`, with any of our samplers."""
         run = Trajectory(sampling.sampler, self.scheduler_config, sampling.steps)
-        generators = [candidate_generator(seed) for seed in seeds]
-        steering = None if guide is None else guide.to(self.device)
-        latents = run.start(
-            stacked_noise(generators, self.latent_shape, self.device), sampling.skipped, steering
-        )
         classes = torch.as_tensor(class_ids, device=self.device)
-        for index, step in enumerate(run.steps[sampling.skipped :], sampling.skipped):
-            t = torch.tensor(step.t, device=self.device)
-            guided = sampling.is_guided(step.t / self.n_train_steps)
-            predicted = (
-                self._guided(latents, t, classes, sampling) if guided else self._at(latents, t, classes)
-            )
-            fresh = stacked_noise(generators, self.latent_shape, self.device) if step.adds_noise else None
-            latents = run.follow(index, latents, predicted, fresh, steering)
-            yield index + 1, latents
+
+        def predict(z: Tensor, step: Step) -> Tensor:
+            output = partial(self._at, torch.tensor(step.t, device=self.device))
+            return sampling.guided(output, z, classes, len(self.prompts) - 1, step.t / self.n_train_steps)
+
+        yield from run.run(predict, seeds, self.latent_shape, self.device, sampling.skipped, guide)
 
 
 @torch.no_grad()

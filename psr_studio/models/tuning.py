@@ -92,9 +92,9 @@ def _tie(network: DiTTransformer2DModel) -> None:
     first, *others = (block.norm1.emb for block in network.transformer_blocks)
     for name, parameter in first.named_parameters():
         if all(torch.equal(parameter, other.get_parameter(name)) for other in others):
-            holder, _, own = name.rpartition(".")
+            holder, _, leaf = name.rpartition(".")
             for other in others:
-                setattr(other.get_submodule(holder), own, parameter)
+                setattr(other.get_submodule(holder), leaf, parameter)
 
 
 def _scaled(block: Any) -> Iterator[tuple[nn.Linear, tuple[str, ...]]]:
@@ -140,8 +140,8 @@ def applied(base: DiTTransformer2DModel, delta: Delta, name: str) -> DiTTransfor
         raise unfit(name, f"it has no {min(lacking)}")
     with torch.no_grad():
         for key, value in delta.tensors.items():
-            layer, _, own = key.rpartition(".")
-            if own in (PROJECTION, BRANCH):
+            layer, _, leaf = key.rpartition(".")
+            if leaf in (PROJECTION, BRANCH):
                 continue
             if key not in wanted:
                 raise unfit(name, f"the generator has no {key}")
@@ -165,8 +165,8 @@ def _scales(delta: Delta) -> dict[str, Tensor]:
     """The scale of each layer that has some: the product of that of its outputs and that of its branch."""
     found: dict[str, Tensor] = {}
     for key, value in delta.tensors.items():
-        layer, _, own = key.rpartition(".")
-        if own in (PROJECTION, BRANCH):
+        layer, _, leaf = key.rpartition(".")
+        if leaf in (PROJECTION, BRANCH):
             found[layer] = found[layer] * value if layer in found else value
     return found
 

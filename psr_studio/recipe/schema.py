@@ -594,13 +594,13 @@ class Recipe(Table):
         return type(self).model_validate({**dict(self), "select": select, "pool": pool})
 
 
-def _numbers_of_protocol(now: EvaluateRecipe, chosen: Any) -> dict[str, Any]:
+def _numbers_of_protocol(now: EvaluateRecipe, protocol: Any) -> dict[str, Any]:
     """What follows when another protocol is chosen, by dotted key; nothing where none is."""
-    name = name_now(chosen) if isinstance(chosen, str) else ""
+    name = name_now(protocol) if isinstance(protocol, str) else ""
     if name not in PROTOCOLS or name == now.protocol:
         return {}
-    own = now.record.numbers
-    kept = {key for key in own if as_written(getattr(now, key)) != own[key]}
+    numbers = now.record.numbers
+    kept = {key for key in numbers if as_written(getattr(now, key)) != numbers[key]}
     return {f"evaluate.{key}": n for key, n in PROTOCOLS[name].numbers.items() if key not in kept}
 
 
@@ -670,8 +670,8 @@ def _check_budgets(select: SelectRecipe, pool: PoolRecipe) -> None:
     _check_budget(select.ipc, pool.pool_size, "select.ipc")
     sizes = pool.sizes or ()
     for class_id, budget in enumerate(select.budgets or ()):
-        own = sizes[class_id] if class_id < len(sizes) else 0
-        _check_budget(budget, max(pool.pool_size, own), "select.budgets")
+        size = sizes[class_id] if class_id < len(sizes) else 0
+        _check_budget(budget, max(pool.pool_size, size), "select.budgets")
 
 
 def _check_budget(n_images: int, pool_size: int, key: str) -> None:

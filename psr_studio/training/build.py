@@ -26,7 +26,7 @@ from psr_studio.core.files import sha256, whole_folder
 from psr_studio.models.codec import Codec
 from psr_studio.models.teacher import Teacher
 from psr_studio.training import cards, codec, gates, generator, teacher
-from psr_studio.training.loop import load
+from psr_studio.training.loop import load, steps_left
 from psr_studio.training.settings import BundleSettings, settings_of
 
 # Where Debian's package dataset-fashion-mnist puts it, and where torchvision's downloads are found by habit.
@@ -113,12 +113,16 @@ def train_networks(
     if not (made / CODEC).exists():
         net = Teacher.from_folder(made / "teacher", device)
         with whole_folder(made / CODEC) as temp:
-            for event in codec.train(settings, folder, work, net, temp, seed, device):
+            codec_run = codec.Run(settings, folder, work, net, seed, device)
+            for event in steps_left(codec_run.step, codec_run.checkpoint, settings.codec.steps):
                 yield f"codec {event}"
+            codec_run.save(temp)
     if not (made / "generator" / "model_index.json").exists():
         encoder = Codec.from_folder(made / CODEC, settings.data.shape, device)
-        for event in generator.train(settings, folder, work, encoder, made / "generator", seed, device):
+        generator_run = generator.Run(settings, folder, work, encoder, seed, device)
+        for event in steps_left(generator_run.step, generator_run.checkpoint, settings.generator.steps):
             yield f"generator {event}"
+        generator_run.save(made / "generator")
 
 
 def write_data(settings: BundleSettings, folder: Path, made: Path, net: Teacher, seed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from psr_studio.core.devices import sent
 from psr_studio.models.codec import Codec
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.teacher import Teacher
-from psr_studio.training.loop import batch_of, load, mixed_precision, steps_left, trapezoid
+from psr_studio.training.loop import batch_of, load, mixed_precision, trapezoid
 from psr_studio.training.settings import BundleSettings, CodecSettings
 
 SCALED_ON = 4000  # training images
@@ -91,8 +90,8 @@ class Run:
             logits, features = self.teacher(inner)
         asked = F.softmax(self.logits[rows], 1)
         label = F.kl_div(F.log_softmax(logits.float(), 1), asked, reduction="batchmean")
-        own = self.features[rows]
-        feature = (features.float() - own).square().mean() / own.square().mean()
+        wanted = self.features[rows]
+        feature = (features.float() - wanted).square().mean() / wanted.square().mean()
         pixels = F.mse_loss(rebuilt, batch) + settings.absolute * F.l1_loss(rebuilt, batch)
         return pixels + settings.label * label + settings.feature * feature
 
@@ -111,24 +110,6 @@ class Run:
 def _spread(n: int) -> Tensor:
     """Rows spread evenly over n: a source may be sorted by class."""
     return torch.linspace(0, n - 1, min(n, SCALED_ON)).long()
-
-
-def train(
-    settings: BundleSettings,
-    folder: Path,
-    work: Path,
-    teacher: Teacher,
-    out: Path,
-    seed: int,
-    device: torch.device,
-) -> Iterator[dict[str, float]]:
-    """Trains and writes a diffusers AutoencoderKL folder (bfloat16) whose latents have unit variance.
-
-    Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
-    """
-    run = Run(settings, folder, work, teacher, seed, device)
-    yield from steps_left(run.step, run.checkpoint, settings.codec.steps)
-    run.save(out)
 
 
 @torch.no_grad()

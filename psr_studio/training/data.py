@@ -9,24 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from psr_studio.models.augment import windows
+
 
 def shift(images: Tensor, generator: torch.Generator, pixels: int = 2, reflect: bool = False) -> Tensor:
     """Each image moved by up to ``pixels`` in x and y; the border is mirrored, or black (-1)."""
-    n, channels, height, width = images.shape
-    sides, device = (pixels,) * 4, images.device
+    n, _, height, width = images.shape
+    sides = (pixels,) * 4
     padded = F.pad(images, sides, mode="reflect") if reflect else F.pad(images, sides, value=-1.0)
-    dx, dy = torch.randint(0, 2 * pixels + 1, (2, n), generator=generator).to(device)
-    rows = (dy[:, None] + torch.arange(height, device=device))[:, None, :, None]
-    cols = (dx[:, None] + torch.arange(width, device=device))[:, None, None, :]
-    batch = torch.arange(n, device=device)[:, None, None, None]
-    channel = torch.arange(channels, device=device)[None, :, None, None]
-    return padded[batch, channel, rows, cols]
-
-
-def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of the images mirrored left to right."""
-    mirrored = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
-    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+    dx, dy = torch.randint(0, 2 * pixels + 1, (2, n), generator=generator).to(images.device)
+    return windows(padded, dy, dx, height, width)
 
 
 def erase(images: Tensor, generator: torch.Generator, probability: float = 0.5, side: int = 9) -> Tensor:

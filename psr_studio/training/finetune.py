@@ -51,12 +51,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     Raises:
         ModelError: no real images, a generator that is no DiT, one of that name made otherwise, losses that diverge.
     """
-    chosen, file = recipe.finetune, tuned.path(ws, recipe.finetune.name)
+    settings, file = recipe.finetune, tuned.path(ws, recipe.finetune.name)
     bundle.require("generator", "Fine-tuning takes a generator")
     facts = facts_of(recipe, bundle)
     if file.is_file():
-        _check_same(file, chosen, facts)
-        yield Progress(STAGE.name, 1, 1, f'"{chosen.name}" is fine-tuned already.', part_done=True)
+        _check_same(file, settings, facts)
+        yield Progress(STAGE.name, 1, 1, f'"{settings.name}" is fine-tuned already.', part_done=True)
         return
     need_real_images(bundle)
     device = pick_device(recipe.device)
@@ -64,16 +64,16 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     def event(message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, 0, 1, message, **more)
 
-    for mirrored in (False, True)[: 1 + chosen.mirrored]:
+    for mirrored in (False, True)[: 1 + settings.mirrored]:
         yield from encode_real(bundle, facts["classes"], device, event, mirrored)
     yield event("Opening the generator.")
-    kept = file.with_name(f"{chosen.name}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
+    kept = file.with_name(f"{settings.name}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
     facts |= {"images": len(training.labels), "steps": training.n_steps}
     write_delta(file, Delta(training.average.values, training.rows, facts))
     kept.unlink(missing_ok=True)
-    told = f'Fine-tuned "{chosen.name}" on {plural(len(training.labels), "real image")}.'
+    told = f'Fine-tuned "{settings.name}" on {plural(len(training.labels), "real image")}.'
     yield Progress(STAGE.name, training.n_steps, training.n_steps, told, part_done=True)
 
 
@@ -102,14 +102,14 @@ def facts_of(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _check_same(file: Path, chosen: FinetuneRecipe, facts: Mapping[str, Any]) -> None:
+def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any]) -> None:
     """Raise ModelError where the fine-tuned generator of that name was made otherwise."""
     found = read_facts(file)
     before, now = ({**one, **one.get("settings", {})} for one in (found, facts))
     if differing := [key for key in now if key != "settings" and before.get(key) != now[key]]:
         key = differing[0]
         raise ModelError(
-            f'The generator "{chosen.name}" was fine-tuned with other settings: {key} is {now[key]} now and was '
+            f'The generator "{settings.name}" was fine-tuned with other settings: {key} is {now[key]} now and was '
             f"{before.get(key)}.",
             'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.',
         )
@@ -191,8 +191,8 @@ class Memories:
         """Remember a batch: labels (N,), flat latents (N, D) each."""
         for memory, rows in ((self.real, real), (self.generated, generated)):
             for class_id in sorted(set(labels)):
-                own = rows[[row for row, label in enumerate(labels) if label == class_id]]
-                memory[class_id] = remember(memory.get(class_id), own, self.size)
+                members = rows[[row for row, label in enumerate(labels) if label == class_id]]
+                memory[class_id] = remember(memory.get(class_id), members, self.size)
 
     def state_dict(self) -> dict[str, dict[int, Tensor]]:
         """Both memories by class."""
@@ -215,10 +215,12 @@ class FineTuning:
     """
 
     def __init__(self, recipe: Recipe, bundle: Bundle, kept: Path, device: torch.device) -> None:
-        self.how, self.device = recipe.finetune, device
+        self.settings, self.device = recipe.finetune, device
         classes = classes_of(recipe, bundle)
         views = [
-            (i, c, flip) for i, c in enumerate(classes) for flip in (False, True)[: 1 + self.how.mirrored]
+            (i, c, flip)
+            for i, c in enumerate(classes)
+            for flip in (False, True)[: 1 + self.settings.mirrored]
         ]
         found = [finished(real_latents(bundle, c, device, flip)) for _, c, flip in views]
         self.latents = torch.cat([torch.from_numpy(rows) for rows in found]).to(device)
@@ -234,10 +236,12 @@ class FineTuning:
             base.learns_variance,
         )
         self.alpha_bars = base.alphas_cumprod
-        self.tuned = Tuned(base.transformer, self.rows, self.how.scaled_share)
-        self.average = Average(self.tuned.parameters, self.how.ema_decay)
-        self.optimizer = torch.optim.AdamW(self.tuned.parameters.values(), lr=self.how.lr, weight_decay=0.0)
-        self.memories = Memories(self.how.memory, device)
+        self.tuned = Tuned(base.transformer, self.rows, self.settings.scaled_share)
+        self.average = Average(self.tuned.parameters, self.settings.ema_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.tuned.parameters.values(), lr=self.settings.lr, weight_decay=0.0
+        )
+        self.memories = Memories(self.settings.memory, device)
         parts = {
             "tuned": self.tuned,
             "average": self.average,
@@ -249,12 +253,12 @@ class FineTuning:
     @cached_property
     def batch(self) -> int:
         """Images in a step."""
-        return min(self.how.batch_size, len(self.labels))
+        return min(self.settings.batch_size, len(self.labels))
 
     @cached_property
     def n_steps(self) -> int:
         """All steps; what is left of the images at the end of a pass is left out."""
-        return self.how.epochs * (len(self.labels) // self.batch)
+        return self.settings.epochs * (len(self.labels) // self.batch)
 
     def step(self, index: int) -> Tensor:
         """One step: (4,) its losses as in LOSSES, not yet waited for."""
@@ -273,16 +277,16 @@ class FineTuning:
         """The images of a step: each pass has an order of its own."""
         epoch, place = divmod(index, len(self.labels) // self.batch)
         order = torch.randperm(
-            len(self.labels), generator=candidate_generator(candidate_seed(self.how.seed, ORDER, epoch))
+            len(self.labels), generator=candidate_generator(candidate_seed(self.settings.seed, ORDER, epoch))
         )
         return order[place * self.batch : (place + 1) * self.batch].tolist()
 
     def _losses(self, index: int, latents: Tensor, labels: list[int]) -> tuple[Tensor, Tensor]:
         """The losses (4,) of a batch, and the predicted clean latents, flat."""
-        n, own = len(labels), candidate_generator(candidate_seed(self.how.seed, NOISE, index))
-        t = torch.randint(len(self.alpha_bars), (n,), generator=own)
-        dropped = torch.rand(n, generator=own) < self.how.label_dropout
-        noise = torch.randn(latents.shape, generator=own).to(self.device)
+        n, generator = len(labels), candidate_generator(candidate_seed(self.settings.seed, NOISE, index))
+        t = torch.randint(len(self.alpha_bars), (n,), generator=generator)
+        dropped = torch.rand(n, generator=generator) < self.settings.label_dropout
+        noise = torch.randn(latents.shape, generator=generator).to(self.device)
         alpha_bar, before = (values.view(-1, 1, 1, 1).to(self.device) for values in self._alpha_bars(t))
         y = torch.where(dropped, len(self.rows) - 1, torch.tensor(labels))
         z_t = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
@@ -295,7 +299,7 @@ class FineTuning:
         clean = predicted_clean(z_t, eps, alpha_bar)
         error = diffusion_loss(eps, noise)
         near, far = minimax_losses(clean.flatten(1), labels, self.memories.real, self.memories.generated)
-        whole = error + self.how.representativeness * near + self.how.diversity * far
+        whole = error + self.settings.representativeness * near + self.settings.diversity * far
         if self.learns_variance:
             whole = whole + variational_bound(latents, z_t, clean, share, alpha_bar, before).mean()
         return torch.stack([whole, error, near, far]), clean.flatten(1).detach()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.files import whole_file
 from psr_studio.models.codec import Codec
 from psr_studio.training import codec
-from psr_studio.training.loop import load, mixed_precision, steps_left, trapezoid
+from psr_studio.training.loop import load, mixed_precision, trapezoid
 from psr_studio.training.settings import BundleSettings
 
 # Linear betas as DiT; the variance of an ancestral step is the posterior's, since none is learned.
@@ -100,6 +99,7 @@ class Run:
         device: torch.device,
     ) -> None:
         self.settings, self.null_row, self.device = settings.generator, settings.label_rows, device
+        self.class_names = settings.data.class_names
         self.latents, self.labels = latents_of(settings, folder, work, encoder, device)
         torch.manual_seed(seed)
         shape = (self.latents.shape[1], self.latents.shape[2], self.latents.shape[3])
@@ -145,36 +145,17 @@ class Run:
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1 - decay)
         return loss.detach()
 
-
-def train(
-    settings: BundleSettings,
-    folder: Path,
-    work: Path,
-    encoder: Codec,
-    out: Path,
-    seed: int,
-    device: torch.device,
-) -> Iterator[dict[str, float]]:
-    """Trains, and writes ``out/transformer``, ``out/scheduler`` and, last, ``out/model_index.json``.
-
-    Yields one dict per 100 steps; a checkpoint in ``work`` lets the command be stopped at any moment and resumed.
-    """
-    run = Run(settings, folder, work, encoder, seed, device)
-    yield from steps_left(run.step, run.checkpoint, settings.generator.steps)
-    save(run.ema, out, settings.data.class_names)
-
-
-def save(ema: DiTTransformer2DModel, out: Path, class_names: tuple[str, ...]) -> None:
-    """The DiTPipeline folder without its codec: bfloat16 EMA weights, scheduler, index and label names."""
-    copy.deepcopy(ema).to("cpu", torch.bfloat16).save_pretrained(out / "transformer")
-    DDPMScheduler.from_config(SCHEDULER).save_pretrained(out / "scheduler")
-    index = {
-        "_class_name": "DiTPipeline",
-        "_diffusers_version": "0.35.0",
-        "id2label": {str(i): name for i, name in enumerate(class_names)},
-        "scheduler": ["diffusers", "DDPMScheduler"],
-        "transformer": ["diffusers", "DiTTransformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    with whole_file(out / "model_index.json") as temp:
-        temp.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    def save(self, out: Path) -> None:
+        """The DiTPipeline folder without its codec: bfloat16 EMA weights, scheduler, and last index and label names."""
+        copy.deepcopy(self.ema).to("cpu", torch.bfloat16).save_pretrained(out / "transformer")
+        DDPMScheduler.from_config(SCHEDULER).save_pretrained(out / "scheduler")
+        index = {
+            "_class_name": "DiTPipeline",
+            "_diffusers_version": "0.35.0",
+            "id2label": {str(i): name for i, name in enumerate(self.class_names)},
+            "scheduler": ["diffusers", "DDPMScheduler"],
+            "transformer": ["diffusers", "DiTTransformer2DModel"],
+            "vae": ["diffusers", "AutoencoderKL"],
+        }
+        with whole_file(out / "model_index.json") as temp:
+            temp.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.files import whole_file
+from psr_studio.models.augment import flip
 from psr_studio.models.head import fit_temperature
 from psr_studio.models.teacher import CONFIG_NAME, WEIGHTS_NAME, Teacher, TeacherConfig, create_backbone
 from psr_studio.training import data
@@ -108,7 +109,7 @@ class Run:
         settings = self.settings
         batch = data.shift(batch, self.generator, settings.shift, settings.reflect)
         if settings.mirror:
-            batch = data.flip(batch, self.generator)
+            batch = flip(batch, self.generator)
         return data.erase(batch, self.generator, cycle.erase, settings.erase_side) if cycle.erase else batch
 
     @torch.no_grad()

@@ -68,9 +68,16 @@ from test_docs import selectors_table
 assert "| `toy` | Takes one end. | nowhere | `side` (near, far); with `side = " in selectors_table()
 
 from psr_studio.stages.tune import space
+from psr_studio.storage.trials import TrialRecord
 chosen = TuneRecipe(selectors=("toy",))
 first = space.propose([], chosen, changed.select)
-assert first == {"selector": "toy", "toy.side": "near", "toy.depth": 3.0}, first
+assert first == {"selector": "toy", "toy.side": "near", "toy.depth": 2.0}, "3 lies outside of what is searched"
+assert space.rules_of(first, changed.select).toy.depth == 2.0
+known = []
+for number in range(4):
+    point = space.propose(known, chosen, changed.select)
+    known.append(TrialRecord("", number, "knn", number / 4, {}, point, "", 6, 0.1))
+    assert 0 <= point["toy.depth"] <= 2
 assert space.size(chosen) is None and space.size(TuneRecipe(selectors=("toy",), weights=False)) == 2
 
 from psr_studio.app.curation import SelectChange

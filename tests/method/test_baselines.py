@@ -165,8 +165,8 @@ def random_requests(n_requests=60):
 def test_herding_from_distances_equals_herding_from_features():
     for points, ipc, marks, eligible in random_requests():
         distances = pairwise_sq_distances(points)
-        fast = herding(points, ipc, eligible, **marks, distances=distances)
-        assert np.array_equal(fast.indices, herding(points, ipc, eligible, **marks).indices)
+        fast = herding(points, ipc, eligible=eligible, **marks, distances=distances)
+        assert np.array_equal(fast.indices, herding(points, ipc, eligible=eligible, **marks).indices)
 
 
 def test_k_center_equals_farthest_first_in_plain_steps():
@@ -179,7 +179,7 @@ def test_k_center_equals_farthest_first_in_plain_steps():
             far = distances[picks].min(axis=0) if picks else -distances[open_].sum(axis=0)
             picks.append(int(np.where(open_, far, -np.inf).argmax()))
             open_[picks[-1]] = False
-        found = k_center(points, ipc, eligible, **marks, on_shortage="short")
+        found = k_center(points, ipc, eligible=eligible, **marks, on_shortage="short")
         assert found.indices.tolist() == picks
 
 
@@ -203,8 +203,8 @@ def test_k_medoids_builds_by_the_largest_drop_of_the_error():
 
 def test_cao2_orders_by_confidence_and_fills_with_the_surest_of_the_wrong():
     difficulty, right = np.array([0.4, 0.1, 0.3, 0.9, 0.8]), np.array([True, True, True, False, False])
-    assert cao2(difficulty, 5, right).indices.tolist() == [1, 2, 0, 4, 3]
-    assert cao2(difficulty, 5, right, order="least sure").indices.tolist() == [0, 2, 1, 4, 3]
+    assert cao2(difficulty, 5, eligible=right).indices.tolist() == [1, 2, 0, 4, 3]
+    assert cao2(difficulty, 5, eligible=right, order="least sure").indices.tolist() == [0, 2, 1, 4, 3]
     many = np.linspace(0, 0.5, 60)
     assert cao2(many, 49).indices[0] == 0 and cao2(many, 50).indices[0] == 59
     with pytest.raises(ValueError, match="must be one of: by budget, surest, least sure"):

@@ -8,8 +8,7 @@ import pytest
 from tiny import finish
 
 from psr_studio.cli.main import main
-from psr_studio.method.comparison import paired_difference
-from psr_studio.stages.evaluate.comparing import comparisons, format_comparisons, rankings
+from psr_studio.stages.evaluate.comparing import comparisons, format_comparisons, paired_difference, rankings
 from psr_studio.stages.evaluate.stage import history
 
 

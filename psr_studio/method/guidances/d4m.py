@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Misfit, Real, Steering, Targets
+from psr_studio.method.guidances.guidance import Guidance, Misfit, Steering, place_modes
 from psr_studio.method.selectors.parameters import setting
 
 if TYPE_CHECKING:
@@ -47,15 +47,6 @@ class D4M(Steering):
         )
 
 
-def _place(real: Real, n: int, params: D4M) -> Targets:
-    """Cluster centres, made as the modes of MGD3 are."""
-    import numpy as np
-
-    from psr_studio.method.guidance import k_means
-
-    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
-
-
 def _rule(params: D4M) -> Rule:
     from psr_studio.method.guidance import no_pull
 
@@ -65,5 +56,5 @@ def _rule(params: D4M) -> Rule:
 GUIDANCE = Guidance(
     "d4m", 30, "Prototypes (D4M)",
     "a cluster centre of the real images of the class, at which the candidate begins with noise on it.",
-    source="arXiv 2407.15138", parameters=D4M, place=_place, rule=_rule, limit="prototypes",
+    source="arXiv 2407.15138", parameters=D4M, place=place_modes, rule=_rule, limit="prototypes",
 )  # fmt: skip

@@ -68,12 +68,12 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
     ):  # then the original images are those at hand: of the others no entropy is known
         hard = joined(hard, real.uncertainty, params.uncertainty)
     original = hard if real.original is None else real.original
-    own, whole = hard, original
+    values, whole = hard, original
     if params.counts == "smoothed":
-        own, whole = _smoothed(own, original)
+        values, whole = _smoothed(values, original)
     shares = histogram(whole)
     asked = target_counts(shares, n)  # line 2
-    found = difficulty_centers(real.latents, own, asked)  # lines 3 to 6
+    found = difficulty_centers(real.latents, values, asked)  # lines 3 to 6
     order = evenly(found.bins.numpy())
     ordered = found.centers[torch.from_numpy(order)]
     intervals = found.bins.numpy()[order]

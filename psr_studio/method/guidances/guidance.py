@@ -150,3 +150,12 @@ class Guidance:
     rule: Callable[[Any], Callable[..., Pull]]
     limit: str
     reads_difficulty: bool = False
+
+
+def place_modes(real: Real, n: int, params: Steering) -> Targets:
+    """Centres of k-means over raw latents, by Euclidean distance, as the code of MGD3 has it."""
+    import numpy as np
+
+    from psr_studio.method.guidance import k_means
+
+    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))

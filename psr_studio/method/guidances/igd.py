@@ -143,11 +143,11 @@ def deviation_pull(
     import torch.nn.functional as F
 
     flat, memory = latents.flatten(1), F.normalize(others.flatten(1), dim=1)
-    own = F.normalize(flat, dim=1)
-    cosine = own @ memory.T
+    directions = F.normalize(flat, dim=1)
+    cosine = directions @ memory.T
     known = (groups[:, None] == groups).tril(-1)
     most, at = cosine.masked_fill(~known, -2.0).max(dim=1)
-    slope = (memory[at] - most[:, None] * own) / flat.norm(dim=1, keepdim=True)
+    slope = (memory[at] - most[:, None] * directions) / flat.norm(dim=1, keepdim=True)
     gamma = strength * flat.shape[1] / LATENT_NUMBERS
     return torch.where(known.any(dim=1)[:, None], -gamma * slope, 0.0).view_as(latents)
 

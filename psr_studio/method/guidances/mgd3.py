@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from psr_studio.method.guidances.guidance import NO_INTERVAL, Guidance, Pulling, Real, Targets
+from psr_studio.method.guidances.guidance import Guidance, Pulling, place_modes
 from psr_studio.method.selectors.parameters import setting
 
 if TYPE_CHECKING:
@@ -26,15 +26,6 @@ class MGD3(Pulling):
         return self.modes
 
 
-def _place(real: Real, n: int, params: MGD3) -> Targets:
-    """Centres of k-means over raw latents, by Euclidean distance, as its code has it."""
-    import numpy as np
-
-    from psr_studio.method.guidance import k_means
-
-    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
-
-
 def _rule(params: MGD3) -> Rule:
     from psr_studio.method.guidance import guided_by_modes
 
@@ -44,5 +35,5 @@ def _rule(params: MGD3) -> Rule:
 GUIDANCE = Guidance(
     "mgd3", 10, "Modes (MGD3)",
     "a cluster centre of the real images of the class for each candidate, for variety.",
-    source="arXiv 2505.18963", parameters=MGD3, place=_place, rule=_rule, limit="modes",
+    source="arXiv 2505.18963", parameters=MGD3, place=place_modes, rule=_rule, limit="modes",
 )  # fmt: skip

@@ -25,7 +25,10 @@ class CaO2(Parameters):
 def _choose(pool: ClassPool, params: CaO2, ask: Ask) -> Selection:
     from psr_studio.method.baselines import cao2
 
-    return cao2(pool.difficulty, ask.ipc, pool.eligible, ask.pinned, ask.vetoed, order=params.order)
+    return cao2(
+        pool.difficulty, ask.ipc, order=params.order, eligible=pool.eligible, pinned=ask.pinned,
+        vetoed=ask.vetoed,
+    )  # fmt: skip
 
 
 def _confidence(chosen: Chosen) -> float:

@@ -71,10 +71,10 @@ def _choose(pool: Pool, params: DGS, ask: AskAll) -> list[Selection]:
     pins, vetoed = check_marks(len(pool.eligible), ask.pinned, ask.vetoed)
     plans: list[Plan] = []
     for c, (start, stop) in enumerate(zip(pool.starts[:-1], pool.starts[1:], strict=True)):
-        found, own = pool.of_class(c).smoothed(params.lam, params.uncertainty), vetoed[start:stop]
-        left = min(int(ask.budgets[c]), len(own) - int(np.count_nonzero(own)))
+        found, marks = pool.of_class(c).smoothed(params.lam, params.uncertainty), vetoed[start:stop]
+        left = min(int(ask.budgets[c]), len(marks) - int(np.count_nonzero(marks)))
         inside = pins[(pins >= start) & (pins < stop)] - start
-        plans.append(plan_bins(found.pool, found.counts(left, params.target, params.drawn), inside, own))
+        plans.append(plan_bins(found.pool, found.counts(left, params.target, params.drawn), inside, marks))
     scores = _greedy(pool, params, plans, pins, vetoed) if params.within_bin == "psr" else None
     picked: list[Selection] = []
     for c, (plan, start) in enumerate(zip(plans, pool.starts, strict=False)):
@@ -109,10 +109,10 @@ def _greedy(
 
 
 def _taken(chosen: Chosen) -> str:
-    how = "drawn" if chosen.params.within_bin == "random" else "the first by the PSR order"
+    rule = "drawn" if chosen.params.within_bin == "random" else "the first by the PSR order"
     if chosen.filled:
-        return f"a substitute {how} from {_bin(chosen)}, since a bin nearby ran short"
-    return f'{how} from {_bin(chosen)}, which the target "{chosen.params.target}" asks for'
+        return f"a substitute {rule} from {_bin(chosen)}, since a bin nearby ran short"
+    return f'{rule} from {_bin(chosen)}, which the target "{chosen.params.target}" asks for'
 
 
 def _left(chosen: Chosen) -> str:

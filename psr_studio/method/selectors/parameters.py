@@ -152,11 +152,9 @@ class Parameters(Table):
         return dict(cls.searched)
 
     def coordinates(self, ipc: int) -> dict[str, Any]:
-        """Where these settings lie; a word that is not tried is put at the first that is."""
-        return {
-            name: tried[0] if is_words(tried) and getattr(self, name) not in tried else getattr(self, name)
-            for name, tried in self.searched.items()
-        }
+        """Where these settings lie in the space; what lies outside is put at the first word, or at the nearer end."""
+        now = self.resolved(ipc)
+        return {name: _inside(getattr(now, name), tried) for name, tried in self.searched.items()}
 
     @classmethod
     def values_at(cls, coordinates: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +189,13 @@ def shape_of(annotation: Any) -> Shape:
 def is_words(tried: tuple) -> bool:
     """Whether what a search tries are words, not the two ends of a number."""
     return isinstance(tried[0], str)
+
+
+def _inside(value: Any, tried: tuple) -> Any:
+    if is_words(tried):
+        return value if value in tried else tried[0]
+    low, high = tried
+    return min(max(value, low), high)
 
 
 def _broken(kind: str, words: str, value: Any) -> PydanticCustomError:

@@ -50,8 +50,8 @@ class ClassPool:
 
         if self.smoothing:
             return self.smoothing(lam, share)
-        own = joined(self.difficulty, self.entropy, share)
-        return smoothed(own, None if share else self.original_difficulty, lam)
+        values = joined(self.difficulty, self.entropy, share)
+        return smoothed(values, None if share else self.original_difficulty, lam)
 
     def alone(self) -> Pool:
         """A pool that has this class only."""
@@ -60,8 +60,8 @@ class ClassPool:
         from psr_studio.method.selection import alone
 
         starts = np.array([0, len(self)])
-        own = self.reliability, self.entropy, self.eligible, starts
-        return Pool(*own, lambda: alone(self.distances()), lambda _: self)
+        signals = self.reliability, self.entropy, self.eligible, starts
+        return Pool(*signals, lambda: alone(self.distances()), lambda _: self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,11 +41,11 @@ def soft_regime(temperature: float, source: str = TEACHER) -> str:
     return f"{source}, tau {temperature:g}"
 
 
-def regime_of(chosen: EvaluateRecipe, temperature: float, source: str = TEACHER) -> str:
+def regime_of(settings: EvaluateRecipe, temperature: float, source: str = TEACHER) -> str:
     """The label regime of an evaluation in words; `temperature` and `source` are those of stored labels."""
-    heat = f"T {chosen.record.temperature:g}"
+    heat = f"T {settings.record.temperature:g}"
     words = {HARD: HARD, ONLINE: f"teacher online, {heat}", PER_EPOCH: f"teacher per epoch, {heat}"}
-    return words.get(chosen.label_kind, soft_regime(temperature, source))
+    return words.get(settings.label_kind, soft_regime(temperature, source))
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Arm:
         name = f'{self.form} "{self.selection}"' if self.selection else self.form
         return f"{name}, hard labels" if self.label_regime == HARD else name
 
-    def epochs(self, chosen: EvaluateRecipe) -> int:
+    def epochs(self, settings: EvaluateRecipe) -> int:
         """Passes over its images: those of the recipe; of all real images, those of a rule at as many as there are."""
-        number = chosen.epochs
+        number = settings.epochs
         return number.at(self.ipc, self.ipc) if self.form == FULL and isinstance(number, ByRule) else number
 
     @property
@@ -100,27 +100,27 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     """
     settings = recipe.evaluate
     given = [given_arm(recipe, bundle, look_at_set(path, bundle)) for path in settings.sets]
-    if given and not any(record.name == recipe.select.name for record in ws.ledger.selections()):
+    if given and not any(saved.name == recipe.select.name for saved in ws.ledger.selections()):
         return _beside_given(recipe, bundle, given)
-    own = select.require(ws, recipe.select.name, bundle)
-    check_test_set(settings.test_set, bundle, tuple(sorted(own.picks)))
+    record = select.require(ws, recipe.select.name, bundle)
+    check_test_set(settings.test_set, bundle, tuple(sorted(record.picks)))
     forms = [form for form in settings.arms if not form.startswith(REAL)]
     if not bundle.has("generator"):  # nothing is ever refined there, though the recipe names it by default
         forms = [form for form in forms if form != "refined"]
     if "refined" in forms and not ahead:
         refine.require_fresh(ws, recipe, bundle)
-    arms = [selected_arm(ws, recipe, bundle, own, form) for form in forms]
+    arms = [selected_arm(ws, recipe, bundle, record, form) for form in forms]
     for name in settings.compare:
-        if name != own.name:
+        if name != record.name:
             other = select.require(ws, name, bundle)
-            _check_classes(own, other)
+            _check_classes(record, other)
             arms.append(selected_arm(ws, recipe, bundle, other, "selected"))
     for arm in given:
-        _check_task(own, arm)
+        _check_task(record, arm)
     arms += given
-    arms += _controls(ws, recipe, bundle, own) if settings.controls else []
+    arms += _controls(ws, recipe, bundle, record) if settings.controls else []
     rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
-    arms += [_real_arm(recipe, bundle, own, rule) for rule in rules]
+    arms += [_real_arm(recipe, bundle, record, rule) for rule in rules]
     if not arms:
         raise SelectionError(
             "There is nothing to train on: no form of the selection, no other selection and no control is asked for.",
@@ -190,11 +190,11 @@ def _full_arm(recipe: Recipe, bundle: Bundle, like: Arm) -> Arm:
     )
 
 
-def _check_task(own: SelectionRecord, arm: Arm) -> None:
-    if tuple(sorted(own.picks)) != arm.classes:
+def _check_task(record: SelectionRecord, arm: Arm) -> None:
+    if tuple(sorted(record.picks)) != arm.classes:
         raise SelectionError(
-            f'"{arm.selection}" holds {len(arm.classes)} classes and the selection "{own.name}" {len(own.picks)}, not '
-            "the same ones: accuracies on two tasks do not compare.",
+            f'"{arm.selection}" holds {len(arm.classes)} classes and the selection "{record.name}" '
+            f"{len(record.picks)}, not the same ones: accuracies on two tasks do not compare.",
             f'Take "{arm.selection}" out of "evaluate.sets", or evaluate it in a workspace of its own.',
         )
 
@@ -237,11 +237,9 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
     hard = recipe.evaluate.label_kind == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
-    chosen, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
-    check_original(rule, chosen, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
-    params = {
-        name: value for name, value in chosen if name != "weights"
-    }  # resolved, they are said themselves
+    table, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
+    check_original(rule, table, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
+    params = {name: value for name, value in table if name != "weights"}  # resolved, they are said themselves
     # In the order in which they were noted before selectors had tables, so that students trained then count.
     noted = [name for key in RENAMED if (name := key.rpartition(".")[2]) in params]
     params = {name: params[name] for name in dict.fromkeys([*noted, *params])}
@@ -306,8 +304,8 @@ def random_real(
         SelectionError: the bundle holds fewer real images of a class.
     """
     rng = np.random.default_rng(seed)
-    own = real_rows(bundle, classes, counts)
-    return np.concatenate([rng.choice(rows, n, replace=False) for rows, n in own])
+    members = real_rows(bundle, classes, counts)
+    return np.concatenate([rng.choice(rows, n, replace=False) for rows, n in members])
 
 
 def real_rows(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psr_studio.core.words import text_table
-from psr_studio.method.comparison import Difference, paired_difference
+import numpy as np
+
+from psr_studio.core.words import plural, text_table
 from psr_studio.method.metrics import ars, hlr, ior, lrs
 from psr_studio.method.protocols import HARD
 from psr_studio.stages.evaluate.arms import FULL, RANDOM_REAL
@@ -14,6 +17,59 @@ from psr_studio.stages.evaluate.stage import Row
 
 DIFFERENCE_HEAD = ("Set", "Against", "Points", "95 % interval", "n", "The set is")
 RANKING_HEAD = ("Set", "Labels", "Protocol", "Student", "HLR", "IOR", "LRS", "ARS", "Still to train")
+CONFIDENCE = 0.95
+MOST = 1000  # students beyond which nobody goes
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one way is ahead of another over n pairs, such as students of the same seeds; shares, not points.
+
+    Attributes:
+        low, high: the 95 % interval of the mean by Student's t; infinite for a single pair.
+        needed: pairs after which an interval of this spread would leave out 0; None where more than `MOST` would be.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    needed: int | None
+
+    @property
+    def verdict(self) -> str:
+        """ "better", "worse", or "cannot tell with n = 3; about 9 more seeds would"."""
+        if self.low > 0:
+            return "better"
+        if self.high < 0:
+            return "worse"
+        said = f"cannot tell with n = {self.n}"
+        if self.n < 2:
+            return f"{said}; 2 at least would begin to"
+        if self.needed is None:
+            return f"{said}; over {MOST:,} seeds would not"
+        return f"{said}; about {plural(max(1, self.needed - self.n), 'more seed')} would"
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Difference of pairs, first minus second.
+
+    Raises:
+        ValueError: no pair, two lengths.
+    """
+    if not first or len(first) != len(second):
+        raise ValueError(f"{len(first)} and {len(second)} values make no pairs.")
+    apart = [a - b for a, b in zip(first, second, strict=True)]
+    n, mean = len(apart), statistics.fmean(apart)
+    if n < 2:
+        return Difference(n, mean, -math.inf, math.inf, None)
+    from scipy.special import stdtrit
+
+    sizes = np.arange(n, max(n, MOST) + 1)
+    halves = stdtrit(sizes - 1, (1 + CONFIDENCE) / 2) * statistics.stdev(apart) / np.sqrt(sizes)
+    enough = sizes[halves < abs(mean)]
+    half = float(halves[0])
+    return Difference(n, mean, mean - half, mean + half, int(enough[0]) if len(enough) else None)
 
 
 @dataclass(frozen=True)
@@ -35,9 +91,9 @@ class Comparison:
 
 def comparisons(rows: Sequence[Row]) -> list[Comparison]:
     """Every set of a table against each row that is a control, or another set that stands above it."""
-    own = [row for row in rows if row.selection]
+    sets = [row for row in rows if row.selection]
     controls = [row for row in rows if not row.selection]
-    return [found for place, row in enumerate(own) for found in against(row, (*own[:place], *controls))]
+    return [found for place, row in enumerate(sets) for found in against(row, (*sets[:place], *controls))]
 
 
 def against(row: Row, others: Sequence[Row]) -> list[Comparison]:
@@ -57,8 +113,7 @@ def _compared(row: Row, other: Row) -> Comparison | None:
 
 def format_comparisons(rows: Sequence[Row]) -> str:
     """The comparisons of a table as text, "" where there are none."""
-    found = [comparison.cells for comparison in comparisons(rows)]
-    return text_table([word.lower() for word in DIFFERENCE_HEAD], found) if found else ""
+    return _as_text(DIFFERENCE_HEAD, [comparison.cells for comparison in comparisons(rows)])
 
 
 @dataclass(frozen=True)
@@ -145,9 +200,8 @@ def _alike(row: Row, other: Row, names: Sequence[str]) -> bool:
 
 def format_rankings(rows: Sequence[Row]) -> str:
     """The scores of DD-Ranking as text, "" where there is no set."""
-    found = [ranking.cells for ranking in rankings(rows)]
-    return (
-        text_table([word if word.isupper() else word.lower() for word in RANKING_HEAD], found)
-        if found
-        else ""
-    )
+    return _as_text(RANKING_HEAD, [ranking.cells for ranking in rankings(rows)])
+
+
+def _as_text(head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    return text_table([word if word.isupper() else word.lower() for word in head], cells) if cells else ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from psr_studio.bundles.data_sets import DATA_SETS, DataSet
 from psr_studio.bundles.originals import read_official
-from psr_studio.core.files import absolute_path
+from psr_studio.core.files import absolute_path, listing
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.words import printable
 from psr_studio.stages.batches import ahead
@@ -136,27 +136,20 @@ def _named_split(root: Path) -> str | None:
 def _listing(root: Path) -> str:
     """Every file below a path with its size and its time of change."""
     with reading_source(root):
-        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-        found = [(p, p.stat()) for p in files if p.exists()]
-    return repr([(p.relative_to(root.parent).as_posix(), s.st_size, s.st_mtime_ns) for p, s in found])
+        return repr(listing(root, root.parent))
 
 
 def _read(
-    root: Path, bundle: Bundle, how: Reading, temperature: float | None = None
+    root: Path, bundle: Bundle, reading: Reading, temperature: float | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Pictures and labels; with a temperature, also the soft labels that came along, as logits."""
     names, images, labels, logits = ClassNames.of(bundle), [], [], []
-    with reading_source(root), closing(open_source(root, names, how)) as source:
+    with reading_source(root), closing(open_source(root, names, reading)) as source:
         classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
-        decode = partial(_decoded, shape=bundle.image_shape)
+        decode = partial(_decoded, shape=bundle.image_shape, place=printable(root.name))
         items = source if temperature is None else _soft_labels(root, source, names, temperature).of(source)
-        for item, found in ahead(items, decode, N_DECODERS):
-            if isinstance(found, PictureError):
-                raise PoolImportError(
-                    f'"{item.name}" in "{printable(root.name)}" cannot be used: {found}.',
-                    "Replace or remove it.",
-                )
-            images.append(found)
+        for item, image in ahead(items, decode, N_DECODERS):
+            images.append(image)
             labels.append(classes[item.label])
             logits.append(item.logits)
     order = np.argsort(labels, kind="stable")
@@ -173,8 +166,10 @@ def _soft_labels(root: Path, source: ImageSource, names: ClassNames, temperature
     return matched(rows, source, names, temperature, printable(root.name))
 
 
-def _decoded(item: Item, shape: tuple[int, int, int]) -> np.ndarray | PictureError:
+def _decoded(item: Item, shape: tuple[int, int, int], place: str) -> np.ndarray:
     try:
         return read_picture(item.load(), shape)
     except PictureError as err:
-        return err
+        raise PoolImportError(
+            f'"{item.name}" in "{place}" cannot be used: {err}.', "Replace or remove it."
+        ) from err

@@ -112,10 +112,12 @@ def groups_of(record: SelectionRecord, class_names: Sequence[str], by: str) -> l
             for row, ((c, rank), cid) in enumerate(named)
         ]
     shared = [rank if by == "rank" else c for c, rank in places]
-    rows = {key: tuple(row for row, own in enumerate(shared) if own == key) for key in sorted(set(shared))}
+    rows = {
+        key: tuple(row for row, group in enumerate(shared) if group == key) for key in sorted(set(shared))
+    }
     if by == "rank":
-        return [Group(f"rank {rank}", own, rank=rank) for rank, own in rows.items()]
-    return [Group(class_names[c], own, class_id=c) for c, own in rows.items()]
+        return [Group(f"rank {rank}", group, rank=rank) for rank, group in rows.items()]
+    return [Group(class_names[c], group, class_id=c) for c, group in rows.items()]
 
 
 class Helped:
@@ -272,13 +274,15 @@ class Helped:
 def _own_arm(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Arm:
     """The recipe's selection in its first form, the refined one where that is asked for."""
     arms = plan_arms(ws, recipe, bundle)
-    own = [arm for arm in arms if arm.form in ("refined", "selected") and arm.selection == recipe.select.name]
-    if not own:
+    forms = [
+        arm for arm in arms if arm.form in ("refined", "selected") and arm.selection == recipe.select.name
+    ]
+    if not forms:
         raise SelectionError(
             f'No form of the selection "{recipe.select.name}" is trained on, and picks are judged by its students.',
             'Set "evaluate.arms" to "refined" or "selected".',
         )
-    return own[0]
+    return forms[0]
 
 
 def mean_gradient(begun: Begun, images: NormalisedImages, labels: Tensor, loss: Loss) -> Tensor:

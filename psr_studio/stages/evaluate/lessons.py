@@ -34,7 +34,7 @@ class Lesson:
 
     targets: Tensor
     loss: Loss
-    how: Training
+    training: Training
     relabel: Relabel | None = None
     seed: int | None = None  # of order and augmentation, where it is not the student's own
 
@@ -45,8 +45,8 @@ class Lesson:
 
 
 def lesson(
-    chosen: EvaluateRecipe, bundle: Bundle, device: torch.device, classes: Sequence[int], labels: np.ndarray,
-    soft: np.ndarray | None, temperature: float, how: Training, kept: EpochLabels | None = None,
+    settings: EvaluateRecipe, bundle: Bundle, device: torch.device, classes: Sequence[int], labels: np.ndarray,
+    soft: np.ndarray | None, temperature: float, training: Training, kept: EpochLabels | None = None,
 ) -> Lesson:  # fmt: skip
     """What the recipe teaches with some images.
 
@@ -55,17 +55,17 @@ def lesson(
         soft: (n, C) labels stored with the images at `temperature`; None for hard labels.
         kept: the labels of every epoch of these images, where some are known.
     """
-    kind = chosen.label_kind
+    kind = settings.label_kind
     if kind in (ONLINE, PER_EPOCH):
-        heat = chosen.record.temperature
+        heat = settings.record.temperature
         relabel: Relabel = BatchTeacher(bundle, device, classes)
         if kind == PER_EPOCH:
             relabel = kept or EpochLabels()
             relabel.teacher = relabel.teacher or BatchTeacher(bundle, device, classes)
         nothing = torch.zeros(len(labels), 1, device=device)
-        return Lesson(nothing, _against(heat), how, relabel, SHARED_SEED if kind == PER_EPOCH else None)
-    targets, loss = targets_of(labels, soft, temperature, len(classes) if how.mix else 0)
-    return Lesson(targets.to(device), loss, how)
+        return Lesson(nothing, _against(heat), training, relabel, SHARED_SEED if kind == PER_EPOCH else None)
+    targets, loss = targets_of(labels, soft, temperature, len(classes) if training.mix else 0)
+    return Lesson(targets.to(device), loss, training)
 
 
 def _against(temperature: float) -> Loss:
@@ -150,15 +150,15 @@ def normalised(images: np.ndarray, bundle: Bundle, device: torch.device) -> Norm
 
 
 def training_of(
-    chosen: EvaluateRecipe, epochs: int, n_checks: int, bundle: Bundle, device: torch.device
+    settings: EvaluateRecipe, epochs: int, n_checks: int, bundle: Bundle, device: torch.device
 ) -> Training:
     """The training of the recipe over so many epochs."""
-    record = chosen.record
+    record = settings.record
     mean, std = (torch.as_tensor(value).to(device) for value in bundle.normalisation)
     return Training(
-        epochs=epochs, batch_size=chosen.batch_size, lr=chosen.lr, momentum=chosen.momentum,
-        weight_decay=chosen.weight_decay,
-        augment=augmentation(record.augmentation, mean, std) if chosen.augment else None,
-        n_checks=min(n_checks, epochs), check_images=None if record.all_tested else chosen.check_images,
+        epochs=epochs, batch_size=settings.batch_size, lr=settings.lr, momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        augment=augmentation(record.augmentation, mean, std) if settings.augment else None,
+        n_checks=min(n_checks, epochs), check_images=None if record.all_tested else settings.check_images,
         checks_from=record.checks_from, optimizer=record.optimizer, schedule=record.schedule, mix=record.mix,
     )  # fmt: skip

@@ -63,8 +63,8 @@ class RealImages:
 
         def smoothing(lam: float, share: float) -> Smoothed:
             """With a share of uncertainty the original images are these."""
-            own = joined(hard, predictive_entropy(logits, temperature=1.0), share) if share else hard
-            return smoothed(own, own if share else original, lam)
+            values = joined(hard, predictive_entropy(logits, temperature=1.0), share) if share else hard
+            return smoothed(values, values if share else original, lam)
 
         return ClassPool(
             reliability=reliability(logits, labels, arm.temperature),

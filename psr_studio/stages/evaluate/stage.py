@@ -82,6 +82,15 @@ class Row:
         return found if len(self.eces) == self.n else f"{found} ({len(self.eces)} of {self.n})"
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """It in words, accuracies in percent, in the order of the columns."""
+        return (
+            self.name, self.label_regime, self.protocol, self.student, str(self.epochs), str(self.ipc),
+            str(self.n_images), str(self.n), spread(self.last_mean, self.last_std),
+            spread(self.best_mean, self.best_std), self.calibration, f"{self.seconds:.0f}", self.set_id, self.day,
+        )  # fmt: skip
+
+    @property
     def set_id(self) -> str:
         """The start of the hash, by which two sets of one name are told apart."""
         return self.set_hash[:8]
@@ -409,16 +418,7 @@ def format_table(rows: Sequence[Row]) -> str:
     head = "arm|labels|protocol|student|epochs|IPC|images|n|last %|best %|ECE %|seconds|set|trained".split(
         "|"
     )
-    return text_table(head, (_cells(row) for row in rows))
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.name, row.label_regime, row.protocol, row.student,
-        str(row.epochs), str(row.ipc), str(row.n_images), str(row.n),
-        spread(row.last_mean, row.last_std), spread(row.best_mean, row.best_std), row.calibration, f"{row.seconds:.0f}",
-        row.set_id, row.day,
-    )  # fmt: skip
+    return text_table(head, (row.cells for row in rows))
 
 
 def spread(mean: float, std: float) -> str:

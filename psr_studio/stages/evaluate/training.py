@@ -70,7 +70,7 @@ class Begun:
         taught = self.taught
         yield from train_student(
             self.student, self.images, taught.targets, taught.loss, test_images, test_labels,
-            replace(taught.how, n_checks=n_checks or taught.how.n_checks), self.seed, every_epoch=True,
+            replace(taught.training, n_checks=n_checks or taught.training.n_checks), self.seed, every_epoch=True,
             memory=self.memory, relabel=taught.relabel,
         )  # fmt: skip
 
@@ -127,14 +127,16 @@ class Trainer:
         Args:
             whole: they are all of the arm's, whose labels of every epoch are kept.
         """
-        chosen = self.recipe.evaluate
+        settings = self.recipe.evaluate
         if arm.label_regime == HARD:
-            chosen = chosen.model_copy(update={"labels": HARD})
-        how = training_of(chosen, arm.epochs(chosen), chosen.n_checks, self.bundle, self.device)
+            settings = settings.model_copy(update={"labels": HARD})
+        training = training_of(settings, arm.epochs(settings), settings.n_checks, self.bundle, self.device)
         kept = None
-        if chosen.label_kind == PER_EPOCH and whole and not arm.drawn:
+        if settings.label_kind == PER_EPOCH and whole and not arm.drawn:
             kept = self._epoch_labels.setdefault(arm, EpochLabels())
-        return lesson(chosen, self.bundle, self.device, arm.classes, labels, soft, arm.temperature, how, kept)
+        return lesson(
+            settings, self.bundle, self.device, arm.classes, labels, soft, arm.temperature, training, kept
+        )
 
     def confusion(self, arm: Arm, predicted: Tensor) -> list[tuple[int, int, int]]:
         """Class, predicted class and test images of the predictions (n,) of a student, classes as the bundle counts."""
@@ -194,8 +196,8 @@ class Trainer:
     def _real(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         if arm.form == FULL:
             images, labels = self.bundle.all_train_images
-            own = np.isin(labels, arm.classes)
-            return self._labelled(arm, np.array(images[own]), labels[own])
+            in_arm = np.isin(labels, arm.classes)
+            return self._labelled(arm, np.array(images[in_arm]), labels[in_arm])
         images, labels = self.bundle.train_subset
         if arm.rule:
             if self.real_images is None:
@@ -275,7 +277,7 @@ def students_cost(
     from psr_studio.stages.cost import evaluate_cost
 
     images, labels = tested
-    memory, training = memory or StudentMemory.of(student), taught.how
+    memory, training = memory or StudentMemory.of(student), taught.training
     relabel = taught.relabel_anew
 
     def train(n: int) -> None:

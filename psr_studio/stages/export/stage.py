@@ -284,7 +284,7 @@ def provenance(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionR
         **origin,
         "teacher": f"{bundle.identity('teacher')} (hash of its files)",
         **({"teacher's origin": report.origin} if (report := report_of(bundle)) else {}),
-        **({"soft labels": own} if (own := labels_text(importing.manifest(ws))) else {}),
+        **({"soft labels": labelled} if (labelled := labels_text(importing.manifest(ws))) else {}),
         "pool": ws.pool().settings,
         "candidates": len(ws.pool()),
         "selection": {k: v for k, v in record.settings.items() if k != select.POOL_HASH},

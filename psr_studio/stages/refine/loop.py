@@ -118,28 +118,33 @@ def refine_batch(
 
 
 def _denoised(
-    nets: Networks, selected: Selected, how: RefineRecipe, temperature: float
+    nets: Networks, selected: Selected, settings: RefineRecipe, temperature: float
 ) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """What gives the losses (n,) of eq. 9, or CaO2's, and their gradient (n, c, h, w) of the latents in a step."""
     device = nets.generator.device
     alphas = nets.generator.alphas_cumprod.to(device)
-    generators = [candidate_generator(candidate_seed(how.seed, seed, 0)) for seed in selected.noise_seeds]
+    generators = [
+        candidate_generator(candidate_seed(settings.seed, seed, 0)) for seed in selected.noise_seeds
+    ]
     classes, labels = selected.classes.to(device), selected.soft_labels.to(device)
     label_pass = partial(_label_pass, nets, temperature, selected.task.to(device))
-    weights = adaptive_weight(selected.confidence, how.lam, how.w_min, how.w_max).to(device)  # eq. 10
-    shape, cao2 = tuple(selected.latents.shape[1:]), how.objective == "cao2"
-    loss = partial(largest_error_loss, largest=how.cao2.largest) if cao2 else denoising_loss
+    weights = adaptive_weight(selected.confidence, settings.lam, settings.w_min, settings.w_max).to(
+        device
+    )  # eq. 10
+    shape, cao2 = tuple(selected.latents.shape[1:]), settings.objective == "cao2"
+    loss = partial(largest_error_loss, largest=settings.cao2.largest) if cao2 else denoising_loss
     fixed = stacked_noise(generators, shape, device) if cao2 else None  # ours; CaO2 has a bank of 1024 noises
 
     def pull(step: int, z: Tensor) -> tuple[Tensor, Tensor]:
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
         t = sent(
-            torch.tensor([draw_timestep(g, nets.generator.n_train_steps, how) for g in generators]), device
+            torch.tensor([draw_timestep(g, nets.generator.n_train_steps, settings) for g in generators]),
+            device,
         )
         noise = stacked_noise(generators, shape, device) if fixed is None else fixed
         given = z, noise, alphas[t], t, classes
         losses, gradient = nets.denoising.map(partial(_denoising_pass, nets, loss), *given)
-        if kl_is_active(step, how.n_steps, how.label_steps):
+        if kl_is_active(step, settings.n_steps, settings.label_steps):
             label, towards = nets.labels.map(label_pass, z, labels, weights)
             losses, gradient = refinement_loss(losses, weights, label), gradient + towards  # eq. 9
         return losses, gradient

@@ -79,16 +79,16 @@ def matched(
         network = to.network(candidate_seed(seed, 0, step))
         losses, gradient = z.new_zeros(len(z)), torch.zeros_like(z)
         for class_id in present:
-            own = (classes == class_id).nonzero().squeeze(1)
+            members = (classes == class_id).nonzero().squeeze(1)
             drawn = candidate_seed(seed, class_id + 1, step)
             with torch.no_grad():
                 wanted = network(siamese(to.drawn(class_id, drawn), drawn)).flatten(1).mean(0)
             seen = partial(_features, codec, to, network, drawn)
             with torch.no_grad():
-                (found,) = to.memory.map(lambda part, seen=seen: (seen(part),), z[own])
+                (found,) = to.memory.map(lambda part, seen=seen: (seen(part),), z[members])
             apart = found.mean(0) - wanted
-            losses[own] = apart.square().sum()
-            (gradient[own],) = to.memory.map(partial(_pulled, seen, 2 * apart / len(own)), z[own])
+            losses[members] = apart.square().sum()
+            (gradient[members],) = to.memory.map(partial(_pulled, seen, 2 * apart / len(members)), z[members])
         return losses, gradient
 
     return pull

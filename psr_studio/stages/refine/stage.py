@@ -306,10 +306,10 @@ class Refiner:
             )
 
 
-def batches_of(selected: Selected, how: RefineRecipe) -> list[slice]:
+def batches_of(selected: Selected, settings: RefineRecipe) -> list[slice]:
     """The latents that are refined together: so many, or each class whole where these are matched as sets."""
-    if how.objective != "match":
-        return spans(len(selected.classes), how.batch_size)
+    if settings.objective != "match":
+        return spans(len(selected.classes), settings.batch_size)
     counts = selected.classes.unique_consecutive(return_counts=True)[1].tolist()
     ends = list(accumulate(counts))
     return [slice(end - n, end) for n, end in zip(counts, ends, strict=True)]

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from psr_studio.bundles.shipped import IMAGENET_TEACHER, shipped_teachers
 from psr_studio.bundles.sources import Source, download, locate
 from psr_studio.core.devices import pick_device
-from psr_studio.core.disk import writing
 from psr_studio.core.errors import ModelError, did_you_mean
-from psr_studio.core.files import check_path, whole_folder
+from psr_studio.core.files import check_empty, check_path, whole_folder
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.stages.batches import Stopwatch
@@ -119,7 +118,7 @@ def teach(pictures: Pictures, options: Options) -> Iterator[Progress]:
     def event(done: int, message: str, **more: object) -> Progress:
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, **more)  # type: ignore[arg-type]
 
-    _check_target(options.out)
+    check_empty(options.out, AGAIN)
     yield event(0, "Opening the backbone.")
     source = backbone_source(options.backbone)
     if options.download and locate(source) is None:
@@ -266,13 +265,6 @@ def _located(source: Source) -> Path:
         f'The folder "{source.name}" of the backbone lacks {" or ".join(FILES)}.',
         "Name a teacher folder as timm or PSR Studio writes it; `psr-studio convert-weights --teacher` makes one.",
     )
-
-
-def _check_target(out: Path) -> None:
-    with writing(out, again=AGAIN):
-        in_use = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if in_use:
-        raise ModelError(f'"{out}" is not an empty folder.', "Name another one. Nothing was changed.")
 
 
 def use_command(folder: Path, bundle: str = "") -> str:

@@ -130,11 +130,11 @@ class _ShortStudent:
         pictures = sized(scored.pool.images_at(at), rules.record, self._bundle)
         checks = train_student(
             student, normalised(pictures, self._bundle, self._device), taught.targets, taught.loss,
-            self._images, self.labels_of, taught.how, rules.seed, every_epoch=True, memory=self._memory,
+            self._images, self.labels_of, taught.training, rules.seed, every_epoch=True, memory=self._memory,
             relabel=taught.relabel,
         )  # fmt: skip
         for check in checks:
-            yield check.top1 if check.epoch == taught.how.epochs else None
+            yield check.top1 if check.epoch == taught.training.epochs else None
 
     def cost(self, result: LiveResult, n: int) -> Cost:
         """As of the students of an evaluation."""
@@ -151,7 +151,7 @@ class _ShortStudent:
 
     def _lesson(self, labels: np.ndarray, soft: np.ndarray, temperature: float) -> Lesson:
         """What some images teach, over few epochs and looked at once."""
-        chosen, epochs = self._recipe.evaluate, self._recipe.tune.student_epochs
-        how = training_of(chosen, epochs, 1, self._bundle, self._device)
-        stored = None if chosen.label_kind == HARD else soft
-        return lesson(chosen, self._bundle, self._device, self._task, labels, stored, temperature, how)
+        settings, epochs = self._recipe.evaluate, self._recipe.tune.student_epochs
+        training = training_of(settings, epochs, 1, self._bundle, self._device)
+        stored = None if settings.label_kind == HARD else soft
+        return lesson(settings, self._bundle, self._device, self._task, labels, stored, temperature, training)

@@ -94,14 +94,14 @@ class ByClassPanel:
 
 def _linked(result: ClassResult, names: Sequence[str]) -> list[tuple[str, str]]:
     """The cells of a row, each with the address that it opens, "" for none."""
-    own = names[result.class_id]
+    name = names[result.class_id]
     images, accuracy, taken, share = cells_of(result, names)
     mistaken = ""
     if result.confused_with is not None:
-        query = f"{clause_text('class', own)}, {clause_text('leans', names[result.confused_with])}"
+        query = f"{clause_text('class', name)}, {clause_text('leans', names[result.confused_with])}"
         mistaken = f"#tab=curate&{urlencode({'find': query})}"
     opened = f"#tab=curate&class={result.class_id}"
-    return [(own, opened), (images, ""), (accuracy, ""), (taken, mistaken), (share, "")]
+    return [(name, opened), (images, ""), (accuracy, ""), (taken, mistaken), (share, "")]
 
 
 def _name(row: Row) -> str:

@@ -36,7 +36,7 @@ class DifficultyPanel:
             self.is_open = gr.State(False)
             names = self.screen.studio.bundle.class_names
             choices = [("All classes", ALL_CLASSES), *((name, i) for i, name in enumerate(names))]
-            self.chosen = gr.Dropdown(
+            self.class_choice = gr.Dropdown(
                 choices, value=ALL_CLASSES, label="Class", elem_id="psr-difficulty-class"
             )
             self.words = gr.HTML(elem_id="psr-difficulty-words")
@@ -48,22 +48,22 @@ class DifficultyPanel:
         drawn = [self.words, self.densities, self.steps]
         events: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
         self.accordion.expand(lambda: True, None, self.is_open, **QUIET)
-        self.accordion.expand(self._shown, self.chosen, drawn, **events)
+        self.accordion.expand(self._shown, self.class_choice, drawn, **events)
         self.accordion.collapse(lambda: False, None, self.is_open, **QUIET)
-        answered(self.chosen.change, self._shown, self.chosen, drawn, **events)
-        island.curated(self.draw_if_open, [self.is_open, self.chosen], drawn, **events)
+        answered(self.class_choice.change, self._shown, self.class_choice, drawn, **events)
+        island.curated(self.draw_if_open, [self.is_open, self.class_choice], drawn, **events)
 
     def draw_if_open(self, is_open: bool, class_id: int) -> list[Any]:
         """As `draw`, nothing while the panel is closed."""
         return self._shown(class_id) if is_open else [gr.skip()] * 3
 
-    def _shown(self, chosen: int) -> list[Any]:
-        words, *figures = self.draw(chosen)
+    def _shown(self, choice: int) -> list[Any]:
+        words, *figures = self.draw(choice)
         return [words, *(gr.Plot(figure, visible=figure is not None) for figure in figures)]
 
-    def draw(self, chosen: int) -> list[Any]:
+    def draw(self, choice: int) -> list[Any]:
         """Words and both figures; only words where there is nothing to draw."""
-        class_id = None if chosen == ALL_CLASSES else int(chosen)
+        class_id = None if choice == ALL_CLASSES else int(choice)
         try:
             found, shown = self.curation.distributions(class_id), self.curation.shown()
         except StudioError as err:

@@ -115,19 +115,19 @@ class SelectionPicker:
             return studio.recipe.select
         return studio.recipe.select.changed(_restored(record))
 
-    def candidates(self, chosen: str | None) -> list[int]:
+    def candidates(self, choice: str | None) -> list[int]:
         """Ids of what is chosen; none before the first selection.
 
         Raises:
             SelectionError: it was deleted on another page since.
         """
-        if not chosen or chosen == LIVE:
+        if not choice or choice == LIVE:
             return self.screen.workbench.candidate_ids() or []
-        return self.screen.studio.workspace.ledger.selection(_name_of(chosen)).candidate_ids
+        return self.screen.studio.workspace.ledger.selection(_name_of(choice)).candidate_ids
 
-    def name(self, chosen: str | None) -> str:
+    def name(self, choice: str | None) -> str:
         """Under which what is chosen is used."""
-        return CURRENT if not chosen or chosen == LIVE else _name_of(chosen)
+        return CURRENT if not choice or choice == LIVE else _name_of(choice)
 
     def is_refined(self, choice: str | None) -> bool:
         """Whether refined pictures of a selection are there, as the recipe would make them."""

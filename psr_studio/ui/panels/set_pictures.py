@@ -21,13 +21,13 @@ class SetPictures:
     def __init__(self, picker: SelectionPicker) -> None:
         self._picker, self._screen = picker, picker.screen
 
-    def drawn(self, chosen: str | None, refined: bool) -> str:
+    def drawn(self, choice: str | None, refined: bool) -> str:
         """Markup; a sentence where there is nothing to show."""
         try:
-            ids, name = self._picker.candidates(chosen), self._picker.name(chosen)
+            ids, name = self._picker.candidates(choice), self._picker.name(choice)
             if not ids:
                 return note('Nothing is selected yet: "Save selection as" is on the Curate tab.')
-            shown = refined and self._picker.is_refined(chosen)
+            shown = refined and self._picker.is_refined(choice)
             return self._shelves(ids, self._refined(name) if shown else {})
         except StudioError as err:
             return error(err.problem, err.fix)
@@ -41,9 +41,9 @@ class SetPictures:
 
         def rows() -> Iterator[str]:
             for class_id in classes[:CLASSES]:
-                own = [cid for cid, label in zip(ids, labels, strict=True) if label == class_id]
-                sources = [refined.get(cid, f"psr/image/{cid}.png?{query}") for cid in own[:PICTURES]]
-                yield shelf(names[class_id], plural(len(own), "image"), sources)
+                members = [cid for cid, label in zip(ids, labels, strict=True) if label == class_id]
+                sources = [refined.get(cid, f"psr/image/{cid}.png?{query}") for cid in members[:PICTURES]]
+                yield shelf(names[class_id], plural(len(members), "image"), sources)
 
         more = len(classes) - CLASSES
         return "".join(rows()) + (

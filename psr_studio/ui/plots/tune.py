@@ -34,11 +34,11 @@ def trials_figure(trials: Sequence[TrialRecord], total: int) -> go.Figure:
     )  # fmt: skip
     names = list(dict.fromkeys(trial.settings["selector"] for trial in ordered))
     for place, name in enumerate(names):
-        own = [trial for trial in ordered if trial.settings["selector"] == name]
+        tried = [trial for trial in ordered if trial.settings["selector"] == name]
         figure.add_scatter(
-            x=[trial.number + 1 for trial in own],
-            y=[100 * trial.value for trial in own],
-            text=[describe(trial.settings) for trial in own],
+            x=[trial.number + 1 for trial in tried],
+            y=[100 * trial.value for trial in tried],
+            text=[describe(trial.settings) for trial in tried],
             mode="markers", name=name,
             marker={"size": 9, "color": COLORS[place % len(COLORS)], "symbol": SYMBOLS[place % len(SYMBOLS)]},
             hovertemplate="trial %{x}: %{y:.2f} %<br>%{text}<extra></extra>",

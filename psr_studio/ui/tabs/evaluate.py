@@ -176,7 +176,7 @@ class EvaluateTab:
         return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
-        return table(HEAD, map(_cells, rows), right=range(4, 11))
+        return table(HEAD, (row.cells for row in rows), right=range(4, 11))
 
     def _compared(self, rows: Sequence[evaluate.Row]) -> str:
         found = [comparison.cells for comparison in comparisons(rows)]
@@ -249,22 +249,3 @@ class _EvaluateSettings(Settings):
             return value if REFINED in value else [REFINED, *value]
         plain = [form for form in value if form != REFINED]
         return plain if SELECTED in plain else [SELECTED, *plain]
-
-
-def _cells(row: evaluate.Row) -> list[str]:
-    return [
-        row.name,
-        row.label_regime,
-        row.protocol,
-        row.student,
-        str(row.epochs),
-        str(row.ipc),
-        str(row.n_images),
-        str(row.n),
-        evaluate.spread(row.last_mean, row.last_std),
-        evaluate.spread(row.best_mean, row.best_std),
-        row.calibration,
-        f"{row.seconds:.0f}",
-        row.set_id,
-        row.day,
-    ]

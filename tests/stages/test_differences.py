@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from psr_studio.method.comparison import Difference, paired_difference, t_quantile
+from psr_studio.stages.evaluate.comparing import Difference, paired_difference
 
 
 def test_the_interval_is_that_of_a_paired_t_test():
@@ -49,8 +49,3 @@ def test_one_pair_and_no_difference_tell_nothing():
     assert same.needed is None and same.verdict == "cannot tell with n = 3; over 1,000 seeds would not"
     with pytest.raises(ValueError, match="2 and 1 values"):
         paired_difference([0.1, 0.2], [0.1])
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 29, 200, 999])
-def test_the_quantile_is_students(freedom):
-    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=1e-9)
