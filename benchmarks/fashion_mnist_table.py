@@ -59,14 +59,12 @@ def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
     with Studio(workspace, "fashion-mnist", pool_size=pool_size) as studio:
         follow(studio.generate())
         follow(studio.score())
-        selected = studio.recipe.select.psr
-        studio.set({"select.psr.weights": "paper"})
-        follow(studio.select(ipc=ipc, name=PAPER))
-        studio.set({"select.psr.weights": selected.weights})
-        follow(studio.select(ipc=ipc, name="psr"))
+        for name, weights in ((PAPER, "paper"), ("psr", "held-out")):
+            studio.set({"select.psr.weights": weights})
+            follow(studio.select(ipc=ipc, name=name))
         follow(studio.refine())
-        both = (studio.selection(name).candidate_ids for name in (PAPER, "psr"))
-        compare = [] if np.array_equal(*both) else [PAPER]
+        ours, papers = (studio.selection(name).candidate_ids for name in ("psr", PAPER))
+        compare = [] if np.array_equal(ours, papers) else [PAPER]
         follow(studio.evaluate(n_seeds=n_seeds, epochs=epochs, n_checks=CHECKS, compare=compare))
         rows = [{**asdict(row), "epochs": epochs} for row in studio.table()]
         guidance = studio.pool.settings["guidance"]
