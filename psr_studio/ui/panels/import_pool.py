@@ -11,7 +11,7 @@ from psr_studio.stages import importing, score
 from psr_studio.stages.importing.reading import VALUES
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
-from psr_studio.ui.press import answered
+from psr_studio.ui.press import answered_below
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
 
@@ -114,7 +114,7 @@ class ImportPanel:
 
     def connect(self) -> None:
         """Events."""
-        answered(self.look.click, said(self.on_look), self.given, self.found, **PRESSED)
+        answered_below(self.look.click, said(self.on_look), self.given, self.found, **PRESSED)
         self.jobs.starts(self.button, self.on_import, self.given)
 
     def on_look(self, *given: Any) -> str:
