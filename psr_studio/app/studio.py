@@ -281,6 +281,10 @@ class Studio(OpenWorkspace):
             importing.run(self.workspace, self.recipe, self.bundle, path, keep=keep, **options)
         )
 
+    def check_import(self, path: str | Path, **options: Any) -> str:
+        """What `import_pool` would take, soft labels held against the classes, in words; nothing is written."""
+        return importing.check(self.recipe, self.bundle, path, **options)
+
     def class_order(self) -> ClassOrder:
         """How the classes of an imported pool agree with the teacher; WorkspaceError where that cannot be said."""
         return class_order(self.workspace, self.recipe, self.bundle)

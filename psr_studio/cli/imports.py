@@ -47,6 +47,7 @@ def add_commands(commands: Any) -> None:
     add("--skip-unknown", action="store_true", help="leave out folders that are no class")
     add("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
 
+    add("--dry-run", action="store_true", help="say what would be taken and check soft labels, write nothing")
     add("--first-label", type=int, choices=(0, 1), help="where labels are numbers: that of the first class")
     add("--image-column", metavar="C", help="of a table with several that hold pictures")
     add("--label-column", metavar="C", help="of a table with several that hold labels")
@@ -80,8 +81,11 @@ def _import(args: argparse.Namespace) -> int:
     from psr_studio.stages.importing.stage import Options
     from psr_studio.stages.standing import Standing
 
-    with open_studio(args) as studio:
+    with open_studio(args, create=not args.dry_run) as studio:
         options = {field.name: getattr(args, field.name) for field in fields(Options)}
+        if args.dry_run:
+            print(studio.check_import(args.path, **options))
+            return DONE
         ws = studio.workspace
         with says_what_stands(args, Standing(ws, ws.root / "pool", "pool")):
             print(consume(studio.import_pool(args.path, **options), ProgressLine(sys.stderr, args.quiet)))

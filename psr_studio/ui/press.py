@@ -10,6 +10,7 @@ from typing import Any
 from psr_studio.ui.words import QUIET
 
 TELL = "document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }}));"
+TO_SEE = "() => document.getElementById({})?.scrollIntoView({{ block: 'nearest' }})"
 _keys = count(1)
 
 
@@ -39,3 +40,11 @@ def answered(
     event = listen(handler, inputs, outputs, **{**how, "js": press.begun(how.get("js"))})
     event.then(None, js=press.ended, **QUIET)
     return event
+
+
+def answered_below(
+    listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, answer: Any, **how: Any
+) -> None:
+    """As `answered`, for an answer below the button: it is scrolled to, so that nobody misses it under the fold."""
+    event = answered(listen, handler, inputs, answer, **how)
+    event.then(None, js=TO_SEE.format(json.dumps(answer.elem_id)), **QUIET)

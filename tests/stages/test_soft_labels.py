@@ -62,9 +62,15 @@ def empty(tmp_path, tiny_bundle):
 
 
 def taken(studio, source: Path, labels: Path, **options) -> str:
-    """Import with labels, hold those of the pool against the ones that went in, and return what was said."""
+    """Import with labels, hold those of the pool against the ones that went in, and return what was said.
+
+    A look before says the same of what will be imported, and leaves no pool.
+    """
+    seen = studio.check_import(source, labels=labels, **options)
+    assert not len(studio.pool)
     said = finish(studio.import_pool(source, labels=labels, **options))[-1].message
     assert np.array_equal(studio.pool.labels, LABELS)
+    assert seen == said.replace("Imported", "Would import") + " Nothing is written yet."
     kept = studio.pool.own_logits_at(np.arange(len(LABELS)))
     assert np.allclose(soften(kept, TAU), soften(LOGIT_ROWS, TAU), atol=1e-5)
     about = json.loads((studio.workspace.root / "pool" / "import.json").read_text())["soft_labels"]

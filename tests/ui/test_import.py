@@ -55,6 +55,16 @@ def test_soft_labels_are_named_in_the_panel_and_the_bar_says_whose_they_are(open
     screen, panel, _ = opened(recipe=tiny_recipe(tiny_bundle))
     assert "labels" not in dict(TopBar(screen).names()["chips"])
     given = [str(tmp_path / "set"), None, "", 0, False, False, False, None, "", "", False, "", None]
+    np.save(tmp_path / "two.npy", np.eye(2, dtype=np.float32))
+    with pytest.raises(StudioError, match="holds no single tensor with a column for each class"):
+        panel.on_look(*given, str(tmp_path / "two.npy"))
+    found = panel.on_look(*given, str(tmp_path / "soft.npy"))
+    agreed = "largest is the class of 33% of the pictures. Nothing is written yet."
+    assert (
+        "Would import 3 pictures of 3 classes from &quot;set&quot;; soft labels from" in found
+        and agreed in found
+    )
+    assert not len(screen.studio.pool) and not list((tmp_path / "ws" / "pool").glob("**/*.parquet"))
     panel.on_import(*given, str(tmp_path / "none.npy"))
     job = ended(screen, "import")
     assert job.state == "failed" and "There is nothing at" in job.problem

@@ -47,6 +47,10 @@ class SoftLabels:
             row = place if self.row_of is None else self.row_of[item.file]
             yield replace(item, logits=self.logits[row])
 
+    def agreeing(self, counts: np.ndarray, class_names: Sequence[str]) -> dict[str, str]:
+        """`about`, with the share of pictures whose largest label is their class; see `check_columns`."""
+        return {**self.about, "agreement": f"{check_columns(self, counts, class_names):.0%}"}
+
     @property
     def in_class_order(self) -> bool:
         """Whether only the place of a column says its class."""
@@ -123,6 +127,18 @@ def check_columns(labels: SoftLabels, counts: np.ndarray, class_names: Sequence[
             + AS_IT_WAS,
         )
     return share
+
+
+def largest_labels(
+    items: Iterable[Item], classes: Mapping[str, int], n_classes: int, limit: int | None = None
+) -> np.ndarray:
+    """(C, C), pictures of each class by the column of their largest label, of the first `limit` of each class."""
+    counts = np.zeros((n_classes, n_classes), np.int64)
+    for item in items:
+        class_id = classes.get(item.label)
+        if class_id is not None and item.logits is not None and (not limit or counts[class_id].sum() < limit):
+            counts[class_id, int(item.logits.argmax())] += 1
+    return counts
 
 
 # Columns

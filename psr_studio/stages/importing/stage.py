@@ -33,7 +33,13 @@ from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_
 from psr_studio.stages.importing.folders import kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.reading import Columns, Reading
-from psr_studio.stages.importing.soft_labels import SoftLabels, labels_text, matched, read_soft_labels
+from psr_studio.stages.importing.soft_labels import (
+    SoftLabels,
+    labels_text,
+    largest_labels,
+    matched,
+    read_soft_labels,
+)
 from psr_studio.stages.importing.sources import open_source
 from psr_studio.stages.importing.writer import FILES, MANIFEST, NO_CODEC, UNUSABLE, Part, PoolWriter
 from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
@@ -47,7 +53,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
-__all__ = ["FILES", "MANIFEST", "Options", "PoolImportError", "run"]
+__all__ = ["FILES", "MANIFEST", "Options", "PoolImportError", "check", "run"]
 LOCKED, BUDGETS = "locked", "budgets"  # among the settings of the ledger
 EVENT_EVERY = 32  # pictures
 NAMED = 5  # classes or labels that a sentence names
@@ -120,20 +126,56 @@ def run(
         WorkspaceError, ModelError: a pool that is there, the disk, the codec.
     """
     asked = Options(**options)
-    if asked.limit is not None and asked.limit < 1:
-        raise PoolImportError(f"{asked.limit} pictures per class are asked for.", "Ask for 1 or more.")
     if (n := len(ws.pool())) and not asked.replace:
         raise WorkspaceError(
             f"This workspace already holds a pool of {plural(n, 'candidate')}.",
             'Choose another workspace folder, or give up this pool with "Replace the pool" (--replace).',
         )
+    source, classes, labels = _opened(recipe, bundle, path, asked)
+    yield from take_in(ws, recipe, bundle, source, classes, asked, keep, labels)
+
+
+def check(recipe: Recipe, bundle: Bundle, path: str | Path, **options: Any) -> str:
+    """What an import would say in the end, as far as it is known before a picture is decoded; nothing is written.
+
+    Raises:
+        PoolImportError: the source, its classes, or its soft labels, as `run`.
+    """
+    asked = Options(**options)
+    source, classes, labels = _opened(recipe, bundle, path, asked)
+    with closing(source), reading_source(source.path):
+        counts = _counts(source, classes, asked)
+        about: dict[str, Any] = {}
+        if labels is not None:
+            table = largest_labels(labels.of(source), classes, bundle.n_classes, asked.limit)
+            about["soft_labels"] = labels.agreeing(table, bundle.class_names)
+        words = _words("Would import", source, classes, bundle, counts, about)
+        unknown = [label for label in source.labels if label not in classes]
+        n_left_out = source.n_items - sum(counts.values()) + len(source.others)
+        return f"{words}{_left_out(n_left_out, unknown, source)}. Nothing is written yet."
+
+
+def _opened(
+    recipe: Recipe, bundle: Bundle, path: str | Path, asked: Options
+) -> tuple[ImageSource, dict[str, int], SoftLabels | None]:
+    """The source, the class of each of its labels, and soft labels that come along."""
+    if asked.limit is not None and asked.limit < 1:
+        raise PoolImportError(f"{asked.limit} pictures per class are asked for.", "Ask for 1 or more.")
     with reading_source(path):
         known = ClassNames.of(bundle)
         source = open_source(path, known, asked.reading(bundle))
     where = f'"{printable(source.path.name)}"'
     classes = match_classes(list(source.labels), known, asked.skip_unknown, asked.first_label, where)
-    labels = _labels(source, known, asked, recipe.select.temperature)
-    yield from take_in(ws, recipe, bundle, source, classes, asked, keep, labels)
+    return source, classes, _labels(source, known, asked, recipe.select.temperature)
+
+
+def _counts(source: ImageSource, classes: Mapping[str, int], how: Options) -> dict[int, int]:
+    """Pictures by class that are taken, where all can be read."""
+    counts: dict[int, int] = {}
+    for label, n in source.labels.items():
+        if label in classes:
+            counts[classes[label]] = counts.get(classes[label], 0) + n
+    return {class_id: min(n, how.limit or n) for class_id, n in counts.items()}
 
 
 def _labels(source: ImageSource, known: ClassNames, how: Options, temperature: float) -> SoftLabels | None:
@@ -191,18 +233,31 @@ def take_in(
                 gone = _start_anew(ws, recipe, name, replaces=n > 0)
     except OSError as err:
         raise disk_error(err, ws.root / "pool", again="import again: the pool is as it was") from err
-    words = (
-        f"Imported {plural(writer.n_written, 'picture')} of {plural(len(writer.counts), 'class', 'classes')}"
-    )
-    words += _absent(writer.counts, bundle.class_names)
-    words += f' from "{name}"{_taken(source, classes, bundle)}{_behind(labels_text(writer.about))}'
+    words = _words("Imported", source, classes, bundle, writer.counts, writer.about)
+    left_out = _left_out(len(writer.left_out), writer.unknown, source)
     yield Progress(
         STAGE.name,
         total,
         total,
-        f"{words}{_left_out(writer)}.{gone}",
+        f"{words}{left_out}.{gone}",
         part_done=True,
         seconds=clock.seconds,
+    )
+
+
+def _words(
+    done: str,
+    source: ImageSource,
+    classes: dict[str, int],
+    bundle: Bundle,
+    counts: Mapping[int, int],
+    about: Mapping[str, Any],
+) -> str:
+    """What is or would be imported, `counts` pictures by class, with what was chosen and the soft labels in `about`."""
+    n = plural(sum(counts.values()), "picture")
+    return (
+        f"{done} {n} of {plural(len(counts), 'class', 'classes')}{_absent(counts, bundle.class_names)}"
+        f' from "{printable(source.path.name)}"{_taken(source, classes, bundle)}{_behind(labels_text(about))}'
     )
 
 
@@ -218,13 +273,13 @@ def _behind(text: str) -> str:
     return f"; {text}" if text else ""
 
 
-def _left_out(writer: PoolWriter) -> str:
+def _left_out(n: int, unknown: Sequence[str], source: ImageSource) -> str:
     """What of the source is not in the pool, and why."""
-    text = f"; {len(writer.left_out):,} left out" if writer.left_out else ""
-    if writer.unknown:
-        text += f"; of no class and left out: {_named(writer.unknown)}"
-    if writer.source.passed_over:
-        text += f"; {kinds_text(writer.source.passed_over)}"
+    text = f"; {n:,} left out" if n else ""
+    if unknown:
+        text += f"; of no class and left out: {_named(unknown)}"
+    if source.passed_over:
+        text += f"; {kinds_text(source.passed_over)}"
     return text
 
 

@@ -16,7 +16,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.encoding import encoded
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, unknown
-from psr_studio.stages.importing.soft_labels import SoftLabels, check_columns
+from psr_studio.stages.importing.soft_labels import SoftLabels
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
 from psr_studio.storage.workspace import PoolPart, Workspace
@@ -217,8 +217,7 @@ class PoolWriter:
             "parts": dict(sorted(self.parts.items())),
         }
         if self.labels is not None:
-            share = check_columns(self.labels, self.agreement, self.bundle.class_names)
-            self.about["soft_labels"] = {**self.labels.about, "agreement": f"{share:.0%}"}
+            self.about["soft_labels"] = self.labels.agreeing(self.agreement, self.bundle.class_names)
         folder = self.staging.root / "pool"
         (folder / MANIFEST).write_text(json.dumps(self.about, indent=1) + "\n", encoding="utf-8")
         rows = sorted(self.files, key=_candidates_first)

@@ -22,8 +22,8 @@ from psr_studio.ui.words import QUIET
 
 ABOUT = (
     "Shares of the test images of each class, mean over the students, last epoch. A class opens on the map of Curate. "
-    "A cell, or what a class is taken for, opens there the candidates of the class to which the teacher gives that "
-    "other class as the most probable one; a cell of the diagonal those that it takes for their own."
+    "A cell, or what a class is taken for, opens there the candidates of the class whose soft label has that "
+    "other class as the most probable one; a cell of the diagonal those whose largest label is their own class."
 )
 HEAD = ("Class", "Images", "Last %", "Most often taken for", "%")
 

@@ -17,9 +17,10 @@ from psr_studio.ui.words import QUIET
 
 ALL_CLASSES = -1
 ABOUT = (
-    "Difficulty is what the teacher's probability of the class lacks to 1. Above: its density over the real "
-    "training images, the pool and the picks. Below: counts by bin, before and after the smoothing by which "
-    "difficulty-guided sampling makes pool and real images comparable, with the target where that selector is at work."
+    "Difficulty is what the probability of the class lacks to 1: the teacher's, for the pool that of labels that came "
+    "with the pictures, where they did. Above: its density over the real training images, the pool and the picks. "
+    "Below: counts by bin, before and after the smoothing by which difficulty-guided sampling makes pool and real "
+    "images comparable, with the target where that selector is at work."
 )
 NO_ORIGINAL = " This bundle holds no difficulties of real images."
 

@@ -11,7 +11,9 @@ from psr_studio.stages import importing, score
 from psr_studio.stages.importing.reading import VALUES
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.press import answered_below
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import PRESSED, said
 
 ABOUT = (
     "A folder with a folder per class, a zip or tar of one, WebDataset shards, a Hugging Face data set on disk "
@@ -24,7 +26,7 @@ REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budget
 
 
 class ImportPanel:
-    """An accordion whose button starts the import as a job of the Pool tab."""
+    """An accordion: "Look" says what would be imported, "Import" starts it as a job of the Pool tab."""
 
     def __init__(self, screen: Screen, jobs: JobPanel) -> None:
         self.screen = screen
@@ -89,7 +91,10 @@ class ImportPanel:
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
             then_score = gr.Checkbox(True, label="Score when imported", container=False)
-            self.button = gr.Button("Import", elem_id="psr-import-run")
+            with gr.Row():
+                self.look = gr.Button("Look", elem_id="psr-import-look")
+                self.button = gr.Button("Import", elem_id="psr-import-run")
+            self.found = gr.HTML(elem_id="psr-import-found")
         self.given = [
             path,
             upload,
@@ -109,48 +114,58 @@ class ImportPanel:
 
     def connect(self) -> None:
         """Events."""
+        answered_below(self.look.click, said(self.on_look), self.given, self.found, **PRESSED)
         self.jobs.starts(self.button, self.on_import, self.given)
 
-    def on_import(
-        self,
-        path: str,
-        upload: str | None,
-        split: str,
-        limit: float,
-        replace: bool,
-        skip_unknown: bool,
-        skip_broken: bool,
-        first_label: int | None,
-        image_column: str,
-        label_column: str,
-        then_score: bool,
-        rule: str = "",
-        values: str | None = None,
-        labels: str = "",
-    ) -> list[Any]:
+    def on_look(self, *given: Any) -> str:
+        """What would be imported, soft labels held against the classes; nothing is written."""
+        source, options, _ = read_fields(*given)
+        return note(self.screen.studio.check_import(source, **options))
+
+    def on_import(self, *given: Any) -> list[Any]:
         """Queue the import of what the fields name."""
-        source = path.strip() or upload
-        if not source:
-            raise StudioError(
-                "Nothing to import is named.",
-                'Fill in "Path on this machine", or upload a zip, tar, Parquet or npz file.',
-            )
+        source, options, then_score = read_fields(*given)
         self.screen.forget_status()
-        job = self.screen.worker.submit(
-            importing.STAGE.name,
-            path=source,
-            split=split.strip() or None,
-            limit=int(limit or 0) or None,
-            replace=replace,
-            skip_unknown=skip_unknown,
-            skip_broken=skip_broken,
-            first_label=first_label,
-            image_column=image_column.strip() or None,
-            label_column=label_column.strip() or None,
-            rule=rule.strip() or None,
-            values=values,
-            labels=labels.strip() or None,
-        )
+        job = self.screen.worker.submit(importing.STAGE.name, path=source, **options)
         if then_score:
             self.screen.submit(score.STAGE.name, {}, after=job)
         return self.jobs.values()
+
+
+def read_fields(
+    path: str,
+    upload: str | None,
+    split: str,
+    limit: float,
+    replace: bool,
+    skip_unknown: bool,
+    skip_broken: bool,
+    first_label: int | None,
+    image_column: str,
+    label_column: str,
+    then_score: bool,
+    rule: str = "",
+    values: str | None = None,
+    labels: str = "",
+) -> tuple[str, dict[str, Any], bool]:
+    """The source that the fields name, the options of its import, and whether it is scored then."""
+    source = path.strip() or upload
+    if not source:
+        raise StudioError(
+            "Nothing to import is named.",
+            'Fill in "Path on this machine", or upload a zip, tar, Parquet or npz file.',
+        )
+    options = {
+        "split": split.strip() or None,
+        "limit": int(limit or 0) or None,
+        "replace": replace,
+        "skip_unknown": skip_unknown,
+        "skip_broken": skip_broken,
+        "first_label": first_label,
+        "image_column": image_column.strip() or None,
+        "label_column": label_column.strip() or None,
+        "rule": rule.strip() or None,
+        "values": values,
+        "labels": labels.strip() or None,
+    }
+    return source, options, then_score

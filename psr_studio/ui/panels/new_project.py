@@ -14,7 +14,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.ui.markup import card, note
-from psr_studio.ui.press import answered
+from psr_studio.ui.press import answered_below
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, as_error, said
 
@@ -62,8 +62,8 @@ class NewProjectPanel:
                 run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
             self.shown = gr.HTML(elem_id="psr-new-found")
         given = [name, pictures, upload, real, side, teacher]
-        answered(look.click, said(self.on_look), given, self.shown, **PRESSED)
-        answered(run.click, self.on_make, given, self.shown, **PRESSED)
+        answered_below(look.click, said(self.on_look), given, self.shown, **PRESSED)
+        answered_below(run.click, self.on_make, given, self.shown, **PRESSED)
 
     def nothing_here(self) -> bool:
         """Whether the workspace has no pool and nothing to make one with."""

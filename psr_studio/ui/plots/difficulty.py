@@ -20,7 +20,7 @@ NAMED_CLASSES = 3
 MARGIN = {"l": 56, "r": 12, "t": 40, "b": 64}
 COLOR = {"original": COLORS[0], "pool": COLORS[4], "target": COLORS[3], "picked": COLORS[2]}
 TITLE = {"original": "real images", "pool": "pool", "target": "target", "picked": "picked"}
-ROWS = {"raw": "as the teacher gives it", "smoothed": "after smoothing"}
+ROWS = {"raw": "as labels give it", "smoothed": "after smoothing"}
 
 
 def densities(

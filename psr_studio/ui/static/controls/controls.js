@@ -12,13 +12,13 @@ const WEIGHTS = [
     key: 'alpha',
     symbol: 'α',
     label: 'Reliability',
-    hint: 'Weight of reliability: how sure the teacher is of the own class',
+    hint: 'Weight of reliability: probability of the own class in the soft label',
   },
   {
     key: 'beta',
     symbol: 'β',
     label: 'Entropy',
-    hint: 'Weight of entropy, subtracted: how undecided the teacher is',
+    hint: 'Weight of entropy, subtracted: how undecided the soft label is',
   },
   {
     key: 'gamma',

@@ -21,10 +21,10 @@ export function takeLayout(store, kind, xy) {
 export async function chooseLayout(store, api, kind) {
   remember('map', kind);
   store.set({ mapWanted: kind });
-  const { layouts, info, mapSettled } = ready(store);
+  const { layouts, info } = ready(store);
   const known = layouts[kind];
   if (known) return takeLayout(store, kind, known);
-  if (kind !== 'pca' && !mapSettled) return; // it is on its way
+  if (kind !== 'pca') return; // it comes by itself, or never where the pool is too small for it
   try {
     const { arrays } = await api.mapOf(kind);
     if (store.data.info === info) takeLayout(store, kind, arrays.xy);

@@ -9,8 +9,8 @@ import { plural } from './numbers.js';
  */
 
 export const COLOR_MODES = [
-  { key: 'reliability', label: 'Reliability', hint: 'probability of the own class under the teacher' },
-  { key: 'entropy', label: 'Entropy', hint: 'how undecided the teacher is, 0 to 1' },
+  { key: 'reliability', label: 'Reliability', hint: 'probability of the own class in the soft label' },
+  { key: 'entropy', label: 'Entropy', hint: 'how undecided the soft label is, 0 to 1' },
   { key: 'difficulty', label: 'Difficulty', hint: '1 − probability of the own class at tau = 1' },
   {
     key: 'total',

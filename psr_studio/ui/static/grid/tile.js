@@ -83,7 +83,7 @@ function badgesOf(position, { pinned, vetoed, picks, near }, added) {
     [vetoed.has(position), { kind: 'veto', text: '×', words: 'Vetoed', isSaid: true }],
     [
       at >= 0 && picks?.filled[at] === 1,
-      { kind: 'filled', text: '!', words: "Filled: not the teacher's choice", isSaid: true },
+      { kind: 'filled', text: '!', words: 'Filled: its soft label is for another class', isSaid: true },
     ],
     [at >= 0 && added.has(position), { kind: 'added', text: '+', words: 'Added in the last change' }],
     [

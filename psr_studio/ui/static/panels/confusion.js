@@ -28,7 +28,7 @@ export function openConfusions(page) {
 }
 
 /**
- * The candidates of a class that the teacher takes for themselves, or to which it gives another class as the most
+ * The candidates of a class whose soft label is largest for it, or has another class as the most
  * probable other one.
  * @param {Clauses} clauses
  * @param {number} own place of the class among those of the matrix

@@ -21,7 +21,7 @@ const MARKS = [
   { mark: 'veto', label: 'Veto', key: 'X', what: 'never in' },
   { mark: 'clear', label: 'Clear', key: 'U', what: 'take the mark away' },
 ];
-const INVITATION = 'Click a point or a picture to see what the teacher thinks of it and why it was taken.';
+const INVITATION = 'Click a point or a picture to see its soft label and why it was taken.';
 
 /** @param {Store} store @param {Api} api @param {Actions} actions @param {Search} search @param {() => void} enlarge */
 export function createInspector(store, api, actions, search, enlarge) {
@@ -86,7 +86,11 @@ export function createInspector(store, api, actions, search, enlarge) {
       facts(data, focus, known, store),
       known && h('p', { class: 'psr-why' }, known.why),
       section('Terms of the score', terms),
-      known && section('Soft label', softLabels(data, known)),
+      known &&
+        section(
+          known.own_labels ? 'Soft label that it came with' : 'Soft label of the teacher',
+          softLabels(data, known),
+        ),
       known && section('Nearest of its class', neighbours(known), inAllClasses(known)),
       known && section('Nearest real images', real.node),
     );
