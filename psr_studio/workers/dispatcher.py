@@ -49,6 +49,7 @@ class Dispatcher:
     def __init__(self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work]) -> None:
         self.pool, self.task, self.left = pool, task, left
         self.todo = deque(work.groups)
+        self.numbers = {group.number for group in self.todo}
         self.new = work.total - work.found
         self.workers: dict[int, _Worker] = {}
         self.n = min(pool.size, len(self.todo))
@@ -80,7 +81,9 @@ class Dispatcher:
                     self.todo.clear()
         if self.errors:
             raise self.errors[0]
-        if not self.stopped and (unseen := tuple(self.left().groups)):
+        if self.stopped:
+            return
+        if unseen := self.numbers & {group.number for group in self.left().groups}:
             raise _unseen(self.task.root, len(unseen))
 
     def _start(self, measure: bool = False) -> None:

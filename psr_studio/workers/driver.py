@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,16 +60,28 @@ def run(
         return
 
     with _token(ws.root) as token:
-        pool = request.open(recipe.device)
-        try:
+        while work.groups:
             task = task_of(stage.name, ws, token, recipe, work, selection)
-            yield from Dispatcher(pool, task, work, left).events()
-        except DamagedError as err:  # a worker has no ledger to keep it in
-            ws.parts.note_damage(err)
-            raise
-        finally:
-            pool.close()
-            sweep_temps(ws.root)
+            if (yield from _dispatched(request, task, work, left, ws)) or not work.waiting:
+                return
+            work = left()  # what waited for these
+
+
+def _dispatched(
+    request: WorkerRequest, task: Task, work: Work, left: Callable[[], Work], ws: Workspace
+) -> Generator[Progress, None, bool]:
+    """Hand out some work; returns whether it was stopped before its end."""
+    pool = request.open(task.recipe.device)
+    try:
+        dispatcher = Dispatcher(pool, task, work, left)
+        yield from dispatcher.events()
+        return dispatcher.stopped
+    except DamagedError as err:  # a worker has no ledger to keep it in
+        ws.parts.note_damage(err)
+        raise
+    finally:
+        pool.close()
+        sweep_temps(ws.root)
 
 
 def task_of(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 import psr_studio.ui
@@ -26,7 +27,16 @@ from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
-from psr_studio.ui.plots.curves import accuracy_figure, live_curves, loss_figure, running_mean
+from psr_studio.ui.plots.curves import (
+    HEIGHT,
+    TEXT,
+    Curve,
+    accuracy_figure,
+    live_curves,
+    loss_figure,
+    running_mean,
+    styled,
+)
 from psr_studio.ui.words import LABELS, on_screen
 
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
@@ -223,6 +233,25 @@ def test_figures_hold_what_they_are_given():
     np.testing.assert_allclose(figure.data[-1].y, [3.0, 2.0])
     assert accuracy_figure([], "t").data == ()
     np.testing.assert_allclose(running_mean(np.arange(5.0), 2), [0, 0.5, 1.5, 2.5, 3.5])
+
+
+@pytest.mark.parametrize(
+    ("last", "step"), [(1, 1), (3, 1), (12, 1), (13, 2), (40, 5), (300, 50), (3000, 500)]
+)
+def test_ticks_of_epochs_are_whole_and_few(last, step):
+    figure = accuracy_figure([Curve("a", [(epoch, 0.5) for epoch in range(1, last + 1)], False)], "t")
+    assert figure.layout.xaxis.dtick == step and figure.layout.xaxis.tick0 == 0
+
+
+@pytest.mark.parametrize("height", [200, HEIGHT, 900])
+def test_the_legend_begins_below_the_title_of_the_axis(height):
+    """It hangs from a place that is counted in pixels from the axis, and grows away from it."""
+    layout = styled(go.Figure(), height).layout
+    room = -layout.legend.y * (height - layout.margin.t - layout.margin.b)
+    ticks_and_title = 3 * TEXT + 8
+    assert (
+        layout.legend.yanchor == "top" and layout.legend.yref in (None, "paper") and room >= ticks_and_title
+    )
 
 
 def test_words_from_files_are_escaped():

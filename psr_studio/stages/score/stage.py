@@ -14,12 +14,14 @@ from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
-from psr_studio.stages.generate.stage import classes_of, overlaps
+from psr_studio.stages.generate.plan import classes_of
+from psr_studio.stages.generate.stage import overlaps
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import STAGE
 from psr_studio.storage.parquet import stable_hash
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
+from psr_studio.storage.pool import Broken, PartView, Pool, candidate_id
 from psr_studio.storage.workspace import ScorePart, StageStatus, Workspace
 
 if TYPE_CHECKING:
