@@ -66,11 +66,6 @@ class Sampling:
         """How many of the steps taken are guided, the timesteps being evenly spread."""
         return sum(self.is_guided((i + 1) / self.steps - 1e-3) for i in range(self.taken))
 
-    @property
-    def passes(self) -> int:
-        """Passes through the network per image: a guided step takes two."""
-        return self.taken + self.n_guided
-
 
 class Generator:
     """A frozen class-conditional DiT with its noise schedule.

@@ -24,7 +24,6 @@ from psr_studio.ui.curate.pool_view import check_positions
 from psr_studio.ui.curate.sprites import sheet_png, tile_size
 from psr_studio.ui.curate.workbench import Workbench
 from psr_studio.ui.guard.opening import Gate
-from psr_studio.ui.panels.estimate import Speeds
 
 LOG = logging.getLogger(__name__)
 SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet
@@ -43,7 +42,7 @@ class Screen:
         cache = studio.workspace.root / "cache"
         self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
-        self.speeds = Speeds(cache, str(studio.workers or ""))
+        self.who = str(studio.workers or "")  # shares the work, see `stages.speeds`
         self.workbench = Workbench(studio, self.maps, self.forget_status)
         self.opening = secrets.token_hex(4)  # of this workspace: a page says which one it belongs to
         self.token = f"{self.opening}.{secrets.token_urlsafe(24)}"
@@ -150,7 +149,6 @@ class Screen:
         return job
 
     def _job_ended(self, job: JobState) -> None:
-        self.speeds.note(job, self.studio.recipe, self.studio.bundle)
         self.forget_status()
 
     def status(self) -> dict[str, StageStatus]:

@@ -18,6 +18,9 @@ from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import speeds
+from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.table import STAGES
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
@@ -26,7 +29,7 @@ from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
+from psr_studio.ui.panels.estimate import cost_text, todo_text
 from psr_studio.ui.plots.curves import (
     HEIGHT,
     TEXT,
@@ -200,26 +203,32 @@ def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
     )
 
 
-def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
-    speeds, bundle = Speeds(tmp_path), studio.bundle
+def test_a_cost_is_said_only_when_a_speed_is_known(studio):
+    ws, bundle = studio.workspace, studio.bundle
     recipe = studio.recipe.with_values({"pool.seed": 9})
-    text = cost_text(studio.workspace, recipe, studio.bundle, speeds)
-    unknown = "How long it takes is known after the first run here."
-    assert text == f"Makes 18 candidates, in the place of 18 that are here. {unknown}"
-    speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe, bundle)
-    assert "about 6 s" in cost_text(studio.workspace, recipe, studio.bundle, speeds)
-    doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
-    assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
-    assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
-    influenced = recipe.with_values({"pool.guidance": "igd", "pool.igd.stop": 1})
-    assert speeds.seconds(influenced, bundle, 18) is None, "its gradients cost more than the steps"
-    unguided = recipe.with_values({"pool.guidance_scale": 1.0})
-    assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
-    anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})
-    words = cost_text(studio.workspace, anew, studio.bundle, speeds)
+    text = cost_text(ws, recipe, bundle)
+    assert text == f"Makes 18 candidates, in the place of 18 that are here. {speeds.UNKNOWN}"
+    speeds.learn(ws, "pool", recipe, pool.size(ws, recipe, bundle), 6.0)
+    assert cost_text(ws, recipe, bundle).endswith("are here, about 6 s at the speed last measured here.")
+    assert speeds.UNKNOWN in cost_text(ws, recipe, bundle, "2 workers")
+    words = cost_text(ws, studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4}), bundle)
     assert words.startswith("Makes 12 candidates, in the place of 18 that are here")
-    known = cost_text(studio.workspace, studio.recipe, studio.bundle, speeds)
-    assert known == "All 18 candidates of these settings are there."
+    assert cost_text(ws, studio.recipe, bundle) == "All 18 candidates of these settings are there."
+
+
+def test_the_tabs_say_what_is_left_and_how_long_it_takes_by_the_last_run(studio):
+    """Refine, Evaluate and Tune: the seconds of the page are those that the step says when it begins."""
+    ws, bundle = studio.workspace, studio.bundle
+    for name, unit in (("refine", "picture"), ("evaluate", "student"), ("tune", "trial")):
+        stage = STAGES[name]
+        studio.set({"evaluate.arms": ["selected"]})
+        size = stage.size(ws, studio.recipe, bundle)
+        text = todo_text(ws, studio.recipe, bundle, stage, unit)
+        assert text == f"To do: {size.items} {unit}s. {speeds.UNKNOWN}"
+        speeds.learn(ws, name, studio.recipe, size, 300.0)
+        text = todo_text(ws, studio.recipe, bundle, stage, unit)
+        assert text == f"To do: {size.items} {unit}s, about 5 min at the speed last measured here."
+        assert studio.estimate(name).seconds == pytest.approx(300.0)
 
 
 def test_live_curves_are_those_of_the_student_in_training():

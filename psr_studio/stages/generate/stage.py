@@ -16,6 +16,7 @@ from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import (
     N_PREVIEWS,
     Beside,
@@ -290,7 +291,8 @@ def run(
     )
     maker = _maker(ws, recipe, bundle)
     if share is None:
-        yield event(work.found, maker.cost(work, parts).text, lasting=True)
+        yield event(work.found, _said(maker, work).text, lasting=True)
+    size = size_of(recipe, bundle, work) if share is None else None
     clock.start()
     yield from _make(maker, parts, work, event)
     while work.waiting:
@@ -298,6 +300,8 @@ def run(
         if work.found <= before.found:  # what was written is no part of the pool: its status says why
             return
         yield from _make(maker, parts, work, event)
+    if size is not None:
+        speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
 
 
 def _make(
@@ -489,10 +493,7 @@ class _Sampler(_Maker):
 
     def how(self, part: PartPlan) -> Sampling:
         """How a part is sampled: variations by the last steps alone, at least one."""
-        if part.origin is None:
-            return self._way
-        steps = self._way.steps
-        return replace(self._way, skipped=steps - max(1, round(steps * part.origin.strength)))
+        return replace(self._way, skipped=skipped_of(self.recipe, part))
 
     def _guide(self, origin: Origin | None, classes: Sequence[int], numbers: Sequence[int]) -> Guide | None:
         """Where candidates are steered; variations begin at their parent with noise on it, and nothing steers them."""
@@ -553,7 +554,8 @@ class _Sampler(_Maker):
         from psr_studio.stages.cost import pool_cost
 
         units = [parts[i] for group in (*work.groups, *work.waiting) for i in group.units]
-        denoised = sum(part.n * self.how(part).passes for part in units) / self._way.passes
+        each = passes(self.recipe, self.bundle, self._way.skipped)
+        denoised = size_of(self.recipe, self.bundle, work).units / each
         sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
         cost = pool_cost(self.generator, self.codec, self._way, *sizes)
         steered = sum(part.n for part in units if part.origin is None)
@@ -594,4 +596,44 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    return _maker(ws, recipe, bundle).cost(left(ws, recipe, bundle), plan(recipe, bundle))
+    return _said(_maker(ws, recipe, bundle), left(ws, recipe, bundle))
+
+
+def _said(maker: _Maker, work: Work) -> Cost:
+    recipe, bundle = maker.recipe, maker.bundle
+    measured = maker.cost(work, plan(recipe, bundle))
+    return speeds.said(maker.ws, STAGE.name, recipe, size_of(recipe, bundle, work), measured)
+
+
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> speeds.Size:
+    """How much of the pool is left to make, or of the classes `only`."""
+    return size_of(recipe, bundle, left(ws, recipe, bundle, only))
+
+
+def size_of(recipe: Recipe, bundle: Bundle, work: Work) -> speeds.Size:
+    """How much some work is: passes through the generator, those for what is only computed beside it included."""
+    settings, new = recipe.pool, work.total - work.found
+    if settings.source == CROPS:
+        return speeds.Size(new, new, (CROPS, settings.crops.factor, bundle.image_shape))
+    parts = plan(recipe, bundle)
+    computed = [parts[i] for group in (*work.groups, *work.waiting) for i in group.units]
+    units = sum(part.n * passes(recipe, bundle, skipped_of(recipe, part)) for part in computed)
+    slower = settings.steering is not None and settings.steering.gradients(settings.steps) > 0
+    guidance = settings.guidance if slower else ""
+    generator = (bundle.identity("generator"), settings.generator, settings.compiled)
+    return speeds.Size(new, units, (*generator, settings.batch_size, guidance))
+
+
+def skipped_of(recipe: Recipe, part: PartPlan) -> int:
+    """First steps that a part leaves out: of variations all but the last ones, of which one at least is taken."""
+    if part.origin is None:
+        return recipe.pool.skipped
+    return recipe.pool.steps - max(1, round(recipe.pool.steps * part.origin.strength))
+
+
+def passes(recipe: Recipe, bundle: Bundle, skipped: int) -> float:
+    """Passes through the generator per image: a guided step takes two."""
+    settings = recipe.pool
+    taken, (low, high) = 1 - skipped / settings.steps, interval(recipe)
+    share = 0.0 if scale(recipe, bundle) == 1 else max(0.0, min(high, taken) - low)
+    return settings.steps * (taken + share)
