@@ -257,7 +257,7 @@ def test_the_legend_begins_below_the_title_of_the_axis(height):
     """It hangs from a place that is counted in pixels from the axis, and grows away from it."""
     layout = styled(go.Figure(), height).layout
     room = -layout.legend.y * (height - layout.margin.t - layout.margin.b)
-    ticks_and_title = 3 * TEXT + 8
+    ticks_and_title = 3 * TEXT + layout.xaxis.title.standoff
     assert (
         layout.legend.yanchor == "top" and layout.legend.yref in (None, "paper") and room >= ticks_and_title
     )

@@ -18,6 +18,7 @@ HEIGHT = 360
 TEXT = 12  # pixels, as in the workbench
 MOST_TICKS = 12  # of an axis of epochs
 TOP, BOTTOM = 40, 84  # pixels of the margins
+STANDOFF = 6  # pixels from the ticks of the lower axis to its title
 BELOW = 48  # pixels from the axis to the legend: ticks and the title of the axis stand between
 
 
@@ -158,7 +159,7 @@ def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
         "tickfont": {"color": INK},
         "title_font_size": TEXT,
     }
-    figure.update_xaxes(**axis)
+    figure.update_xaxes(**axis, title_standoff=STANDOFF)
     figure.update_yaxes(**axis)
     figure.update_annotations(font={"size": TEXT, "color": INK})
     figure.update_layout(

@@ -17,7 +17,9 @@ export function createVariations(store, api) {
     className: 'psr-ghost',
     onClick: () => {
       form.hidden = !form.hidden;
-      if (!form.hidden) count.focus();
+      if (form.hidden) return;
+      count.focus({ preventScroll: true });
+      form.scrollIntoView({ block: 'nearest' });
     },
   });
   const count = field('How many variations', { min: 1, step: 1, value: '8' });
