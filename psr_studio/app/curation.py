@@ -24,7 +24,7 @@ from psr_studio.method.selectors.selector import Selector
 from psr_studio.method.selectors.weights import WEIGHTS, Weights
 from psr_studio.recipe.keys import CURATED, annotation, check_value, renamed
 from psr_studio.recipe.schema import Recipe, SelectRecipe, place, plain
-from psr_studio.stages.generate.stage import classes_of
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import figures, reasons
 from psr_studio.stages.select import stage as saved

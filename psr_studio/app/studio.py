@@ -27,12 +27,14 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.stages import finetune, study, weights
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
 from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.generate import stage as generate
+from psr_studio.stages.generate import variations
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.refine import stage as refine
@@ -128,6 +130,27 @@ class Studio(OpenWorkspace):
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
         """Generate the missing parts of the pool; with `only`, those of some classes."""
         return self._run(generate.STAGE, {"only": only}, **settings)
+
+    def variations(self, candidate: int, count: int = 8, strength: float = 0.5) -> Iterator[Progress]:
+        """Generate variations of a candidate under seeds of their own, and score them.
+
+        Args:
+            candidate: its number. strength: share of the denoising steps that are taken from its latent on, above 0 to
+                1, where nothing of it is left.
+
+        Raises:
+            StudioError: no such candidate, or a pool without latents that a generator can begin at.
+        """
+        self.set({"pool.variations": self.with_variations(candidate, count, strength)})
+        return self._made_and_scored(candidate // CANDIDATES_PER_CLASS)
+
+    def _made_and_scored(self, class_id: int) -> Iterator[Progress]:
+        yield from self.generate(only=[class_id])
+        yield from self.score()
+
+    def with_variations(self, candidate: int, count: int, strength: float) -> tuple[str, ...]:
+        """The setting "pool.variations" with those of one more candidate in it; raises as `variations`."""
+        return variations.asked_for(self.workspace, self.recipe, self.bundle, candidate, count, strength)
 
     def finetune(self, **settings: Any) -> Iterator[Progress]:
         """Fine-tune the generator as Minimax does; `pool.generator` chooses it by its name."""

@@ -21,6 +21,7 @@ from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
 from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
+from psr_studio.recipe.variations import FIRST_VARIATION, MOST_VARIATIONS, Variations
 
 MAX_SEED = 2**63 - 1
 MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
@@ -94,6 +95,10 @@ class PoolRecipe(_Guidances):
         None, "Candidates of each class where some get more than pool_size, in class order; 0 for pool_size.",
         "images", 0, MAX_POOL_SIZE, control=False,
     )  # fmt: skip
+    variations: tuple[str, ...] = setting(
+        (), 'Variations of single candidates beside these, such as "12 x 8 at 0.5": eight of candidate 12, each by the '
+        "last half of the steps from it.", control=False,
+    )  # fmt: skip
     seed: int = _seed("Base seed; each candidate has its own seed made from it.")
     sampler: str = setting("ddpm", "How the noise is taken away.", choices=SAMPLERS)
     steps: int = setting(50, "Denoising steps per candidate.", "steps", 1, 1000)
@@ -147,6 +152,16 @@ class PoolRecipe(_Guidances):
     def skipped(self) -> int:
         """First steps that are not taken, as the guidance has it."""
         return 0 if self.steering is None else self.steering.skipped(self.steps)
+
+    @property
+    def varied(self) -> tuple[Variations, ...]:
+        """The variations, in the order they were asked for."""
+        return tuple(found for text in self.variations if (found := Variations.read(text)) is not None)
+
+    def most_of(self, class_id: int) -> int:
+        """Candidates that a class has, its variations included."""
+        own = self.sizes[class_id] if self.sizes and class_id < len(self.sizes) else 0
+        return max(self.pool_size, own) + sum(v.count for v in self.varied if v.class_id == class_id)
 
 
 class FinetuneRecipe(Table):
@@ -559,6 +574,7 @@ class Recipe(Table):
         except ValidationError as err:
             raise recipe_error(cls, err) from err
         _apply_rules(recipe)
+        _check_variations(recipe.pool)
         _check_budgets(recipe.select, recipe.pool)
         _check_guidance(recipe.pool)
         _check_allocation(recipe.select)
@@ -666,12 +682,35 @@ def _check_rule(key: str, number: ByRule, known: Facts, select: SelectRecipe) ->
         )
 
 
+def _check_variations(pool: PoolRecipe) -> None:
+    key = "pool.variations"
+    counts = defaultdict[int, int](int)
+    for text in pool.variations:
+        if (found := Variations.read(text)) is None:
+            raise RecipeError(
+                f'"{text}" in "{key}" names no variations: the candidate, how many and the strength are needed.',
+                f'Write it as "12 x 8 at 0.5": 1 to {MOST_VARIATIONS:,} of a candidate, at a strength above 0 up to 1.',
+                key,
+            )
+        counts[found.class_id] += found.count
+    if counts and (most := max(counts.values())) > MOST_VARIATIONS:
+        raise RecipeError(
+            f'"{key}" asks for {most:,} variations in one class; it holds {MOST_VARIATIONS:,}.',
+            f'Take some out of "{key}".',
+            key,
+        )
+    if counts and (size := max(pool.pool_size, *(pool.sizes or (0,)))) > FIRST_VARIATION:
+        raise RecipeError(
+            f'"pool.pool_size" is {size:,}, but beside variations a class has room for {FIRST_VARIATION:,}.',
+            f'Lower "pool.pool_size", or empty "{key}".',
+            key,
+        )
+
+
 def _check_budgets(select: SelectRecipe, pool: PoolRecipe) -> None:
     _check_budget(select.ipc, pool.pool_size, "select.ipc")
-    sizes = pool.sizes or ()
     for class_id, budget in enumerate(select.budgets or ()):
-        size = sizes[class_id] if class_id < len(sizes) else 0
-        _check_budget(budget, max(pool.pool_size, size), "select.budgets")
+        _check_budget(budget, pool.most_of(class_id), "select.budgets")
 
 
 def _check_budget(n_images: int, pool_size: int, key: str) -> None:

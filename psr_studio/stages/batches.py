@@ -52,16 +52,20 @@ class Work:
     """What a step has to do: `found` of `total` items are on the disk, the missing ones are in `groups`.
 
     A process that shares the work with others pulls its groups one by one, from an iterator that asks for them.
+
+    Attributes:
+        waiting: groups that are made from what others write; they are among the groups of what is left after those.
     """
 
     total: int
     found: int
     groups: Iterable[Group]
+    waiting: tuple[Group, ...] = ()
 
     @property
     def missing(self) -> list[int]:
         """The units to be written."""
-        return [unit for group in self.groups for unit in group.missing]
+        return [unit for group in (*self.groups, *self.waiting) for unit in group.missing]
 
 
 def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -87,16 +91,18 @@ def plan_groups(sizes: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def plan_work(
-    units: Mapping[int, int], missing: Collection[int], batch_size: int, words: Callable[[Sequence[int]], str]
-) -> Work:
+    units: Mapping[int, int], missing: Collection[int], batch_size: int, words: Callable[[Sequence[int]], str],
+    alone: Collection[int] = (),
+) -> Work:  # fmt: skip
     """The groups that lack a unit.
 
     Args:
         units: every unit of the step, in order, with its items.
-        missing: units that are not on the disk. words: names the units of a group.
+        missing: units that are not on the disk. words: names the units of a group. alone: each a group of its own.
     """
     numbers, groups = list(units), []
-    for number, rows in enumerate(plan_groups(list(units.values()), batch_size)):
+    filling = [max(n, batch_size) if unit in alone else n for unit, n in units.items()]
+    for number, rows in enumerate(plan_groups(filling, batch_size)):
         together = tuple(numbers[row] for row in rows)
         if lacking := tuple(unit for unit in together if unit in missing):
             new = sum(units[unit] for unit in lacking)

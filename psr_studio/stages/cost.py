@@ -71,12 +71,13 @@ class Cost:
 
 def pool_cost(
     generator: PoolGenerator, codec: Codec, sampling: Sampling, batch_size: int, n_images: int, n_parts: int,
-    n_denoised: int | None = None,
+    n_denoised: float | None = None,
 ) -> Cost:  # fmt: skip
     """The cost of generating `n_images` in `n_parts` files.
 
     Args:
-        n_denoised: with those of the same groups that are there already; None for no more than `n_images`.
+        n_denoised: with those of the same groups that are there already, each as the share it takes of `sampling`; None
+            for no more than `n_images`.
     """
     device = generator.device
     rows = max(1, min(batch_size, n_images))

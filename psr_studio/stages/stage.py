@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from psr_studio.recipe.schema import Recipe
     from psr_studio.stages.batches import Work
     from psr_studio.stages.cost import Cost
+    from psr_studio.stages.speeds import Size
     from psr_studio.storage.workspace import StageStatus, Workspace
 
 
@@ -26,7 +27,7 @@ class Stage:
         title: what is happening while it runs.
         help: one sentence.
         tab: of the page, by name.
-        code: the module with `run`, and with `status`, `cost`, `prepare`, `begin` and `left` where there are such.
+        code: the module with `run`, and where there are such `status`, `cost`, `size`, `prepare`, `begin` and `left`.
         unit: what its events count, "" where a rate would say nothing.
         shared: several workers can do it together.
         resumes: stopped in the middle, it goes on from there.
@@ -61,6 +62,11 @@ class Stage:
     def cost(self) -> Callable[[Workspace, Recipe, Bundle], Cost] | None:
         """What it would cost, measured here; None where that is next to nothing."""
         return self._own("cost")
+
+    @property
+    def size(self) -> Callable[..., Size] | None:
+        """`size(ws, recipe, bundle, ...)` says how much is left to do, without opening a network."""
+        return self._own("size")
 
     @property
     def left(self) -> Callable[..., Work]:

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.errors import DamagedError, DiskError, WorkspaceError
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.storage.names import part_number
 from psr_studio.storage.parquet import PartInfo, damaged, stable_hash
 from psr_studio.storage.parts import Reader
 from psr_studio.storage.png import decode_png
 
-CANDIDATES_PER_CLASS = 1_000_000
 CACHED_PARTS = 16  # pictures of the parts touched last; 60 pictures of 256 px are about 7 MiB
 OWN_LOGITS = "own_logits"  # the column of soft labels that pictures were imported with
 BLANK = 128  # grey level that stands for a picture that cannot be read
@@ -173,16 +173,35 @@ class Pool:
 
         Both are -1 where nothing was steered; reads only the parts they lie in.
         """
+        target, interval = self._numbers_at(("target", "interval"), positions)
+        return target, interval
+
+    def parents_at(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The candidates that others are variations of, int64 (n,), and their strength, float64 (n,).
+
+        They are -1 and 0 of what is no variation; reads only the parts that variations lie in.
+        """
+        strength = np.array([part.info.settings.get("strength", 0.0) for part in self._parts], np.float64)
+        (parents,) = self._numbers_at(("parent",), positions)
+        of_part = strength[self._part_of[np.asarray(positions, np.int64)]]
+        return parents, np.where(parents < 0, 0.0, of_part)
+
+    @property
+    def is_variation(self) -> np.ndarray:
+        """(N,) bool, whether a candidate was made from another one."""
+        return np.array(["parent" in part.info.shapes for part in self._parts], bool)[self._part_of]
+
+    def _numbers_at(self, names: Sequence[str], positions: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Columns of whole numbers, int64 (names, n), of some positions; -1 where a part lacks them."""
         positions = np.asarray(positions, np.int64)
-        found = np.full((2, len(positions)), -1, np.int64)
+        found = np.full((len(names), len(positions)), -1, np.int64)
         for part in np.unique(self._part_of[positions]):
-            if "target" not in self._parts[part].info.shapes:
+            if names[0] not in self._parts[part].info.shapes:
                 continue
             here = np.flatnonzero(self._part_of[positions] == part)
-            stored = self._files.read(self._parts[part].path, ["target", "interval"])[1]
-            rows = self._row_of[positions[here]]
-            found[0, here], found[1, here] = stored["target"][rows], stored["interval"][rows]
-        return found[0], found[1]
+            stored = self._files.read(self._parts[part].path, list(names))[1]
+            found[:, here] = [stored[name][self._row_of[positions[here]]] for name in names]
+        return found
 
     def origin_at(self, position: int) -> str:
         """Which crops of which real images a candidate was made of, in words; "" of one that was not cut."""

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from psr_studio.core.errors import DiskError, WorkspaceError
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.storage.parquet import damaged
 from psr_studio.storage.parts import Reader
 from psr_studio.storage.png import decode_png
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, Pool, concat, frozen, some
+from psr_studio.storage.pool import Broken, Pool, concat, frozen, some
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ exact name only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from psr_studio.recipe.errors import check_folder_name
 from psr_studio.recipe.load import load_recipe
 from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.toml import to_toml
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.storage.changes import Change, recover
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
@@ -44,7 +45,7 @@ from psr_studio.storage.names import (
 )
 from psr_studio.storage.parquet import write_part
 from psr_studio.storage.parts import Parts, stamp
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, OWN_LOGITS, Pool
+from psr_studio.storage.pool import OWN_LOGITS, Pool
 from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
 
@@ -72,6 +73,7 @@ class PoolPart:
     targets: np.ndarray | None = None  # (n,) int64, which target of its class each was steered to
     intervals: np.ndarray | None = None  # (n,) int64, the interval of difficulty of that target, -1 for none
     own_logits: np.ndarray | None = None  # (n, C) float32, of soft labels that came with imported pictures
+    parents: np.ndarray | None = None  # (n,) int64, the candidates that these are variations of
     origins: list[str] | None = None  # (n,) which crops of which real images each was made of
 
 
@@ -211,14 +213,16 @@ class Workspace:
         }
         if columns.targets is not None and columns.intervals is not None:
             stored |= {"target": columns.targets, "interval": columns.intervals}
+        if columns.parents is not None:
+            stored["parent"] = columns.parents
         if columns.origins is not None:
             stored["origin"] = columns.origins
         self._write(path, stored, inputs_hash, settings, class_names)
         return path
 
-    def discard_pool_parts(self, class_id: int, keep: int) -> int:
-        """Remove the parts of a class numbered `keep` and up, left from a larger pool; returns how many."""
-        extra = [path for path in self.pool_paths([class_id]) if (part_number(path.name) or 0) >= keep]
+    def discard_pool_parts(self, class_id: int, keep: Collection[int]) -> int:
+        """Remove the parts of a class but for these numbers, left from a larger pool; returns how many."""
+        extra = [path for path in self.pool_paths([class_id]) if part_number(path.name) not in keep]
         for path in extra:
             discard(path)
         return len(extra)

@@ -16,7 +16,8 @@ from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
 from psr_studio.recipe.schema import CROPS, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, against
 from psr_studio.stages.evaluate.stage import spread
-from psr_studio.stages.generate.stage import classes_of, scale
+from psr_studio.stages.generate.plan import classes_of
+from psr_studio.stages.generate.stage import scale
 from psr_studio.storage.workspace import Workspace
 from psr_studio.studies.entries import COLUMNS, Entry, of_the_same_data, own_entries, published_entries
 from psr_studio.studies.homes import FOLDER

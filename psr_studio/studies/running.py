@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.core.words import plural
+from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.evaluate import STAGE as EVALUATE
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
@@ -69,6 +71,15 @@ def _fill(
             seconds=clock.seconds, resumed=found,
         )  # fmt: skip
 
+    if (known := seconds_left(ws, bundle, wanted)) is not None:
+        n = len(left.missing)
+        yield Progress(
+            STAGE.name,
+            found,
+            left.total,
+            f"Cost: {plural(n, 'student')}, about {duration(known)}.",
+            lasting=True,
+        )
     clock.start()
     done, paths = found, tuple[Path, ...]()
     for number, cell in enumerate(wanted, 1):
@@ -88,6 +99,25 @@ def _fill(
     yield Progress(
         STAGE.name, left.total, left.total, words, part_done=True, seconds=clock.seconds, resumed=found
     )
+
+
+def seconds_left(ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> float | None:
+    """How long the missing students of some cells take by those trained last; None where such were never trained.
+
+    Raises:
+        StudioError: as `evaluate.plan`, such as a selection that is not made yet.
+    """
+    seen: set[str] = set()
+    found: list[float | None] = []
+    for cell in wanted:
+        jobs = evaluate.untrained(ws, evaluate.plan(ws, cell.recipe, bundle, ahead=True))
+        new = [job for job in jobs if job.inputs_hash not in seen]
+        seen |= {job.inputs_hash for job in new}
+        if new:
+            size = evaluate.size_of(ws, cell.recipe, bundle, new)
+            found.append(speeds.seconds(ws, EVALUATE.name, cell.recipe, size))
+    known = [seconds for seconds in found if seconds is not None]
+    return sum(known) if known and len(known) == len(found) else None
 
 
 @dataclass(frozen=True)

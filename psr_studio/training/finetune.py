@@ -30,7 +30,7 @@ from psr_studio.recipe.schema import FinetuneRecipe, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.finetune import STAGE
 from psr_studio.stages.generate import tuned
-from psr_studio.stages.generate.stage import classes_of
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.targets import encode_real, need_real_images
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import StageStatus, Workspace

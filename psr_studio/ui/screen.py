@@ -20,10 +20,10 @@ from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.maps import MapService
+from psr_studio.ui.curate.pool_view import check_positions
 from psr_studio.ui.curate.sprites import sheet_png, tile_size
 from psr_studio.ui.curate.workbench import Workbench
 from psr_studio.ui.guard.opening import Gate
-from psr_studio.ui.panels.estimate import Speeds
 
 LOG = logging.getLogger(__name__)
 SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet
@@ -42,7 +42,7 @@ class Screen:
         cache = studio.workspace.root / "cache"
         self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
-        self.speeds = Speeds(cache, str(studio.workers or ""))
+        self.who = str(studio.workers or "")  # shares the work, see `stages.speeds`
         self.workbench = Workbench(studio, self.maps, self.forget_status)
         self.opening = secrets.token_hex(4)  # of this workspace: a page says which one it belongs to
         self.token = f"{self.opening}.{secrets.token_urlsafe(24)}"
@@ -114,7 +114,9 @@ class Screen:
         if not classes:
             raise SelectionError("No class is named.", "Name the classes that need more candidates.")
         self.studio.curation.check_classes(classes)
-        counts = self.studio.curation.scored.counts
+        scored = self.studio.curation.scored
+        varied = np.bincount(scored.labels[scored.pool.is_variation], minlength=len(scored.counts))
+        counts = scored.counts - varied
         grown = sorted({c for c in classes if counts[c] < pool_size})
         if not grown:
             fewest = min(int(counts[c]) for c in classes)
@@ -125,13 +127,28 @@ class Screen:
         sizes = list(self.studio.recipe.pool.sizes or [0] * len(counts))
         for class_id in grown:
             sizes[class_id] = pool_size
-        self.worker.check_free("score")  # candidates without scores are of no use here
-        job = self.submit("pool", {"pool.sizes": sizes}, only=grown)
+        return self._made_and_scored({"pool.sizes": sizes}, grown)
+
+    def generate_variations(self, position: int, count: int, strength: float) -> int:
+        """Queue the steps that make variations of the candidate at a position and score them; returns the first job.
+
+        Raises:
+            StudioError: as `Studio.variations`; no such position.
+            JobError: one of the steps already runs; the recipe stays as it was.
+        """
+        scored = self.studio.curation.scored
+        check_positions(scored, [position])
+        asked = self.studio.with_variations(int(scored.candidate_ids[position]), count, strength)
+        return self._made_and_scored({"pool.variations": asked}, [int(scored.labels[position])])
+
+    def _made_and_scored(self, values: Mapping[str, Any], classes: Sequence[int]) -> int:
+        """Queue generation in some classes, and scoring: candidates without scores are of no use in Curate."""
+        self.worker.check_free("score")
+        job = self.submit("pool", values, only=list(classes))
         self.submit("score", {}, after=job)
         return job
 
     def _job_ended(self, job: JobState) -> None:
-        self.speeds.note(job, self.studio.recipe, self.studio.bundle)
         self.forget_status()
 
     def status(self) -> dict[str, StageStatus]:

@@ -44,11 +44,15 @@ class Dispatcher:
 
     Args:
         work: what is missing. left: finds out what is missing now.
+        known: seconds that the step takes by its last run; None has a worker measure.
     """
 
-    def __init__(self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work]) -> None:
-        self.pool, self.task, self.left = pool, task, left
+    def __init__(
+        self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work], known: float | None = None
+    ) -> None:
+        self.pool, self.task, self.left, self.known = pool, task, left, known
         self.todo = deque(work.groups)
+        self.numbers = {group.number for group in self.todo}
         self.new = work.total - work.found
         self.workers: dict[int, _Worker] = {}
         self.n = min(pool.size, len(self.todo))
@@ -80,7 +84,9 @@ class Dispatcher:
                     self.todo.clear()
         if self.errors:
             raise self.errors[0]
-        if not self.stopped and (unseen := tuple(self.left().groups)):
+        if self.stopped:
+            return
+        if unseen := self.numbers & {group.number for group in self.left().groups}:
             raise _unseen(self.task.root, len(unseen))
 
     def _start(self, measure: bool = False) -> None:
@@ -202,7 +208,7 @@ class Dispatcher:
         whole = replace(
             cost,
             images=self.new,
-            seconds=cost.seconds * share / min(self.n, self.pool.n_devices),
+            seconds=self.known or cost.seconds * share / min(self.n, self.pool.n_devices),
             disk_bytes=round(cost.disk_bytes * share),
         )
         each = "" if cost.memory_bytes is None else " each"

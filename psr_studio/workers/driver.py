@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from psr_studio.core.errors import DamagedError
 from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import refine
+from psr_studio.stages import refine, speeds
 from psr_studio.stages.batches import Work
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
@@ -59,17 +59,42 @@ def run(
         yield from stage.run(ws, recipe, bundle, **options)
         return
 
+    size, took = stage.size(ws, recipe, bundle, **seen) if stage.size else None, 0.0
+    known = None if size is None else speeds.seconds(ws, stage.name, recipe, size, str(request))
     with _token(ws.root) as token:
-        pool = request.open(recipe.device)
-        try:
+        while work.groups:
             task = task_of(stage.name, ws, token, recipe, work, selection)
-            yield from Dispatcher(pool, task, work, left).events()
-        except DamagedError as err:  # a worker has no ledger to keep it in
-            ws.parts.note_damage(err)
-            raise
-        finally:
-            pool.close()
-            sweep_temps(ws.root)
+            seconds = yield from _dispatched(request, task, work, left, ws, known)
+            if seconds is None:
+                return
+            took += seconds
+            if not work.waiting:
+                break
+            work = left()  # what waited for these
+    if size is not None:
+        speeds.learn(ws, stage.name, recipe, size, took, str(request))
+
+
+def _dispatched(
+    request: WorkerRequest, task: Task, work: Work, left: Callable[[], Work], ws: Workspace,
+    known: float | None,
+) -> Generator[Progress, None, float | None]:  # fmt: skip
+    """Hand out some work; returns the seconds it took, None where it was stopped before its end.
+
+    Args:
+        known: seconds that the whole step takes, by its last run.
+    """
+    pool = request.open(task.recipe.device)
+    try:
+        dispatcher = Dispatcher(pool, task, work, left, known)
+        yield from dispatcher.events()
+        return None if dispatcher.stopped else dispatcher.clock.seconds
+    except DamagedError as err:  # a worker has no ledger to keep it in
+        ws.parts.note_damage(err)
+        raise
+    finally:
+        pool.close()
+        sweep_temps(ws.root)
 
 
 def task_of(

@@ -18,11 +18,12 @@ from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import StudioError, WorkspaceError
 from psr_studio.models.generator import Generator, Sampling
-from psr_studio.stages import cost
+from psr_studio.stages import cost, speeds
 from psr_studio.stages.batches import Beside
 from psr_studio.stages.cost import Cost, import_cost, per_row
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
+from psr_studio.stages.table import STAGES
 
 
 def test_the_line_names_images_seconds_and_bytes():
@@ -159,6 +160,48 @@ def test_an_import_costs_what_it_was_said_to(tmp_path, tiny_bundle):
     assert len(told) == 1 and told[0].startswith("Cost: 40 images, about ")
     said = float(re.search(r"([\d.]+) MiB on disk", told[0])[1]) * 2**20
     assert said == pytest.approx(written, rel=0.25)
+
+
+def test_the_time_of_a_step_is_in_proportion_to_its_units(studio):
+    """Twice the images, steps, passes, epochs or trials are twice the time; what a unit takes is another kind."""
+    ws, bundle = studio.workspace, studio.bundle
+    shutil.rmtree(ws.root / "scores")
+    shutil.rmtree(ws.root / "pool")
+
+    def ratio(stage: str, **changes) -> float:
+        before, after = (
+            STAGES[stage].size(ws, recipe, bundle)
+            for recipe in (studio.recipe, studio.recipe.with_values(changes))
+        )
+        assert before.kind == after.kind
+        return after.units / before.units
+
+    assert ratio("pool", **{"pool.pool_size": 12}) == 2 == ratio("pool", **{"pool.steps": 6})
+    assert ratio("pool", **{"pool.guidance_scale": 1.0}) == 0.5, "a guided step takes two passes"
+    varied = {"pool.pool_size": 6, "pool.variations": ["1 x 9 at 0.67"]}
+    assert ratio("pool", **varied) == pytest.approx(1 + 9 / 18 * 2 / 3), "two of three steps"
+    influenced = studio.recipe.with_values({"pool.guidance": "igd", "pool.igd.stop": 1})
+    kinds = [STAGES["pool"].size(ws, recipe, bundle).kind for recipe in (studio.recipe, influenced)]
+    assert kinds[0] != kinds[1], "its gradients cost more than the steps"
+
+
+def test_the_next_estimate_is_what_the_last_run_took(studio, monkeypatch):
+    """Kept by stage, device, workers and kind; of the same work the very seconds, of other work in proportion."""
+    monkeypatch.setattr(speeds, "SHORTEST_RUN", 0.0)
+    studio.set({"evaluate.arms": ["selected"]})
+    *_, event = studio.evaluate()
+    studio.set({"evaluate.seed": 50})
+    said = studio.estimate("evaluate")
+    assert said.seconds == pytest.approx(event.seconds, rel=0.25), "as many students again"
+    ws, recipe, bundle = studio.workspace, studio.recipe, studio.bundle
+    twice = recipe.with_values({"evaluate.n_seeds": 4})
+    sizes = [STAGES["evaluate"].size(ws, r, bundle) for r in (recipe, twice)]
+    seconds = [speeds.seconds(ws, "evaluate", recipe, size) for size in sizes]
+    assert seconds[1] == pytest.approx(2 * seconds[0]) and sizes[1].items == 2 * sizes[0].items
+    assert speeds.seconds(ws, "evaluate", recipe, sizes[0], "2 workers") is None
+    assert speeds.seconds(ws, "evaluate", recipe.with_values({"device": "auto"}), sizes[0]) is None
+    told = [event.message for event in studio.evaluate() if event.lasting]
+    assert told == [said.text], "the step says what the page said before"
 
 
 def test_a_step_without_a_cost_is_named(studio):

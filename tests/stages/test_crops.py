@@ -109,7 +109,7 @@ def test_the_pool_tab_offers_crops_where_there_is_no_generator(tmp_path, tiny_bu
     with studio(tmp_path / "ws", tiny_bundle) as made:
         screen = Screen(made)
         tab = PoolTab(screen)
-        words = cost_text(made.workspace, made.recipe, made.bundle, screen.speeds)
+        words = cost_text(made.workspace, made.recipe, made.bundle)
         assert words == "Makes 18 candidates, from 5 crops of each real image."
         with gr.Blocks():
             tab.build()

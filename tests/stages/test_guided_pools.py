@@ -30,7 +30,6 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
 from psr_studio.stages.select.steering import steered
-from psr_studio.ui.panels.estimate import passes
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 
@@ -343,7 +342,7 @@ def test_steps_that_are_not_taken_cost_nothing(tiny_bundle):
     recipe = Recipe().with_values(
         {"pool.guidance": "d4m", "pool.guided_from": 0.2, "pool.guidance_scale": 2.0}
     )
-    assert passes(recipe, load_bundle(tiny_bundle)) == pytest.approx(35 + 25)
+    assert pool.passes(recipe, load_bundle(tiny_bundle), recipe.pool.skipped) == pytest.approx(35 + 25)
     assert recipe.pool.steering.told(50) == "from prototypes by the last 35 of 50 steps"
     how = Sampling(steps=50, interval=(0.2, 1.0), skipped=recipe.pool.skipped)
     assert (how.taken, how.n_guided) == (35, 25)

@@ -9,7 +9,7 @@ from tiny import finish, tiny_recipe
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
-from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.generate.plan import sizes_of
 
 
 def test_only_the_named_classes_are_touched_and_they_stay(studio):
@@ -39,12 +39,12 @@ def test_one_class_after_another_gives_the_bytes_of_all_at_once(studio, tiny_bun
 
 def test_a_class_is_never_smaller_than_the_pool_size(tiny_bundle):
     recipe = tiny_recipe(tiny_bundle, pool__sizes=[2, 0, 7])
-    assert pool.sizes_of(recipe, load_bundle(str(tiny_bundle))) == [6, 6, 7]
+    assert sizes_of(recipe, load_bundle(str(tiny_bundle))) == [6, 6, 7]
 
 
 def test_another_number_of_sizes_than_classes_is_refused(tiny_bundle):
     with pytest.raises(RecipeError) as caught:
-        pool.sizes_of(tiny_recipe(tiny_bundle, pool__sizes=[7]), load_bundle(str(tiny_bundle)))
+        sizes_of(tiny_recipe(tiny_bundle, pool__sizes=[7]), load_bundle(str(tiny_bundle)))
     assert caught.value.problem == '"pool.sizes" has 1 numbers, but "tiny" has 3 classes.'
     assert caught.value.fix == "Write 3 numbers, 0 for a class of pool_size, or leave it out."
 

@@ -299,7 +299,7 @@ def test_a_folder_below_the_workspace_that_may_not_be_written(marked):
         from psr_studio.core.files import write_bytes
         become_nobody()
         with Workspace.open(sys.argv[1]) as ws:
-            for change in (lambda: write_bytes(ws.pool_part_path(1, 9), b"x"), lambda: ws.discard_pool_parts(1, 1)):
+            for change in (lambda: write_bytes(ws.pool_part_path(1, 9), b"x"), lambda: ws.discard_pool_parts(1, [0])):
                 try:
                     change()
                 except StudioError as err:

@@ -263,7 +263,7 @@ def test_status_follows_the_files(workspace, pool_part):
 
 
 def test_parts_of_a_larger_pool_are_discarded(filled):
-    assert filled.discard_pool_parts(1, keep=1) == 1
+    assert filled.discard_pool_parts(1, keep=[0]) == 1
     assert filled.pool().counts.tolist() == [6, 3, 6]
 
 
@@ -460,7 +460,7 @@ def test_a_copy_that_a_sync_program_made_is_not_read_and_said_once(filled, name)
         f'All 6 parts are there. "pool/class=1/{name}" is not read: by its name it is a copy of '
         '"part-00000.parquet", as sync programs make them. That one is whole, so the copy may be moved away.'
     )
-    assert filled.discard_pool_parts(1, keep=0) == 2 and path.with_name(name).exists()
+    assert filled.discard_pool_parts(1, keep=[]) == 2 and path.with_name(name).exists()
 
 
 def test_what_may_be_the_only_one_is_not_called_a_copy(filled):

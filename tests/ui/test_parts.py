@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 import psr_studio.ui
@@ -17,6 +18,9 @@ from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import speeds
+from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.table import STAGES
 from psr_studio.ui.curate.maps import MapService, map_key
 from psr_studio.ui.curate.projection import pca, to_axes
 from psr_studio.ui.curate.sprites import SheetCache, sheet_columns, tile_size
@@ -25,8 +29,17 @@ from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import Speeds, cost_text, passes
-from psr_studio.ui.plots.curves import accuracy_figure, live_curves, loss_figure, running_mean
+from psr_studio.ui.panels.estimate import cost_text, todo_text
+from psr_studio.ui.plots.curves import (
+    HEIGHT,
+    TEXT,
+    Curve,
+    accuracy_figure,
+    live_curves,
+    loss_figure,
+    running_mean,
+    styled,
+)
 from psr_studio.ui.words import LABELS, on_screen
 
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
@@ -190,26 +203,32 @@ def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
     )
 
 
-def test_a_cost_is_said_only_when_a_speed_is_known(studio, tmp_path):
-    speeds, bundle = Speeds(tmp_path), studio.bundle
+def test_a_cost_is_said_only_when_a_speed_is_known(studio):
+    ws, bundle = studio.workspace, studio.bundle
     recipe = studio.recipe.with_values({"pool.seed": 9})
-    text = cost_text(studio.workspace, recipe, studio.bundle, speeds)
-    unknown = "How long it takes is known after the first run here."
-    assert text == f"Makes 18 candidates, in the place of 18 that are here. {unknown}"
-    speeds.note(JobState(1, "pool", "done", done=18, total=18, rate=3.0, seconds=6.0), recipe, bundle)
-    assert "about 6 s" in cost_text(studio.workspace, recipe, studio.bundle, speeds)
-    doubled = recipe.with_values({"pool.steps": 2 * recipe.pool.steps})
-    assert passes(doubled, bundle) == 2 * passes(recipe, bundle)
-    assert speeds.seconds(doubled, bundle, 18) == pytest.approx(12.0)
-    influenced = recipe.with_values({"pool.guidance": "igd", "pool.igd.stop": 1})
-    assert speeds.seconds(influenced, bundle, 18) is None, "its gradients cost more than the steps"
-    unguided = recipe.with_values({"pool.guidance_scale": 1.0})
-    assert passes(recipe, bundle) == 2 * passes(unguided, bundle)
-    anew = studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4})
-    words = cost_text(studio.workspace, anew, studio.bundle, speeds)
+    text = cost_text(ws, recipe, bundle)
+    assert text == f"Makes 18 candidates, in the place of 18 that are here. {speeds.UNKNOWN}"
+    speeds.learn(ws, "pool", recipe, pool.size(ws, recipe, bundle), 6.0)
+    assert cost_text(ws, recipe, bundle).endswith("are here, about 6 s at the speed last measured here.")
+    assert speeds.UNKNOWN in cost_text(ws, recipe, bundle, "2 workers")
+    words = cost_text(ws, studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4}), bundle)
     assert words.startswith("Makes 12 candidates, in the place of 18 that are here")
-    known = cost_text(studio.workspace, studio.recipe, studio.bundle, speeds)
-    assert known == "All 18 candidates of these settings are there."
+    assert cost_text(ws, studio.recipe, bundle) == "All 18 candidates of these settings are there."
+
+
+def test_the_tabs_say_what_is_left_and_how_long_it_takes_by_the_last_run(studio):
+    """Refine, Evaluate and Tune: the seconds of the page are those that the step says when it begins."""
+    ws, bundle = studio.workspace, studio.bundle
+    for name, unit in (("refine", "picture"), ("evaluate", "student"), ("tune", "trial")):
+        stage = STAGES[name]
+        studio.set({"evaluate.arms": ["selected"]})
+        size = stage.size(ws, studio.recipe, bundle)
+        text = todo_text(ws, studio.recipe, bundle, stage, unit)
+        assert text == f"To do: {size.items} {unit}s. {speeds.UNKNOWN}"
+        speeds.learn(ws, name, studio.recipe, size, 300.0)
+        text = todo_text(ws, studio.recipe, bundle, stage, unit)
+        assert text == f"To do: {size.items} {unit}s, about 5 min at the speed last measured here."
+        assert studio.estimate(name).seconds == pytest.approx(300.0)
 
 
 def test_live_curves_are_those_of_the_student_in_training():
@@ -223,6 +242,25 @@ def test_figures_hold_what_they_are_given():
     np.testing.assert_allclose(figure.data[-1].y, [3.0, 2.0])
     assert accuracy_figure([], "t").data == ()
     np.testing.assert_allclose(running_mean(np.arange(5.0), 2), [0, 0.5, 1.5, 2.5, 3.5])
+
+
+@pytest.mark.parametrize(
+    ("last", "step"), [(1, 1), (3, 1), (12, 1), (13, 2), (40, 5), (300, 50), (3000, 500)]
+)
+def test_ticks_of_epochs_are_whole_and_few(last, step):
+    figure = accuracy_figure([Curve("a", [(epoch, 0.5) for epoch in range(1, last + 1)], False)], "t")
+    assert figure.layout.xaxis.dtick == step and figure.layout.xaxis.tick0 == 0
+
+
+@pytest.mark.parametrize("height", [200, HEIGHT, 900])
+def test_the_legend_begins_below_the_title_of_the_axis(height):
+    """It hangs from a place that is counted in pixels from the axis, and grows away from it."""
+    layout = styled(go.Figure(), height).layout
+    room = -layout.legend.y * (height - layout.margin.t - layout.margin.b)
+    ticks_and_title = 3 * TEXT + layout.xaxis.title.standoff
+    assert (
+        layout.legend.yanchor == "top" and layout.legend.yref in (None, "paper") and room >= ticks_and_title
+    )
 
 
 def test_words_from_files_are_escaped():

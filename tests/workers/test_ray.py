@@ -39,8 +39,15 @@ def cluster(ray: Any) -> Iterator[Any]:
 
 
 def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_path, cluster):
-    """Pool, scores and refined latents by two nodes; one actor dies by SIGKILL in the middle of the pool."""
-    values = {"pool_size": 6, "part_size": 6, "batch_size": 6, "steps": 12, "classes": [0, 1, 2, 3]}
+    """Pool, variations, scores and refined latents by two nodes; an actor dies by SIGKILL in the middle of the pool."""
+    values = {
+        "pool_size": 6,
+        "part_size": 6,
+        "batch_size": 6,
+        "steps": 12,
+        "classes": [0, 1, 2, 3],
+        "variations": ["3000002 x 4 at 0.3"],
+    }
     recipe = load_recipe("fashion-mnist").with_values(
         {**{f"pool.{key}": value for key, value in values.items()}, "score.batch_size": 6, "select.ipc": 2}
         | {"refine.batch_size": 4, "refine.n_steps": 3, "refine.kl_steps": 2, "device": "cpu"}

@@ -88,6 +88,13 @@ class Arm:
         return self.form == RANDOM_REAL or bool(self.rule)
 
 
+def n_images(ws: Workspace, recipe: Recipe, bundle: Bundle, arm: Arm) -> int:
+    """How many images an arm trains on; a control has the counts, a selection has its picks."""
+    if arm.counts:
+        return sum(arm.counts)
+    return len(select.require(ws, arm.selection or recipe.select.name, bundle).candidate_ids)
+
+
 def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) -> list[Arm]:
     """The arms of a recipe: its selection, those it is compared with, and the controls.
 

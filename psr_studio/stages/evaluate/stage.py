@@ -19,9 +19,10 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
 from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, name_now, noted_as
 from psr_studio.recipe.schema import ORIGINAL, Recipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
-from psr_studio.stages.evaluate.arms import Arm, plan_arms, selected_arm
+from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
 from psr_studio.stages.evaluate.given import identity_of
 from psr_studio.stages.task import named_part
 from psr_studio.storage.parquet import stable_hash
@@ -204,7 +205,7 @@ def plan(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = False) 
     ]
 
 
-def _untrained(ws: Workspace, jobs: Sequence[Job]) -> list[Job]:
+def untrained(ws: Workspace, jobs: Sequence[Job]) -> list[Job]:
     """The students that no result is known of."""
     known = {record.inputs_hash for record in ws.ledger.evaluations()}
     return [job for job in jobs if job.inputs_hash not in known]
@@ -218,7 +219,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         jobs = plan(ws, recipe, bundle)
     except StudioError as err:
         return StageStatus("missing", err.problem)
-    done = len(jobs) - len(_untrained(ws, jobs))
+    done = len(jobs) - len(untrained(ws, jobs))
     if done == len(jobs):
         return StageStatus("fresh", f"All {done} students are trained.")
     if done:
@@ -245,7 +246,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
 
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
-    missing = _untrained(ws, jobs)
+    missing = untrained(ws, jobs)
     total = sum(job.arm.epochs(recipe.evaluate) for job in jobs)
     found = total - sum(job.arm.epochs(recipe.evaluate) for job in missing)
 
@@ -257,8 +258,10 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
+    size = size_of(ws, recipe, bundle, missing)
     if measured:
-        yield event(found, trainer.cost([job.arm for job in missing]).text, lasting=True)
+        cost = speeds.said(ws, STAGE.name, recipe, size, trainer.cost([job.arm for job in missing]))
+        yield event(found, cost.text, lasting=True)
     clock.start()
     done = found
     for job in missing:
@@ -280,6 +283,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
         done += epochs
         words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
         yield event(done, words, part_done=True, metrics=metrics)
+    speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
@@ -287,7 +291,24 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     from psr_studio.stages.evaluate.training import Trainer
 
     jobs = plan(ws, recipe, bundle)
-    return Trainer(ws, recipe, bundle).cost([job.arm for job in _untrained(ws, jobs) or jobs])
+    asked = untrained(ws, jobs) or jobs
+    measured = Trainer(ws, recipe, bundle).cost([job.arm for job in asked])
+    return speeds.said(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, asked), measured)
+
+
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
+    """How many students are not trained."""
+    return size_of(ws, recipe, bundle, untrained(ws, plan(ws, recipe, bundle)))
+
+
+def size_of(ws: Workspace, recipe: Recipe, bundle: Bundle, jobs: Sequence[Job]) -> speeds.Size:
+    """How much training some students is: images that pass through one, a test image for a third of it."""
+    how = recipe.evaluate
+    trained = sum(job.arm.epochs(how) * n_images(ws, recipe, bundle, job.arm) for job in jobs)
+    n_tested = len(bundle.test_set[0]) if jobs else 0
+    tested = len(jobs) * ((how.n_checks - 1) * min(how.check_images, n_tested) + n_tested)
+    kind = (how.student, how.protocol, how.labels, how.batch_size, how.test_set, bundle.image_shape)
+    return speeds.Size(len(jobs), trained + tested / 3, kind)
 
 
 def _record(

@@ -22,6 +22,7 @@ from psr_studio.stages.evaluate.arms import (
     RANDOM_REAL,
     Arm,
     first_of_pool,
+    n_images,
     random_real,
     real_params,
 )
@@ -158,7 +159,7 @@ class Trainer:
         known = labels.cpu().numpy()
         soft = None if arm.label_regime == HARD else np.eye(len(arm.classes), dtype=np.float32)[known]
         taught = self._lesson(arm, known, soft)
-        sizes = [self._n_images(arm) for arm in arms]
+        sizes = [n_images(self.ws, self.recipe, self.bundle, arm) for arm in arms]
         return students_cost(student, taught, (images, labels), sizes, self._memory)
 
     def _student(self, arm: Arm, seed: int) -> nn.Module:
@@ -166,12 +167,6 @@ class Trainer:
         student = new_student(self.recipe.evaluate, self.bundle, len(arm.classes), seed).to(self.device)
         self._memory = self._memory or StudentMemory.of(student)
         return student
-
-    def _n_images(self, arm: Arm) -> int:
-        """How many images an arm trains on; a control has the counts, a selection has its picks."""
-        if arm.counts:
-            return sum(arm.counts)
-        return len(require(self.ws, arm.selection or self.recipe.select.name, self.bundle).candidate_ids)
 
     def data_of(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Images uint8 (n, H, W, ch), labels (n,), the teacher's logits (n, C) or None for hard labels."""

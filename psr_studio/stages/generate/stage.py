@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from psr_studio.core.devices import candidate_seed, own_stream, pick_device, pick_dtype
-from psr_studio.core.errors import ModelError, RecipeError, WorkspaceError
+from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import (
     N_PREVIEWS,
     Beside,
+    Group,
     Stopwatch,
     Work,
     plan_work,
@@ -27,6 +29,7 @@ from psr_studio.stages.batches import (
     units_done,
 )
 from psr_studio.stages.generate import STAGE, crops, targets, tuned
+from psr_studio.stages.generate.plan import Origin, PartPlan, classes_of, plan, sizes_of
 from psr_studio.stages.importing import stage as importing
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import candidate_id
@@ -34,55 +37,9 @@ from psr_studio.storage.workspace import PoolPart, StageStatus, Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.method.guidance import Guide
+    from psr_studio.models.generator import Sampling
     from psr_studio.stages.cost import Cost
-
-
-@dataclass(frozen=True)
-class PartPlan:
-    """One part to be written: candidates `start` to `start + n` of a class."""
-
-    class_id: int
-    part: int
-    start: int
-    n: int
-
-
-def classes_of(recipe: Recipe, bundle: Bundle) -> tuple[int, ...]:
-    """The classes of the pool, ascending; RecipeError when the bundle has no such class."""
-    if recipe.pool.classes is None:
-        return tuple(range(bundle.n_classes))
-    wanted = tuple(sorted(set(recipe.pool.classes)))
-    unknown = [c for c in wanted if c >= bundle.n_classes]
-    if unknown or not wanted:
-        what = f"names class {unknown[0]}" if unknown else "names no class"
-        raise RecipeError(
-            f'"pool.classes" {what}, but the classes of "{bundle.name}" are 0 to {bundle.n_classes - 1}.',
-            'Correct "pool.classes", or leave it out to generate all classes.',
-            "pool.classes",
-        )
-    return wanted
-
-
-def plan(recipe: Recipe, bundle: Bundle) -> list[PartPlan]:
-    """All parts of the pool, by class, then number."""
-    sizes, step = sizes_of(recipe, bundle), recipe.pool.part_size
-    return [
-        PartPlan(class_id, number, start, min(step, sizes[class_id] - start))
-        for class_id in classes_of(recipe, bundle)
-        for number, start in enumerate(range(0, sizes[class_id], step))
-    ]
-
-
-def sizes_of(recipe: Recipe, bundle: Bundle) -> list[int]:
-    """Candidates of every class of the bundle; RecipeError for another number of sizes than classes."""
-    given = recipe.pool.sizes or (0,) * bundle.n_classes
-    if len(given) != bundle.n_classes:
-        raise RecipeError(
-            f'"pool.sizes" has {len(given)} numbers, but "{bundle.name}" has {bundle.n_classes} classes.',
-            f"Write {bundle.n_classes} numbers, 0 for a class of pool_size, or leave it out.",
-            "pool.sizes",
-        )
-    return [max(recipe.pool.pool_size, size) for size in given]
 
 
 def scale(recipe: Recipe, bundle: Bundle) -> float:
@@ -169,10 +126,17 @@ def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
 
 
 def part_hash(recipe: Recipe, bundle: Bundle, part: PartPlan, of_workspace: Given = NOTHING) -> str:
-    """The inputs hash of one part."""
-    return stable_hash(
-        {**inputs(recipe, bundle, of_workspace), "class": part.class_id, "start": part.start, "n": part.n}
-    )
+    """The inputs hash of one part; that of variations holds the one of the part of their parent."""
+    made_from = {
+        **inputs(recipe, bundle, of_workspace),
+        "class": part.class_id,
+        "start": part.start,
+        "n": part.n,
+    }
+    if (origin := part.origin) is not None:
+        made_from |= {"parent": origin.parent, "strength": origin.strength}
+        made_from["parent's part"] = part_hash(recipe, bundle, origin.part, of_workspace)
+    return stable_hash(made_from)
 
 
 def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
@@ -227,16 +191,20 @@ def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | N
     """Remove parts beyond a smaller pool, of all classes or of `only`; returns what is `left`."""
     if importing.manifest(ws) is None:
         require_source(ws, recipe, bundle)
-        touched = [part.class_id for part in plan(recipe, bundle) if only is None or part.class_id in only]
-        for class_id, n_parts in Counter(touched).items():
-            ws.discard_pool_parts(class_id, n_parts)
+        kept = defaultdict[int, set[int]](set)
+        for part in plan(recipe, bundle):
+            kept[part.class_id].add(part.part)
+        for class_id, numbers in kept.items():
+            if only is None or class_id in only:
+                ws.discard_pool_parts(class_id, numbers)
     return left(ws, recipe, bundle, only)
 
 
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
     """What is missing of the pool, or of the classes `only`.
 
-    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing.
+    Units are positions in `plan`. Parts that are damaged or made from other settings count as missing. Variations wait
+    for the part of their parent.
     """
     if (imported := importing.manifest(ws)) is not None:
         n = sum(imported["counts"].values())
@@ -254,9 +222,22 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | No
         missing,
         recipe.pool.batch_size,
         lambda group: _words(bundle, [parts[i] for i in group]),
+        alone={i for i, part in parts.items() if part.origin},
     )
+    absent = {parts[i] for i in missing}
+
+    def waits(group: Group) -> bool:
+        origin = parts[group.units[0]].origin
+        return origin is not None and origin.part in absent
+
     elsewhere = sum(part.n for part in parts.values()) - sum(part.n for part in touched.values())
-    return replace(work, total=work.total - elsewhere, found=work.found - elsewhere)
+    return replace(
+        work,
+        total=work.total - elsewhere,
+        found=work.found - elsewhere,
+        groups=tuple(group for group in work.groups if not waits(group)),
+        waiting=tuple(group for group in work.groups if waits(group)),
+    )
 
 
 def replaced(ws: Workspace, work: Work) -> int:
@@ -295,13 +276,13 @@ def run(
     if share is None:
         yield from prepare(ws, recipe, bundle)
     work = begin(ws, recipe, bundle, only) if share is None else share
-    parts = plan(recipe, bundle)
+    parts, resumed = plan(recipe, bundle), work.found
 
     def event(done: int, message: str, **more: Any) -> Progress:
-        return Progress(
-            STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=work.found, **more
-        )
+        return Progress(STAGE.name, done, work.total, message, seconds=clock.seconds, resumed=resumed, **more)
 
+    if share is None and (words := orphans(recipe, parts)):
+        yield event(work.found, words, lasting=True)
     if not work.groups:
         yield event(work.total, "The pool is complete.", part_done=True)
         return
@@ -310,11 +291,26 @@ def run(
     )
     maker = _maker(ws, recipe, bundle)
     if share is None:
-        yield event(work.found, maker.cost(work, parts).text, lasting=True)
+        yield event(work.found, _said(maker, work).text, lasting=True)
+    size = size_of(recipe, bundle, work) if share is None else None
     clock.start()
+    yield from _make(maker, parts, work, event)
+    while work.waiting:
+        work, before = left(ws, recipe, bundle, only), work
+        if work.found <= before.found:  # what was written is no part of the pool: its status says why
+            return
+        yield from _make(maker, parts, work, event)
+    if size is not None:
+        speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
+
+
+def _make(
+    maker: _Maker, parts: Sequence[PartPlan], work: Work, event: Callable[..., Progress]
+) -> Iterator[Progress]:
+    """Make and write the groups of some work, all of them when it ends."""
 
     def wrote(part: PartPlan, columns: PoolPart, now: int) -> Progress:
-        words = f'Wrote {plural(part.n, "candidate")} of "{bundle.class_names[part.class_id]}".'
+        words = f'Wrote {plural(part.n, "candidate")} of "{maker.bundle.class_names[part.class_id]}".'
         shown = tuple(columns.images[:N_PREVIEWS])
         return event(now, words, class_id=part.class_id, part_done=True, previews=shown)
 
@@ -335,6 +331,17 @@ def run(
             done += group.new
         for part, columns in beside.rest():
             yield wrote(part, columns, done)
+
+
+def orphans(recipe: Recipe, parts: Sequence[PartPlan]) -> str:
+    """What is said of variations whose parent is not in the pool; "" where there are none."""
+    made = {part.origin.parent for part in parts if part.origin}
+    left_out = [asked for asked in recipe.pool.varied if asked.parent not in made]
+    if not left_out:
+        return ""
+    n, first = sum(asked.count for asked in left_out), left_out[0].parent
+    why = "crops have no latents to begin at" if recipe.pool.source == CROPS else "they are not in this pool"
+    return f"Without {plural(n, 'variation')} of candidates such as {first}: {why}."
 
 
 def overlaps(device_type: str) -> bool:
@@ -382,9 +389,17 @@ class _Maker(ABC):
             part.part,
             columns=columns,
             inputs_hash=part_hash(self.recipe, self.bundle, part, self.given),
-            settings=self.settings,
+            settings=self._settings_of(part),
             class_names=self.bundle.class_names,
         )
+
+    def _settings_of(self, part: PartPlan) -> dict[str, Any]:
+        """What made a part; nothing steers variations."""
+        if part.origin is None:
+            return self.settings
+        return {k: v for k, v in self.settings.items() if k != "steering"} | {
+            "strength": part.origin.strength
+        }
 
     def _seeds(self, part: PartPlan) -> list[int]:
         base = self.recipe.pool.seed
@@ -439,7 +454,7 @@ class _Sampler(_Maker):
         settings = recipe.pool
         if isinstance(self.generator, Generator):
             self.generator.compiled = settings.compiled
-        self.how = Sampling(
+        self._way = Sampling(
             sampler=settings.sampler,
             steps=settings.steps,
             guidance=scale(recipe, bundle),
@@ -457,23 +472,44 @@ class _Sampler(_Maker):
 
     def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
         """Sample the latents of some parts together; yields the share done and pictures now and then."""
+        how, origin = self.how(parts[0]), parts[0].origin
         classes = [p.class_id for p in parts for _ in range(p.n)]
         seeds = [seed for p in parts for seed in self._seeds(p)]
         numbers = [p.start + i for p in parts for i in range(p.n)]
         steering = self.recipe.pool.steering
         whole = steering is not None and steering.joins_candidates  # a group holds whole parts
         batches = spans(len(seeds), len(seeds) if whole else self.recipe.pool.batch_size)
-        taken, skipped = self.how.taken, self.how.skipped
+        taken, skipped = how.taken, how.skipped
         shown_after = {1, *preview_steps(taken)}
         kept = []
         for number, rows in enumerate(batches):
-            guide = self.steered and self.steered.guide(classes[rows], numbers[rows])
-            for step, latents in self.generator.sample(classes[rows], seeds[rows], self.how, guide):
+            guide = self._guide(origin, classes[rows], numbers[rows])
+            for step, latents in self.generator.sample(classes[rows], seeds[rows], how, guide):
                 shown = latents[: N_PREVIEWS * (step - skipped in shown_after)]
                 share = (number + (step - skipped) / taken) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
             kept.append(latents.cpu().numpy())
         self.latents = np.concatenate(kept)
+
+    def how(self, part: PartPlan) -> Sampling:
+        """How a part is sampled: variations by the last steps alone, at least one."""
+        return replace(self._way, skipped=skipped_of(self.recipe, part))
+
+    def _guide(self, origin: Origin | None, classes: Sequence[int], numbers: Sequence[int]) -> Guide | None:
+        """Where candidates are steered; variations begin at their parent with noise on it, and nothing steers them."""
+        if origin is None:
+            return None if self.steered is None else self.steered.guide(classes, numbers)
+        import torch
+
+        from psr_studio.method.guidance import Guide, no_pull
+
+        _, stored = self.ws.parts.read(
+            self.ws.pool_part_path(origin.part.class_id, origin.part.part), ["candidate_id", "latent"]
+        )
+        parent = stored["latent"][stored["candidate_id"] == origin.parent]
+        return Guide(
+            no_pull, torch.tensor(classes), torch.from_numpy(np.repeat(parent, len(classes), axis=0))
+        )
 
     def store(
         self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
@@ -495,11 +531,18 @@ class _Sampler(_Maker):
             self._check(part, held)
             with self.beside():
                 images = self.codec.decode_uint8(torch.from_numpy(held))
-            numbers = range(part.start, part.start + part.n)
-            aims, intervals = self.steered.columns(part.class_id, numbers) if self.steered else (None, None)
-            columns = self.columns(part, images, latents=held, targets=aims, intervals=intervals)
+            columns = self.columns(part, images, latents=held, **self._beginning(part))
             self.write(part, columns)
             yield part, columns
+
+    def _beginning(self, part: PartPlan) -> dict[str, np.ndarray | None]:
+        """The columns that say where the candidates of a part began or were steered."""
+        if part.origin is not None:
+            return {"parents": np.full(part.n, part.origin.parent, np.int64)}
+        if self.steered is None:
+            return {}
+        numbers = range(part.start, part.start + part.n)
+        return dict(zip(("targets", "intervals"), self.steered.columns(part.class_id, numbers), strict=True))
 
     def take_notice(self) -> str:
         """What there is to say about memory and compilation, once."""
@@ -510,10 +553,13 @@ class _Sampler(_Maker):
         """What the missing parts cost here, from a short measurement."""
         from psr_studio.stages.cost import pool_cost
 
-        denoised = sum(parts[i].n for group in work.groups for i in group.units)
+        units = [parts[i] for group in (*work.groups, *work.waiting) for i in group.units]
+        each = passes(self.recipe, self.bundle, self._way.skipped)
+        denoised = size_of(self.recipe, self.bundle, work).units / each
         sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
-        cost = pool_cost(self.generator, self.codec, self.how, *sizes)
-        return replace(cost, seconds=cost.seconds + denoised * self._steering_seconds())
+        cost = pool_cost(self.generator, self.codec, self._way, *sizes)
+        steered = sum(part.n for part in units if part.origin is None)
+        return replace(cost, seconds=cost.seconds + steered * self._steering_seconds())
 
     def _steering_seconds(self) -> float:
         """What the gradients of a guidance cost per candidate; the pulls of the others cost next to nothing."""
@@ -550,4 +596,44 @@ def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What generating the missing parts costs on this device; opens the networks and measures for a second."""
-    return _maker(ws, recipe, bundle).cost(left(ws, recipe, bundle), plan(recipe, bundle))
+    return _said(_maker(ws, recipe, bundle), left(ws, recipe, bundle))
+
+
+def _said(maker: _Maker, work: Work) -> Cost:
+    recipe, bundle = maker.recipe, maker.bundle
+    measured = maker.cost(work, plan(recipe, bundle))
+    return speeds.said(maker.ws, STAGE.name, recipe, size_of(recipe, bundle, work), measured)
+
+
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> speeds.Size:
+    """How much of the pool is left to make, or of the classes `only`."""
+    return size_of(recipe, bundle, left(ws, recipe, bundle, only))
+
+
+def size_of(recipe: Recipe, bundle: Bundle, work: Work) -> speeds.Size:
+    """How much some work is: passes through the generator, those for what is only computed beside it included."""
+    settings, new = recipe.pool, work.total - work.found
+    if settings.source == CROPS:
+        return speeds.Size(new, new, (CROPS, settings.crops.factor, bundle.image_shape))
+    parts = plan(recipe, bundle)
+    computed = [parts[i] for group in (*work.groups, *work.waiting) for i in group.units]
+    units = sum(part.n * passes(recipe, bundle, skipped_of(recipe, part)) for part in computed)
+    slower = settings.steering is not None and settings.steering.gradients(settings.steps) > 0
+    guidance = settings.guidance if slower else ""
+    generator = (bundle.identity("generator"), settings.generator, settings.compiled)
+    return speeds.Size(new, units, (*generator, settings.batch_size, guidance))
+
+
+def skipped_of(recipe: Recipe, part: PartPlan) -> int:
+    """First steps that a part leaves out: of variations all but the last ones, of which one at least is taken."""
+    if part.origin is None:
+        return recipe.pool.skipped
+    return recipe.pool.steps - max(1, round(recipe.pool.steps * part.origin.strength))
+
+
+def passes(recipe: Recipe, bundle: Bundle, skipped: int) -> float:
+    """Passes through the generator per image: a guided step takes two."""
+    settings = recipe.pool
+    taken, (low, high) = 1 - skipped / settings.steps, interval(recipe)
+    share = 0.0 if scale(recipe, bundle) == 1 else max(0.0, min(high, taken) - low)
+    return settings.steps * (taken + share)

@@ -304,6 +304,8 @@ def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
 
 def steered_to(pool: Pool, position: int) -> str:
     """Where a candidate was steered, in words; "" where nothing steered it."""
+    if pool.is_variation[position]:
+        return ""
     target, k = (int(values[0]) for values in pool.steering_at([position]))
     guidance = GUIDANCES.get(str(pool.settings.get("steering", {}).get("guidance")))
     if target < 0:

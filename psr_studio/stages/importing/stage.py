@@ -27,6 +27,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import plural, printable
 from psr_studio.recipe.schema import CROPS, Recipe
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.stages.batches import Beside, Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
@@ -46,7 +47,6 @@ from psr_studio.stages.manifests import COUNTS, TEXT, TEXTS, read_manifest
 from psr_studio.stages.select.budgets import by_class
 from psr_studio.storage.changes import Change
 from psr_studio.storage.parquet import IMPORT_AGAIN
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS
 from psr_studio.storage.workspace import StageStatus, Workspace
 
 if TYPE_CHECKING:

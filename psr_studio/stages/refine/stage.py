@@ -14,6 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe, RefineRecipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.encoding import encode, latents_at
 from psr_studio.stages.generate import tuned
@@ -191,6 +192,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
                 now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
         done += group.new
+    if share is None:
+        speeds.learn(ws, STAGE.name, recipe, _size(recipe, bundle, work.total - work.found), clock.seconds)
 
 
 class Refiner:
@@ -245,7 +248,9 @@ class Refiner:
         from psr_studio.stages.cost import refine_cost
 
         selected = self.selected_rows([cid for c in classes for cid in self.record.picks[c]])
-        return refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
+        measured = refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
+        size = _size(self.recipe, self.bundle, len(selected.classes))
+        return speeds.said(self.ws, STAGE.name, self.recipe, size, measured)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
         """Decode the latents of the group, class by class."""
@@ -381,6 +386,20 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     for _ in encode(ws, recipe, bundle, _picked(record, missing)):
         pass
     return Refiner(ws, recipe, bundle, record).cost(missing)
+
+
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> speeds.Size:
+    """How many pictures of the selection are not refined."""
+    require_generator(bundle)
+    work = left(ws, recipe, bundle, record)
+    return _size(recipe, bundle, work.total - work.found)
+
+
+def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+    how = recipe.refine
+    pulled = round(min(how.label_steps, how.n_steps) / how.n_steps, 3)  # a step with the label takes longer
+    kind = (bundle.identity("generator"), bundle.teacher_id, how.objective, pulled, how.batch_size)
+    return speeds.Size(n, n * how.n_steps, kind)
 
 
 def _picked(record: SelectionRecord, classes: Sequence[int]) -> list[int]:

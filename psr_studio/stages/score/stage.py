@@ -14,12 +14,15 @@ from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
-from psr_studio.stages.generate.stage import classes_of, overlaps
+from psr_studio.stages.generate.plan import classes_of
+from psr_studio.stages.generate.stage import overlaps
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.score import STAGE
 from psr_studio.storage.parquet import stable_hash
-from psr_studio.storage.pool import CANDIDATES_PER_CLASS, Broken, PartView, Pool, candidate_id
+from psr_studio.storage.pool import Broken, PartView, Pool, candidate_id
 from psr_studio.storage.workspace import ScorePart, StageStatus, Workspace
 
 if TYPE_CHECKING:
@@ -144,7 +147,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
     device = pick_device(recipe.device)
     teacher = bundle.teacher(device)
     if share is None and work.groups:
-        yield event(work.found, _cost(pool, recipe, teacher, work).text, lasting=True)
+        yield event(work.found, _cost(ws, recipe, bundle, teacher, work).text, lasting=True)
     clock.start()
     done = work.found
     for part, images in decoded(pool, parts, work, alone=share is None, beside=overlaps(device.type)):
@@ -171,21 +174,35 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             part_done=True,
             metrics={"agreement": agree},
         )
+    if share is None:
+        speeds.learn(ws, STAGE.name, recipe, _size(recipe, bundle, work), clock.seconds)
     if pool.broken:
         raise _unscorable(ws, pool.broken)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What scoring the parts that have no scores costs on this device; opens the teacher, measures for a second."""
-    return _cost(ws.pool(), recipe, bundle.teacher(pick_device(recipe.device)), left(ws, recipe, bundle))
+    return _cost(ws, recipe, bundle, bundle.teacher(pick_device(recipe.device)), left(ws, recipe, bundle))
 
 
-def _cost(pool: Pool, recipe: Recipe, teacher: Teacher, work: Work) -> Cost:
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
+    """How many candidates have no scores."""
+    return _size(recipe, bundle, left(ws, recipe, bundle))
+
+
+def _size(recipe: Recipe, bundle: Bundle, work: Work) -> speeds.Size:
+    new = work.total - work.found
+    return speeds.Size(new, new, (bundle.teacher_id, bundle.image_shape, recipe.score.batch_size))
+
+
+def _cost(ws: Workspace, recipe: Recipe, bundle: Bundle, teacher: Teacher, work: Work) -> Cost:
     from psr_studio.stages.cost import score_cost
 
+    pool = ws.pool()
     n_parts, new = len(work.missing), work.total - work.found
     rows = max(1, min(recipe.score.batch_size, new // max(1, n_parts)))  # a batch ends with its part
-    return score_cost(teacher, lambda n: pool.images_at(np.arange(n), strict=False), rows, new, n_parts)
+    measured = score_cost(teacher, lambda n: pool.images_at(np.arange(n), strict=False), rows, new, n_parts)
+    return speeds.said(ws, STAGE.name, recipe, _size(recipe, bundle, work), measured)
 
 
 @lru_cache(maxsize=1)

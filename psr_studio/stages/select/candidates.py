@@ -12,8 +12,8 @@ from psr_studio.stages.select.result import LiveResult
 from psr_studio.storage.ledger import Ledger
 
 COLUMNS = (
-    "candidate_id", "class_name", "predicted", "seed", "reliability", "entropy", "difficulty", "eligible", "picked",
-    "rank", "mark", "tags",
+    "candidate_id", "class_name", "predicted", "seed", "parent", "reliability", "entropy", "difficulty", "eligible",
+    "picked", "rank", "mark", "tags",
 )  # fmt: skip
 
 
@@ -64,13 +64,15 @@ def rows_of(
     """A row of `COLUMNS` for each position; `generated` is False of imported pictures, which no seed made."""
     scored, signals, names = result.scored, result.signals, result.scored.class_names
     tags, marks, rank = ledger.tags(), ledger.marks(), ranks(result)
-    for at in map(int, positions):
+    parents, _ = scored.pool.parents_at(positions)
+    for at, parent in zip(map(int, positions), parents, strict=True):
         cid = int(scored.candidate_ids[at])
         yield {
             "candidate_id": cid,
             "class_name": names[int(scored.labels[at])],
             "predicted": names[int(scored.predicted[at])],
             "seed": int(scored.pool.seeds[at]) if generated else "",
+            "parent": "" if parent < 0 else int(parent),
             "reliability": f"{signals.reliability[at]:.6g}",
             "entropy": f"{signals.entropy[at]:.6g}",
             "difficulty": f"{scored.difficulty[at]:.6g}",

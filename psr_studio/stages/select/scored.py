@@ -27,7 +27,7 @@ from psr_studio.method.signals import (
     reliability,
 )
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.generate.stage import classes_of
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.score import stage as score
 from psr_studio.storage.parquet import stable_hash

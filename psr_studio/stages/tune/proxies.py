@@ -22,7 +22,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.cost import Cost, per_row
 from psr_studio.stages.evaluate.lessons import Lesson, lesson, normalised, sized, training_of
 from psr_studio.stages.evaluate.training import new_student, students_cost
-from psr_studio.stages.generate.stage import classes_of
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.task import held_out_of, in_task, named_part
 

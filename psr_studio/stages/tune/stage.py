@@ -18,6 +18,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
 from psr_studio.stages.score import stage as score
@@ -94,7 +95,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
         return
     yield event(found, "Reading the scores and the held-out images.")
     search = Search(ws, recipe, bundle)
-    yield event(found, search.cost(known, wanted - found).text, lasting=True)
+    size = _size(recipe, bundle, wanted - found)
+    cost = speeds.said(ws, STAGE.name, recipe, size, search.cost(known, wanted - found))
+    yield event(found, cost.text, lasting=True)
     clock.start()
     while len(known) < wanted:
         watch = Stopwatch()
@@ -113,12 +116,27 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
             part_done=True, previews=search.previews(picked),
             metrics={"trial": len(known), "proxy": value, "best": best},
         )  # fmt: skip
+    speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
     """What the trials that are missing cost on this device; opens the proxy and measures for a second."""
     known, wanted = _own(ws, recipe, bundle), _wanted(recipe)
-    return Search(ws, recipe, bundle).cost(known, max(0, wanted - len(known)) or wanted)
+    n = max(0, wanted - len(known)) or wanted
+    return speeds.said(
+        ws, STAGE.name, recipe, _size(recipe, bundle, n), Search(ws, recipe, bundle).cost(known, n)
+    )
+
+
+def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
+    """How many trials are missing."""
+    return _size(recipe, bundle, max(0, _wanted(recipe) - len(_own(ws, recipe, bundle))))
+
+
+def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+    trained = (recipe.evaluate.student, recipe.tune.student_epochs) if recipe.tune.proxy == "student" else ()
+    kind = (recipe.tune.proxy, bundle.teacher_id, recipe.select.ipc, recipe.pool.pool_size, *trained)
+    return speeds.Size(n, n, kind)
 
 
 class Search:

@@ -40,6 +40,14 @@ class ExportBody(BaseModel):
     name: str
 
 
+class VariationsBody(BaseModel):
+    """Variations of the candidate at a position; see `recipe.variations`."""
+
+    position: int
+    count: int
+    strength: float
+
+
 class MoreBody(BaseModel):
     """Classes to bring to a larger pool."""
 
@@ -72,6 +80,10 @@ def lab_router(screen: Screen) -> APIRouter:
     @routes.post("/generate_more")
     def generate_more(body: MoreBody) -> dict[str, int]:
         return {"job": screen.generate_more(body.classes, body.pool_size)}
+
+    @routes.post("/variations")
+    def variations(body: VariationsBody) -> dict[str, int]:
+        return {"job": screen.generate_variations(body.position, body.count, body.strength)}
 
     @routes.post("/score")
     def score() -> dict[str, int]:

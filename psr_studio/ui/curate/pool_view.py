@@ -92,6 +92,7 @@ class PoolView:
             "class_name": scored.class_names[class_id],
             "seed": seed if has_seeds(self.studio.workspace) else "",
             "steered": steered_to(scored.pool, position),
+            "parent": self._parent(scored, position),
             "origin": scored.pool.origin_at(position),
             "soft_labels": [round(float(q), 6) for q in now.soft_labels[position]],
             "own_labels": scored.pool.has_own_logits,
@@ -106,6 +107,14 @@ class PoolView:
             "pick": pick and pick._asdict(),
             "neighbours": self._neighbours(scored, position),
         }
+
+    def _parent(self, scored: ScoredPool, position: int) -> dict[str, Any] | None:
+        """What a candidate is a variation of, its "position" None where it is not among the scored; None of others."""
+        (parent,), (strength,) = scored.pool.parents_at([position])
+        if parent < 0:
+            return None
+        at = scored.known_positions([int(parent)]).tolist()
+        return {"candidate_id": int(parent), "position": at[0] if at else None, "strength": float(strength)}
 
     def _neighbours(self, scored: ScoredPool, position: int) -> list[dict[str, Any]]:
         """The nearest candidates of the class, and how far they lie, see `ScoredPool.apart`."""

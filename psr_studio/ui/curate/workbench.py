@@ -18,6 +18,7 @@ from psr_studio.core.words import plural
 from psr_studio.recipe.errors import FOLDER_NAME
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.generate.variations import why_not
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.history import LONGEST_TAG
@@ -84,6 +85,7 @@ class Workbench:
                 "normalize": self.studio.recipe.select.setting("normalize"),
                 **self.curation.tables(),
                 "names": names(),
+                "no_variations": on_screen(self._no_variations()),
                 "has_original": scored.has_original,
                 "map": {"kind": layout.kind, "revision": layout.kind, "settled": layout.final},
                 "counts": scored.counts.tolist(),
@@ -302,6 +304,10 @@ class Workbench:
         return pack(found, masks)
 
     # Inside
+
+    def _no_variations(self) -> str:
+        studio = self.studio
+        return why_not(studio.workspace, studio.recipe, studio.bundle)
 
     def _ids(self, positions: Sequence[int]) -> list[int]:
         """Candidates by position; SelectionError for a position that is not there."""

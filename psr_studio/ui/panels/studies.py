@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from psr_studio.core.errors import RecipeError, StudioError
+from psr_studio.core.words import duration
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.study import STAGE
 from psr_studio.studies.entries import COLUMNS, own_entries, published_entries
 from psr_studio.studies.report import figure_of, report_paths, standing
 from psr_studio.studies.results import Result
-from psr_studio.studies.study import cells
+from psr_studio.studies.running import seconds_left
+from psr_studio.studies.study import Study, cells
 from psr_studio.studies.table import STUDIES, find_study
 from psr_studio.ui.markup import download, error, note, table
 from psr_studio.ui.panels.controls import Settings
@@ -83,7 +85,9 @@ class StudiesPanel:
             found = studio.study_results(study.name)
         except StudioError as err:  # such as a student of the recipe that these pictures have no room for
             return [error(err.problem, err.fix), hidden, ""]
-        words = note(f"{study.place}: {study.title} {standing(study, found)}") + self._links()
+        words = (
+            note(f"{study.place}: {study.title} {standing(study, found)}{self._time(study)}") + self._links()
+        )
         if not any(result.rows for result in found):
             return [words, hidden, ""]
         return [
@@ -91,6 +95,20 @@ class StudiesPanel:
             gr.Plot(figure_of(study, found, studio.bundle), visible=True),
             _lines(study.name, found),
         ]
+
+    def _time(self, study: Study) -> str:
+        """How long the rest takes by the students trained last, "" where that is not known or nothing is left."""
+        studio = self.screen.studio
+        try:
+            wanted = cells(study, studio.recipe, studio.bundle)
+            known = seconds_left(studio.workspace, studio.bundle, wanted)
+        except StudioError:
+            return ""
+        return (
+            ""
+            if known is None
+            else f" The rest takes about {duration(known)} at the speed last measured here."
+        )
 
     def _links(self) -> str:
         paths = report_paths(self.screen.studio.workspace, STUDIES[self.shown])

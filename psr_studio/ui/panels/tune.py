@@ -14,6 +14,7 @@ from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.estimate import todo_text
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.plots.tune import trials_figure
 from psr_studio.ui.press import answered
@@ -107,7 +108,10 @@ class TunePanel:
         return [self.values()[2], {"token": self.screen.token, "base": "", "revision": revision}]
 
     def _trust(self, proxy: str) -> str:
-        return note(self.screen.studio.tune_trust(proxy))
+        studio = self.screen.studio
+        recipe = studio.curation.recipe().with_values({"tune.proxy": proxy})
+        todo = todo_text(studio.workspace, recipe, studio.bundle, tune.STAGE, "trial")
+        return note(studio.tune_trust(proxy)) + (note(todo) if todo else "")
 
     def _table(self, trials: Sequence[TrialRecord]) -> str:
         if not trials:

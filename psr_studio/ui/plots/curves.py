@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ SMOOTHED = 10  # steps; each step draws its own noise level, so that single loss
 THIN_LINES = 60  # beyond it single losses are only a grey area
 HEIGHT = 360
 TEXT = 12  # pixels, as in the workbench
-FEW_EPOCHS = 10  # up to which each has its tick: a scale of plotly's own would put fractions between them
+MOST_TICKS = 12  # of an axis of epochs
+TOP, BOTTOM = 40, 84  # pixels of the margins
+STANDOFF = 6  # pixels from the ticks of the lower axis to its title
+BELOW = 48  # pixels from the axis to the legend: ticks and the title of the axis stand between
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def training_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.F
         "side": "right",
         "showgrid": False,
     }
-    figure.update_layout(yaxis2=right, margin={"l": 56, "r": 56, "t": 40, "b": 84})
+    figure.update_layout(yaxis2=right, margin={"l": 56, "r": 56, "t": TOP, "b": BOTTOM})
     return figure
 
 
@@ -112,7 +116,12 @@ def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
         named.add(curve.arm)
     last = max((epoch for curve in curves for epoch, _ in curve.points), default=0)
     _titled(figure, title, "epoch", "top-1 on the test set, %")
-    return figure.update_xaxes(tickformat="d", **({"dtick": 1} if last <= FEW_EPOCHS else {}))
+    return figure.update_xaxes(tickformat="d", tick0=0, dtick=whole_step(last))
+
+
+def whole_step(last: float) -> int:
+    """A step of 1, 2 or 5 times a power of ten that puts few ticks up to `last`, none of them at a fraction."""
+    return next(n * 10**k for k in count() for n in (1, 2, 5) if last <= MOST_TICKS * n * 10**k)
 
 
 def live_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
@@ -150,17 +159,18 @@ def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
         "tickfont": {"color": INK},
         "title_font_size": TEXT,
     }
-    figure.update_xaxes(**axis)
+    figure.update_xaxes(**axis, title_standoff=STANDOFF)
     figure.update_yaxes(**axis)
     figure.update_annotations(font={"size": TEXT, "color": INK})
     figure.update_layout(
         template="none",
-        legend={"orientation": "h", "y": -0.28},
         font={"family": "IBM Plex Sans, system-ui, sans-serif", "color": INK, "size": TEXT},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 56, "r": 12, "t": 40, "b": 84},
+        margin={"l": 56, "r": 12, "t": TOP, "b": BOTTOM},
         height=height,
         hovermode="closest",
     )
-    return figure.update_layout(**layout)
+    figure.update_layout(**layout)
+    plot = height - figure.layout.margin.t - figure.layout.margin.b
+    return figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -BELOW / plot})

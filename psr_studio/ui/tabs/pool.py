@@ -230,7 +230,7 @@ class PoolTab:
     def values(self, class_id: int = 0) -> list[Any]:
         """Both states, the cost, and the pictures of one class."""
         studio = self.screen.studio
-        cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.speeds)
+        cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.who)
         return [self._state(), note(cost), self._sheet(class_id), self.draw_histogram(class_id)]
 
     def _state(self, unused: str = "") -> str:
@@ -248,7 +248,7 @@ class PoolTab:
         studio = self.screen.studio
         try:
             recipe = studio.recipe.with_values(self.as_shown(given))
-            return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.speeds))
+            return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.who))
         except StudioError as err:
             return error(err.problem, err.fix)
 

@@ -179,6 +179,12 @@ export function createApi({ token, base }) {
     generateMore: async (classes, poolSize) =>
       (await send('POST', 'generate_more', { classes, pool_size: poolSize })).json(),
     /**
+     * Variations of the candidate at a position; they are scored when they are made.
+     * @param {number} position @param {number} count @param {number} strength @returns {Promise<{ job: number }>}
+     */
+    variations: async (position, count, strength) =>
+      (await send('POST', 'variations', { position, count, strength })).json(),
+    /**
      * The next map, or null while the server has nothing newer than `have`.
      * @param {string} have
      * @returns {Promise<Packed<{ kind: MapKind }, { xy: Floats }> | null>}

@@ -128,6 +128,7 @@ export interface Info extends Rules {
   shown: string;
   before: { pool: string; picks: number[] } | null; // what was on screen before the pool grew
   waiting: string;
+  no_variations: string; // why no candidate can have variations; "" where they can
   project: string;
   n: number;
   n_classes: number;
@@ -216,6 +217,8 @@ export interface Candidate {
   class_id: number;
   seed: string;
   steered: string;
+  /** What it is a variation of; its position is null where that is not among the scored candidates. */
+  parent: { candidate_id: number; position: number | null; strength: number } | null;
   origin: string;
   soft_labels: number[];
   own_labels: boolean;

@@ -11,6 +11,7 @@ import { neighboursOf } from './neighbours.js';
 import { createRealImages } from './real_images.js';
 import { softLabels } from './soft_labels.js';
 import { createTags } from './tags.js';
+import { createVariations } from './variations.js';
 
 /** @import { Actions, Api, Candidate, Child, Ready, Search, Store } from '../core/types' */
 
@@ -27,6 +28,7 @@ const INVITATION = 'Click a point or a picture to see its soft label and why it 
 export function createInspector(store, api, actions, search, enlarge) {
   const neighbours = neighboursOf(store, actions);
   const real = createRealImages(store, api);
+  const variations = createVariations(store, api);
   const bar = h('div', { class: 'psr-bar' }, h('strong', { class: 'psr-pane-title psr-grow' }, 'Candidate'));
   const body = h('div', { class: 'psr-inspector-body' });
   const terms = h('div', { class: 'psr-terms' });
@@ -83,7 +85,7 @@ export function createInspector(store, api, actions, search, enlarge) {
     fill(
       body,
       head(data, focus, api.imageUrl(focus, data.info.sprite.version), enlarge),
-      facts(data, focus, known, store),
+      facts(data, focus, known, store, actions),
       known && h('p', { class: 'psr-why' }, known.why),
       section('Terms of the score', terms),
       known &&
@@ -91,7 +93,13 @@ export function createInspector(store, api, actions, search, enlarge) {
           known.own_labels ? 'Soft label that it came with' : 'Soft label of the teacher',
           softLabels(data, known),
         ),
-      known && section('Nearest of its class', neighbours(known), inAllClasses(known)),
+      known &&
+        section(
+          'Nearest of its class',
+          neighbours(known),
+          h('div', { class: 'psr-more-row' }, inAllClasses(known), variations.open),
+          variations.node,
+        ),
       known && section('Nearest real images', real.node),
     );
     refreshTerms();
@@ -102,7 +110,7 @@ export function createInspector(store, api, actions, search, enlarge) {
     button({
       label: 'Nearest in all classes',
       iconName: 'list',
-      className: 'psr-ghost psr-in-all',
+      className: 'psr-ghost',
       title: 'List the candidates nearest to this one in the grid, of whatever class',
       onClick: () => search.ask(`near ${candidate_id}`),
     });
@@ -171,8 +179,14 @@ function head({ points, info }, focus, src, enlarge) {
   );
 }
 
-/** @param {Ready} data @param {number} focus @param {Candidate | null} known @param {Store} store */
-function facts({ points, info }, focus, known, store) {
+/**
+ * @param {Ready} data
+ * @param {number} focus
+ * @param {Candidate | null} known
+ * @param {Store} store
+ * @param {Actions} actions
+ */
+function facts({ points, info }, focus, known, store, actions) {
   /** @type {[string, string | number, Child?][]} */
   const rows = [...signalsOf({ points }, focus)];
   if (known?.reason) rows.push([known.mark === 'pin' ? 'Pinned for' : 'Vetoed for', known.reason]);
@@ -181,6 +195,11 @@ function facts({ points, info }, focus, known, store) {
   if (known) {
     const judge = known.own_labels ? 'Its label says' : 'Teacher says';
     rows.push([judge, info.class_names[known.predicted]], ['Candidate', known.candidate_id]);
+  }
+  if (known?.parent) {
+    const { candidate_id, position, strength } = known.parent;
+    rows.push(['Variation of', candidate_id, position !== null && parentLink(actions, position)]);
+    rows.push(['Strength', strength]);
   }
   if (known?.seed) rows.push(['Seed', known.seed, copyButton(store, known.seed)]);
   return h(
@@ -197,6 +216,16 @@ function facts({ points, info }, focus, known, store) {
     ]),
   );
 }
+
+/** @param {Actions} actions @param {number} position */
+const parentLink = (actions, position) =>
+  button({
+    label: 'Show the parent',
+    iconName: 'picture',
+    className: 'psr-ghost psr-tiny psr-parent',
+    title: 'Show the candidate that this is a variation of',
+    onClick: () => actions.focus(position),
+  });
 
 /**
  * A selector that reads no weights has no score to show.
