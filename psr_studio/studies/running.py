@@ -71,15 +71,9 @@ def _fill(
             seconds=clock.seconds, resumed=found,
         )  # fmt: skip
 
-    if (known := seconds_left(ws, bundle, wanted)) is not None:
-        n = len(left.missing)
-        yield Progress(
-            STAGE.name,
-            found,
-            left.total,
-            f"Cost: {plural(n, 'student')}, about {duration(known)}.",
-            lasting=True,
-        )
+    if (seconds := seconds_left(home, bundle, wanted)) is not None:
+        words = f"Cost: {plural(len(left.missing), 'student')}, about {duration(seconds)}."
+        yield Progress(STAGE.name, found, left.total, words, lasting=True)
     clock.start()
     done, paths = found, tuple[Path, ...]()
     for number, cell in enumerate(wanted, 1):
