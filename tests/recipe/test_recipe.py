@@ -40,7 +40,7 @@ def changed_everywhere() -> Recipe:
             values[key] = 0.3125 if value is None else value * 0.75 + 0.0625
         else:
             values[key] = not value if kind is bool else f"a-{key[-1]}" if kind is str else (value or 50) + 1
-    values |= {"select.floor": 3, "pool.igd.depth": 2}
+    values |= {"select.floor": 3, "pool.igd.depth": 2, "pool.variations": ["3 x 8 at 0.5", "4 x 1 at 1"]}
     return Recipe().with_values(values)
 
 
