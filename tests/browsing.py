@@ -53,8 +53,9 @@ def browser_page(browser: Any, width: int = 1366, height: int = 768) -> Iterator
 
 
 def open_tab(page: Any, name: str) -> None:
-    """Open a tab of the page by its id."""
+    """Open a tab of the page by its id, and wait until it is drawn."""
     page.click(f"#psr-tab-{name}-button")
+    page.wait_for_selector(f"#psr-tab-{name}[data-drawn]", state="attached")
 
 
 def idle(page: Any) -> None:
