@@ -280,7 +280,7 @@ def test_an_unrefined_selection_is_not_called_refined(studio):
 
 def test_nothing_to_train_on(studio):
     with pytest.raises(SelectionError, match="no form of the selection"):
-        finish(studio.evaluate(arms=[]))
+        finish(studio.evaluate(arms=[], controls=False))
 
 
 def test_a_student_nobody_knows(studio):

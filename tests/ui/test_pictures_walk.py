@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 N_MADE, N_REAL = 6, 16
 
 
-def test_a_zip_of_own_classes_becomes_an_exported_set(tmp_path, monkeypatch):
+def test_a_zip_of_own_classes_becomes_an_exported_set(chromium, tmp_path, monkeypatch):
     """Nobody writes a file: the classes, the size, the split and the teacher come from the pictures."""
     write_pictures(tmp_path / "made", N_MADE)
     packed = shutil.make_archive(str(tmp_path / "fruit"), "zip", tmp_path / "made")
@@ -30,7 +30,7 @@ def test_a_zip_of_own_classes_becomes_an_exported_set(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with (
         running_app(tmp_path / "empty", "--preset", "imagenette-photos") as url,
-        browser_page() as page,
+        browser_page(chromium) as page,
     ):
         page.goto(url)
         open_tab(page, "pool")
