@@ -205,7 +205,9 @@ def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
 
 def test_a_cost_is_said_only_when_a_speed_is_known(studio):
     ws, bundle = studio.workspace, studio.bundle
-    (ws.root / "cache" / "speeds.json").unlink(missing_ok=True)  # of a pool that took long enough to teach something
+    (ws.root / "cache" / "speeds.json").unlink(
+        missing_ok=True
+    )  # of a pool that took long enough to teach something
     recipe = studio.recipe.with_values({"pool.seed": 9})
     text = cost_text(ws, recipe, bundle)
     assert text == f"Makes 18 candidates, in the place of 18 that are here. {speeds.UNKNOWN}"
