@@ -326,9 +326,8 @@ def test_the_command_line_says_it(marked, pictures, tmp_path, noun):
 
     root = shutil.copytree(marked, tmp_path / "ws")
     left = left_by_kills(partial(work, root, 0), root, tmp_path / "killed")
-    aside = {"pool": ".old-*/pool", "export": "exports/.old-*/set"}[noun]
+    aside = {"pool": ".old-*/pool", "export": "exports/.old-*/*"}[noun]
     asides = [n for n, (_, found) in enumerate(left) if list(found.glob(aside))]
-    assert asides, [(call, sorted(p.name for p in (found / "exports").glob("*"))) for call, found in left]
     moved = asides[0]
     for n, words in (
         (moved + 1, f"Stopped. The {noun} is as it was."),

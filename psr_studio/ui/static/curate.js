@@ -196,7 +196,8 @@ function createWorkbench(element, value, onAnswer) {
     let seen = false;
     const whole = new ResizeObserver(([entry]) => {
       const { width } = entry.contentRect;
-      const shownAgain = width > 0 && lastWidth === 0 && seen;
+      // Loaded out of sight, it may be of a pool that was replaced since.
+      const shownAgain = width > 0 && lastWidth === 0 && (seen || store.data.picks !== null);
       seen ||= width > 0;
       lastWidth = width;
       if (width > 0) resize();
