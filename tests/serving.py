@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
@@ -28,12 +29,20 @@ def client_of(screen: Screen) -> TestClient:
 
 
 @contextmanager
+def home_at(folder: Path) -> Iterator[None]:
+    """What the machine remembers lies there meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PSR_STUDIO_HOME", str(folder))
+        yield
+
+
+@contextmanager
 def serving(root: Path) -> Iterator[str]:
     """The page of a workspace, served by a thread of this process; yields its address.
 
     It spares the start of `running_app`, which imports all libraries anew.
     """
-    with bind("127.0.0.1", 0) as sock, Studio(root) as studio:
+    with home_at(root.parent / "home"), bind("127.0.0.1", 0) as sock, Studio(root) as studio:
         screen = Screen(studio, studio.device_words)
         config = uvicorn.Config(build_app(screen), log_level="warning", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -21,10 +21,10 @@ from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
 from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
-from psr_studio.recipe.variations import FIRST_VARIATION, MOST_VARIATIONS, Variations
+from psr_studio.recipe.variations import CANDIDATES_PER_CLASS, FIRST_VARIATION, MOST_VARIATIONS, Variations
 
 MAX_SEED = 2**63 - 1
-MAX_POOL_SIZE = 1_000_000  # candidate_id = class_id * 1_000_000 + index
+MAX_POOL_SIZE = CANDIDATES_PER_CLASS
 SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
 # Named ways of sampling. "exact" is the papers'; "draft" takes 10 steps for its 50 and leaves the
 # noisiest unguided, for a first look: docs/speed.md prints what that costs in agreement and diversity.

@@ -116,11 +116,11 @@ def _keep_drawn(screen: Screen, items: Sequence[gr.Tab], panes: Sequence[Sequenc
     Nothing is filled before: whatever an event has filled once, Gradio goes through again at every later event.
     """
     timers = [gr.Timer(IDLE_SECONDS, active=False) for _ in items]
-    for item, own, timer in zip(items, panes, timers, strict=True):
+    for number, (item, own, timer) in enumerate(zip(items, panes, timers, strict=True)):
         seen = gr.State({})
         outputs = [seen, timer, *(component for pane in own for component in pane.outputs)]
         draw = partial(_draw, screen, own)
-        item.select(None, None, timers, js=_only(timers.index(timer), len(timers)), **QUIET)
+        item.select(None, None, timers, js=_only(number, len(timers)), **QUIET)
         opened = item.select(draw, seen, outputs, **QUIET)
         for over in (opened.then, opened.failure):
             over(None, js=DRAWN.format(item.elem_id), **QUIET)

@@ -187,7 +187,9 @@ def test_a_walk_from_an_empty_folder_to_an_opened_zip(page, preset, tmp_path):
         finished(page, "score", "pool")
         page.wait_for_selector("#psr-sheet img")
         open_tab(page, "curate")
-        page.wait_for_function(f"{STATE}.phase === 'ready' && {STATE}.info.n === 24")  # no more the demo pool
+        page.wait_for_function(
+            f"{STATE}.phase === 'ready' && {STATE}.info.counts[0] === 8"
+        )  # of the new pool
         curate(page)
         n_picks = len(picks(page))
         open_tab(page, "refine")

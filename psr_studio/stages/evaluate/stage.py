@@ -303,11 +303,14 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
 
 def size_of(ws: Workspace, recipe: Recipe, bundle: Bundle, jobs: Sequence[Job]) -> speeds.Size:
     """How much training some students is: images that pass through one, a test image for a third of it."""
-    how = recipe.evaluate
-    trained = sum(job.arm.epochs(how) * n_images(ws, recipe, bundle, job.arm) for job in jobs)
+    settings = recipe.evaluate
+    trained = sum(job.arm.epochs(settings) * n_images(ws, recipe, bundle, job.arm) for job in jobs)
     n_tested = len(bundle.test_set[0]) if jobs else 0
-    tested = len(jobs) * ((how.n_checks - 1) * min(how.check_images, n_tested) + n_tested)
-    kind = (how.student, how.protocol, how.labels, how.batch_size, how.test_set, bundle.image_shape)
+    tested = len(jobs) * ((settings.n_checks - 1) * min(settings.check_images, n_tested) + n_tested)
+    kind = (
+        settings.student, settings.protocol, settings.labels, settings.batch_size, settings.test_set,
+        bundle.image_shape,
+    )  # fmt: skip
     return speeds.Size(len(jobs), trained + tested / 3, kind)
 
 

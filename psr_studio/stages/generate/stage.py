@@ -454,7 +454,7 @@ class _Sampler(_Maker):
         settings = recipe.pool
         if isinstance(self.generator, Generator):
             self.generator.compiled = settings.compiled
-        self._way = Sampling(
+        self._sampling = Sampling(
             sampler=settings.sampler,
             steps=settings.steps,
             guidance=scale(recipe, bundle),
@@ -472,28 +472,28 @@ class _Sampler(_Maker):
 
     def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
         """Sample the latents of some parts together; yields the share done and pictures now and then."""
-        how, origin = self.how(parts[0]), parts[0].origin
+        sampling, origin = self.sampling_of(parts[0]), parts[0].origin
         classes = [p.class_id for p in parts for _ in range(p.n)]
         seeds = [seed for p in parts for seed in self._seeds(p)]
         numbers = [p.start + i for p in parts for i in range(p.n)]
         steering = self.recipe.pool.steering
         whole = steering is not None and steering.joins_candidates  # a group holds whole parts
         batches = spans(len(seeds), len(seeds) if whole else self.recipe.pool.batch_size)
-        taken, skipped = how.taken, how.skipped
+        taken, skipped = sampling.taken, sampling.skipped
         shown_after = {1, *preview_steps(taken)}
         kept = []
         for number, rows in enumerate(batches):
             guide = self._guide(origin, classes[rows], numbers[rows])
-            for step, latents in self.generator.sample(classes[rows], seeds[rows], how, guide):
+            for step, latents in self.generator.sample(classes[rows], seeds[rows], sampling, guide):
                 shown = latents[: N_PREVIEWS * (step - skipped in shown_after)]
                 share = (number + (step - skipped) / taken) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
             kept.append(latents.cpu().numpy())
         self.latents = np.concatenate(kept)
 
-    def how(self, part: PartPlan) -> Sampling:
+    def sampling_of(self, part: PartPlan) -> Sampling:
         """How a part is sampled: variations by the last steps alone, at least one."""
-        return replace(self._way, skipped=skipped_of(self.recipe, part))
+        return replace(self._sampling, skipped=skipped_of(self.recipe, part))
 
     def _guide(self, origin: Origin | None, classes: Sequence[int], numbers: Sequence[int]) -> Guide | None:
         """Where candidates are steered; variations begin at their parent with noise on it, and nothing steers them."""
@@ -554,10 +554,10 @@ class _Sampler(_Maker):
         from psr_studio.stages.cost import pool_cost
 
         units = [parts[i] for group in (*work.groups, *work.waiting) for i in group.units]
-        each = passes(self.recipe, self.bundle, self._way.skipped)
+        each = passes(self.recipe, self.bundle, self._sampling.skipped)
         denoised = size_of(self.recipe, self.bundle, work).units / each
         sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
-        cost = pool_cost(self.generator, self.codec, self._way, *sizes)
+        cost = pool_cost(self.generator, self.codec, self._sampling, *sizes)
         steered = sum(part.n for part in units if part.origin is None)
         return replace(cost, seconds=cost.seconds + steered * self._steering_seconds())
 

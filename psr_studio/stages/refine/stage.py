@@ -396,10 +396,12 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
 
 
 def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
-    how = recipe.refine
-    pulled = round(min(how.label_steps, how.n_steps) / how.n_steps, 3)  # a step with the label takes longer
-    kind = (bundle.identity("generator"), bundle.teacher_id, how.objective, pulled, how.batch_size)
-    return speeds.Size(n, n * how.n_steps, kind)
+    settings = recipe.refine
+    pulled = round(
+        min(settings.label_steps, settings.n_steps) / settings.n_steps, 3
+    )  # a step with the label takes longer
+    kind = (bundle.identity("generator"), bundle.teacher_id, settings.objective, pulled, settings.batch_size)
+    return speeds.Size(n, n * settings.n_steps, kind)
 
 
 def _picked(record: SelectionRecord, classes: Sequence[int]) -> list[int]:

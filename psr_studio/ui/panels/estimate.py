@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.core.errors import ModelError, RecipeError, StudioError
 from psr_studio.core.words import plural
@@ -14,18 +12,25 @@ from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.stage import Stage
 from psr_studio.storage.workspace import Workspace
+from psr_studio.ui.markup import note
+from psr_studio.ui.screen import Screen
 
 
-def todo_text(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "", **options: Any
-) -> str:
+def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "") -> str:
     """What a step would do, "" where that is nothing or cannot be said: the state of the step says why."""
     assert stage.size is not None
     try:
-        size = stage.size(ws, recipe, bundle, **options)
+        size = stage.size(ws, recipe, bundle)
     except StudioError:
         return ""
     return speeds.sentence(ws, stage.name, recipe, size, unit, who)
+
+
+def todo_note(screen: Screen, stage: Stage, unit: str, recipe: Recipe | None = None) -> str:
+    """The same as a pane shows it, with the recipe of the studio unless there is another."""
+    studio, who = screen.studio, screen.who if stage.shared else ""
+    todo = todo_text(studio.workspace, recipe or studio.recipe, studio.bundle, stage, unit, who)
+    return note(todo) if todo else ""
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "") -> str:

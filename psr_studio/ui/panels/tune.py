@@ -14,7 +14,7 @@ from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_text
+from psr_studio.ui.panels.estimate import todo_note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.plots.tune import trials_figure
 from psr_studio.ui.press import answered
@@ -110,8 +110,7 @@ class TunePanel:
     def _trust(self, proxy: str) -> str:
         studio = self.screen.studio
         recipe = studio.curation.recipe().with_values({"tune.proxy": proxy})
-        todo = todo_text(studio.workspace, recipe, studio.bundle, tune.STAGE, "trial")
-        return note(studio.tune_trust(proxy)) + (note(todo) if todo else "")
+        return note(studio.tune_trust(proxy)) + todo_note(self.screen, tune.STAGE, "trial", recipe)
 
     def _table(self, trials: Sequence[TrialRecord]) -> str:
         if not trials:

@@ -18,7 +18,7 @@ from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
 from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_text
+from psr_studio.ui.panels.estimate import todo_note
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -165,9 +165,9 @@ class EvaluateTab:
         ]
 
     def _state(self, unused: str = "") -> str:
-        studio = self.screen.studio
-        todo = todo_text(studio.workspace, studio.recipe, studio.bundle, evaluate.STAGE, "student")
-        return unused or status_line(self.screen.status()["evaluate"]) + (note(todo) if todo else "")
+        return unused or status_line(self.screen.status()["evaluate"]) + todo_note(
+            self.screen, evaluate.STAGE, "student"
+        )
 
     def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given

@@ -18,7 +18,7 @@ from psr_studio.storage.scores import Refined
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import error, loading, note, pair, pairs, status_line
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_text
+from psr_studio.ui.panels.estimate import todo_note
 from psr_studio.ui.panels.frame import box, class_choice, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -101,13 +101,9 @@ class RefineTab:
         return [state, *self.on_class(class_id)]
 
     def _state(self, unused: str = "") -> str:
-        if unused:
-            return unused
-        studio = self.screen.studio
-        todo = todo_text(
-            studio.workspace, studio.recipe, studio.bundle, refine.STAGE, "picture", self.screen.who
+        return unused or status_line(self.screen.status()["refine"]) + todo_note(
+            self.screen, refine.STAGE, "picture"
         )
-        return status_line(self.screen.status()["refine"]) + (note(todo) if todo else "")
 
     def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
