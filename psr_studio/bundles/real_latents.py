@@ -65,9 +65,22 @@ def real_uncertainty(bundle: Bundle, class_id: int, task: Sequence[int], device:
 
 def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
     """The teacher's features of the same images, float32 (m, D)."""
+    rows, path = real_rows(bundle, class_id), _embeddings_path(bundle, class_id)
+    return (yield from _embedded(bundle, rows, path, device))
+
+
+def some_real_embeddings(bundle: Bundle, class_id: int, device: torch.device, most: int = 200) -> Rows:
+    """The teacher's features of at most so many of them, spread evenly over the class, float32 (m, D)."""
+    rows, path = real_rows(bundle, class_id), _embeddings_path(bundle, class_id, f"{most}-")
+    if len(rows) <= most:
+        return (yield from real_embeddings(bundle, class_id, device))
+    spread = np.linspace(0, len(rows) - 1, most).round().astype(int)
+    return (yield from _embedded(bundle, rows[spread], path, device))
+
+
+def _embedded(bundle: Bundle, rows: np.ndarray, path: Path, device: torch.device) -> Rows:
     from torch import from_numpy
 
-    rows, path = real_rows(bundle, class_id), _embeddings_path(bundle, class_id)
     teacher, images = bundle.teacher(device), bundle.train_subset[0]
     return (
         yield from _kept(
@@ -112,8 +125,8 @@ def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:
     return np.flatnonzero(bundle.train_subset[1] == class_id)
 
 
-def _embeddings_path(bundle: Bundle, class_id: int) -> Path:
-    return kept_folder(bundle, f"embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
+def _embeddings_path(bundle: Bundle, class_id: int, of: str = "") -> Path:
+    return kept_folder(bundle, f"{of}embeddings-{bundle.identity('teacher')}") / f"class={class_id}.npy"
 
 
 def _latents_path(bundle: Bundle, class_id: int, mirrored: bool) -> Path:

@@ -1,7 +1,8 @@
 """The selectors that rank: each candidate has its place in an order, and the first K are taken.
 
 Unlike the greedy selection, a baseline takes every candidate as eligible unless it is told otherwise: the
-papers run them on the raw pool. A smaller K gives a prefix (`cao2` turns its order round at K = 50).
+papers run them on the raw pool. A smaller K gives a prefix, but for `cao2`, which turns its order round at K = 50, and
+`coverage_centric`, which divides K anew.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from psr_studio.method.arrays import finite
-from psr_studio.method.picks import Request, Selection, as_mask, pick_in_order
+from psr_studio.method.picks import Request, Selection, as_mask, check_marks, pick_in_order
 
 CAO2_ORDERS = ("by budget", "surest", "least sure")
 
@@ -78,3 +79,81 @@ def cao2(difficulty: Any, ipc: int, *, order: str = "by budget", **request: Unpa
     least_sure_first = order == "least sure" or (order == "by budget" and ipc >= 50)
     ranked = np.argsort(np.where(is_correct & least_sure_first, -values, values), kind="stable")
     return pick_in_order(ranked, ipc, values=1 - values, **request)
+
+
+def moderate(embeddings: Any, ipc: int, **request: Unpack[Request]) -> Selection:
+    """Choose the K candidates whose distance to the centre of the class is nearest to the median distance.
+
+    The moderate coreset of Xia et al. (2023), with the mean of the eligible candidates as the centre, as their text has
+    it. Ties go to the lowest index.
+
+    Args:
+        embeddings: (N, D) teacher features, finite.
+
+    Raises:
+        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
+    """
+    counted = as_mask(request.get("eligible"), len(embeddings))
+    away = center_distances(embeddings, counted)
+    middle = np.median(away[counted]) if counted.any() else 0.0
+    return pick_in_order(np.argsort(np.abs(away - middle), kind="stable"), ipc, values=away, **request)
+
+
+def center_distances(embeddings: Any, counted: np.ndarray | None = None) -> np.ndarray:
+    """Distances (N,) of features (N, D) to the mean of those counted, bool (N,); None counts all.
+
+    Raises:
+        ValueError: NaN embeddings.
+    """
+    values = finite(embeddings, "embeddings")
+    part = values if counted is None else values[counted]
+    return np.linalg.norm(values - (part.mean(axis=0) if len(part) else 0.0), axis=1)
+
+
+def coverage_centric(
+    difficulty: Any,
+    ipc: int,
+    *,
+    cutoff: float = 0.3,
+    strata: int = 50,
+    seed: int = 0,
+    **request: Unpack[Request],
+) -> Selection:
+    """Choose K candidates alike from every stratum of difficulty, the hardest left out (CCS, Zheng et al. 2023).
+
+    The hardest share `cutoff` is cut off; the range of the others is divided into `strata` of equal width. From the
+    smallest stratum on, each gives its share of what is still to be chosen, or all that it has (their Algorithm 1). A
+    class that runs short is filled with those cut off, the easiest first. Departure: the published importance of an
+    image is its margin over a training; here it is the teacher's difficulty.
+
+    Args:
+        difficulty: (N,) raw difficulties in [0, 1]. cutoff: in [0, 1). strata: at least 1. seed: decides the draws.
+
+    Raises:
+        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN signals.
+    """
+    values, rng = finite(difficulty, "difficulty"), np.random.default_rng(seed)
+    n = len(values)
+    pins, is_vetoed = check_marks(n, request.get("pinned"), request.get("vetoed"))
+    by_ease = np.argsort(values, kind="stable")
+    by_ease = by_ease[~is_vetoed[by_ease]]
+    kept = np.zeros(n, bool)
+    kept[by_ease[: len(by_ease) - int(cutoff * len(by_ease))]] = True
+    lots = rng.permutation(n)
+    lots = lots[kept[lots] & ~np.isin(lots, pins)]
+    low, high = (values[lots].min(), values[lots].max()) if len(lots) else (0.0, 0.0)
+    place = (
+        ((values[lots] - low) / (high - low) * strata).astype(int) if high > low else np.zeros(len(lots), int)
+    )
+    place = np.minimum(place, strata - 1)
+    sizes = np.bincount(place, minlength=strata)
+    left, taken = max(ipc - len(pins), 0), np.zeros(strata, int)
+    used = [k for k in np.argsort(sizes, kind="stable") if sizes[k]]
+    for i, k in enumerate(used):
+        taken[k] = min(sizes[k], left // (len(used) - i))
+        left -= taken[k]
+    drawn = [lots[place == k][: taken[k]] for k in range(strata)]
+    order = np.concatenate([*drawn, lots, by_ease])  # what is drawn, then by chance, then what is cut off
+    order = np.concatenate([order, np.arange(n)])
+    first = np.sort(np.unique(order, return_index=True)[1])
+    return pick_in_order(order[first], ipc, values=values, **{**request, "eligible": kept})

@@ -174,6 +174,69 @@ def _herd_by_features(
     return grown
 
 
+def facility_location(
+    embeddings: Any, ipc: int, *, distances: Any = None, **request: Unpack[Request]
+) -> Selection:
+    """Choose K candidates, each the one that raises most the summed likeness of all to the nearest pick.
+
+    Likeness is the largest squared distance less the squared distance, as jmschrei/apricot has it; raising its sum
+    lowers that of PSR eq. 2. So this is the building of `k_medoids` without its swaps: at least 1 - 1/e of the best
+    sum (Nemhauser et al. 1978), and a smaller K gives a prefix.
+
+    Args and raises as `k_medoids`.
+    """
+    return k_medoids(embeddings, ipc, distances=distances, max_swaps=0, **request)
+
+
+def log_determinant(
+    embeddings: Any,
+    ipc: int,
+    *,
+    distances: Any = None,
+    reliability: Any = None,
+    width: float = 1.0,
+    quality: float = 0.0,
+    **request: Unpack[Request],
+) -> Selection:
+    """Choose K candidates of greedily largest log det L, the likeliest set of a k-DPP (Kulesza & Taskar 2011).
+
+    L_ij = q_i exp(-d_ij / (width * mean d)) q_j, with d the squared distances and q the reliability to the power
+    `quality`. A pick divides its row out of what is left of the others, as a Cholesky decomposition does (Chen et al.
+    2018, Algorithm 1): O(N K) a step, no determinant is taken. Copies of a pick add nothing and come last.
+
+    Args:
+        embeddings: (N, D) teacher features; not read, and may be None, when `distances` is given.
+        distances: (N, N) from `pairwise_sq_distances`, to spare their computation.
+        reliability: (N,) in [0, 1]; read where `quality` is above 0.
+
+    Raises:
+        ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN embeddings.
+    """
+    sq = _distances(embeddings, distances)
+    n = len(sq)
+    scale = width * float(sq.sum(dtype=np.float64)) / max(n * (n - 1), 1)
+    trust = np.maximum(finite(reliability, "reliability"), 1e-12) ** quality if quality else np.ones(n)
+
+    def grow(available: np.ndarray, pins: np.ndarray, count: int) -> np.ndarray:
+        rest, rows = (
+            trust**2,
+            np.zeros((len(pins) + count, n)),
+        )  # what no pick explains yet, and what they explain
+        picks = np.concatenate([pins, np.empty(count, np.int64)])
+        for step in range(len(picks)):
+            if step >= len(pins):
+                picks[step] = np.where(available, rest, -1.0).argmax()
+                available[picks[step]] = False
+            pick = picks[step]
+            if rest[pick] > 1e-10 * trust[pick] ** 2:
+                alike = trust[pick] * trust * np.exp(-sq[pick] / scale if scale else -sq[pick])
+                rows[step] = (alike - rows[:step, pick] @ rows[:step]) / np.sqrt(rest[pick])
+                rest = np.maximum(rest - rows[step] ** 2, 0.0)
+        return picks[len(pins) :]
+
+    return _grown(grow, n, ipc, request)
+
+
 def _distances(embeddings: Any, distances: Any) -> np.ndarray:
     """Return float32 (N, N), those given or computed."""
     values = pairwise_sq_distances(embeddings) if distances is None else distances

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from psr_studio.method.bins import bin_of, spread_counts
+from psr_studio.method.coresets import log_determinant
 from psr_studio.method.distances import class_distances, pairwise_sq_distances
 from psr_studio.method.selection import greedy_select
 from psr_studio.method.selectors import registry
@@ -17,6 +20,7 @@ from psr_studio.method.selectors.parameters import facts_of
 from psr_studio.method.selectors.registry import SELECTORS, warm_up
 from psr_studio.method.selectors.selector import AskAll, ClassPool, Pool
 from psr_studio.method.signals import difficulty, is_consistent, predictive_entropy, reliability
+from psr_studio.method.subgroups import best_subgroups, centroid
 
 N = 40
 NAMES = list(SELECTORS)
@@ -31,7 +35,7 @@ def a_pool(n=N, seed=0, original=200):
     return ClassPool(
         reliability(logits, labels), predictive_entropy(logits), difficulty(logits, labels), points,
         is_consistent(logits, labels), lambda: pairwise_sq_distances(points),
-        rng.beta(0.5, 2, original) if original else None,
+        rng.beta(0.5, 2, original) if original else None, real_centroid=lambda: centroid(points[:8]),
     )  # fmt: skip
 
 
@@ -60,7 +64,7 @@ def test_counts_are_met_by_different_candidates_and_repeat_with_the_seed(name):
         assert np.array_equal(found.indices, SELECTORS[name].choose(POOL, ipc, seed=3).indices)
 
 
-@pytest.mark.parametrize("name", ["random", "dgs"])
+@pytest.mark.parametrize("name", ["random", "dgs", "ccs"])
 def test_another_seed_draws_others(name):
     draws = [SELECTORS[name].choose(POOL, 8, seed=seed).indices.tolist() for seed in range(3)]
     assert draws[0] != draws[1] != draws[2]
@@ -124,7 +128,7 @@ def test_every_word_that_a_parameter_may_be_is_one_its_rule_knows():
 @pytest.mark.parametrize("within_bin", ["random", "psr"])
 def test_all_classes_at_once_are_each_class_alone(name, within_bin):
     """Pins and vetoes count over the pool; a class without budget gives nothing, one that is all vetoed too."""
-    if within_bin == "psr" and name != "dgs":
+    if (within_bin == "psr" and name != "dgs") or name == "s3":  # s3 weighs the classes against each other
         return
     selector, pools = SELECTORS[name], [a_pool(n, seed) for seed, n in enumerate((60, 90, 70, 65))]
     params = selector.parameters.model_validate({"within_bin": within_bin} if name == "dgs" else {}).resolved(
@@ -180,7 +184,19 @@ def test_what_is_read_depends_on_the_settings_and_values_are_checked():
 
 @pytest.mark.parametrize(
     "name",
-    ["psr", "random", "generate-and-use", "top-confidence", "lowest-entropy", "k-center", "herding", "cao2"],
+    [
+        "psr",
+        "random",
+        "generate-and-use",
+        "top-confidence",
+        "lowest-entropy",
+        "k-center",
+        "herding",
+        "cao2",
+        "facility-location",
+        "log-determinant",
+        "moderate",
+    ],  # fmt: skip
 )
 def test_a_smaller_budget_is_a_prefix_where_one_candidate_is_added_at_a_time(name):
     """With the same weights; k-medoids swaps, DGS counts anew, and a pin stays first."""
@@ -199,6 +215,88 @@ def test_the_bins_of_dgs_give_exactly_their_counts_when_they_suffice():
         assert (np.bincount(bin_of(smoothed), minlength=10) >= counts).all()
         assert np.array_equal(np.bincount(bin_of(smoothed[found.indices]), minlength=10), counts)
         assert found.substitutions == () and found.shortfall == 0
+
+
+def test_facility_location_takes_what_lowers_the_summed_distance_most():
+    """Its sum of likeness written out: the largest squared distance less that to the nearest pick."""
+    sq = POOL.distances().astype(np.float64)
+    picks: list[int] = []
+    for _ in range(12):
+        worth = [(sq.max() - sq[[*picks, j]].min(axis=0)).sum() for j in range(N)]
+        picks.append(int(np.argmax([-1 if j in picks else w for j, w in enumerate(worth)])))
+    assert SELECTORS["facility-location"].choose(POOL, 12).indices.tolist() == picks
+
+
+@pytest.mark.parametrize("quality", [0.0, 2.0])
+def test_log_determinant_takes_what_raises_the_determinant_most(quality):
+    """Determinants written out over L = q S q, with a copy of a pick, which adds nothing and comes last."""
+    points = np.concatenate([POOL.embeddings, POOL.embeddings[:1]])
+    trust = np.append(POOL.reliability, POOL.reliability[0]).astype(np.float64)
+    sq = pairwise_sq_distances(points)
+    likeness = np.exp(-sq.astype(np.float64) / (0.7 * sq.sum(dtype=np.float64) / (N * (N + 1))))
+    kernel = np.outer(trust**quality, trust**quality) * likeness
+    picks: list[int] = [3]
+    for _ in range(9):
+        worth = [
+            -np.inf if j in picks else np.linalg.det(kernel[np.ix_([*picks, j], [*picks, j])])
+            for j in range(N)
+        ]
+        picks.append(int(np.argmax(worth)))
+    found = log_determinant(None, 10, distances=sq, reliability=trust, width=0.7, quality=quality, pinned=[3])
+    assert found.indices.tolist() == picks
+    every = log_determinant(None, N + 1, distances=sq, width=0.7).indices
+    assert set(every[[0, -1]].tolist()) == {0, N}
+
+
+def test_moderate_takes_the_middle_of_the_distances_to_the_centre():
+    away = np.linalg.norm(POOL.embeddings - POOL.embeddings.mean(axis=0), axis=1)
+    middle = np.sort(np.argsort(np.abs(away - np.median(away)))[:9])
+    assert np.array_equal(np.sort(SELECTORS["moderate"].choose(POOL, 9).indices), middle)
+
+
+def test_ccs_cuts_off_the_hardest_and_draws_alike_from_the_strata():
+    pool = a_pool(300)
+    kept = np.sort(pool.difficulty)[:210]
+    found = SELECTORS["ccs"].choose(pool, 60, {"cutoff": 0.3, "strata": 6})
+    picked = pool.difficulty[found.indices]
+    assert picked.max() <= kept[-1] and not found.filled.any()
+    edges = np.linspace(kept[0], kept[-1], 7)
+    there, given = (np.histogram(values, edges)[0] for values in (kept, picked))
+    least = given[there > given].min()  # strata that could have given more gave as many, but for a remainder
+    assert np.ptp(given[there > given]) <= 1 and (given[there == given] <= least + 1).all()
+    short = SELECTORS["ccs"].choose(pool, 250, {"cutoff": 0.3})
+    assert short.filled.sum() == 40 and pool.difficulty[short.indices[short.filled]].min() >= kept[-1]
+    assert (np.diff(pool.difficulty[short.indices[short.filled]]) >= 0).all()
+
+
+def test_subgroups_are_the_best_of_all_combinations_where_ascent_finds_them():
+    """IMS3 eq. 10 by trying all: ascent is never above the best, mostly reaches it, and one weight alone is plain."""
+    rng, reached = np.random.default_rng(0), 0
+    for _ in range(20):
+        groups = [np.stack([centroid(rng.normal(size=(5, 8)) + c) for _ in range(4)]) for c in range(3)]
+        real = np.stack([centroid(rng.normal(size=(50, 8)) + c) for c in range(3)])
+
+        def worth(chosen, groups=groups, real=real):
+            picked = [g[i] for g, i in zip(groups, chosen, strict=True)]
+            near = sum(-np.log(1 - p @ r + 1e-6) for p, r in zip(picked, real, strict=True))
+            return 0.4 * near + 0.9 * sum(np.log(1 - a @ b + 1e-6) for a, b in combinations(picked, 2))
+
+        best = max(worth(chosen) for chosen in product(range(4), repeat=3))
+        found = worth(best_subgroups(groups, real))
+        assert found <= best + 1e-9
+        reached += found > best - 1e-9
+        nearest = [int((g @ r).argmax()) for g, r in zip(groups, real, strict=True)]
+        assert best_subgroups(groups, real, apart=0.0) == nearest
+    assert reached >= 15
+
+
+def test_s3_takes_one_dealt_subgroup_with_the_pins_in_each():
+    found = SELECTORS["s3"].choose(POOL, 7, {"groups": 4})
+    assert found.indices.tolist() in [list(range(7 * g, 7 * g + 7)) for g in range(4)]
+    pinned = SELECTORS["s3"].choose(POOL, 7, {"groups": 4}, pinned=[39], vetoed=[0, 1]).indices.tolist()
+    assert pinned[0] == 39 and pinned[1:] in [list(range(2 + 6 * g, 8 + 6 * g)) for g in range(4)]
+    with pytest.raises(ValueError, match="compared with real images"):
+        SELECTORS["s3"].choose(replace(POOL, real_centroid=None), 7)
 
 
 def test_warm_up_is_idempotent():

@@ -35,6 +35,8 @@ def warm_up() -> None:
 
     signal, points = np.full(4, 0.5), np.eye(4, dtype=np.float32)
     distances = pairwise_sq_distances(points)
-    pool = ClassPool(signal, signal, signal, points, signal > 0, lambda: distances, signal)
+    pool = ClassPool(
+        signal, signal, signal, points, signal > 0, lambda: distances, signal, real_centroid=lambda: points[0]
+    )
     for selector in SELECTORS.values():
         selector.choose(pool, 2)

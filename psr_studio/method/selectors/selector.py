@@ -29,6 +29,8 @@ class ClassPool:
         original_difficulty: (m,) raw difficulties of the real training images of the class, None without.
         smoothing: gives `smoothed` of a lam and a share of uncertainty, where it is kept; None computes it, and
             with a share from the entropies here, without original images.
+        real_centroid: gives the (D,) mean direction of the teacher's features of real training images of the class
+            (`subgroups.centroid`), None where none are known; called only by selectors that read it.
     """
 
     reliability: np.ndarray
@@ -39,6 +41,7 @@ class ClassPool:
     distances: Callable[[], np.ndarray]
     original_difficulty: np.ndarray | None = None
     smoothing: Callable[[float, float], Smoothed] | None = None
+    real_centroid: Callable[[], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.eligible)

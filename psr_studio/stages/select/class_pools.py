@@ -23,6 +23,7 @@ def class_pool(scored: ScoredPool, class_id: int, temperature: float) -> ClassPo
         distances=lambda: scored.distances.block(class_id),
         original_difficulty=scored.original_difficulty(class_id),
         smoothing=partial(scored.smoothed, class_id),
+        real_centroid=partial(scored.real_centroid, class_id),
     )
 
 

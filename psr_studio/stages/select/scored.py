@@ -213,6 +213,27 @@ class ScoredPool:
     def _at_hand(self) -> Kept[int, tuple[np.ndarray, np.ndarray]]:
         return Kept(len(self.class_names))
 
+    def real_centroid(self, class_id: int) -> np.ndarray:
+        """(D,) mean direction of the teacher's features of real training images of a class, looked at once per bundle.
+
+        Raises:
+            ModelError: the real images or the teacher are not on this machine.
+        """
+        return self._real_centroids.get(class_id, lambda: self._find_centroid(class_id))
+
+    def _find_centroid(self, class_id: int) -> np.ndarray:
+        from psr_studio.bundles.real_latents import finished, some_real_embeddings
+        from psr_studio.core.devices import pick_device
+        from psr_studio.method.subgroups import centroid
+        from psr_studio.stages.generate.targets import need_real_images
+
+        need_real_images(self.bundle)
+        return centroid(finished(some_real_embeddings(self.bundle, class_id, pick_device("auto"))))
+
+    @cached_property
+    def _real_centroids(self) -> Kept[int, np.ndarray]:
+        return Kept(len(self.class_names))
+
     @cached_property
     def _original(self) -> dict[int, np.ndarray]:
         if not self.has_original:
