@@ -16,7 +16,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.disk import writing
 from psr_studio.core.errors import RecipeError, SelectionError, StudioError
 from psr_studio.core.kept import Kept
-from psr_studio.method.difficulty import TARGET_SHAPES
+from psr_studio.method.difficulty import TARGET_COUNTS
 from psr_studio.method.selection import SCHEDULE_WORDS, SCHEDULES
 from psr_studio.method.selectors.parameters import Facts, Shape, facts_of, shape_of
 from psr_studio.method.selectors.registry import SELECTORS
@@ -248,7 +248,7 @@ class Curation:
             {"max_ipc": int(most) if isfinite(most) else None, "weights": Weights(*weights)._asdict()}
             for most, weights in SCHEDULES[schedule]
         ]
-        shapes = {name: list(shape) for name, shape in TARGET_SHAPES.items()}
+        shapes = {name: list(counts[50]) for name, counts in TARGET_COUNTS.items()}
         named = {"ipc_presets": presets, "weights_about": SCHEDULE_WORDS[schedule]}
         return {**named, "target_shapes": shapes, "bin_edges": list(EDGES)}
 

@@ -59,6 +59,31 @@ def spread_counts(
     return taken, tuple(moves)
 
 
+def draw_counts(wanted: np.ndarray, lots: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, int, int], ...]]:
+    """Serve each bin from itself, then short bins, easy ones first, by drawing from all that is left.
+
+    Args:
+        wanted: (B,) how many each bin should give. lots: (N,) the bins of what there is, in the order of the draw.
+
+    Returns:
+        As `spread_counts`.
+
+    Raises:
+        ValueError: more wanted than there is.
+    """
+    if wanted.sum() > len(lots):
+        raise ValueError(f"{wanted.sum()} are wanted, but only {len(lots)} are there.")
+    own = np.minimum(wanted, np.bincount(lots, minlength=len(wanted)))
+    place = np.empty(len(lots), np.int64)  # of each among those of its bin
+    for k in range(len(wanted)):
+        place[lots == k] = np.arange(np.count_nonzero(lots == k))
+    givers = lots[place >= own[lots]][: wanted.sum() - own.sum()]
+    short = np.repeat(np.arange(len(wanted)), wanted - own)
+    pairs, amounts = np.unique(np.stack([short, givers]), axis=1, return_counts=True)
+    moves = tuple((int(to), int(giver), int(n)) for (to, giver), n in zip(pairs.T, amounts, strict=True))
+    return own + np.bincount(givers, minlength=len(wanted)), moves
+
+
 def nearest_bin(k: int, amounts: np.ndarray) -> int:
     """Return the bin nearest to `k` that has an amount above 0, the easier one on a tie."""
     candidates = np.flatnonzero(amounts > 0)

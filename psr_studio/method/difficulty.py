@@ -13,25 +13,44 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from psr_studio.method.arrays import Array, like, to_float64
-from psr_studio.method.bins import N_BINS, bin_of, histogram, nearest_bin, spread_counts
+from psr_studio.method.bins import N_BINS, bin_of, draw_counts, histogram, nearest_bin, spread_counts
 from psr_studio.method.picks import Selection, check_ipc, check_marks
-from psr_studio.method.smoothing import BIN_CONSTANT, THRESHOLD_GRID, choose_thresholds, smooth
+from psr_studio.method.smoothing import (
+    BIN_CONSTANT,
+    THRESHOLD_GRID,
+    choose_ranks,
+    choose_thresholds,
+    smooth,
+    smooth_by_ranks,
+)
 
-# Shares per bin, easy to hard. DGS figure 8 draws these shapes without numbers; ours keep its order,
-# "increasingly larger ratios of easy examples" from left to right.
-TARGET_SHAPES = {
-    "hill": (1, 2, 3, 4, 5, 5, 4, 3, 2, 1),  # most in the middle
-    "ground": (1, 1, 1, 1, 1, 1, 1, 1, 1, 1),  # the same everywhere
-    "slope": (10, 9, 8, 7, 6, 5, 4, 3, 2, 1),  # falls evenly
-    "cliff": (512, 256, 128, 64, 32, 16, 8, 4, 2, 1),  # halves from bin to bin
+# Images per bin, easy to hard, at 10, 20 and 50 images per class: DGS figure 8 draws these shapes without numbers, its
+# authors' code has them (SumomoTaku/DiffGuideSamp).
+TARGET_COUNTS = {
+    "hill": {  # most in the middle
+        10: (1, 0, 1, 0, 3, 3, 1, 0, 0, 1),
+        20: (1, 1, 1, 2, 5, 5, 2, 1, 1, 1),
+        50: (1, 3, 5, 6, 10, 10, 6, 5, 3, 1),
+    },
+    "ground": {10: (1,) * 10, 20: (2,) * 10, 50: (5,) * 10},  # the same everywhere
+    "slope": {  # falls
+        10: (3, 3, 1, 1, 0, 0, 1, 1, 0, 0),
+        20: (5, 5, 2, 2, 1, 1, 1, 1, 1, 1),
+        50: (10, 10, 6, 6, 5, 5, 3, 3, 1, 1),
+    },
+    "cliff": {  # falls steeply
+        10: (6, 3, 0, 1, 0, 0, 0, 0, 0, 0),
+        20: (9, 6, 1, 1, 1, 1, 1, 0, 0, 0),
+        50: (20, 15, 3, 3, 2, 2, 2, 1, 1, 1),
+    },
 }
-TARGETS = ("scale", *TARGET_SHAPES, "drawn")
+TARGETS = ("scale", *TARGET_COUNTS, "drawn")
 
 __all__ = [
     "BIN_CONSTANT",
     "N_BINS",
     "TARGETS",
-    "TARGET_SHAPES",
+    "TARGET_COUNTS",
     "THRESHOLD_GRID",
     "DifficultySelection",
     "bin_of",
@@ -44,13 +63,16 @@ __all__ = [
 ]
 
 
-def target_histogram(name: str = "scale", original: Any = None, drawn: Any = None) -> np.ndarray:
+def target_histogram(
+    name: str = "scale", original: Any = None, drawn: Any = None, ipc: int = 50
+) -> np.ndarray:
     """Return the wanted share (10,) of each bin: the original's ("scale", DGS section 3.2) or a fixed shape.
 
     Args:
         name: one of `TARGETS`.
         original: (N,) smoothed difficulties of the original images of the class; read by "scale" only.
         drawn: (10,) shares or counts of any sum; read by "drawn" only.
+        ipc: images per class; a named shape is that of the nearest budget in `TARGET_COUNTS`, the smaller on a tie.
 
     Raises:
         ValueError: an unknown name, "scale" without an original, bars that are not ten finite numbers of at
@@ -64,8 +86,9 @@ def target_histogram(name: str = "scale", original: Any = None, drawn: Any = Non
             raise ValueError(f"A drawn target needs {N_BINS} finite bars of at least 0, and one above 0.")
         return bars / bars.sum()
     if name != "scale":
-        shape = np.array(TARGET_SHAPES[name], dtype=np.float64)
-        return shape / shape.sum()
+        counts = TARGET_COUNTS[name]
+        nearest = min(counts, key=lambda k: abs(k - ipc))
+        return np.array(counts[nearest]) / nearest
     if original is None:
         raise ValueError('The target "scale" needs the difficulties of the original images.')
     return histogram(original)
@@ -116,16 +139,26 @@ class Smoothed:
         Raises:
             ValueError: as `target_histogram`.
         """
-        shares = target_histogram(target, self.original, drawn)
+        shares = target_histogram(target, self.original, drawn, ipc)
         return target_counts(shares, ipc) if ipc else np.zeros(N_BINS, np.int64)
 
 
-def smoothed(pool: Any, original: Any = None, lam: float = 0.5) -> Smoothed:
-    """Smooth the raw difficulties of a class, and those of its original images, each by its own thresholds.
+def smoothed(pool: Any, original: Any = None, lam: float = 0.5, ranks_of: int = 0) -> Smoothed:
+    """Smooth the raw difficulties of a class, and those of its original images.
+
+    Each is smoothed by its own thresholds, as DGS prints it; or, at a budget of K = `ranks_of`, both by the rank counts
+    found on the pool, as its authors' code does it.
 
     Raises:
         ValueError: as `smooth`.
     """
+    if ranks_of:
+        bottom, top = choose_ranks(pool, ranks_of, lam)
+
+        def by_ranks(values: Any) -> tuple[np.ndarray, tuple[float, float]]:
+            return smooth_by_ranks(values, bottom, top), (bottom / len(values), top / len(values))
+
+        return Smoothed(*by_ranks(pool), *((None, None) if original is None else by_ranks(original)))
     thresholds = choose_thresholds(pool, lam)
     if original is None:
         return Smoothed(smooth(pool, *thresholds), thresholds, None, None)
@@ -197,8 +230,14 @@ class Plan(NamedTuple):
     moves: tuple[tuple[int, int, int], ...]
 
 
-def plan_bins(pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any = ()) -> Plan:
+def plan_bins(
+    pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any = (), lots: np.ndarray | None = None
+) -> Plan:
     """Check the request, let the pins use up slots, and spread what bins cannot serve themselves.
+
+    Args:
+        lots: (N,) the order in which what short bins miss is drawn from all that is left, as the authors' code of DGS
+            does it; None takes it from the nearest bins.
 
     Raises:
         ValueError: as `difficulty_select`; no slot at all is a plan too.
@@ -216,7 +255,10 @@ def plan_bins(pool_difficulty: Any, counts: Any, pinned: Any = (), vetoed: Any =
     open_ = ~is_vetoed
     open_[pins] = False
     available = np.bincount(bins[open_], minlength=N_BINS)
-    taken, moves = spread_counts(wanted, available)
+    if lots is None:
+        taken, moves = spread_counts(wanted, available)
+    else:
+        taken, moves = draw_counts(wanted, bins[lots[open_[lots]]])
     return Plan(bins, pins, open_, np.minimum(wanted, available), taken, moves)
 
 

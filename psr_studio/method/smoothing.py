@@ -13,6 +13,8 @@ from psr_studio.method.kernels.thresholds import threshold_costs
 
 FLOOR = 1e-6  # epsilon of DGS eq. 8: lower difficulties count as this much, so that the logarithm is finite
 
+CODE_FLOOR = 1e-4  # the same in the authors' code, also of what comes out
+
 # Added to each bin before a divergence is taken (DGS names none). Much smaller, empty bins of a small pool
 # would outweigh everything: 60 images would be smoothed far less than the 6,000 they are compared with.
 BIN_CONSTANT = 1e-3
@@ -70,6 +72,65 @@ def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:
     if not 0 <= lam <= 1:
         raise ValueError(f"lam is {lam}, but it must lie in [0, 1].")
     return _search(np.sort(check_difficulty(values)).tobytes(), float(lam))
+
+
+def smooth_by_ranks(values: Any, bottom: int = 0, top: int = 0) -> np.ndarray:
+    """Spread difficulties as the authors' code of DGS does: the ends are moved to values by rank.
+
+    The `bottom` lowest are raised to the next one, the `top` highest lowered to the next, then eq. 7. Difficulties
+    count with four decimals; a lowest value of 0 counts as 1e-4, and what comes out below 1e-4 is raised to it.
+
+    Args:
+        values: (N,) difficulties in [0, 1]. bottom, top: what lies beyond the middle counts as the middle.
+
+    Returns:
+        (N,) float64 in [1e-4, 1].
+
+    Raises:
+        ValueError: no value, NaN or values outside [0, 1].
+    """
+    stored = np.maximum(_as_stored(check_difficulty(values)), CODE_FLOOR)
+    ascending, middle = np.sort(stored), (len(stored) - 1) // 2
+    low, high = np.log([ascending[min(bottom, middle)], ascending[::-1][min(top, middle)]])
+    logs = np.log(stored)
+    return np.maximum(_log_ramp(logs, low, high), CODE_FLOOR)
+
+
+def choose_ranks(values: Any, ipc: int, lam: float = 0.5) -> tuple[int, int]:
+    """Choose how many values `smooth_by_ranks` moves at either end: DGS eq. 9 as its authors' code has it.
+
+    Minimises lam * KL(hist P || hist f) + (1 - lam) * KL(uniform || hist f) over 0 .. K / 2 - 1 at both ends, the
+    divergences the other way round than printed; an empty bin of f makes them infinite. The first lowest counts, fewer
+    at the bottom first. Departure: where all are infinite, or K is 1 and there is nothing to search, none is moved.
+
+    Args:
+        values: (N,) difficulties in [0, 1]. ipc: K. lam: in [0, 1]; the code has 0.5.
+
+    Raises:
+        ValueError: no value, NaN or values outside [0, 1].
+    """
+    ascending = _as_stored(np.sort(check_difficulty(values)))
+    n, original = len(ascending), histogram(ascending)
+    logs = np.log(np.maximum(ascending, CODE_FLOOR))
+    most = max(1, min(ipc // 2, (n + 1) // 2))
+    low, high = (part[..., None] for part in np.meshgrid(logs[:most], logs[::-1][:most], indexing="ij"))
+    edges = low + (high - low) * np.arange(1, N_BINS) / N_BINS
+    below = np.searchsorted(logs, edges).astype(np.float64)  # (b, t, 9): how many values lie below each edge
+    shares = np.diff(below, axis=2, prepend=0.0, append=float(n)) / n
+    shares[(high <= low)[..., 0]] = np.eye(N_BINS)[0]  # all alike: all in the first bin
+    with np.errstate(divide="ignore"):
+        logs_of_shares = np.log(shares)
+    wanted = lam * original + (1 - lam) / N_BINS
+    costs = -np.where(wanted > 0, wanted * logs_of_shares, 0.0).sum(
+        axis=2
+    )  # eq. 9 but for what no pair changes
+    bottom, top = np.unravel_index(costs.argmin(), costs.shape)
+    return int(bottom), int(top)
+
+
+def _as_stored(values: np.ndarray) -> np.ndarray:
+    """Difficulties with the four decimals of the authors' files."""
+    return np.round(values, 4)
 
 
 @lru_cache(maxsize=4096)  # no budget, target, pin or veto changes them: a slider move searches nothing again

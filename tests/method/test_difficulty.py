@@ -10,13 +10,20 @@ import torch
 
 from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import (
+    TARGET_COUNTS,
     TARGETS,
     difficulty_select,
     smoothed,
     target_counts,
     target_histogram,
 )
-from psr_studio.method.smoothing import THRESHOLD_GRID, choose_thresholds, smooth
+from psr_studio.method.smoothing import (
+    THRESHOLD_GRID,
+    choose_ranks,
+    choose_thresholds,
+    smooth,
+    smooth_by_ranks,
+)
 
 RNG = np.random.default_rng(0)
 POOL = RNG.beta(0.3, 3.0, 300)  # mostly easy, as generated images are
@@ -146,6 +153,42 @@ def test_target_counts_are_exact_where_quotas_are_whole_and_give_ties_to_the_eas
     assert target_counts([0.5, 0.3, 0.2] + [0] * 7, 4).tolist() == [2, 1, 1] + [0] * 7  # quotas 2, 1.2, 0.8
     tensor = target_counts(torch.tensor([0.5, 0.3, 0.2]), 4)
     assert isinstance(tensor, torch.Tensor) and tensor.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("name", list(TARGET_COUNTS))
+def test_named_targets_take_the_printed_counts_and_other_budgets_those_of_the_nearest(name):
+    rows = TARGET_COUNTS[name]
+    assert set(rows) == {10, 20, 50} and all(len(row) == 10 and sum(row) == k for k, row in rows.items())
+    for k, row in rows.items():
+        assert smoothed(POOL).counts(k, name).tolist() == list(row)
+    for k, nearest in ((3, 10), (15, 10), (16, 20), (36, 50), (100, 50)):
+        assert np.array_equal(smoothed(POOL).counts(k, name), target_counts(np.array(rows[nearest]), k))
+
+
+@pytest.mark.parametrize("ipc", [1, 2, 10, 24])
+def test_rank_counts_are_those_of_the_lowest_divergence_the_other_way_round(ipc):
+    """The search of the authors' code in plain steps: all pairs, ten bins, an empty bin makes it infinite."""
+    for seed in range(4):
+        values = np.random.default_rng(seed).beta(0.3, 2.0, 60)
+        stored = np.round(values, 4)
+        original, best, lowest = histogram(stored), (0, 0), np.inf
+        for bottom in range(max(1, ipc // 2)):
+            for top in range(max(1, ipc // 2)):
+                found = histogram(smooth_by_ranks(values, bottom, top))
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    from_original = np.where(original > 0, original * np.log2(original / found), 0).sum()
+                    cost = 0.5 * from_original + 0.5 * (0.1 * np.log2(0.1 / found)).sum()
+                if cost < lowest - 1e-12:
+                    best, lowest = (bottom, top), cost
+        assert choose_ranks(values, ipc) == best
+        known = smoothed(values, POOL, ranks_of=ipc)
+        assert np.array_equal(known.original, smooth_by_ranks(POOL, *best)), "found on the pool, used on both"
+
+
+def test_the_ends_are_moved_to_values_by_rank_and_nothing_falls_below_the_floor():
+    found = smooth_by_ranks([0.0, 0.1, 0.4, 0.2, 0.9, 0.00004], 1, 1)
+    assert found[[0, 5]].tolist() == [1e-4, 1e-4] and found[[2, 4]].tolist() == [1, 1]
+    assert found[1] == pytest.approx(np.log(0.1 / 1e-4) / np.log(0.4 / 1e-4))
 
 
 def test_named_targets_go_from_the_smallest_to_the_largest_share_of_easy_images():

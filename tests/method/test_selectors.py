@@ -168,7 +168,7 @@ def test_cao2_keeps_the_right_ones_surest_first_and_turns_round_at_fifty():
 
 def test_what_is_read_depends_on_the_settings_and_values_are_checked():
     dgs = SELECTORS["dgs"].parameters
-    assert set(dgs().read()) == {"target", "within_bin", "lam", "uncertainty"}
+    assert set(dgs().read()) == {"variant", "target", "within_bin", "lam", "uncertainty"}
     assert set(dgs(within_bin="psr", target="drawn").read()) == set(dgs.model_fields) - {"weights"}
     for name, params, text in [
         ("random", {"alpha": 1.0}, "alpha\n.*not permitted"),
@@ -297,6 +297,24 @@ def test_s3_takes_one_dealt_subgroup_with_the_pins_in_each():
     assert pinned[0] == 39 and pinned[1:] in [list(range(2 + 6 * g, 8 + 6 * g)) for g in range(4)]
     with pytest.raises(ValueError, match="compared with real images"):
         SELECTORS["s3"].choose(replace(POOL, real_centroid=None), 7)
+
+
+def test_dgs_as_its_code_gives_short_bins_all_they_have_and_draws_the_rest_from_all_that_is_left():
+    pool = a_pool(80)
+    for ipc in (1, 10, 30):
+        found = SELECTORS["dgs"].choose(pool, ipc, {"variant": "code", "target": "ground"}, seed=5)
+        known = pool.smoothed(0.5, 0.0, ipc)
+        bins, wanted = bin_of(known.pool), known.counts(ipc, "ground")
+        own = np.minimum(wanted, np.bincount(bins, minlength=10))
+        right, drawn = found.indices[~found.filled], found.indices[found.filled]
+        assert np.array_equal(np.bincount(bins[right], minlength=10), own)
+        assert len(drawn) == ipc - own.sum() == sum(n for *_, n in found.substitutions)
+        lots = np.random.default_rng(5).permutation(80)
+        left = [i for i in lots if i not in right]
+        assert sorted(drawn.tolist()) == sorted(left[: len(drawn)])
+    assert len(drawn), "the case above is one where bins run short"
+    paper = SELECTORS["dgs"].choose(pool, 30, {"target": "ground"}, seed=5)
+    assert sorted(paper.indices.tolist()) != sorted(found.indices.tolist())
 
 
 def test_warm_up_is_idempotent():

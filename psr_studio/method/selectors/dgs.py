@@ -22,6 +22,10 @@ DRAWN = "drawn"  # the target that is no rule
 class Bins(Parameters):
     """How many of each bin, and which."""
 
+    variant: str = setting(
+        "paper", "Smoothing and substitutes as the paper prints them, or as its authors' code runs them.",
+        choices=("paper", "code"),
+    )  # fmt: skip
     target: str = setting(
         "scale", "Wanted shares of easy and hard images: those of the real images, a named shape, or drawn.",
         choices=("scale", *SHAPES, DRAWN),
@@ -55,6 +59,10 @@ class DGS(Weighted, Bins):
     searched: ClassVar[Mapping[str, tuple]] = {"target": ("scale", *SHAPES), "within_bin": ("random", "psr")}
     scaling: str = SCALING
 
+    def ranks_of(self, ipc: int) -> int:
+        """What `Smoothed` is made with: the budget where thresholds are rank counts, 0 where they are shares."""
+        return ipc if self.variant == "code" else 0
+
     @property
     def needs_original(self) -> bool:
         """Only the target "scale" aims at the real images."""
@@ -71,10 +79,13 @@ def _choose(pool: Pool, params: DGS, ask: AskAll) -> list[Selection]:
     pins, vetoed = check_marks(len(pool.eligible), ask.pinned, ask.vetoed)
     plans: list[Plan] = []
     for c, (start, stop) in enumerate(zip(pool.starts[:-1], pool.starts[1:], strict=True)):
-        found, marks = pool.of_class(c).smoothed(params.lam, params.uncertainty), vetoed[start:stop]
-        left = min(int(ask.budgets[c]), len(marks) - int(np.count_nonzero(marks)))
+        budget, marks = int(ask.budgets[c]), vetoed[start:stop]
+        found = pool.of_class(c).smoothed(params.lam, params.uncertainty, params.ranks_of(budget))
+        left = min(budget, len(marks) - int(np.count_nonzero(marks)))
         inside = pins[(pins >= start) & (pins < stop)] - start
-        plans.append(plan_bins(found.pool, found.counts(left, params.target, params.drawn), inside, marks))
+        counts = found.counts(left, params.target, params.drawn)
+        lots = by_chance(len(marks), ask.seed(c)) if params.variant == "code" else None
+        plans.append(plan_bins(found.pool, counts, inside, marks, lots))
     scores = _greedy(pool, params, plans, pins, vetoed) if params.within_bin == "psr" else None
     picked: list[Selection] = []
     for c, (plan, start) in enumerate(zip(plans, pool.starts, strict=False)):
@@ -111,7 +122,8 @@ def _greedy(
 def _taken(chosen: Chosen) -> str:
     rule = "drawn" if chosen.params.within_bin == "random" else "the first by the PSR order"
     if chosen.filled:
-        return f"a substitute {rule} from {_bin(chosen)}, since a bin nearby ran short"
+        short = "another bin" if chosen.params.variant == "code" else "a bin nearby"
+        return f"a substitute {rule} from {_bin(chosen)}, since {short} ran short"
     return f'{rule} from {_bin(chosen)}, which the target "{chosen.params.target}" asks for'
 
 
@@ -124,7 +136,10 @@ def _left(chosen: Chosen) -> str:
 def _bins(chosen: Chosen) -> np.ndarray:
     from psr_studio.method.bins import bin_of
 
-    return bin_of(chosen.pool.smoothed(chosen.params.lam, chosen.params.uncertainty).pool)
+    params = chosen.params
+    return bin_of(
+        chosen.pool.smoothed(params.lam, params.uncertainty, params.ranks_of(len(chosen.picks))).pool
+    )
 
 
 def _bin(chosen: Chosen) -> str:

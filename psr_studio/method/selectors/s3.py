@@ -76,6 +76,6 @@ SELECTOR = Selector(
     "Takes the subgroup whose mean is near the real images of its class and far from the other classes.",
     source="S3 of IMS3, Wang et al. 2026",
     taken=lambda chosen: "in the subgroup that is nearest to the real images of its class and apart from other classes",
-    left=lambda chosen: "its subgroup was not taken: another is nearer to the real images or farther from other classes",
+    left=lambda chosen: "another subgroup is nearer to the real images of its class or farther from other classes",
     all_classes=_choose, parameters=S3, on_real=False,
 )  # fmt: skip

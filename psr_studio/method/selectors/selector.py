@@ -27,8 +27,8 @@ class ClassPool:
         distances: gives the (n, n) float32 squared distances of `pairwise_sq_distances`; called only by
             selectors that read them, so it may compute and keep them.
         original_difficulty: (m,) raw difficulties of the real training images of the class, None without.
-        smoothing: gives `smoothed` of a lam and a share of uncertainty, where it is kept; None computes it, and
-            with a share from the entropies here, without original images.
+        smoothing: gives `smoothed` of a lam, a share of uncertainty and `ranks_of`, where it is kept; None computes
+            it, and with a share from the entropies here, without original images.
         real_centroid: gives the (D,) mean direction of the teacher's features of real training images of the class
             (`subgroups.centroid`), None where none are known; called only by selectors that read it.
     """
@@ -40,21 +40,21 @@ class ClassPool:
     eligible: np.ndarray
     distances: Callable[[], np.ndarray]
     original_difficulty: np.ndarray | None = None
-    smoothing: Callable[[float, float], Smoothed] | None = None
+    smoothing: Callable[[float, float, int], Smoothed] | None = None
     real_centroid: Callable[[], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.eligible)
 
-    def smoothed(self, lam: float, share: float = 0.0) -> Smoothed:
-        """Difficulties, joined with a share of uncertainty, after the smoothing of DGS."""
+    def smoothed(self, lam: float, share: float = 0.0, ranks_of: int = 0) -> Smoothed:
+        """Difficulties, joined with a share of uncertainty, after the smoothing of DGS (`difficulty.smoothed`)."""
         from psr_studio.method.difficulty import smoothed
         from psr_studio.method.signals import joined
 
         if self.smoothing:
-            return self.smoothing(lam, share)
+            return self.smoothing(lam, share, ranks_of)
         values = joined(self.difficulty, self.entropy, share)
-        return smoothed(values, None if share else self.original_difficulty, lam)
+        return smoothed(values, None if share else self.original_difficulty, lam, ranks_of)
 
     def alone(self) -> Pool:
         """A pool that has this class only."""

@@ -61,10 +61,10 @@ class RealImages:
             original = values[owners == class_id]
         hard = difficulty(logits, labels)
 
-        def smoothing(lam: float, share: float) -> Smoothed:
+        def smoothing(lam: float, share: float, ranks_of: int) -> Smoothed:
             """With a share of uncertainty the original images are these."""
             values = joined(hard, predictive_entropy(logits, temperature=1.0), share) if share else hard
-            return smoothed(values, values if share else original, lam)
+            return smoothed(values, values if share else original, lam, ranks_of)
 
         return ClassPool(
             reliability=reliability(logits, labels, arm.temperature),

@@ -44,13 +44,15 @@ def distributions(result: LiveResult, class_id: int | None = None) -> dict[str, 
     """
     scored, rules = result.scored, result.rules.of(dgs.DGS)
     classes = [c for c in scored.present if class_id in (None, c)]
-    share = rules.uncertainty if result.selector == dgs.SELECTOR.name else 0.0
-    found = {c: scored.smoothed(c, rules.lam, share) for c in classes}
+    by_difficulty = result.selector == dgs.SELECTOR.name
+    share = rules.uncertainty if by_difficulty else 0.0
+    ranks = [rules.ranks_of(int(result.budgets[c])) if by_difficulty else 0 for c in classes]
+    found = {c: scored.smoothed(c, rules.lam, share, n) for c, n in zip(classes, ranks, strict=True)}
     has_original = bool(found) and all(s.original is not None for s in found.values())
     values = _values_of(found, result, has_original, share)
     raw, smooth = ({k: v and _bars(v) for k, v in row.items()} for row in values)
     means = [{k: float(np.concatenate(v).mean()) for k, v in row.items() if v} for row in values]
-    aims = result.selector == dgs.SELECTOR.name and (has_original or not rules.needs_original)
+    aims = by_difficulty and (has_original or not rules.needs_original)
     targets = (
         [s.counts(int(n), rules.target, rules.drawn) for c, s in found.items() if (n := result.budgets[c])]
         if aims

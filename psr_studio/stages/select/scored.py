@@ -82,7 +82,7 @@ class ScoredPool:
     has_original: bool
     _distances: Kept[str, ClassDistances] = field(default_factory=lambda: Kept(2), repr=False)
     _signals: Kept[float, Signals] = field(default_factory=lambda: Kept(KEPT_TEMPERATURES), repr=False)
-    _smoothed: Kept[tuple[float, float], Kept[int, Smoothed]] = field(
+    _smoothed: Kept[tuple[float, float, int], Kept[int, Smoothed]] = field(
         default_factory=lambda: Kept(KEPT_SMOOTHINGS), repr=False
     )
 
@@ -318,11 +318,13 @@ class ScoredPool:
         soft = soften_task(self.logits, temperature, self.classes)
         return Signals(*map(frozen, (rel, ent, rel_n, ent_n, soft)))
 
-    def smoothed(self, class_id: int, lam: float, share: float = 0.0) -> Smoothed:
+    def smoothed(self, class_id: int, lam: float, share: float = 0.0, ranks_of: int = 0) -> Smoothed:
         """Difficulties of a class, joined with a share of uncertainty, after the smoothing of DGS; a few are kept."""
-        kept = self._smoothed.get((lam, share), lambda: Kept(len(self.class_names)))
+        kept = self._smoothed.get((lam, share, ranks_of), lambda: Kept(len(self.class_names)))
         difficulty = self.measure(share)[self.members(class_id)]
-        return kept.get(class_id, lambda: smoothed(difficulty, self.original_measure(class_id, share), lam))
+        return kept.get(
+            class_id, lambda: smoothed(difficulty, self.original_measure(class_id, share), lam, ranks_of)
+        )
 
     # By number
 
