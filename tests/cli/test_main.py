@@ -242,7 +242,7 @@ def test_what_dgs_took_from_the_next_bin_is_told_as_the_page_tells_it(capsys, sc
     first, told = capsys.readouterr().out.splitlines()
     with Studio(scored) as studio:
         assert told == studio.curation.select().message
-    assert first.startswith("Selected 18 images") and "filled from the nearest bins" in told
+    assert first.startswith("Selected 18 images") and "filled from other bins" in told
 
 
 def test_every_command_has_help_and_stands_in_the_docs(capsys):
