@@ -1,10 +1,11 @@
-"""The README's table: Fashion-MNIST, ConvNet-3, at IPC 1, 10 and 50, with its controls.
+"""The README's tables: ConvNet-3 on the embedded models at IPC 1, 10 and 50, with its controls.
 
-    OMP_NUM_THREADS=1 python benchmarks/fashion_mnist_table.py --workspace runs/table
+    OMP_NUM_THREADS=1 python benchmarks/table.py --workspace runs/table
+    OMP_NUM_THREADS=1 python benchmarks/table.py --preset cifar10 --compare dgs k-center herding --hard
 
 One workspace per budget, so budgets may run side by side (`--ipc 10` here, `--ipc 50` there; one thread for each
 of two processes is faster than two threads for one). Resumable: run it again and it goes on. Writes
-benchmarks/results/fashion-mnist-ipc<K>.json and prints the table of all that are there as Markdown.
+benchmarks/results/<preset>-ipc<K>.json and prints the table of all that are there as Markdown.
 """
 
 from __future__ import annotations
@@ -39,39 +40,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--preset", default="fashion-mnist")
     parser.add_argument("--workspace", type=Path, default=Path("runs/table"))
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help="of every student; those of the table when left out")
+    parser.add_argument("--compare", nargs="*", default=[], help="selectors that choose from the same pool")
+    parser.add_argument("--hard", action="store_true", help="train on hard labels, too")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     args.results.mkdir(parents=True, exist_ok=True)
     for ipc in args.ipc:
-        result = measure(args.workspace / f"ipc-{ipc}", ipc, args.seeds)
-        out = args.results / f"fashion-mnist-ipc{ipc}.json"
+        result = measure(args, ipc)
+        out = args.results / f"{args.preset}-ipc{ipc}.json"
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    found = [json.loads(path.read_text()) for path in args.results.glob("fashion-mnist-ipc*.json")]
+    found = [json.loads(path.read_text()) for path in args.results.glob(f"{args.preset}-ipc*.json")]
     print(markdown([row for result in sorted(found, key=lambda r: r["ipc"]) for row in result["rows"]]))
 
 
-def measure(workspace: Path, ipc: int, n_seeds: int) -> dict[str, Any]:
+def measure(args: argparse.Namespace, ipc: int) -> dict[str, Any]:
     """All stages at one budget; the rows of the table with their conditions."""
-    epochs, pool_size = EPOCHS.get(ipc, 300), POOL_SIZES.get(ipc, 2 * ipc)
-    with Studio(workspace, "fashion-mnist", pool_size=pool_size) as studio:
+    epochs, pool_size = args.epochs or EPOCHS.get(ipc, 300), POOL_SIZES.get(ipc, 2 * ipc)
+    with Studio(args.workspace / f"ipc-{ipc}", args.preset, pool_size=pool_size) as studio:
         follow(studio.generate())
         follow(studio.score())
+        for name in args.compare:
+            studio.set({"select.selector": name})
+            follow(studio.select(ipc=ipc, name=name))
         for name, weights in ((PAPER, "paper"), ("psr", "held-out")):
-            studio.set({"select.psr.weights": weights})
+            studio.set({"select.selector": "psr", "select.psr.weights": weights})
             follow(studio.select(ipc=ipc, name=name))
         follow(studio.refine())
         ours, papers = (studio.selection(name).candidate_ids for name in ("psr", PAPER))
-        compare = [] if np.array_equal(ours, papers) else [PAPER]
-        follow(studio.evaluate(n_seeds=n_seeds, epochs=epochs, n_checks=CHECKS, compare=compare))
-        rows = [{**asdict(row), "epochs": epochs} for row in studio.table()]
+        compare = [*([] if np.array_equal(ours, papers) else [PAPER]), *args.compare]
+        rows = []
+        for labels in ("teacher", "hard") if args.hard else ("teacher",):
+            follow(studio.evaluate(
+                n_seeds=args.seeds, epochs=epochs, n_checks=CHECKS, compare=compare, labels=labels
+            ))  # fmt: skip
+            rows += [{**asdict(row), "epochs": epochs} for row in studio.table()]
         for row in rows:
             del row["confusions"]  # they stay in the workspace: of each student a line per pair of classes
         guidance = studio.pool.settings["guidance"]
     return {
-        "command": f"python benchmarks/fashion_mnist_table.py --ipc {ipc} --seeds {n_seeds}",
+        "command": f"python benchmarks/table.py {' '.join(sys.argv[1:])}",
         "ipc": ipc,
         "device": f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
@@ -98,11 +110,18 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         cells = [
-            row["ipc"], IMAGES.get(row["arm"], row["arm"]), row["label_regime"], row["epochs"], row["n"],
+            row["ipc"], name_of(row), row["label_regime"], row["epochs"], row["n"],
             spread(row["last_mean"], row["last_std"]), spread(row["best_mean"], row["best_std"]),
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """What was trained on: the form of the selection psr, another selection by its name, or a control."""
+    if row["arm"] == "selected" and row["selection"] != "psr":
+        return str(row["selection"])
+    return IMAGES.get(row["arm"], row["arm"])
 
 
 def spread(mean: float, std: float) -> str:
