@@ -335,7 +335,7 @@ class TuneRecipe(Table):
         tuple(SELECTORS), "Selectors to choose among.", choices=tuple(SELECTORS), label="Selectors to try"
     )
     weights: bool = setting(
-        True, "Search alpha, beta and gamma of the selector psr; otherwise they stay.",
+        True, "Search numbers: alpha, beta and gamma of the selector psr; otherwise they stay.",
         label="Search the weights",
     )  # fmt: skip
     student_epochs: int = setting(

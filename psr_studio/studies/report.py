@@ -14,7 +14,7 @@ from psr_studio.core.version import __version__
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
 from psr_studio.recipe.schema import CROPS, EvaluateRecipe, Recipe
-from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, against
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, against
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.stage import scale
@@ -191,10 +191,8 @@ def _differences(found: Sequence[Result]) -> str:
         return ""
     head = ("Cell", *DIFFERENCE_HEAD[1:-1], "The cell is")
     rows = [(cell, *comparison.cells[1:]) for cell, comparison in named]
-    words = "Points ahead, seed by seed: mean of the paired differences, with its 95 % interval."
-    return (
-        f"<h2>Against the controls</h2><p>{words}</p>{html_table(head, rows, right=(2, 3, 4), kind='lines')}"
-    )
+    table = html_table(head, rows, right=(2, 3, 4), kind="lines")
+    return f"<h2>Against the controls</h2><p>{PAIRED}</p>{table}"
 
 
 def _pools(found: Sequence[Result]) -> str:

@@ -15,7 +15,7 @@ from psr_studio.method.selectors.selector import Selector
 
 class Toy(Parameters):
     read_when = {"depth": ("side", "far")}
-    searched = {"side": ("near", "far"), "depth": (0.0, 2.0)}
+    searched = {"side": ("near", "far"), "depth": (0, 2)}
     side: str = setting("near", "Which end of the ranking.", choices=("near", "far"))
     depth: float = setting(1.0, "How far down.", "ranks", 0.0, 4.0, slider=2.0, label="Depth of it")
 
@@ -77,7 +77,7 @@ known = []
 for number in range(4):
     point = space.propose(known, chosen, changed.select)
     known.append(TrialRecord("", number, "knn", number / 4, {}, point, "", 6, 0.1))
-    assert 0 <= point["toy.depth"] <= 2
+    assert 0 <= point["toy.depth"] <= 2 and isinstance(point["toy.depth"], float)
 assert space.size(chosen) is None and space.size(TuneRecipe(selectors=("toy",), weights=False)) == 2
 
 from psr_studio.app.curation import SelectChange
@@ -111,3 +111,71 @@ def test_a_file_in_the_folder_is_followed_by_everything(tmp_path, studio):
     run = run_python(USED, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 0 and out == "followed\n", err
+
+
+SKIP = '''
+"""Skip: the most reliable but for the first."""
+
+from psr_studio.method.selectors.parameters import Parameters, setting
+from psr_studio.method.selectors.selector import Selector
+
+
+class Skip(Parameters):
+    searched = {"omitted": (0, 2), "back": (False, True)}
+    omitted: int = setting(4, "How many are left out.", "images", 0, 4)
+    back: bool = setting(False, "Begin at the least reliable.")
+
+
+def _choose(pool, params, ask):
+    from psr_studio.method.baselines import top_confidence
+
+    values = -pool.reliability if params.back else pool.reliability.copy()
+    values[(-values).argsort()[: range(5)[params.omitted]]] -= 2
+    return top_confidence(values, ask.ipc, pinned=ask.pinned, vetoed=ask.vetoed)
+
+
+SELECTOR = Selector(
+    "skip", 36, "Skip", "Leaves out the first.", source="nowhere", taken=lambda chosen: "it is not among the first",
+    left=lambda chosen: "it is", one_class=_choose, parameters=Skip,
+)
+'''
+SEARCHED = """
+import psr_studio.method.selectors as folder
+folder.__path__.append(sys.argv[1])
+
+from psr_studio.app.studio import Studio
+from psr_studio.recipe.schema import TuneRecipe
+from psr_studio.stages.tune import space
+from psr_studio.stages.tune.stage import describe
+
+with Studio(sys.argv[2]) as studio:
+    studio.set({"tune.selectors": ["skip"], "tune.trials": 4, "select.selector": "skip"})
+    for trials in (4, 30):
+        for event in studio.tune(trials=trials):
+            pass
+    found = sorted(studio.trials(), key=lambda trial: trial.number)
+    assert found[0].params == {"selector": "skip", "skip.omitted": 2, "skip.back": False}, "4 is outside"
+    tried = {(trial.settings["omitted"], trial.settings["back"]) for trial in found}
+    assert tried == {(omitted, back) for omitted in (0, 1, 2) for back in (False, True)}, tried
+    assert {type(trial.params["skip.omitted"]) for trial in found} == {int}
+    assert len(found) == 6 and studio.tune_status().reason == "6 settings are tried."
+    assert space.size(TuneRecipe(selectors=("skip",), weights=False)) == 2, "numbers are searched with the weights"
+    last = next(trial for trial in found if trial.settings["omitted"] == 1 and trial.settings["back"])
+    assert describe(last.settings) == "skip, omitted 1, back true"
+    studio.curation.take(last)
+    assert (studio.curation.rules().skip.omitted, studio.curation.rules().skip.back) == (1, True)
+print("searched")
+"""
+
+
+def test_whole_numbers_and_truth_values_are_searched_as_such(tmp_path, studio):
+    """3 whole numbers times 2 truth values are 6 settings: each is tried once, also after a stop, and no other."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "skip.py").write_text(SKIP)
+    root = studio.workspace.root
+    studio.close()
+    run = run_python(
+        SEARCHED, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0 and out == "searched\n", err

@@ -143,11 +143,11 @@ def test_a_convnet_is_the_fields_own_network():
         assert torch.allclose(a.grad, b.grad, atol=1e-5)
 
 
-def trained(check_images: int | None, labels: torch.Tensor) -> tuple[list, nn.Module]:
+def trained(check_images: int | None, labels: torch.Tensor, n_checks: int = 4) -> tuple[list, nn.Module]:
     torch.manual_seed(0)
     student = build_student("convnet-1", 3, 1, 8)
     images = torch.randn(9, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-    how = Training(epochs=4, batch_size=4, n_checks=4, check_images=check_images)
+    how = Training(epochs=4, batch_size=4, n_checks=n_checks, check_images=check_images)
     targets = torch.arange(9) % 3
     checks = train_student(
         student, images, targets, nn.functional.cross_entropy, images.repeat(4, 1, 1, 1), labels, how, 0
@@ -162,6 +162,9 @@ def test_points_before_the_last_are_measured_on_a_fixed_part_and_change_no_stude
     part, b = trained(6, labels)
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
     assert part[-1].top1 == whole[-1].top1
+    (last,), c = trained(6, labels, n_checks=1)
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), c.parameters(), strict=True))
+    assert last.top1 == whole[-1].top1, "and neither does the number of points"
     assert all((check.top1 * 6) == pytest.approx(round(check.top1 * 6)) for check in part[:-1])
     only = torch.full((36,), 5)
     only[torch.arange(6) * 6] = labels[torch.arange(6) * 6]  # no other image can be right

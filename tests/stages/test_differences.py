@@ -43,8 +43,39 @@ def test_what_cannot_be_told_says_how_many_seeds_would_tell():
     assert Difference(3, 0.01, -0.001, 0.02, 4).verdict == "cannot tell with n = 3; about 1 more seed would"
 
 
-def test_one_pair_and_no_difference_tell_nothing():
-    assert paired_difference([0.7], [0.6]).verdict == "cannot tell with n = 1; 2 at least would begin to"
+def test_fewer_than_three_pairs_tell_nothing():
+    """The deviation of two pairs is one number, near 0 by chance: 0.2 apart and alike is no certainty."""
+    for first, second in (([0.7], [0.6]), ([0.8, 0.81], [0.6, 0.61]), ([0.8, 0.82], [0.6, 0.61])):
+        found = paired_difference(first, second)
+        assert found.verdict == f"cannot tell with n = {len(first)}; 3 at least would begin to"
+        assert (found.low, found.high, found.needed) == (-math.inf, math.inf, None)
+
+
+def test_a_spread_below_one_test_image_is_no_spread():
+    """On T = 100 images accuracies are hundredths: differences of 5, 5 and 6 images have s = 0.58 of one, below 1/T.
+
+    On T = 10,000 the same s is 58 images, and half the interval is 4.303 s / sqrt(3) = 0.0143, the mean 0.0533.
+    Differences of 4, 5 and 6 have s = 1/T just, which counts.
+    """
+    first, second = [0.75, 0.75, 0.76], [0.70, 0.70, 0.70]
+    coarse, fine = (paired_difference(first, second, n) for n in (100, 10_000))
+    assert not coarse.estimated and coarse.mean == fine.mean
+    assert coarse.verdict == (
+        "cannot tell with n = 3; the differences vary by less than a test image, too little to judge by"
+    )
+    assert fine.verdict == "better" and (fine.high - fine.low) / 2 == pytest.approx(0.0143, abs=1e-4)
+    assert paired_difference([0.74, 0.75, 0.76], second, 100).estimated
+
+
+@pytest.mark.parametrize("n", [3, 5, 40])
+def test_equal_differences_are_no_certainty(n):
+    """Also where rounding leaves a deviation of 1e-17, and where the size of the test split is not known."""
+    first = [0.1 + 0.07 * k for k in range(n)]
+    found = paired_difference([x + 0.1 for x in first], first)
+    assert not found.estimated and found.verdict.startswith(f"cannot tell with n = {n}; the differences vary")
+
+
+def test_no_difference_tells_nothing():
     same = paired_difference([0.7, 0.6, 0.65], [0.6, 0.7, 0.65])
     assert same.needed is None and same.verdict == "cannot tell with n = 3; over 1,000 seeds would not"
     with pytest.raises(ValueError, match="2 and 1 values"):

@@ -51,6 +51,15 @@ def lines_of(studio: Studio, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_a_study_by_workers_has_the_same_lines(tmp_path, opened, tiny_bundle):
+    """Workers make and score the pool, to the same bytes; so the students of the cells have the same accuracies."""
+    with Studio(tmp_path / "shared", tiny_recipe(tiny_bundle, **SMALL), workers=2) as shared:
+        events = finish(shared.study("labels"))
+        assert {e.stage for e in events if "worker" in e.message} >= {"pool", "score"}
+        assert np.array_equal(shared.pool.latents, opened.pool.latents)
+        assert lines_of(shared, "labels") == lines_of(opened, "labels")
+
+
 def test_every_cell_stands_beside_its_controls_with_its_conditions(opened):
     lines = lines_of(opened, "labels")
     assert {(line["images"], line["images per class"], line["labels"]) for line in lines} == {

@@ -120,7 +120,7 @@ class Parameters(Table):
 
     Attributes:
         read_when: for a setting that is not always read, the other setting and the value it must have for that.
-        searched: what a search varies: the words it tries, or the two ends of a number.
+        searched: what a search varies: the choices it tries (words, or False and True), or the two ends of a number.
     """
 
     read_when: ClassVar[Mapping[str, tuple[str, Any]]] = {}
@@ -148,13 +148,17 @@ class Parameters(Table):
 
     @classmethod
     def space(cls) -> dict[str, tuple]:
-        """The coordinates of a search, as `searched`: words, or the two ends of a number."""
-        return dict(cls.searched)
+        """The coordinates of a search, as `searched`: choices, or the ends of a number in the type of its setting."""
+        kinds = {name: shape_of(cls.model_fields[name].annotation).kind for name in cls.searched}
+        return {
+            name: tried if is_choice(tried) else tuple(map(kinds[name], tried))
+            for name, tried in cls.searched.items()
+        }
 
     def coordinates(self, ipc: int) -> dict[str, Any]:
-        """Where these settings lie in the space; what lies outside is put at the first word, or at the nearer end."""
+        """Where these settings lie in the space; what lies outside is put at the first choice, or at the nearer end."""
         now = self.resolved(ipc)
-        return {name: _inside(getattr(now, name), tried) for name, tried in self.searched.items()}
+        return {name: _inside(getattr(now, name), tried) for name, tried in self.space().items()}
 
     @classmethod
     def values_at(cls, coordinates: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,13 +190,13 @@ def shape_of(annotation: Any) -> Shape:
     return Shape(get_args(inner)[0] if many else inner, many, optional)
 
 
-def is_words(tried: tuple) -> bool:
-    """Whether what a search tries are words, not the two ends of a number."""
-    return isinstance(tried[0], str)
+def is_choice(tried: tuple) -> bool:
+    """Whether what a search tries are words, or False and True, not the two ends of a number."""
+    return isinstance(tried[0], str | bool)
 
 
 def _inside(value: Any, tried: tuple) -> Any:
-    if is_words(tried):
+    if is_choice(tried):
         return value if value in tried else tried[0]
     low, high = tried
     return min(max(value, low), high)

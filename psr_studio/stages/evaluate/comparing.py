@@ -15,9 +15,15 @@ from psr_studio.method.protocols import HARD
 from psr_studio.stages.evaluate.arms import FULL, RANDOM_REAL
 from psr_studio.stages.evaluate.stage import Row
 
+PAIRED = (
+    "Points ahead, seed by seed: mean of the paired differences after the last epoch, with its 95 % interval, which "
+    "takes three seeds at least and differences that vary by a test image at least."
+)
 DIFFERENCE_HEAD = ("Set", "Against", "Points", "95 % interval", "n", "The set is")
 RANKING_HEAD = ("Set", "Labels", "Protocol", "Student", "HLR", "IOR", "LRS", "ARS", "Still to train")
 CONFIDENCE = 0.95
+ROUNDING = 1e-12  # of equal differences of fractions
+FEWEST = 3  # pairs from which a spread is estimated
 MOST = 1000  # students beyond which nobody goes
 
 
@@ -26,7 +32,7 @@ class Difference:
     """What one way is ahead of another over n pairs, such as students of the same seeds; shares, not points.
 
     Attributes:
-        low, high: the 95 % interval of the mean by Student's t; infinite for a single pair.
+        low, high: the 95 % interval of the mean by Student's t; infinite where the spread is not estimated.
         needed: pairs after which an interval of this spread would leave out 0; None where more than `MOST` would be.
     """
 
@@ -37,6 +43,11 @@ class Difference:
     needed: int | None
 
     @property
+    def estimated(self) -> bool:
+        """Whether the pairs say how far the difference varies, so that there is an interval."""
+        return math.isfinite(self.low)
+
+    @property
     def verdict(self) -> str:
         """ "better", "worse", or "cannot tell with n = 3; about 9 more seeds would"."""
         if self.low > 0:
@@ -44,15 +55,26 @@ class Difference:
         if self.high < 0:
             return "worse"
         said = f"cannot tell with n = {self.n}"
-        if self.n < 2:
-            return f"{said}; 2 at least would begin to"
+        if self.n < FEWEST:
+            return f"{said}; {FEWEST} at least would begin to"
+        if not self.estimated:
+            return f"{said}; the differences vary by less than a test image, too little to judge by"
         if self.needed is None:
             return f"{said}; over {MOST:,} seeds would not"
         return f"{said}; about {plural(max(1, self.needed - self.n), 'more seed')} would"
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Difference of pairs, first minus second.
+def paired_difference(first: Sequence[float], second: Sequence[float], n_tested: int = 0) -> Difference:
+    """Difference of pairs of accuracies, first minus second.
+
+    Student's t takes the spread from the pairs alone. An accuracy on T test images comes in steps of 1/T, so that equal
+    differences, and a standard deviation below one step, are what the steps leave of a spread and no measure of it
+    (the resolution of an instrument, GUM, JCGM 100:2008, F.2.2.1: identical readings do not show that there is no
+    uncertainty); and of two pairs the deviation is a single number, which is near 0 by chance. So a spread counts as
+    estimated from `FEWEST` pairs on, where it is 1/T at least. Otherwise there is no interval, and nothing is told.
+
+    Args:
+        n_tested: test images T behind each accuracy; 0 where that is not known, and only equal differences are refused.
 
     Raises:
         ValueError: no pair, two lengths.
@@ -61,12 +83,14 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
         raise ValueError(f"{len(first)} and {len(second)} values make no pairs.")
     apart = [a - b for a, b in zip(first, second, strict=True)]
     n, mean = len(apart), statistics.fmean(apart)
-    if n < 2:
+    spread = statistics.stdev(apart) if n >= FEWEST else 0.0
+    step = 1 / n_tested if n_tested else 0.0
+    if spread < max(step - ROUNDING, ROUNDING):
         return Difference(n, mean, -math.inf, math.inf, None)
     from scipy.special import stdtrit
 
     sizes = np.arange(n, max(n, MOST) + 1)
-    halves = stdtrit(sizes - 1, (1 + CONFIDENCE) / 2) * statistics.stdev(apart) / np.sqrt(sizes)
+    halves = stdtrit(sizes - 1, (1 + CONFIDENCE) / 2) * spread / np.sqrt(sizes)
     enough = sizes[halves < abs(mean)]
     half = float(halves[0])
     return Difference(n, mean, mean - half, mean + half, int(enough[0]) if len(enough) else None)
@@ -84,7 +108,7 @@ class Comparison:
     def cells(self) -> tuple[str, ...]:
         """Under `DIFFERENCE_HEAD`: points of a hundred, with sign."""
         d = self.difference
-        interval = "-" if d.n < 2 else f"{100 * d.low:+.1f} to {100 * d.high:+.1f}"
+        interval = f"{100 * d.low:+.1f} to {100 * d.high:+.1f}" if d.estimated else "-"
         against = f"{self.other.name}, {self.other.label_regime}"
         return self.row.name, against, f"{100 * d.mean:+.1f}", interval, str(d.n), d.verdict
 
@@ -108,7 +132,8 @@ def _compared(row: Row, other: Row) -> Comparison | None:
     if not seeds or not (same or other.arm == FULL):
         return None
     first, second = ([one.by_seed[seed] for seed in seeds] for one in (row, other))
-    return Comparison(row, other, paired_difference(first, second))
+    n_tested = min(row.n_tested, other.n_tested)
+    return Comparison(row, other, paired_difference(first, second, n_tested))
 
 
 def format_comparisons(rows: Sequence[Row]) -> str:

@@ -64,6 +64,11 @@ class Row:
     eces: tuple[float, ...] = ()  # calibration errors of the students of which it was noted, in [0, 1]
 
     @property
+    def n_tested(self) -> int:
+        """Test images behind each accuracy; 0 where that was not noted."""
+        return sum(n for _, _, n in self.confusions[0]) if self.confusions else 0
+
+    @property
     def trained_by(self) -> str:
         """The protocol and the test images, whether it was augmented or not."""
         return self.protocol.removesuffix(f", {PLAIN}")

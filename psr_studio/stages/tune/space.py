@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.devices import candidate_seed
 from psr_studio.core.errors import RecipeError
-from psr_studio.method.selectors.parameters import is_words
+from psr_studio.method.selectors.parameters import is_choice
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import SELECT_KEYS
 from psr_studio.recipe.schema import SelectRecipe, TuneRecipe, plain
@@ -48,8 +49,13 @@ def starts(settings: TuneRecipe, base: SelectRecipe) -> list[Params]:
 
 
 def size(settings: TuneRecipe) -> int | None:
-    """How many points there are; None when a number is searched, which leaves no end of them."""
-    return None if any(_is_endless(name, settings) for name in settings.selectors) else len(_grid(settings))
+    """How many points there are; None when a number that is not whole is searched, which leaves no end of them."""
+    grids = [_values(name, settings) for name in settings.selectors]
+    return (
+        None
+        if None in grids
+        else sum(math.prod(map(len, grid.values())) for grid in grids if grid is not None)
+    )
 
 
 def propose(known: Sequence[TrialRecord], settings: TuneRecipe, base: SelectRecipe) -> Params:
@@ -70,7 +76,7 @@ def propose(known: Sequence[TrialRecord], settings: TuneRecipe, base: SelectReci
         study.add_trial(
             optuna.trial.create_trial(
                 params=record.params,
-                distributions=_distributions(record.params, settings),
+                distributions=_distributions(record.params["selector"], settings),
                 value=record.value,
             )
         )
@@ -113,39 +119,56 @@ def common(settings: TuneRecipe, base: SelectRecipe) -> dict[str, Any]:
 def _space(selector: str, settings: TuneRecipe) -> dict[str, tuple]:
     """What is tried at each coordinate of a selector, such as "dgs.target"; no numbers unless weights are searched."""
     space = SELECTORS[selector].parameters.space()
-    return {f"{selector}.{name}": t for name, t in space.items() if settings.weights or is_words(t)}
+    return {f"{selector}.{name}": t for name, t in space.items() if settings.weights or is_choice(t)}
 
 
-def _is_endless(selector: str, settings: TuneRecipe) -> bool:
-    return not all(map(is_words, _space(selector, settings).values()))
+def _values(selector: str, settings: TuneRecipe) -> dict[str, Sequence] | None:
+    """Every value at each coordinate of a selector; None where a number that is not whole is searched."""
+    found: dict[str, Sequence] = {}
+    for name, tried in _space(selector, settings).items():
+        if is_choice(tried):
+            found[name] = tried
+        elif _is_whole(tried):
+            found[name] = range(tried[0], tried[1] + 1)
+        else:
+            return None
+    return found
 
 
-def _grid(settings: TuneRecipe) -> list[Params]:
-    """Every point of the selectors of which only words are searched."""
-    points: list[Params] = []
+def _is_whole(tried: tuple) -> bool:
+    """Whether a number between these two ends is a whole one: ends have the type of their setting."""
+    return isinstance(tried[0], int)
+
+
+def _grid(settings: TuneRecipe) -> Iterator[Params]:
+    """Every point of the selectors that have an end of them."""
     for selector in settings.selectors:
-        if not _is_endless(selector, settings):
-            space = _space(selector, settings)
-            at = itertools.product(*space.values())
-            points += [{"selector": selector, **dict(zip(space, values, strict=True))} for values in at]
-    return points
+        if (grid := _values(selector, settings)) is not None:
+            for values in itertools.product(*grid.values()):
+                yield {"selector": selector, **dict(zip(grid, values, strict=True))}
 
 
-def _distributions(params: Params, settings: TuneRecipe) -> dict[str, BaseDistribution]:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+def _distributions(selector: str, settings: TuneRecipe) -> dict[str, BaseDistribution]:
+    """What the selector and each of its coordinates are drawn from."""
+    space = {"selector": settings.selectors, **_space(selector, settings)}
+    return {name: _distribution(tried) for name, tried in space.items()}
 
-    space = {"selector": settings.selectors, **_space(params["selector"], settings)}
-    return {
-        name: CategoricalDistribution(tried) if is_words(tried) else FloatDistribution(*tried)
-        for name, tried in space.items()
-    }
+
+def _distribution(tried: tuple) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if is_choice(tried):
+        return CategoricalDistribution(tried)
+    return IntDistribution(*tried) if _is_whole(tried) else FloatDistribution(*tried)
 
 
 def _ask(trial: Trial, settings: TuneRecipe) -> Params:
     selector = str(trial.suggest_categorical("selector", settings.selectors))
     for name, tried in _space(selector, settings).items():
-        if is_words(tried):
+        if is_choice(tried):
             trial.suggest_categorical(name, tried)
+        elif _is_whole(tried):
+            trial.suggest_int(name, *tried)
         else:
             trial.suggest_float(name, *tried)
     return dict(trial.params)

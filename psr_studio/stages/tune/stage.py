@@ -229,6 +229,8 @@ def _cells(record: TrialRecord) -> tuple[str, ...]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -12,7 +12,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
-from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, RANKING_HEAD, comparisons, rankings
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKING_HEAD, comparisons, rankings
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
@@ -36,9 +36,6 @@ ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
     "the test set and only shows the spread. ECE is how far confidence and accuracy lie apart, last epoch. "
     "Controls get the same student, seeds and number of images."
-)
-PAIRED = (
-    "Points ahead, seed by seed: mean of the paired differences after the last epoch, with its 95 % interval."
 )
 RANKED = (
     "DD-Ranking: HLR is what the set loses to all real images, both with hard labels; IOR what it gains on random real "
