@@ -15,6 +15,7 @@ from psr_studio.ui.guard.opening import Gate
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.panels.topbar import TopBar
+from psr_studio.ui.press import build_mark, show_on
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.curate import CurateTab
 from psr_studio.ui.tabs.evaluate import EvaluateTab
@@ -92,6 +93,7 @@ def build_page(screen: Screen) -> gr.Blocks:
     with StudioPage(
         screen.gate, title="PSR Studio", fill_width=True, analytics_enabled=False, elem_classes="psr-page"
     ) as page:
+        mark = build_mark()
         bar.build()
         home = "curate" if len(screen.studio.pool) else "pool"
         with gr.Tabs(selected=home) as row:
@@ -101,6 +103,7 @@ def build_page(screen: Screen) -> gr.Blocks:
             tab.connect(row, pickers)
         _keep_drawn(screen, items, [[bar, *tab.panes()] for tab in tabs])
         ScriptApi(screen).build()
+        show_on(mark, page)
     return page
 
 

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import count
 from typing import Any
+
+import gradio as gr
 
 from psr_studio.ui.words import QUIET
 
 TELL = "document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }}));"
 TO_SEE = "() => document.getElementById({})?.scrollIntoView({{ block: 'nearest' }})"
-_keys = count(1)
+# For the events of a press: Gradio shows on the mark below that it works on them.
+MARKED: dict[str, Any] = {"show_progress": "minimal"}
+# Gradio gives the box around the mark a class as long as one of its events is at work, however that ends.
+WATCH = f"""const box = element.closest('.html-container');
+new MutationObserver(() => {{
+  if (!box.classList.contains('pending')) {{ {TELL.format("answered", "null")} }}
+}}).observe(box, {{ attributeFilter: ['class'] }});"""
 
 
-class Press:
-    """One control whose presses are answered.
+def build_mark() -> gr.HTML:
+    """Draw what says that the studio works on a press; out of sight, see css/page.css."""
+    return gr.HTML(js_on_load=WATCH, apply_default_css=False, elem_id="psr-asking")
+
+
+def show_on(mark: gr.HTML, page: gr.Blocks) -> None:
+    """Let all presses of a page be shown on its mark, once the page has all its events."""
+    for event in page.fns.values():
+        if event.show_progress == MARKED["show_progress"]:
+            event.show_progress_on = [mark]
+
+
+def begun(js: str | None = None, job: str | None = None) -> str:
+    """What the page does before a press is sent.
 
     Args:
+        js: what it does with the inputs of the press.
         job: what is asked for, where that is a job: the bar at the top says so at once.
     """
-
-    def __init__(self, job: str | None = None) -> None:
-        key = next(_keys)
-        self._begins = TELL.format("pressed", json.dumps({"key": key, "job": job}))
-        self.ended = f"() => {{ {TELL.format('answered', json.dumps({'key': key}))} }}"
-
-    def begun(self, js: str | None = None) -> str:
-        """What the page does before the press is sent; `js` is what it does with the inputs of the press."""
-        given = f"await ({js})(...given)" if js else "given"
-        return f"async (...given) => {{ {self._begins} return {given}; }}"
+    given = f"await ({js})(...given)" if js else "given"
+    return f"async (...given) => {{ {TELL.format('pressed', json.dumps({'job': job}))} return {given}; }}"
 
 
 def answered(
     listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any, **how: Any
 ) -> Any:
     """Let an event such as `button.click` call `handler`; what was pressed is busy meanwhile. Returns the event."""
-    press = Press()
-    event = listen(handler, inputs, outputs, **{**how, "js": press.begun(how.get("js"))})
-    event.then(None, js=press.ended, **QUIET)
-    return event
+    return listen(handler, inputs, outputs, **{**how, **MARKED, "js": begun(how.get("js"))})
 
 
 def answered_below(

@@ -85,6 +85,36 @@ def test_what_a_press_was_refused_with_goes_when_a_job_starts(page):
     page.wait_for_selector(DONE)
 
 
+def refused_name(page: Any) -> Any:
+    """On Curate, a name that no selection may have."""
+    page.locator("#psr-save-name input, #psr-save-name textarea").fill("a/b")
+    return page.locator("#psr-save")
+
+
+def refused_look(page: Any) -> Any:
+    """On Pool, a look at no pictures."""
+    page.locator("#psr-import > button").click()
+    return page.locator("#psr-import-look")
+
+
+def refused_job(page: Any) -> Any:
+    """On Refine, a setting that is out of range."""
+    page.get_by_label("Label steps").fill("999")
+    return page.locator("#psr-refine")
+
+
+@pytest.mark.parametrize(
+    ("tab", "asked"), [("curate", refused_name), ("pool", refused_look), ("refine", refused_job)]
+)
+def test_what_is_refused_is_busy_no_longer_than_the_refusal_takes(page, tab, asked):
+    open_tab(page, tab)
+    page.evaluate("document.querySelectorAll('.toast-close').forEach((closer) => closer.click())")
+    pressed = asked(page)
+    pressed.click()
+    page.locator(".toast-body.error").first.wait_for()
+    page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=10_000)
+
+
 def test_a_tab_pressed_while_the_page_loads_stays_open_against_the_one_in_the_address(page):
     open_tab(page, "evaluate")
     page.wait_for_function("location.hash.includes('tab=evaluate')")

@@ -11,7 +11,7 @@ from psr_studio.app.jobs import JobState
 from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import STAGES
 from psr_studio.ui.markup import job_card, note
-from psr_studio.ui.press import Press, answered
+from psr_studio.ui.press import MARKED, answered, begun
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -30,7 +30,7 @@ class JobPanel:
         self.screen = screen
         self.stages = [stage.name for stage in stages]
         self.idle = idle
-        self.presses: list[tuple[Press, Any]] = []
+        self.presses: list[Any] = []
 
     def build(self) -> None:
         """Draw it here."""
@@ -60,17 +60,15 @@ class JobPanel:
             outputs: what `values` fills unless told otherwise.
             js: what the page does with the inputs before they are sent.
         """
-        press = Press(button.value)
-        event = button.click(said(handler), inputs, outputs or self.outputs, js=press.begun(js), **PRESSED)
-        self.presses.append((press, event))
+        how = {**PRESSED, **MARKED, "js": begun(js, button.value)}
+        event = button.click(said(handler), inputs, outputs or self.outputs, **how)
+        self.presses.append(event)
         return event
 
     def redrawn_by(self, draw: Callable[..., list[Any]], seen: gr.State, outputs: Sequence[Any]) -> None:
         """Draw the page as soon as a job is queued, not when its timer comes round."""
-        for press, event in self.presses:
-            drawn = event.success(draw, seen, outputs, **QUIET)
-            for over in (drawn.then, event.failure):
-                over(None, js=press.ended, **QUIET)
+        for event in self.presses:
+            event.success(draw, seen, outputs, **{**QUIET, **MARKED})
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -51,7 +51,8 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
 
   function settleSoon() {
     clearTimeout(pause);
-    pause = setTimeout(store.settle, PAUSE_MS);
+    // An answer on its way is no pause: a slow machine would lay out the whole page for each of them.
+    pause = setTimeout(() => (running ? settleSoon() : store.settle()), PAUSE_MS);
   }
 
   /** @param {Change} change */

@@ -1,14 +1,12 @@
 // A control of the page that was pressed is busy until the studio has answered: the page says when it asks, and when it
-// has been told, but not by what, so the control is the one that the user touched last.
-
-/** @typedef {CustomEvent<{ key: number }>} Asked */
+// has been told all that it asked for, but not by what, so the control is the one that the user touched last.
 
 /** @param {Document} page */
 export function markPressed(page) {
   /** @type {Element | null} */
   let touched = null;
-  /** By the key of the press. @type {Map<number, Element>} */
-  const busy = new Map();
+  /** @type {Set<Element>} */
+  const busy = new Set();
 
   /** @param {Event} event */
   const touch = ({ target }) => {
@@ -16,15 +14,13 @@ export function markPressed(page) {
   };
   for (const kind of ['click', 'change', 'keydown']) page.addEventListener(kind, touch, true);
 
-  page.addEventListener('psr-pressed', (event) => {
-    const { key } = /** @type {Asked} */ (event).detail;
+  page.addEventListener('psr-pressed', () => {
     if (!touched) return;
     touched.setAttribute('aria-busy', 'true');
-    busy.set(key, touched);
+    busy.add(touched);
   });
-  page.addEventListener('psr-answered', (event) => {
-    const { key } = /** @type {Asked} */ (event).detail;
-    busy.get(key)?.removeAttribute('aria-busy');
-    busy.delete(key);
+  page.addEventListener('psr-answered', () => {
+    for (const control of busy) control.removeAttribute('aria-busy');
+    busy.clear();
   });
 }
