@@ -28,7 +28,7 @@ from psr_studio.core.words import plural
 from psr_studio.method.protocols import convnet_depth
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing.classes import ClassNames
-from psr_studio.stages.importing.items import PoolImportError
+from psr_studio.stages.importing.items import PoolImportError, called
 from psr_studio.stages.importing.look import Found, look
 from psr_studio.stages.importing.reading import Reading
 from psr_studio.storage.names import part_files
@@ -64,7 +64,7 @@ class Plan:
     def lines(self) -> list[str]:
         """In words, a line each."""
         made = self.description
-        lines = [f"Pictures in {self.pictures.path}", *self.pictures.lines]
+        lines = [f"Pictures in {called(self.pictures.path)}", *self.pictures.lines]
         if self.real is not None:
             lines += [f"Real pictures in {self.real.path}", *self.real.lines]
         lines.append(
@@ -185,7 +185,7 @@ def _ordered(found: Found) -> list[str]:
     numbers = [int(label) for label in labels]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
         raise PoolImportError(
-            f'The classes of "{found.path}" are the numbers {", ".join(labels[:NAMED])} and so on, with gaps.',
+            f'The classes of "{called(found.path)}" are the numbers {", ".join(labels[:NAMED])} and so on, with gaps.',
             "Rename the folders to the names of their classes.",
         )
     return labels
