@@ -193,7 +193,9 @@ def beside_the_teacher(
     return [
         {"way": name, "wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "cpu_ratio": round(cpu / alone[1], 3),
          "wall_ratio": round(wall / alone[0], 3)}
-        for name, (wall, cpu) in {"the teacher alone, pictures in memory": alone, "import and score": both}.items()
+        for name, (wall, cpu) in {
+            "the teacher alone, pictures in memory": alone.tolist(), "import and score": both.tolist(),
+        }.items()
     ]  # fmt: skip
 
 
@@ -214,6 +216,7 @@ def peaks(place: Path, folder: Path, side: int, source: str) -> dict[str, int]:
     def follow(stage: str, events: Iterable[Progress]) -> None:
         for _ in events:  # a measured cost starts the peak anew
             found[stage] = max(found[stage], (peak_memory(CPU) or 0) >> 20)
+        found[stage] = max(found[stage], (peak_memory(CPU) or 0) >> 20)  # what comes after the last event
 
     projects = Projects(place, folder, side, source)
     found["before"] = (peak_memory(CPU) or 0) >> 20
