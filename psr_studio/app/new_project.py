@@ -25,16 +25,53 @@ from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.files import absolute_path
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
-from psr_studio.method.protocols import convnet_depth
+from psr_studio.method.protocols import PROTOCOLS, convnet_depth
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.importing.classes import ClassNames
-from psr_studio.stages.importing.items import PoolImportError
+from psr_studio.stages.importing.items import PoolImportError, called
 from psr_studio.stages.importing.look import Found, look
 from psr_studio.stages.importing.reading import Reading
 from psr_studio.storage.names import part_files
 
 LARGEST_SIDE = 1024
+SMALL, AS_THEY_ARE = "psr-kd-64", "psr-kd"  # the protocols of pictures beyond 64 px, and of the others
+SHOWN = 3600  # pictures of 64 px that a student is shown; of smaller ones as many as cost as much
+FEWEST_EPOCHS = 40
+UNREFINED = {
+    "export.refined": False,
+    "evaluate.arms": ("selected",),
+}  # nothing refines imported pictures here
 NAMED = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """How students are trained: the side that they see in pixels, by which protocol, for how many epochs."""
+
+    seen: int
+    protocol: str
+    epochs: int
+
+    @classmethod
+    def for_minutes(cls, side: int, n: int) -> Training:
+        """Of n pictures of a side so that a CPU trains a dozen students in minutes.
+
+        Pictures beyond 64 px are brought to it. A student is shown as much as 3,600 pictures of 64 px, in 40 epochs at
+        least, which large sets need whatever they cost, and in those of the protocol at most.
+        """
+        size = PROTOCOLS[SMALL].size or side
+        protocol, seen = (SMALL, size) if side > size else (AS_THEY_ARE, side)
+        shown, most = SHOWN * (size / seen) ** 2, int(PROTOCOLS[protocol].epochs)
+        return cls(seen, protocol, min(most, max(FEWEST_EPOCHS, round(shown / n))))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As a recipe has them."""
+        return {
+            "evaluate.protocol": self.protocol,
+            "evaluate.epochs": self.epochs,
+            "evaluate.student": _student(self.seen),
+        }
 
 
 @dataclass(frozen=True)
@@ -61,14 +98,25 @@ class Plan:
         return self.workspace / f"{self.workspace.name}.toml"
 
     @property
+    def training(self) -> Training:
+        """How students are trained on as many of the pictures as a recipe chooses at first."""
+        of_class = min(Recipe().select.ipc, max(self.pictures.counts.values()))
+        return Training.for_minutes(self.description.side, of_class * len(self.pictures.counts))
+
+    @property
     def lines(self) -> list[str]:
         """In words, a line each."""
         made = self.description
-        lines = [f"Pictures in {self.pictures.path}", *self.pictures.lines]
+        lines = [f"Pictures in {called(self.pictures.path)}", *self.pictures.lines]
         if self.real is not None:
             lines += [f"Real pictures in {self.real.path}", *self.real.lines]
         lines.append(
             f"They become {made.side} x {made.side}; the teacher is {made.teacher or 'still to come'}."
+        )
+        trained = self.training
+        lines.append(
+            f"Students will see {trained.seen} x {trained.seen} pixels for {trained.epochs} epochs (protocol "
+            f"{trained.protocol}), which suits a CPU; what that costs is said before it begins."
         )
         return [*lines, *self.notes]
 
@@ -135,7 +183,7 @@ def make(plan: Plan) -> Iterator[Progress]:
     """
     write_description(plan.bundle_file, plan.description)
     settings = {"name": plan.workspace.name, "bundle": str(plan.bundle_file)}
-    recipe = Recipe().with_values({**settings, **_settings(plan.description.side)})
+    recipe = Recipe().with_values({**settings, **UNREFINED, **plan.training.settings})
     with Studio(plan.workspace, recipe, replace_recipe=True) as studio:
         yield from studio.import_pool(
             plan.pictures.path, split=plan.reading.split, rule=plan.reading.rule, values=plan.reading.values,
@@ -153,13 +201,12 @@ def recipe_for_set(workspace: str | Path, pictures: str | Path, real: str | Path
     if not file.is_file():
         write_description(file, plan(root, pictures, real=real).description)
     side = load_bundle(str(file)).image_shape[0]
-    return Recipe().with_values({"name": root.name, "bundle": str(file), **_settings(side)})
+    settings = {"name": root.name, "bundle": str(file), "evaluate.student": _student(side)}
+    return Recipe().with_values({**settings, **UNREFINED})
 
 
-def _settings(side: int) -> dict[str, Any]:
-    """Of pictures of a side, which nothing refines."""
-    student = f"convnet-{min(6, convnet_depth(side))}"
-    return {"export.refined": False, "evaluate.arms": ("selected",), "evaluate.student": student}
+def _student(side: int) -> str:
+    return f"convnet-{min(6, convnet_depth(side))}"
 
 
 @dataclass(frozen=True)
@@ -185,7 +232,7 @@ def _ordered(found: Found) -> list[str]:
     numbers = [int(label) for label in labels]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
         raise PoolImportError(
-            f'The classes of "{found.path}" are the numbers {", ".join(labels[:NAMED])} and so on, with gaps.',
+            f'The classes of "{called(found.path)}" are the numbers {", ".join(labels[:NAMED])} and so on, with gaps.',
             "Rename the folders to the names of their classes.",
         )
     return labels

@@ -72,9 +72,7 @@ def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: b
         WorkspaceError: a candidate has no scores (with the damaged file, if that is why).
     """
     stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"], files)
-    ids = concat([s["candidate_id"] for s in stored], np.int64)
-    last = {int(cid): row for row, cid in enumerate(ids)}
-    rows = np.array([last.get(int(cid), -1) for cid in pool.candidate_ids], np.int64)
+    rows = _rows(pool, stored)
     scored = rows >= 0
     if require_all and not scored.all():
         raise _unscored(pool.candidate_ids, scored, broken)
@@ -82,6 +80,26 @@ def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: b
     logits = frozen(_own_logits(pool, scored)) if pool.has_own_logits else teacher
     embeddings = _aligned([s["embedding"] for s in stored], rows)
     return Scores(pool.candidate_ids, logits, frozen(embeddings), frozen(scored), teacher, broken)
+
+
+def load_teacher_logits(pool: Pool, paths: Sequence[Path], files: Reader) -> np.ndarray:
+    """The teacher's logits (N, C) alone, in pool order, without the memory that embeddings take.
+
+    Raises:
+        WorkspaceError: as `load_scores`.
+    """
+    stored, broken = _read_all(paths, ["candidate_id", "logits"], files)
+    rows = _rows(pool, stored)
+    if (rows < 0).any():
+        raise _unscored(pool.candidate_ids, rows >= 0, broken)
+    return frozen(_aligned([s["logits"] for s in stored], rows))
+
+
+def _rows(pool: Pool, stored: Sequence[dict]) -> np.ndarray:
+    """The row of each candidate in the stacked parts, the last where there are several; -1 where there is none."""
+    ids = concat([s["candidate_id"] for s in stored], np.int64)
+    last = {int(cid): row for row, cid in enumerate(ids)}
+    return np.array([last.get(int(cid), -1) for cid in pool.candidate_ids], np.int64)
 
 
 def _own_logits(pool: Pool, scored: np.ndarray) -> np.ndarray:

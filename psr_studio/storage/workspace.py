@@ -47,7 +47,14 @@ from psr_studio.storage.parquet import write_part
 from psr_studio.storage.parts import Parts, stamp
 from psr_studio.storage.pool import OWN_LOGITS, Pool
 from psr_studio.storage.rescue import is_whole, set_aside, take_over
-from psr_studio.storage.scores import Refined, Scores, check_finite, load_refined, load_scores
+from psr_studio.storage.scores import (
+    Refined,
+    Scores,
+    check_finite,
+    load_refined,
+    load_scores,
+    load_teacher_logits,
+)
 
 EXPORTS = "exports"
 MARKS_OF_ONE = ("studio.sqlite", "recipe.toml", "pool")  # a folder with none of them is no workspace
@@ -295,6 +302,11 @@ class Workspace:
             self.parts,
             require_all,
         )
+
+    def teacher_logits(self, teacher_id: str, pool: Pool) -> np.ndarray:
+        """The teacher's logits (N, C) in the order of a pool, without its embeddings; errors as `scores`."""
+        files = part_files(self.root / "scores" / _folder_of(teacher_id))
+        return load_teacher_logits(pool, files, self.parts)
 
     # Refined
 

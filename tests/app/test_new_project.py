@@ -11,7 +11,7 @@ from own_pictures import NAMES, SIDE, write_pictures, write_teacher
 from PIL import Image
 from tiny import finish
 
-from psr_studio.app.new_project import make, plan
+from psr_studio.app.new_project import Training, make, plan
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.shipped import TEACHER_INDEX
@@ -66,6 +66,41 @@ def test_a_zip_and_real_photographs_become_a_curated_evaluated_exported_set(give
             finish(step())
         assert {row.arm for row in studio.table()} == {"selected", "random real", "generate-and-use"}
         assert len(list((root / "exports" / "set").rglob("*.png"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("side", "n", "trained"),
+    [
+        (256, 30, (64, "psr-kd-64", 120)),
+        (224, 12, (64, "psr-kd-64", 300)),
+        (224, 1000, (64, "psr-kd-64", 40)),
+        (64, 30, (64, "psr-kd", 120)),
+        (32, 100, (32, "psr-kd", 144)),
+        (32, 30, (32, "psr-kd", 300)),
+    ],
+)
+def test_students_of_a_new_project_are_trained_in_minutes(side, n, trained):
+    """By the pixels that one is shown: 3,600 pictures of 64 px, unless 40 epochs are more or the protocol has less."""
+    found = Training.for_minutes(side, n)
+    assert (found.seen, found.protocol, found.epochs) == trained
+    assert found.epochs == 40 or found.epochs * n * found.seen**2 <= 3600 * 64**2
+
+
+def test_the_training_is_said_before_and_stands_in_the_recipe(tmp_path):
+    """Large pictures are brought to 64 px for students, and to nothing else."""
+    source = write_pictures(tmp_path / "large", 3, side=96)
+    chosen = plan(tmp_path / "ws", source)
+    assert "Students will see 64 x 64 pixels for 300 epochs (protocol psr-kd-64)" in " ".join(chosen.lines)
+    finish(make(chosen))
+    with Studio(tmp_path / "ws") as studio:
+        asked = studio.recipe.evaluate
+        assert (asked.protocol, asked.epochs, asked.student, asked.n_seeds) == (
+            "psr-kd-64",
+            300,
+            "convnet-4",
+            3,
+        )
+        assert studio.bundle.image_shape == (96, 96, 3)
 
 
 def test_a_look_writes_nothing(given, tmp_path, capsys):

@@ -25,6 +25,7 @@ from psr_studio.stages.evaluate.training import Trainer
 
 REGIMES = {
     "psr-kd": "teacher, tau 1.5",
+    "psr-kd-64": "teacher, tau 1.5",
     "dc": "hard",
     "minimax": "hard",
     "idc-cifar": "hard",
@@ -99,7 +100,7 @@ def test_the_two_former_protocols_are_understood(former, kind, tmp_path):
     for recipe in (assigned, written):
         assert (recipe.evaluate.protocol, recipe.evaluate.label_kind) == ("psr-kd", kind)
         assert recipe.evaluate.epochs == 300
-    with pytest.raises(RecipeError, match="psr-kd, dc, minimax, idc-cifar, rded, fkd"):
+    with pytest.raises(RecipeError, match="psr-kd, psr-kd-64, dc, minimax, idc-cifar, rded, fkd"):
         Recipe().with_values({"evaluate.protocol": "mtt"})
 
 
@@ -137,7 +138,7 @@ def test_pictures_are_brought_to_size_as_torchvision_does(height, width, side, s
         )
 
 
-def test_students_of_the_papers_train_at_224_pixels_and_smaller_pictures_stay(studio):
+def test_students_train_at_the_size_of_the_protocol_and_smaller_pictures_stay(studio):
     class Large:
         image_shape = (256, 256, 3)
 
@@ -145,7 +146,8 @@ def test_students_of_the_papers_train_at_224_pixels_and_smaller_pictures_stay(st
     images[:, 16:240, 16:240] = 200  # the middle 224 of 256
     for name, protocol in PROTOCOLS.items():
         found = sized(images, protocol, Large())
-        assert found.shape[1:3] == ((224, 224) if name in ("minimax", "rded", "fkd") else (256, 256)), name
+        side = {"minimax": 224, "rded": 224, "fkd": 224, "psr-kd-64": 64}.get(name, 256)
+        assert found.shape[1:3] == (side, side), name
     assert (sized(images, PROTOCOLS["rded"], Large(), tested=True) == 200).all(), (
         "cut out of 256, as its test is"
     )

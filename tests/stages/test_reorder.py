@@ -98,6 +98,8 @@ def test_nothing_is_offered_where_the_order_is_right(tmp_path, given, described)
             studio.class_order()
         *_, last = finish(studio.score())
         assert "another order" not in last.message
+        alone = studio.workspace.teacher_logits(studio.bundle.teacher_id, studio.pool)
+        assert np.array_equal(alone, studio.scores.teacher_logits), "what the check reads, without embeddings"
         before = studio.pool.content_hash()
         with pytest.raises(WorkspaceError, match="no other order fits much better"):
             finish(studio.reorder())

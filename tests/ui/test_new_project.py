@@ -47,7 +47,7 @@ def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
     made = tmp_path / "runs" / "colours"
     assert not made.exists() and panel.nothing_here()
     *_, last = panel.on_make(*given)
-    assert "Imported 12 pictures" in last and f"psr-studio app -w {made}" in last
+    assert "Imported 12 pictures" in last and "Sizes" not in last and f"psr-studio app -w {made}" in last
     assert 'the list under "ws" at the top' in html.unescape(last) and made in [
         found.path for found in recent()
     ]
@@ -77,7 +77,8 @@ def _below(block):
 
 
 def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened, tmp_path):
-    finish(make(plan(tmp_path / "waits", tmp_path / "set")))
+    real = write_pictures(tmp_path / "real", 8, first=50)
+    finish(make(plan(tmp_path / "waits", tmp_path / "set", real=real)))
     waiting = Screen(Studio(tmp_path / "waits", create=False))
     try:
         for screen, is_open in ((opened, False), (waiting, True)):
@@ -87,6 +88,8 @@ def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened
                 TeachPanel(screen, jobs).build()
             (panel,) = [block for block in page.blocks.values() if block.elem_id == "psr-teach"]
             assert panel.open is is_open
+            (images,) = [block for block in page.blocks.values() if block.elem_id == "psr-teach-images"]
+            assert images.value == (str(real) if is_open else ""), "its real pictures are there to be taught"
             chips = dict(TopBar(screen).names()["chips"])
             assert (chips["teacher"] == "none yet") is is_open
     finally:

@@ -83,7 +83,7 @@ def opened(page: Any, workspace: Path) -> None:
 
 def taught(page: Any, real: Path, backbone: Path) -> None:
     """A head on a network that knows other classes; used by one press."""
-    field(page, "teach-images").fill(str(real))
+    assert field(page, "teach-images").input_value() == str(real)
     page.locator("#psr-teach").get_by_role("textbox", name="Backbone").fill(str(backbone))
     press(page, "#psr-teach-run", "teach", "pool")
     page.locator("#psr-teach").get_by_text("right, calibration error").first.wait_for()

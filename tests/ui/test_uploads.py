@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 from PIL import Image
 from serving import HERE, told
 from tiny import CLASS_NAMES, SIZE
@@ -113,37 +114,70 @@ def test_the_other_ways_in_are_shut_too(page, secret, asked):
     assert not asked
 
 
-def test_what_was_uploaded_can_be_imported_and_read_back(page, screen):
-    """The Import panel, as its scripts do it: upload, then name the upload to the handler."""
+def packed_set(*folders: str) -> bytes:
+    """A zip with a picture in each folder."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as target:
-        for name in CLASS_NAMES:
+        for name in folders:
             picture = io.BytesIO()
             Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(picture, "PNG")
             target.writestr(f"{name.replace('/', ' ')}/0.png", picture.getvalue())
-    [path] = told(page.post("/gradio_api/upload", files={"files": ("set.zip", packed.getvalue())}))
-    assert page.get(f"/gradio_api/file={path}").content == packed.getvalue()
-    handler = next(fn for fn in page.app.state.page.blocks.fns.values() if fn.api_name == "on_import")
-    data = [
-        "",
-        {**file_data(path), "url": f"{HERE}/gradio_api/file={path}"},
-        "",
-        0,
-        True,
-        False,
-        False,
-        None,
-        "",
-        "",
-        False,
-        "",
-        None,
-        "",
-    ]
-    body = {"data": data, "fn_index": handler._id, "session_hash": "a"}
-    assert page.post("/gradio_api/run/on_import", json=body).status_code == 200
+    return packed.getvalue()
+
+
+def saved(values: np.ndarray) -> bytes:
+    """An .npy file."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def uploaded(page: TestClient, name: str, data: bytes) -> dict[str, Any]:
+    """Upload a file, and name it as the page's scripts do."""
+    [path] = told(page.post("/gradio_api/upload", files={"files": (name, data)}))
+    assert page.get(f"/gradio_api/file={path}").content == data
+    return {**file_data(path), "url": f"{HERE}/gradio_api/file={path}"}
+
+
+def pressed(page: TestClient, handler: str, *given: Any) -> Response:
+    """Call the handler of this name that has as many inputs."""
+    found = next(
+        fn
+        for fn in page.app.state.page.blocks.fns.values()
+        if str(fn.api_name).startswith(handler) and len(fn.inputs) == len(given)
+    )
+    body = {"data": [*given], "fn_index": found._id, "session_hash": "a"}
+    return page.post(f"/gradio_api/run/{found.api_name}", json=body)
+
+
+def test_what_was_uploaded_can_be_imported_and_read_back(page, screen, folder):
+    """The Import panel, as its scripts do it: upload pictures and soft labels, then name them to the handlers."""
+    pictures = uploaded(page, "set.zip", packed_set(*CLASS_NAMES))
+    labels = uploaded(page, "../../soft.npy", saved(np.eye(3, dtype=np.float32)))
+    rest = ["", 0, True, False, False, None, "", "", False, "", None, ""]
+    looked = pressed(page, "on_look", "", pictures, *rest, labels)
+    assert looked.status_code == 200 and "soft labels from &quot;soft.npy&quot;" in told(looked)["data"][0]
+    two = uploaded(page, "two.npy", saved(np.eye(2, dtype=np.float32)))
+    refused = pressed(page, "on_look", "", pictures, *rest, two)
+    assert "two.npy&quot; holds no single tensor" in refused.text
+    named = uploaded(page, "soft.pkl", b"no labels")
+    assert "Invalid file type" in pressed(page, "on_look", "", pictures, *rest, named).text
+    assert not any(str(folder) in answer.text for answer in (looked, refused))
+    assert pressed(page, "on_import", "", pictures, *rest, labels).status_code == 200
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done" and "Imported 3 pictures" in job.message
+    assert 'soft labels from "soft.npy"' in job.message and str(folder) not in job.message
+
+
+def test_an_upload_is_called_by_its_name(page, folder):
+    """Where the server keeps it is nobody's business: neither what was found nor what is wrong says it."""
+    for names, words in (
+        (("apple", "plum"), "Pictures in fruit.zip"),
+        (("1", "3"), "The classes of &quot;fruit.zip&quot; are the numbers 1, 3 and so on, with gaps."),
+    ):
+        pictures = uploaded(page, "fruit.zip", packed_set(*names))
+        answer = pressed(page, "on_look", "fruit", "", pictures, "", 0, "").text
+        assert words in answer and str(folder) not in answer
 
 
 def bare(launched: bool) -> FastAPI:

@@ -35,6 +35,7 @@ from psr_studio.stages.importing.items import (
     ImageSource,
     Item,
     PoolImportError,
+    called,
     refuse_links,
     spread,
     too_large,
@@ -108,7 +109,7 @@ def unreadable(path: Path | str, err: OSError) -> PoolImportError:
     """The error for a file or folder of a source that the system does not hand out."""
     why = os.strerror(err.errno) if err.errno else str(err)
     return PoolImportError(
-        f'"{path}" cannot be read: {why}.',
+        f'"{called(Path(path))}" cannot be read: {why}.',
         "Give yourself read permission there, or take it out of the source. The pool is as it was.",
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.pictures import MAX_BYTES, PictureError
+from psr_studio.core.words import printable
 
 T = TypeVar("T")
 
@@ -51,6 +52,11 @@ class LabelRows:
     values: np.ndarray
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+
+
+def called(path: Path) -> str:
+    """How messages name a source: a file, which may be an upload, by its name; a folder by its path."""
+    return printable(path.name if path.is_file() else str(path))
 
 
 def known(data: bytes) -> Callable[[], bytes]:

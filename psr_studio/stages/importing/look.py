@@ -14,7 +14,7 @@ from psr_studio.core.pictures import FORMATS, PictureError, hush_pillow
 from psr_studio.core.words import plural
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.folders import kinds_text, reading_source
-from psr_studio.stages.importing.items import Item, PoolImportError
+from psr_studio.stages.importing.items import Item, PoolImportError, called
 from psr_studio.stages.importing.reading import Reading
 from psr_studio.stages.importing.sources import open_source
 
@@ -91,7 +91,7 @@ def look(path: str | Path, reading: Reading | None = None) -> Found:
     if not sizes:
         name, why = next(iter(broken.items()))
         raise PoolImportError(
-            f'No picture of "{source.path}" can be read, as far as it was looked at; "{name}": {why}.',
+            f'No picture of "{called(source.path)}" can be read, as far as it was looked at; "{name}": {why}.',
             "Name a folder or file with PNG, JPEG or WebP pictures.",
         )
     counts = dict(sorted(source.labels.items()))

@@ -24,6 +24,7 @@ from psr_studio.stages.importing.items import (
     Item,
     LabelRows,
     PoolImportError,
+    called,
     known,
     refuse_links,
     too_large,
@@ -75,7 +76,9 @@ class TableSource(ImageSource):
         missing = labels.pop("", 0)
         if not labels:
             what = "no rows" if not missing else f"{plural(missing, 'row')}, all without a label"
-            raise PoolImportError(f'"{path}" holds {what}.', "Name a data set with pictures and labels.")
+            raise PoolImportError(
+                f'"{called(path)}" holds {what}.', "Name a data set with pictures and labels."
+            )
         first = tables[0]
         taken = {"pictures": f'the column "{first.image}"', "labels": f'the column "{first.label}"'}
         if first.of_path is not None:
@@ -154,12 +157,12 @@ def files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list
         name = _plain_folder(file, path) if len(folders) > 1 else (shard["split"] if shard else file.stem)
         groups.setdefault(name or ".", []).append(file)
     if split is None and len(groups) > 1:
-        raise PoolImportError(f'"{path}" holds {len(groups)} splits: {", ".join(groups)}.', SPLIT_FIX)
+        raise PoolImportError(f'"{called(path)}" holds {len(groups)} splits: {", ".join(groups)}.', SPLIT_FIX)
     if split is not None and split not in groups:
         last = {name.rpartition("/")[2]: name for name in groups}
         if split not in last:
             raise PoolImportError(
-                f'"{path}" has no split "{split}"; it has {", ".join(groups)}.',
+                f'"{called(path)}" has no split "{split}"; it has {", ".join(groups)}.',
                 f"{did_you_mean(split, groups)}Name one of them.",
             )
         split = last[split]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psr_studio.core.words import printable
-from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, spread
+from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError, called, spread
 from psr_studio.stages.importing.reading import VALUES, Reading, Scale
 from psr_studio.storage.png import encode_png
 
@@ -161,7 +161,8 @@ def _named(keys: Sequence[str], found: Mapping[str, Tensor], path: Path) -> str:
     if name is None:
         what = "pictures" if keys is IMAGE_KEYS else "labels"
         raise PoolImportError(
-            f'"{path}" holds no tensor of {what} that is known by its name; it holds {", ".join(found) or "none"}.',
+            f'"{called(path)}" holds no tensor of {what} that is known by its name; it holds '
+            f"{', '.join(found) or 'none'}.",
             f'Call it "{keys[0]}" or "{keys[1]}", in the same file or in one of its own beside the other.',
         )
     return name

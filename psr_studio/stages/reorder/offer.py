@@ -107,9 +107,10 @@ def class_order(ws: Workspace, recipe: Recipe, bundle: Bundle) -> ClassOrder:
             f"The pictures are not all scored by this teacher: {scored.reason}",
             'Press "Score" (or run `psr-studio score`) first.',
         )
-    pool, scores = ws.pool(), ws.scores(bundle.teacher_id)
+    pool = ws.pool()
+    logits = ws.teacher_logits(bundle.teacher_id, pool)
     classes = np.unique(pool.labels)
-    agreement = agreement_matrix(scores.teacher_logits[:, classes], in_task(pool.labels, classes))
+    agreement = agreement_matrix(logits[:, classes], in_task(pool.labels, classes))
     order = tuple(int(place) for place in best_order(agreement))
     of_class = {name: label for label, name in about.get("classes", {}).items()}
     names = tuple(bundle.class_names[c] for c in classes)

@@ -9,6 +9,7 @@ import gradio as gr
 from psr_studio.core.errors import StudioError
 from psr_studio.stages import importing, score
 from psr_studio.stages.importing.reading import VALUES
+from psr_studio.stages.importing.tensors import TENSORS
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.press import answered_below
@@ -21,6 +22,7 @@ ABOUT = (
     "Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the bundle's size; "
     "their latents are made by the encoder, where there is one, and marked so."
 )
+LABEL_FILES = [".csv", ".tsv", *TENSORS]
 UPLOADS = [".zip", ".tar", ".tgz", ".gz", ".parquet", ".npz"]  # that are whole by themselves
 REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budgets go with it"
 
@@ -73,13 +75,6 @@ class ImportPanel:
                     max_lines=1,
                     min_width=120,
                 )
-                labels = gr.Textbox(
-                    label="Soft labels",
-                    info="Path of a file of them: used instead of the teacher's.",
-                    max_lines=1,
-                    min_width=120,
-                    elem_id="psr-import-labels",
-                )
                 values = gr.Dropdown(
                     [("as their range says", None), *((name, name) for name in VALUES)],
                     value=None,
@@ -87,6 +82,19 @@ class ImportPanel:
                     info="Where pictures come as numbers.",
                     min_width=120,
                 )
+            labels = gr.Textbox(
+                label="Soft labels",
+                info="Used instead of the teacher's: path of a file of them, or of a folder with one for each picture.",
+                max_lines=1,
+                elem_id="psr-import-labels",
+            )
+            labels_upload = gr.File(
+                label="Or one file of soft labels",
+                file_types=LABEL_FILES,
+                type="filepath",
+                height=110,
+                elem_id="psr-import-labels-file",
+            )
             replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
@@ -110,6 +118,7 @@ class ImportPanel:
             rule,
             values,
             labels,
+            labels_upload,
         ]
 
     def connect(self) -> None:
@@ -147,6 +156,7 @@ def read_fields(
     rule: str = "",
     values: str | None = None,
     labels: str = "",
+    labels_upload: str | None = None,
 ) -> tuple[str, dict[str, Any], bool]:
     """The source that the fields name, the options of its import, and whether it is scored then."""
     source = path.strip() or upload
@@ -166,6 +176,6 @@ def read_fields(
         "label_column": label_column.strip() or None,
         "rule": rule.strip() or None,
         "values": values,
-        "labels": labels.strip() or None,
+        "labels": labels.strip() or labels_upload,
     }
     return source, options, then_score

@@ -75,17 +75,17 @@ class NewProjectPanel:
         return _found(self.plan_of(*given))
 
     def on_make(self, *given: Any) -> Iterator[str]:
-        """What was found, how far the import is, and last how the project is opened."""
+        """How far the import is, over what was found, and last how the project is opened."""
         try:
             plan = self.plan_of(*given)
             for event in make(plan):
-                yield _found(plan) + note(_words(event))
+                yield note(_words(event)) + _found(plan)
         except StudioError as err:
             raise as_error(err) from err
         note_opened(plan.workspace)
         command = f"psr-studio app -w {shlex.quote(str(plan.workspace))}"
         opens = f'Open it from the list under "{self.screen.studio.workspace.root.name}" at the top, or with {command}'
-        yield _found(plan) + note(f"{event.message} {opens}")
+        yield note(f"{event.message} {opens}")
 
     def plan_of(
         self, name: str, pictures: str, upload: str | None, real: str, side: float, teacher: str

@@ -37,7 +37,10 @@ class TeachPanel:
         with gr.Accordion("Teacher of your own classes", open=self._lacking(), elem_id="psr-teach"):
             gr.HTML(note(ABOUT))
             images = gr.Textbox(
-                label="Folder of real pictures on this machine", max_lines=1, elem_id="psr-teach-images"
+                self._folder_of("images") if self._lacking() else "",
+                label="Folder of real pictures on this machine",
+                max_lines=1,
+                elem_id="psr-teach-images",
             )
             pool = gr.Checkbox(
                 False,
@@ -67,7 +70,7 @@ class TeachPanel:
 
     def version(self) -> Hashable:
         """Changes with the newest teacher, and when another one is used."""
-        return self._newest(), self._in_use()
+        return self._newest(), self._folder_of("teacher")
 
     def values(self) -> list[Any]:
         """The report, and the button while that teacher is not the one in use."""
@@ -81,13 +84,13 @@ class TeachPanel:
         missing = self.screen.studio.bundle.missing_parts()
         return any(source.part == "teacher" and not source.can_be_downloaded for source in missing)
 
-    def _in_use(self) -> str:
-        return next((part.folder for part in self.screen.studio.bundle.parts() if part.part == "teacher"), "")
+    def _folder_of(self, part: str) -> str:
+        return next((found.folder for found in self.screen.studio.bundle.parts() if found.part == part), "")
 
     def _usable(self) -> bool:
         newest = self._newest()
         takes_one = "teacher" in self.screen.studio.bundle.sources
-        return newest is not None and takes_one and str(newest.absolute()) != self._in_use()
+        return newest is not None and takes_one and str(newest.absolute()) != self._folder_of("teacher")
 
     def _told(self) -> str:
         newest = self._newest()
@@ -99,7 +102,7 @@ class TeachPanel:
             return note(f"{err.problem} {err.fix}")
         notes = "".join(map(warning, found.notes))
         where = f"It is in {newest}"
-        if str(newest.absolute()) == self._in_use():
+        if str(newest.absolute()) == self._folder_of("teacher"):
             where += " and in use"
         elif "teacher" not in self.screen.studio.bundle.sources:
             where += (
@@ -110,9 +113,14 @@ class TeachPanel:
 
     def on_teach(self, images: str, pool: bool, backbone: str, fetch: bool) -> list[Any]:
         """Queue the teaching of a teacher on a folder, or on the pool."""
-        if bool(images.strip()) == pool:
+        if pool and images.strip():
             raise StudioError(
-                "Both a folder and the pool are named." if pool else "No pictures to teach on are named.",
+                "Both a folder and the pool are named.",
+                'Empty "Folder of real pictures on this machine", or untick "I have none: teach on the pool itself".',
+            )
+        if not pool and not images.strip():
+            raise StudioError(
+                "No pictures to teach on are named.",
                 'Fill in "Folder of real pictures on this machine", or tick "I have none: teach on the pool itself".',
             )
         self.screen.worker.submit(

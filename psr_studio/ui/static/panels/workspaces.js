@@ -62,6 +62,7 @@ export function createWorkspaces({ request }) {
       ...(listed.length ? [h('ul', { class: 'psr-recent' }, listed)] : []),
       openForm(open),
       newForm(folder, presets, preset, open),
+      h('p', { class: 'psr-note' }, 'From your own pictures: "New project from pictures" on the Pool tab.'),
     );
   }
 
