@@ -94,6 +94,28 @@ def test_a_picture_at_large_fits_the_panes_and_goes_through_the_list(bench):
     bench.keyboard.press("Control+z")
 
 
+def test_a_veto_of_the_picture_at_large_leaves_its_place_and_the_next_picture_is_the_next(bench):
+    _, last, other_class, *_ = picks(bench)
+    focus_on(bench, last)
+    bench.locator(".psr-grid-scroll").press("Enter")
+    place = bench.locator(".psr-lightbox .psr-bar .psr-num")
+    assert place.inner_text() == "2 of 6"
+    with answered(bench):
+        bench.keyboard.press("x")
+    assert place.inner_text() == "2 of 7", "the vetoed one, and what was taken instead"
+    bench.keyboard.press("ArrowRight")
+    after = bench.evaluate(f"{STATE}.focus")
+    assert after == picks(bench)[1] and after != other_class, "what was taken instead of it"
+    bench.keyboard.press("ArrowLeft")
+    assert bench.evaluate(f"{STATE}.focus") == last
+    with answered(bench):
+        bench.keyboard.press("Control+z")
+    assert place.inner_text() == "2 of 6"
+    bench.keyboard.press("ArrowRight")
+    assert bench.evaluate(f"{STATE}.focus") == other_class
+    bench.keyboard.press("Escape")
+
+
 def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of_the_pane(bench):
     order = picks(bench)
     focus_on(bench, order[1])
