@@ -186,7 +186,7 @@ def test_compare_shows_what_only_one_of_two_took(lab):
     panel.get_by_label("Selection A").select_option("first")
     panel.get_by_role("button", name=re.compile("^only B")).wait_for()
     titles = "document.querySelector('.psr-compare-titles').innerText"
-    lab.wait_for_function(f"{titles}.split(/\\s+/).join(' ') === 'A first B live'")
+    lab.wait_for_function(f"{titles}.split(/\\s+/).join(' ') === 'A first B live both'")
     panel.get_by_role("button", name=re.compile("^only B")).click()
     assert lab.locator(".psr-tile").count() == 1
     assert int(lab.locator(".psr-tile").get_attribute("data-position")) == wanted
