@@ -86,6 +86,7 @@ class Workbench:
                 **self.curation.tables(),
                 "names": names(),
                 "no_variations": on_screen(self._no_variations()),
+                "variations": self.view.variations(scored),
                 "has_original": scored.has_original,
                 "map": {"kind": layout.kind, "revision": layout.kind, "settled": layout.final},
                 "counts": scored.counts.tolist(),

@@ -84,6 +84,7 @@ export interface Rules {
   pinned: number[];
   vetoed: number[];
   tags: Record<string, number>; // candidates by tag
+  tagged: Record<string, number[]>; // their positions, by tag
   undo: string | null;
   redo: string | null;
 }
@@ -121,12 +122,19 @@ export interface Found {
   of: number;
 }
 
+/** A pool that has grown: the picks that were on screen, and what is new. */
+export interface Grown {
+  picks: number[];
+  fresh: number[];
+}
+
 /** The answer of psr/curate/state: the pool's header. */
 export interface Info extends Rules {
   revision: number;
   pool: string; // names the pool with its scores
   shown: string;
-  before: { pool: string; picks: number[] } | null; // what was on screen before the pool grew
+  before: ({ pool: string } & Grown) | null; // what was on screen before the pool grew
+  variations: Record<string, number>; // by position, the number of the candidate that it is a variation of
   waiting: string;
   no_variations: string; // why no candidate can have variations; "" where they can
   project: string;
@@ -323,6 +331,8 @@ export interface Diff {
   added: number[];
   dropped: number[];
   path: string;
+  did: string; // what was done, where neither the picks nor the path say it
+  fresh: number[]; // candidates that the pool has grown by
   gains: Gains;
   means: Means;
 }
@@ -399,6 +409,7 @@ interface Always {
   pinned: Set<number>;
   vetoed: Set<number>;
   tags: Record<string, number>;
+  tagged: Record<string, number[]>;
   weights: Weights;
   ipc: number;
   temperature: number;

@@ -50,6 +50,7 @@ export function createVariations(store, api) {
     start.disabled = true;
     try {
       const n = Number(count.value);
+      fill(words, `Queueing ${plural(n, 'variation')} …`);
       const { job } = await api.variations(focus, n, Number(strength.value));
       form.hidden = true;
       fill(words, `Job ${job} makes ${plural(n, 'variation')} and has them scored; they join the map then.`);
