@@ -99,12 +99,13 @@ export interface Saved {
   current: boolean;
 }
 
-/** What selections and tags may be called, and the two names that mean something: the screen, and the unnamed. */
+/** What selections and tags may be called, and the names that mean something: the screen, the unnamed, what the steps use. */
 export interface Names {
   rule: string;
   pattern: string;
   live: string;
   working: string;
+  open: string;
   longest_tag: number;
 }
 
@@ -140,6 +141,7 @@ export interface Info extends Rules {
   project: string;
   n: number;
   n_classes: number;
+  normalize: boolean; // whether the terms of the score are scaled within the class
   class_names: string[];
   counts: number[];
   image: { width: number; height: number; channels: number };
