@@ -43,6 +43,7 @@ export function createCompareMap(store, map, actions) {
   const names = namesOn(context);
   let drawnKey = ''; // what the picture was drawn with; '' has it drawn again
   let order = new Uint32Array();
+  let cameFromHome = false; // the whole map was shown before
   /** @type {ScreenShape | null} */
   let sketch = null;
   attachPointer(canvas, gestures());
@@ -63,7 +64,8 @@ export function createCompareMap(store, map, actions) {
     const wasHidden = node.hidden;
     const found = lists();
     node.hidden = !found;
-    if (!found) return;
+    if (wasHidden) cameFromHome = camera.isHome;
+    if (!found) return void (!wasHidden && cameFromHome && map.resetView());
     order = Uint32Array.from(Object.values(found).flat());
     writeTitles();
     if (wasHidden) follow();
@@ -148,9 +150,9 @@ export function createCompareMap(store, map, actions) {
     context.beginPath();
     context.rect(view.left, 0, view.w, view.h);
     context.clip();
+    drawNames(view, colors); // below the marks: in a small pool they would hide some
     for (const mark of marksOf(view.side, order.length))
       drawMarks(view, mark, compare.lists[mark.key], colors);
-    drawNames(view, colors);
     if (selection.count && selection.count < MAX_RINGS) drawRings(view, selection.list, colors.accent, 9, 2);
     if (hover !== null) drawRings(view, [hover], colors.ink, 10, 1.5);
     if (focus !== null) drawRings(view, [focus], colors.accent, 12, 3);
