@@ -84,7 +84,7 @@ class Workbench:
                 "selectors": selectors(self.curation),
                 "normalize": self.studio.recipe.select.setting("normalize"),
                 **self.curation.tables(),
-                "names": names(),
+                "names": {**names(), "open": self.studio.recipe.select.name},
                 "no_variations": on_screen(self._no_variations()),
                 "variations": self.view.variations(scored),
                 "has_original": scored.has_original,
