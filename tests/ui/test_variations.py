@@ -30,6 +30,9 @@ def test_a_press_makes_variations_that_say_what_they_changed_and_whose_they_are(
     bench.get_by_label("Strength of the noise").fill("0.4")
     bench.get_by_label("Strength of the noise").press("Enter")
     bench.wait_for_selector("text=makes 5 variations and has them scored")
+    words = bench.locator(".psr-variations + p").bounding_box()
+    room = bench.locator(".psr-inspector-body").bounding_box()
+    assert words["y"] + words["height"] <= room["y"] + room["height"] + 1, "scrolled to where they are seen"
     bench.wait_for_function(f"{STATE}.info.n === 23")
     idle(bench)
     assert bench.evaluate(f"{STATE}.info.counts") == [6, 11, 6]
