@@ -130,6 +130,13 @@ class History(Database):
             found.setdefault(int(cid), []).append(str(tag))
         return found
 
+    def tagged(self) -> dict[str, list[int]]:
+        """The candidates of every tag, ascending, by its name."""
+        found: dict[str, list[int]] = {}
+        for cid, tag in self._rows("SELECT candidate_id, tag FROM tags ORDER BY tag, candidate_id"):
+            found.setdefault(str(tag), []).append(int(cid))
+        return found
+
     def tag_counts(self) -> dict[str, int]:
         """The number of candidates of every tag, by name."""
         rows = self._rows("SELECT tag, COUNT(*) FROM tags GROUP BY tag ORDER BY tag")

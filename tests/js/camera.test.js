@@ -81,6 +81,17 @@ test('another size of the pane keeps the zoom, and the home view stays home', ()
   });
 });
 
+test('a pane that changes its size on the way home shows the whole map at once', () => {
+  always((random) => {
+    const { camera, box } = opened(random);
+    camera.zoomAt(10, 10, 3);
+    camera.move = { from: { cx: camera.cx, cy: camera.cy, k: camera.k }, to: camera.home, start: 0 };
+    camera.resize(random.integer(100, 2000), random.integer(100, 1500), box);
+    camera.step(1e9);
+    assert.ok(camera.isHome);
+  });
+});
+
 test('a box or lasso of the screen holds on the map what it held on the screen; upwards turns round', () => {
   always((random) => {
     const { camera } = opened(random);

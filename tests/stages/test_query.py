@@ -56,6 +56,10 @@ def test_what_is_offered_is_what_the_parser_takes():
         ("zzz", "no clause of a query. It may ask for difficulty, reliability,", "Write clauses"),
         ("entropy > much", 'compares with "much"', "Write clauses"),
         ("entropy > nan", 'compares with "nan"', "Write clauses"),
+        ("difficulty >> 3", 'compares by ">>", and that must be one of >=,', "Write clauses"),
+        ("difficulty 3", '"difficulty 3" lacks a comparison', "Write clauses"),
+        ("difficulty >", 'compares with "", and that must be a number', "Write clauses"),
+        ("class", '"class" lacks a name', "Write clauses"),
         ("picked, , pinned", '"" is no clause', "Write clauses"),
         ('class "Shirt', "a quote without its other one", "Write clauses"),
         ("x" * 3000, "3000 letters", "Write clauses"),
@@ -65,6 +69,25 @@ def test_what_is_no_query_is_said(text, words, fix):
     with pytest.raises(SelectionError) as err:
         parse(text)
     assert words in err.value.problem and err.value.fix.startswith(fix)
+
+
+def test_a_tag_or_a_candidate_that_is_not_there_is_refused(studio):
+    """A misspelt name would find nothing, as if nothing had it."""
+    where, ids = studio.curation.where, studio.curation.scored.candidate_ids.tolist()
+    with pytest.raises(SelectionError, match='no tag "blury"') as err:
+        where("tag blury")
+    assert err.value.fix == "No candidate has a tag so far."
+    studio.workspace.ledger.set_tag(ids[:2], "blurry")
+    with pytest.raises(SelectionError, match='no tag "blury"') as err:
+        where("not tag blury")
+    assert err.value.fix == 'Did you mean "blurry"? The tags are blurry.'
+    assert where(f"candidate {ids[7]}").tolist() == [7] and where("variation").tolist() == []
+    for query, words in (
+        ("candidate 7", 'no candidate "7"'),
+        (f"parent {ids[7]}", "no variations of candidate"),
+    ):
+        with pytest.raises(SelectionError, match=words):
+            where(query)
 
 
 def test_near_finds_the_nearest_of_what_the_other_clauses_leave(studio, monkeypatch):

@@ -121,7 +121,11 @@ def test_pick_info_and_why_agree_with_the_result(studio):
     info = result.pick_info(second)
     assert info is not None and info.rank == 1
     assert info.score == pytest.approx(sum(info.terms)) == pytest.approx(result.scores[1][1])
-    assert studio.curation.why(second).startswith('Pick 2 of 3 in "T-shirt/top": reliability ')
+    why = studio.curation.why(second)
+    assert why.startswith('Pick 2 of 3 in "T-shirt/top": its score ')
+    assert why.endswith("by diversity, each scaled within the class and weighted."), (
+        "the signals themselves are other numbers"
+    )
     assert "the most reliable one of its class" in studio.curation.why(int(result.picks[1][0]))
     left = next(p for p in np.flatnonzero(result.scored.eligible) if p not in result.positions)
     assert result.pick_info(int(left)) is None and studio.curation.why(int(left)).startswith(

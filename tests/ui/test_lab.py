@@ -115,8 +115,9 @@ def test_pin_and_veto_act_on_the_lasso_and_undo_takes_them_back(lab):
     assert wanted not in picks(lab)
     strip = lab.locator(".psr-result")
     assert "+1 added / −1 dropped" in strip.inner_text()
-    listed = lab.locator(".psr-grid .psr-bar.is-second .psr-num").text_content()
-    assert listed == f"{len(before)} picked, 1 vetoed", "a vetoed picture stands with the picks but is none"
+    listed = lab.locator(".psr-grid .psr-bar.is-second .psr-num")
+    assert listed.text_content() == f"{len(before)} picked", "a vetoed picture stands with them but is none"
+    assert listed.get_attribute("title") == f"{len(before)} picked, 1 vetoed"
     assert lab.locator(".psr-live").inner_text().startswith("Marked. +1 / −1")
     strip.get_by_role("button", name=re.compile("^Revert: veto candidate")).click()
     lab.wait_for_function(f"p => {STATE}.pinned.has(p)", arg=wanted)
@@ -186,7 +187,7 @@ def test_compare_shows_what_only_one_of_two_took(lab):
     panel.get_by_label("Selection A").select_option("first")
     panel.get_by_role("button", name=re.compile("^only B")).wait_for()
     titles = "document.querySelector('.psr-compare-titles').innerText"
-    lab.wait_for_function(f"{titles}.split(/\\s+/).join(' ') === 'A first B live'")
+    lab.wait_for_function(f"{titles}.split(/\\s+/).join(' ') === 'A first B live both'")
     panel.get_by_role("button", name=re.compile("^only B")).click()
     assert lab.locator(".psr-tile").count() == 1
     assert int(lab.locator(".psr-tile").get_attribute("data-position")) == wanted

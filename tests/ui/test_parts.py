@@ -110,6 +110,30 @@ def test_a_finished_map_is_kept_and_a_damaged_one_is_not_used(tmp_path: Path):
     assert map_key(data) != map_key(data[::-1]) and map_key(data) == map_key(data.copy())
 
 
+def test_a_pool_that_grows_by_a_few_keeps_its_map_and_places_them_in_it(tmp_path: Path):
+    """Candidates that join are wherever their class ends; what was on the map stays where it stood."""
+    data = clusters()
+    xy = np.repeat([[0.0, 0.0], [5.0, 0.0], [0.0, 3.0]], len(data) // 3, axis=0).reshape(3, -1, 2)
+    xy = xy.transpose(1, 0, 2).reshape(-1, 2) + np.random.default_rng(3).normal(
+        scale=0.1, size=(len(data), 2)
+    )
+    np.save(tmp_path / f"umap-{map_key(data)}.npy", xy)
+    maps = MapService(tmp_path)
+    before = maps.layout(data)
+    new = data[[3, 4]] + np.float32(1e-3)
+    grown = np.insert(data, [10, len(data)], new, axis=0)
+    after = maps.layout(grown)
+    assert after.kind == "umap" and after.final and maps.umap_worker is None
+    np.testing.assert_array_equal(np.delete(after.xy, [10, len(grown) - 1], axis=0), before.xy)
+    for at, like in ((10, 3), (len(grown) - 1, 4)):
+        assert np.abs(after.xy[at] - before.xy[like]).max() < 0.2, "amid those that it is like"
+    again = MapService(tmp_path).layout(grown)
+    assert again.kind == "umap", "it is kept"
+    np.testing.assert_allclose(again.xy, after.xy, atol=1e-6)
+    another = np.random.default_rng(4).permutation(grown)[: len(data)] + np.float32(1)
+    assert maps.layout(another).kind == "pca", "of another pool nothing is known"
+
+
 def test_a_pool_of_fewer_than_two_neighbourhoods_stays_on_its_first_map(tmp_path: Path):
     maps = MapService(tmp_path)
     assert maps.layout(clusters(2 * N_NEIGHBORS - 1), improve=True).final and maps.umap_worker is None

@@ -56,6 +56,7 @@ def test_a_tag_is_offered_found_shown_and_taken_back(client):
     _, before = select(client)
     header, after = answer(tag(client, [4, 1], "blurry"))
     assert header["tags"] == {"blurry": 2} == told(client.get(f"{CURATE}/tags"))
+    assert header["tagged"] == {"blurry": [1, 4]}
     assert header["undo"] == 'tag 2 candidates "blurry"' and list(after["picks"]) == list(before["picks"])
     assert where(client, "tag blurry")["positions"] == [1, 4]
     assert "tag blurry" in told(client.get(f"{CURATE}/clauses"))
@@ -64,8 +65,9 @@ def test_a_tag_is_offered_found_shown_and_taken_back(client):
     assert header["tags"] == {"blurry": 1} and told(client.get(f"{CURATE}/candidate/4"))["tags"] == []
     for left in (2, 0):
         header, _ = answer(client.post(f"{CURATE}/undo"))
-        assert header["tags"].get("blurry", 0) == left == where(client, "tag blurry")["count"]
+        assert header["tags"].get("blurry", 0) == left == len(header["tagged"].get("blurry", []))
     assert "tag blurry" not in told(client.get(f"{CURATE}/clauses"))
+    assert refusal(client.get(f"{CURATE}/where", params={"q": "tag blurry"}))[0].startswith("There is no tag")
 
 
 def test_a_page_that_does_not_show_the_last_tags_sets_none(client):

@@ -114,6 +114,10 @@ def test_tags_are_added_offered_searched_and_taken_back(bench):
         dialog.get_by_label("Name").fill("blurry")
         dialog.get_by_role("button", name="Tag", exact=True).click()
     assert bench.evaluate(f"[{STATE}.undo, {STATE}.tags]") == ['tag 6 candidates "blurry"', {"blurry": 7}]
+    said = bench.locator(".psr-result-text").inner_text()
+    assert said == 'Tagged 6 candidates "blurry": Same picks as before'
+    assert bench.locator(".psr-tile .psr-badge.is-tag").count() == 6
+    assert "tagged blurry" in bench.locator(".psr-tile").first.get_attribute("title")
     ask(bench, "tag blurry")
     found(bench, "tag blurry", 7)
     bench.evaluate("window.workbench.actions.undo()")

@@ -192,6 +192,8 @@ def test_a_page_opens_another_workspace_and_the_other_page_is_told(
         print(f"switched after {time.monotonic() - began:.1f} s")
         idle(page)
         left.get_by_text('The workspace "two" was opened here').first.wait_for()
+        ground = left.locator(".psr-cover").evaluate("node => getComputedStyle(node).backgroundColor")
+        assert ground not in ("transparent", "rgba(0, 0, 0, 0)"), "the words stand on a ground of their own"
         left.get_by_role("button", name="Show it").click()
         left.locator(".psr-top-project", has_text="two").wait_for()
         idle(left)

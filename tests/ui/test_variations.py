@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from browsing import STATE, focus_on, idle
+from browsing import STATE, focus_on, idle, selected
 from running import running_app
 from serving import client_of, refusal, told
 
@@ -30,14 +30,26 @@ def test_a_press_makes_variations_that_say_what_they_changed_and_whose_they_are(
     bench.get_by_label("Strength of the noise").fill("0.4")
     bench.get_by_label("Strength of the noise").press("Enter")
     bench.wait_for_selector("text=makes 5 variations and has them scored")
+    words = bench.locator(".psr-variations + p").bounding_box()
+    room = bench.locator(".psr-inspector-body").bounding_box()
+    assert words["y"] + words["height"] <= room["y"] + room["height"] + 1, "scrolled to where they are seen"
     bench.wait_for_function(f"{STATE}.info.n === 23")
     idle(bench)
     assert bench.evaluate(f"{STATE}.info.counts") == [6, 11, 6]
     assert bench.evaluate(f"{STATE}.info.before !== null"), (
         "what they changed is said against what was before"
     )
-    varied = bench.evaluate(f"Array.from({STATE}.points.label).lastIndexOf(1)")
-    focus_on(bench, varied)
+    bench.wait_for_function(f"{STATE}.focus === {PARENT}")  # it stays in focus
+    bench.get_by_role("button", name="show the 5").click()
+    varied = selected(bench)
+    assert varied == list(range(12, 17)) and bench.locator(".psr-tile").count() == 5
+    assert bench.locator(".psr-badge.is-variation").count() == 5
+    assert "variation of candidate 1000002" in bench.locator("#psr-tile-12").get_attribute("title")
+    bench.get_by_label("Filter candidates by a query").fill("parent 1000002, variation")
+    bench.get_by_label("Filter candidates by a query").press("Enter")
+    bench.wait_for_function(f"{STATE}.found !== null")
+    assert selected(bench) == varied
+    focus_on(bench, varied[-1])
     bench.wait_for_selector(".psr-inspector dt:text-is('Variation of')")
     facts = bench.inner_text(".psr-facts")
     assert "1000002" in facts and "0.4" in facts

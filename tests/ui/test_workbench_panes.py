@@ -94,6 +94,28 @@ def test_a_picture_at_large_fits_the_panes_and_goes_through_the_list(bench):
     bench.keyboard.press("Control+z")
 
 
+def test_a_veto_of_the_picture_at_large_leaves_its_place_and_the_next_picture_is_the_next(bench):
+    _, last, other_class, *_ = picks(bench)
+    focus_on(bench, last)
+    bench.locator(".psr-grid-scroll").press("Enter")
+    place = bench.locator(".psr-lightbox .psr-bar .psr-num")
+    assert place.inner_text() == "2 of 6"
+    with answered(bench):
+        bench.keyboard.press("x")
+    assert place.inner_text() == "2 of 7", "the vetoed one, and what was taken instead"
+    bench.keyboard.press("ArrowRight")
+    after = bench.evaluate(f"{STATE}.focus")
+    assert after == picks(bench)[1] and after != other_class, "what was taken instead of it"
+    bench.keyboard.press("ArrowLeft")
+    assert bench.evaluate(f"{STATE}.focus") == last
+    with answered(bench):
+        bench.keyboard.press("Control+z")
+    assert place.inner_text() == "2 of 6"
+    bench.keyboard.press("ArrowRight")
+    assert bench.evaluate(f"{STATE}.focus") == other_class
+    bench.keyboard.press("Escape")
+
+
 def test_enter_and_space_open_the_focused_picture_and_tiles_grow_to_the_width_of_the_pane(bench):
     order = picks(bench)
     focus_on(bench, order[1])
@@ -238,6 +260,8 @@ def test_every_window_has_all_panes_in_it_and_no_control_over_another(bench):
             bench.wait_for_function(FITTED, arg=width)
             seen, where = bench.evaluate(BOXES), (width, height, dock)
             assert seen["width"] <= width, where
+            roomy = width > 1300 and height >= 768
+            assert not roomy or bench.evaluate("document.documentElement.scrollHeight") == height, where
             assert len(seen["panes"]) == (2 if width == PHONE else 3), where
             for k, pane in enumerate(seen["panes"]):
                 assert 0 <= pane["left"] and pane["right"] <= width and pane["right"] - pane["left"] > 200, (
@@ -345,6 +369,17 @@ def test_a_long_warning_leaves_the_pictures_of_what_changed(bench):
     idle(bench)
 
 
+def test_a_refusal_of_two_lines_leaves_the_panes_where_they_are(bench):
+    top = bench.locator(".psr-body").bounding_box()["y"]
+    words = "a candidate of a class with quite a long name is pinned, and more are pinned than fit; "
+    set_keys(bench, notice={"problem": words * 3, "fix": "Take a pin away.", "retry": False})
+    text = bench.locator(".psr-result-text")
+    text.get_by_text("Take a pin away.").wait_for()
+    assert text.bounding_box()["height"] > 25, "two lines"
+    assert bench.locator(".psr-body").bounding_box()["y"] == top
+    set_keys(bench, notice=None)
+
+
 def test_a_locked_class_says_so_in_the_grid(bench):
     bench.evaluate("window.workbench.actions.select({ locked: [1] })")
     header = bench.locator(".psr-grid-header", has_text=bench.evaluate(f"{STATE}.info.class_names[1]"))
@@ -368,16 +403,24 @@ def test_a_saved_name_and_the_split_map_outlive_a_reload_and_the_notice_covers_n
     name = bench.locator("#psr-save-name :is(input, textarea)")
     name.fill("mine")
     bench.click("#psr-save")
+    bench.locator("#psr-curate-status").get_by_text('"mine", 6 images.').wait_for()
+    assert bench.locator(".toast-body").count() == 0, "what stands there already is not said again over it"
+    with answered(bench):
+        bench.evaluate(f"window.workbench.actions.mark('veto', '', [{STATE}.picks.order[0]])")
+    bench.click("#psr-save")
+    bench.get_by_role("button", name="Replace").click()
     bench.locator(".toast-body").first.wait_for()
     for width in (1366, 1024, 1920):
         bench.set_viewport_size({"width": width, "height": 768})
         assert bench.evaluate(COVERED) == []
     bench.set_viewport_size({"width": 1366, "height": 768})
     bench.wait_for_function(f"{STATE}.saved.some(({{ name, current }}) => name === 'mine' && current)")
+    with answered(bench):
+        bench.evaluate(f"window.workbench.actions.mark('veto', '', [{STATE}.picks.order[2]])")
     bench.evaluate("window.workbench.compare.open({ a: 'mine', b: 'live', view: 'split' })")
     bench.wait_for_function("location.hash.endsWith('compare=mine,live,split')")
     bench.reload()
     idle(bench)
     bench.wait_for_function(f"{STATE}.compare?.lists")
     assert bench.evaluate(f"{STATE}.compare.view") == "split"
-    assert name.input_value() == "mine"
+    assert name.input_value() == "mine", "what is on screen is not saved, but it is the one that is worked on"

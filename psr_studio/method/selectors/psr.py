@@ -66,8 +66,9 @@ def _taken(chosen: Chosen) -> str:
         return f"the most reliable one of its class ({chosen.pool.reliability[chosen.at]:.3f})"
     rel, ent, div = chosen.terms[chosen.rank]
     score = chosen.scores[chosen.rank]
-    total = f"reliability {rel:.2f} - entropy {abs(ent):.2f} + diversity {div:.2f} = {score:.2f}"
-    return f"{total}, the highest score of those left at that point"
+    total = f"{rel:.2f} by reliability - {abs(ent):.2f} by entropy + {div:.2f} by diversity"
+    scaled = "scaled within the class and weighted" if chosen.params.normalize else "weighted"
+    return f"its score {score:.2f} was the highest of those left at that point: {total}, each {scaled}"
 
 
 def _left(chosen: Chosen) -> str:

@@ -20,8 +20,7 @@ COLUMNS = (
 def fields_of(result: LiveResult, ledger: Ledger, apart: Callable[[str], np.ndarray]) -> Fields:
     """Over the pool of a selection, with its picks and the marks and tags of the ledger; `apart` as in `Fields`."""
     scored, signals = result.scored, result.signals
-    ids, tags = scored.candidate_ids, ledger.tags()
-    tagged = {tag: [cid for cid, own in tags.items() if tag in own] for own in tags.values() for tag in own}
+    ids, tagged = scored.candidate_ids, ledger.tagged()
     filled = np.zeros(scored.n, bool)
     filled[result.positions] = np.concatenate([*result.filled, np.zeros(0, bool)])
     rank = ranks(result)
@@ -39,13 +38,16 @@ def fields_of(result: LiveResult, ledger: Ledger, apart: Callable[[str], np.ndar
             "pinned": np.isin(ids, ledger.pinned()),
             "vetoed": np.isin(ids, ledger.vetoed()),
             "filled": filled,
-            "tagged": np.isin(ids, list(tags)),
+            "tagged": np.isin(ids, [cid for own in tagged.values() for cid in own]),
+            "variation": scored.pool.is_variation,
         },
         labels=scored.labels,
         predicted=scored.predicted,
         leans=scored.leans,
         class_names=scored.class_names,
         tags={tag: np.isin(ids, own) for tag, own in tagged.items()},
+        ids=ids,
+        parents=scored.parents,
         apart=apart,
     )
 

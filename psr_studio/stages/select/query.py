@@ -1,7 +1,8 @@
 """A small query over candidates: "difficulty > 0.5, not picked, class Shirt, tag blurry". All its clauses must hold.
 
-A clause compares a number, asks for a flag, or names a class or a tag; "not" before it turns it round. "near" names a
-candidate or a picture: of what the other clauses leave it finds the `NEAREST`. Names with a comma or a quote stand in
+A clause compares a number, asks for a flag, or names a class, a tag or a candidate by its number; "not" before it turns
+it round. "parent" finds the variations of a candidate. "near" names a candidate or a picture: of what the other clauses
+leave it finds the `NEAREST`. Names with a comma or a quote stand in
 double quotes. The parser knows no pool; `matches` applies what it found.
 """
 
@@ -18,15 +19,16 @@ import numpy as np
 from psr_studio.core.errors import SelectionError, did_you_mean
 
 NUMBERS = ("difficulty", "reliability", "entropy", "diversity", "rank")
-FLAGS = ("picked", "eligible", "pinned", "vetoed", "filled", "tagged")
-NAMED = ("class", "predicted", "leans", "tag", "near")
+FLAGS = ("picked", "eligible", "pinned", "vetoed", "filled", "tagged", "variation")
+NAMED = ("class", "predicted", "leans", "tag", "candidate", "parent", "near")
 NEAREST = 24  # candidates that "near" finds
 COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
 CLAUSE = re.compile(r'\s*((?:"[^"]*"|[^",])*)\s*(?:,|$)')
-COMPARISON = re.compile(rf"(\w+)\s*({'|'.join(map(re.escape, COMPARED))})\s*(\S+)")
+COMPARISON = re.compile(r"(\w+)\s*([<>=!]+)\s*(.*)")
 WHOLE = re.compile(r'(\w+)\s+(?:"([^"]*)"|(.+))')
+WHOLE_NUMBER = re.compile(r"\d{1,18}")
 MOST = 2000  # letters
 EXAMPLE = 'Write clauses with commas between them, such as: difficulty > 0.5, not picked, class "Shirt", tag blurry.'
 
@@ -48,6 +50,7 @@ class Fields:
     Attributes:
         numbers: (N,) floats by name; NaN where a candidate has none, and then no comparison holds.
         flags: (N,) bools by name. labels, predicted, leans: (N,) class ids. tags: (N,) bools by tag.
+        ids, parents: (N,) numbers of the candidates, and of those that they are variations of, -1 for none.
         apart: (N,) distances from a candidate or a picture, by its name; SelectionError where there is none.
     """
 
@@ -58,6 +61,8 @@ class Fields:
     leans: np.ndarray
     class_names: tuple[str, ...]
     tags: Mapping[str, np.ndarray]
+    ids: np.ndarray
+    parents: np.ndarray
     apart: Callable[[str], np.ndarray]
 
 
@@ -82,7 +87,8 @@ def _clause(words: str) -> Clause:
     if asked.lower() in FLAGS:
         return Clause(asked.lower(), negated=negated)
     if found := COMPARISON.fullmatch(asked):
-        return Clause(_known(found[1], NUMBERS, words), found[2], _number(found[3], words), negated)
+        name, compared = _known(found[1], NUMBERS, words), _comparison(found[2], words)
+        return Clause(name, compared, _number(found[3], words), negated)
     if (found := WHOLE.fullmatch(asked)) and found[1].lower() in NAMED:
         return Clause(found[1].lower(), "=", found[2] if found[2] is not None else found[3].strip(), negated)
     raise _unknown(words, asked.partition(" ")[0])
@@ -92,6 +98,13 @@ def _known(name: str, names: tuple[str, ...], words: str) -> str:
     if name.lower() not in names:
         raise _unknown(words, name)
     return name.lower()
+
+
+def _comparison(sign: str, words: str) -> str:
+    if sign not in COMPARED:
+        known = ", ".join(COMPARED)
+        raise SelectionError(f'"{words}" compares by "{sign}", and that must be one of {known}.', EXAMPLE)
+    return sign
 
 
 def _number(text: str, words: str) -> float:
@@ -106,6 +119,12 @@ def _number(text: str, words: str) -> float:
 
 def _unknown(words: str, name: str) -> SelectionError:
     names = (*NUMBERS, *FLAGS, *NAMED)
+    lacks = {
+        **dict.fromkeys(NUMBERS, "a comparison such as > 0.5"),
+        **dict.fromkeys(NAMED, "a name behind it"),
+    }
+    if name.lower() in lacks:
+        return SelectionError(f'"{words}" lacks {lacks[name.lower()]}.', EXAMPLE)
     near = did_you_mean(name.lower(), names)
     known = "" if near else f" It may ask for {', '.join(names)}."
     return SelectionError(f'"{words}" is no clause of a query.{known}', near + EXAMPLE)
@@ -133,7 +152,8 @@ def matches(query: tuple[Clause, ...], fields: Fields) -> np.ndarray:
     """(N,) bool: the candidates for which every clause holds.
 
     Raises:
-        SelectionError: a class that the task has not; what is looked near to is not there.
+        SelectionError: a class that the task has not, a tag that nothing has, a candidate that is not there or has no
+            variations; what is looked near to is not there.
     """
     found = np.ones(len(fields.labels), bool)
     for clause in sorted(query, key=lambda clause: clause.what == "near"):
@@ -163,9 +183,35 @@ def _holds(clause: Clause, fields: Fields) -> np.ndarray:
     if clause.what in FLAGS:
         return fields.flags[clause.what]
     if clause.what == "tag":
-        return fields.tags.get(str(clause.value), np.zeros(len(fields.labels), bool))
+        return _tagged(str(clause.value), fields)
+    if clause.what in ("candidate", "parent"):
+        return _of_candidate(clause, fields)
     seen = {"class": fields.labels, "predicted": fields.predicted, "leans": fields.leans}[clause.what]
     return seen == _class_id(str(clause.value), fields)
+
+
+def _tagged(name: str, fields: Fields) -> np.ndarray:
+    if name not in fields.tags:
+        near = did_you_mean(name, fields.tags)
+        known = f"The tags are {', '.join(fields.tags)}." if fields.tags else "No candidate has a tag so far."
+        raise SelectionError(f'There is no tag "{name}".', near + known)
+    return fields.tags[name]
+
+
+def _of_candidate(clause: Clause, fields: Fields) -> np.ndarray:
+    """(N,) bool: the candidate of that number, or those that are variations of it."""
+    number = str(clause.value)
+    among = fields.ids if clause.what == "candidate" else fields.parents
+    found = among == int(number) if WHOLE_NUMBER.fullmatch(number) else np.zeros(len(among), bool)
+    if found.any():
+        return found
+    if clause.what == "candidate":
+        raise SelectionError(
+            f'There is no candidate "{number}".', "Take its number from the pane of a candidate."
+        )
+    raise SelectionError(
+        f'There are no variations of candidate "{number}".', 'Find all variations by the clause "variation".'
+    )
 
 
 def _class_id(name: str, fields: Fields) -> int:

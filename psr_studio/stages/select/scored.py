@@ -104,6 +104,11 @@ class ScoredPool:
         return self.pool.labels
 
     @cached_property
+    def parents(self) -> np.ndarray:
+        """(N,) numbers of the candidates that others are variations of, int64; -1 of what is no variation."""
+        return frozen(self.pool.parents_at(np.arange(self.n))[0])
+
+    @cached_property
     def content_hash(self) -> str:
         """Names the pool with its teacher and the classes of the task."""
         return stable_hash([self.pool.content_hash(), self.bundle.teacher_id, self.classes.tolist()])[:12]

@@ -77,14 +77,16 @@ class Answers:
         """Take note of the pool that is shown from now on.
 
         Returns:
-            What a page had on screen before the pool grew: its "pool" (`ScoredPool.content_hash`), and its "picks" by
-            position now. None where the pool has not grown since the first answer, or has been replaced.
+            What a page had on screen before the pool grew: its "pool" (`ScoredPool.content_hash`), and by position now
+            its "picks" and what is "fresh" since. None where the pool has not grown since the first answer, or has been
+            replaced.
         """
         if self._of is not scored:
             earlier, self._of, self._before = self._of, scored, None
             if earlier is not None and contents(earlier.pool.parts()) <= contents(scored.pool.parts()):
                 picks = scored.known_positions(sorted(self._shown)).tolist()
-                self._before = {"pool": earlier.content_hash, "picks": picks}
+                fresh = np.flatnonzero(~np.isin(scored.candidate_ids, earlier.candidate_ids)).tolist()
+                self._before = {"pool": earlier.content_hash, "picks": picks, "fresh": fresh}
             else:
                 self._shown = frozenset()
         return self._before
@@ -105,11 +107,12 @@ def asked_for(result: LiveResult | None, settings: Mapping[str, Any], ledger: Le
 
 
 def marks(scored: ScoredPool, ledger: Ledger) -> dict[str, Any]:
-    """Pins and vetoes as positions, the number of candidates by tag, and what undo and redo would do."""
+    """Pins and vetoes as positions, the candidates by tag, counted and as positions, and the next undo and redo."""
     return {
         "pinned": scored.known_positions(ledger.pinned()).tolist(),
         "vetoed": scored.known_positions(ledger.vetoed()).tolist(),
         "tags": ledger.tag_counts(),
+        "tagged": {tag: scored.known_positions(own).tolist() for tag, own in ledger.tagged().items()},
         "undo": ledger.next_undo(),
         "redo": ledger.next_redo(),
     }

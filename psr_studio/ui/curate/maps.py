@@ -1,4 +1,7 @@
-"""The map of the pool: PCA at once, UMAP from its process when it is ready, kept on disk from then on."""
+"""The map of the pool: PCA at once, UMAP from its process when it is ready, kept on disk from then on.
+
+A pool that has grown by a few keeps its UMAP: they are placed into it, and nothing else moves.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.disk import temp_name
-from psr_studio.ui.curate.projection import pca, to_axes
+from psr_studio.core.files import whole_file
+from psr_studio.ui.curate.projection import pca, placed, to_axes
 from psr_studio.ui.curate.umap_process import MIN_DIST, N_NEIGHBORS
 
 LOG = logging.getLogger(__name__)
@@ -91,6 +95,7 @@ class MapService:
                 asks for it when it has drawn the first one.
         """
         with self.lock:
+            before = self._shown()
             key = self._key(embeddings)
             known = self._kept.get(key)
             if known and known.final:
@@ -98,6 +103,10 @@ class MapService:
             if (better := self._load(key, len(embeddings))) is not None:
                 self._kept = {key: better}  # one pool is on screen at a time
                 return better
+            if before and (xy := placed(embeddings, *before)) is not None:
+                self._keep(key, xy)
+                self._kept = {key: Layout("umap", xy, True)}
+                return self._kept[key]
             xy = known.xy if known else pca(embeddings)
             hopeless = self._dead or key in self._failed or len(embeddings) < SMALLEST_UMAP
             self._kept = {key: Layout("pca", xy, hopeless)}
@@ -117,6 +126,21 @@ class MapService:
         if self._named is None or self._named[0] is not embeddings:
             self._named = (embeddings, map_key(embeddings))
         return self._named[1]
+
+    def _shown(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The embeddings that were asked about last and their UMAP; None where they have none."""
+        if self._named is None:
+            return None
+        embeddings, key = self._named
+        layout = self._kept.get(key)
+        return (embeddings, layout.xy) if layout and layout.kind == "umap" else None
+
+    def _keep(self, key: str, xy: np.ndarray) -> None:
+        try:
+            with whole_file(self._path(key)) as unfinished:
+                np.save(unfinished, xy)
+        except OSError as err:  # it is there until the studio ends
+            LOG.warning("the map is not kept: %s", err)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"umap-{key}.npy"

@@ -108,6 +108,10 @@ class PoolView:
             "neighbours": self._neighbours(scored, position),
         }
 
+    def variations(self, scored: ScoredPool) -> dict[str, int]:
+        """By position, as text, the number of the candidate that another one is a variation of."""
+        return {str(at): int(scored.parents[at]) for at in np.flatnonzero(scored.parents >= 0)}
+
     def _parent(self, scored: ScoredPool, position: int) -> dict[str, Any] | None:
         """What a candidate is a variation of, its "position" None where it is not among the scored; None of others."""
         (parent,), (strength,) = scored.pool.parents_at([position])

@@ -1,4 +1,4 @@
-"""The map that paints at once: the first two principal components, and the axes of every map.
+"""The map that paints at once: the first two principal components; a few more in a map; the axes of every map.
 
 Shapes: embeddings (N, D), coordinates (N, 2) in [-1, 1].
 """
@@ -9,6 +9,9 @@ import numpy as np
 
 OVERSAMPLING = 8
 POWER_STEPS = 3
+MOST_PLACED = 200  # each is compared with the whole pool
+LARGEST_SHARE = 0.1  # of the pool; with more new ones a map of their own says more
+NEAREST = 5
 
 
 def pca(embeddings: np.ndarray) -> np.ndarray:
@@ -35,6 +38,30 @@ def pca(embeddings: np.ndarray) -> np.ndarray:
     turned = components[np.abs(components).argmax(axis=0), [0, 1]] < 0
     components[:, turned] *= -1
     return to_axes(components)
+
+
+def placed(embeddings: np.ndarray, before: np.ndarray, xy: np.ndarray) -> np.ndarray | None:
+    """The coordinates of a pool that has grown: those it had stay, a new one stands amid its nearest.
+
+    Args:
+        embeddings: (N, D) now. before, xy: (M, D) and (M, 2) of the map there is, in any order.
+
+    Returns:
+        float32 (N, 2); None where the pool has not grown by a few: one is missing, or too many are new.
+    """
+    n_new = len(embeddings) - len(before)
+    if not 0 < n_new <= min(MOST_PLACED, LARGEST_SHARE * len(before)):
+        return None
+    known = {row.tobytes(): k for k, row in enumerate(before)}
+    at = np.array([known.get(row.tobytes(), -1) for row in embeddings])
+    fresh = np.flatnonzero(at < 0)
+    if len(fresh) != n_new:
+        return None
+    found = xy[at].astype(np.float32)
+    for row in fresh:
+        apart = ((before - embeddings[row]) ** 2).sum(axis=1)
+        found[row] = xy[np.argsort(apart, kind="stable")[:NEAREST]].mean(axis=0)
+    return found
 
 
 def to_axes(xy: np.ndarray) -> np.ndarray:

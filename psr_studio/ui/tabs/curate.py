@@ -114,10 +114,10 @@ class CurateTab:
         name = (name or "").strip() or CURRENT
         earlier = next((row for row in self.screen.workbench.selections() if row["name"] == name), None)
         saved = self.screen.workbench.save(name)
-        words = f'Saved {plural(saved["images"], "image")} as "{saved["name"]}".'
-        if earlier and not earlier["current"]:
-            words += f" They replace the {plural(earlier['images'], 'image')} that had this name."
-        gr.Info(words, duration=2.5 if len(words) < 60 else 6)
+        if earlier and not earlier["current"]:  # that it is saved is said beside the button
+            gr.Info(
+                f'Replaced the {plural(earlier["images"], "image")} that "{saved["name"]}" had.', duration=4
+            )
         return self._status()
 
     def _named(self, name: str) -> str:

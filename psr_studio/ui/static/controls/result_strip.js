@@ -116,8 +116,13 @@ export function createResultStrip(store, actions, library) {
     const { added, dropped } = diff;
     const same = !added.length && !dropped.length;
     const changes = [change(added, 'plus', '+', 'added'), ' / ', change(dropped, 'minus', '−', 'dropped')];
-    const cause = CAUSES[diff.path];
-    fill(text, cause && h('span', { class: 'psr-muted' }, cause), same ? 'Same picks as before' : changes);
+    const cause = diff.did ? `${diff.did}: ` : CAUSES[diff.path];
+    fill(
+      text,
+      cause && h('span', { class: 'psr-muted' }, cause),
+      same ? 'Same picks as before' : changes,
+      diff.fresh.length > 0 && [' · ', showNew(diff.fresh)],
+    );
   }
 
   /**
@@ -138,6 +143,19 @@ export function createResultStrip(store, actions, library) {
         on: { click: () => lasso(store, positions) },
       },
       `${sign}${count(positions.length)} ${word}`,
+    );
+
+  /** @param {number[]} positions that the pool has grown by */
+  const showNew = (positions) =>
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'psr-change psr-new',
+        title: `Lasso the ${plural(positions.length, 'new candidate')}: the grid lists them`,
+        on: { click: () => lasso(store, positions) },
+      },
+      `show the ${count(positions.length)}`,
     );
 
   /** @param {Ready} data */

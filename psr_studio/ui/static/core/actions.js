@@ -6,13 +6,14 @@ import { gainCurve } from './gains.js';
 import { lasso } from './lasso.js';
 import { buildPicks, diffPicks } from './model.js';
 import { newestOnly } from './newest.js';
+import { plural } from './numbers.js';
 import { followsPreset, mergeBodies, ownWeights, rulesOf } from './settings.js';
 import { ready } from './store.js';
 
-/** @import { Answer, AnswerHeader, Api, Change, Diff, How, Means, Picks, Points, Store } from './types' */
+/** @import { Answer, AnswerHeader, Api, Change, Diff, Grown, How, Means, Picks, Points, Store } from './types' */
 /** @typedef {{ name: string, picks: Picks | null, means?: Means }} Drag what there was before it */
 /**
- * @typedef {{ path: string, body: Change, cause: string, stamp: number, started: number, drag: Drag | null,
+ * @typedef {{ path: string, body: Change, cause: string, did: string, stamp: number, started: number, drag: Drag | null,
  *   passing: boolean }} Job `drag` that it is part of; `passing`: on the way of it, which ends elsewhere
  */
 
@@ -36,8 +37,8 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   const queue = [];
   let running = false;
   let working = Promise.resolve();
-  /** @type {number[] | null} */
-  let grownFrom = null; // the picks before the pool grew, until the first answer after that
+  /** @type {Grown | null} */
+  let grown = null; // until the first answer after the pool has grown
   let seen = ''; // the fingerprint of the last answer; the screen shows it once that is drawn
   let stamp = 0;
   let wantedCandidate = 0;
@@ -64,14 +65,14 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
   /**
    * @param {string} path
    * @param {Change} body
-   * @param {{ cause?: string, drag?: Drag | null, passing?: boolean }} of `cause`: what it comes of, where no user
-   *   asked for it; the others as in `Job`
+   * @param {{ cause?: string, did?: string, drag?: Drag | null, passing?: boolean }} of `cause`: what it comes of, where no user
+   *   asked for it; `did`: as in `Diff`; the others as in `Job`
    */
-  function enqueue(path, body, { cause = '', drag: of = null, passing = false } = {}) {
+  function enqueue(path, body, { cause = '', did = '', drag: of = null, passing = false } = {}) {
     stamp += 1;
     performance.clearMarks('psr-release');
     performance.mark('psr-release');
-    const job = { path, body, cause, stamp, started: performance.now(), drag: of, passing };
+    const job = { path, body, cause, did, stamp, started: performance.now(), drag: of, passing };
     const last = queue[queue.length - 1];
     if (path === 'select' && last?.path === 'select') {
       job.body = mergeBodies(last.body, body);
@@ -149,13 +150,16 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     const { info, picks: before, focus } = ready(store);
     const picks = buildPicks(header, arrays, info.n_classes);
     const from = job.drag ? job.drag.picks : before;
-    const moved = diffPicks(grownFrom ? { order: grownFrom } : from, picks);
-    const cause = grownFrom ? GROWN : job.cause;
-    grownFrom = null;
+    const moved = diffPicks(grown ? { order: grown.picks } : from, picks);
+    const cause = grown ? GROWN : job.cause;
+    const fresh = grown?.fresh ?? [];
+    grown = null;
     /** @type {Diff | null} */
     const diff = moved && {
       ...moved,
       path: cause || job.path,
+      did: job.did,
+      fresh,
       gains: { before: gainCurve(from), after: gainCurve(picks) },
       means: since(job.drag?.means ?? header.means, header.means),
     };
@@ -225,11 +229,11 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
     /**
      * The page shows what the server has under this fingerprint.
      * @param {string} shown
-     * @param {number[] | null} picks those that were on screen, where the pool has grown since
+     * @param {Grown | null} since where the pool has grown
      */
-    sees(shown, picks) {
+    sees(shown, since) {
       seen = shown;
-      grownFrom = picks;
+      grown = since;
     },
     get seen() {
       return seen;
@@ -273,7 +277,8 @@ export function createActions({ store, api, hold, drawn, onAnswer, onOvertaken }
      * @param {boolean} on
      * @param {number[]} positions
      */
-    tag: (name, on, positions) => enqueue('tag', { tag: name, on, positions }),
+    tag: (name, on, positions) =>
+      enqueue('tag', { tag: name, on, positions }, { did: taggedWords(name, on, positions.length) }),
     /** `sure`: several in a row, where the words on screen only tell of the first. */
     undo(sure = false) {
       if (sure || store.data.undo) enqueue('undo', {});
@@ -316,21 +321,26 @@ const DONE = {
   undo: 'Undone. ',
   redo: 'Done again. ',
   mark: 'Marked. ',
-  tag: 'Tagged. ',
   swap: 'Swapped. ',
   [FOLLOWED]: 'Changed on another page. ',
   [GROWN]: 'The pool has grown. ',
 };
 
+/** 'Tagged 147 candidates "blurry"'. @param {string} tag @param {boolean} on @param {number} n */
+function taggedWords(tag, on, n) {
+  const many = plural(n, 'candidate');
+  return on ? `Tagged ${many} "${tag}"` : `Took the tag "${tag}" from ${many}`;
+}
+
 /** For readers of the screen: "+3 / −3. Means: reliability 0.81 to 0.84." @param {Diff} diff */
-function inWords({ added, dropped, means, path }) {
+function inWords({ added, dropped, means, path, did }) {
   const signals = Object.entries(means)
     .filter(([, values]) => values.every(Number.isFinite))
     .map(([key, values]) => `${key} ${values.map((value) => Number(value).toFixed(2)).join(' to ')}`)
     .join(', ');
   const change =
     added.length || dropped.length ? `+${added.length} / −${dropped.length}` : 'Same picks as before';
-  return `${DONE[path] ?? ''}${change}${signals && `. Means: ${signals}`}.`;
+  return `${did ? `${did}. ` : (DONE[path] ?? '')}${change}${signals && `. Means: ${signals}`}.`;
 }
 
 /**

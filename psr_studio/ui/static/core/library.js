@@ -98,13 +98,16 @@ export function createLibrary({ store, api, actions, signal }) {
   }
   document.addEventListener('click', askBeforeSaving, { capture: true, signal });
 
-  /** A page that opens on a saved selection has its name in the box; one that somebody has typed stays. */
+  /**
+   * A page that opens on a saved selection has its name in the box, or else that of the selection that is worked on, as
+   * on the page it was saved on; one that somebody has typed stays.
+   */
   function fillName() {
     const { info, saved } = store.data;
     const newest = saved.find((record) => record.current);
     const field = /** @type {HTMLInputElement | null} */ (document.querySelector(NAME_FIELD));
-    if (!field || !newest || field.value.trim() !== info?.names.working) return;
-    field.value = newest.name;
+    if (!info || field?.value.trim() !== info.names.working) return;
+    field.value = newest?.name ?? info.names.open;
     field.dispatchEvent(new Event('input', { bubbles: true }));
   }
   store.on(['info'], fillName);

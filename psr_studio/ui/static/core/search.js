@@ -1,6 +1,6 @@
 // Queries over candidates: what one finds is lassoed, and found again whenever the picks, marks or tags have changed.
 
-import { messageOf } from './api.js';
+import { ApiError, messageOf } from './api.js';
 import { foundPatch, unlasso } from './lasso.js';
 import { newestOnly } from './newest.js';
 import { count } from './numbers.js';
@@ -23,6 +23,7 @@ export function createSearch({ store, api }) {
       const answer = await api.where(query.text);
       if (isWanted(query)) take(query, answer);
     } catch (error) {
+      if (query.again && error instanceof ApiError && error.status) return nothing(query);
       if (query !== wanted) return; // the next action will say what is wrong
       wanted = null;
       store.set({ refused: { text: query.text, message: messageOf(error) } });
@@ -43,6 +44,12 @@ export function createSearch({ store, api }) {
     if (again) return;
     wanted = null;
     store.set({ said: foundWords(marked.count, of) });
+  }
+
+  /** What a query named has gone meanwhile, such as the last of a tag. @param {Query} query */
+  function nothing(query) {
+    const { info } = store.data;
+    if (info && isWanted(query)) take(query, { positions: [], apart: null, of: info.n });
   }
 
   function repeat() {

@@ -49,7 +49,10 @@ export function createSession({ store, api, actions, search, address, map, root,
   function start(info, points) {
     const { weights, ipc, temperature } = info;
     const sought = search.text; // in the pool before, by other positions
-    actions.sees(info.shown, info.before?.pool === key ? info.before.picks : null);
+    const grown = info.before?.pool === key ? info.before : null;
+    const { candidate, focus } = store.data;
+    const held = grown && candidate?.position === focus ? candidate : null; // at another position now
+    actions.sees(info.shown, grown);
     key = info.pool;
     store.set({
       phase: 'ready',
@@ -83,6 +86,7 @@ export function createSession({ store, api, actions, search, address, map, root,
     resize();
     map.loadColors();
     begin();
+    if (held) focusAgain(held.candidate_id);
     if (sought) search.ask(sought);
     const wanted = recall('map', INITIAL.mapWanted);
     store.set({ mapWanted: wanted });
@@ -98,6 +102,13 @@ export function createSession({ store, api, actions, search, address, map, root,
     if (!seenAddress) address.restore();
     seenAddress = true;
     loadDuplicates(key);
+  }
+
+  /** Show the candidate of that number, unless the user looks at another one by then. @param {number} id */
+  async function focusAgain(id) {
+    const wanted = key;
+    const found = await api.where(`candidate ${id}`).catch(() => null);
+    if (found && wanted === key && store.data.focus === null) actions.focus(found.positions[0]);
   }
 
   /**

@@ -20,6 +20,7 @@ export const rulesOf = (header, data) => ({
   pinned: asSet(header.pinned, data.pinned),
   vetoed: asSet(header.vetoed, data.vetoed),
   tags: header.tags,
+  tagged: JSON.stringify(header.tagged) === JSON.stringify(data.tagged) ? data.tagged : header.tagged,
   undo: header.undo,
   redo: header.redo,
 });

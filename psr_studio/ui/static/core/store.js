@@ -75,6 +75,7 @@ export const INITIAL = {
   pinned: new Set(),
   vetoed: new Set(),
   tags: {}, // candidates by tag
+  tagged: {}, // their positions
   weights: { alpha: 1, beta: 1, gamma: 1 },
   ipc: 10,
   temperature: 1.5,

@@ -84,6 +84,7 @@ export interface Rules {
   pinned: number[];
   vetoed: number[];
   tags: Record<string, number>; // candidates by tag
+  tagged: Record<string, number[]>; // their positions, by tag
   undo: string | null;
   redo: string | null;
 }
@@ -98,12 +99,13 @@ export interface Saved {
   current: boolean;
 }
 
-/** What selections and tags may be called, and the two names that mean something: the screen, and the unnamed. */
+/** What selections and tags may be called, and the names that mean something: the screen, the unnamed, what the steps use. */
 export interface Names {
   rule: string;
   pattern: string;
   live: string;
   working: string;
+  open: string;
   longest_tag: number;
 }
 
@@ -121,17 +123,25 @@ export interface Found {
   of: number;
 }
 
+/** A pool that has grown: the picks that were on screen, and what is new. */
+export interface Grown {
+  picks: number[];
+  fresh: number[];
+}
+
 /** The answer of psr/curate/state: the pool's header. */
 export interface Info extends Rules {
   revision: number;
   pool: string; // names the pool with its scores
   shown: string;
-  before: { pool: string; picks: number[] } | null; // what was on screen before the pool grew
+  before: ({ pool: string } & Grown) | null; // what was on screen before the pool grew
+  variations: Record<string, number>; // by position, the number of the candidate that it is a variation of
   waiting: string;
   no_variations: string; // why no candidate can have variations; "" where they can
   project: string;
   n: number;
   n_classes: number;
+  normalize: boolean; // whether the terms of the score are scaled within the class
   class_names: string[];
   counts: number[];
   image: { width: number; height: number; channels: number };
@@ -323,6 +333,8 @@ export interface Diff {
   added: number[];
   dropped: number[];
   path: string;
+  did: string; // what was done, where neither the picks nor the path say it
+  fresh: number[]; // candidates that the pool has grown by
   gains: Gains;
   means: Means;
 }
@@ -399,6 +411,7 @@ interface Always {
   pinned: Set<number>;
   vetoed: Set<number>;
   tags: Record<string, number>;
+  tagged: Record<string, number[]>;
   weights: Weights;
   ipc: number;
   temperature: number;

@@ -143,7 +143,8 @@ export function createGridBar(store, api, search, onSize) {
     /** @param {number} n of candidates listed */
     setCount(n) {
       const out = vetoedAmongPicks(store.data);
-      listed.textContent = out ? `${count(n - out)} picked, ${count(out)} vetoed` : `${count(n)} listed`;
+      listed.textContent = out ? `${count(n - out)} picked` : `${count(n)} listed`;
+      listed.title = out ? `${count(n - out)} picked, ${count(out)} vetoed` : '';
       fitRow(second);
     },
   };

@@ -33,7 +33,7 @@ const RELIST = [
   'found',
 ];
 /** @type {Key[]} */
-const RESTYLE = ['selection', 'pinned', 'diff', 'focus'];
+const RESTYLE = ['selection', 'pinned', 'diff', 'focus', 'tagged'];
 const JUMPS = ['Home', 'End', 'PageUp', 'PageDown'];
 
 /**
@@ -58,8 +58,8 @@ export function createGrid({ store, api, actions, library, search, tag, enlarge 
   const live = new Map();
   /** Where a range begins. @type {number | null} */
   let anchor = null;
-  /** @type {Set<number>} */
-  let added = new Set();
+  /** @type {import('./tile.js').Noted} */
+  const noted = { added: new Set(), tags: new Map() };
 
   const bar = createGridBar(store, api, search, oncePerFrame(rebuild));
   const selectionBar = createSelectionBar(store, actions, library, tag);
@@ -87,7 +87,8 @@ export function createGrid({ store, api, actions, library, search, tag, enlarge 
 
   /** @param {State} data @param {Key[]} changed */
   function update(data, changed) {
-    if (changed.includes('diff')) added = new Set(data.diff?.added);
+    if (changed.includes('diff')) noted.added = new Set(data.diff?.added);
+    if (changed.includes('tagged')) noted.tags = tagsOf(data.tagged);
     const relist =
       changed.some((name) => RELIST.includes(name)) ||
       (data.gridMode === 'selection' && changed.includes('selection'));
@@ -148,7 +149,7 @@ export function createGrid({ store, api, actions, library, search, tag, enlarge 
     const data = ready(store);
     const tiles = row.positions.map((position, k) => {
       const built = buildTile(position, row.first + k, order.length, tile, data);
-      styleTile(built, position, data, added);
+      styleTile(built, position, data, noted);
       return built;
     });
     return h('div', { class: 'psr-grid-row', role: 'presentation', style: { gap: `${GAP}px` } }, tiles);
@@ -187,7 +188,7 @@ export function createGrid({ store, api, actions, library, search, tag, enlarge 
     const { data } = store;
     if (data.phase !== 'ready') return;
     for (const built of /** @type {NodeListOf<HTMLElement>} */ (spacer.querySelectorAll('.psr-tile')))
-      styleTile(built, Number(built.dataset.position), data, added);
+      styleTile(built, Number(built.dataset.position), data, noted);
   }
 
   // --- focus and selection -----------------------------------------------------------------------------------------
@@ -335,6 +336,15 @@ function notes(picks, classId, isLocked) {
         'their own difficulty bin had run out, so the nearest one served',
       ),
   ];
+}
+
+/** The tags of every candidate that has some. @param {State['tagged']} tagged */
+function tagsOf(tagged) {
+  /** @type {Map<number, string[]>} */
+  const found = new Map();
+  for (const [tag, positions] of Object.entries(tagged))
+    for (const position of positions) found.set(position, [...(found.get(position) ?? []), tag]);
+  return found;
 }
 
 /** The title repeats the words: a narrow pane cuts them. @param {string} text @param {string} reason */

@@ -11,6 +11,8 @@ import { shapeIcon } from '../map/shapes.js';
  *   it already
  */
 
+/** What was taken in the last change, and the tags by position. @typedef {{ added: Set<number>, tags: Map<number, string[]> }} Noted */
+
 /**
  * @param {number} position
  * @param {number} place counts from 0 over all `total` listed candidates
@@ -41,16 +43,16 @@ export function buildTile(position, place, total, size, { sprites, points }) {
  * @param {HTMLElement} node
  * @param {number} position
  * @param {Ready} data
- * @param {Set<number>} added taken in the last change
+ * @param {Noted} noted
  */
-export function styleTile(node, position, data, added) {
+export function styleTile(node, position, data, noted) {
   const { picks, vetoed, selection, points, info, focus, compare } = data;
   const selected = selection.mask[position] === 1;
   node.setAttribute('aria-selected', String(selected));
   node.classList.toggle('is-selected', selected);
   node.classList.toggle('is-focus', focus === position);
   node.classList.toggle('is-vetoed', vetoed.has(position));
-  const badges = badgesOf(position, data, added);
+  const badges = badgesOf(position, data, noted);
   const side = sideOf(compare, position);
   const more = badges.filter(({ isSaid }) => !isSaid).map(({ words }) => words.toLowerCase());
   const name = info.class_names[points.label[position]];
@@ -74,8 +76,9 @@ export function styleTile(node, position, data, added) {
   );
 }
 
-/** @param {number} position @param {Ready} data @param {Set<number>} added @returns {Badge[]} */
-function badgesOf(position, { pinned, vetoed, picks, near }, added) {
+/** @param {number} position @param {Ready} data @param {Noted} noted @returns {Badge[]} */
+function badgesOf(position, { info, pinned, vetoed, picks, near }, { added, tags }) {
+  const parent = info.variations[position];
   const at = picks ? picks.index[position] : -1;
   /** @type {[boolean, Badge][]} */
   const all = [
@@ -85,6 +88,8 @@ function badgesOf(position, { pinned, vetoed, picks, near }, added) {
       at >= 0 && picks?.filled[at] === 1,
       { kind: 'filled', text: '!', words: 'Filled: its soft label is for another class', isSaid: true },
     ],
+    [parent !== undefined, { kind: 'variation', text: '↳', words: `Variation of candidate ${parent}` }],
+    [tags.has(position), { kind: 'tag', text: '#', words: `Tagged ${tags.get(position)?.join(', ')}` }],
     [at >= 0 && added.has(position), { kind: 'added', text: '+', words: 'Added in the last change' }],
     [
       near !== null && near.values[position] < near.threshold,

@@ -65,7 +65,7 @@ export class Camera {
   }
 
   /**
-   * Keep the same centre and the same share of the home view when the pane changes its size.
+   * Keep the same centre and the same share of the home view when the pane changes its size; on the way home it is home.
    * @param {number} width
    * @param {number} height
    * @param {Box} bounds
@@ -73,12 +73,14 @@ export class Camera {
   resize(width, height, bounds) {
     const zoom = this.zoom;
     const wasEmpty = !this.width;
-    const wasHome = this.isHome;
+    const wasHome = this.isHome || this.move?.to === this.home;
     this.width = width;
     this.height = height;
     this.setHome(bounds);
-    if (wasEmpty || wasHome) this.set(this.home);
-    else this.k = this.home.k * zoom;
+    if (wasEmpty || wasHome) {
+      this.move = null;
+      this.set(this.home);
+    } else this.k = this.home.k * zoom;
   }
 
   /** @param {number} x @param {number} y @returns {Point} */

@@ -1,11 +1,21 @@
 // The names of the classes on the map: each at the candidate in the middle of its class, as many as stand apart.
 
-/** @import { Point } from '../core/types' */
+import { toCss } from './color.js';
+
+/** @import { Floats, Point, Rgb } from '../core/types' */
+/**
+ * @typedef {object} Named
+ * @property {{ xy: Floats }} layout
+ * @property {{ class_names: string[], counts: number[] }} info
+ * @property {{ starts: ArrayLike<number> }} sprites
+ * @property {number | null} solo
+ */
 /** @typedef {{ text: string, at: Point, width: number }} Name in pixels; `at` is the middle */
 
 const HEIGHT = 16;
 const GAP = 3;
 const MOST = 80;
+const FONT = '600 12px system-ui, sans-serif';
 
 /** @param {Float32Array} values sorted here */
 const median = (values) => values.sort()[values.length >> 1];
@@ -52,4 +62,43 @@ export function thinned(names, { width, height }) {
     if (!kept.some(touches)) kept.push(name);
   }
   return kept;
+}
+
+/** Draws the names on a context, the larger classes first. @param {CanvasRenderingContext2D} context */
+export function namesOn(context) {
+  let named = new Float32Array(); // the map that `middles` are of
+  /** @type {number[]} */
+  let middles = [];
+
+  /**
+   * @param {Named} of
+   * @param {(position: number) => Point} place of a candidate in the room
+   * @param {{ width: number, height: number }} room in pixels, from the origin of the context
+   * @param {{ ink: Rgb, background: Rgb }} colors
+   */
+  return ({ layout, info, sprites, solo }, place, room, { ink, background }) => {
+    if (named !== layout.xy) [named, middles] = [layout.xy, anchors(layout.xy, sprites.starts)];
+    context.font = FONT;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    const shown = middles
+      .map((position, c) => ({ position, c }))
+      .filter(({ position, c }) => position >= 0 && (solo === null || c === solo))
+      .sort((a, b) => info.counts[b.c] - info.counts[a.c])
+      .map(({ position, c }) => ({
+        text: info.class_names[c],
+        at: place(position),
+        width: context.measureText(info.class_names[c]).width,
+      }));
+    context.lineJoin = 'round';
+    context.lineWidth = 4;
+    context.strokeStyle = toCss(background);
+    context.fillStyle = toCss(ink);
+    for (const { text, at } of thinned(shown, room)) {
+      context.globalAlpha = 0.85;
+      context.strokeText(text, ...at);
+      context.globalAlpha = 1;
+      context.fillText(text, ...at);
+    }
+  };
 }

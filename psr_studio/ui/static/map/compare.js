@@ -7,13 +7,16 @@ import { modeOf } from '../core/selection.js';
 import { ready } from '../core/store.js';
 import { shapeToMap } from './camera.js';
 import { parseHex } from './class_colors.js';
+import { namesOn } from './class_names.js';
 import { toCss } from './color.js';
+import { marksOf } from './compare_marks.js';
 import { toMap, toScreen, viewAt, viewsOf } from './compare_views.js';
 import { nearest } from './hit.js';
 import { attachPointer } from './pointer.js';
-import { addShape, outlineRegion } from './shapes.js';
+import { addShape, outlineRegion, shapeIcon } from './shapes.js';
 
-/** @import { Actions, Point, Rgb, ScreenShape, SideKey, Store } from '../core/types' */
+/** @import { Actions, Point, Rgb, ScreenShape, Store } from '../core/types' */
+/** @import { Mark } from './compare_marks.js' */
 /** @import { View } from './compare_views.js' */
 /** @import { Gestures } from './pointer.js' */
 /** @import { Scatter } from './scatter.js' */
@@ -21,8 +24,6 @@ import { addShape, outlineRegion } from './shapes.js';
 
 const HIT_PX = 10;
 const MAX_RINGS = 5000;
-/** From the lowest to the topmost. @type {SideKey[]} */
-const LAYERS = ['both', 'a', 'b'];
 
 /** @param {Store} store @param {Scatter} map @param {Actions} actions */
 export function createCompareMap(store, map, actions) {
@@ -39,8 +40,10 @@ export function createCompareMap(store, map, actions) {
   const context = /** @type {CanvasRenderingContext2D} */ (
     canvas.getContext('2d', { willReadFrequently: true })
   );
+  const names = namesOn(context);
   let drawnKey = ''; // what the picture was drawn with; '' has it drawn again
   let order = new Uint32Array();
+  let cameFromHome = false; // the whole map was shown before
   /** @type {ScreenShape | null} */
   let sketch = null;
   attachPointer(canvas, gestures());
@@ -61,7 +64,8 @@ export function createCompareMap(store, map, actions) {
     const wasHidden = node.hidden;
     const found = lists();
     node.hidden = !found;
-    if (!found) return;
+    if (wasHidden) cameFromHome = camera.isHome;
+    if (!found) return void (!wasHidden && cameFromHome && map.resetView());
     order = Uint32Array.from(Object.values(found).flat());
     writeTitles();
     if (wasHidden) follow();
@@ -72,9 +76,16 @@ export function createCompareMap(store, map, actions) {
     if (!compare) return;
     const more = isPending(compare) ? ' …' : ''; // the points are still those of before
     const title = (/** @type {'a' | 'b'} */ side) =>
-      h('span', {}, h('b', { class: `psr-side is-${side}` }, side.toUpperCase()), ` ${compare[side]}${more}`);
+      h(
+        'span',
+        { class: `psr-side is-${side}` },
+        shapeIcon(SIDES[side].shape),
+        h('b', { class: `psr-side is-${side}` }, side.toUpperCase()),
+        h('span', {}, `${compare[side]}${more}`),
+      );
+    const both = h('span', { class: 'psr-side is-both' }, shapeIcon(SIDES.both.shape), SIDES.both.label);
     titles.classList.toggle('is-split', compare.view === 'split');
-    titles.replaceChildren(title('a'), title('b'));
+    titles.replaceChildren(title('a'), title('b'), both);
   }
 
   /** The camera tells nobody that it moved, so each frame looks; nothing is drawn while all stands still. */
@@ -139,9 +150,9 @@ export function createCompareMap(store, map, actions) {
     context.beginPath();
     context.rect(view.left, 0, view.w, view.h);
     context.clip();
-    for (const key of LAYERS)
-      if (view.side === null || key === 'both' || key === view.side)
-        drawShapes(view, key, compare.lists[key], colors);
+    drawNames(view, colors); // below the marks: in a small pool they would hide some
+    for (const mark of marksOf(view.side, order.length))
+      drawMarks(view, mark, compare.lists[mark.key], colors);
     if (selection.count && selection.count < MAX_RINGS) drawRings(view, selection.list, colors.accent, 9, 2);
     if (hover !== null) drawRings(view, [hover], colors.ink, 10, 1.5);
     if (focus !== null) drawRings(view, [focus], colors.accent, 12, 3);
@@ -164,17 +175,28 @@ export function createCompareMap(store, map, actions) {
     return solo !== null && points?.label[i] !== solo;
   }
 
-  /** @param {View} view @param {SideKey} key @param {number[]} list @param {Colors} colors */
-  function drawShapes(view, key, list, { ink, background }) {
-    const r = list.length > 4000 ? 3 : 4.6;
+  /** @param {View} view @param {Mark} mark @param {number[]} list @param {Colors} colors */
+  function drawMarks(view, { key, shape, r, opacity }, list, { ink, background }) {
     context.beginPath();
-    for (const i of list) if (!isHidden(i)) addShape(context, SIDES[key].shape, ...place(view, i), r);
+    for (const i of list) if (!isHidden(i)) addShape(context, shape, ...place(view, i), r);
     context.lineWidth = 2.4;
     context.strokeStyle = toCss(background);
     context.stroke();
     const onDark = background[0] < ink[0];
+    context.globalAlpha = opacity;
     context.fillStyle = toCss(parseHex(SIDES[key][onDark ? 'dark' : 'light']));
     context.fill();
+    context.globalAlpha = 1;
+  }
+
+  /** @param {View} view @param {Colors} colors */
+  function drawNames(view, colors) {
+    const own = (/** @type {number} */ i) =>
+      /** @type {Point} */ ([place(view, i)[0] - view.left, place(view, i)[1]]);
+    context.save();
+    context.translate(view.left, 0);
+    names(ready(store), own, { width: view.w, height: view.h }, colors);
+    context.restore();
   }
 
   /**

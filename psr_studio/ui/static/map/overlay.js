@@ -1,7 +1,7 @@
 // The thin layer over the points: sketch of a box or lasso, focus and hover rings, pictures when zoomed in.
 
 import { prefersStill } from '../core/dom.js';
-import { anchors, thinned } from './class_names.js';
+import { namesOn } from './class_names.js';
 import { toCss } from './color.js';
 import { outlineRegion, traceRegion } from './shapes.js';
 
@@ -23,7 +23,6 @@ import { outlineRegion, traceRegion } from './shapes.js';
 const PULSE_MS = 1100;
 const MAX_PICTURES = 70;
 const PICTURE_ZOOM = 2.2;
-const NAME_FONT = '600 12px system-ui, sans-serif';
 
 /** @param {HTMLCanvasElement} canvas */
 export function createOverlay(canvas) {
@@ -94,36 +93,7 @@ export function createOverlay(canvas) {
     }
   }
 
-  let named = new Float32Array(); // the map that `middles` are of
-  /** @type {number[]} */
-  let middles = [];
-
-  /** The larger classes are named first. @param {MapView} view @param {Scene} scene */
-  function names(view, { layout, info, sprites, solo }) {
-    if (named !== layout.xy) [named, middles] = [layout.xy, anchors(layout.xy, sprites.starts)];
-    context.font = NAME_FONT;
-    context.textAlign = 'center';
-    context.textBaseline = 'middle';
-    const shown = middles
-      .map((position, c) => ({ position, c }))
-      .filter(({ position, c }) => position >= 0 && (solo === null || c === solo))
-      .sort((a, b) => info.counts[b.c] - info.counts[a.c])
-      .map(({ position, c }) => ({
-        text: info.class_names[c],
-        at: view.camera.toScreen(...view.at(position)),
-        width: context.measureText(info.class_names[c]).width,
-      }));
-    context.lineJoin = 'round';
-    context.lineWidth = 4;
-    context.strokeStyle = toCss(view.background);
-    context.fillStyle = toCss(view.ink);
-    for (const { text, at } of thinned(shown, view.camera)) {
-      context.globalAlpha = 0.85;
-      context.strokeText(text, ...at);
-      context.globalAlpha = 1;
-      context.fillText(text, ...at);
-    }
-  }
+  const names = namesOn(context);
 
   return {
     pulse() {
@@ -148,7 +118,7 @@ export function createOverlay(canvas) {
       context.setTransform(view.dpr, 0, 0, view.dpr, 0, 0);
       context.clearRect(0, 0, view.camera.width, view.camera.height);
       if (view.morph >= 1) pictures(view, scene);
-      names(view, scene);
+      names(scene, (i) => view.camera.toScreen(...view.at(i)), view.camera, view);
       if (scene.sketch) sketch(scene.sketch, view.accent);
       const screen = (/** @type {number} */ i) => view.camera.toScreen(...view.at(i));
       if (scene.hover !== null) ring(screen(scene.hover), view.size / 2 + 4, view.ink, 1.5);

@@ -87,7 +87,10 @@ export function createInspector(store, api, actions, search, enlarge) {
       head(data, focus, api.imageUrl(focus, data.info.sprite.version), enlarge),
       facts(data, focus, known, store, actions),
       known && h('p', { class: 'psr-why' }, known.why),
-      section('Terms of the score', terms),
+      section(
+        data.info.normalize ? 'Terms of the score, scaled within the class' : 'Terms of the score',
+        terms,
+      ),
       known &&
         section(
           known.own_labels ? 'Soft label that it came with' : 'Soft label of the teacher',

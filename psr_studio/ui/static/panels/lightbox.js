@@ -6,10 +6,11 @@ import { describe } from '../core/model.js';
 import { clamp, count } from '../core/numbers.js';
 import { signalsOf } from '../core/quantities.js';
 import { ready } from '../core/store.js';
+import { steadyWalk } from '../core/walk.js';
 import { FITTED, fitScale, kept, zoomed } from '../core/zoom.js';
 import { softLabels } from './soft_labels.js';
 
-/** @import { Actions, Api, Candidate, Point, Ready, Store } from '../core/types' */
+/** @import { Actions, Api, Candidate, Key, Point, Ready, Store } from '../core/types' */
 /** @typedef {ReturnType<typeof createLightbox>} Lightbox */
 
 const SMALL_PX = 64; // pictures up to this width are shown pixel by pixel
@@ -24,9 +25,16 @@ const WAYS = {
   End: (_, n) => n - 1,
 };
 
+/** Changes of these keys change the list, but not what the user goes through. @type {Key[]} */
+const MARKED = ['picks', 'pinned', 'vetoed'];
+
 /** @param {Store} store @param {Api} api @param {Actions} actions @param {() => number[]} listed what the grid lists */
 export function createLightbox(store, api, actions, listed) {
   let placed = FITTED;
+  const picks = () => Array.from(store.data.picks?.order ?? []);
+  let source = listed; // the list that is gone through
+  /** What the arrow keys go through. @type {number[]} */
+  let walk = [];
   /** @type {Element | null} */
   let before = null;
   const title = h('strong', {});
@@ -75,6 +83,7 @@ export function createLightbox(store, api, actions, listed) {
     if (store.data.phase !== 'ready' || store.data.focus === null) return;
     before = document.activeElement;
     node.hidden = false;
+    walk = [];
     refresh();
     node.focus({ preventScroll: true });
   }
@@ -93,9 +102,9 @@ export function createLightbox(store, api, actions, listed) {
     if (data.phase !== 'ready' || data.focus === null) return void leave();
     const { info, points, focus, candidate } = data;
     const name = info.class_names[points.label[focus]];
-    const list = around(focus);
+    if (!walk.includes(focus)) begin(focus);
     title.textContent = name;
-    place.textContent = `${count(list.indexOf(focus) + 1)} of ${count(list.length)}`;
+    place.textContent = `${count(walk.indexOf(focus) + 1)} of ${count(walk.length)}`;
     const src = api.imageUrl(focus, info.sprite.version);
     if (image.src !== src) {
       image.src = src;
@@ -108,19 +117,18 @@ export function createLightbox(store, api, actions, listed) {
     draw();
   }
 
-  /** The list that the candidate is in: that of the grid, or else the picks. @param {number} focus */
-  function around(focus) {
-    const lists = [listed(), Array.from(store.data.picks?.order ?? [])];
-    return lists.find((list) => list.includes(focus)) ?? [focus];
+  /** Go through the list that the candidate is in: that of the grid, or else the picks. @param {number} focus */
+  function begin(focus) {
+    source = [listed, picks].find((list) => list().includes(focus)) ?? (() => [focus]);
+    walk = source();
   }
 
   /** @param {string} pressed */
   function go(pressed) {
     const { focus } = store.data;
     if (focus === null) return;
-    const list = around(focus);
-    const to = clamp(WAYS[pressed](list.indexOf(focus), list.length), 0, list.length - 1);
-    if (list[to] !== focus) actions.focus(list[to]);
+    const to = clamp(WAYS[pressed](walk.indexOf(focus), walk.length), 0, walk.length - 1);
+    if (walk[to] !== focus) actions.focus(walk[to]);
   }
 
   /** @param {KeyboardEvent} event */
@@ -191,7 +199,13 @@ export function createLightbox(store, api, actions, listed) {
     box.classList.toggle('is-zoomed', placed.zoom > 1);
   }
 
-  store.on(['focus', 'candidate', 'picks', 'pinned', 'vetoed', 'phase', 'gridMode', 'sort'], refresh);
+  store.on([...MARKED, 'focus', 'candidate', 'phase', 'gridMode', 'sort'], ({ focus }, changed) => {
+    if (node.hidden) return;
+    const another = changed.includes('phase') || changed.includes('gridMode') || changed.includes('sort');
+    if (another || focus === null) walk = [];
+    else if (changed.some((key) => MARKED.includes(key))) walk = steadyWalk(walk, source(), focus);
+    refresh();
+  });
   new ResizeObserver(draw).observe(box);
   return { node, open, leave };
 }

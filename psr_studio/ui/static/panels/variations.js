@@ -4,7 +4,7 @@ import { messageOf } from '../core/api.js';
 import { button, fill, h, said } from '../core/dom.js';
 import { plural } from '../core/numbers.js';
 
-/** @import { Api, Store } from '../core/types' */
+/** @import { Api, Child, Store } from '../core/types' */
 
 const PROMISE = 'Generate variations of this candidate: its latent with noise on it, denoised again';
 
@@ -42,6 +42,12 @@ export function createVariations(store, api) {
     start,
   );
 
+  /** Below the form, where a low window does not reach. @param {Child} text */
+  function say(text) {
+    fill(words, text);
+    words.scrollIntoView({ block: 'nearest' });
+  }
+
   /** @param {Event} event */
   async function submit(event) {
     event.preventDefault();
@@ -50,11 +56,12 @@ export function createVariations(store, api) {
     start.disabled = true;
     try {
       const n = Number(count.value);
+      say(`Queueing ${plural(n, 'variation')} …`);
       const { job } = await api.variations(focus, n, Number(strength.value));
       form.hidden = true;
-      fill(words, `Job ${job} makes ${plural(n, 'variation')} and has them scored; they join the map then.`);
+      say(`Job ${job} makes ${plural(n, 'variation')} and has them scored; they join the map then.`);
     } catch (error) {
-      fill(words, said(messageOf(error)));
+      say(said(messageOf(error)));
     }
     start.disabled = false;
   }

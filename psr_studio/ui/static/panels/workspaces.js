@@ -161,7 +161,7 @@ function cover(gone) {
     show,
   );
   dialog.addEventListener('cancel', (event) => event.preventDefault());
-  document.body.append(dialog);
+  (document.querySelector('.gradio-container') ?? document.body).append(dialog); // the colours are set there
   document.body.classList.add('psr-gone');
   dialog.showModal();
 }
