@@ -132,28 +132,33 @@ def coverage_centric(
     Raises:
         ValueError: as `greedy_select` about K, marks and `on_shortage`; NaN signals.
     """
-    values, rng = finite(difficulty, "difficulty"), np.random.default_rng(seed)
+    values = finite(difficulty, "difficulty")
     n = len(values)
     pins, is_vetoed = check_marks(n, request.get("pinned"), request.get("vetoed"))
     by_ease = np.argsort(values, kind="stable")
     by_ease = by_ease[~is_vetoed[by_ease]]
     kept = np.zeros(n, bool)
     kept[by_ease[: len(by_ease) - int(cutoff * len(by_ease))]] = True
-    lots = rng.permutation(n)
+    lots = np.random.default_rng(seed).permutation(n)
     lots = lots[kept[lots] & ~np.isin(lots, pins)]
-    low, high = (values[lots].min(), values[lots].max()) if len(lots) else (0.0, 0.0)
-    place = (
-        ((values[lots] - low) / (high - low) * strata).astype(int) if high > low else np.zeros(len(lots), int)
-    )
+    drawn = _alike(values[lots], max(ipc - len(pins), 0), strata)
+    order = list(
+        dict.fromkeys([*lots[drawn], *lots, *by_ease, *range(n)])
+    )  # those cut off come by their ease
+    asked: Request = {**request, "eligible": kept}
+    return pick_in_order(np.array(order), ipc, values=values, **asked)
+
+
+def _alike(values: np.ndarray, count: int, strata: int) -> np.ndarray:
+    """Positions of the first of each stratum in the order given: so many in all, the smallest strata served first."""
+    span = np.ptp(values) if len(values) else 0.0
+    place = ((values - values.min()) / span * strata).astype(int) if span else np.zeros(len(values), int)
     place = np.minimum(place, strata - 1)
     sizes = np.bincount(place, minlength=strata)
-    left, taken = max(ipc - len(pins), 0), np.zeros(strata, int)
     used = [k for k in np.argsort(sizes, kind="stable") if sizes[k]]
+    found = []
     for i, k in enumerate(used):
-        taken[k] = min(sizes[k], left // (len(used) - i))
-        left -= taken[k]
-    drawn = [lots[place == k][: taken[k]] for k in range(strata)]
-    order = np.concatenate([*drawn, lots, by_ease])  # what is drawn, then by chance, then what is cut off
-    order = np.concatenate([order, np.arange(n)])
-    first = np.sort(np.unique(order, return_index=True)[1])
-    return pick_in_order(order[first], ipc, values=values, **{**request, "eligible": kept})
+        share = min(int(sizes[k]), count // (len(used) - i))
+        found.append(np.flatnonzero(place == k)[:share])
+        count -= share
+    return np.concatenate(found) if found else np.zeros(0, int)
