@@ -151,6 +151,10 @@ class Screen:
     def _job_ended(self, job: JobState) -> None:
         self.forget_status()
 
+    def works_on(self, stage: str) -> bool:
+        """Whether a job of a stage waits or runs."""
+        return any(job.stage == stage for job in self.worker.active())
+
     def status(self) -> dict[str, StageStatus]:
         """Fresh, stale, partial or missing, by stage.
 

@@ -125,6 +125,22 @@ def test_versions_change_with_what_is_shown(screen):
     assert tab.version() != before
 
 
+def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
+    with gr.Blocks():
+        tabs = PoolTab(screen), RefineTab(screen)
+        for tab in tabs:
+            tab.build()
+    said = [tabs[0].values()[1], tabs[1].values()[0]]
+    assert "All 18 candidates" in said[0] and "To do: 6 pictures" in said[1]
+    before = [tab.version() for tab in tabs]
+    with screen.worker.lock:  # the jobs wait as long as it is held
+        screen.submit("pool", {"pool.seed": 5})
+        screen.submit("refine", {"refine.n_steps": 5})
+        said = [tabs[0].values()[1], tabs[1].values()[0]]
+        assert "candidates" not in said[0] and "To do" not in said[1]
+        assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
+
+
 def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
     screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))

@@ -27,10 +27,21 @@ def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit:
 
 
 def todo_note(screen: Screen, stage: Stage, unit: str, recipe: Recipe | None = None) -> str:
-    """The same as a pane shows it, with the recipe of the studio unless there is another."""
+    """The same as a pane shows it, with the recipe of the studio unless there is another.
+
+    Nothing while a job does it, which says what is left by its own pace.
+    """
+    if screen.works_on(stage.name):
+        return ""
     studio, who = screen.studio, screen.who if stage.shared else ""
     todo = todo_text(studio.workspace, recipe or studio.recipe, studio.bundle, stage, unit, who)
     return note(todo) if todo else ""
+
+
+def cost_note(screen: Screen, recipe: Recipe) -> str:
+    """What "Generate" would do with this recipe, as a pane shows it; nothing while a job does it."""
+    studio, busy = screen.studio, screen.works_on(pool.STAGE.name)
+    return note("" if busy else cost_text(studio.workspace, recipe, studio.bundle, screen.who))
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "") -> str:

@@ -128,6 +128,7 @@ class EvaluateTab:
             self.screen.studio.recipe.select.name,
             live,
             self.screen.studio.recipe.evaluate,
+            self.screen.works_on(evaluate.STAGE.name),
         )
 
     def values(self) -> list[Any]:

@@ -91,9 +91,15 @@ class RefineTab:
         return [self.status, self.pairs, self.plot]
 
     def version(self) -> Hashable:
-        """Changes whenever the selection worked on or its refined pictures do."""
-        name = self.screen.studio.recipe.select.name
-        return self.screen.status()["refine"], name, self.screen.refined_state()
+        """Changes with the recipe, the selection worked on, its refined pictures, and a job that makes them."""
+        recipe, busy = self.screen.studio.recipe, self.screen.works_on(refine.STAGE.name)
+        return (
+            self.screen.status()["refine"],
+            recipe.select.name,
+            recipe.refine,
+            self.screen.refined_state(),
+            busy,
+        )
 
     def values(self, class_id: int = 0) -> list[Any]:
         """The state, and the pairs of one class."""
