@@ -128,6 +128,7 @@ export interface Info extends Rules {
   shown: string;
   before: { pool: string; picks: number[] } | null; // what was on screen before the pool grew
   waiting: string;
+  trouble: string;
   no_variations: string; // why no candidate can have variations; "" where they can
   project: string;
   n: number;
@@ -155,7 +156,9 @@ export interface NoInfo {
   n: 0;
   revision: number;
   message: string;
+  trouble: string;
   unscored: number;
+  mend: string;
 }
 
 /** points.bin as plain arrays, one value per candidate; of `xy` two. `_n`: min-max over the class. */
@@ -428,7 +431,9 @@ interface Always {
   refused: RefusedQuery | null;
   candidate: Candidate | null;
   waiting: string;
+  trouble: string;
   unscored: number;
+  mend: string;
   shown: string;
   mapSettled: boolean;
   mapWanted: MapKind;
