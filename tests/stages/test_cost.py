@@ -222,6 +222,23 @@ def test_the_next_estimate_is_what_the_last_run_took(studio, monkeypatch):
     assert told == [said.text], "the step says what the page said before"
 
 
+def test_one_trained_student_tells_how_long_the_others_take(studio, monkeypatch):
+    """Though the evaluation is stopped then."""
+    monkeypatch.setattr(speeds, "SHORTEST_RUN", 0.0)
+    ws, recipe, bundle = (
+        studio.workspace,
+        studio.recipe.with_values({"evaluate.arms": ["selected"]}),
+        studio.bundle,
+    )
+    size = STAGES["evaluate"].size(ws, recipe, bundle)
+    (ws.root / "cache" / "speeds.json").unlink(missing_ok=True)
+    assert speeds.seconds(ws, "evaluate", recipe, size) is None
+    events = studio.evaluate(arms=["selected"])
+    next(event for event in events if event.part_done)
+    events.close()
+    assert speeds.seconds(ws, "evaluate", recipe, size) > 0
+
+
 def test_a_step_without_a_cost_is_named(studio):
     with pytest.raises(ValueError, match="pool, score, refine, evaluate, tune"):
         studio.estimate("select")

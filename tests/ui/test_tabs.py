@@ -141,6 +141,24 @@ def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
         assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
 
 
+def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
+    """The recipe names "refined" by default; where nothing is refined it is neither proposed nor missed."""
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    assert tab.settings.shown()["evaluate.arms"] == ["selected"]
+    state = unescape(tab.values()[0])
+    assert "No student is trained." in state and "not refined" not in state and "To do: " in state
+
+
+def test_a_stopped_job_that_finished_nothing_promises_nothing(screen):
+    panel = EvaluateTab(screen).jobs
+    with screen.worker.lock:  # it waits as long as it is held
+        screen.worker.stop_now(screen.submit("evaluate", {}))
+    said = unescape(panel.values()[0].value)
+    assert 'Nothing was finished: press "Evaluate" to begin again.' in said and "stays" not in said
+
+
 def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
     screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))

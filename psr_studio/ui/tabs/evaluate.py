@@ -166,9 +166,15 @@ class EvaluateTab:
         ]
 
     def _state(self, unused: str = "") -> str:
-        return unused or status_line(self.screen.status()["evaluate"]) + todo_note(
-            self.screen, evaluate.STAGE, "student"
+        """Of the forms that are shown: the recipe may name one that is not there yet."""
+        studio = self.screen.studio
+        recipe = studio.recipe.with_values({FORMS: self.settings.shown()[FORMS]})
+        found = (
+            self.screen.status()["evaluate"]
+            if recipe == studio.recipe
+            else evaluate.status(studio.workspace, recipe, studio.bundle)
         )
+        return unused or status_line(found) + todo_note(self.screen, evaluate.STAGE, "student", recipe)
 
     def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
