@@ -151,6 +151,20 @@ def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
     assert "No student is trained." in state and "not refined" not in state and "To do: " in state
 
 
+def test_the_forms_of_a_job_stay_as_they_were_asked_for_while_it_waits(screen):
+    """Refining may end meanwhile: what is shown is what the students are trained on."""
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    with screen.worker.lock:  # it waits as long as it is held
+        job = screen.submit("evaluate", {"evaluate.arms": ["selected"]})
+        finish(screen.studio.refine())
+        screen.forget_status()
+        assert tab.settings.shown()["evaluate.arms"] == ["selected"]
+        screen.worker.stop_now(job)
+    assert tab.settings.shown()["evaluate.arms"] == ["refined", "selected"]
+
+
 def test_a_stopped_job_that_finished_nothing_promises_nothing(screen):
     panel = EvaluateTab(screen).jobs
     with screen.worker.lock:  # it waits as long as it is held

@@ -221,7 +221,9 @@ class EvaluateTab:
 
 
 class _EvaluateSettings(Settings):
-    """Proposes the refined form exactly where there is one; other forms are as the recipe has them."""
+    """Proposes the refined form exactly where there is one; other forms, and all that a job was started with, are as
+    the recipe has them.
+    """
 
     def __init__(self, picker: SelectionPicker, choices: Mapping[str, Sequence[Any]]) -> None:
         super().__init__(picker.screen.studio, choices)
@@ -253,7 +255,8 @@ class _EvaluateSettings(Settings):
 
     def _value(self, key: str) -> Any:
         value = super()._value(key)
-        if key != FORMS or not {REFINED, SELECTED} & set(value):
+        asked_for = self._picker.screen.works_on(evaluate.STAGE.name)
+        if key != FORMS or asked_for or not {REFINED, SELECTED} & set(value):
             return value
         if self._picker.is_refined(self._picker.proposed()):
             return value if REFINED in value else [REFINED, *value]
