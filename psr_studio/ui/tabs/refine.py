@@ -28,9 +28,9 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 ABOUT = (
-    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
-    "there the divergence between the teacher's label now and its label at the start is added, with a weight "
-    "between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
+    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded in the chart "
+    "of losses): there the divergence between the teacher's label now and its label at the start is added, with a "
+    "weight between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
     '"More settings", have no labels: CaO2\'s noise error, or mean features of a class that match those of real images.'
 )
 MOST_PAIRS = 60
