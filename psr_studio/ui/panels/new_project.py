@@ -37,7 +37,7 @@ class NewProjectPanel:
             name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
             pictures = gr.Textbox(
                 label="Pictures",
-                info="Path on the machine of the studio: a folder of class folders, a zip, or what else an import reads.",
+                info="Path on the machine of the studio: class folders, a zip, or what else an import reads.",
                 max_lines=1, elem_id="psr-new-pictures",
             )  # fmt: skip
             upload = gr.File(label="Or a zip of them", file_types=[".zip"], type="filepath", height=110)
