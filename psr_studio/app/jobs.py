@@ -77,6 +77,8 @@ class _Job:
         self.stopping = ""
         self.error = ("", "")
         self.event = Progress(stage, 0, 0)
+        self.came = 0.0  # when it did
+        self.step, self.advanced = 1, 0.0  # units of the last advance, and seconds of the step at it
         self.previews: tuple[np.ndarray, ...] = ()
         self.cost = ""
         self.curves: dict[str, list[tuple[float, float]]] = {}
@@ -87,7 +89,9 @@ class _Job:
 
     def take(self, event: Progress) -> None:
         """Keep what an event tells."""
-        self.event = event
+        if event.done > self.event.done:
+            self.step, self.advanced = event.done - self.event.done, event.seconds
+        self.event, self.came = event, time.monotonic()
         if event.lasting:
             self.cost = event.message
         if event.previews:  # a batch at a time: pictures half made must not stand beside finished ones
@@ -117,6 +121,8 @@ class _Job:
         """A frozen copy."""
         event, running = self.event, self.status == "running"
         until = time.monotonic() if running else self.finished
+        waited = until - self.came if running and self.came else 0.0
+        rate, left = event.waited(waited, self.step, max(0.0, event.seconds - self.advanced))
         return JobState(
             self.id,
             self.stage,
@@ -124,8 +130,8 @@ class _Job:
             self.params,
             event.done,
             event.total,
-            event.rate,
-            event.eta_seconds if running else None,
+            rate,
+            left if running else None,
             event.message,
             *self.error,
             stopping=self.stopping if running else "",

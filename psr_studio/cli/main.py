@@ -84,13 +84,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+class _Command(argparse.ArgumentParser):
+    """Refuses a flag that it does not know by itself, with its own usage instead of that of all commands."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     parser = argparse.ArgumentParser(
         prog="psr-studio", description="Generative dataset distillation by curation: pool, select, refine."
     )
     parser.add_argument("--version", action="version", version=f"psr-studio {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="<command>")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="<command>", parser_class=_Command
+    )
     for group in GROUPS:
         group.add_commands(commands)
     return parser

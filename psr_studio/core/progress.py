@@ -48,6 +48,24 @@ class Progress:
         """Units per second of this run; 0 while no time has passed."""
         return max(0, self.done - self.resumed) / self.seconds if self.seconds > 0 else 0.0
 
+    def waited(self, elapsed: float, step: int, since: float) -> tuple[float, float | None]:
+        """Rate and seconds left some time after this event, when no other has come.
+
+        The time left is counted down as long as the next `step` units are not overdue; from then on they are taken to
+        be about done, and the rate falls with the time that they took.
+
+        Args:
+            elapsed: seconds since this event. step: units that the last advance brought.
+            since: seconds of this event since that advance.
+        """
+        new, left = self.done - self.resumed, self.total - self.done
+        if new <= 0 or left <= 0 or self.seconds <= 0:
+            return self.rate, self.eta_seconds
+        now, step = self.seconds + elapsed, max(1, min(step, left))
+        slowest = (new + step) / now
+        paced = new / max(self.seconds - since, 1e-9)
+        return min(paced, slowest), max(left / paced - since - elapsed, (left - step) / slowest, 0.0)
+
     @property
     def eta_seconds(self) -> float | None:
         """Seconds left at the present rate, or None while the rate is unknown."""

@@ -63,7 +63,7 @@ class Protocol:
 _ALL = (
     Protocol(
         "psr-kd",
-        "The teacher's label stored with each image (PSR eq. 11), trained as DC trains, for 300 epochs.",
+        "The teacher's label stored with each image (PSR eq. 11), trained as DC trains.",
         "arXiv 2606.01920, section 3.4, which states the loss; the rest is DC's",
         STORED,
     ),

@@ -1,13 +1,13 @@
 """What a long step will cost, from a short measurement of the very functions it calls.
 
-A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or two seconds are reached: on a slow
-device a small batch must do, where time grows with the batch anyway.
+A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or two seconds of calls are reached: on a slow
+device a small batch must do, where time grows with the batch anyway. Of several calls the quickest counts: other
+programs on the machine only add to what the work takes.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
     from psr_studio.stages.refine.loop import Networks, Selected
 
-LONGEST = 2.0  # seconds of one timed call
-ROUNDS = 3
-STEP_ROUNDS = 7  # of a denoising step: the first two of a run are slower
+LONGEST = 2.0  # seconds of all timed calls but the first
+ROUNDS = 7  # calls at the largest batch; those before have two
 DRAWN = 4  # pictures made for their size in bytes
 DRAWN_STEPS = 6
 DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
@@ -98,7 +97,7 @@ def pool_cost(
                 running[n] = generator.sample([0] * n, range(n), way)
                 next(running[n])
 
-        return per_row(take, rows, device, least=rows if compiled else 1, rounds=STEP_ROUNDS)
+        return per_row(take, rows, device, least=rows if compiled else 1)
 
     guided = sampling.n_guided
     plain = step(replace(sampling, guidance=1.0)) if guided < sampling.taken else 0.0
@@ -208,24 +207,23 @@ def evaluate_cost(
     return Cost(n_students, seconds, 0, peak_memory(device), device.type, "students")
 
 
-def per_row(
-    work: Callable[[int], object], rows: int, device: torch.device, least: int = 1, rounds: int = ROUNDS
-) -> float:
-    """Seconds per row of `work(n)` at the largest batch, from `least` to `rows`, that takes about `LONGEST`.
+def per_row(work: Callable[[int], object], rows: int, device: torch.device, least: int = 1) -> float:
+    """Seconds per row of the quickest of several calls of `work(n)`, at the largest batch, from `least` to `rows`, that
+    `LONGEST` allows.
 
-    A batch counts as long only when it was so twice: something else may have run in between, and what is done for
-    the first time takes longer.
+    Beyond that the batch grows as long as a row gets much cheaper: then it is not the rows that take so long, and what
+    a busy machine adds to a call must not be multiplied by them. The first call may compile or pack weights.
     """
-    n = min(least, rows)
-    if (first := _timed(work, n, device)) > LONGEST and (second := _timed(work, n, device)) > LONGEST:
-        return min(first, second) / n
-    while n < rows:
-        seconds = _timed(work, n, device)
-        if 4 * seconds > LONGEST and 4 * min(seconds, _timed(work, n, device)) > LONGEST:
-            break
-        n = min(rows, 4 * n)
-    found = [_timed(work, n, device) for _ in range(rounds)]
-    return statistics.median(found) / n
+    n, spent, before = min(least, rows), 0.0, 0.0
+    found = [_timed(work, n, device)]
+    while True:
+        while len(found) < 2 or (n == rows and len(found) < ROUNDS and spent <= LONGEST):
+            found.append(_timed(work, n, device))
+            spent += found[-1]
+        each = min(found) / n
+        if n == rows or (spent > LONGEST and each > before / 2):
+            return each
+        n, before, found = min(rows, 4 * n), each, []
 
 
 def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float:

@@ -72,7 +72,7 @@ def job_card(job: JobState, again: str) -> str:
     rows = [f'<div class="psr-job-head">{head}</div>']
     rows.append(f'<div class="psr-job-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>')
     rows.append(f'<div class="psr-job-facts">{escape(job_facts(job))}</div>')
-    if job.cost and job.active:
+    if job.cost and job.active and not job.eta_seconds:  # by its own pace it knows better
         rows.append(f'<div class="psr-job-facts">{escape(job.cost)}</div>')
     if job.message and job.state != "queued" and job.message != job.cost:
         rows.append(f'<div class="psr-job-facts">{escape(job.message)}</div>')

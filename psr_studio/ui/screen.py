@@ -15,6 +15,7 @@ import numpy as np
 from psr_studio.app.jobs import JobState, JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import JobError, RecipeError, SelectionError, StudioError, did_you_mean
+from psr_studio.stages import score
 from psr_studio.stages.generate.stage import require_generated, require_source
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.scores import Refined
@@ -24,6 +25,7 @@ from psr_studio.ui.curate.pool_view import check_positions
 from psr_studio.ui.curate.sprites import sheet_png, tile_size
 from psr_studio.ui.curate.workbench import Workbench
 from psr_studio.ui.guard.opening import Gate
+from psr_studio.ui.words import on_screen
 
 LOG = logging.getLogger(__name__)
 SHEET_COLUMNS = (8, 20)  # fewest and most pictures in a row of a contact sheet
@@ -43,7 +45,7 @@ class Screen:
         self.worker = JobWorker(studio.workspace.ledger, studio.runs, self._job_ended)
         self.maps = MapService(cache)
         self.who = str(studio.workers or "")  # shares the work, see `stages.speeds`
-        self.workbench = Workbench(studio, self.maps, self.forget_status)
+        self.workbench = Workbench(studio, self.maps, self.forget_status, self._scoring_failed)
         self.opening = secrets.token_hex(4)  # of this workspace: a page says which one it belongs to
         self.token = f"{self.opening}.{secrets.token_urlsafe(24)}"
         self.gate = Gate()
@@ -148,8 +150,16 @@ class Screen:
         self.submit("score", {}, after=job)
         return job
 
+    def _scoring_failed(self) -> str:
+        job = self.worker.latest(score.STAGE.name)
+        return on_screen(f"{job.problem} {job.fix}") if job and job.state == "failed" else ""
+
     def _job_ended(self, job: JobState) -> None:
         self.forget_status()
+
+    def works_on(self, stage: str) -> bool:
+        """Whether a job of a stage waits or runs."""
+        return any(job.stage == stage for job in self.worker.active())
 
     def status(self) -> dict[str, StageStatus]:
         """Fresh, stale, partial or missing, by stage.

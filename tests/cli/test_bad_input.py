@@ -289,3 +289,11 @@ def test_no_gpu_when_one_is_asked_for(refused):
     assert problem.startswith('A GPU ("cuda") was asked for') and '"auto" or "cpu"' in fix
     problem, fix = refused("generate", "--device", "gpu")
     assert problem == '"device" is "gpu". Choices: auto, cpu, cuda, mps.'
+
+
+def test_a_flag_that_a_command_does_not_know_is_refused_with_its_own_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--dry-run"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith("usage: psr-studio run ")
+    assert said.rstrip().endswith("psr-studio run: error: unrecognized arguments: --dry-run")

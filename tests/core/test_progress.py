@@ -33,3 +33,17 @@ def test_a_finished_or_empty_stage_has_nothing_left():
 def test_an_event_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Progress("pool", 0, 1).done = 1  # type: ignore[misc]
+
+
+def test_time_left_goes_on_while_no_event_comes():
+    """2 units in 20 s, 8 left: 80 s, counted down for the 10 s of a unit; then the rate falls and the time grows."""
+    event = Progress("evaluate", 2, 10, seconds=20.0)
+    assert event.waited(0, 1, 0) == (0.1, 80.0)
+    assert event.waited(7, 1, 0) == (0.1, 73.0)
+    rate, left = event.waited(40, 1, 0)
+    assert rate == pytest.approx(3 / 60) and left == pytest.approx(7 * 60 / 3)
+    later = Progress("evaluate", 2, 10, "Still at it.", seconds=27.0)
+    assert later.waited(33, 1, 7) == pytest.approx((rate, left)), (
+        "an event without an advance changes nothing"
+    )
+    assert Progress("evaluate", 0, 10).waited(5, 1, 0) == (0.0, None)

@@ -58,6 +58,23 @@ def test_a_first_call_that_takes_long_is_not_what_the_others_take(monkeypatch):
     assert max(calls) == 8
 
 
+def test_what_other_programs_add_to_some_calls_is_no_part_of_the_time():
+    """The quickest of several calls counts."""
+    calls: list[int] = []
+
+    def work(n: int) -> None:
+        calls.append(n)
+        time.sleep(0.001 if len(calls) % 3 == 0 else 0.05)
+
+    assert per_row(work, 1, torch.device("cpu")) < 0.02
+
+
+def test_what_is_added_to_each_call_is_not_multiplied_by_the_rows(monkeypatch):
+    """A call of one row and one of 64 take alike: then the batch grows although a call takes long."""
+    monkeypatch.setattr(cost, "LONGEST", 0.04)
+    assert per_row(lambda n: time.sleep(0.03), 64, torch.device("cpu")) < 0.03 / 16
+
+
 def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, tiny_bundle, monkeypatch):
     """Another batch would be compiled anew, which takes a minute."""
     recipe = tiny_recipe(tiny_bundle, pool__pool_size=8, pool__steps=4, pool__classes=(0,))
@@ -89,13 +106,14 @@ def test_a_pool_costs_what_it_was_said_to(tmp_path, tiny_bundle):
     assert any(event.lasting and event.message.startswith("Cost: 180 images") for event in events)
 
 
-def test_the_cost_stays_on_the_card_while_the_job_runs(studio):
-    """The line comes with one event; the card keeps it below the ones that follow."""
+def test_the_cost_stays_on_the_card_until_the_job_knows_its_own_pace(studio):
+    """The line comes with one event, the card keeps it below those that follow; one time left is said, not two."""
     from psr_studio.app.jobs import JobState
     from psr_studio.ui.markup import job_card
 
     running = JobState(1, "pool", "running", done=3, total=6, message="Denoising.", cost="Cost: 6 images.")
     assert "Cost: 6 images." in job_card(running, "") and "Denoising." in job_card(running, "")
+    assert "Cost" not in job_card(replace(running, eta_seconds=20.0), "")
     assert "Cost" not in job_card(replace(running, state="cancelled"), "")
     assert sum(event.lasting for event in studio.refine()) == 1
 
@@ -202,6 +220,23 @@ def test_the_next_estimate_is_what_the_last_run_took(studio, monkeypatch):
     assert speeds.seconds(ws, "evaluate", recipe.with_values({"device": "auto"}), sizes[0]) is None
     told = [event.message for event in studio.evaluate() if event.lasting]
     assert told == [said.text], "the step says what the page said before"
+
+
+def test_one_trained_student_tells_how_long_the_others_take(studio, monkeypatch):
+    """Though the evaluation is stopped then."""
+    monkeypatch.setattr(speeds, "SHORTEST_RUN", 0.0)
+    ws, recipe, bundle = (
+        studio.workspace,
+        studio.recipe.with_values({"evaluate.arms": ["selected"]}),
+        studio.bundle,
+    )
+    size = STAGES["evaluate"].size(ws, recipe, bundle)
+    (ws.root / "cache" / "speeds.json").unlink(missing_ok=True)
+    assert speeds.seconds(ws, "evaluate", recipe, size) is None
+    events = studio.evaluate(arms=["selected"])
+    next(event for event in events if event.part_done)
+    events.close()
+    assert speeds.seconds(ws, "evaluate", recipe, size) > 0
 
 
 def test_a_step_without_a_cost_is_named(studio):

@@ -131,6 +131,11 @@ def test_the_manifest_has_the_hash_of_every_file(studio):
     assert manifest["provenance"]["bundle"] == "tiny" and manifest["writer"].startswith("PSR Studio ")
 
 
+def test_the_state_counts_every_file_of_the_folder_its_manifest_too(studio):
+    n = sum(path.is_file() for path in exported(studio).rglob("*"))
+    assert studio.status()["export"].reason == f'"set" holds {n} files.'
+
+
 def test_the_recipe_goes_with_it(studio):
     recipe = tomllib.loads((exported(studio) / "recipe.toml").read_text(encoding="utf-8"))
     assert recipe["select"]["ipc"] == 2 and recipe["export"]["refined"] is False

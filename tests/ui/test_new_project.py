@@ -96,6 +96,31 @@ def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened
         waiting.close()
 
 
+def test_curate_says_that_a_teacher_is_missing_and_leads_to_where_one_is_taught(tmp_path, opened):
+    finish(make(plan(tmp_path / "waits", tmp_path / "set")))
+    waiting = Screen(Studio(tmp_path / "waits", create=False))
+    try:
+        state = waiting.workbench.state()
+        assert state["message"].startswith(
+            "12 candidates without scores: the teacher of this project is not there"
+        )
+        assert 'under "Teacher of your own classes" on the Pool tab' in state["message"]
+        assert (state["mend"], state["unscored"]) == ("pool", 0), "a link, and no button that cannot do it"
+    finally:
+        waiting.close()
+
+
+def test_curate_says_why_the_last_scoring_stopped(opened, tmp_path):
+    finish(opened.studio.import_pool(tmp_path / "set"))
+    assert opened.workbench.state()["trouble"] == "" and opened.workbench.state()["unscored"] == 12
+    (opened.studio.workspace.root / "scores").write_text("a file where a folder should be")
+    opened.worker.wait(opened.submit("score", {}), 60)
+    job = opened.worker.latest("score")
+    assert job.state == "failed"
+    assert opened.workbench.state()["trouble"].startswith(job.problem)
+    assert opened.workbench.now()["trouble"] == opened.workbench.state()["trouble"]
+
+
 @pytest.mark.parametrize(
     ("name", "pictures", "said"),
     [

@@ -243,6 +243,19 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio):
     assert cost_text(ws, studio.recipe, bundle) == "All 18 candidates of these settings are there."
 
 
+def test_what_is_computed_again_beside_new_candidates_is_said_and_not_shown(studio):
+    """A part of 3 and one of 1 share a batch of 4: one candidate more in each of 3 classes computes 3 again in each."""
+    larger = studio.recipe.with_values({"pool.pool_size": 7})
+    words = cost_text(studio.workspace, larger, studio.bundle)
+    assert words.startswith("Makes 3 of 21 candidates, and computes 9 again that share their batches")
+    assert words.endswith(" A pool size of 9 makes 9 and computes none again.")
+    whole = studio.recipe.with_values({"pool.pool_size": 9})
+    assert "again" not in cost_text(studio.workspace, whole, studio.bundle)
+    denoised = [e for e in studio.generate(pool_size=7) if e.message.startswith("Denoising")]
+    assert all("4 candidates of" in e.message and "3 of them here already." in e.message for e in denoised)
+    assert {len(e.previews) for e in denoised} == {0, 1}, "what is here is not shown as if it were made"
+
+
 def test_the_tabs_say_what_is_left_and_how_long_it_takes_by_the_last_run(studio):
     """Refine, Evaluate and Tune: the seconds of the page are those that the step says when it begins."""
     ws, bundle = studio.workspace, studio.bundle

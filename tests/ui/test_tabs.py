@@ -125,6 +125,54 @@ def test_versions_change_with_what_is_shown(screen):
     assert tab.version() != before
 
 
+def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
+    with gr.Blocks():
+        tabs = PoolTab(screen), RefineTab(screen)
+        for tab in tabs:
+            tab.build()
+    said = [tabs[0].values()[1], tabs[1].values()[0]]
+    assert "All 18 candidates" in said[0] and "To do: 6 pictures" in said[1]
+    before = [tab.version() for tab in tabs]
+    with screen.worker.lock:  # the jobs wait as long as it is held
+        screen.submit("pool", {"pool.seed": 5})
+        screen.submit("refine", {"refine.n_steps": 5})
+        said = [tabs[0].values()[1], tabs[1].values()[0]]
+        assert "candidates" not in said[0] and "To do" not in said[1]
+        assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
+
+
+def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
+    """The recipe names "refined" by default; where nothing is refined it is neither proposed nor missed."""
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    assert tab.settings.shown()["evaluate.arms"] == ["selected"]
+    state = unescape(tab.values()[0])
+    assert "No student is trained." in state and "not refined" not in state and "To do: " in state
+
+
+def test_the_forms_of_a_job_stay_as_they_were_asked_for_while_it_waits(screen):
+    """Refining may end meanwhile: what is shown is what the students are trained on."""
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    with screen.worker.lock:  # it waits as long as it is held
+        job = screen.submit("evaluate", {"evaluate.arms": ["selected"]})
+        finish(screen.studio.refine())
+        screen.forget_status()
+        assert tab.settings.shown()["evaluate.arms"] == ["selected"]
+        screen.worker.stop_now(job)
+    assert tab.settings.shown()["evaluate.arms"] == ["refined", "selected"]
+
+
+def test_a_stopped_job_that_finished_nothing_promises_nothing(screen):
+    panel = EvaluateTab(screen).jobs
+    with screen.worker.lock:  # it waits as long as it is held
+        screen.worker.stop_now(screen.submit("evaluate", {}))
+    said = unescape(panel.values()[0].value)
+    assert 'Nothing was finished: press "Evaluate" to begin again.' in said and "stays" not in said
+
+
 def test_a_moved_slider_is_said_to_be_unsaved(screen):
     assert saved_status(screen).state == "fresh"
     screen.workbench.select(SelectChange.model_validate({"gamma": 0.0, "beta": 9.0, "ipc": 4}))

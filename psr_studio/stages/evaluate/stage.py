@@ -263,13 +263,13 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
-    size = size_of(ws, recipe, bundle, missing)
     if measured:
+        size = size_of(ws, recipe, bundle, missing)
         cost = speeds.said(ws, STAGE.name, recipe, size, trainer.cost([job.arm for job in missing]))
         yield event(found, cost.text, lasting=True)
     clock.start()
     done = found
-    for job in missing:
+    for number, job in enumerate(missing, 1):
         watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
         where = f"{job.arm.name}, seed {job.seed}"
         for check in trainer.train(job.arm, job.seed):
@@ -285,10 +285,10 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
         confusion = trainer.confusion(job.arm, check.predicted)
         record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion, check.ece)
         ws.ledger.add_evaluation(record)
+        speeds.learn(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, missing[:number]), clock.seconds)
         done += epochs
         words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
         yield event(done, words, part_done=True, metrics=metrics)
-    speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

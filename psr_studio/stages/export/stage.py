@@ -106,7 +106,8 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         return StageStatus("stale", f'"{recipe.export.name}" holds another set or other formats.')
     if recipe.export.zip and not zip_path(folder).is_file():
         return StageStatus("partial", f'"{recipe.export.name}" is there without its zip.')
-    return StageStatus("fresh", f'"{recipe.export.name}" holds {plural(len(manifest["files"]), "file")}.')
+    n = len({*manifest["files"], MANIFEST})
+    return StageStatus("fresh", f'"{recipe.export.name}" holds {plural(n, "file")}.')
 
 
 def summary(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Summary:

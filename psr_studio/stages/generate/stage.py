@@ -320,8 +320,10 @@ def _make(
             wanted = [parts[i] for i in group.units]
             missing = {parts[i] for i in group.missing}
             first = wanted[0].class_id
-            for computed, previews in maker.denoise(wanted):
-                message = " ".join(filter(None, (f"Denoising {group.name}.", maker.take_notice())))
+            known = sum(part.n for part in wanted) - group.new
+            words = f"Denoising {group.name}" + (f", {known} of them here already." if known else ".")
+            for computed, previews in maker.denoise(wanted, missing):
+                message = " ".join(filter(None, (words, maker.take_notice())))
                 yield event(units_done(done, group.new, computed), message, class_id=first, previews=previews)
             written = 0
             for part, columns in beside.run(maker.store(wanted, missing)):
@@ -359,8 +361,10 @@ class _Maker(ABC):
         made_from = inputs(recipe, bundle, self.given)
         self.settings = {k: v for k, v in made_from.items() if k != "stage"} | {"bundle": bundle.name}
 
-    def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
-        """What comes before the pictures of some parts; yields the share done and pictures now and then."""
+    def denoise(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
+    ) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
+        """What comes before the pictures of some parts; yields the share done, and pictures of missing ones."""
         yield from ()
 
     @abstractmethod
@@ -470,12 +474,15 @@ class _Sampler(_Maker):
         self.settings |= {"device": device.type, "dtype": str(dtype).removeprefix("torch.")}
         self.latents = np.zeros(0, np.float32)
 
-    def denoise(self, parts: Sequence[PartPlan]) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
-        """Sample the latents of some parts together; yields the share done and pictures now and then."""
+    def denoise(
+        self, parts: Sequence[PartPlan], missing: Collection[PartPlan]
+    ) -> Iterator[tuple[float, tuple[np.ndarray, ...]]]:
+        """Sample the latents of some parts together; yields the share done, at times pictures of missing ones."""
         sampling, origin = self.sampling_of(parts[0]), parts[0].origin
         classes = [p.class_id for p in parts for _ in range(p.n)]
         seeds = [seed for p in parts for seed in self._seeds(p)]
         numbers = [p.start + i for p in parts for i in range(p.n)]
+        new = np.array([p in missing for p in parts for _ in range(p.n)])
         steering = self.recipe.pool.steering
         whole = steering is not None and steering.joins_candidates  # a group holds whole parts
         batches = spans(len(seeds), len(seeds) if whole else self.recipe.pool.batch_size)
@@ -484,8 +491,9 @@ class _Sampler(_Maker):
         kept = []
         for number, rows in enumerate(batches):
             guide = self._guide(origin, classes[rows], numbers[rows])
+            looked_at = np.flatnonzero(new[rows])[:N_PREVIEWS].tolist()
             for step, latents in self.generator.sample(classes[rows], seeds[rows], sampling, guide):
-                shown = latents[: N_PREVIEWS * (step - skipped in shown_after)]
+                shown = latents[looked_at if step - skipped in shown_after else []]
                 share = (number + (step - skipped) / taken) / len(batches)
                 yield share, tuple(self.codec.decode_uint8(shown)) if len(shown) else ()
             kept.append(latents.cpu().numpy())
@@ -622,6 +630,15 @@ def size_of(recipe: Recipe, bundle: Bundle, work: Work) -> speeds.Size:
     guidance = settings.guidance if slower else ""
     generator = (bundle.identity("generator"), settings.generator, settings.compiled)
     return speeds.Size(new, units, (*generator, settings.batch_size, guidance))
+
+
+def again_of(recipe: Recipe, bundle: Bundle, work: Work) -> int:
+    """How many candidates that are here are computed again, since they share a batch with missing ones."""
+    if recipe.pool.source == CROPS:
+        return 0
+    parts = plan(recipe, bundle)
+    groups = (*work.groups, *work.waiting)
+    return sum(parts[i].n for group in groups for i in group.units) - (work.total - work.found)
 
 
 def skipped_of(recipe: Recipe, part: PartPlan) -> int:

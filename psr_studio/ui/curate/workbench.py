@@ -12,12 +12,15 @@ from typing import Any
 
 from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
+from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.sources import Source
 from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
 from psr_studio.core.refused import NAME_RULE
 from psr_studio.core.words import plural
 from psr_studio.recipe.errors import FOLDER_NAME
 from psr_studio.recipe.keys import check_value
 from psr_studio.recipe.schema import SelectRecipe
+from psr_studio.stages.generate import STAGE as GENERATE
 from psr_studio.stages.generate.variations import why_not
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import ScoredPool
@@ -39,9 +42,12 @@ class Workbench:
 
     Args:
         changed: called after every change of a saved selection: the steps behind may be fresh or stale now.
+        trouble: why the last scoring stopped, in words, "" where it did not.
     """
 
-    def __init__(self, studio: Studio, maps: MapService, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, studio: Studio, maps: MapService, changed: Callable[[], None], trouble: Callable[[], str]
+    ) -> None:
         self.studio = studio
         self.curation = studio.curation
         self.ledger = studio.workspace.ledger
@@ -49,6 +55,7 @@ class Workbench:
         self.view = PoolView(studio, maps)
         self.lassoed: str | None = None  # saved from a lasso, and not worked on yet
         self._changed = changed
+        self._trouble = trouble
 
     @property
     def revision(self) -> int:
@@ -63,9 +70,7 @@ class Workbench:
             try:
                 scored = self.curation.scored
             except StudioError as err:
-                message = on_screen(f"{err.problem} {err.fix}")
-                n = len(self.studio.pool)
-                return {"revision": self.revision, "n": 0, "message": message, "unscored": n}
+                return {"revision": self.revision, "n": 0, **self._not_scored(err)}
             settings = self.curation.settings()
             height, width, channels = scored.pool.image_shape
             layout = self.view.layout(scored)
@@ -178,7 +183,8 @@ class Workbench:
 
     def now(self) -> dict[str, str]:
         """What a page compares itself with: the names of the "pool" with its scores and of the selection "shown",
-        and what is not scored yet, "waiting", in words; "" for what there is none of.
+        what is not scored yet, "waiting", and why the last scoring stopped, "trouble", in words; "" for what there is
+        none of.
         """
         with self.curation.lock:
             return self._now(self._scored_or_none(), self.curation.settings())
@@ -331,7 +337,25 @@ class Workbench:
     def _now(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> dict[str, str]:
         n = self.curation.waiting if scored else 0
         pool = scored.content_hash if scored else ""
-        return {"pool": pool, "shown": self._fingerprint(scored, settings), "waiting": waiting_words(n)}
+        trouble = self._trouble() if n or not scored else ""
+        return {
+            "pool": pool, "shown": self._fingerprint(scored, settings), "waiting": waiting_words(n), "trouble": trouble,
+        }  # fmt: skip
+
+    def _not_scored(self, err: StudioError) -> dict[str, Any]:
+        """What the page says where there is nothing to curate, and how many candidates it can have scored."""
+        n = len(self.studio.pool)
+        teacher = lacking_teacher(self.studio.bundle) if n else None
+        if teacher is None:
+            message = on_screen(f"{err.problem} {err.fix}")
+            return {"message": message, "trouble": self._trouble(), "unscored": n, "mend": ""}
+        way = (
+            'is not on this machine. Fetch it under "Weights" on the Pool tab.'
+            if teacher.can_be_downloaded
+            else 'is not there yet. Teach one under "Teacher of your own classes" on the Pool tab.'
+        )
+        message = f"{plural(n, 'candidate')} without scores: the teacher of this project {way}"
+        return {"message": message, "trouble": "", "unscored": 0, "mend": GENERATE.tab}
 
     def _fingerprint(self, scored: ScoredPool | None, settings: Mapping[str, Any]) -> str:
         ledger = self.ledger
@@ -363,6 +387,11 @@ def waiting_words(n: int) -> str:
         return ""
     verbs = "waits for its scores and is" if n == 1 else "wait for their scores and are"
     return f"{plural(n, 'new candidate')} {verbs} not shown yet."
+
+
+def lacking_teacher(bundle: Bundle) -> Source | None:
+    """Where the teacher is to come from that is not on this machine; None where it is here."""
+    return next((source for source in bundle.missing_parts() if source.part == "teacher"), None)
 
 
 def check_name(name: str) -> None:

@@ -27,10 +27,21 @@ def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit:
 
 
 def todo_note(screen: Screen, stage: Stage, unit: str, recipe: Recipe | None = None) -> str:
-    """The same as a pane shows it, with the recipe of the studio unless there is another."""
+    """The same as a pane shows it, with the recipe of the studio unless there is another.
+
+    Nothing while a job does it, which says what is left by its own pace.
+    """
+    if screen.works_on(stage.name):
+        return ""
     studio, who = screen.studio, screen.who if stage.shared else ""
     todo = todo_text(studio.workspace, recipe or studio.recipe, studio.bundle, stage, unit, who)
     return note(todo) if todo else ""
+
+
+def cost_note(screen: Screen, recipe: Recipe) -> str:
+    """What "Generate" would do with this recipe, as a pane shows it; nothing while a job does it."""
+    studio, busy = screen.studio, screen.works_on(pool.STAGE.name)
+    return note("" if busy else cost_text(studio.workspace, recipe, studio.bundle, screen.who))
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "") -> str:
@@ -65,5 +76,19 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     if cropped:
         return f"{what}."
+    again = pool.again_of(recipe, bundle, work)
+    what += f", and computes {again:,} again that share their batches" if again else ""
     size = pool.size_of(recipe, bundle, work)
-    return what + speeds.words(speeds.seconds(workspace, pool.STAGE.name, recipe, size, who))
+    what += speeds.words(speeds.seconds(workspace, pool.STAGE.name, recipe, size, who))
+    return what + (_whole_parts(workspace, recipe, bundle) if again else "")
+
+
+def _whole_parts(workspace: Workspace, recipe: Recipe, bundle: Bundle) -> str:
+    """The next pool size by which nothing is computed again, if it is the next of whole parts; "" otherwise."""
+    step = recipe.pool.part_size
+    size = (recipe.pool.pool_size // step + 1) * step
+    larger = recipe.with_values({"pool.pool_size": size})
+    work = pool.left(workspace, larger, bundle)
+    if pool.again_of(larger, bundle, work):
+        return ""
+    return f" A pool size of {size} makes {work.total - work.found:,} and computes none again."

@@ -119,6 +119,8 @@ class JobPanel:
             return f'Press "{verb}" ' + (
                 "to go on from there: what is finished stays." if kept else "to begin again."
             )
+        if status[stage].state == "missing":
+            return f'{status[stage].reason} Nothing was finished: press "{verb}" to begin again.'
         return f'{status[stage].reason} Press "{verb}" to go on from there: what is written stays.'
 
     def _stop_after(self) -> list[Any]:

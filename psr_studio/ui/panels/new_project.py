@@ -36,12 +36,13 @@ class NewProjectPanel:
             gr.HTML(note(ABOUT))
             name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
             pictures = gr.Textbox(
-                label="Pictures", info="A folder with a folder per class, a zip of one, or what else an import reads.",
+                label="Pictures",
+                info="Path on the machine of the studio: class folders, a zip, or what else an import reads.",
                 max_lines=1, elem_id="psr-new-pictures",
             )  # fmt: skip
             upload = gr.File(label="Or a zip of them", file_types=[".zip"], type="filepath", height=110)
             real = gr.Textbox(
-                label="Real pictures", info="A folder of class folders, for controls and the test; may come later.",
+                label="Real pictures", info="Path there of class folders, for controls and the test; may come later.",
                 max_lines=1, elem_id="psr-new-real",
             )  # fmt: skip
             with gr.Row():

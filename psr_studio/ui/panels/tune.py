@@ -81,6 +81,7 @@ class TunePanel:
             self.screen.studio.tune_status(sliders=True),
             self.screen.studio.curation.settings(),
             self.screen.studio.recipe.tune,
+            self.screen.works_on(tune.STAGE.name),
         )
 
     def values(self) -> list[Any]:

@@ -18,6 +18,7 @@ HEIGHT = 360
 TEXT = 12  # pixels, as in the workbench
 MOST_TICKS = 12  # of an axis of epochs
 TOP, BOTTOM = 40, 84  # pixels of the margins
+TOOLS = 28  # pixels above the axes, in which the tools of a chart stand
 STANDOFF = 6  # pixels from the ticks of the lower axis to its title
 BELOW = 48  # pixels from the axis to the legend: ticks and the title of the axis stand between
 
@@ -170,7 +171,9 @@ def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
         margin={"l": 56, "r": 12, "t": TOP, "b": BOTTOM},
         height=height,
         hovermode="closest",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,138,153,0.6)", "activecolor": INK},
     )
     figure.update_layout(**layout)
+    figure.layout.margin.t = max(figure.layout.margin.t, TOOLS)
     plot = height - figure.layout.margin.t - figure.layout.margin.b
     return figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -BELOW / plot})

@@ -148,7 +148,7 @@ function createWorkbench(element, value, onAnswer) {
     }),
   );
   attachKeys(root, keys, signal);
-  store.on(['phase', 'message'], showPhase);
+  store.on(['phase', 'message', 'trouble'], showPhase);
   store.on(['picks'], library.refreshSoon);
   /** @param {CustomEvent<{ shown?: Promise<string> }>} event */
   const answerShown = ({ detail }) => {
@@ -161,14 +161,19 @@ function createWorkbench(element, value, onAnswer) {
   watchTheme();
 
   function showPhase() {
-    const { phase, message, unscored } = store.data;
+    const { phase, message, unscored, trouble, mend } = store.data;
     root.dataset.phase = phase;
     if (phase === 'ready') fill(empty);
     else if (phase === 'loading') fill(empty, h('p', {}, 'Loading the pool …'));
     else {
       const again = button({ label: 'Look again', onClick: session.load });
       const score = unscored > 0 && scoreButton(store, api);
-      fill(empty, h('div', { class: 'psr-empty-card' }, h('p', {}, said(message)), score, again));
+      const words = [
+        h('p', {}, said(message)),
+        trouble && h('p', { class: 'psr-trouble', role: 'alert' }, said(trouble)),
+      ];
+      const way = mend && h('a', { class: 'psr-btn', href: `#tab=${mend}` }, 'Go there');
+      fill(empty, h('div', { class: 'psr-empty-card' }, words, way, score, again));
     }
   }
 

@@ -125,6 +125,7 @@ class EvaluateTab:
             self.screen.studio.recipe.select.name,
             live,
             self.screen.studio.recipe.evaluate,
+            self.screen.works_on(evaluate.STAGE.name),
         )
 
     def values(self) -> list[Any]:
@@ -162,9 +163,15 @@ class EvaluateTab:
         ]
 
     def _state(self, unused: str = "") -> str:
-        return unused or status_line(self.screen.status()["evaluate"]) + todo_note(
-            self.screen, evaluate.STAGE, "student"
+        """Of the forms that are shown: the recipe may name one that is not there yet."""
+        studio = self.screen.studio
+        recipe = studio.recipe.with_values({FORMS: self.settings.shown()[FORMS]})
+        found = (
+            self.screen.status()["evaluate"]
+            if recipe == studio.recipe
+            else evaluate.status(studio.workspace, recipe, studio.bundle)
         )
+        return unused or status_line(found) + todo_note(self.screen, evaluate.STAGE, "student", recipe)
 
     def _run(self, choice: str | None, *given: Any) -> list[Any]:
         *controls, shown = given
@@ -211,7 +218,9 @@ class EvaluateTab:
 
 
 class _EvaluateSettings(Settings):
-    """Proposes the refined form exactly where there is one; other forms are as the recipe has them."""
+    """Proposes the refined form exactly where there is one; other forms, and all that a job was started with, are as
+    the recipe has them.
+    """
 
     def __init__(self, picker: SelectionPicker, choices: Mapping[str, Sequence[Any]]) -> None:
         super().__init__(picker.screen.studio, choices)
@@ -243,7 +252,8 @@ class _EvaluateSettings(Settings):
 
     def _value(self, key: str) -> Any:
         value = super()._value(key)
-        if key != FORMS or not {REFINED, SELECTED} & set(value):
+        asked_for = self._picker.screen.works_on(evaluate.STAGE.name)
+        if key != FORMS or asked_for or not {REFINED, SELECTED} & set(value):
             return value
         if self._picker.is_refined(self._picker.proposed()):
             return value if REFINED in value else [REFINED, *value]

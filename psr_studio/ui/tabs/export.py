@@ -97,7 +97,8 @@ class ExportTab:
         """Changes whenever the export does, or the selection it should hold."""
         folder = self._folder()
         stamp = folder.stat().st_mtime_ns if folder.is_dir() else 0
-        return self.screen.status()["export"], self._folder(), stamp, self.picker.version()
+        recipe = self.screen.studio.recipe.export
+        return self.screen.status()["export"], self._folder(), stamp, self.picker.version(), recipe
 
     def values(self) -> list[Any]:
         """The state, and the folder with its download."""

@@ -22,7 +22,7 @@ from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.controls import Choices, Settings
-from psr_studio.ui.panels.estimate import cost_text
+from psr_studio.ui.panels.estimate import cost_note
 from psr_studio.ui.panels.finetune import FinetunePanel
 from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.import_pool import ImportPanel
@@ -225,13 +225,13 @@ class PoolTab:
             status["score"],
             self.screen.studio.pool.content_hash(),
             self.screen.studio.recipe.pool,
+            self.screen.works_on(generate.STAGE.name),
         )
 
     def values(self, class_id: int = 0) -> list[Any]:
         """Both states, the cost, and the pictures of one class."""
-        studio = self.screen.studio
-        cost = cost_text(studio.workspace, studio.recipe, studio.bundle, self.screen.who)
-        return [self._state(), note(cost), self._sheet(class_id), self.draw_histogram(class_id)]
+        cost = cost_note(self.screen, self.screen.studio.recipe)
+        return [self._state(), cost, self._sheet(class_id), self.draw_histogram(class_id)]
 
     def _state(self, unused: str = "") -> str:
         status = self.screen.status()
@@ -245,10 +245,8 @@ class PoolTab:
 
     def _cost(self, *given: Any) -> str:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
-        studio = self.screen.studio
         try:
-            recipe = studio.recipe.with_values(self.as_shown(given))
-            return note(cost_text(studio.workspace, recipe, studio.bundle, self.screen.who))
+            return cost_note(self.screen, self.screen.studio.recipe.with_values(self.as_shown(given)))
         except StudioError as err:
             return error(err.problem, err.fix)
 

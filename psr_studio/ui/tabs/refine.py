@@ -28,9 +28,9 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 ABOUT = (
-    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded): "
-    "there the divergence between the teacher's label now and its label at the start is added, with a weight "
-    "between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
+    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded in the chart "
+    "of losses): there the divergence between the teacher's label now and its label at the start is added, with a "
+    "weight between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
     '"More settings", have no labels: CaO2\'s noise error, or mean features of a class that match those of real images.'
 )
 MOST_PAIRS = 60
@@ -91,9 +91,15 @@ class RefineTab:
         return [self.status, self.pairs, self.plot]
 
     def version(self) -> Hashable:
-        """Changes whenever the selection worked on or its refined pictures do."""
-        name = self.screen.studio.recipe.select.name
-        return self.screen.status()["refine"], name, self.screen.refined_state()
+        """Changes with the recipe, the selection worked on, its refined pictures, and a job that makes them."""
+        recipe, busy = self.screen.studio.recipe, self.screen.works_on(refine.STAGE.name)
+        return (
+            self.screen.status()["refine"],
+            recipe.select.name,
+            recipe.refine,
+            self.screen.refined_state(),
+            busy,
+        )
 
     def values(self, class_id: int = 0) -> list[Any]:
         """The state, and the pairs of one class."""

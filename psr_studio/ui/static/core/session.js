@@ -38,7 +38,7 @@ export function createSession({ store, api, actions, search, address, map, root,
     stopMap();
     try {
       const info = await api.state();
-      if (isEmpty(info)) return showEmpty(info.message || NO_POOL, info.unscored);
+      if (isEmpty(info)) return showEmpty(info.message || NO_POOL, info);
       start(info, await loadPoints(api));
     } catch (error) {
       showEmpty(messageOf(error));
@@ -71,6 +71,7 @@ export function createSession({ store, api, actions, search, address, map, root,
       solo: null,
       shown: info.shown,
       waiting: info.waiting,
+      trouble: info.trouble,
       mapSettled: info.map.settled,
       ...lassoPatch(store.data, makeSelection(info.n, []), true),
       weights,
@@ -122,12 +123,14 @@ export function createSession({ store, api, actions, search, address, map, root,
       store.set({ near: { values: found.arrays.near, threshold: found.header.threshold } });
   }
 
-  /** @param {string} message @param {number} unscored candidates that wait for their scores */
-  function showEmpty(message, unscored = 0) {
+  /** @param {string} message @param {Partial<NoInfo>} known */
+  function showEmpty(message, { unscored = 0, trouble = '', mend = '' } = {}) {
     store.set({
       phase: 'empty',
       message,
       unscored,
+      trouble,
+      mend,
       info: null,
       points: null,
       sprites: null,
@@ -161,9 +164,9 @@ export function createSession({ store, api, actions, search, address, map, root,
     }
   }
 
-  /** What the server has now. @param {{ pool?: string, shown?: string, waiting?: string }} now */
-  async function follow({ pool = '', shown = '', waiting = '' }) {
-    store.set({ waiting });
+  /** What the server has now. @param {{ pool?: string, shown?: string, waiting?: string, trouble?: string }} now */
+  async function follow({ pool = '', shown = '', waiting = '', trouble = '' }) {
+    store.set({ waiting, trouble });
     const same = pool === key;
     if (!same || shown !== actions.seen) await sync(same);
   }

@@ -106,7 +106,9 @@ export const INITIAL = {
   refused: null, // the last query, where it was none
   candidate: null, // the focused one as the server describes it
   waiting: '', // what is not scored yet, in words
+  trouble: '', // why the last scoring stopped
   unscored: 0, // candidates without scores, where there is nothing else
+  mend: '', // the tab where that is mended first
   shown: '', // fingerprint of the selection on screen
   mapSettled: false, // no newer map is expected
   mapWanted: 'umap', // shown as soon as it is there

@@ -137,6 +137,7 @@ export interface Info extends Rules {
   before: ({ pool: string } & Grown) | null; // what was on screen before the pool grew
   variations: Record<string, number>; // by position, the number of the candidate that it is a variation of
   waiting: string;
+  trouble: string;
   no_variations: string; // why no candidate can have variations; "" where they can
   project: string;
   n: number;
@@ -165,7 +166,9 @@ export interface NoInfo {
   n: 0;
   revision: number;
   message: string;
+  trouble: string;
   unscored: number;
+  mend: string;
 }
 
 /** points.bin as plain arrays, one value per candidate; of `xy` two. `_n`: min-max over the class. */
@@ -441,7 +444,9 @@ interface Always {
   refused: RefusedQuery | null;
   candidate: Candidate | null;
   waiting: string;
+  trouble: string;
   unscored: number;
+  mend: string;
   shown: string;
   mapSettled: boolean;
   mapWanted: MapKind;

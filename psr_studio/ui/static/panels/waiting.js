@@ -1,7 +1,7 @@
 // Candidates that wait for their scores: said above the workbench, which shows the others, with the way to score them.
 
 import { refusalOf } from '../core/api.js';
-import { button, fill, h } from '../core/dom.js';
+import { button, fill, h, said } from '../core/dom.js';
 
 /** @import { Api, Store } from '../core/types' */
 
@@ -23,12 +23,12 @@ export function createWaiting(store, api) {
   );
 
   function refresh() {
-    const { waiting } = store.data;
+    const { waiting, trouble } = store.data;
     node.hidden = !waiting;
-    fill(words, waiting);
+    fill(words, said([waiting, trouble].filter(Boolean).join(' ')));
   }
 
-  store.on(['waiting'], refresh);
+  store.on(['waiting', 'trouble'], refresh);
   refresh();
   return { node };
 }
