@@ -73,7 +73,7 @@ export class Camera {
   resize(width, height, bounds) {
     const zoom = this.zoom;
     const wasEmpty = !this.width;
-    const wasHome = this.isHome || this.move?.to === this.home;
+    const wasHome = this.move ? this.move.to === this.home : this.isHome; // a glide elsewhere goes on
     this.width = width;
     this.height = height;
     this.setHome(bounds);
