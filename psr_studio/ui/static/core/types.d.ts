@@ -579,7 +579,7 @@ export interface Renderer {
   /** 0 to 1 per point, null for all alike. */
   setSizes(sizes: Floats | null): void;
   setLabels(labels: Shorts): void;
-  setFlags(flags: import('../map/flags.js').Flags): void;
+  setFlags(flags: Bytes, order: Words): void;
   setRamp(bytes: Bytes): void;
   setClasses(colors: Rgb[]): void;
   setLines(lines: Lines | null): void;

@@ -4,7 +4,7 @@ import { clamp } from '../core/numbers.js';
 import { toCss } from './color.js';
 import { PINNED, RINGED, STRONG, statusOf, VETOED } from './flags.js';
 
-/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts} from '../core/types' */
+/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
 
 /** @implements {Renderer} */
 export class CanvasRenderer {
@@ -44,8 +44,8 @@ export class CanvasRenderer {
     this.labels = labels;
   }
 
-  /** @param {import('./flags.js').Flags} given */
-  setFlags({ flags, order }) {
+  /** @param {Bytes} flags @param {Words} order */
+  setFlags(flags, order) {
     this.flags = flags;
     this.order = order;
   }

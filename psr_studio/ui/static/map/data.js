@@ -134,7 +134,7 @@ export class MapData {
     const { data } = this.store;
     if (data.phase !== 'ready') return;
     this.flags = buildFlags(data);
-    this.renderer.setFlags(this.flags);
+    this.renderer.setFlags(this.flags.flags, this.flags.order);
     this.invalidate();
   }
 

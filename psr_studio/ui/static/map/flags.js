@@ -3,11 +3,7 @@
 import { inSolo } from '../core/model.js';
 
 /** @import { Bytes, Ready, Words } from '../core/types' */
-/**
- * @typedef {{ flags: Bytes, order: Words, ground: Words | null, top: number }} Flags
- *   `order`: drawn positions, the important ones on top. `ground`: those in the background whatever is picked, so that only
- *   what stands in `order` from `top` on must be drawn above them; null where that is not so
- */
+/** @typedef {{ flags: Bytes, order: Words }} Flags `order`: drawn positions, the important ones on top */
 
 export const PICKED = 1;
 export const PINNED = 2;
@@ -17,7 +13,6 @@ export const FILLED = 16;
 export const ELIGIBLE = 32;
 export const STRONG = 64; // drawn in full colour; all others are dimmed
 export const RINGED = 128; // a pick while the lassoed are strong: it keeps a ring
-export const OF_PICKS = PICKED | FILLED | STRONG | RINGED;
 
 /** @param {Ready} data */
 function stateBytes({ points, picks, pinned, vetoed, selection }) {
@@ -61,20 +56,8 @@ export function buildFlags(data) {
   const order = new Uint32Array(flags.length - sizes[0]);
   const at = [0, 0, sizes[1], sizes[1] + sizes[2]];
   for (let i = 0; i < flags.length; i += 1) if (layer[i]) order[at[layer[i]]++] = i;
-  const picksAlone = show === 'highlight' && !selection.count;
-  if (!picksAlone) return { flags, order, ground: null, top: 0 };
-  const ground = new Uint32Array(sizes[1] + sizes[2]);
-  let end = 0;
-  for (let i = 0; i < flags.length; i += 1) if (layer[i] === 1 || layer[i] === 2) ground[end++] = i;
-  return { flags, order, ground, top: sizes[1] };
+  return { flags, order };
 }
-
-/** Whether other picks are all that has changed. @param {Flags} before @param {Flags} now */
-export const sameGround = (before, now) =>
-  before.ground?.length === now.ground?.length &&
-  before.flags.length === now.flags.length &&
-  before.flags.every((flag, i) => ((flag ^ now.flags[i]) & ~OF_PICKS) === 0) &&
-  (before.ground?.every((position, k) => position === now.ground?.[k]) ?? true);
 
 /** Index into color.STATUS. The same rule stands in the vertex shader. @param {number} flag */
 export function statusOf(flag) {

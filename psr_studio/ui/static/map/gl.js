@@ -1,19 +1,13 @@
-// WebGL2 drawing of the points. Buffers are uploaded once; each view change is a handful of uniforms. Where the picks are
-// all that has changed, what lies below them is copied from a picture of it.
+// WebGL2 drawing of the points. Buffers are uploaded once; each view change is a handful of uniforms.
 
-import { OF_PICKS, sameGround } from './flags.js';
 import { GlLines } from './gl_lines.js';
-import { GlPicture } from './gl_picture.js';
 import { FRAGMENT, LINE_FRAGMENT, LINE_VERTEX, MAX_STATUS, VERTEX } from './shaders.js';
 
-/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts } from '../core/types' */
-/** @import { Flags } from './flags.js' */
+/** @import { Bytes, Floats, Lines, MapView, Renderer, Rgb, Shorts, Words } from '../core/types' */
 
 /** Place and size of each attribute. @type {Record<string, [number, number]>} */
 const FLOATS = { from: [0, 2], to: [1, 2], value: [2, 1], rel: [3, 1], ent: [4, 1], div: [5, 1] };
 const SIZE_AT = 8;
-const ALL_BITS = 255;
-const GROUND_BITS = ALL_BITS & ~OF_PICKS;
 /** @type {Record<string, number>} */
 const MODE = { class: 2, picked: 3, total: 1 };
 const UNIFORMS = [
@@ -22,7 +16,6 @@ const UNIFORMS = [
   'u_morph',
   'u_size',
   'u_dim',
-  'u_bits',
   'u_weights',
   'u_domain',
   'u_mode',
@@ -55,15 +48,11 @@ class GlRenderer {
   /**
    * Everything uploaded so far, to rebuild after a lost context.
    * @type {{ floats: Record<string, Floats>, sizes: Floats | null, labels?: Shorts,
-   *   flags?: Flags, ramp?: Bytes, classes?: Rgb[], lines: Lines | null }}
+   *   flags?: Bytes, order?: Words, ramp?: Bytes, classes?: Rgb[], lines: Lines | null }}
    */
   cpu = { floats: {}, sizes: null, lines: null };
   /** @type {GlLines | null} */
   lines = null;
-  /** What lies below the picks. @type {GlPicture | null} */
-  ground = null;
-  /** Counts what was uploaded, but for changes of the picks alone. */
-  uploads = 0;
   /** @type {WebGLProgram | null} */
   program = null;
   /** @type {WebGLVertexArrayObject | null} */
@@ -88,7 +77,6 @@ class GlRenderer {
   build() {
     const { gl } = this;
     this.lines = null;
-    this.ground = new GlPicture(gl);
     this.program = this.link(VERTEX, FRAGMENT);
     const { program } = this;
     this.at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)]));
@@ -132,12 +120,12 @@ class GlRenderer {
   }
 
   restore() {
-    const { floats, sizes, labels, flags, ramp, classes, lines } = this.cpu;
+    const { floats, sizes, labels, flags, order, ramp, classes, lines } = this.cpu;
     this.build();
     for (const [name, data] of Object.entries(floats)) this.setFloats(name, data);
     this.setSizes(sizes);
     if (labels) this.setLabels(labels);
-    if (flags) this.setFlags(flags);
+    if (flags && order) this.setFlags(flags, order);
     if (ramp) this.setRamp(ramp);
     if (classes) this.setClasses(classes);
     this.setLines(lines);
@@ -157,7 +145,6 @@ class GlRenderer {
   /** @param {number} unit @param {number} width @param {number} height @param {Bytes} bytes */
   fillTexture(unit, width, height, bytes) {
     const { gl } = this;
-    this.uploads += 1;
     gl.activeTexture(gl.TEXTURE0 + unit);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
   }
@@ -175,7 +162,6 @@ class GlRenderer {
     const { gl } = this;
     const [location, size] = FLOATS[name];
     this.cpu.floats[name] = data;
-    this.uploads += 1;
     this.upload(name, gl.ARRAY_BUFFER, data);
     gl.enableVertexAttribArray(location);
     gl.vertexAttribPointer(location, size, gl.FLOAT, false, 0, 0);
@@ -185,7 +171,6 @@ class GlRenderer {
   setSizes(sizes) {
     const { gl } = this;
     this.cpu.sizes = sizes;
-    this.uploads += 1;
     if (!sizes) {
       gl.disableVertexAttribArray(SIZE_AT);
       gl.vertexAttrib1f(SIZE_AT, -1);
@@ -200,25 +185,20 @@ class GlRenderer {
   setLabels(labels) {
     const { gl } = this;
     this.cpu.labels = labels;
-    this.uploads += 1;
     this.upload('label', gl.ARRAY_BUFFER, labels);
     gl.enableVertexAttribArray(6);
     gl.vertexAttribIPointer(6, 1, gl.UNSIGNED_SHORT, 0, 0);
   }
 
-  /** @param {Flags} given */
-  setFlags(given) {
+  /** @param {Bytes} flags @param {Words} order */
+  setFlags(flags, order) {
     const { gl } = this;
-    const { flags, order, ground } = given;
-    const known = this.cpu.flags && sameGround(this.cpu.flags, given);
-    this.cpu.flags = given;
+    this.cpu.flags = flags;
+    this.cpu.order = order;
     this.upload('flags', gl.ARRAY_BUFFER, flags);
     gl.enableVertexAttribArray(7);
     gl.vertexAttribIPointer(7, 1, gl.UNSIGNED_BYTE, 0, 0);
     this.upload('order', gl.ELEMENT_ARRAY_BUFFER, order);
-    if (known && this.buffers.ground) return;
-    this.uploads += 1;
-    if (ground) this.upload('ground', gl.ELEMENT_ARRAY_BUFFER, ground);
   }
 
   /** @param {Bytes} bytes */
@@ -239,7 +219,6 @@ class GlRenderer {
   /** @param {Lines | null} lines */
   setLines(lines) {
     this.cpu.lines = lines;
-    this.uploads += 1;
     // Their shaders take as long as those of the points, and most maps have no lines.
     if (lines) this.lines ??= new GlLines(this.gl, this.link(LINE_VERTEX, LINE_FRAGMENT));
     this.lines?.set(lines);
@@ -248,43 +227,18 @@ class GlRenderer {
 
   /** @param {MapView} view */
   draw(view) {
-    const { gl, canvas, cpu } = this;
+    const { gl, at, canvas } = this;
     if (gl.isContextLost()) return;
     gl.viewport(0, 0, canvas.width, canvas.height);
-    if (!cpu.flags?.order.length) return this.clear(view);
-    const { order, ground, top } = cpu.flags;
-    this.setView(view);
-    const below = () => {
-      this.clear(view);
-      if (ground) this.drawPoints('ground', GROUND_BITS, 0, ground.length);
-    };
-    this.ground?.show(this.keyOf(view), below);
-    this.drawPoints('order', ALL_BITS, top, order.length - top);
-  }
-
-  /** What all but the picks depends on. @param {MapView} view */
-  keyOf({ camera: c, morph, size, dpr, dim, mode, domain, weights, background, ink, status }) {
-    const { width, height } = this.canvas;
-    const scored = mode === 'total' && [weights.alpha, weights.beta, weights.gamma];
-    const place = [c.cx, c.cy, c.k, c.width, c.height, width, height, morph];
-    return [this.uploads, ...place, size, dpr, dim, mode, domain, scored, background, ink, status].join();
-  }
-
-  /** The lines below the points, on an empty map. @param {MapView} view */
-  clear(view) {
-    const { gl } = this;
     const [red, green, blue] = view.background.map((v) => v / 255);
     gl.clearColor(red, green, blue, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    if (!this.lines?.pieces || view.morph < 1 || !this.cpu.flags?.order.length) return;
-    this.lines.draw(view);
-    this.usePoints();
-  }
-
-  /** @param {MapView} view */
-  setView(view) {
-    const { gl, at } = this;
+    if (!this.cpu.order?.length) return;
     const { camera } = view;
+    if (this.lines?.pieces && view.morph >= 1) {
+      this.lines.draw(view);
+      this.usePoints();
+    }
     gl.uniform2f(at.u_center, camera.cx, camera.cy);
     gl.uniform2f(at.u_scale, (2 * camera.k) / camera.width, (2 * camera.k) / camera.height);
     gl.uniform1f(at.u_morph, view.morph);
@@ -307,14 +261,7 @@ class GlRenderer {
         place,
         rgb.map((v) => v / 255),
       );
-  }
-
-  /** @param {string} list of positions @param {number} bits of their flags @param {number} first @param {number} n */
-  drawPoints(list, bits, first, n) {
-    const { gl, at } = this;
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.buffers[list]);
-    gl.uniform1ui(at.u_bits, bits);
-    gl.drawElements(gl.POINTS, n, gl.UNSIGNED_INT, 4 * first);
+    gl.drawElements(gl.POINTS, this.cpu.order.length, gl.UNSIGNED_INT, 0);
   }
 
   /** Used to time a redraw honestly. @returns {Promise<void>} */

@@ -17,7 +17,6 @@ uniform vec2 u_center, u_scale;
 uniform float u_morph, u_size, u_dim;
 uniform vec3 u_weights;
 uniform vec2 u_domain;
-uniform uint u_bits;              // those of the flags that count
 uniform int u_mode;               // 0 value on the ramp, 1 total score on the ramp, 2 class, 3 status
 uniform vec3 u_status[${MAX_STATUS}];
 uniform sampler2D u_ramp, u_classes;
@@ -40,24 +39,23 @@ int status(uint f) {              // the same rule as flags.statusOf
 }
 
 void main() {
-  uint flags = a_flags & u_bits;
   vec2 at = mix(a_from, a_to, u_morph);
   gl_Position = vec4((at - u_center) * u_scale, 0.0, 1.0);
   vec3 rgb;
   if (u_mode == 0) rgb = ramp(a_value);
   else if (u_mode == 1) rgb = ramp(u_weights.x * a_rel - u_weights.y * a_ent + u_weights.z * a_div);
   else if (u_mode == 2) rgb = texelFetch(u_classes, ivec2(int(a_label) % 1024, int(a_label) / 1024), 0).rgb;
-  else rgb = u_status[status(flags)];
-  bool strong = (flags & 64u) != 0u;
-  bool marked = (flags & 6u) != 0u;
-  bool ringed = (flags & 128u) != 0u;
+  else rgb = u_status[status(a_flags)];
+  bool strong = (a_flags & 64u) != 0u;
+  bool marked = (a_flags & 6u) != 0u;
+  bool ringed = (a_flags & 128u) != 0u;
   float disk = u_size * (strong ? 1.35 : 1.0) * (a_size < 0.0 ? 1.0 : mix(0.55, 1.9, a_size));
   float sprite = marked ? max(disk * 2.0, disk + 8.0) : ringed ? disk + 5.0 : disk;
   gl_PointSize = sprite;
   v_inner = disk / sprite;
   v_pixel = 2.0 / sprite;
   v_color = vec4(rgb, strong ? 1.0 : u_dim);
-  v_flags = flags;
+  v_flags = a_flags;
 }`;
 
 export const FRAGMENT = `#version 300 es
