@@ -333,7 +333,7 @@ def test_the_grid_builds_only_the_rows_in_view(lab):
           host.append(grid.node);
           document.body.append(host);
           store.set({
-            phase: 'ready', info: { n, n_classes: 2, class_names: ['a', 'b'], counts: [3000, 3000] },
+            phase: 'ready', info: { n, n_classes: 2, class_names: ['a', 'b'], counts: [3000, 3000], variations: {} },
             points: { label: Uint16Array.from({ length: n }, (_, i) => Number(i >= 3000)), rel_n: floats(),
               ent_n: floats(), diversity: floats(), reliability: floats(), eligible: new Uint8Array(n) },
             sprites: { starts: [0, 3000, 6000], paint() {} }, selection: makeSelection(n, []),

@@ -100,7 +100,7 @@ def test_a_target_is_drawn_with_mouse_and_keys(lab):
     lab.locator("[data-key='target'] select").select_option("drawn")
     until(lab, "s.settings.target === 'drawn'")
     lab.get_by_role("button", name="cliff", exact=True).click()
-    until(lab, "s.settings.drawn[0] > 0.49")
+    until(lab, "s.settings.drawn[0] > 0.39")
     bars = lab.get_by_role("slider", name="Difficulty")
     assert bars.count() == 10
     plot = lab.locator(".psr-bars-plot")

@@ -60,7 +60,7 @@ def test_a_page_that_has_not_followed_yet_saves_and_pins_nothing(pages):
     assert picks(first) == picks(second) and first.evaluate(f"{STATE}.pinned.size") == 0
     first.click("#psr-save")
     second.wait_for_function(f"{STATE}.ipc === 1")
-    first.get_by_text('as "mine"').first.wait_for()
+    first.wait_for_function(f"{STATE}.saved.some(({{ name }}) => name === 'mine')")
 
 
 def test_the_workbench_stays_in_sight_while_the_pool_grows(pages):
