@@ -73,7 +73,9 @@ def alone(result) -> list[list[int]]:
     return found
 
 
-@pytest.mark.parametrize("selector", sorted({*SELECTORS} - {"s3"}))  # s3 weighs the classes against each other
+@pytest.mark.parametrize(
+    "selector", sorted({*SELECTORS} - {"s3"})
+)  # s3 weighs the classes against each other
 def test_the_live_selection_is_that_of_each_class_alone(studio, selector):
     result = studio.curation.select(selector=selector, ipc=3)
     assert [picks.tolist() for picks in result.picks] == alone(result)
