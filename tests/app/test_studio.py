@@ -171,7 +171,8 @@ def test_sliders_marks_and_undo(studio):
     assert studio.curation.settings() == {
         "alpha": 3.0, "beta": 1.0, "gamma": 0.5, "ipc": 2, "temperature": 1.5, "selector": "psr",
         "scaling": "pool", "target": "scale", "drawn": [1.0] * 10, "within_bin": "random", "lam": 0.5,
-        "uncertainty": 0.0,
+        "uncertainty": 0.0, "variant": "paper", "width": 1.0, "quality": 0.0, "cutoff": 0.3, "strata": 50,
+        "groups": 5, "near_real": 0.4, "apart": 0.9,
         "order": "by budget", "allocation": "even", "floor": None, "ceiling": None, "budgets": None,
     }  # fmt: skip
     studio.curation.set(gamma=2.0, merge_within=0)

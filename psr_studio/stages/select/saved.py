@@ -16,7 +16,9 @@ from psr_studio.storage.records import SelectionRecord
 BY_HAND = "by hand"  # the selector of candidates that the user picked one by one
 # Left out of what is kept while they have these values: older selections, made before there was a choice,
 # stay what they are.
-PLAIN: dict[str, Any] = {"scaling": "pool", "allocation": "even", "budgets": None, "uncertainty": 0.0}
+PLAIN: dict[str, Any] = {
+    "scaling": "pool", "allocation": "even", "budgets": None, "uncertainty": 0.0, "variant": "paper",
+}  # fmt: skip
 # The allocation by gain goes by the PSR greedy, whatever selects.
 ALLOCATION = (
     "allocation",
