@@ -37,10 +37,7 @@ LARGEST_SIDE = 1024
 SMALL, AS_THEY_ARE = "psr-kd-64", "psr-kd"  # the protocols of pictures beyond 64 px, and of the others
 SHOWN = 3600  # pictures of 64 px that a student is shown; of smaller ones as many as cost as much
 FEWEST_EPOCHS = 40
-UNREFINED = {
-    "export.refined": False,
-    "evaluate.arms": ("selected",),
-}  # nothing refines imported pictures here
+UNREFINED = {"export.refined": False, "evaluate.arms": ("selected",)}  # nothing refines imported pictures
 NAMED = 4
 
 

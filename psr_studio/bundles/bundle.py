@@ -134,6 +134,10 @@ class Bundle(ABC):
 
         return [source for source in self.sources.values() if locate(source) is None]
 
+    def missing_part(self, part: str) -> Source | None:
+        """The source of a part, such as "images" or "teacher", that is not on this machine; None where it is here."""
+        return next((source for source in self.missing_parts() if source.part == part), None)
+
     def download(self) -> Iterator[Progress]:
         """Fetch the missing sources that the Hugging Face hub has; see `sources.download`."""
         from psr_studio.bundles.sources import download
@@ -195,7 +199,7 @@ class Bundle(ABC):
     def codec_is_here(self) -> bool:
         """Whether it has a codec and the files of it are on this machine."""
         home = "codec" if "codec" in self.sources else "generator"
-        return self.has(CODEC) and home not in {source.part for source in self.missing_parts()}
+        return self.has(CODEC) and self.missing_part(home) is None
 
     @abstractmethod
     def teacher(self, device: torch.device) -> Teacher:
@@ -258,7 +262,7 @@ class Bundle(ABC):
     def has_original_difficulty(self, task: Sequence[int]) -> bool:
         """Whether ``original_difficulty`` of these classes can be read or computed here."""
         whole = len(task) == self.n_classes
-        return self.has_train_difficulty and (whole or "images" not in {s.part for s in self.missing_parts()})
+        return self.has_train_difficulty and (whole or self.missing_part("images") is None)
 
     def original_difficulty(self, task: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of real training images of these classes, over just them: float32 (m,), labels (m,).

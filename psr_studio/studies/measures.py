@@ -51,7 +51,7 @@ class Measures(NamedTuple):
 
 def real_features(bundle: Bundle, classes: Sequence[int], device: str) -> dict[int, np.ndarray]:
     """The teacher's features of the real training images by class; {} where they are not on this machine."""
-    if any(source.part == "images" for source in bundle.missing_parts()):
+    if bundle.missing_part("images"):
         return {}
     return {c: finished(real_embeddings(bundle, c, pick_device(device))) for c in classes}
 

@@ -103,14 +103,21 @@ print("followed")
 """
 
 
-def test_a_file_in_the_folder_is_followed_by_everything(tmp_path, studio):
+def assert_runs(script, words, selector, tmp_path, studio):
+    """A script that is given a folder with one more selector, and a workspace, ends with these words."""
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "toy.py").write_text(TOY)
+    (tmp_path / "more" / "one.py").write_text(selector)
     root = studio.workspace.root
     studio.close()
-    run = run_python(USED, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = run_python(
+        script, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     out, err = run.communicate(timeout=120)
-    assert run.returncode == 0 and out == "followed\n", err
+    assert run.returncode == 0 and out == f"{words}\n", err
+
+
+def test_a_file_in_the_folder_is_followed_by_everything(tmp_path, studio):
+    assert_runs(USED, "followed", TOY, tmp_path, studio)
 
 
 SKIP = '''
@@ -170,12 +177,4 @@ print("searched")
 
 def test_whole_numbers_and_truth_values_are_searched_as_such(tmp_path, studio):
     """3 whole numbers times 2 truth values are 6 settings: each is tried once, also after a stop, and no other."""
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "skip.py").write_text(SKIP)
-    root = studio.workspace.root
-    studio.close()
-    run = run_python(
-        SEARCHED, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    out, err = run.communicate(timeout=120)
-    assert run.returncode == 0 and out == "searched\n", err
+    assert_runs(SEARCHED, "searched", SKIP, tmp_path, studio)

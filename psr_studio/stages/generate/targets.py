@@ -89,9 +89,8 @@ def offered() -> list[tuple[str, str]]:
 
 def need_real_images(bundle: Bundle) -> None:
     """Raise ModelError, with the ways to get them, where the real images of a bundle are known to lie elsewhere."""
-    for source in bundle.missing_parts():
-        if source.part == "images":
-            raise missing(bundle.called, source)
+    if source := bundle.missing_part("images"):
+        raise missing(bundle.called, source)
 
 
 def path(ws: Workspace, made_from: dict[str, Any]) -> Path:

@@ -397,9 +397,8 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
 
 def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
     settings = recipe.refine
-    pulled = round(
-        min(settings.label_steps, settings.n_steps) / settings.n_steps, 3
-    )  # a step with the label takes longer
+    # A step with the label takes longer.
+    pulled = round(min(settings.label_steps, settings.n_steps) / settings.n_steps, 3)
     kind = (bundle.identity("generator"), bundle.teacher_id, settings.objective, pulled, settings.batch_size)
     return speeds.Size(n, n * settings.n_steps, kind)
 

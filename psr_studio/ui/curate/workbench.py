@@ -12,8 +12,6 @@ from typing import Any
 
 from psr_studio.app.curation import LIVE, Curation, SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import Bundle
-from psr_studio.bundles.sources import Source
 from psr_studio.core.errors import OvertakenError, SelectionError, StudioError
 from psr_studio.core.refused import NAME_RULE
 from psr_studio.core.words import plural
@@ -345,7 +343,7 @@ class Workbench:
     def _not_scored(self, err: StudioError) -> dict[str, Any]:
         """What the page says where there is nothing to curate, and how many candidates it can have scored."""
         n = len(self.studio.pool)
-        teacher = lacking_teacher(self.studio.bundle) if n else None
+        teacher = self.studio.bundle.missing_part("teacher") if n else None
         if teacher is None:
             message = on_screen(f"{err.problem} {err.fix}")
             return {"message": message, "trouble": self._trouble(), "unscored": n, "mend": ""}
@@ -387,11 +385,6 @@ def waiting_words(n: int) -> str:
         return ""
     verbs = "waits for its scores and is" if n == 1 else "wait for their scores and are"
     return f"{plural(n, 'new candidate')} {verbs} not shown yet."
-
-
-def lacking_teacher(bundle: Bundle) -> Source | None:
-    """Where the teacher is to come from that is not on this machine; None where it is here."""
-    return next((source for source in bundle.missing_parts() if source.part == "teacher"), None)
 
 
 def check_name(name: str) -> None:

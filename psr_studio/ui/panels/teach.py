@@ -81,8 +81,8 @@ class TeachPanel:
 
     def _lacking(self) -> bool:
         """Whether the bundle waits for a teacher, and none can be fetched."""
-        missing = self.screen.studio.bundle.missing_parts()
-        return any(source.part == "teacher" and not source.can_be_downloaded for source in missing)
+        teacher = self.screen.studio.bundle.missing_part("teacher")
+        return teacher is not None and not teacher.can_be_downloaded
 
     def _folder_of(self, part: str) -> str:
         return next((found.folder for found in self.screen.studio.bundle.parts() if found.part == part), "")

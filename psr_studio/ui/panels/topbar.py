@@ -97,7 +97,7 @@ class TopBar:
 
 def _teacher(bundle: Bundle) -> str:
     """The hash of the teacher; in words where it has none that could be hashed."""
-    waited = next((source for source in bundle.missing_parts() if source.part == "teacher"), None)
+    waited = bundle.missing_part("teacher")
     if waited is None:
         return bundle.teacher_id.removeprefix("teacher-")
     return "not on this machine" if waited.name else "none yet"
