@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fashion_mnist_table import follow, spread
+from table import follow, spread
 from timing import conditions, write_results
 
 from psr_studio import Studio

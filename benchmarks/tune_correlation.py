@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fashion_mnist_table import follow
+from table import follow
 from scipy.stats import bootstrap, spearmanr
 
 from psr_studio import Studio
