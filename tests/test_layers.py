@@ -4,12 +4,14 @@ import ast
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "psr_studio"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+BENCHMARKS = sorted((PACKAGE.parent / "benchmarks").glob("*.py"))
 HEAVY = ("torch", "diffusers", "timm", "gradio", "umap", "datasets")
 
 # What a folder may import of ours. All stand on core; imports run one way, from the last to the first.
@@ -120,6 +122,14 @@ def test_imports_run_one_way(path):
     for library, homes in ONLY_IN.items():
         if layer not in homes:
             assert library not in {name.split(".")[0] for name in names}, f"{library} belongs in {homes}"
+
+
+def test_a_benchmark_imports_what_there_is():
+    """Nothing runs the benchmarks in a test, and the type checker takes a missing module for one without types."""
+    ours = {path.stem for path in BENCHMARKS}
+    for path in BENCHMARKS:
+        imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        assert not [n.module for n in imports if n.module not in ours and not find_spec(str(n.module))], path.name
 
 
 def test_the_method_stands_on_torch_and_mathematics_only():
