@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="of every student; those of the table when left out")
     parser.add_argument("--compare", nargs="*", default=[], help="selectors that choose from the same pool")
-    parser.add_argument("--hard", action="store_true", help="train on hard labels, too")
+    parser.add_argument("--hard", action="store_true", help="train on hard labels, too, psr and its controls")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     args.results.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,8 @@ def measure(args: argparse.Namespace, ipc: int) -> dict[str, Any]:
         rows = []
         for labels in ("teacher", "hard") if args.hard else ("teacher",):
             follow(studio.evaluate(
-                n_seeds=args.seeds, epochs=epochs, n_checks=CHECKS, compare=compare, labels=labels
+                n_seeds=args.seeds, epochs=epochs, n_checks=CHECKS, labels=labels,
+                compare=compare if labels == "teacher" else [],
             ))  # fmt: skip
             rows += [{**asdict(row), "epochs": epochs} for row in studio.table()]
         for row in rows:

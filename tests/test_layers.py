@@ -129,7 +129,9 @@ def test_a_benchmark_imports_what_there_is():
     ours = {path.stem for path in BENCHMARKS}
     for path in BENCHMARKS:
         imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
-        assert not [n.module for n in imports if n.module not in ours and not find_spec(str(n.module))], path.name
+        assert not [n.module for n in imports if n.module not in ours and not find_spec(str(n.module))], (
+            path.name
+        )
 
 
 def test_the_method_stands_on_torch_and_mathematics_only():

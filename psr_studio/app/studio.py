@@ -54,6 +54,8 @@ from psr_studio.storage.trials import TrialRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
 from psr_studio.studies import report, running
 from psr_studio.studies.homes import Homes
+from psr_studio.studies.measures import real_features
+from psr_studio.studies.pools import Compared, Side, compared
 from psr_studio.studies.results import Result, results
 from psr_studio.studies.study import Study, cells, in_whole_parts, pool_recipes
 from psr_studio.studies.table import find_study
@@ -315,6 +317,18 @@ class Studio(OpenWorkspace):
     def reorder(self) -> Iterator[Progress]:
         """Give the folders of an imported pool the classes that the teacher sees in them, whole or not at all."""
         return self._watched(reorder.run(self.workspace, self.recipe, self.bundle, keep=self.set_with))
+
+    def compare_pools(self, other: str | Path) -> Compared:
+        """Set the scored pool beside that of another workspace, by as many candidates of each class.
+
+        Coverage needs the teacher's features of all real training images, which are made once per bundle.
+
+        Raises:
+            StudioError: no such workspace, scores that are missing, other classes or another teacher.
+        """
+        with Studio(other, create=False) as second:
+            pair = [Side(one.workspace.root.name, one.curation.scored) for one in (self, second)]
+            return compared(*pair, real_features(self.bundle, pair[0].scored.present, self.recipe.device))
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

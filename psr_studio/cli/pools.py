@@ -21,15 +21,12 @@ def add_commands(commands: Any) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from psr_studio.app.studio import Studio
-    from psr_studio.core.files import check_path
-    from psr_studio.studies.measures import real_features
-    from psr_studio.studies.pools import Side, rows_of, sides, text_of, write_page
+    from psr_studio.core.files import check_path, write_bytes
+    from psr_studio.studies.pools import page_of, text_of
 
     out = check_path(args.out)
-    with Studio(args.first, create=False) as first, Studio(args.second, create=False) as second:
-        pair = sides(*(Side(one.workspace.root.name, one.curation.scored) for one in (first, second)))
-        real = real_features(first.bundle, pair[0].scored.present, first.recipe.device)
-        rows = rows_of(pair, real)
-        write_page(out, pair, rows)
-    print(f"{text_of(rows)}\n\nWrote {out}.")
+    with Studio(args.first, create=False) as first:
+        found = first.compare_pools(args.second)
+    write_bytes(out, page_of(found).encode())
+    print(f"{text_of(found.rows)}\n\nWrote {out}.")
     return DONE

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
 from psr_studio.core.errors import StudioError
-from psr_studio.core.files import write_bytes
 from psr_studio.core.palette import COLORS
 from psr_studio.core.version import __version__
 from psr_studio.core.words import text_table
@@ -35,6 +33,16 @@ class Side:
     scored: ScoredPool
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Two pools side by side: the lines of the table under `HEAD`, and of each class its pictures as HTML."""
+
+    title: str
+    about: str
+    rows: Sequence[tuple[str, ...]]
+    sections: Mapping[int, str]
+
+
 def sides(first: Side, second: Side) -> tuple[Side, Side]:
     """Both with as many candidates of each class, the first ones.
 
@@ -52,10 +60,9 @@ def sides(first: Side, second: Side) -> tuple[Side, Side]:
     return Side(first.name, a.first(n)), Side(second.name, b.first(n))
 
 
-def rows_of(pair: tuple[Side, Side], real: dict[int, np.ndarray]) -> list[tuple[str, ...]]:
+def rows_of(pair: tuple[Side, Side], real: Mapping[int, np.ndarray]) -> list[tuple[str, ...]]:
     """The lines of the table: all classes, then each, a line for either pool."""
-    classes = [c for c in pair[0].scored.present if c in pair[1].scored.present]
-    by_class = {c: [measured(side.scored, c, real.get(c)) for side in pair] for c in classes}
+    by_class = {c: [measured(side.scored, c, real.get(c)) for side in pair] for c in _classes(pair)}
     everything = [mean_of([found[i] for found in by_class.values()]) for i in range(2)]
     named = {"all": everything, **{pair[0].scored.class_names[c]: found for c, found in by_class.items()}}
     return [
@@ -70,27 +77,36 @@ def text_of(rows: Sequence[Sequence[str]]) -> str:
     return text_table(HEAD, rows)
 
 
-def write_page(path: Path, pair: tuple[Side, Side], rows: Sequence[Sequence[str]]) -> None:
-    """Write the page, whole or not at all; it needs nothing else."""
-    write_bytes(path, _page(pair, rows).encode())
+def compared(first: Side, second: Side, real: Mapping[int, np.ndarray]) -> Compared:
+    """Both pools by as many candidates of each class; `real` has the features of real images (n, D) by class.
+
+    Raises:
+        StudioError: pools of other classes, or judged by other teachers.
+    """
+    pair = sides(first, second)
+    sections = {c: _class(pair, c) for c in _classes(pair)}
+    about = f"Two pools of {pair[0].scored.bundle.name}, PSR Studio {__version__}. {ABOUT}"
+    return Compared(f"{first.name} and {second.name}", about, rows_of(pair, real), sections)
 
 
-def _page(pair: tuple[Side, Side], rows: Sequence[Sequence[str]]) -> str:
-    first, second = pair
-    title = f"{first.name} and {second.name}"
-    classes = [c for c in first.scored.present if c in second.scored.present]
-    parts = "".join(_class(pair, c) for c in classes)
+def page_of(found: Compared) -> str:
+    """One HTML page that needs nothing else."""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{escape(title)}</title><style>{STYLE}
-.pair {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }}
-.pair img {{ width: 100%; image-rendering: pixelated; }}
-</style></head><body><h1>{escape(title)}</h1>
-<p>Two pools of {escape(first.scored.bundle.name)}, PSR Studio {__version__}. {escape(ABOUT)}</p>
-{html_table(HEAD, rows, right=range(2, len(HEAD)), kind="lines")}
-{parts}
+<title>{escape(found.title)}</title><style>{STYLE}
+.pools {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }}
+.pools img {{ width: 100%; image-rendering: pixelated; }}
+</style></head><body><h1>{escape(found.title)}</h1>
+<p>{escape(found.about)}</p>
+{html_table(HEAD, found.rows, right=range(2, len(HEAD)), kind="lines")}
+{"".join(found.sections.values())}
 </body></html>
 """
+
+
+def _classes(pair: tuple[Side, Side]) -> list[int]:
+    """Those that both have."""
+    return [c for c in pair[0].scored.present if c in pair[1].scored.present]
 
 
 def _class(pair: tuple[Side, Side], class_id: int) -> str:
@@ -101,7 +117,7 @@ def _class(pair: tuple[Side, Side], class_id: int) -> str:
         f"<figcaption>{escape(side.name)}</figcaption></figure>"
         for side in pair
     )
-    return f'<h2>{name}</h2>{_histogram(pair, class_id)}<div class="pair">{pictures}</div>'
+    return f'<h2>{name}</h2>{_histogram(pair, class_id)}<div class="pools">{pictures}</div>'
 
 
 def _sheet(scored: ScoredPool, class_id: int) -> str:

@@ -59,6 +59,11 @@ def report_paths(ws: Workspace, study: Study) -> tuple[Path, Path]:
     return folder / f"{study.name}.html", folder / f"{study.name}.csv"
 
 
+def pools_page(ws: Workspace) -> Path:
+    """Where the page lies that sets its pool beside another's, the one made last."""
+    return ws.root / FOLDER / "compared-pools.html"
+
+
 def write_report(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> tuple[Path, Path]:
     """Write both files from what is there, each whole or not at all; returns their paths."""
     found = results(ws, recipe, bundle, study)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from psr_studio.core.errors import ExportError, WorkspaceError
-from psr_studio.studies.report import report_paths
+from psr_studio.studies.report import pools_page, report_paths
 from psr_studio.studies.table import find_study
 from psr_studio.ui.curate.pack import NO_STORE
 from psr_studio.ui.curate.routes import KEEP
@@ -18,7 +18,7 @@ KINDS = {"html": "text/html", "csv": "text/csv"}  # of the two files of a study
 
 
 def file_router(screen: Screen) -> APIRouter:
-    """The routes `psr/image`, `psr/refined`, `psr/export` and `psr/study`."""
+    """The routes `psr/image`, `psr/refined`, `psr/export`, `psr/study` and `psr/compared-pools.html`."""
     routes = APIRouter()
     studio = screen.studio
 
@@ -57,6 +57,13 @@ def file_router(screen: Screen) -> APIRouter:
         if path is None or not path.is_file():
             raise WorkspaceError(f'There is no file "{name}.{kind}" of a study.', 'Press "Run study" first.')
         return FileResponse(path, media_type=KINDS[kind], filename=path.name, headers=NO_STORE)
+
+    @routes.get("/compared-pools.html")
+    def pools() -> FileResponse:
+        path = pools_page(studio.workspace)
+        if not path.is_file():
+            raise WorkspaceError("No pools were compared here.", 'Press "Compare" on the Pool tab first.')
+        return FileResponse(path, media_type=KINDS["html"], filename=path.name, headers=NO_STORE)
 
     return routes
 

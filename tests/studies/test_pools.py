@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from serving import client_of
 from steps import break_teacher
 from tiny import CLASS_NAMES, finish, full_studio
 
@@ -15,6 +16,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import StudioError
 from psr_studio.method.metrics import coverage, mean_pairwise_distance, vendi_score
 from psr_studio.studies.pools import Side, rows_of, sides
+from psr_studio.ui.panels.compare_pools import ComparePoolsPanel
 
 
 def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
@@ -46,6 +48,23 @@ def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
         CLASS_NAMES
     )
     assert "http" not in page and "Naeem et al. 2020" in page and "T-shirt/top" in page
+
+
+def test_the_pool_tab_shows_both_pools_and_gives_the_page_out(tmp_path, scored_workspace, screen):
+    """The class that is chosen is shown, the page has all of them; before that there is no page."""
+    shutil.copytree(scored_workspace, tmp_path / "other")
+    panel = ComparePoolsPanel(screen)
+    with client_of(screen) as client:
+        assert client.get("/psr/compared-pools.html").status_code == 400
+        shown = panel.on_compare(f" {tmp_path / 'other'} ", 1)
+        page = client.get("/psr/compared-pools.html")
+    assert CLASS_NAMES[1] in shown and CLASS_NAMES[0] not in shown
+    assert shown.count("data:image/png;base64,") == 2 and page.text.count(
+        "data:image/png;base64,"
+    ) == 2 * len(CLASS_NAMES)
+    assert "attachment" in page.headers["content-disposition"], "it is no page of the studio"
+    with pytest.raises(StudioError, match="There is no workspace"):
+        panel.on_compare(str(tmp_path / "nowhere"), 0)
 
 
 def test_pools_of_other_teachers_are_refused(tmp_path, tiny_bundle):

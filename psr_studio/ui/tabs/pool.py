@@ -21,6 +21,7 @@ from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, loading, note, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
+from psr_studio.ui.panels.compare_pools import ComparePoolsPanel
 from psr_studio.ui.panels.controls import Choices, Settings
 from psr_studio.ui.panels.estimate import cost_note
 from psr_studio.ui.panels.finetune import FinetunePanel
@@ -55,6 +56,7 @@ class PoolTab:
         self.weights = WeightsPanel(screen, self.jobs)
         self.teach = TeachPanel(screen, self.jobs)
         self.finetune = FinetunePanel(screen, self.jobs)
+        self.compare = ComparePoolsPanel(screen)
         names = screen.studio.bundle.class_names
         self.class_choices = [(name, i) for i, name in enumerate(names)]
         bundle = screen.studio.bundle
@@ -83,6 +85,7 @@ class PoolTab:
                 with side_body():
                     self._settings()
                     self.finetune.build()
+                    self.compare.build()
                     self.imports.build()
                     self.teach.build()
                     NewProjectPanel(self.screen).build()
@@ -92,6 +95,7 @@ class PoolTab:
                 self.question.build()
                 self.jobs.build()
                 self.finetune.build_figure()
+                self.compare.build_answer()
                 self.order.build()
                 self.weights.build()
                 with box(main=True):
@@ -198,6 +202,7 @@ class PoolTab:
         self.imports.connect()
         self.teach.connect()
         self.finetune.connect()
+        self.compare.connect(self.class_id)
         drawn = [self.sheet, self.histogram]
         answered(
             self.class_id.change,
