@@ -327,8 +327,9 @@ class Studio(OpenWorkspace):
             StudioError: no such workspace, scores that are missing, other classes or another teacher.
         """
         with Studio(other, create=False) as second:
-            pair = [Side(one.workspace.root.name, one.curation.scored) for one in (self, second)]
-            return compared(*pair, real_features(self.bundle, pair[0].scored.present, self.recipe.device))
+            here, there = (Side(one.workspace.root.name, one.curation.scored) for one in (self, second))
+            real = real_features(self.bundle, here.scored.present, self.recipe.device)
+            return compared(here, there, real)
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

@@ -52,8 +52,9 @@ def answered(
 
 
 def answered_below(
-    listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, answer: Any, **how: Any
+    listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, answers: Any, **how: Any
 ) -> None:
-    """As `answered`, for an answer below the button: it is scrolled to, so that nobody misses it under the fold."""
-    event = answered(listen, handler, inputs, answer, **how)
-    event.then(None, js=TO_SEE.format(json.dumps(answer.elem_id)), **QUIET)
+    """As `answered`, for an answer, or a list that begins with it, below the button: it is scrolled to."""
+    event = answered(listen, handler, inputs, answers, **how)
+    (first, *_) = answers if isinstance(answers, list) else [answers]
+    event.then(None, js=TO_SEE.format(json.dumps(first.elem_id)), **QUIET)

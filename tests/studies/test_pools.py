@@ -56,7 +56,7 @@ def test_the_pool_tab_shows_both_pools_and_gives_the_page_out(tmp_path, scored_w
     panel = ComparePoolsPanel(screen)
     with client_of(screen) as client:
         assert client.get("/psr/compared-pools.html").status_code == 400
-        shown = panel.on_compare(f" {tmp_path / 'other'} ", 1)
+        _, shown = panel.on_compare(f" {tmp_path / 'other'} ", 1)
         page = client.get("/psr/compared-pools.html")
     assert CLASS_NAMES[1] in shown and CLASS_NAMES[0] not in shown
     assert shown.count("data:image/png;base64,") == 2 and page.text.count(
