@@ -18,7 +18,7 @@ from psr_studio.ui.markup import status_line
 from psr_studio.ui.words import QUIET, label
 
 WIDE = "psr-wide"  # a control below its label, not beside it
-SHORT = 22  # letters of the longest choice that has room beside its label
+SHORT = 11  # letters of the longest choice that has room beside its label in the narrowest column
 
 Choices = Sequence[Any] | Callable[[], Sequence[Any]]
 
