@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psr_studio.bundles.bundle import Bundle
 from psr_studio.method.protocols import HARD
 from psr_studio.recipe.schema import ORIGINAL
-from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
+from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.studies.measures import Measures
 from psr_studio.studies.results import Result

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from psr_studio.recipe.schema import Recipe, as_written
-from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
+from psr_studio.stages.evaluate import GENERATE_AND_USE
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.recipe.schema import TEST_SETS
-from psr_studio.stages.evaluate.arms import GENERATE_AND_USE
+from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.studies import published as papers
 from psr_studio.studies.study import Filling, Level, Study
 

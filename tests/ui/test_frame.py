@@ -14,6 +14,9 @@ BUTTONS = {
     "evaluate": "#psr-evaluate",
     "export": "#psr-export",
 }
+CUT = """(tab) => [...document.querySelectorAll(`#psr-tab-${tab} .psr-side :is(input, [data-testid="block-info"])`)]
+  .filter((node) => node.getClientRects().length && node.scrollWidth > node.clientWidth + 1)
+  .map((node) => node.value ?? node.textContent)"""
 SIZES = [(1366, 768), (1920, 1080), (1024, 768)]
 
 
@@ -41,6 +44,7 @@ def test_settings_take_a_narrow_column_and_the_work_the_rest_of_the_width(page, 
             f"{tab}: its button is in view"
         )
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
+        assert page.evaluate(CUT, tab) == [], f"{tab}: what a setting is and is called can be read"
 
 
 def test_what_a_setting_means_is_said_without_covering_a_button_or_moving_a_field(page):

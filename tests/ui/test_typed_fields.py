@@ -163,3 +163,30 @@ def test_what_is_typed_into_a_tab_that_has_just_been_opened_stays_and_is_used(pa
     line = page.locator(".psr-status:visible")
     line.get_by_text('Not used yet: "Epochs".').wait_for()
     assert line.get_attribute("data-state") == "stale"
+
+
+def test_refined_pictures_are_proposed_when_the_tab_is_opened_and_ticked_by_nobody_but_the_user(page):
+    """What is shown is what would leave, whatever a refinement has made meanwhile."""
+    open_tab(page, "curate")
+    with answered(page):
+        page.locator(".psr-slider[data-key='ipc'] input[type=range]").fill("1")
+    page.locator("#psr-save-name input").fill("small")
+    page.click("#psr-save")
+    tick = page.get_by_label("Refined pictures")
+    shown = """([words, refined]) =>
+      document.querySelector('#psr-export-selection input').value.endsWith(words) &&
+      document.querySelector('#psr-set img')?.src.includes('/refined/') === refined"""
+    open_tab(page, "export")
+    page.wait_for_function(shown, arg=[", not refined", False])
+    assert not tick.is_checked()
+    open_tab(page, "refine")
+    page.click("#psr-refine")
+    open_tab(page, "export")
+    page.wait_for_function(shown, arg=["images, refined", False])
+    assert not tick.is_checked()
+    tick.check()
+    page.wait_for_function(shown, arg=["images, refined", True])
+    page.reload()
+    open_tab(page, "export")
+    page.wait_for_function(shown, arg=["images, refined", True])
+    assert tick.is_checked()

@@ -220,6 +220,8 @@ BOXES = """() => {
     bars: all('.psr-bar').map((bar) => ({ ...box(bar), parts: [...bar.children].filter(shown).map(box) })),
     legend: all('.psr-legend').map(box),
     surface: all('.psr-surface').map(box),
+    cut: all('.psr-slider-name, .psr-slider input').filter((node) => node.scrollWidth > node.clientWidth)
+      .map((node) => node.textContent || node.value),
     width: document.documentElement.scrollWidth,
     height: document.documentElement.scrollHeight,
   };
@@ -259,7 +261,7 @@ def test_every_window_has_all_panes_in_it_and_no_control_over_another(bench):
             set_keys(bench, dock=dock)
             bench.wait_for_function(FITTED, arg=width)
             seen, where = bench.evaluate(BOXES), (width, height, dock)
-            assert seen["width"] <= width, where
+            assert seen["width"] <= width and seen["cut"] == [], where
             roomy = width > 1300 and height >= 768
             assert not roomy or bench.evaluate("document.documentElement.scrollHeight") == height, where
             assert len(seen["panes"]) == (2 if width == PHONE else 3), where

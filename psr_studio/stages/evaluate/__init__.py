@@ -7,3 +7,5 @@ STAGE = Stage(
     "Train students on the selection and its controls, and print the table.",
     tab="evaluate", code=f"{__name__}.stage", unit="epochs", resumes=True,
 )  # fmt: skip
+
+GENERATE_AND_USE = "generate-and-use"  # the control that takes the first K of the pool

@@ -18,6 +18,7 @@ from psr_studio.method.selectors.parameters import Parameters
 from psr_studio.recipe.keys import RENAMED
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import REAL, EvaluateRecipe, Recipe
+from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.stages.evaluate.given import LABELS, GivenSet, look_at_set
 from psr_studio.stages.evaluate.test_sets import check_test_set
 from psr_studio.stages.refine import stage as refine
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 TEACHER, OWN = "teacher", "own labels"  # who made soft labels: "own" came with the pictures of the pool
-RANDOM_REAL, GENERATE_AND_USE = "random real", "generate-and-use"
+RANDOM_REAL = "random real"
 GIVEN, FULL = "set", "all real"
 
 

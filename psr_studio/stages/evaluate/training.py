@@ -15,9 +15,9 @@ from psr_studio.method.protocols import HARD, PER_EPOCH
 from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, seeded_student, top1, train_student
 from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
+from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.stages.evaluate.arms import (
     FULL,
-    GENERATE_AND_USE,
     GIVEN,
     RANDOM_REAL,
     Arm,

@@ -26,7 +26,7 @@ from psr_studio.storage.workspace import Workspace
 
 AT_ONCE = 32  # images whose crops are scored between two looks at the progress
 SOURCES = [  # as a choice shows them: title and help, and the name
-    ("The generator: new pictures of each class.", GENERATOR),
+    ("The generator: new pictures.", GENERATOR),
     (
         "Crops of real images (RDED): of random crops those that the teacher finds the most realistic; needs real "
         "images and no generator.",

@@ -84,7 +84,7 @@ SURROGATE = -1  # stands for the class of the rows that hold its weights
 def offered() -> list[tuple[str, str]]:
     """What may guide a pool, as a choice shows it: title and help, and the name."""
     told = [(f"{one.title}: {one.help}", name) for name, one in GUIDANCES.items()]
-    return [("None: the class alone, as the generator has learned it.", NONE), *told]
+    return [("None: the class alone.", NONE), *told]
 
 
 def need_real_images(bundle: Bundle) -> None:

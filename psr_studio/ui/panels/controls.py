@@ -18,7 +18,7 @@ from psr_studio.ui.markup import status_line
 from psr_studio.ui.words import QUIET, label
 
 WIDE = "psr-wide"  # a control below its label, not beside it
-SHORT = 22  # letters of the longest choice that has room beside its label
+SHORT = 11  # letters of the longest choice that has room beside its label in the narrowest column
 
 Choices = Sequence[Any] | Callable[[], Sequence[Any]]
 
@@ -131,12 +131,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """A control, and the value it shows as the recipe is now: what was used last, on a page opened again."""
+    """A control, and the value it shows as the recipe is now: what was used last, on a page opened again.
+
+    Attributes:
+        once: it is shown when the tab is opened and left alone afterwards.
+    """
 
     key: str
     control: gr.components.Component
     value: Callable[[], Any]
     choices: Choices | None = None
+    once: bool = False
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -145,6 +150,8 @@ class Setting:
 
     def version(self) -> Hashable:
         """Changes with the value, with its rule and with its choices."""
+        if self.once:
+            return self.key
         value = self.value()
         return repr(value), _info(self.key, value), repr(_listed(self.choices))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,7 +17,7 @@ from psr_studio.stages.export.stage import Summary
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import card, download, error, loading, note, status_line, tree
-from psr_studio.ui.panels.controls import Settings
+from psr_studio.ui.panels.controls import Setting, Settings
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -58,6 +59,7 @@ class ExportTab:
                     with box(main=True):
                         head("Pictures that leave")
                         self.pictures = gr.HTML(loading(), elem_id="psr-set")
+                        self.drawn_of = gr.State()
                     with box():
                         head("Folder")
                         self.summary = gr.HTML(elem_id="psr-summary")
@@ -68,9 +70,9 @@ class ExportTab:
         self.settings.told_by(self.status, self._state, "Export")
         inputs = [self.picker.dropdown, *self.settings.outputs]
         refined = self.settings.controls[REFINED]
-        self.picker.dropdown.change(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
+        self.picker.dropdown.input(self.picker.is_refined, self.picker.dropdown, refined, **QUIET)
         gr.on(
-            [self.picker.dropdown.change, refined.change],  # type: ignore[attr-defined]
+            [self.picker.dropdown.change, refined.change, self.drawn_of.change],  # type: ignore[attr-defined]
             self.shown.drawn,
             [self.picker.dropdown, refined],
             self.pictures,
@@ -91,7 +93,7 @@ class ExportTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.written, self.pictures]
+        return [self.status, self.written, self.drawn_of]
 
     def version(self) -> Hashable:
         """Changes whenever the export does, or the selection it should hold."""
@@ -101,10 +103,8 @@ class ExportTab:
         return self.screen.status()["export"], self._folder(), stamp, self.picker.version(), recipe
 
     def values(self) -> list[Any]:
-        """The state, and the folder with its download."""
-        chosen = self.picker.proposed()
-        pictures = self.shown.drawn(chosen, self.picker.is_refined(chosen))
-        return [self._state(), self._written(), pictures]
+        """The state, the folder with its download, and what the pictures are drawn of."""
+        return [self._state(), self._written(), repr(self.picker.version())]
 
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["export"])
@@ -157,11 +157,21 @@ class ExportTab:
 
 
 class _ExportSettings(Settings):
-    """Proposes refined pictures exactly where there are some."""
+    """Proposes refined pictures where there are some when the tab is opened; from then on the choice is the user's."""
 
     def __init__(self, picker: SelectionPicker) -> None:
         super().__init__(picker.screen.studio)
         self._picker = picker
+
+    def parts(self) -> list[Setting]:
+        """As there; the proposal is made once."""
+        return [replace(part, once=part.key == REFINED) for part in super().parts()]
+
+    def unused(self, given: Sequence[Any], verb: str, title: str = "") -> str:
+        """As there; refined or not is a choice of each export."""
+        known = zip(self.controls, given, strict=True)
+        others = [self._value(key) if key == REFINED else value for key, value in known]
+        return super().unused(others, verb, title)
 
     def _value(self, key: str) -> Any:
         return self._picker.is_refined(self._picker.proposed()) if key == REFINED else super()._value(key)

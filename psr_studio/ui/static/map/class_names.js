@@ -1,4 +1,4 @@
-// The names of the classes on the map: each at the candidate in the middle of its class, as many as stand apart.
+// The names of the classes on the map: each above the middle of its class, as many as stand apart.
 
 import { toCss } from './color.js';
 
@@ -15,32 +15,54 @@ import { toCss } from './color.js';
 const HEIGHT = 16;
 const GAP = 3;
 const MOST = 80;
+const LIFT = 30; // px from the middle of a wide class; the name of a small one stands above its points
+const CLEAR = 8; // px from the highest point of a class to its name
 const FONT = '600 12px system-ui, sans-serif';
 
 /** @param {Float32Array} values sorted here */
 const median = (values) => values.sort()[values.length >> 1];
 
 /**
- * The candidate nearest to the median of each class, -1 for a class without any: a class in two clusters has its name
- * in one of them, not between.
+ * By class the candidate nearest to the median, and the highest of the half that lies nearest to that one; null for a
+ * class without any. A class in two clusters has its name at one of them, not between.
  * @param {Float32Array} xy
  * @param {ArrayLike<number>} starts first position of each class, and the end
  */
 export function anchors(xy, starts) {
   return Array.from({ length: starts.length - 1 }, (_, c) => {
     const [from, to] = [starts[c], starts[c + 1]];
-    if (from === to) return -1;
+    if (from === to) return null;
     const own = (/** @type {0 | 1} */ axis) =>
       Float32Array.from({ length: to - from }, (_, k) => xy[2 * (from + k) + axis]);
-    const [x, y] = [median(own(0)), median(own(1))];
-    let best = from;
-    let nearest = Infinity;
+    const middle = from + nearest(distances(xy, from, to, median(own(0)), median(own(1))));
+    const away = distances(xy, from, to, xy[2 * middle], xy[2 * middle + 1]);
+    const half = median(away.slice());
+    let top = middle;
     for (let i = from; i < to; i += 1) {
-      const d2 = (xy[2 * i] - x) ** 2 + (xy[2 * i + 1] - y) ** 2;
-      if (d2 < nearest) [best, nearest] = [i, d2];
+      if (away[i - from] <= half && xy[2 * i + 1] > xy[2 * top + 1]) top = i;
     }
-    return best;
+    return { middle, top };
   });
+}
+
+/** Squared, of positions from..to. @param {Float32Array} xy @param {number} from @param {number} to @param {number} x @param {number} y */
+const distances = (xy, from, to, x, y) =>
+  Float32Array.from(
+    { length: to - from },
+    (_, k) => (xy[2 * (from + k)] - x) ** 2 + (xy[2 * (from + k) + 1] - y) ** 2,
+  );
+
+/** @param {Float32Array} values */
+const nearest = (values) => values.reduce((best, value, k) => (value < values[best] ? k : best), 0);
+
+/**
+ * Above the points of a small class, and not far from the middle of a wide one.
+ * @param {Point} middle
+ * @param {Point} top
+ * @returns {Point} of the middle of its name
+ */
+export function above([x, y], [, top]) {
+  return [x, Math.max(top, y - LIFT) - HEIGHT / 2 - CLEAR];
 }
 
 /**
@@ -66,9 +88,9 @@ export function thinned(names, { width, height }) {
 
 /** Draws the names on a context, the larger classes first. @param {CanvasRenderingContext2D} context */
 export function namesOn(context) {
-  let named = new Float32Array(); // the map that `middles` are of
-  /** @type {number[]} */
-  let middles = [];
+  let named = new Float32Array(); // the map of `found`
+  /** @type {ReturnType<typeof anchors>} */
+  let found = [];
 
   /**
    * @param {Named} of
@@ -77,17 +99,16 @@ export function namesOn(context) {
    * @param {{ ink: Rgb, background: Rgb }} colors
    */
   return ({ layout, info, sprites, solo }, place, room, { ink, background }) => {
-    if (named !== layout.xy) [named, middles] = [layout.xy, anchors(layout.xy, sprites.starts)];
+    if (named !== layout.xy) [named, found] = [layout.xy, anchors(layout.xy, sprites.starts)];
     context.font = FONT;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    const shown = middles
-      .map((position, c) => ({ position, c }))
-      .filter(({ position, c }) => position >= 0 && (solo === null || c === solo))
+    const shown = found
+      .flatMap((anchor, c) => (anchor && (solo === null || c === solo) ? { ...anchor, c } : []))
       .sort((a, b) => info.counts[b.c] - info.counts[a.c])
-      .map(({ position, c }) => ({
+      .map(({ middle, top, c }) => ({
         text: info.class_names[c],
-        at: place(position),
+        at: above(place(middle), place(top)),
         width: context.measureText(info.class_names[c]).width,
       }));
     context.lineJoin = 'round';
