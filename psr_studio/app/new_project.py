@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psr_studio.app.real_pictures import RealPictures, copied, look_at_real
 from psr_studio.app.studio import Studio
-from psr_studio.bundles.bundle import HELD_OUT_EVERY
 from psr_studio.bundles.catalogue import load_bundle
-from psr_studio.bundles.described import TEST_SHARE
 from psr_studio.bundles.own_pictures import (
     Description,
     TeacherFacts,
@@ -20,7 +19,6 @@ from psr_studio.bundles.own_pictures import (
     teacher_facts,
     write_description,
 )
-from psr_studio.bundles.real_images import SPLITS
 from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.files import absolute_path
 from psr_studio.core.progress import Progress
@@ -83,7 +81,7 @@ class Plan:
 
     workspace: Path
     pictures: Found
-    real: Found | None
+    real: RealPictures | None
     description: Description
     reading: Reading
     first_label: int | None
@@ -106,7 +104,7 @@ class Plan:
         made = self.description
         lines = [f"Pictures in {called(self.pictures.path)}", *self.pictures.lines]
         if self.real is not None:
-            lines += [f"Real pictures in {self.real.path}", *self.real.lines]
+            lines += self.real.lines
         lines.append(
             f"They become {made.side} x {made.side}; the teacher is {made.teacher or 'still to come'}."
         )
@@ -125,7 +123,8 @@ def plan(
     """Look at pictures and say what would be made of them; nothing is written.
 
     Args:
-        pictures: anything that an import reads. real: a folder of class folders, with train/ and val/ or without.
+        pictures: anything that an import reads. real: a folder of class folders, with train/ and val/ or without, or
+            a file that an import reads, which is copied into the project.
         side: of the pictures at rest; None takes the one that their own sizes propose.
         teacher: a folder, a hub id or a name of timm; None takes the one that ships with PSR Studio where it knows the
             classes.
@@ -146,14 +145,14 @@ def plan(
             f"Pictures of {side} x {side} are asked for.", f"Ask for a side from 8 to {LARGEST_SIDE} pixels."
         )
     file = shlex.quote(str(root / f"{root.name}.toml"))
-    known, note = _judged_by(teacher, labels, _ways_to_a_teacher(root, file, real))
+    known, note = _judged_by(teacher, labels)
     names = _names(labels, known)
+    seen = None if real is None else look_at_real(real, root, ClassNames(names, known.wordnet_ids))
+    if not known.source:
+        note = f"{note} {_ways_to_a_teacher(root, file, seen)}"
     notes = [note] if note else []
-    seen: Found | None = None
-    folders: tuple[str, ...] = ()
-    if real is not None:
-        seen, folders, words = _real(absolute_path(real), names, known.wordnet_ids)
-        notes.append(words)
+    if seen is not None:
+        notes += seen.notes
     else:
         notes.append(
             "No real pictures are named: evaluation and tuning wait for them, "
@@ -166,19 +165,21 @@ def plan(
         wordnet_ids=known.wordnet_ids,
         rows=known.rows,
         teacher=known.source,
-        real=str(absolute_path(real)) if real is not None else "",
-        folder_names=folders,
+        real=str(seen.folder) if seen is not None else "",
+        folder_names=seen.folder_names if seen is not None else (),
     )
     return Plan(root, found, seen, made, reading or Reading(), first, tuple(notes))
 
 
 def make(plan: Plan) -> Iterator[Progress]:
-    """Write the bundle file, make the workspace and import the pictures; the same again goes on where it ended.
+    """Write the bundle file, copy real pictures that came as a file, make the workspace and import the pictures.
+
+    The same again goes on where it ended.
 
     Raises:
         StudioError: as an import. The bundle file and an empty workspace may be there then, and no pool.
     """
-    write_description(plan.bundle_file, plan.description)
+    yield from _described(plan)
     settings = {"name": plan.workspace.name, "bundle": str(plan.bundle_file)}
     recipe = Recipe().with_values({**settings, **UNREFINED, **plan.training.settings})
     with Studio(plan.workspace, recipe, replace_recipe=True) as studio:
@@ -196,10 +197,18 @@ def recipe_for_set(workspace: str | Path, pictures: str | Path, real: str | Path
     root = absolute_path(workspace)
     file = root / f"{root.name}.toml"
     if not file.is_file():
-        write_description(file, plan(root, pictures, real=real).description)
+        for _ in _described(plan(root, pictures, real=real)):
+            pass
     side = load_bundle(str(file)).image_shape[0]
     settings = {"name": root.name, "bundle": str(file), "evaluate.student": _student(side)}
     return Recipe().with_values({**settings, **UNREFINED})
+
+
+def _described(plan: Plan) -> Iterator[Progress]:
+    """Copy real pictures that are to be copied, and write the bundle file."""
+    if plan.real is not None:
+        yield from copied(plan.real, (plan.description.side, plan.description.side, 3))
+    write_description(plan.bundle_file, plan.description)
 
 
 def _student(side: int) -> str:
@@ -245,8 +254,8 @@ def _names(labels: Sequence[str], known: _Judge) -> tuple[str, ...]:
     return tuple(known.names[i] if label in ids else label for i, label in enumerate(labels))
 
 
-def _ways_to_a_teacher(root: Path, file: str, real: str | Path | None) -> str:
-    folder = "FOLDER" if real is None else shlex.quote(str(absolute_path(real)))
+def _ways_to_a_teacher(root: Path, file: str, real: RealPictures | None) -> str:
+    folder = "FOLDER" if real is None else shlex.quote(str(real.folder))
     return (
         "Once the project is made, teach one on real pictures of these classes, "
         f"`psr-studio teach -w {shlex.quote(str(root))} --images {folder} --use`, or name one, "
@@ -255,7 +264,7 @@ def _ways_to_a_teacher(root: Path, file: str, real: str | Path | None) -> str:
     )
 
 
-def _judged_by(teacher: str | None, labels: Sequence[str], ways: str) -> tuple[_Judge, str]:
+def _judged_by(teacher: str | None, labels: Sequence[str]) -> tuple[_Judge, str]:
     """The teacher that is named, or the shipped one where it knows the classes; and a note on it.
 
     Raises:
@@ -276,7 +285,7 @@ def _judged_by(teacher: str | None, labels: Sequence[str], ways: str) -> tuple[_
             f'The teacher "{teacher}" has {facts.n_outputs:,} outputs and knows no {some}.',
             "Name a teacher of these classes, or leave it out and name it later.",
         )
-    return _Judge(""), f"No teacher that is here knows {some}. {ways}"
+    return _Judge(""), f"No teacher that is here knows {some}."
 
 
 def _rows(facts: TeacherFacts, labels: Sequence[str]) -> tuple[_Judge | None, list[str]]:
@@ -300,41 +309,3 @@ def _rows(facts: TeacherFacts, labels: Sequence[str]) -> tuple[_Judge | None, li
         tuple(names[row] for row in rows),
         tuple(wordnet_ids[row] for row in rows) if wordnet_ids else (),
     ), []
-
-
-def _real(
-    folder: Path, names: Sequence[str], wordnet_ids: Sequence[str]
-) -> tuple[Found, tuple[str, ...], str]:
-    """What real pictures there are, the folder of each class by name, and how they are split, in words.
-
-    Raises:
-        PoolImportError: no folder, class folders that do not lie in it at once, or a class without pictures.
-    """
-    if not folder.is_dir():
-        raise PoolImportError(
-            f'The real pictures "{folder}" are no folder.', "Name a folder of class folders."
-        )
-    train = folder / SPLITS["train"][0]
-    parted = train.is_dir()
-    inner = train if parted else folder
-    found, table = look(inner), ClassNames(tuple(names), tuple(wordnet_ids))
-    of_class = {table.find(label): label for label in found.counts if (inner / label).is_dir()}
-    lacking = [name for i, name in enumerate(names) if i not in of_class]
-    if lacking:
-        raise PoolImportError(
-            f'"{inner}" has no folder of real pictures of "{lacking[0]}"'
-            + (
-                f" and of {plural(len(lacking) - 1, 'more class', 'more classes')}."
-                if len(lacking) > 1
-                else "."
-            ),
-            "Name the folder that holds a folder for each class of the pictures, named alike.",
-        )
-    if parted:
-        words = "The real pictures are split already: train/ for controls and tuning, the other for the test."
-    else:
-        words = (
-            f"The real pictures have no split: {TEST_SHARE:.0%} of each class are drawn for the test (seed 0, by the "
-            f"names of the files), one of {HELD_OUT_EVERY} of the others is held out for tuning."
-        )
-    return found, tuple(of_class[i] for i in range(len(names))), words

@@ -44,8 +44,8 @@ def split_of(
 
 
 def is_split(folder: Path) -> bool:
-    """Whether real images lie in folders of a split, so that none is drawn."""
-    return any((folder / name).is_dir() for name in SPLITS["train"])
+    """Whether real images lie in a training and a test folder, so that none is drawn; "train" may be a class, too."""
+    return all(any((folder / name).is_dir() for name in names) for names in SPLITS.values())
 
 
 def _drawn(files: Sequence[Path], name: str, split: str, test_share: float, seed: int) -> list[Path]:

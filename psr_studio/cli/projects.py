@@ -22,7 +22,10 @@ def add_commands(commands: Any) -> None:
     add(
         "--pictures", required=True, metavar="P", help="the pool: a folder per class, or what an import reads"
     )
-    add("--real", metavar="FOLDER", help="real pictures, for controls, tuning and the test")
+    add(
+        "--real", metavar="P",
+        help="real pictures, for controls, tuning and the test: a folder per class, or a file, which is copied",
+    )  # fmt: skip
     add("--size", type=int, metavar="N", help="side of the pictures in pixels (default: what they fill)")
     add(
         "--teacher", metavar="T",

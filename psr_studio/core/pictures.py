@@ -156,10 +156,21 @@ def is_picture(path: Path | str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
+BEGINNINGS = {
+    ".png": rb"\x89PNG\r\n\x1a\n", ".jpg": rb"\xff\xd8\xff", ".gif": rb"GIF8[79]a", ".bmp": rb"BM",
+    ".webp": rb"RIFF....WEBP", ".ppm": rb"P[2356]\s",
+}  # fmt: skip
+
+
+def ending_of(first: bytes) -> str | None:
+    """The usual ending of a file that begins so, one of `SUFFIXES`; None for none of `FORMATS`.
+
+    Args:
+        first: its first `FIRST_BYTES`, or more.
+    """
+    return next((ending for ending, start in BEGINNINGS.items() if re.match(start, first, re.DOTALL)), None)
+
+
 def looks_like_picture(first: bytes) -> bool:
-    """Whether a file begins as one of `FORMATS` does; `first` are its first `FIRST_BYTES`."""
-    return (
-        first.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM"))
-        or (first[:4] == b"RIFF" and first[8:12] == b"WEBP")
-        or re.match(rb"P[2356]\s", first) is not None
-    )
+    """Whether a file begins as one of `FORMATS` does; `first` as in `ending_of`."""
+    return ending_of(first) is not None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
+import torch
 from commands import problem_and_fix
 from own_pictures import NAMES, SIDE, write_pictures, write_teacher
 from PIL import Image
 from tiny import finish
 
-from psr_studio.app.new_project import Training, make, plan
+from psr_studio.app.new_project import Training, make, plan, recipe_for_set
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.shipped import TEACHER_INDEX
@@ -195,12 +198,103 @@ def test_numbered_folders_and_a_broken_picture(tmp_path):
     assert "9 pictures" in last.message and "1 left out" in last.message and '"1" is "1"' in last.message
 
 
+def photographs_zip(folder, *, n=6, inside="photographs", splits=("",), names=NAMES):
+    """A zip of real pictures in a folder of its own, of each split if there are some."""
+    for split in splits:
+        write_pictures(folder / inside / split, n, names, first=50)
+    packed = shutil.make_archive(str(folder / "photographs"), "zip", folder, inside)
+    shutil.rmtree(folder / inside)
+    return Path(packed)
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "val")])
+def test_real_photographs_in_a_zip_are_copied_into_the_project(given, tmp_path, splits):
+    """Byte by byte, by class, with the split that they have; the zip may go then, and the project is whole."""
+    packed, root = photographs_zip(tmp_path, splits=splits), tmp_path / "fruit"
+    chosen = plan(root, given / "made" / "pool", real=packed, teacher=str(given / "teacher"))
+    said = " ".join(chosen.lines)
+    assert "Real pictures in photographs.zip 18 pictures of 3 classes, 6 of each" in said
+    assert ("For the test: 18 pictures" in said) is (len(splits) == 2)
+    assert f'copied into the project, to "{chosen.real.folder.name}"' in said and not root.exists()
+    with zipfile.ZipFile(packed) as opened:
+        there = sorted(opened.read(name) for name in opened.namelist() if name.endswith(".png"))
+    finish(make(chosen))
+    packed.unlink()
+    files = sorted(chosen.real.folder.rglob("*.png"))
+    assert sorted(file.read_bytes() for file in files) == there
+    with Studio(root, **QUICK) as studio:
+        n_test = 18 if len(splits) == 2 else 3  # all, or a fifth of each six
+        assert [len(studio.bundle.all_train_images[1]), len(studio.bundle.test_set[1])] == [
+            len(there) - n_test,
+            n_test,
+        ]
+        finish(studio.score())
+        logits = studio.bundle.teacher(torch.device("cpu")).predict(torch.tensor(studio.bundle.test_set[0]))[
+            0
+        ]
+        assert (
+            logits.argmax(dim=1).numpy() == studio.bundle.test_set[1]
+        ).mean() > 0.9  # each under its class
+
+
+def test_real_pictures_that_cannot_be_read_or_have_another_class_are_left_out_and_said(given, tmp_path):
+    packed, root = photographs_zip(tmp_path, names=(*NAMES, "tree")), tmp_path / "fruit"
+    with zipfile.ZipFile(packed, "a") as opened:
+        opened.writestr("photographs/sky/broken.png", b"\x89PNG\r\n\x1a\nno more")
+    chosen = plan(root, given / "made" / "pool", real=packed)
+    assert 'classes that the pictures have not are left aside: "tree"' in " ".join(chosen.notes)
+    events = finish(make(chosen))
+    assert any("1 that cannot be read left out" in event.message for event in events)
+    assert len(list(chosen.real.folder.rglob("*.png"))) == 18
+
+
+def test_a_project_that_was_stopped_is_made_by_the_same_again(given, tmp_path):
+    """Nothing half-copied stays, and what is whole is not copied twice."""
+    packed, root = photographs_zip(tmp_path, n=12), tmp_path / "fruit"
+    chosen = plan(root, given / "made" / "pool", real=packed)
+    events = make(chosen)
+    assert "Copying real pictures" in next(events).message
+    events.close()
+    assert not list(root.rglob("*.png"))
+    finish(make(chosen))
+    copied = {file: file.stat().st_mtime_ns for file in chosen.real.folder.rglob("*.png")}
+    shutil.rmtree(root / "pool")
+    finish(make(plan(root, given / "made" / "pool", real=packed)))
+    assert len(copied) == 36 and all(file.stat().st_mtime_ns == time for file, time in copied.items())
+
+
+def test_a_set_is_judged_beside_real_pictures_from_a_zip(given, tmp_path):
+    recipe = recipe_for_set(tmp_path / "ws", given / "made" / "pool", photographs_zip(tmp_path))
+    assert len(load_bundle(recipe.bundle).test_set[1]) == 3
+
+
+def test_a_class_may_be_called_train(given, tmp_path):
+    """A folder of that name is a split only beside one for the test."""
+    for folder, first in (("set", 0), ("real", 50)):
+        write_pictures(tmp_path / folder, 6, first=first)
+        (tmp_path / folder / "sky").rename(tmp_path / folder / "train")
+    finish(make(plan(tmp_path / "ws", tmp_path / "set", real=tmp_path / "real")))
+    with Studio(tmp_path / "ws") as studio:
+        assert studio.bundle.class_names == ("apple", "plum", "train") and len(studio.bundle.test_set[1]) == 3
+
+
 def nothing(root):
     """The pictures stay as they are."""
 
 
 def without_real_sky(root):
     shutil.rmtree(root / "real" / "sky")
+
+
+def one_real_sky(root):
+    for file in sorted((root / "real" / "sky").iterdir())[1:]:
+        file.unlink()
+
+
+def only_train(root):
+    (root / "real").rename(root / "train")
+    (root / "real").mkdir()
+    (root / "train").rename(root / "real" / "train")
 
 
 def sky_is_sea(root):
@@ -223,7 +317,11 @@ def test_what_is_said_of_the_pictures_is_said_to_the_import(given, tmp_path, cap
         (nothing, ["--pictures", "{nowhere}"], "There is nothing at"),
         (nothing, ["--size", "4"], "4 x 4"),
         (nothing, ["--teacher", "{nowhere}"], "neither a folder nor a name of timm"),
-        (without_real_sky, ["--real", "{real}"], 'no folder of real pictures of "sky"'),
+        (without_real_sky, ["--real", "{real}"], 'has no real pictures of "sky"'),
+        (one_real_sky, ["--real", "{real}"], 'has 1 real picture of "sky", but 2 are needed'),
+        (only_train, ["--real", "{real}"], 'has no folder "apple" of real pictures at once'),
+        (nothing, ["--real", "{nowhere}"], "There is nothing at"),
+        (nothing, ["--real", "{zip}"], "is a zip whose end is missing"),
         (sky_is_sea, ["--teacher", "{teacher}"], 'knows no "sea"'),
     ],
 )  # fmt: skip
@@ -231,7 +329,13 @@ def test_what_cannot_be_made_is_refused_before_anything_is(given, tmp_path, caps
     source = shutil.copytree(given / "made", tmp_path / "given")
     shutil.copytree(given / "real", source / "real")
     prepare(source)
-    places = {"nowhere": tmp_path / "no-where", "real": source / "real", "teacher": given / "teacher"}
+    (tmp_path / "half.zip").write_bytes((given / "pool.zip").read_bytes()[:-200])
+    places = {
+        "zip": tmp_path / "half.zip",
+        "nowhere": tmp_path / "no-where",
+        "real": source / "real",
+        "teacher": given / "teacher",
+    }
     filled = [flag.format(**places) for flag in flags]
     pictures = [] if "--pictures" in filled else ["--pictures", str(source / "pool")]
     assert main(["new", str(tmp_path / "ws"), *pictures, *filled]) == 2

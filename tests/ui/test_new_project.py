@@ -42,7 +42,7 @@ def drawn(part):
 
 def test_a_project_is_looked_at_and_made_beside_this_one(opened, tmp_path):
     panel = drawn(NewProjectPanel(opened))
-    given = ["colours", str(tmp_path / "set"), None, "", 0, str(tmp_path / "teacher")]
+    given = ["colours", str(tmp_path / "set"), None, "", None, 0, str(tmp_path / "teacher")]
     assert "12 pictures of 3 classes, 4 of each" in panel.on_look(*given)
     made = tmp_path / "runs" / "colours"
     assert not made.exists() and panel.nothing_here()
@@ -132,7 +132,7 @@ def test_curate_says_why_the_last_scoring_stopped(opened, tmp_path):
 )
 def test_what_is_left_out_or_wrong_is_said_and_nothing_is_made(opened, tmp_path, name, pictures, said):
     panel = drawn(NewProjectPanel(opened))
-    given = [name, pictures and str(tmp_path / pictures), None, "", 0, ""]
+    given = [name, pictures and str(tmp_path / pictures), None, "", None, 0, ""]
     with pytest.raises(StudioError, match=said):
         panel.plan_of(*given)
     with pytest.raises(gr.Error):

@@ -25,7 +25,9 @@ def test_a_zip_of_own_classes_becomes_an_exported_set(chromium, tmp_path, monkey
     """Nobody writes a file: the classes, the size, the split and the teacher come from the pictures."""
     write_pictures(tmp_path / "made", N_MADE)
     packed = shutil.make_archive(str(tmp_path / "fruit"), "zip", tmp_path / "made")
-    real = write_pictures(tmp_path / "real", N_REAL, first=50)
+    real = shutil.make_archive(
+        str(tmp_path / "photographs"), "zip", write_pictures(tmp_path / "real", N_REAL, first=50)
+    )
     backbone = write_teacher(tmp_path / "backbone", ("sky", "tree"))  # other classes than these
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with (
@@ -34,9 +36,9 @@ def test_a_zip_of_own_classes_becomes_an_exported_set(chromium, tmp_path, monkey
     ):
         page.goto(url)
         open_tab(page, "pool")
-        made(page, packed, real)
+        made(page, packed, real, tmp_path / "mine")
         opened(page, tmp_path / "mine")
-        taught(page, real, backbone)
+        taught(page, tmp_path / "mine", backbone)
         press(page, "#psr-score", "score", "pool")
         curated(page)
         refinement_is_off(page)
@@ -46,12 +48,12 @@ def test_a_zip_of_own_classes_becomes_an_exported_set(chromium, tmp_path, monkey
     assert {path.name for path in tmp_path.glob("*.toml")} == set()
 
 
-def made(page: Any, packed: str, real: Path) -> None:
-    """Look, which writes nothing, then the project."""
+def made(page: Any, packed: str, real: str, workspace: Path) -> None:
+    """Two uploads; look, which writes nothing, then the project."""
     field(page, "new-name").fill("mine")
-    page.locator("#psr-new input[type=file]").set_input_files(packed)
-    page.locator("#psr-new").get_by_text("fruit.zip").first.wait_for()
-    field(page, "new-real").fill(str(real))
+    for place, file in (("pictures", packed), ("real", real)):
+        page.locator(f"#psr-new-{place}-file input[type=file]").set_input_files(file)
+        page.locator(f"#psr-new-{place}-file").get_by_text(Path(file).name).first.wait_for()
     page.click("#psr-new-look")
     found = page.locator("#psr-new-found")
     for words in (
@@ -64,7 +66,7 @@ def made(page: Any, packed: str, real: Path) -> None:
         found.get_by_text(words).wait_for()
     seen = "document.querySelector('#psr-new-found').getBoundingClientRect().bottom <= innerHeight"
     page.wait_for_function(seen)  # the answer is scrolled to
-    assert not (real.parent / "mine").exists()
+    assert not workspace.exists()
     shot(page, "look")
     page.click("#psr-new-make")
     found.get_by_text("Imported 18 pictures of 3 classes").wait_for()
@@ -81,9 +83,9 @@ def opened(page: Any, workspace: Path) -> None:
     assert (workspace / "mine.toml").is_file()
 
 
-def taught(page: Any, real: Path, backbone: Path) -> None:
-    """A head on a network that knows other classes; used by one press."""
-    assert field(page, "teach-images").input_value() == str(real)
+def taught(page: Any, workspace: Path, backbone: Path) -> None:
+    """A head on a network that knows other classes; used by one press. The project's own real pictures are named."""
+    assert [Path(field(page, "teach-images").input_value())] == list(workspace.glob("real-*"))
     page.locator("#psr-teach").get_by_role("textbox", name="Backbone").fill(str(backbone))
     press(page, "#psr-teach-run", "teach", "pool")
     page.locator("#psr-teach").get_by_text("right, calibration error").first.wait_for()

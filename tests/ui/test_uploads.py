@@ -21,6 +21,8 @@ from PIL import Image
 from serving import HERE, told
 from tiny import CLASS_NAMES, SIZE
 
+from psr_studio.app.studio import Studio
+from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.server import build_app
 
 FAR = "http://psr-studio.invalid/picture.png"
@@ -114,14 +116,15 @@ def test_the_other_ways_in_are_shut_too(page, secret, asked):
     assert not asked
 
 
-def packed_set(*folders: str) -> bytes:
-    """A zip with a picture in each folder."""
+def packed_set(*folders: str, n: int = 1) -> bytes:
+    """A zip with n pictures in each folder."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as target:
         for name in folders:
-            picture = io.BytesIO()
-            Image.fromarray(np.zeros((SIZE, SIZE), np.uint8)).save(picture, "PNG")
-            target.writestr(f"{name.replace('/', ' ')}/0.png", picture.getvalue())
+            for i in range(n):
+                picture = io.BytesIO()
+                Image.fromarray(np.full((SIZE, SIZE), i, np.uint8)).save(picture, "PNG")
+                target.writestr(f"{name.replace('/', ' ')}/{i}.png", picture.getvalue())
     return packed.getvalue()
 
 
@@ -176,8 +179,41 @@ def test_an_upload_is_called_by_its_name(page, folder):
         (("1", "3"), "The classes of &quot;fruit.zip&quot; are the numbers 1, 3 and so on, with gaps."),
     ):
         pictures = uploaded(page, "fruit.zip", packed_set(*names))
-        answer = pressed(page, "on_look", "fruit", "", pictures, "", 0, "").text
+        answer = pressed(page, "on_look", "fruit", "", pictures, "", None, 0, "").text
         assert words in answer and str(folder) not in answer
+
+
+def test_a_project_is_made_of_uploads_alone(page, screen, folder):
+    """Pictures and real pictures, by one way: looked at, made, and both in the project."""
+    given = [
+        uploaded(page, f"{name}.zip", packed_set(*CLASS_NAMES, n=n)) for name, n in (("made", 2), ("real", 5))
+    ]
+    fields = ["fruit", "", given[0], "", given[1], SIZE, ""]
+    looked = pressed(page, "on_look", *fields).text
+    assert (
+        "Pictures in made.zip" in looked
+        and "Real pictures in real.zip" in looked
+        and str(folder) not in looked
+    )
+    root = screen.studio.workspace.root.parent / "fruit"
+    assert not root.exists()
+    *_, last = NewProjectPanel(screen).on_make(*(each["path"] if each in given else each for each in fields))
+    assert "Imported 6 pictures of 3 classes" in last
+    with Studio(root, create=False) as studio:
+        assert [len(studio.pool), len(studio.bundle.test_set[1])] == [6, 3]
+        assert str(folder) not in studio.bundle.path.read_text(), "uploads are gone when the process ends"
+
+
+def test_a_path_and_an_upload_for_one_thing_are_refused(page, folder):
+    """Neither is taken in silence."""
+    packed = uploaded(page, "made.zip", packed_set(*CLASS_NAMES))
+    rest = ["", 0, True, False, False, None, "", "", False, "", None]
+    for given, field in (
+        (["fruit", "/pictures", packed, "", None, 0, ""], "Pictures"),
+        (["fruit", "/pictures", None, "/real", packed, 0, ""], "Real pictures"),
+        (["/pictures", packed, *rest, "", None], "Pictures"),
+    ):
+        assert f"&quot;{field}&quot; has a path and an upload" in pressed(page, "on_look", *given).text
 
 
 def bare(launched: bool) -> FastAPI:

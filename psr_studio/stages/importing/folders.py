@@ -30,11 +30,11 @@ from psr_studio.core.pictures import (
 )
 from psr_studio.core.words import plural, printable
 from psr_studio.stages.importing.items import (
-    SPLIT_FIX,
     TABLES,
     ImageSource,
     Item,
     PoolImportError,
+    SeveralSplits,
     called,
     refuse_links,
     spread,
@@ -101,7 +101,8 @@ def group_by_split(
         groups = {group: groups[group] for group in wanted}
     if len(groups) > 1:
         shown = ", ".join(f'"{group}"' for group in list(groups)[:5])
-        raise PoolImportError(f'"{where}" holds {len(groups)} sets of class folders: {shown}.', SPLIT_FIX)
+        names = [group.as_posix() for group in groups]
+        raise SeveralSplits(f'"{where}" holds {len(groups)} sets of class folders: {shown}.', names)
     return next(iter(groups.items()))
 
 
@@ -121,6 +122,12 @@ def reading_source(path: str | Path) -> Iterator[None]:
         yield
     except OSError as err:
         raise unreadable(err.filename or path, err) from err
+
+
+def items_of(source: ImageSource) -> Iterator[Item]:
+    """The pictures of a source; what the system refuses is said of it."""
+    with reading_source(source.path):
+        yield from source
 
 
 @dataclass

@@ -25,6 +25,14 @@ class PoolImportError(StudioError):
     """Something that cannot become a pool; the pool that is there is as it was."""
 
 
+class SeveralSplits(PoolImportError):
+    """A source with several splits of which none is named; `splits` are their names."""
+
+    def __init__(self, problem: str, splits: Sequence[str]) -> None:
+        super().__init__(problem, SPLIT_FIX)
+        self.splits = tuple(splits)
+
+
 @dataclass(frozen=True)
 class Item:
     """One picture as it lies in its source.

@@ -20,6 +20,7 @@ from psr_studio.stages.importing.sources import open_source
 
 LOOKED_AT = 200  # pictures whose size is read
 SIDES = (32, 64, 96, 128, 160, 192, 224, 256)  # that are proposed; what teachers see is seldom larger
+NO_CLASSES = ClassNames(())
 SHOWN = 12  # classes that are listed
 
 
@@ -78,14 +79,17 @@ class Found:
         return f"{len(kinds)} kinds among {plural(len(self.sizes), 'picture')}, sides from {shorter:,} to {longer:,}"
 
 
-def look(path: str | Path, reading: Reading | None = None) -> Found:
+def look(path: str | Path, reading: Reading | None = None, classes: ClassNames = NO_CLASSES) -> Found:
     """What is at a path that an import could read; decodes nothing and writes nothing.
+
+    Args:
+        classes: of the task, where they are known.
 
     Raises:
         PoolImportError: as `open_source`, or no picture can be read.
     """
     with reading_source(path):
-        source = open_source(path, ClassNames(()), reading)
+        source = open_source(path, classes, reading)
         with closing(source):
             sizes, broken = _sizes(source.sample(LOOKED_AT))
     if not sizes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from psr_studio.bundles.real_images import SPLITS
 from psr_studio.stages.importing.archives import is_tar, open_shards, open_tar
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.folders import FolderSource, ZipSource, files_in
-from psr_studio.stages.importing.items import ImageSource, PoolImportError, refuse_links
+from psr_studio.stages.importing.items import ImageSource, PoolImportError, SeveralSplits, refuse_links
 from psr_studio.stages.importing.lists import ListSource, is_list
 from psr_studio.stages.importing.reading import Reading
 from psr_studio.stages.importing.tables import (
@@ -65,6 +66,25 @@ def open_source(path: str | Path, classes: ClassNames, reading: Reading | None =
             "Give the path of the one to import: the folder of the class folders, or the table.",
         )
     return TableSource.find(tables, path, reading.split, reading.columns)
+
+
+def splits_of(path: str | Path, classes: ClassNames) -> tuple[str, str] | None:
+    """The training and the test split of a source, which lie side by side under usual names; None where it has none.
+
+    Raises:
+        PoolImportError: as `open_source`, also for several splits of other names.
+    """
+    try:
+        open_source(path, classes).close()
+    except SeveralSplits as err:
+        train, test = (
+            next((name for usual in names for name in err.splits if PurePosixPath(name).name == usual), None)
+            for names in SPLITS.values()
+        )
+        if train is None or test is None or PurePosixPath(train).parent != PurePosixPath(test).parent:
+            raise
+        return train, test
+    return None
 
 
 def _open_file(path: Path, reading: Reading) -> ImageSource:

@@ -31,7 +31,7 @@ from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.stages.batches import Beside, Stopwatch, ahead
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames, mapping_text, match_classes
-from psr_studio.stages.importing.folders import kinds_text, reading_source
+from psr_studio.stages.importing.folders import items_of, kinds_text, reading_source
 from psr_studio.stages.importing.items import ImageSource, Item, PoolImportError
 from psr_studio.stages.importing.reading import Columns, Reading
 from psr_studio.stages.importing.soft_labels import (
@@ -307,7 +307,7 @@ def _read(
     for name, kind in source.others.items():
         writer.leave_out(name, f"it is no picture that is read ({kind})")
     done = 0
-    items = _items(source) if writer.labels is None else writer.labels.of(_items(source))
+    items = items_of(source) if writer.labels is None else writer.labels.of(items_of(source))
     wanted = _wanted(items, classes, options, writer)
     for item, found in ahead(wanted, partial(_decoded, shape=bundle.image_shape), N_DECODERS):
         if isinstance(found, PictureError):
@@ -385,11 +385,6 @@ def _cost(
     size = writer.recipe.pool.part_size
     n_parts = sum(-(-n // size) for n in counts)
     return import_cost(read, writer.codec, writer.recipe.pool.batch_size, sum(counts), n_parts)
-
-
-def _items(source: ImageSource) -> Iterator[Item]:
-    with reading_source(source.path):
-        yield from source
 
 
 def _starts_anew(ws: Workspace, recipe: Recipe, replaces: bool) -> bool:

@@ -18,12 +18,12 @@ from psr_studio.core.pictures import MAX_BYTES
 from psr_studio.core.words import plural, printable
 from psr_studio.stages.importing.folders import unreadable
 from psr_studio.stages.importing.items import (
-    SPLIT_FIX,
     TABLES,
     ImageSource,
     Item,
     LabelRows,
     PoolImportError,
+    SeveralSplits,
     called,
     known,
     refuse_links,
@@ -157,7 +157,9 @@ def files_of_split(files: Sequence[Path], path: Path, split: str | None) -> list
         name = _plain_folder(file, path) if len(folders) > 1 else (shard["split"] if shard else file.stem)
         groups.setdefault(name or ".", []).append(file)
     if split is None and len(groups) > 1:
-        raise PoolImportError(f'"{called(path)}" holds {len(groups)} splits: {", ".join(groups)}.', SPLIT_FIX)
+        raise SeveralSplits(
+            f'"{called(path)}" holds {len(groups)} splits: {", ".join(groups)}.', list(groups)
+        )
     if split is not None and split not in groups:
         last = {name.rpartition("/")[2]: name for name in groups}
         if split not in last:

@@ -22,12 +22,12 @@ from psr_studio.stages.batches import ahead
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import PictureFiles, kinds_text
 from psr_studio.stages.importing.items import ImageSource, Item
-from psr_studio.stages.importing.sources import open_source
+from psr_studio.stages.importing.reading import Reading
+from psr_studio.stages.importing.sources import open_source, splits_of
 from psr_studio.storage.pool import Pool
 
 AT_ONCE = 32  # pictures decoded and shown to the network together
 MIN_PER_CLASS = FOLDS  # one for each fold
-HELD_OUT_FOLDERS = ("test", "val", "valid", "validation")
 Batch = tuple[np.ndarray, np.ndarray]  # images uint8 (n, H, W, ch), labels int64 (n,)
 
 
@@ -140,11 +140,10 @@ class PoolPictures(Pictures):
 
 
 def _opened(path: Path, task: ClassNames | None, named: Collection[str]) -> list[ImageSource]:
-    """The pictures to learn from and those held out, where the folder has a split of its own or they are named."""
+    """The pictures to learn from and those held out, where the source has a split of its own or they are named."""
     names = task or ClassNames(())
-    held_out = next((name for name in HELD_OUT_FOLDERS if (path / name).is_dir()), None)
-    if held_out is not None and (path / "train").is_dir():
-        return [open_source(path / split, names) for split in ("train", held_out)]
+    if (splits := splits_of(path, names)) is not None:
+        return [open_source(path, names, Reading(split)) for split in splits]
     source = open_source(path, names)
     return list(source.parted(named)) if named and isinstance(source, PictureFiles) else [source]
 

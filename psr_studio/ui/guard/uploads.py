@@ -60,7 +60,7 @@ class OnlyUploads:
             if not self._is_upload(path):
                 raise Refused(
                     f'The request names the file "{path}", which was not uploaded here.',
-                    'Upload the file; to import one from this machine, fill in "Path on this machine".',
+                    'Upload the file; to import one from this machine, fill in "Pictures".',
                     403,
                 )
 

@@ -12,6 +12,7 @@ from psr_studio.stages.importing.reading import VALUES
 from psr_studio.stages.importing.tensors import TENSORS
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.jobs import JobPanel
+from psr_studio.ui.panels.source import Source
 from psr_studio.ui.press import answered_below
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
@@ -22,8 +23,12 @@ ABOUT = (
     "Folders are named as the class, by its WordNet id, or by its number. Pictures are cut to the bundle's size; "
     "their latents are made by the encoder, where there is one, and marked so."
 )
-LABEL_FILES = [".csv", ".tsv", *TENSORS]
-UPLOADS = [".zip", ".tar", ".tgz", ".gz", ".parquet", ".npz"]  # that are whole by themselves
+LABEL_FILES = (".csv", ".tsv", *TENSORS)
+POOL = Source("Pictures", "As listed above.", "psr-import-path")
+LABELS = Source(
+    "Soft labels", "Used instead of the teacher's; of a folder, a file for each picture.", "psr-import-labels",
+    LABEL_FILES,
+)  # fmt: skip
 REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budgets go with it"
 
 
@@ -40,8 +45,7 @@ class ImportPanel:
         only_way = not studio.bundle.has("generator") and not len(studio.pool)
         with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
             gr.HTML(note(ABOUT))
-            path = gr.Textbox(label="Path on this machine", max_lines=1, elem_id="psr-import-path")
-            upload = gr.File(label="Or one file", file_types=UPLOADS, type="filepath", height=110)
+            pool = POOL.build()
             with gr.Row():
                 split = gr.Textbox(
                     label="Split", info="Of a source that has several.", max_lines=1, min_width=120
@@ -82,19 +86,7 @@ class ImportPanel:
                     info="Where pictures come as numbers.",
                     min_width=120,
                 )
-            labels = gr.Textbox(
-                label="Soft labels",
-                info="Used instead of the teacher's: path of a file of them, or of a folder with one for each picture.",
-                max_lines=1,
-                elem_id="psr-import-labels",
-            )
-            labels_upload = gr.File(
-                label="Or one file of soft labels",
-                file_types=LABEL_FILES,
-                type="filepath",
-                height=110,
-                elem_id="psr-import-labels-file",
-            )
+            labels = LABELS.build()
             replace = gr.Checkbox(False, label=REPLACE, container=False)
             unknown = gr.Checkbox(False, label="Leave out folders that are no class", container=False)
             broken = gr.Checkbox(False, label="Leave out pictures that cannot be read", container=False)
@@ -104,8 +96,7 @@ class ImportPanel:
                 self.button = gr.Button("Import", elem_id="psr-import-run")
             self.found = gr.HTML(elem_id="psr-import-found")
         self.given = [
-            path,
-            upload,
+            *pool,
             split,
             limit,
             replace,
@@ -117,8 +108,7 @@ class ImportPanel:
             then_score,
             rule,
             values,
-            labels,
-            labels_upload,
+            *labels,
         ]
 
     def connect(self) -> None:
@@ -159,11 +149,10 @@ def read_fields(
     labels_upload: str | None = None,
 ) -> tuple[str, dict[str, Any], bool]:
     """The source that the fields name, the options of its import, and whether it is scored then."""
-    source = path.strip() or upload
+    source = POOL.named(path, upload)
     if not source:
         raise StudioError(
-            "Nothing to import is named.",
-            'Fill in "Path on this machine", or upload a zip, tar, Parquet or npz file.',
+            "Nothing to import is named.", f'Fill in "{POOL.label}", or upload a file below it.'
         )
     options = {
         "split": split.strip() or None,
@@ -176,6 +165,6 @@ def read_fields(
         "label_column": label_column.strip() or None,
         "rule": rule.strip() or None,
         "values": values,
-        "labels": labels.strip() or labels_upload,
+        "labels": LABELS.named(labels, labels_upload),
     }
     return source, options, then_score

@@ -14,6 +14,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.ui.markup import card, note
+from psr_studio.ui.panels.source import Source
 from psr_studio.ui.press import answered_below
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, as_error, said
@@ -21,6 +22,12 @@ from psr_studio.ui.words import PRESSED, as_error, said
 ABOUT = (
     "From a folder of pictures, or a zip of one, to a workspace of its own beside this one: its classes, the size of "
     "its pictures and its bundle file are found and written for you. This workspace stays as it is."
+)
+
+
+PICTURES = Source("Pictures", "A folder per class, or what else an import reads.", "psr-new-pictures")
+REAL = Source(
+    "Real pictures", "Of the same classes, for controls and the test; may come later.", "psr-new-real"
 )
 
 
@@ -35,16 +42,7 @@ class NewProjectPanel:
         with gr.Accordion("New project from pictures", open=self.nothing_here(), elem_id="psr-new"):
             gr.HTML(note(ABOUT))
             name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
-            pictures = gr.Textbox(
-                label="Pictures",
-                info="Path on the machine of the studio: class folders, a zip, or what else an import reads.",
-                max_lines=1, elem_id="psr-new-pictures",
-            )  # fmt: skip
-            upload = gr.File(label="Or a zip of them", file_types=[".zip"], type="filepath", height=110)
-            real = gr.Textbox(
-                label="Real pictures", info="Path there of class folders, for controls and the test; may come later.",
-                max_lines=1, elem_id="psr-new-real",
-            )  # fmt: skip
+            pictures, real = PICTURES.build(), REAL.build()
             with gr.Row():
                 side = gr.Number(
                     0,
@@ -62,7 +60,7 @@ class NewProjectPanel:
                 look = gr.Button("Look", elem_id="psr-new-look")
                 run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
             self.shown = gr.HTML(elem_id="psr-new-found")
-        given = [name, pictures, upload, real, side, teacher]
+        given = [name, *pictures, *real, side, teacher]
         answered_below(look.click, said(self.on_look), given, self.shown, **PRESSED)
         answered_below(run.click, self.on_make, given, self.shown, **PRESSED)
 
@@ -89,10 +87,11 @@ class NewProjectPanel:
         yield note(f"{event.message} {opens}")
 
     def plan_of(
-        self, name: str, pictures: str, upload: str | None, real: str, side: float, teacher: str
-    ) -> Plan:
+        self, name: str, pictures: str, upload: str | None, real: str, real_upload: str | None, side: float,
+        teacher: str,
+    ) -> Plan:  # fmt: skip
         """The project that the fields describe; StudioError where one is empty."""
-        source = pictures.strip() or upload
+        source = PICTURES.named(pictures, upload)
         if not name.strip() or not source:
             lacking = "Name of the project" if not name.strip() else "Pictures"
             raise StudioError("The new project has no name, or no pictures.", f'Fill in "{lacking}".')
@@ -100,7 +99,7 @@ class NewProjectPanel:
         return plan(
             folder,
             source,
-            real=real.strip() or None,
+            real=REAL.named(real, real_upload),
             side=int(side or 0) or None,
             teacher=teacher.strip() or None,
         )
