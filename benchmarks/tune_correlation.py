@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from table import follow
 from scipy.stats import bootstrap, spearmanr
+from table import follow
 
 from psr_studio import Studio
 from psr_studio.core.resources import resource_dir
