@@ -36,7 +36,7 @@ from psr_studio.stages.select.nearest import NearReal, add_picture, embedding_of
 from psr_studio.stages.select.query import looked_near, matches, parse
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, restored_settings, shell_assignments
-from psr_studio.stages.select.scored import ScoredPool, read_scored
+from psr_studio.stages.select.scored import ScoredPool, is_over_all, read_scored
 from psr_studio.storage.database import DO_AGAIN
 from psr_studio.storage.ledger import Ledger
 from psr_studio.storage.pool import PartView, contents
@@ -535,10 +535,10 @@ class Curation:
     def _read_scored(self) -> ScoredPool:
         opened, last = self._opened, self._last_scored
         ws, recipe, bundle = opened.workspace, opened.recipe, opened.bundle
-        parts, whole = score.scored_parts(ws, bundle), ws.pool().parts()
+        parts, whole = score.scored_parts(ws, recipe, bundle), ws.pool().parts()
         if not parts or len(parts) == len(whole):
             self._last_scored = read_scored(ws, recipe, bundle)
-        elif last is None or not _stands(last, parts, classes_of(recipe, bundle)):
+        elif last is None or not _stands(last, parts, recipe):
             self._last_scored = read_scored(ws, recipe, bundle, parts)
         assert self._last_scored is not None
         return self._last_scored
@@ -565,19 +565,20 @@ class Curation:
         }
 
     def _on_disk(self) -> object:
-        """Changes whenever a file of the pool or of its scores does, or the classes of the task."""
-        ws, teacher = self._opened.workspace, self._opened.bundle.teacher_id
+        """Changes whenever a file of the pool or of its scores does, the task, or what difficulty is over."""
+        ws, recipe, teacher = self._opened.workspace, self._opened.recipe, self._opened.bundle.teacher_id
         found = ws.pool()
         paths = [ws.scores_part_path(teacher, p.class_id, p.part) for p in found.parts()]
         stats = [path.stat() if path.is_file() else None for path in paths]
         files = tuple((s.st_mtime_ns, s.st_size) if s else None for s in stats)
-        return id(found), teacher, self._opened.recipe.pool.classes, files
+        return id(found), teacher, recipe.pool.classes, recipe.score.teacher_classes, files
 
 
-def _stands(scored: ScoredPool, parts: Sequence[PartView], classes: Sequence[int]) -> bool:
-    """Whether a scored pool of this task is made of some of these parts."""
+def _stands(scored: ScoredPool, parts: Sequence[PartView], recipe: Recipe) -> bool:
+    """Whether a scored pool is made of some of these parts, its classes and its difficulties those of a recipe."""
     held = contents(scored.pool.parts()) <= contents(parts)
-    return held and scored.classes.tolist() == list(classes)
+    same = scored.over_all == is_over_all(recipe, scored.bundle, scored.pool)
+    return held and same and scored.classes.tolist() == list(classes_of(recipe, scored.bundle))
 
 
 def _parameters(selector: Selector) -> list[dict[str, Any]]:

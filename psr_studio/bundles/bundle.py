@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from psr_studio.core.errors import ModelError
+from psr_studio.core.texts import TextError, parse_json, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,6 +216,11 @@ class Bundle(ABC):
         """The name scores are stored under, without opening the teacher."""
         return f"teacher-{self.identity('teacher')[:8]}"
 
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of the teacher's head, of which C are the classes; C where the teacher is not on this machine."""
+        return self.n_classes
+
     # Real images
 
     @property
@@ -259,29 +265,56 @@ class Bundle(ABC):
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of real training images, float32 (N,), and their labels int64 (N,)."""
 
-    def has_original_difficulty(self, task: Sequence[int]) -> bool:
+    def has_original_difficulty(self, task: Sequence[int], over_all: bool = False) -> bool:
         """Whether ``original_difficulty`` of these classes can be read or computed here."""
-        whole = len(task) == self.n_classes
-        return self.has_train_difficulty and (whole or self.missing_part("images") is None)
+        known = self.n_classes == (self.n_outputs if over_all else len(task))
+        return self.has_train_difficulty and (known or self.missing_part("images") is None)
 
-    def original_difficulty(self, task: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The teacher's difficulty of real training images of these classes, over just them: float32 (m,), labels (m,).
+    def original_difficulty(
+        self, task: Sequence[int], over_all: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's difficulty of real training images of these classes: float32 (m,), labels (m,).
 
-        Of all classes it is ``train_difficulty``. Of a part it is computed from ``train_subset``, once.
+        Over all classes it is ``train_difficulty``. Over others it is computed from ``train_subset``, once.
+
+        Args:
+            over_all: softened over every output of the teacher, not over just these classes.
 
         Raises:
             ModelError: the real images are not on this machine.
         """
-        if len(task) == self.n_classes:
-            return self.train_difficulty
         classes = tuple(int(c) for c in task)
-        return self._keep(("original difficulty", str(classes)), lambda: self._difficulty_over(classes))
+        if over_all and self.n_outputs > self.n_classes:
+            values, labels = self.difficulty_over_all
+        elif over_all or len(classes) == self.n_classes:
+            values, labels = self.train_difficulty
+        else:
+            return self._keep(("original difficulty", str(classes)), lambda: self._difficulty_over(classes))
+        own = np.isin(labels, classes)
+        return (values, labels) if own.all() else (values[own], labels[own])
 
-    def _difficulty_over(self, task: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    @cached_property
+    def difficulty_over_all(self) -> tuple[np.ndarray, np.ndarray]:
+        """As ``train_difficulty``, of ``train_subset``, over every output of a teacher that has more than C."""
+        return self._difficulty_over(tuple(range(self.n_classes)), over_all=True)
+
+    def _difficulty_over(
+        self, task: tuple[int, ...], over_all: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         from psr_studio.bundles.real_images import difficulty_over
         from psr_studio.core.devices import pick_device
 
-        return difficulty_over(self.teacher(pick_device("auto")), *self.train_subset, task)
+        return difficulty_over(self.teacher(pick_device("auto")), *self.train_subset, task, over_all)
+
+
+def outputs_of(teacher: Path, otherwise: int) -> int:
+    """Outputs of the head of a teacher's folder, without opening the network; `otherwise` where it does not say."""
+    try:
+        said = parse_json(read_text(teacher / "config.json"))
+    except (OSError, TextError):  # opening the teacher names what is wrong
+        return otherwise
+    found = said.get("num_classes", said.get("n_classes")) if isinstance(said, dict) else None
+    return found if isinstance(found, int) else otherwise
 
 
 def rank_in_class(labels: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import CODEC, Bundle
+from psr_studio.bundles.bundle import CODEC, Bundle, outputs_of
 from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.bundles.real_images import SPLITS, is_split, kept_array, prepared, split_of
 from psr_studio.bundles.shipped import shipped_teachers
@@ -219,6 +219,13 @@ class ExternalBundle(Bundle):
         folder = self.folder("codec") if named else self.folder("generator") / "vae"
         return self._keep(("codec", str(device)), lambda: Codec.from_folder(folder, self.image_shape, device))
 
+    @property
+    def n_outputs(self) -> int:
+        """As in `Bundle`."""
+        source = self.sources.get("teacher")
+        place = None if source is None else locate(source)
+        return self.n_classes if place is None else outputs_of(place, self.n_classes)
+
     def teacher(self, device: torch.device) -> Teacher:
         """The teacher on ``device``, in float32, restricted to the task's classes."""
         from psr_studio.models.teacher import Teacher
@@ -281,9 +288,17 @@ class ExternalBundle(Bundle):
     @cached_property
     def train_difficulty(self) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's difficulty of the real training images that are kept, as in `Bundle`; computed once."""
-        kept = home() / f"difficulty-{self.identity('teacher')}-{self.identity('data')}.npy"
+        return self._kept_difficulty("difficulty", over_all=False)
+
+    @cached_property
+    def difficulty_over_all(self) -> tuple[np.ndarray, np.ndarray]:
+        """As in `Bundle`; computed once."""
+        return self._kept_difficulty("difficulty-over-all", over_all=True)
+
+    def _kept_difficulty(self, name: str, over_all: bool) -> tuple[np.ndarray, np.ndarray]:
+        kept = home() / f"{name}-{self.identity('teacher')}-{self.identity('data')}.npy"
         classes = tuple(range(self.n_classes))
-        return kept_array(kept, lambda: self._difficulty_over(classes)[0]), self.train_subset[1]
+        return kept_array(kept, lambda: self._difficulty_over(classes, over_all)[0]), self.train_subset[1]
 
     def _listing(self, folder: Path | None) -> list[Any]:
         """The class folders with the time of their last change; files are neither read nor counted."""
@@ -303,7 +318,9 @@ class ExternalBundle(Bundle):
             super().remember(part, folder)
         self._networks.clear()
         self._identities.clear()
-        for kept in ("test_set", "train_subset", "held_out", "all_train_images", "train_difficulty"):
+        for kept in (
+            "test_set", "train_subset", "held_out", "all_train_images", "train_difficulty", "difficulty_over_all",
+        ):  # fmt: skip
             self.__dict__.pop(kept, None)
 
     @property

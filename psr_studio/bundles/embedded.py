@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from psr_studio.bundles.bundle import CODEC, Bundle
+from psr_studio.bundles.bundle import CODEC, Bundle, outputs_of
 from psr_studio.bundles.index import check_bundle, read_bundle_file
 from psr_studio.bundles.shipped import differences
 from psr_studio.core.errors import ModelError
@@ -93,6 +93,11 @@ class EmbeddedBundle(Bundle):
         return self._keep(
             ("teacher", str(device)), lambda: Teacher.from_folder(self.path / "teacher", device)
         )
+
+    @property
+    def n_outputs(self) -> int:
+        """As in `Bundle`."""
+        return outputs_of(self.path / "teacher", self.n_classes)
 
     @cached_property
     def test_set(self) -> tuple[np.ndarray, np.ndarray]:

@@ -126,39 +126,46 @@ def kept_array(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def difficulty_over(
-    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int]
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int], over_all: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Difficulty (DGS eq. 6) of the real images of some classes, ascending, by a teacher restricted to these.
+
+    Args:
+        over_all: by every output of the teacher instead.
 
     Returns:
         float32 (n,) and the labels (n,), in the order of the images.
     """
     from psr_studio.method.signals import difficulty
 
-    return _over(teacher, images, labels, task, difficulty)
+    return _over(teacher, images, labels, task, over_all, difficulty)
 
 
 def uncertainty_over(
-    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int]
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int], over_all: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same of the teacher's normalised entropy, at the temperature of the difficulty, 1."""
     from psr_studio.method.signals import predictive_entropy
 
-    return _over(teacher, images, labels, task, lambda logits, _: predictive_entropy(logits, temperature=1.0))
+    return _over(
+        teacher, images, labels, task, over_all, lambda logits, _: predictive_entropy(logits, temperature=1.0)
+    )
 
 
 def _over(
-    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int],
+    teacher: Teacher, images: np.ndarray, labels: np.ndarray, task: Sequence[int], over_all: bool,
     signal: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """A signal of logits (n, C) and places among the classes (n,)."""
+    """A signal of logits (n, C), of all outputs where it is over all, and the place (n,) of each label in these."""
     import torch
 
     rows, classes = np.flatnonzero(np.isin(labels, task)), np.array(task)
+    outputs = np.array(teacher.rows)
+    columns = slice(None) if over_all else outputs[classes]
+    places = outputs[labels[rows]] if over_all else np.searchsorted(classes, labels[rows])
     values = np.zeros(len(rows), np.float32)
     for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        logits, _ = teacher.predict(torch.from_numpy(np.array(images[chunk])))
-        places = np.searchsorted(classes, labels[chunk])
-        values[start : start + CHUNK] = signal(logits.numpy()[:, classes], places)
+        part = slice(start, start + CHUNK)
+        found, _ = teacher.predict_all(torch.from_numpy(np.array(images[rows[part]])))
+        values[part] = signal(found.numpy()[:, columns], places[part])
     return values, labels[rows]

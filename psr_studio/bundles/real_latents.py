@@ -53,14 +53,22 @@ def real_latents(bundle: Bundle, class_id: int, device: torch.device, mirrored: 
     return (yield from _kept(path, rows, encoded))
 
 
-def real_difficulty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
-    """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,)."""
-    return (yield from _signal("difficulty", difficulty_over, bundle, class_id, task, device))
+def real_difficulty(
+    bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device, over_all: bool = False
+) -> Rows:
+    """The teacher's difficulty (DGS eq. 6) of the same images over the classes of a task, float32 (m,).
+
+    Args:
+        over_all: over every output of the teacher instead.
+    """
+    return (yield from _signal("difficulty", difficulty_over, bundle, class_id, task, device, over_all))
 
 
-def real_uncertainty(bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device) -> Rows:
+def real_uncertainty(
+    bundle: Bundle, class_id: int, task: Sequence[int], device: torch.device, over_all: bool = False
+) -> Rows:
     """The same of the teacher's normalised entropy at temperature 1."""
-    return (yield from _signal("uncertainty", uncertainty_over, bundle, class_id, task, device))
+    return (yield from _signal("uncertainty", uncertainty_over, bundle, class_id, task, device, over_all))
 
 
 def real_embeddings(bundle: Bundle, class_id: int, device: torch.device) -> Rows:
@@ -95,17 +103,16 @@ def has_real_embeddings(bundle: Bundle, class_id: int) -> bool:
 
 
 def _signal(
-    name: str, over: Callable[..., tuple[np.ndarray, np.ndarray]], bundle: Bundle, class_id: int,
-    task: Sequence[int], device: torch.device,
+    name: str, signal: Callable[..., tuple[np.ndarray, np.ndarray]], bundle: Bundle, class_id: int,
+    task: Sequence[int], device: torch.device, over_all: bool,
 ) -> Rows:  # fmt: skip
     rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
-    path = (
-        kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{task_key(task)}") / f"class={class_id}.npy"
-    )
+    over = "all" if over_all else task_key(task)
+    path = kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{over}") / f"class={class_id}.npy"
     images, labels = bundle.train_subset
 
     def made(part: np.ndarray) -> np.ndarray:
-        return over(teacher, np.array(images[part]), labels[part], task)[0]
+        return signal(teacher, np.array(images[part]), labels[part], task, over_all)[0]
 
     return (yield from _kept(path, rows, made))
 

@@ -25,6 +25,7 @@ from psr_studio.models.teacher import Teacher
 from psr_studio.models.tiny import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    N_OUTPUTS,
     SCHEDULE,
     SIZE,
     build_autoencoder,
@@ -66,6 +67,11 @@ class TinyDit(Bundle):
     def teacher_id(self) -> str:
         """The name scores are stored under."""
         return f"teacher-{NAME}-{VERSION}"
+
+    @property
+    def n_outputs(self) -> int:
+        """As in `Bundle`."""
+        return N_OUTPUTS
 
     def generator(self, device: torch.device, dtype: torch.dtype) -> Generator:
         """The generator on ``device``, computing in ``dtype``."""

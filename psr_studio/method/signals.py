@@ -62,7 +62,7 @@ def difficulty(logits: Array, labels: Any) -> Array:
     """d: one minus the probability of the true class, without temperature (DGS eq. 6).
 
     Args:
-        logits: (N, C) teacher logits of the C task classes.
+        logits: (N, C) teacher logits of the C task classes, or of every output.
         labels: (N,) true class of each image, in 0..C-1.
 
     Returns:
@@ -77,6 +77,49 @@ def difficulty(logits: Array, labels: Any) -> Array:
     # predictions.
     exponentials[np.arange(len(targets)), targets] = 0.0
     return like_float(exponentials.sum(axis=1) / total, logits)
+
+
+def difficulty_over_all(logits: Array, beyond: Array | None, labels: Any) -> Array:
+    """The same over every output of a teacher, as the authors of DGS compute it.
+
+    Args:
+        logits: (N, C) teacher logits of classes.
+        beyond: (N, 2) `beyond_task` of its other outputs, None where it has no others.
+        labels: (N,) true class of each image, in 0..C-1.
+
+    Returns:
+        (N,) in [0, 1].
+
+    Raises:
+        ValueError: as `difficulty`.
+    """
+    if beyond is None:
+        return difficulty(logits, labels)
+    columns = np.column_stack([to_float64(logits), to_float64(beyond)[:, 0]])
+    return like_float(difficulty(columns, labels), logits)
+
+
+def beyond_task(outputs: Array, rows: Any) -> Array:
+    """What softening over every output of a teacher needs beside the logits of the task's classes.
+
+    Args:
+        outputs: (N, O) all logits of the teacher.
+        rows: (C,) the outputs that are the task's classes, fewer than all.
+
+    Returns:
+        (N, 2): one logit that weighs in a softmax what all outputs outside the task weigh together, and the entropy
+        over all outputs at temperature 1 (`predictive_entropy`).
+
+    Raises:
+        ValueError: NaN or infinite logits, no output outside the task.
+    """
+    values = check_logits(outputs)
+    outside = np.delete(values, to_numpy(rows), axis=1)
+    if not outside.shape[1]:
+        raise ValueError(f"All {values.shape[1]} outputs are the task's, but one outside it is needed.")
+    highest = outside.max(axis=1)
+    logit = highest + np.log(np.exp(outside - highest[:, None]).sum(axis=1))
+    return like_float(np.column_stack([logit, predictive_entropy(values, temperature=1.0)]), outputs)
 
 
 def joined(difficulty: Array, uncertainty: Array, share: float) -> Array:

@@ -203,7 +203,7 @@ class Teacher(nn.Module):
         identity: name that changes whenever the weights do; scores are stored under it.
 
     Attributes:
-        cross_fitted: of pictures that it was taught on, by `picture_key`, the logits (C,) of a head that did not see
+        cross_fitted: of pictures that it was taught on, by `picture_key`, the outputs (O,) of a head that did not see
             them; `predict` answers with these.
     """
 
@@ -295,14 +295,26 @@ class Teacher(nn.Module):
         Embeddings are timm's ``forward_head(..., pre_logits=True)``; logits are restricted to the task's
         classes, in preset order, before any softmax.
         """
+        outputs, embeddings = self.outputs(images)
+        return self.of_task(outputs), embeddings
+
+    def outputs(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``forward``, with every output of the head (N, O) in place of the task's."""
         features = self.backbone.forward_features(self.preprocess(images))  # type: ignore[operator]
         embeddings = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
-        logits = self.backbone.get_classifier()(embeddings).float() / self.config.calibration  # type: ignore[operator]
-        if self.config.class_indices is not None:
-            logits = logits[:, list(self.config.class_indices)]
-        return logits, embeddings.float()
+        outputs = self.backbone.get_classifier()(embeddings).float() / self.config.calibration  # type: ignore[operator]
+        return outputs, embeddings.float()
 
-    @torch.no_grad()
+    @property
+    def rows(self) -> list[int]:
+        """The outputs that are the task's classes, in label order."""
+        kept = self.config.class_indices
+        return list(range(self.config.n_classes) if kept is None else kept)
+
+    def of_task(self, outputs: Tensor) -> Tensor:
+        """The task's logits (N, C) of all outputs (N, O)."""
+        return outputs if self.config.class_indices is None else outputs[:, self.rows]
+
     def predict(self, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
         """``forward`` over any number of images on this teacher's device, in batches that fit; results on the CPU.
 
@@ -311,7 +323,13 @@ class Teacher(nn.Module):
                 move, and the device converts them. Among these, pictures that it was taught on get the logits that
                 are kept for them.
         """
-        logits, embeddings = [], []
+        outputs, embeddings = self.predict_all(images, batch_size)
+        return self.of_task(outputs), embeddings
+
+    @torch.no_grad()
+    def predict_all(self, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+        """As ``predict``, with every output of the head (N, O) in place of the task's."""
+        outputs, embeddings = [], []
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             a, b = self.memory.map(self._answer, batch)
@@ -320,14 +338,14 @@ class Teacher(nn.Module):
                 a = torch.stack(
                     [answer if other is None else other for answer, other in zip(a, kept, strict=True)]
                 )
-            logits.append(a)
+            outputs.append(a)
             embeddings.append(b)
-        return torch.cat(logits), torch.cat(embeddings)
+        return torch.cat(outputs), torch.cat(embeddings)
 
     def _answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
         there = images.to(self.mean.device)
-        logits, embeddings = self(from_uint8(there) if there.dtype == torch.uint8 else there)
-        return logits.cpu(), embeddings.cpu()
+        outputs, embeddings = self.outputs(from_uint8(there) if there.dtype == torch.uint8 else there)
+        return outputs.cpu(), embeddings.cpu()
 
 
 def picture_key(image: np.ndarray) -> bytes:
@@ -342,7 +360,7 @@ def write_cross_fitted(path: Path, keys: Sequence[bytes], logits: Tensor) -> Non
 
 
 def read_cross_fitted(path: Path, config: TeacherConfig) -> dict[bytes, Tensor]:
-    """What `write_cross_fitted` wrote, for the outputs of the task; {} where a teacher was not taught here.
+    """What `write_cross_fitted` wrote; {} where a teacher was not taught here.
 
     Raises:
         ModelError: a damaged file.
@@ -356,8 +374,6 @@ def read_cross_fitted(path: Path, config: TeacherConfig) -> dict[bytes, Tensor]:
             raise ValueError(f"{len(keys)} keys, logits {tuple(logits.shape)}")
     except (SafetensorError, OSError, ValueError, KeyError) as err:
         raise corrupt_weights(path) from err
-    if config.class_indices is not None:
-        logits = logits[:, list(config.class_indices)]
     return {key.numpy().tobytes(): row for key, row in zip(keys, logits, strict=True)}
 
 

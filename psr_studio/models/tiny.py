@@ -12,6 +12,7 @@ from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 
 SIZE, LATENT_CHANNELS = 64, 4
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+N_OUTPUTS = 1000  # of the teacher
 PIXEL_SPREAD = 0.5  # of decoded random latents, so that pictures are neither flat nor black and white
 STRUCTURE = {  # of every DiT that was published
     "in_channels": LATENT_CHANNELS,
@@ -74,7 +75,7 @@ def build_teacher(class_rows: tuple[int, ...], teacher_id: str = "tiny", seed: i
         input_size=56,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        n_classes=1000,
+        n_classes=N_OUTPUTS,
         class_indices=class_rows,
         crop_pct=0.875,
         interpolation="bicubic",

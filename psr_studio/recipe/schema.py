@@ -46,6 +46,7 @@ ARMS = ("refined", "selected")
 REAL = "real:"  # before the name of a selector: a control that it chooses among the real training images
 REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
 ORIGINAL = "original"  # the whole test split
+TASK_CLASSES, ALL_OUTPUTS = "task", "all"  # what the teacher's difficulty is softened over
 TEST_SETS = (ORIGINAL, "random", "easy", "scale")
 PROXIES = ("knn", "student")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
@@ -211,6 +212,12 @@ class ScoreRecipe(Table):
     batch_size: int = setting(
         256, "Candidates scored together; changes the speed only.", "images", 1, 65_536,
         label="Scoring batch size",
+    )  # fmt: skip
+    teacher_classes: str = setting(
+        TASK_CLASSES,
+        "Classes that difficulty is over: those of the task, or all that a teacher with more outputs knows, as the "
+        "authors of DGS have it. Soft labels are always over the task.", choices=(TASK_CLASSES, ALL_OUTPUTS),
+        label="Difficulty over",
     )  # fmt: skip
 
 

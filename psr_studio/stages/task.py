@@ -7,14 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from psr_studio.recipe.schema import ALL_OUTPUTS
+
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.recipe.schema import Recipe
 
 
 def named_part(classes: Iterable[int], n_classes: int) -> dict[str, Any]:
     """The classes as an inputs hash names them: only where they are a part of the bundle's `n_classes`."""
     task = sorted(classes)
     return {"classes": task} if len(task) < n_classes else {}
+
+
+def softens_all(recipe: Recipe, bundle: Bundle, classes: Sequence[int] | np.ndarray) -> bool:
+    """Whether difficulty is over more of the teacher's outputs than the classes of a task."""
+    return recipe.score.teacher_classes == ALL_OUTPUTS and bundle.n_outputs > len(classes)
+
+
+def named_outputs(over_all: bool) -> dict[str, Any]:
+    """The same as an inputs hash names it: only where it is so, for what reads difficulties."""
+    return {"teacher_classes": ALL_OUTPUTS} if over_all else {}
 
 
 def in_task(labels: np.ndarray, classes: Sequence[int] | np.ndarray) -> np.ndarray:

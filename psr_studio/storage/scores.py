@@ -19,6 +19,8 @@ from psr_studio.storage.parts import Reader
 from psr_studio.storage.png import decode_png
 from psr_studio.storage.pool import Broken, Pool, concat, frozen, some
 
+BEYOND = "beyond_task"  # the column of `signals.beyond_task`
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -29,6 +31,9 @@ class Scores:
     embeddings: np.ndarray  # (N, D) float32
     scored: np.ndarray  # (N,) bool
     teacher_logits: np.ndarray  # (N, C) float32
+    beyond: np.ndarray | None = (
+        None  # (N, 2) float32, `signals.beyond_task` of the teacher; None where not asked for
+    )
     broken: list[Broken] = field(default_factory=list)
 
     def logits_at(self, positions: np.ndarray) -> np.ndarray:
@@ -65,13 +70,19 @@ class Refined:
         return self.images[[place[cid] for cid in candidate_ids]]
 
 
-def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: bool = True) -> Scores:
+def load_scores(
+    pool: Pool, paths: Sequence[Path], files: Reader, require_all: bool = True, beyond: bool = False
+) -> Scores:
     """Read score parts and put them in pool order; rows of candidates that left the pool are dropped.
+
+    Args:
+        beyond: read what lies beyond the task too, which every file must have then.
 
     Raises:
         WorkspaceError: a candidate has no scores (with the damaged file, if that is why).
     """
-    stored, broken = _read_all(paths, ["candidate_id", "logits", "embedding"], files)
+    names = ["candidate_id", "logits", "embedding", *([BEYOND] if beyond else [])]
+    stored, broken = _read_all(paths, names, files)
     rows = _rows(pool, stored)
     scored = rows >= 0
     if require_all and not scored.all():
@@ -79,7 +90,8 @@ def load_scores(pool: Pool, paths: Sequence[Path], files: Reader, require_all: b
     teacher = frozen(_aligned([s["logits"] for s in stored], rows))
     logits = frozen(_own_logits(pool, scored)) if pool.has_own_logits else teacher
     embeddings = _aligned([s["embedding"] for s in stored], rows)
-    return Scores(pool.candidate_ids, logits, frozen(embeddings), frozen(scored), teacher, broken)
+    found = frozen(_aligned([s[BEYOND] for s in stored], rows)) if beyond else None
+    return Scores(pool.candidate_ids, logits, frozen(embeddings), frozen(scored), teacher, found, broken)
 
 
 def load_teacher_logits(pool: Pool, paths: Sequence[Path], files: Reader) -> np.ndarray:
@@ -109,9 +121,11 @@ def _own_logits(pool: Pool, scored: np.ndarray) -> np.ndarray:
     return found
 
 
-def check_finite(candidate_ids: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
-    """Raise WorkspaceError naming the candidates whose teacher outputs hold NaN or infinity."""
-    wrong = ~(np.isfinite(logits).all(axis=1) & np.isfinite(embeddings).all(axis=1))
+def check_finite(candidate_ids: np.ndarray, *outputs: np.ndarray | None) -> None:
+    """Raise WorkspaceError naming the candidates whose teacher outputs, (n, ...) each, hold NaN or infinity."""
+    wrong = np.zeros(len(candidate_ids), bool)
+    for values in outputs:
+        wrong |= False if values is None else ~np.isfinite(values).all(axis=1)
     if wrong.any():
         raise WorkspaceError(
             f"The teacher's outputs of {int(wrong.sum())} candidates are not finite numbers: "

@@ -48,6 +48,7 @@ from psr_studio.storage.parts import Parts, stamp
 from psr_studio.storage.pool import OWN_LOGITS, Pool
 from psr_studio.storage.rescue import is_whole, set_aside, take_over
 from psr_studio.storage.scores import (
+    BEYOND,
     Refined,
     Scores,
     check_finite,
@@ -91,6 +92,9 @@ class ScorePart:
     candidate_ids: np.ndarray  # (n,) int64
     logits: np.ndarray  # (n, C) float32, restricted to the task's classes
     embeddings: np.ndarray  # (n, D) float32
+    beyond: np.ndarray | None = (
+        None  # (n, 2) float32, `signals.beyond_task`; None of a teacher of just these classes
+    )
 
 
 @dataclass(frozen=True)
@@ -284,23 +288,27 @@ class Workspace:
         self, teacher_id: str, class_id: int, part: int, *, columns: ScorePart, inputs_hash: str
     ) -> Path:
         """Write the teacher's outputs for one pool part; WorkspaceError on values that are not finite."""
-        check_finite(columns.candidate_ids, columns.logits, columns.embeddings)
+        check_finite(columns.candidate_ids, columns.logits, columns.embeddings, columns.beyond)
         path = self.scores_part_path(teacher_id, class_id, part)
         stored = {
             "candidate_id": columns.candidate_ids,
             "logits": columns.logits,
             "embedding": columns.embeddings,
+            **({} if columns.beyond is None else {BEYOND: columns.beyond}),
         }
         self._write(path, stored, inputs_hash, {"teacher": teacher_id})
         return path
 
-    def scores(self, teacher_id: str, *, require_all: bool = True, pool: Pool | None = None) -> Scores:
+    def scores(
+        self, teacher_id: str, *, require_all: bool = True, pool: Pool | None = None, beyond: bool = False
+    ) -> Scores:
         """Scores in the order of a pool, the one on disk by default; see `load_scores` for what is raised."""
         return load_scores(
             self.pool() if pool is None else pool,
             part_files(self.root / "scores" / _folder_of(teacher_id)),
             self.parts,
             require_all,
+            beyond,
         )
 
     def teacher_logits(self, teacher_id: str, pool: Pool) -> np.ndarray:

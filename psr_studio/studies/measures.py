@@ -14,12 +14,14 @@ from psr_studio.core.files import write_bytes
 from psr_studio.method.metrics import coverage, mean_pairwise_distance
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select.figures import vendi
-from psr_studio.stages.select.scored import ScoredPool
+from psr_studio.stages.select.scored import ScoredPool, is_over_all
+from psr_studio.stages.task import named_outputs
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.recipe.schema import Recipe
 
 FILE = "measures.json"
 NEIGHBOURS = 5  # of the coverage
@@ -78,13 +80,13 @@ def note_measures(home: Workspace, scored: ScoredPool, n: int, device: str) -> N
     first = scored.first(n)
     real = real_features(scored.bundle, first.present, device)
     found = mean_of([measured(first, c, real.get(c)) for c in first.present])
-    kept = {**_kept(home), _key(home, scored.bundle, n): found}
+    kept = {**_kept(home), _key(home, scored.bundle, n, scored.over_all): found}
     write_bytes(home.root / FILE, json.dumps(kept).encode(), home.place)
 
 
-def read_measures(home: Workspace, bundle: Bundle, n: int) -> Measures | None:
-    """What was noted of just these candidates, scored by the same teacher."""
-    found = _kept(home).get(_key(home, bundle, n))
+def read_measures(home: Workspace, recipe: Recipe, bundle: Bundle, n: int) -> Measures | None:
+    """What was noted of just these candidates, scored by the same teacher, difficulty over the same outputs."""
+    found = _kept(home).get(_key(home, bundle, n, is_over_all(recipe, bundle, home.pool())))
     return Measures(*found) if found else None
 
 
@@ -93,5 +95,6 @@ def _kept(home: Workspace) -> dict[str, Sequence]:
     return json.loads(path.read_bytes()) if path.is_file() else {}
 
 
-def _key(home: Workspace, bundle: Bundle, n: int) -> str:
-    return stable_hash([score.class_hashes(home.pool().first(n), bundle), n])
+def _key(home: Workspace, bundle: Bundle, n: int, over_all: bool) -> str:
+    named = [named_outputs(over_all)] if over_all else []
+    return stable_hash([score.class_hashes(home.pool().first(n), bundle), n, *named])

@@ -64,7 +64,7 @@ def result_of(home: Workspace | None, bundle: Bundle, cell: Cell) -> Result:
     """What is known of one cell; nothing where the workspace of its pool is not there."""
     if home is None or not is_chosen(home, bundle, cell):
         return Result(cell)
-    measures = read_measures(home, bundle, cell.n_candidates) if cell.pool else None
+    measures = read_measures(home, cell.recipe, bundle, cell.n_candidates) if cell.pool else None
     try:
         jobs = evaluate.plan(home, cell.recipe, bundle, ahead=True)
     except StudioError:  # the pool lacks what was chosen: the cell begins anew

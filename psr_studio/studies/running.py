@@ -142,7 +142,9 @@ def _choose_all(ws: Workspace, recipe: Recipe, bundle: Bundle, wanted: Sequence[
     """Select what is not selected yet; cells of one pool size share its distances. Pools of their own are measured."""
     missing = {cell.selection: cell for cell in wanted if not is_chosen(ws, bundle, cell)}
     unmeasured = {
-        cell.n_candidates for cell in wanted if cell.pool and not read_measures(ws, bundle, cell.n_candidates)
+        cell.n_candidates
+        for cell in wanted
+        if cell.pool and not read_measures(ws, cell.recipe, bundle, cell.n_candidates)
     }
     if not missing and not unmeasured:
         return

@@ -130,7 +130,7 @@ def test_difficulties_of_real_images_are_over_the_task(part):
         wanted = difficulty(logits, np.full(len(own), TASK.index(class_id)))
         assert np.allclose(part.curation.scored.original_difficulty(class_id), wanted, atol=1e-6)
     assert part.curation.scored.original_difficulty(1) is None
-    real = RealImages(part.bundle, torch.device("cpu"))
+    real = RealImages(part.recipe, part.bundle, torch.device("cpu"))
     part.set({"evaluate.arms": ["selected", "real:dgs"]})
     finish(part.select())
     arm = next(arm for arm in plan_arms(part.workspace, part.recipe, part.bundle) if arm.rule == "dgs")

@@ -45,5 +45,5 @@ SELECTOR = Selector(
     left=lambda chosen: (
         f"the teacher's confidence in its class is {_confidence(chosen):.3f}; others came first"
     ),
-    one_class=_choose, parameters=CaO2, eligible_first=True,
+    one_class=_choose, parameters=CaO2, eligible_first=True, reads_difficulty=True,
 )  # fmt: skip

@@ -41,6 +41,6 @@ SELECTOR = Selector(
     "Leaves out the hardest and draws alike from every stratum of difficulty.",
     source="CCS, Zheng et al. 2023",
     taken=lambda chosen: f"drawn from the stratum of its difficulty ({chosen.pool.difficulty[chosen.at]:.3f})",
-    left=_left, one_class=_choose, parameters=CCS, draws=True,
+    left=_left, one_class=_choose, parameters=CCS, draws=True, reads_difficulty=True,
     shortage=("Too few candidates below the cut", "with the easiest of those cut off"),
 )  # fmt: skip

@@ -152,7 +152,7 @@ SELECTOR = Selector(
     "dgs", 20, "Difficulty-guided",
     "Gives every difficulty bin the share that the target asks for.",
     source="DGS Algorithm 1", taken=_taken, left=_left, all_classes=_choose, parameters=DGS,
-    draws=True, shortage=("Too few candidates in some bins", "from other bins"),
+    draws=True, reads_difficulty=True, shortage=("Too few candidates in some bins", "from other bins"),
     short="too few candidates are left",
     without_original=(
         'The target "scale" aims at the difficulties of the real images, but this bundle has none.',

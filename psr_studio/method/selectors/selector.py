@@ -157,7 +157,7 @@ class Selector:
         one_class, all_classes: the rule, over one class or over all in one call; exactly one is given.
         parameters: the table of the recipe that it reads.
         draws: its picks depend on the seed. on_real: makes sense on real training images too.
-        eligible_first: the others only fill up.
+        eligible_first: the others only fill up. reads_difficulty: so the rule depends on what it is softened over.
         shortage: what there is too little of, and what fills up, in words. short: why a class gets fewer, in words.
         without_original: problem and fix where the difficulties of real images are read and not known.
     """
@@ -175,6 +175,7 @@ class Selector:
     draws: bool = False
     on_real: bool = True
     eligible_first: bool = False
+    reads_difficulty: bool = False
     shortage: tuple[str, str] = ("Too few eligible candidates", "with the most reliable others")
     short: str = "too few eligible candidates"
     without_original: tuple[str, str] = (

@@ -15,6 +15,7 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, STORED
 from psr_studio.method.selectors.parameters import Parameters
+from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.recipe.keys import RENAMED
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import REAL, EvaluateRecipe, Recipe
@@ -26,6 +27,7 @@ from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.choice import check_original
 from psr_studio.stages.select.saved import BY_HAND
+from psr_studio.stages.task import named_outputs, softens_all
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.storage.workspace import Workspace
 
@@ -111,7 +113,7 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     if given and not any(saved.name == recipe.select.name for saved in ws.ledger.selections()):
         return _beside_given(recipe, bundle, given)
     record = select.require(ws, recipe.select.name, bundle)
-    check_test_set(settings.test_set, bundle, tuple(sorted(record.picks)))
+    check_test_set(recipe, bundle, tuple(sorted(record.picks)))
     forms = [form for form in settings.arms if not form.startswith(REAL)]
     if not bundle.has("generator"):  # nothing is ever refined there, though the recipe names it by default
         forms = [form for form in forms if form != "refined"]
@@ -140,7 +142,7 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
 def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]:
     """Sets that are evaluated without a selection: beside them random real images, as many of each class."""
     first = given[0]
-    check_test_set(recipe.evaluate.test_set, bundle, first.classes)
+    check_test_set(recipe, bundle, first.classes)
     for arm in given[1:]:
         if arm.classes != first.classes:
             raise SelectionError(
@@ -245,12 +247,17 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
     hard = recipe.evaluate.label_kind == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
-    table, has_original = real_params(recipe, rule), bundle.has_original_difficulty(sorted(record.picks))
+    over_all = softens_all(recipe, bundle, sorted(record.picks))
+    table, has_original = (
+        real_params(recipe, rule),
+        bundle.has_original_difficulty(sorted(record.picks), over_all),
+    )
     check_original(rule, table, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
     params = {name: value for name, value in table if name != "weights"}  # resolved, they are said themselves
     # In the order in which they were noted before selectors had tables, so that students trained then count.
     noted = [name for key in RENAMED if (name := key.rpartition(".")[2]) in params]
     params = {name: params[name] for name in dict.fromkeys([*noted, *params])}
+    params |= named_outputs(over_all and SELECTORS[rule].reads_difficulty)
     made_from = [rule, bundle.identity("teacher"), *_budget(record), params]
     return replace(_arm(recipe, record, form, "", repr(made_from)), rule=rule)
 

@@ -16,18 +16,27 @@ from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import ClassPool
 from psr_studio.method.signals import difficulty, is_consistent, joined, predictive_entropy, reliability
 from psr_studio.stages.evaluate.arms import Arm, real_rows
+from psr_studio.stages.task import softens_all
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
+    from psr_studio.recipe.schema import Recipe
 
 
 class RealImages:
-    """The real training images of a bundle as the teacher sees them, computed once."""
+    """The real training images of a bundle as the teacher sees them, computed once.
 
-    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+    Args:
+        recipe: says which classes difficulty is over.
+    """
+
+    def __init__(self, recipe: Recipe, bundle: Bundle, device: torch.device) -> None:
         images, self.labels = bundle.train_subset
-        logits, embeddings = bundle.teacher(device).predict(torch.from_numpy(np.array(images)))
-        self.bundle, self.logits, self.embeddings = bundle, logits.numpy(), embeddings.numpy()
+        teacher = bundle.teacher(device)
+        outputs, embeddings = teacher.predict_all(torch.from_numpy(np.array(images)))
+        self.recipe, self.bundle, self.embeddings = recipe, bundle, embeddings.numpy()
+        self.outputs, self.logits = outputs.numpy(), teacher.of_task(outputs).numpy()
+        self.places = np.array(teacher.rows)  # of the classes among the outputs
 
     def choose(self, arm: Arm, params: Parameters, seed: int) -> np.ndarray:
         """Rows of `bundle.train_subset`, class by class, in pick order.
@@ -55,15 +64,18 @@ class RealImages:
         task = list(arm.classes)
         logits, embeddings = self.logits[rows][:, task], self.embeddings[rows]
         labels = np.full(len(rows), task.index(class_id))
-        original = None
-        if self.bundle.has_original_difficulty(task):
-            values, owners = self.bundle.original_difficulty(task)
+        original, over_all = None, softens_all(self.recipe, self.bundle, task)
+        if self.bundle.has_original_difficulty(task, over_all):
+            values, owners = self.bundle.original_difficulty(task, over_all)
             original = values[owners == class_id]
-        hard = difficulty(logits, labels)
+        seen, places = logits, labels
+        if over_all:
+            seen, places = self.outputs[rows], np.full(len(rows), self.places[class_id])
+        hard = difficulty(seen, places)
 
         def smoothing(lam: float, share: float, ranks_of: int) -> Smoothed:
             """With a share of uncertainty the original images are these."""
-            values = joined(hard, predictive_entropy(logits, temperature=1.0), share) if share else hard
+            values = joined(hard, predictive_entropy(seen, temperature=1.0), share) if share else hard
             return smoothed(values, values if share else original, lam, ranks_of)
 
         return ClassPool(

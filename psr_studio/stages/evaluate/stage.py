@@ -24,7 +24,8 @@ from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
 from psr_studio.stages.evaluate.given import identity_of
-from psr_studio.stages.task import named_part
+from psr_studio.stages.evaluate.test_sets import BY_DIFFICULTY
+from psr_studio.stages.task import named_outputs, named_part, softens_all
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 from psr_studio.storage.workspace import StageStatus, Workspace
@@ -150,16 +151,20 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         "n_checks": settings.n_checks,
         **({"images per curve point": settings.check_images} if parts_tested else {}),
         **({"teacher": bundle.identity("teacher")} if settings.label_kind in (ONLINE, PER_EPOCH) else {}),
-        **_test_inputs(settings.test_set, bundle),
+        **_test_inputs(recipe, bundle, arm),
         **({"test images": identity_of(settings.test_images)} if settings.test_images else {}),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
         "data": bundle.identity("data"),
     }
 
 
-def _test_inputs(test_set: str, bundle: Bundle) -> dict[str, Any]:
+def _test_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """What names a part of the test split; nothing for all of it, as before there was a choice."""
-    return {} if test_set == ORIGINAL else {"test set": [test_set, bundle.identity("teacher")]}
+    test_set = recipe.evaluate.test_set
+    if test_set == ORIGINAL:
+        return {}
+    over_all = test_set in BY_DIFFICULTY and softens_all(recipe, bundle, arm.classes)
+    return {"test set": [test_set, bundle.identity("teacher")], **named_outputs(over_all)}
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from psr_studio.stages.evaluate.test_sets import rows_of_set
 from psr_studio.stages.labels import soften
 from psr_studio.stages.refine.stage import labelled_anew
 from psr_studio.stages.select.stage import require
-from psr_studio.stages.task import in_task
+from psr_studio.stages.task import in_task, softens_all
 from psr_studio.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Trainer:
         images, labels = self.bundle.train_subset
         if arm.rule:
             if self.real_images is None:
-                self.real_images = RealImages(self.bundle, self.device)
+                self.real_images = RealImages(self.recipe, self.bundle, self.device)
             params = real_params(self.recipe, arm.rule)
             rows = self.real_images.choose(arm, params, seed)
         else:
@@ -234,9 +234,9 @@ class Trainer:
         if self.recipe.evaluate.test_set == ORIGINAL:
             return images, labels
         owners = np.array(arm.classes)[labels.cpu().numpy()]
-        which = self.recipe.evaluate.test_set
+        which, over_all = self.recipe.evaluate.test_set, softens_all(self.recipe, self.bundle, arm.classes)
         rows = torch.from_numpy(
-            rows_of_set(which, self.bundle, images.cpu().numpy(), owners, arm.classes, self.device)
+            rows_of_set(which, self.bundle, images.cpu().numpy(), owners, arm.classes, self.device, over_all)
         )
         return images[rows.to(images.device)], labels[rows.to(labels.device)]
 

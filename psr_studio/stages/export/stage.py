@@ -17,7 +17,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.version import __version__
 from psr_studio.core.words import plural
-from psr_studio.method.signals import difficulty, predictive_entropy, reliability
+from psr_studio.method.signals import difficulty, difficulty_over_all, predictive_entropy, reliability
 from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.toml import to_toml
 from psr_studio.stages.batches import Stopwatch
@@ -48,7 +48,7 @@ from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
-from psr_studio.stages.task import in_task, named_part
+from psr_studio.stages.task import in_task, named_outputs, named_part, softens_all
 from psr_studio.stages.teach.report import report_of
 from psr_studio.storage.parquet import FORMAT_VERSION, stable_hash
 from psr_studio.storage.png import encode_png
@@ -81,10 +81,16 @@ def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         "stage": STAGE.name,
         "selection": [record.name, record.candidate_ids, record.settings],
         **named_part(record.picks, bundle.n_classes),
+        **named_outputs(_is_over_all(ws, recipe, bundle, record)),
         "refined": sorted(made.values()),
         "formats": list(recipe.export.formats),
         "zip": recipe.export.zip,
     }
+
+
+def _is_over_all(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> bool:
+    """Whether the difficulties that are written are over every output of the teacher."""
+    return softens_all(recipe, bundle, sorted(record.picks)) and not ws.pool().has_own_logits
 
 
 def is_refined(recipe: Recipe, bundle: Bundle) -> bool:
@@ -197,7 +203,9 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
     pool, ids, tags = ws.pool(), record.candidate_ids, ws.ledger.tags()
     at = pool.positions(ids)
     task = sorted(record.picks)
-    scored = ws.scores(bundle.teacher_id, require_all=False).logits_at(at)
+    over_all = _is_over_all(ws, recipe, bundle, record)
+    scores = ws.scores(bundle.teacher_id, require_all=False, beyond=over_all and score.knows_more(bundle))
+    scored = scores.logits_at(at)
     labels, tau = in_task(pool.labels[at], task), float(record.settings["temperature"])
     if is_refined(recipe, bundle):
         images = ws.refined(record.name).images_of(ids)
@@ -207,6 +215,11 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         images, pngs = pool.images_at(at), [pool.png(int(position)) for position in at]
         taught = scored[:, task]
     logits = scored[:, task]
+    hard = difficulty(logits, labels)
+    if over_all:
+        hard = difficulty_over_all(
+            scored, None if scores.beyond is None else scores.beyond[at], pool.labels[at]
+        )
     return ExportSet(
         class_names=tuple(bundle.class_names[c] for c in task),
         pngs=pngs,
@@ -220,7 +233,7 @@ def gather(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecor
         signals={
             "reliability": reliability(logits, labels, tau),
             "entropy": predictive_entropy(logits, tau),
-            "difficulty": difficulty(logits, labels),
+            "difficulty": hard,
         },
         filled=np.array([f for c in sorted(record.filled) for f in record.filled[c]], bool),
         tags=tuple("; ".join(tags.get(cid, ())) for cid in ids),

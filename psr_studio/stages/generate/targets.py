@@ -26,7 +26,7 @@ from psr_studio.method.guidances.registry import GUIDANCES, NONE
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
-from psr_studio.stages.task import named_part
+from psr_studio.stages.task import named_outputs, named_part, softens_all
 from psr_studio.storage.parquet import content_hash, stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.workspace import Workspace
@@ -72,6 +72,7 @@ def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
         **values,
         "codec": bundle.identity(CODEC),
         **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
+        **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, want.classes)),
         "counts of targets": sorted(set(want.counts)) if len(set(want.counts)) == 1 else want.counts,
         **named_part(want.classes, bundle.n_classes),
     }
@@ -216,10 +217,11 @@ def _read_real(
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
         joins = recipe.pool.steering is not None and recipe.pool.steering.joins_uncertainty
         signals = (real_difficulty, real_uncertainty)[: 1 + joins]
+        over_all = softens_all(recipe, bundle, want.classes)
         for class_id in want.classes:
             name = bundle.class_names[class_id]
             for signal in signals:
-                for _ in signal(bundle, class_id, want.classes, device):
+                for _ in signal(bundle, class_id, want.classes, device, over_all):
                     yield event(f'Scoring the real images of "{name}".', class_id=class_id)
 
 
@@ -255,15 +257,17 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     latents = torch.from_numpy(finished(real_latents(bundle, class_id, device)))
     if not GUIDANCES[recipe.pool.guidance].reads_difficulty:
         return Real(latents)
-    original = None
-    if bundle.has_original_difficulty(want.classes):
-        values, owners = bundle.original_difficulty(want.classes)
+    original, over_all = None, softens_all(recipe, bundle, want.classes)
+    if bundle.has_original_difficulty(want.classes, over_all):
+        values, owners = bundle.original_difficulty(want.classes, over_all)
         original = values[owners == class_id]
-    hard = finished(real_difficulty(bundle, class_id, want.classes, device))
+    hard = finished(real_difficulty(bundle, class_id, want.classes, device, over_all))
     assert recipe.pool.steering is not None
     if not recipe.pool.steering.joins_uncertainty:
         return Real(latents, hard, original)
-    return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, want.classes, device)))
+    return Real(
+        latents, hard, None, finished(real_uncertainty(bundle, class_id, want.classes, device, over_all))
+    )
 
 
 def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:

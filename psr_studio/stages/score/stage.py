@@ -13,7 +13,8 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import DamagedError, ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
-from psr_studio.recipe.schema import Recipe
+from psr_studio.method.signals import beyond_task
+from psr_studio.recipe.schema import ALL_OUTPUTS, TASK_CLASSES, Recipe
 from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import Beside, Stopwatch, Work, plan_work, spans
@@ -41,6 +42,21 @@ def part_hash(bundle: Bundle, part: PartView) -> str:
     return stable_hash(inputs(bundle, part))
 
 
+def file_hash(bundle: Bundle, part: PartView) -> str:
+    """The inputs hash of the file of these scores, which says so where it holds what lies beyond the task.
+
+    Files from before it could are called by `part_hash`, whatever the teacher.
+    """
+    if not knows_more(bundle):
+        return part_hash(bundle, part)
+    return stable_hash({**inputs(bundle, part), "outputs": bundle.n_outputs})
+
+
+def knows_more(bundle: Bundle) -> bool:
+    """Whether the teacher has outputs that are none of the bundle's classes."""
+    return bundle.n_outputs > bundle.n_classes
+
+
 def class_hashes(pool: Pool, bundle: Bundle) -> dict[int, str]:
     """By class, a hash of pool and scores together: what everything after this step stands on."""
     found = _parts_by_class(pool)
@@ -58,17 +74,27 @@ def picked_hash(pool: Pool, bundle: Bundle, candidate_ids: Sequence[int]) -> str
     return stable_hash([part_hash(bundle, part) for part in parts])
 
 
-def expected(ws: Workspace, bundle: Bundle) -> dict[Path, str]:
-    """Every file of the scores and its inputs hash, for the pool as it is on disk."""
+def expected(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[Path, str]:
+    """Every file of the scores and its inputs hash, for the pool as it is on disk.
+
+    Files without what lies beyond the task do where difficulty is over the task's classes.
+    """
+    parts = {
+        ws.scores_part_path(bundle.teacher_id, part.class_id, part.part): part for part in ws.pool().parts()
+    }
+    whole = {path: file_hash(bundle, part) for path, part in parts.items()}
+    if recipe.score.teacher_classes == ALL_OUTPUTS or not knows_more(bundle):
+        return whole
+    there, plain = ws.parts.look(parts), {path: part_hash(bundle, part) for path, part in parts.items()}
     return {
-        ws.scores_part_path(bundle.teacher_id, part.class_id, part.part): part_hash(bundle, part)
-        for part in ws.pool().parts()
+        path: plain[path] if (seen := there[path]) and seen.inputs_hash == plain[path] else found
+        for path, found in whole.items()
     }
 
 
 def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     """Whether every candidate has scores, made from this pool by this teacher."""
-    wanted = expected(ws, bundle)
+    wanted = expected(ws, recipe, bundle)
     if not wanted:
         return StageStatus("missing", "There is no pool to score.")
     return ws.compare(wanted, "score parts")
@@ -80,14 +106,24 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         raise _no_pool(ws)
     if status(ws, recipe, bundle).state == "stale":
         raise WorkspaceError(
-            "These scores were made from another pool or by another teacher.",
+            _why_stale(ws, recipe, bundle),
             'Press "Score" again (or run `psr-studio score`): only what changed is scored.',
         )
 
 
-def scored_parts(ws: Workspace, bundle: Bundle) -> list[PartView]:
+def _why_stale(ws: Workspace, recipe: Recipe, bundle: Bundle) -> str:
+    plain = recipe.with_values({"score.teacher_classes": TASK_CLASSES})
+    if status(ws, plain, bundle).state == "stale":
+        return "These scores were made from another pool or by another teacher."
+    return (
+        f"These scores hold the {bundle.n_classes} classes of the task, but difficulty is to be over all "
+        f"{bundle.n_outputs:,} outputs of the teacher."
+    )
+
+
+def scored_parts(ws: Workspace, recipe: Recipe, bundle: Bundle) -> list[PartView]:
     """The parts of the pool whose scores are there, made from them by this teacher."""
-    lacking = ws.lacking(expected(ws, bundle))
+    lacking = ws.lacking(expected(ws, recipe, bundle))
     return [
         part
         for part in ws.pool().parts()
@@ -104,7 +140,7 @@ def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
     if not len(pool):
         raise _no_pool(ws)
     parts = {_number(part): part for part in pool.parts()}
-    lacking = ws.lacking(expected(ws, bundle))
+    lacking = ws.lacking(expected(ws, recipe, bundle))
     teacher = bundle.teacher_id
     missing = {n for n, p in parts.items() if ws.scores_part_path(teacher, p.class_id, p.part) in lacking}
     return plan_work(
@@ -154,16 +190,14 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         name = bundle.class_names[part.class_id]
         if any(broken.path == part.path for broken in pool.broken):
             continue
-        logits, embeddings = [], []
+        batches = []
         for rows in spans(len(images), recipe.score.batch_size):
-            batch = predict(teacher, images[rows], bundle)
-            logits.append(batch[0])
-            embeddings.append(batch[1])
+            batches.append(predict(teacher, images[rows], bundle))
             words = " ".join(filter(None, (f'Scoring "{name}".', teacher.memory.take_notice())))
             yield event(done + rows.stop, words, class_id=part.class_id)
-        columns = ScorePart(part.candidate_ids, np.concatenate(logits), np.concatenate(embeddings))
+        columns = ScorePart(part.candidate_ids, *map(np.concatenate, zip(*batches, strict=True)))
         ws.write_scores_part(
-            bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=part_hash(bundle, part)
+            bundle.teacher_id, part.class_id, part.part, columns=columns, inputs_hash=file_hash(bundle, part)
         )
         done += len(images)
         agree = agreement(columns.logits, part.class_id, classes_of(recipe, bundle))
@@ -240,17 +274,22 @@ def decoded(
             yield from ahead.rest()
 
 
-def predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, H, W, ch) to logits (n, C) and embeddings (n, D), float32."""
+def predict(teacher: Teacher, images: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, ...]:
+    """Images uint8 (n, H, W, ch) to logits (n, C), embeddings (n, D) and, of a teacher that knows more than the
+    classes, `beyond_task` (n, 2), float32.
+    """
     import torch
 
-    logits, embeddings = teacher.predict(torch.from_numpy(images), batch_size=len(images))
+    outputs, embeddings = teacher.predict_all(torch.from_numpy(images), batch_size=len(images))
+    logits = teacher.of_task(outputs)
     if logits.shape[1] != bundle.n_classes:
         raise ModelError(
             f'The teacher has {logits.shape[1]} outputs, but "{bundle.name}" has {bundle.n_classes} classes.',
             'Set "class_indices" in the config.json of the teacher to the outputs of these classes.',
         )
-    return logits.numpy(), embeddings.numpy()
+    if not knows_more(bundle):
+        return logits.numpy(), embeddings.numpy()
+    return logits.numpy(), embeddings.numpy(), beyond_task(outputs.numpy(), teacher.rows)
 
 
 def agreement(logits: np.ndarray, class_id: int, task: Sequence[int]) -> float:

@@ -20,16 +20,18 @@ from psr_studio.method.lazy_distances import class_distances
 from psr_studio.method.selection import warm_up
 from psr_studio.method.signals import (
     difficulty,
+    difficulty_over_all,
     is_consistent,
     joined,
     min_max,
     predictive_entropy,
     reliability,
 )
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import ALL_OUTPUTS, Recipe
 from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.labels import soften_task
 from psr_studio.stages.score import stage as score
+from psr_studio.stages.task import softens_all
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import PartView, Pool, frozen
 
@@ -66,12 +68,14 @@ class ScoredPool:
     """A pool with the teacher's scores, to be selected from again and again; safe to share between threads.
 
     With a part of the classes as the task (design section 3) the teacher's logits are restricted to them before the
-    softmax, and candidates of other classes are still there, never eligible.
+    softmax, and candidates of other classes are still there, never eligible. Difficulty alone may be over more.
 
     Attributes:
         classes: of the task, int64, ascending.
         logits: (N, C) float32, over all classes. embeddings: (N, D) float32.
         has_original: whether the teacher's difficulty of the real training images is known.
+        over_all: difficulty, and the entropy joined with it, are over every output of the teacher.
+        beyond: (N, 2) float32 `signals.beyond_task` where these are more than the classes, None otherwise.
     """
 
     pool: Pool
@@ -80,6 +84,8 @@ class ScoredPool:
     logits: np.ndarray
     embeddings: np.ndarray
     has_original: bool
+    over_all: bool = False
+    beyond: np.ndarray | None = field(default=None, repr=False)
     _distances: Kept[str, ClassDistances] = field(default_factory=lambda: Kept(2), repr=False)
     _signals: Kept[float, Signals] = field(default_factory=lambda: Kept(KEPT_TEMPERATURES), repr=False)
     _smoothed: Kept[tuple[float, float, int], Kept[int, Smoothed]] = field(
@@ -91,7 +97,10 @@ class ScoredPool:
         pool = self.pool.first(n)
         kept = np.isin(self.candidate_ids, pool.candidate_ids)
         logits, embeddings = frozen(self.logits[kept]), frozen(self.embeddings[kept])
-        return ScoredPool(pool, self.bundle, self.classes, logits, embeddings, self.has_original)
+        beyond = None if self.beyond is None else frozen(self.beyond[kept])
+        return ScoredPool(
+            pool, self.bundle, self.classes, logits, embeddings, self.has_original, self.over_all, beyond
+        )
 
     @property
     def candidate_ids(self) -> np.ndarray:
@@ -110,8 +119,9 @@ class ScoredPool:
 
     @cached_property
     def content_hash(self) -> str:
-        """Names the pool with its teacher and the classes of the task."""
-        return stable_hash([self.pool.content_hash(), self.bundle.teacher_id, self.classes.tolist()])[:12]
+        """Names the pool with its teacher, the classes of the task and what difficulty is over."""
+        named = [self.pool.content_hash(), self.bundle.teacher_id, self.classes.tolist()]
+        return stable_hash(named + ([ALL_OUTPUTS] if self.over_all else []))[:12]
 
     @property
     def n(self) -> int:
@@ -182,13 +192,20 @@ class ScoredPool:
     @cached_property
     def difficulty(self) -> np.ndarray:
         """(N,) float32, 1 outside the task."""
-        found = difficulty(self._task_logits, self._task_labels)
+        if self.over_all:
+            found = difficulty_over_all(self.logits, self.beyond, self.labels)
+        else:
+            found = difficulty(self._task_logits, self._task_labels)
         return frozen(np.where(self.in_task, found, np.float32(1)))
 
     @cached_property
     def _uncertainty(self) -> np.ndarray:
-        """(N,) float32 normalised entropy at the temperature of the difficulty, 1."""
-        return frozen(predictive_entropy(self._task_logits, temperature=1.0))
+        """(N,) float32 normalised entropy at the temperature of the difficulty, 1, over the same outputs."""
+        if self.beyond is not None:
+            return self.beyond[:, 1]
+        return frozen(
+            predictive_entropy(self.logits if self.over_all else self._task_logits, temperature=1.0)
+        )
 
     def measure(self, share: float) -> np.ndarray:
         """(N,) float32 difficulty, joined with a share of uncertainty; 1 outside the task."""
@@ -211,7 +228,7 @@ class ScoredPool:
         from psr_studio.bundles.real_latents import finished, real_difficulty, real_uncertainty
         from psr_studio.core.devices import pick_device
 
-        asked = self.bundle, class_id, self.classes.tolist(), pick_device("auto")
+        asked = self.bundle, class_id, self.classes.tolist(), pick_device("auto"), self.over_all
         return finished(real_difficulty(*asked)), finished(real_uncertainty(*asked))
 
     @cached_property
@@ -243,13 +260,13 @@ class ScoredPool:
     def _original(self) -> dict[int, np.ndarray]:
         if not self.has_original:
             return {}
-        values, labels = self.bundle.original_difficulty(self.classes.tolist())
+        values, labels = self.bundle.original_difficulty(self.classes.tolist(), self.over_all)
         order = np.argsort(labels, kind="stable")
         borders = np.searchsorted(labels[order], np.arange(len(self.class_names) + 1))
         return {c: values[order[borders[c] : borders[c + 1]]] for c in range(len(self.class_names))}
 
     def original_difficulty(self, class_id: int) -> np.ndarray | None:
-        """(m,) difficulties of real training images of a class, over the task's classes; None when not known."""
+        """(m,) difficulties of real training images of a class, over what the pool's are; None when not known."""
         found = self._original.get(class_id)
         return found if found is not None and len(found) else None
 
@@ -355,15 +372,24 @@ def read_scored(
         score.require_fresh(ws, recipe, bundle)
     warm_up()
     pool = ws.pool() if parts is None else ws.pool_of([part.path for part in parts])
-    scores = ws.scores(bundle.teacher_id, pool=pool)
+    classes = classes_of(recipe, bundle)
+    over_all = is_over_all(recipe, bundle, pool)
+    scores = ws.scores(bundle.teacher_id, pool=pool, beyond=over_all and score.knows_more(bundle))
     return ScoredPool(
         pool=pool,
         bundle=bundle,
-        classes=frozen(np.array(classes_of(recipe, bundle), np.int64)),
+        classes=frozen(np.array(classes, np.int64)),
         logits=scores.logits,
         embeddings=scores.embeddings,
-        has_original=bundle.has_original_difficulty(classes_of(recipe, bundle)),
+        has_original=bundle.has_original_difficulty(classes, over_all),
+        over_all=over_all,
+        beyond=scores.beyond,
     )
+
+
+def is_over_all(recipe: Recipe, bundle: Bundle, pool: Pool) -> bool:
+    """Whether difficulty is over every output of the teacher; of pictures with soft labels of their own it is not."""
+    return softens_all(recipe, bundle, classes_of(recipe, bundle)) and not pool.has_own_logits
 
 
 def _without_empty(distances: ClassDistances, present: np.ndarray) -> ClassDistances:

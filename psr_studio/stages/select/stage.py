@@ -10,7 +10,8 @@ import numpy as np
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
-from psr_studio.recipe.schema import Recipe
+from psr_studio.method.selectors.registry import SELECTORS
+from psr_studio.recipe.schema import ALL_OUTPUTS, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import stage as pool_stage
 from psr_studio.stages.score import stage as score
@@ -20,7 +21,7 @@ from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.saved import BY_HAND, settings_of
 from psr_studio.stages.select.scored import ScoredPool, read_scored
-from psr_studio.stages.task import named_part
+from psr_studio.stages.task import named_outputs, named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.records import SelectionRecord
@@ -59,7 +60,9 @@ def inputs(
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The settings that count, weights resolved; what the chosen selector does not read is left out."""
-    return settings_of(recipe.select)
+    reads = SELECTORS[recipe.select.selector].reads_difficulty
+    over_all = reads and recipe.score.teacher_classes == ALL_OUTPUTS
+    return {**settings_of(recipe.select), **named_outputs(over_all)}
 
 
 def _text_keys(picks: Mapping[int, Sequence[int]]) -> dict[str, list[int]]:

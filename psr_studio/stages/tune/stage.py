@@ -21,10 +21,12 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.cost import WRITE_SECONDS, Cost, per_row
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select.choice import Marks, select
 from psr_studio.stages.select.result import LiveResult
 from psr_studio.stages.select.scored import read_scored
+from psr_studio.stages.task import named_outputs, softens_all
 from psr_studio.stages.tune import STAGE, proxies
 from psr_studio.stages.tune import space as tune_space
 from psr_studio.storage.parquet import stable_hash
@@ -39,10 +41,14 @@ N_PREVIEWS = 12
 
 def inputs(ws: Workspace, recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     """What all trials of a search share; the number of trials is not part of it, so more of them go on."""
+    over_all = any(SELECTORS[name].reads_difficulty for name in recipe.tune.selectors) and softens_all(
+        recipe, bundle, classes_of(recipe, bundle)
+    )
     return {
         "stage": STAGE.name,
         "scores": score.class_hashes(ws.pool(), bundle),
         "classes": recipe.pool.classes and list(recipe.pool.classes),
+        **named_outputs(over_all),
         "search": tune_space.common(recipe.tune, recipe.select),
         "proxy": proxies.inputs(recipe, bundle),
         "by hand": _by_hand(ws),

@@ -22,6 +22,9 @@ ABOUT = (
     "Below: counts by bin, before and after the smoothing by which difficulty-guided sampling makes pool and real "
     "images comparable, with the target where that selector is at work."
 )
+OVER_ALL = (
+    " Here it is softened over all {:,} outputs of the teacher, not over the classes of the task alone."
+)
 NO_ORIGINAL = " This bundle holds no difficulties of real images."
 
 
@@ -71,6 +74,8 @@ class DifficultyPanel:
             return [error(err.problem, err.fix), None, None]
         scored = shown.scored
         missing = "" if scored.has_original else NO_ORIGINAL
+        if scored.over_all:
+            missing = OVER_ALL.format(scored.bundle.n_outputs) + missing
         moved = substitution_text(found["substituted"], scored.class_names)
         groups = [("All classes", _values(shown, scored.present))]
         if class_id is not None:

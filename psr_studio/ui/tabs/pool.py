@@ -16,6 +16,7 @@ from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.generate.crops import SOURCES
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.targets import offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
@@ -38,7 +39,7 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 SHEET_IMAGES = 200
-POOL = "Pool"
+POOL, SCORES = "Pool", "Scores"
 NO_GENERATOR = (
     '"{}" has no generator: its pictures come by "Import". Name one under "Weights", or set "Filled by" to "crops", '
     "which cuts candidates from its real images."
@@ -149,6 +150,9 @@ class PoolTab:
             self.settings.add("pool.guided_from", "pool.guided_to", "pool.seed", "pool.batch_size")
             self.settings.add("pool.part_size", "pool.guided_channels", "pool.classes")
             self.scoring.add("score.batch_size")
+            studio = self.screen.studio
+            if studio.bundle.n_outputs > len(classes_of(studio.recipe, studio.bundle)):
+                self.scoring.add("score.teacher_classes")
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
@@ -168,7 +172,9 @@ class PoolTab:
     def connect(self, *_: Any) -> None:
         """Events."""
         inputs = self.settings.outputs
-        self.settings.told_by(self.status, self._state, "Generate", POOL)
+        shown = [*inputs, *self.scoring.outputs]
+        changes = [*(control.change for control in shown), self.status.change]  # type: ignore[attr-defined]
+        gr.on(changes, self.told, shown, self.status, trigger_mode="always_last", **QUIET)
         gr.on(
             [control.change for control in inputs],  # type: ignore[attr-defined]
             self._cost,
@@ -238,9 +244,18 @@ class PoolTab:
         cost = cost_note(self.screen, self.screen.studio.recipe)
         return [self._state(), cost, self._sheet(class_id), self.draw_histogram(class_id)]
 
-    def _state(self, unused: str = "") -> str:
+    def told(self, *given: Any) -> str:
+        """Both states; in the place of one, which settings on screen are not used yet."""
+        n = len(self.settings.controls)
+        return self._state(
+            self.settings.unused(given[:n], "Generate", POOL), self.scoring.unused(given[n:], "Score", SCORES)
+        )
+
+    def _state(self, of_pool: str = "", of_scores: str = "") -> str:
         status = self.screen.status()
-        return (unused or status_line(status["pool"], POOL)) + status_line(status["score"], "Scores")
+        return (of_pool or status_line(status["pool"], POOL)) + (
+            of_scores or status_line(status["score"], SCORES)
+        )
 
     def _way_now(self) -> str | None:
         """The way that the recipe follows to the letter, if any."""
