@@ -51,9 +51,9 @@ def answered(
     return listen(handler, inputs, outputs, **{**how, **MARKED, "js": begun(how.get("js"))})
 
 
-def answered_below(
+def answered_elsewhere(
     listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, answer: Any, **how: Any
 ) -> None:
-    """As `answered`, for an answer below the button: it is scrolled to, so that nobody misses it under the fold."""
+    """As `answered`, for an answer that may be out of sight: it is scrolled to."""
     event = answered(listen, handler, inputs, answer, **how)
     event.then(None, js=TO_SEE.format(json.dumps(answer.elem_id)), **QUIET)
