@@ -161,6 +161,11 @@ def card(*parts: str) -> str:
     return f'<div class="psr-card-box">{"".join(parts)}</div>'
 
 
+def findings(title: str, *lines: str) -> str:
+    """A box with what was found, a paragraph for each line."""
+    return card(f"<h3>{escape(title)}</h3>", *map(note, lines))
+
+
 def download(address: str, text: str) -> str:
     """A link that saves a file."""
     return f'<p><a class="psr-download" download href="{escape(address)}">{escape(text)}</a></p>'

@@ -51,10 +51,10 @@ def answered(
     return listen(handler, inputs, outputs, **{**how, **MARKED, "js": begun(how.get("js"))})
 
 
-def answered_below(
+def answered_elsewhere(
     listen: Callable[..., Any], handler: Callable[..., Any], inputs: Any, answers: Any, **how: Any
 ) -> None:
-    """As `answered`, for an answer, or a list that begins with it, below the button: it is scrolled to."""
+    """As `answered`, for an answer, or a list that begins with it, that may be out of sight: it is scrolled to."""
     event = answered(listen, handler, inputs, answers, **how)
     (first, *_) = answers if isinstance(answers, list) else [answers]
     event.then(None, js=TO_SEE.format(json.dumps(first.elem_id)), **QUIET)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from browsing import idle, open_tab
+from own_pictures import write_pictures
 
 pytestmark = pytest.mark.browser
 BUTTONS = {
@@ -58,6 +59,25 @@ def test_what_a_setting_means_is_said_without_covering_a_button_or_moving_a_fiel
     meaning.wait_for()
     said, button = meaning.bounding_box(), box(page, "#psr-refine")
     assert said["y"] + said["height"] <= button["y"] and field.bounding_box() == before
+
+
+def test_what_is_opened_comes_into_view_and_what_it_finds_stands_in_the_wide_column(page, tmp_path):
+    page.set_viewport_size({"width": 1366, "height": 768})
+    open_tab(page, "pool")
+    page.click("#psr-new > button")
+    page.wait_for_function(
+        """() => {
+          const { top } = document.querySelector('#psr-new').getBoundingClientRect();
+          const { bottom } = document.querySelector('#psr-new-make').getBoundingClientRect();
+          const foot = document.querySelector('#psr-tab-pool .psr-side-foot').getBoundingClientRect();
+          return 0 < top && top < bottom && bottom <= foot.top;
+        }"""
+    )
+    for name, value in (("name", "mine"), ("pictures", write_pictures(tmp_path / "set", 2))):
+        page.locator(f"#psr-new-{name} :is(input, textarea)").fill(str(value))
+    page.click("#psr-new-look")
+    page.locator("#psr-new-found").get_by_text("6 pictures of 3 classes").wait_for()
+    assert box(page, "#psr-new-found")["width"] > 1366 / 2
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

@@ -14,7 +14,7 @@ from psr_studio.studies.report import pools_page
 from psr_studio.ui.markup import download, note, table
 from psr_studio.ui.panels.controls import WIDE
 from psr_studio.ui.panels.frame import box, head
-from psr_studio.ui.press import answered_below
+from psr_studio.ui.press import answered_elsewhere
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED
 
@@ -52,7 +52,7 @@ class ComparePoolsPanel:
 
     def connect(self, class_id: gr.Dropdown) -> None:
         """Events; `class_id` chooses whose pictures are shown."""
-        answered_below(
+        answered_elsewhere(
             self.button.click, self.on_compare, [self.other, class_id], [self.box, self.answer], **PRESSED
         )
 

@@ -10,13 +10,14 @@ from psr_studio.core.errors import StudioError
 from psr_studio.stages import importing, score
 from psr_studio.stages.importing.reading import VALUES
 from psr_studio.stages.importing.tensors import TENSORS
-from psr_studio.ui.markup import note
+from psr_studio.ui.markup import findings, note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.source import Source
-from psr_studio.ui.press import answered_below
+from psr_studio.ui.press import answered_elsewhere
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, said
 
+TITLE = "Import"
 ABOUT = (
     "A folder with a folder per class, a zip or tar of one, WebDataset shards, a Hugging Face data set on disk "
     "(Parquet or Arrow), a CSV or JSON Lines list beside its pictures, tensors (.pt, .npz), or another workspace. "
@@ -33,17 +34,21 @@ REPLACE = "Replace the pool that is here; its pins, vetoes, locks and own budget
 
 
 class ImportPanel:
-    """An accordion: "Look" says what would be imported, "Import" starts it as a job of the Pool tab."""
+    """An accordion: "Look" says what would be imported, "Import" starts it as a job of the Pool tab.
+
+    What is said is `found`, which is drawn elsewhere.
+    """
 
     def __init__(self, screen: Screen, jobs: JobPanel) -> None:
         self.screen = screen
         self.jobs = jobs
+        self.found = gr.HTML(elem_id="psr-import-found", render=False)
 
     def build(self) -> None:
         """Draw it here."""
         studio = self.screen.studio
         only_way = not studio.bundle.has("generator") and not len(studio.pool)
-        with gr.Accordion("Import", open=only_way, elem_id="psr-import"):
+        with gr.Accordion(TITLE, open=only_way, elem_id="psr-import"):
             gr.HTML(note(ABOUT))
             pool = POOL.build()
             with gr.Row():
@@ -94,7 +99,6 @@ class ImportPanel:
             with gr.Row():
                 self.look = gr.Button("Look", elem_id="psr-import-look")
                 self.button = gr.Button("Import", elem_id="psr-import-run")
-            self.found = gr.HTML(elem_id="psr-import-found")
         self.given = [
             *pool,
             split,
@@ -113,13 +117,13 @@ class ImportPanel:
 
     def connect(self) -> None:
         """Events."""
-        answered_below(self.look.click, said(self.on_look), self.given, self.found, **PRESSED)
+        answered_elsewhere(self.look.click, said(self.on_look), self.given, self.found, **PRESSED)
         self.jobs.starts(self.button, self.on_import, self.given)
 
     def on_look(self, *given: Any) -> str:
         """What would be imported, soft labels held against the classes; nothing is written."""
         source, options, _ = read_fields(*given)
-        return note(self.screen.studio.check_import(source, **options))
+        return findings(TITLE, self.screen.studio.check_import(source, **options))
 
     def on_import(self, *given: Any) -> list[Any]:
         """Queue the import of what the fields name."""

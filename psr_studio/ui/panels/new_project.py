@@ -13,12 +13,13 @@ from psr_studio.app.recent import note_opened
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.errors import check_folder_name
-from psr_studio.ui.markup import card, note
+from psr_studio.ui.markup import findings, note
 from psr_studio.ui.panels.source import Source
-from psr_studio.ui.press import answered_below
+from psr_studio.ui.press import answered_elsewhere
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, as_error, said
 
+TITLE = "New project from pictures"
 ABOUT = (
     "From a folder of pictures, or a zip of one, to a workspace of its own beside this one: its classes, the size of "
     "its pictures and its bundle file are found and written for you. This workspace stays as it is."
@@ -32,14 +33,15 @@ REAL = Source(
 
 
 class NewProjectPanel:
-    """An accordion; open where there is nothing else to do on an empty page."""
+    """An accordion, open where there is nothing else to do on an empty page, and `found`, which is drawn elsewhere."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self.found = gr.HTML(elem_id="psr-new-found", render=False)
 
     def build(self) -> None:
         """Draw it here, with its events."""
-        with gr.Accordion("New project from pictures", open=self.nothing_here(), elem_id="psr-new"):
+        with gr.Accordion(TITLE, open=self.nothing_here(), elem_id="psr-new"):
             gr.HTML(note(ABOUT))
             name = gr.Textbox(label="Name of the project", max_lines=1, elem_id="psr-new-name")
             pictures, real = PICTURES.build(), REAL.build()
@@ -59,10 +61,9 @@ class NewProjectPanel:
             with gr.Row():
                 look = gr.Button("Look", elem_id="psr-new-look")
                 run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
-            self.shown = gr.HTML(elem_id="psr-new-found")
         given = [name, *pictures, *real, side, teacher]
-        answered_below(look.click, said(self.on_look), given, self.shown, **PRESSED)
-        answered_below(run.click, self.on_make, given, self.shown, **PRESSED)
+        answered_elsewhere(look.click, said(self.on_look), given, self.found, **PRESSED)
+        answered_elsewhere(run.click, self.on_make, given, self.found, **PRESSED)
 
     def nothing_here(self) -> bool:
         """Whether the workspace has no pool and nothing to make one with."""
@@ -78,13 +79,13 @@ class NewProjectPanel:
         try:
             plan = self.plan_of(*given)
             for event in make(plan):
-                yield note(_words(event)) + _found(plan)
+                yield _found(plan, _words(event))
         except StudioError as err:
             raise as_error(err) from err
         note_opened(plan.workspace)
         command = f"psr-studio app -w {shlex.quote(str(plan.workspace))}"
         opens = f'Open it from the list under "{self.screen.studio.workspace.root.name}" at the top, or with {command}'
-        yield note(f"{event.message} {opens}")
+        yield findings(TITLE, f"{event.message} {opens}")
 
     def plan_of(
         self, name: str, pictures: str, upload: str | None, real: str, real_upload: str | None, side: float,
@@ -105,8 +106,8 @@ class NewProjectPanel:
         )
 
 
-def _found(plan: Plan) -> str:
-    return card(*map(note, plan.lines))
+def _found(plan: Plan, *before: str) -> str:
+    return findings(TITLE, *before, *plan.lines)
 
 
 def _words(event: Progress) -> str:

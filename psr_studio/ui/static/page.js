@@ -1,5 +1,6 @@
 // What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
 
+import { showOpened } from './core/opened.js';
 import { markPressed } from './core/pressed.js';
 import { guardTypedFields } from './core/typed_fields.js';
 import { openConfusions } from './panels/confusion.js';
@@ -10,5 +11,6 @@ export function mountPage(host) {
   createTopbar(host);
   guardTypedFields(document);
   markPressed(document);
+  showOpened(document);
   openConfusions(document);
 }

@@ -76,6 +76,7 @@ class PoolTab:
         self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
         self.imports = ImportPanel(screen, self.jobs)
+        self.new = NewProjectPanel(screen)
         self.question = ReplaceQuestion(screen)
         self.order = ClassOrderPanel(screen, self.jobs)
 
@@ -89,10 +90,12 @@ class PoolTab:
                     self.compare.build()
                     self.imports.build()
                     self.teach.build()
-                    NewProjectPanel(self.screen).build()
+                    self.new.build()
                 with side_foot():
                     self._buttons()
             with work():
+                self.new.found.render()
+                self.imports.found.render()
                 self.question.build()
                 self.jobs.build()
                 self.finetune.build_figure()
