@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from psr_studio.app.real_pictures import RealPictures, copied, look_at_real
+from psr_studio.app.real_pictures import NAMED, RealPictures, copied, listed, look_at_real
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.own_pictures import (
@@ -36,7 +36,6 @@ SMALL, AS_THEY_ARE = "psr-kd-64", "psr-kd"  # the protocols of pictures beyond 6
 SHOWN = 3600  # pictures of 64 px that a student is shown; of smaller ones as many as cost as much
 FEWEST_EPOCHS = 40
 UNREFINED = {"export.refined": False, "evaluate.arms": ("selected",)}  # nothing refines imported pictures
-NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -147,10 +146,15 @@ def plan(
     file = shlex.quote(str(root / f"{root.name}.toml"))
     known, note = _judged_by(teacher, labels)
     names = _names(labels, known)
+    single = [name for name, label in zip(names, labels, strict=True) if found.counts[label] == 1]
     seen = None if real is None else look_at_real(real, root, ClassNames(names, known.wordnet_ids))
     if not known.source:
         note = f"{note} {_ways_to_a_teacher(root, file, seen)}"
     notes = [note] if note else []
+    if single:
+        notes.append(
+            f"Of {listed(single)} there is one picture only: it is taken whatever a selection is made by."
+        )
     if seen is not None:
         notes += seen.notes
     else:
@@ -257,10 +261,9 @@ def _names(labels: Sequence[str], known: _Judge) -> tuple[str, ...]:
 def _ways_to_a_teacher(root: Path, file: str, real: RealPictures | None) -> str:
     folder = "FOLDER" if real is None else shlex.quote(str(real.folder))
     return (
-        "Once the project is made, teach one on real pictures of these classes, "
-        f"`psr-studio teach -w {shlex.quote(str(root))} --images {folder} --use`, or name one, "
-        f"`psr-studio weights {file} --teacher FOLDER`; on the Pool tab these are "
-        '"Teacher of your own classes" and "Weights".'
+        'Once the project is made, teach one on real pictures of these classes, "Teacher of your own classes" on its '
+        f"Pool tab (`psr-studio teach -w {shlex.quote(str(root))} --images {folder} --use`), or name one, "
+        f'"Weights" there (`psr-studio weights {file} --teacher FOLDER`).'
     )
 
 
@@ -279,7 +282,7 @@ def _judged_by(teacher: str | None, labels: Sequence[str]) -> tuple[_Judge, str]
             f"{', '.join(labels[:NAMED])}{' and so on' if len(labels) > NAMED else ''}."
         )
         return judge, note if ordered else ""
-    some = ", ".join(f'"{label}"' for label in unknown[:NAMED])
+    some = listed(unknown)
     if facts is not None and teacher:
         raise ModelError(
             f'The teacher "{teacher}" has {facts.n_outputs:,} outputs and knows no {some}.',

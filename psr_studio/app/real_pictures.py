@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class RealPictures:
         labels = {label for found in self.found for label in found.counts}
         if others := sorted(label for label in labels if self.classes.find(label) is None):
             notes.append(
-                f"Real pictures of classes that the pictures have not are left aside: {_named(others)}."
+                f"Real pictures of classes that the pictures have not are left aside: {listed(others)}."
             )
         return notes
 
@@ -183,18 +183,19 @@ def _check(counts: Counter[int], classes: ClassNames, path: Path, *, drawn: bool
     lacking = [name for c, name in enumerate(classes.names) if not counts[c]]
     if lacking:
         raise PoolImportError(
-            f'"{called(path)}" has no real pictures of {_named(lacking)}, of which there are pictures.',
+            f'"{called(path)}" has no real pictures of {listed(lacking)}, of which there are pictures.',
             "Name real pictures with a folder for each class of the pictures, named alike.",
         )
     few = [name for c, name in enumerate(classes.names) if counts[c] < 2]
     if drawn and few:
         raise PoolImportError(
-            f'"{called(path)}" has 1 real picture of {_named(few)}, but 2 are needed: one is drawn for the test.',
+            f'"{called(path)}" has 1 real picture of {listed(few)}, but 2 are needed: one is drawn for the test.',
             "Add real pictures of that class; 20 of each are a good start.",
         )
 
 
-def _named(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Some names in quotes, the others by their number."""
     shown = ", ".join(f'"{name}"' for name in names[:NAMED])
     more = len(names) - NAMED
     return f"{shown} and {plural(more, 'more class', 'more classes')}" if more > 0 else shown

@@ -49,8 +49,8 @@ def add_commands(commands: Any) -> None:
             )  # fmt: skip
             step.add_argument(
                 "--real",
-                metavar="FOLDER",
-                help="real pictures for controls and test; makes a bundle file of them",
+                metavar="P",
+                help="real pictures for controls and test, as `psr-studio new` takes them; makes a bundle file",
             )
             step.add_argument(
                 "--set-labels", action="store_true",

@@ -198,6 +198,12 @@ def test_numbered_folders_and_a_broken_picture(tmp_path):
     assert "9 pictures" in last.message and "1 left out" in last.message and '"1" is "1"' in last.message
 
 
+def test_a_class_of_one_picture_is_said(tmp_path):
+    source = write_pictures(tmp_path / "set", 2)
+    (source / "sky" / "01.png").unlink()
+    assert 'Of "sky" there is one picture only' in " ".join(plan(tmp_path / "ws", source).notes)
+
+
 def photographs_zip(folder, *, n=6, inside="photographs", splits=("",), names=NAMES):
     """A zip of real pictures in a folder of its own, of each split if there are some."""
     for split in splits:

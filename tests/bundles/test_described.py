@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from psr_studio.app.new_project import Training
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.bundles.catalogue import load_bundle
@@ -128,6 +129,8 @@ def test_a_bundle_of_photographs_is_judged_by_the_teacher_that_ships(name):
     teacher = bundle.teacher(CPU)
     assert teacher.config.architecture == "tf_efficientnet_lite0"
     height, width, channels = bundle.image_shape
+    trained = Training.for_minutes(height, recipe.select.ipc * bundle.n_classes)
+    assert recipe == recipe.with_values(trained.settings), "students as in a new project: in minutes on a CPU"
     logits, embeddings = teacher(torch.zeros(1, channels, height, width))
     assert logits.shape == (1, 10) and embeddings.shape == (1, 1280)
 

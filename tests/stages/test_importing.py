@@ -488,7 +488,7 @@ def test_pictures_of_other_kinds_alone_are_refused_with_their_kinds(empty, tmp_p
     (tmp_path / "set" / "boot" / "a.heic").touch()
     err = refused(empty, tmp_path / "set")
     assert err.problem.endswith("holds no pictures that are read: 1 passed over (1 .heic).")
-    assert "Convert them to PNG" in err.fix
+    assert "convert those of other kinds to PNG" in err.fix
 
 
 def test_broken_and_huge_pictures_are_named(empty, folder):

@@ -151,12 +151,16 @@ def test_it_is_one_network_for_the_studio_and_for_timm(tmp_path, backbone):
         torch.testing.assert_close(again(pixels), logits, rtol=1e-5, atol=1e-5)
 
 
-def test_pictures_held_out_by_their_folder_are_not_learned_from(tmp_path, backbone):
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_held_out_by_their_folder_are_not_learned_from(tmp_path, backbone, packed):
     """With the labels of the held-out split swapped every answer there is wrong, but for a head that saw them."""
     write_pictures(tmp_path / "real" / "train")
     swapped = dict(zip(COLOURS, [*list(COLOURS.values())[1:], COLOURS["amber"]], strict=True))
     write_pictures(tmp_path / "real" / "val", n=4, classes=swapped, seed=1)
-    report = taught(tmp_path / "real", tmp_path / "teacher", backbone)
+    real = tmp_path / "real"
+    if packed:
+        real = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "real"))
+    report = taught(real, tmp_path / "teacher", backbone)
     assert (report.how, report.n_taught, report.n) == ("held out", 36, 12)
     assert report.accuracy < 0.1
     assert any(sentence.startswith("Too weak to judge: ") for sentence in report.warnings)

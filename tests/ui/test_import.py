@@ -119,15 +119,15 @@ def test_an_import_is_a_job_that_the_tab_shows(opened, tmp_path, tiny_bundle):
 def test_weights_are_hidden_where_nothing_is_needed(opened):
     _, _, panel = opened()
     assert panel.version() == ()
-    assert panel.values()[1].visible is False
+    assert [shown.visible for shown in panel.values()[1:]] == [False, False]
 
 
 def test_weights_show_size_and_licence_and_wait_for_a_yes(opened, tmp_path):
     screen, _, panel = opened(bundle="imagewoof-dit")
-    shown, button = panel.values()
+    shown, agreed, button = panel.values()
     for words in ("facebook/DiT-XL-2-256", "about 2.8 GiB", "CC BY-NC 4.0, no commercial use", "not here"):
         assert words in shown
-    assert button.value == "Download weights (about 3.4 GiB)" and button.visible
+    assert button.value == "Download weights (about 3.4 GiB)" and button.visible and agreed.visible
     with pytest.raises(StudioError, match="licences in the table are not accepted") as err:
         panel.on_download(False)
     assert "I accept these licences" in err.value.fix

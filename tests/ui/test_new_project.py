@@ -18,6 +18,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.new_project import NewProjectPanel
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.topbar import TopBar
+from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.tabs.refine import RefineTab
@@ -92,6 +93,10 @@ def test_the_panel_of_the_teacher_is_open_while_the_project_waits_for_one(opened
             assert images.value == (str(real) if is_open else ""), "its real pictures are there to be taught"
             chips = dict(TopBar(screen).names()["chips"])
             assert (chips["teacher"] == "none yet") is is_open
+            with gr.Blocks() as page:
+                WeightsPanel(screen, jobs).build()
+            (weights,) = [block for block in page.blocks.values() if block.elem_id == "psr-weights"]
+            assert not weights.open, "a teacher is taught, and nothing else is missing"
     finally:
         waiting.close()
 

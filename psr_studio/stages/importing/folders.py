@@ -156,7 +156,7 @@ class PictureFiles(ImageSource):
         if others and not pictures and any("/" in name for name in others):
             raise PoolImportError(
                 f'"{where}" holds no pictures that are read: {kinds_text(_kinds(others))}.',
-                "Convert them to PNG first, which loses nothing.",
+                "Name one with pictures; convert those of other kinds to PNG first, which loses nothing.",
             )
         if reading.rule is not None:
             return cls._by_rule(path, kind, pictures, others, where, reading)

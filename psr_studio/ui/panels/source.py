@@ -9,7 +9,8 @@ import gradio as gr
 from psr_studio.core.errors import StudioError
 
 PICTURES = (".zip", ".tar", ".tgz", ".gz", ".parquet", ".npz")  # that are whole by themselves
-WAYS = "A path on the machine that runs the studio, or an upload below."
+WAYS = "A path on the machine that runs the studio, or an upload below: {}."
+UPLOAD_HEIGHT = 84  # pixels
 
 
 class Source:
@@ -25,11 +26,12 @@ class Source:
 
     def build(self) -> list[gr.components.Component]:
         """Draw it here; the two inputs that `named` reads."""
-        path = gr.Textbox(label=self.label, info=f"{self.about} {WAYS}", max_lines=1, elem_id=self.elem_id)
         *most, last = (kind.removeprefix(".") for kind in self.kinds)
+        ways = WAYS.format(f"{', '.join(most)} or {last}")
+        path = gr.Textbox(label=self.label, info=f"{self.about} {ways}", max_lines=1, elem_id=self.elem_id)
         upload = gr.File(
-            label=f'Upload for "{self.label}" ({", ".join(most)} or {last})', file_types=list(self.kinds),
-            type="filepath", height=110, elem_id=f"{self.elem_id}-file",
+            label="Or an upload", file_types=list(self.kinds), type="filepath", height=UPLOAD_HEIGHT,
+            elem_id=f"{self.elem_id}-file",
         )  # fmt: skip
         return [path, upload]
 

@@ -35,7 +35,9 @@ class WeightsPanel:
         with gr.Accordion("Weights", open=self._lacking(), visible=bool(parts), elem_id="psr-weights"):
             gr.HTML(note(ABOUT))
             self.table = gr.HTML(self.parts_table())
-            self.agreed = gr.Checkbox(False, label="I accept these licences", container=False)
+            self.agreed = gr.Checkbox(
+                False, label="I accept these licences", visible=self._to_fetch(), container=False
+            )
             self.fetch = gr.Button(self._offer(), visible=self._to_fetch(), elem_id="psr-weights-download")
             part = gr.Dropdown(list(named), label="Part", value=parts[0].part if parts else None)
             folder = gr.Textbox(label="Its folder on this machine", max_lines=1, elem_id="psr-weights-folder")
@@ -46,7 +48,7 @@ class WeightsPanel:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.table, self.fetch]
+        return [self.table, self.agreed, self.fetch]
 
     def version(self) -> Hashable:
         """Changes when a part comes or goes."""
@@ -54,7 +56,8 @@ class WeightsPanel:
 
     def values(self) -> list[Any]:
         """The table, and the button while there is something to fetch."""
-        return [self.parts_table(), gr.Button(self._offer(), visible=self._to_fetch())]
+        to_fetch = self._to_fetch()
+        return [self.parts_table(), gr.Checkbox(visible=to_fetch), gr.Button(self._offer(), visible=to_fetch)]
 
     def parts_table(self) -> str:
         """The parts of the bundle with licence and folder, as a table."""
@@ -65,7 +68,9 @@ class WeightsPanel:
         return table(HEAD, rows)
 
     def _lacking(self) -> bool:
-        return bool(self.screen.studio.bundle.missing_parts())
+        """Whether something is missing that is not taught beside it, in the panel of the teacher."""
+        missing = self.screen.studio.bundle.missing_parts()
+        return any(source.can_be_downloaded or source.part != "teacher" for source in missing)
 
     def _to_fetch(self) -> bool:
         return any(source.can_be_downloaded for source in self.screen.studio.bundle.missing_parts())
