@@ -99,7 +99,7 @@ class Studio(OpenWorkspace):
         create: make the folder where it is no workspace yet; without it that is an error.
         demo: fill a new workspace with the pre-generated pool of the bundle.
         replace_recipe: take the preset although steps would make anew what the workspace holds.
-        workers: generate, score and refine by so many processes on this machine, one per GPU.
+        workers: generate, score, refine and fill studies by so many processes on this machine, one per GPU.
         ray: or by the Ray cluster at this address ("auto", "local").
         overrides: settings by dotted key (`**{"select.ipc": 5}`) or by bare name where only one table has it
             (`ipc=5`).
@@ -207,7 +207,8 @@ class Studio(OpenWorkspace):
                 self.set({"pool.pool_size": in_whole_parts(made_by, self.recipe)})
                 yield from self.generate()
                 yield from self.score()
-            yield from running.run(self.workspace, self.recipe, self.bundle, asked, pool)
+            shared = None if self.workers is None else self._stage
+            yield from running.run(self.workspace, self.recipe, self.bundle, asked, pool, by_workers=shared)
 
     def _own_pool(self, home: Workspace, made_by: Recipe) -> Iterator[Progress]:
         """Fill and score a pool that a study has for itself."""

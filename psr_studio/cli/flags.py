@@ -60,7 +60,7 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of stages that several processes can share."""
     parser.add_argument(
         "--workers", type=int, metavar="N",
-        help="generate, score and refine by N processes, one per GPU; by this one when left out",
+        help="generate, score, refine and fill studies by N processes, one per GPU; by this one when left out",
     )  # fmt: skip
     parser.add_argument(
         "--ray", metavar="ADDRESS",

@@ -6,5 +6,5 @@ from psr_studio.stages.stage import Stage
 
 STAGE = Stage(
     "study", "Run study", "Running a study", "Reproduce a table or figure of the papers.",
-    tab="evaluate", code="psr_studio.studies.running", unit="epochs", resumes=True,
+    tab="evaluate", code="psr_studio.studies.running", unit="epochs", shared=True, resumes=True,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import speeds
-from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.batches import Stopwatch, Work
 from psr_studio.stages.evaluate import STAGE as EVALUATE
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.refine import stage as refine
@@ -31,49 +31,67 @@ from psr_studio.studies.homes import Homes
 from psr_studio.studies.measures import note_measures, read_measures
 from psr_studio.studies.report import write_report
 from psr_studio.studies.results import choice_hash, is_chosen, result_of
+from psr_studio.studies.sharing import Stages, by_several, left, train_share
 from psr_studio.studies.study import Cell, Study, cells, pool_recipes
 
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study, pool: str = "") -> Iterator[Progress]:
+begin = left  # nothing is removed
+
+
+def run(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study, pool: str = "", *, share: Work | None = None,
+    by_workers: Stages | None = None,
+) -> Iterator[Progress]:  # fmt: skip
     """Fill the cells that are missing, and write the report anew after each. A unit of `done` is an epoch of a student.
 
     Args:
         pool: that the cells choose from, by its name, "" for that of the workspace.
+        share: the students of one process among several, of which `ws` is the workspace of the pool then.
+        by_workers: does a stage by several processes; None has this one refine and train.
 
     Raises:
         StudioError: what a stage says; a pool with fewer candidates per class than a cell chooses from.
     """
+    if share is not None:
+        yield from train_share(ws, recipe, bundle, study, pool, share)
+        return
     everything = cells(study, recipe, bundle)
     with Homes(ws) as homes:
         known = homes.evaluations({cell.pool for cell in everything})
     with Homes(ws, writing=True) as homes:
         own = [cell for cell in everything if cell.pool == pool]
-        yield from _fill(homes.at(pool), own, known, partial(write_report, ws, recipe, bundle, study), bundle)
+        report = partial(write_report, ws, recipe, bundle, study)
+        shared = None
+        if by_workers is not None:
+            shared = partial(by_several, by_workers, homes.at(pool), recipe, bundle, study, pool, own, report)
+        yield from _fill(homes.at(pool), own, known, report, bundle, shared)
 
 
 def _fill(
     home: Workspace, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord],
-    report: Callable[[], tuple[Path, ...]], bundle: Bundle,
+    report: Callable[[], tuple[Path, ...]], bundle: Bundle, shared: Callable[[], Iterator[Progress]] | None,
 ) -> Iterator[Progress]:  # fmt: skip
-    """The cells that choose from one pool."""
+    """The cells that choose from one pool; first `shared` refines and trains by several processes, where given."""
     clock = Stopwatch(started=False)
     yield Progress(STAGE.name, 0, 0, f"Choosing the images of {plural(len(wanted), 'cell')}.")
     _choose_all(home, pool_recipes(wanted)[wanted[0].pool], bundle, wanted)
-    left = _Left.of(home, bundle, wanted, known)
-    found = left.total - sum(left.missing.values())
+    todo = _Left.of(home, bundle, wanted, known)
+    found = todo.total - sum(todo.missing.values())
 
     def event(inner: Progress, where: str, done: int, part_done: bool = False) -> Progress:
         return Progress(
-            STAGE.name, done, left.total, f"{where}: {inner.message}", part_done=part_done,
+            STAGE.name, done, todo.total, f"{where}: {inner.message}", part_done=part_done,
             seconds=clock.seconds, resumed=found,
         )  # fmt: skip
 
-    if (seconds := seconds_left(home, bundle, wanted)) is not None:
-        words = f"Cost: {plural(len(left.missing), 'student')}, about {duration(seconds)}."
-        yield Progress(STAGE.name, found, left.total, words, lasting=True)
+    if shared is not None:
+        yield from shared()
+    elif (seconds := seconds_left(home, bundle, wanted)) is not None:
+        words = f"Cost: {plural(len(todo.missing), 'student')}, about {duration(seconds)}."
+        yield Progress(STAGE.name, found, todo.total, words, lasting=True)
     clock.start()
     done, paths = found, tuple[Path, ...]()
     for number, cell in enumerate(wanted, 1):
@@ -88,10 +106,10 @@ def _fill(
             done = before + inner.done - inner.resumed
             yield event(inner, where, done, inner.part_done and inner.done < inner.total)
         paths = report()
-        yield event(replace(inner, message="done"), where, done, part_done=done < left.total)
+        yield event(replace(inner, message="done"), where, done, part_done=done < todo.total)
     words = f"{plural(len(wanted), 'cell')} finished: {', '.join(map(str, paths or report()))}."
     yield Progress(
-        STAGE.name, left.total, left.total, words, part_done=True, seconds=clock.seconds, resumed=found
+        STAGE.name, todo.total, todo.total, words, part_done=True, seconds=clock.seconds, resumed=found
     )
 
 

@@ -17,6 +17,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.stages.batches import FinishParts, Group, Stopwatch, Work
 from psr_studio.stages.cost import Cost
+from psr_studio.storage.records import EvaluationRecord
 from psr_studio.workers.messages import Ended, Message, Signal, Task, WorkerPool
 
 MOST_DEATHS = 3  # of workers over the same group, or before they were ready
@@ -44,13 +45,15 @@ class Dispatcher:
 
     Args:
         work: what is missing. left: finds out what is missing now.
+        note: keeps a student that a worker has trained.
         known: seconds that the step takes by its last run; None has a worker measure.
     """
 
     def __init__(
-        self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work], known: float | None = None
-    ) -> None:
-        self.pool, self.task, self.left, self.known = pool, task, left, known
+        self, pool: WorkerPool, task: Task, work: Work, left: Callable[[], Work],
+        note: Callable[[EvaluationRecord], None], known: float | None = None,
+    ) -> None:  # fmt: skip
+        self.pool, self.task, self.left, self.note, self.known = pool, task, left, note, known
         self.todo = deque(work.groups)
         self.numbers = {group.number for group in self.todo}
         self.new = work.total - work.found
@@ -134,6 +137,8 @@ class Dispatcher:
             case Progress():
                 worker.gained = message.done - self.task.found
                 return self._event(message.message, message)
+            case EvaluationRecord():
+                self.note(message)
             case Cost():
                 return self._event(self._cost_text(message), lasting=True)
             case (

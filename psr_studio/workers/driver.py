@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import refine, speeds
-from psr_studio.stages.batches import Work
+from psr_studio.stages.batches import FinishParts, Work
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
-from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.dispatcher import Dispatcher
 from psr_studio.workers.messages import Task
@@ -30,15 +30,18 @@ TOKEN = ".workers-"
 
 
 def run(
-    request: WorkerRequest, stage: Stage, ws: Workspace, recipe: Recipe, bundle: Bundle, **options: Any
-) -> Iterator[Progress]:
+    request: WorkerRequest, stage: Stage, ws: Workspace, recipe: Recipe, bundle: Bundle, *,
+    selections: Sequence[SelectionRecord] = (), note: Callable[[EvaluationRecord], None] | None = None,
+    **options: Any,
+) -> Iterator[Progress]:  # fmt: skip
     """Do a step by several workers; events, errors and bytes are those of `stage.run`.
 
-    Closing it ends the workers at once; `FinishParts` thrown in lets them finish their groups. A worker's
-    StudioError is raised when the others have finished theirs.
+    Closing it ends the workers at once; `FinishParts` thrown in lets them finish their groups, and is raised then. A
+    worker's StudioError is raised when the others have finished theirs.
 
     Args:
-        stage: one that is `shared`; options are those of its `left`.
+        stage: one that is `shared`; options are those of its `left` and its `run`.
+        selections: that workers read. note: keeps a student that one has trained; the ledger does by default.
 
     Raises:
         JobError: workers died over the same group again and again, or before they were ready.
@@ -47,6 +50,7 @@ def run(
     """
     selection = select.require(ws, recipe.select.name, bundle) if stage is refine.STAGE else None
     seen = options if selection is None else {**options, "record": selection}
+    known_to_workers = (*selections, *([] if selection is None else [selection]))
 
     def left() -> Work:
         """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
@@ -63,11 +67,8 @@ def run(
     known = None if size is None else speeds.seconds(ws, stage.name, recipe, size, str(request))
     with _token(ws.root) as token:
         while work.groups:
-            task = task_of(stage.name, ws, token, recipe, work, selection)
-            seconds = yield from _dispatched(request, task, work, left, ws, known)
-            if seconds is None:
-                return
-            took += seconds
+            task = task_of(stage.name, ws, token, recipe, work, known_to_workers, options)
+            took += yield from _dispatched(request, task, work, left, ws, note, known)
             if not work.waiting:
                 break
             work = left()  # what waited for these
@@ -77,18 +78,20 @@ def run(
 
 def _dispatched(
     request: WorkerRequest, task: Task, work: Work, left: Callable[[], Work], ws: Workspace,
-    known: float | None,
-) -> Generator[Progress, None, float | None]:  # fmt: skip
-    """Hand out some work; returns the seconds it took, None where it was stopped before its end.
+    note: Callable[[EvaluationRecord], None] | None, known: float | None,
+) -> Generator[Progress, None, float]:  # fmt: skip
+    """Hand out some work; returns the seconds it took.
 
     Args:
         known: seconds that the whole step takes, by its last run.
     """
     pool = request.open(task.recipe.device)
     try:
-        dispatcher = Dispatcher(pool, task, work, left, known)
+        dispatcher = Dispatcher(pool, task, work, left, note or ws.ledger.add_evaluation, known)
         yield from dispatcher.events()
-        return None if dispatcher.stopped else dispatcher.clock.seconds
+        if dispatcher.stopped:  # nothing may follow
+            raise FinishParts
+        return dispatcher.clock.seconds
     except DamagedError as err:  # a worker has no ledger to keep it in
         ws.parts.note_damage(err)
         raise
@@ -98,15 +101,18 @@ def _dispatched(
 
 
 def task_of(
-    stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work, selection: SelectionRecord | None
-) -> Task:
+    stage: str, ws: Workspace, token: str, recipe: Recipe, work: Work,
+    selections: Sequence[SelectionRecord] = (), options: Mapping[str, Any] | None = None,
+) -> Task:  # fmt: skip
     """What the workers of a stage are told."""
     import torch
 
     if os.sep in recipe.bundle:  # a worker may stand in another folder
         recipe = recipe.with_values({"bundle": str(Path(recipe.bundle).expanduser().absolute())})
     threads = torch.get_num_threads()
-    return Task(stage, ws.root, token, recipe, work.total, work.found, threads, selection)
+    return Task(
+        stage, ws.root, token, recipe, work.total, work.found, threads, tuple(selections), options or {}
+    )
 
 
 @contextmanager

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Group
 from psr_studio.stages.cost import Cost
-from psr_studio.storage.records import SelectionRecord
+from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Task:
         token: name of a file that the driver put there, so that a worker sees whether it is.
         total: units of the whole step. found: those that were on the disk.
         threads: of a CPU; as many as the driver would take, since their number may change rounding.
-        selection: what is refined. The ledger is SQLite, which must not be opened from several machines.
+        selections: what is refined or trained on. The ledger is SQLite, which must not be opened from several machines.
+        options: what `run` of the stage is given beside its share.
         measure: tell what the step costs before it begins.
     """
 
@@ -36,7 +38,8 @@ class Task:
     total: int
     found: int
     threads: int
-    selection: SelectionRecord | None = None
+    selections: tuple[SelectionRecord, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     measure: bool = False
 
 
@@ -54,7 +57,7 @@ class Ended:
     words: str
 
 
-Message = Progress | Cost | StudioError | Signal | Ended
+Message = Progress | Cost | EvaluationRecord | StudioError | Signal | Ended
 
 
 class WorkerPool(Protocol):

@@ -40,8 +40,13 @@ def run_task(task: Task, inbox: Inbox, send: Callable[[Message], None]) -> None:
             bundle = load_bundle(task.recipe.bundle)
             _measure(task, ws, bundle, send)
             share = Work(task.total, task.found, _assigned(inbox, send))
-            events = STAGES[task.stage].run(ws, task.recipe, bundle, share=share)
+            events = STAGES[task.stage].run(ws, task.recipe, bundle, share=share, **task.options)
+            sent = 0
             for event in _worth_sending(events):
+                trained = ws.ledger.evaluations() if event.part_done else []
+                for record in trained[sent:]:  # for the driver's ledger; ours is in memory
+                    send(record)
+                sent = max(sent, len(trained))
                 send(event)
         send(Signal.OVER)
     except StudioError as err:
@@ -90,8 +95,8 @@ def _assigned(inbox: Inbox, send: Callable[[Message], None]) -> Iterator[Group]:
 def _open(task: Task) -> Workspace:
     """The workspace without its lock, which the driver holds, and with a ledger in memory."""
     ledger = Ledger(Path(":memory:"), exclusive=False)
-    if task.selection is not None:
-        ledger.save_selection(task.selection)
+    for selection in task.selections:
+        ledger.save_selection(selection)
     return Workspace(task.root, ledger, None)
 
 

@@ -28,6 +28,7 @@ from psr_studio.models.students import (
 PARAMETERS = {  # of ten classes, counted from the published code
     ("convnet-3", 1, 28): 317_706,
     ("convnet-3", 3, 32): 320_010,
+    ("convnet-4", 3, 64): 467_850,
     ("convnet-5", 3, 128): 615_690,
     ("convnet-6", 3, 224): 754_570,
     ("convnet-6", 3, 256): 763_530,

@@ -31,6 +31,7 @@ from psr_studio.stages.export.stage import gather
 from psr_studio.stages.generate import targets
 from psr_studio.stages.score import stage as score
 from psr_studio.storage.workspace import ScorePart
+from psr_studio.ui.panels.difficulty import DifficultyPanel
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 
@@ -284,6 +285,9 @@ def test_the_page_offers_it_where_the_teacher_knows_more(wide, studio):
                 assert "Not used yet" not in tab.told(*given.values())
                 said = unescape(tab.told(*{**given, **ALL}.values()))
                 assert 'Not used yet: "Difficulty over". Press "Score" to work with what is shown.' in said
+                assert "outputs of the teacher" not in DifficultyPanel(screen).draw(0)[0]
+                owner.set(ALL)
+                assert "softened over all 7 outputs of the teacher" in DifficultyPanel(screen).draw(0)[0]
         finally:
             screen.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny import CLASS_NAMES, finish, run_python, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -66,6 +67,21 @@ def test_each_way_stands_as_generated_and_as_chosen_from_beside_the_same_random_
     assert len({line["set"] for line in lines.values()}) > len(WAYS), "pools differ"
     page = (guided / FOLDER / "guided-pools.html").read_text(encoding="utf-8")
     assert "<h2>The pools</h2>" in page and "DAG: dag (strength 0.1, stop 25, centers 1" in page
+
+
+def test_workers_fill_and_train_for_each_pool_to_the_same_lines(tmp_path, tiny_bundle, monkeypatch):
+    """The workspace that they share is that of the pool; what pools have in common is trained once there too."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    for name, workers in (("alone", None), ("shared", ThreadWorkers(1))):
+        with Studio(tmp_path / name, tiny_recipe(tiny_bundle, **QUICK)) as studio:
+            studio.workers = workers
+            events = finish(studio.study("dag-stops"))
+    assert {e.stage for e in events if "1 worker: " in e.message} == {"pool", "score", "study"}
+    assert lines_of(tmp_path / "shared", STOPS) == lines_of(tmp_path / "alone", STOPS)
+    alone, shared = (
+        {k: {n for n, _ in v} for k, v in trained_in(tmp_path / w).items()} for w in ("alone", "shared")
+    )
+    assert alone == shared and len(alone) > 1
 
 
 def test_controls_that_pools_share_are_trained_once(guided):

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny import finish, run_python, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import ModelError, RecipeError, SelectionError, StudioError
 from psr_studio.recipe.load import load_recipe
+from psr_studio.stages.batches import FinishParts
 from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.scored import read_scored
 from psr_studio.studies import published
@@ -51,13 +53,74 @@ def lines_of(studio: Studio, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_study_by_workers_has_the_same_lines(tmp_path, opened, tiny_bundle):
-    """Workers make and score the pool, to the same bytes; so the students of the cells have the same accuracies."""
-    with Studio(tmp_path / "shared", tiny_recipe(tiny_bundle, **SMALL), workers=2) as shared:
+def test_a_study_by_workers_has_the_same_lines(tmp_path, scored_workspace, tiny_bundle, opened):
+    """Two processes refine and train the students of the cells, to the same bits."""
+    root = Path(shutil.copytree(scored_workspace, tmp_path / "shared"))
+    with Studio(root, tiny_recipe(tiny_bundle, **{**SMALL, "study__budgets": [1]}), workers=2) as shared:
         events = finish(shared.study("labels"))
-        assert {e.stage for e in events if "worker" in e.message} >= {"pool", "score"}
-        assert np.array_equal(shared.pool.latents, opened.pool.latents)
-        assert lines_of(shared, "labels") == lines_of(opened, "labels")
+        assert {e.stage for e in events if "worker" in e.message} == {"refine", "study"}
+        alone = [line for line in lines_of(opened, "labels") if line["images per class"] == "1"]
+        assert lines_of(shared, "labels") == alone
+        assert len(trained(shared)) == 7 and trained(shared).items() <= trained(opened).items()
+
+
+def trained(studio: Studio) -> dict[str, tuple]:
+    """What each student came to."""
+    return {
+        r.inputs_hash: (r.seed, r.last, r.best, r.curve, r.confusion, r.ece, r.n_images)
+        for r in studio.workspace.ledger.evaluations()
+    }
+
+
+def test_a_dead_worker_costs_its_student_and_a_study_that_was_stopped_goes_on(
+    tmp_path, scored_workspace, tiny_bundle, opened
+):
+    """One dies over its first student, the next is asked to stop after one: only that one is kept."""
+    root = Path(shutil.copytree(scored_workspace, tmp_path / "shared"))
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as shared:
+        threads = shared.workers = ThreadWorkers(1)
+        events, said = shared.study("labels"), []
+        while not said or not (said[-1].part_done and said[-1].stage == "study"):
+            said.append(next(events))
+            if said[-1].stage == "study" and said[-1].message.startswith("Starting"):
+                threads.dies = frozenset({threads.started})
+        with pytest.raises(FinishParts):
+            events.throw(FinishParts())
+            finish(events)
+        told = [e.message for e in said if "fell over" in e.message]
+        assert told == [
+            'A worker fell over. The epochs of refined, seed 0, in the cell "teacher labels, 1 a class, convnet-3" '
+            "are made again."
+        ]
+        n_started = threads.started
+        assert len(trained(shared)) == 1
+        done = finish(shared.study("labels"))
+        assert trained(shared) == trained(opened) and lines_of(shared, "labels") == lines_of(opened, "labels")
+        counts = [e.done for e in done if e.stage == "study"]
+        assert (
+            counts[-1] == done[-1].total == 42 and counts[1:] == sorted(counts[1:]) and done[-1].resumed == 3
+        )
+        finish(shared.study("labels"))
+        assert threads.started == n_started + 1, "what is refined starts nobody, nor what is finished"
+
+
+def test_workers_refine_and_train_and_the_report_is_written_when_a_cell_is_finished(
+    tmp_path, scored_workspace, tiny_bundle
+):
+    study, small = STUDIES["main-table"], {**SMALL, "study__budgets": [1]}
+    found = []
+    for name, workers in (("alone", None), ("shared", ThreadWorkers(1))):
+        root = Path(shutil.copytree(scored_workspace, tmp_path / name))
+        with Studio(root, tiny_recipe(tiny_bundle, **small)) as studio:
+            studio.workers = workers
+            events, written = [], []
+            for event in studio.study(study.name):
+                events.append(event)
+                written.append(report_paths(studio.workspace, study)[1].is_file())
+            assert written[-2:] == [True, True]
+            found.append((lines_of(studio, study.name), trained(studio)))
+    assert {e.stage for e in events if "1 worker: " in e.message} == {"refine", "study"}
+    assert found[0] == found[1] and any(line["images"] for line in found[0][0])
 
 
 def test_every_cell_stands_beside_its_controls_with_its_conditions(opened):

@@ -314,5 +314,5 @@ def test_a_bundle_given_by_a_relative_path_is_found_elsewhere(tmp_path, tiny_bun
     monkeypatch.chdir(tiny_bundle.parent)
     recipe = tiny_recipe(Path(f"./{tiny_bundle.name}")).with_values({"bundle": f"./{tiny_bundle.name}"})
     with Studio(tmp_path / "ws", recipe) as studio:
-        task = driver.task_of("pool", studio.workspace, "t", recipe, Work(1, 0, ()), None)
+        task = driver.task_of("pool", studio.workspace, "t", recipe, Work(1, 0, ()))
     assert Path(task.recipe.bundle).is_absolute() and Path(task.recipe.bundle).samefile(tiny_bundle)

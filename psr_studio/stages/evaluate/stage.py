@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
+    from psr_studio.stages.evaluate.training import Trainer
 
 
 PLAIN = "not augmented"
@@ -275,25 +276,37 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
     clock.start()
     done = found
     for number, job in enumerate(missing, 1):
-        watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
-        where = f"{job.arm.name}, seed {job.seed}"
-        for check in trainer.train(job.arm, job.seed):
-            metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
-            if not math.isnan(check.top1):
-                curve.append((check.epoch, check.top1))
-                metrics[f"top1/{job.arm.name}"] = check.top1
-            if check.epoch < epochs:
-                words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
-                words = " ".join(filter(None, (words, trainer.take_notice())))
-                yield event(done + check.epoch, words, metrics=metrics)
-        assert check.predicted is not None, "the last epoch is checked"
-        confusion = trainer.confusion(job.arm, check.predicted)
-        record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion, check.ece)
-        ws.ledger.add_evaluation(record)
+        last = yield from train(ws, recipe, trainer, job, done, event)
         speeds.learn(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, missing[:number]), clock.seconds)
-        done += epochs
-        words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
-        yield event(done, words, part_done=True, metrics=metrics)
+        done = last.done
+        yield last
+
+
+def train(
+    ws: Workspace, recipe: Recipe, trainer: Trainer, job: Job, done: int, event: Callable[..., Progress]
+) -> Generator[Progress, None, Progress]:
+    """Train one student and note it; returns the event that says so.
+
+    Args:
+        done: epochs before it. event: makes one of `done`, a message, and what else is known.
+    """
+    watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
+    where = f"{job.arm.name}, seed {job.seed}"
+    for check in trainer.train(job.arm, job.seed):
+        metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
+        if not math.isnan(check.top1):
+            curve.append((check.epoch, check.top1))
+            metrics[f"top1/{job.arm.name}"] = check.top1
+        if check.epoch < epochs:
+            words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
+            words = " ".join(filter(None, (words, trainer.take_notice())))
+            yield event(done + check.epoch, words, metrics=metrics)
+    assert check.predicted is not None, "the last epoch is checked"
+    confusion = trainer.confusion(job.arm, check.predicted)
+    record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion, check.ece)
+    ws.ledger.add_evaluation(record)
+    words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
+    return event(done + epochs, words, part_done=True, metrics=metrics)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
