@@ -34,6 +34,7 @@ What its peers have:
 - names, zoom and colours of classes on the map, PCA or UMAP, contours, ramps
     ui/test_workbench_panes.py::test_the_map_opens_by_class_names_the_classes_and_zooms_to_one
     ui/test_workbench_panes.py::test_pca_and_umap_are_a_switch_that_a_reload_keeps
+    ui/test_workbench_panes.py::test_the_map_has_a_signal_on_three_scales_and_lines_of_density_and_they_are_seen
 - queries, tags that survive and reach the command line, saved views, counts
     ui/test_query_row.py::test_the_grid_lists_what_a_query_finds_and_a_mistake_loses_nothing
     ui/test_query_row.py::test_tags_are_added_offered_searched_and_taken_back

@@ -300,6 +300,30 @@ def test_the_map_opens_by_class_names_the_classes_and_zooms_to_one(bench):
     assert bench.evaluate(f"{STATE}.solo") is None
 
 
+def on_the_map(page: Any) -> bytes:
+    """What is drawn in the half of the map without the legend."""
+    page.mouse.move(0, 0)
+    page.evaluate("window.workbench.map.painter.drawn()")
+    room = page.locator(".psr-surface").bounding_box()
+    return page.screenshot(clip={**room, "width": room["width"] / 2})
+
+
+def test_the_map_has_a_signal_on_three_scales_and_lines_of_density_and_they_are_seen(bench):
+    bench.wait_for_function(f"{STATE}.layout.kind === 'umap' && !window.workbench.map.camera.move")
+    bench.get_by_label("Colour points by").select_option("difficulty")
+    scale, density = bench.get_by_label("Scale of the ramp"), bench.get_by_label("Density contours")
+    seen = []
+    for kind in scale.evaluate("node => [...node.options].map(({ value }) => value)"):
+        scale.select_option(kind)
+        seen.append(on_the_map(bench))
+    assert len(seen) == len(set(seen)) == 3, "linear, by logarithm, by rank"
+    density.select_option("all")
+    assert on_the_map(bench) not in seen
+    bench.get_by_label("Colour points by").select_option("class")
+    assert scale.is_hidden(), "a class has no ramp"
+    density.select_option("none")
+
+
 def test_pca_and_umap_are_a_switch_that_a_reload_keeps(bench, url):
     switch = bench.get_by_role("group", name="How the teacher features are laid out")
     bench.wait_for_function(f"{STATE}.layouts.umap && {STATE}.layout.kind === 'umap'")
