@@ -59,8 +59,8 @@ class NewProjectPanel:
                     max_lines=1, min_width=120, elem_id="psr-new-teacher",
                 )  # fmt: skip
             with gr.Row():
-                look = gr.Button("Look", elem_id="psr-new-look")
-                run = gr.Button("Make it", variant="primary", elem_id="psr-new-make")
+                look = gr.Button("Look", elem_id="psr-new-look", min_width=80)
+                run = gr.Button("Make it", variant="primary", elem_id="psr-new-make", min_width=80)
         given = [name, *pictures, *real, side, teacher]
         answered_elsewhere(look.click, said(self.on_look), given, self.found, **PRESSED)
         answered_elsewhere(run.click, self.on_make, given, self.found, **PRESSED)

@@ -10,7 +10,7 @@ from psr_studio.core.errors import StudioError
 
 PICTURES = (".zip", ".tar", ".tgz", ".gz", ".parquet", ".npz")  # that are whole by themselves
 WAYS = "A path on the machine that runs the studio, or an upload below: {}."
-UPLOAD_HEIGHT = 84  # pixels
+UPLOAD_HEIGHT = 72  # pixels
 
 
 class Source:
