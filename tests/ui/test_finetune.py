@@ -26,6 +26,7 @@ def test_fine_tuning_is_a_job_with_curves_and_its_generator_can_be_chosen(tmp_pa
             tab.build()
         (choice,) = [part for part in tab.settings.parts() if part.key == "pool.generator"]
         assert isinstance(choice, Setting) and choice.values()[0].choices == [("The bundle's own", "")]
+        assert not choice.control.visible and not choice.values()[0].visible, "one is no choice"
         assert not panel.values()[0].visible
         before, drawn = panel.version(), choice.version()
         values = {**panel.settings.shown(), "finetune.epochs": 3, "finetune.name": "mine"}
@@ -39,6 +40,7 @@ def test_fine_tuning_is_a_job_with_curves_and_its_generator_can_be_chosen(tmp_pa
         assert screen.studio.recipe.finetune.epochs == 3
         assert choice.version() != drawn
         assert choice.values()[0].choices[1] == ("mine, fine-tuned here", "mine")
+        assert choice.values()[0].visible
         given = [{**tab.settings.shown(), "pool.generator": name} for name in ("", "mine")]
         read = [tab.settings.read(list(one.values()))["pool.generator"] for one in given]
         assert read == [None, "mine"]

@@ -159,7 +159,8 @@ class Setting:
         """The value alone; where a rule may give it, with what is said of that, and where choices change, with them."""
         value = self.value()
         if callable(self.choices):
-            return [gr.Dropdown(list(self.choices()), value=value)]
+            choices = self.choices()
+            return [gr.Dropdown(list(choices), value=value, visible=_has_another(choices, value))]
         return [gr.Number(value, info=_info(self.key, value)) if facts(self.key).rule else value]
 
 
@@ -177,10 +178,16 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
         return gr.Dropdown(list(listed), value=value, multiselect=True, elem_classes=WIDE, **words)
     if listed:
         short = max(len(str(name[0] if isinstance(name, tuple) else name)) for name in listed) <= SHORT
+        words["visible"] = _has_another(listed, value)
         return gr.Dropdown(list(listed), value=value, elem_classes=None if short else WIDE, **words)
     if kind is str:
         return gr.Textbox(value, max_lines=1, **words)
     return gr.Number(value, **words)  # a fraction where a whole number belongs is refused, not rounded
+
+
+def _has_another(choices: Sequence[Any], value: Any) -> bool:
+    """Whether anything else than the value can be chosen; a control without that would only take room."""
+    return any((choice[1] if isinstance(choice, tuple) else choice) != value for choice in choices)
 
 
 def _info(key: str, value: Any) -> str:
