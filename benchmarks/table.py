@@ -79,7 +79,12 @@ def measure(args: argparse.Namespace, ipc: int) -> dict[str, Any]:
                 n_seeds=args.seeds, epochs=epochs, n_checks=CHECKS, labels=labels,
                 compare=compare if labels == "teacher" else [],
             ))  # fmt: skip
-            rows += [{**asdict(row), "epochs": epochs} for row in studio.table()]
+            known = {(row["arm"], row["selection"], row["label_regime"]) for row in rows}  # a control of both
+            rows += [
+                {**asdict(row), "epochs": epochs}
+                for row in studio.table()
+                if (row.arm, row.selection, row.label_regime) not in known
+            ]
         for row in rows:
             del row["confusions"]  # they stay in the workspace: of each student a line per pair of classes
         guidance = studio.pool.settings["guidance"]
