@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace, ipc: int) -> dict[str, Any]:
         follow(studio.refine())
         ours, papers = (studio.selection(name).candidate_ids for name in ("psr", PAPER))
         compare = [*([] if np.array_equal(ours, papers) else [PAPER]), *args.compare]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for labels in ("teacher", "hard") if args.hard else ("teacher",):
             follow(studio.evaluate(
                 n_seeds=args.seeds, epochs=epochs, n_checks=CHECKS, labels=labels,
