@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 CALLS = ("mkdir", "rename", "replace", "unlink", "remove", "rmdir", "fsync")
 COMMIT = "COMMIT"
 KILLED, LATE = 9, 300  # exit status; seconds after which a child that hangs is ended
@@ -66,6 +68,7 @@ def _in_a_child(work: Callable[[], object], cut: Cut) -> int:
         status = 1
         try:
             signal.alarm(LATE)
+            torch.set_num_threads(1)  # a copy has none of the threads that torch would wait for
             _Calls(cut)
             work()
             status = 0
