@@ -263,11 +263,11 @@ def test_the_pool_tab_offers_the_images_and_takes_a_folder_of_them(made, tmp_pat
         with gr.Blocks():
             jobs.build()
             panel.build()
-        shown, button = panel.values()
+        shown, agreed, button = panel.values()
         assert "CIFAR-10" in shown and "about 163 MiB" in shown and "not here" in shown
-        assert button.value == "Download weights (about 0.2 GiB)" and button.visible
-        shown, button = panel.on_use("images", str(made / "data"))
-        assert str(made / "data") in shown and not button.visible
+        assert button.value == "Download weights (about 0.2 GiB)" and button.visible and agreed.visible
+        shown, agreed, button = panel.on_use("images", str(made / "data"))
+        assert str(made / "data") in shown and not button.visible and not agreed.visible
     finally:
         screen.close()
 
