@@ -80,6 +80,12 @@ def test_what_is_opened_comes_into_view_and_what_it_finds_stands_in_the_wide_col
     assert box(page, "#psr-new-found")["width"] > 1366 / 2
 
 
+def test_export_shows_the_pictures_that_leave_as_soon_as_it_is_opened(page):
+    page.reload()
+    open_tab(page, "export")
+    page.wait_for_selector("#psr-set img")
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_figures_and_the_search_open_beside_the_map_one_at_a_time(page, width, height):
     page.set_viewport_size({"width": width, "height": height})
