@@ -95,7 +95,7 @@ def test_figures_and_the_search_open_beside_the_map_one_at_a_time(page, width, h
     for name, panel in (("Figures", "#psr-difficulty"), ("Tune", "#psr-tune-panel")):
         rail[name].click()
         page.wait_for_selector(f"{panel} > .label-wrap.open")
-        page.wait_for_timeout(100)
+        page.wait_for_selector(f".psr-rail-button[aria-expanded='true']:has-text('{name}')")
         shown, plot = box(page, ".psr-beside"), box(page, ".psr-map")
         middle = plot["x"] + plot["width"] / 2
         assert middle < shown["x"] and shown["y"] < height / 2, "beside the map, not under it"
