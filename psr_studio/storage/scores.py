@@ -31,9 +31,7 @@ class Scores:
     embeddings: np.ndarray  # (N, D) float32
     scored: np.ndarray  # (N,) bool
     teacher_logits: np.ndarray  # (N, C) float32
-    beyond: np.ndarray | None = (
-        None  # (N, 2) float32, `signals.beyond_task` of the teacher; None where not asked for
-    )
+    beyond: np.ndarray | None = None  # (N, 2) float32, `signals.beyond_task`; None where not asked for
     broken: list[Broken] = field(default_factory=list)
 
     def logits_at(self, positions: np.ndarray) -> np.ndarray:

@@ -92,9 +92,7 @@ class ScorePart:
     candidate_ids: np.ndarray  # (n,) int64
     logits: np.ndarray  # (n, C) float32, restricted to the task's classes
     embeddings: np.ndarray  # (n, D) float32
-    beyond: np.ndarray | None = (
-        None  # (n, 2) float32, `signals.beyond_task`; None of a teacher of just these classes
-    )
+    beyond: np.ndarray | None = None  # (n, 2) float32, `signals.beyond_task` of a teacher that knows more
 
 
 @dataclass(frozen=True)

@@ -247,11 +247,9 @@ def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str
     """The control that lets a selector choose among the real training images, labelled by the teacher."""
     hard = recipe.evaluate.label_kind == HARD
     form = f"real, {rule}" if hard else f"real, {rule} (teacher labels)"
-    over_all = softens_all(recipe, bundle, sorted(record.picks))
-    table, has_original = (
-        real_params(recipe, rule),
-        bundle.has_original_difficulty(sorted(record.picks), over_all),
-    )
+    classes, table = sorted(record.picks), real_params(recipe, rule)
+    over_all = softens_all(recipe, bundle, classes)
+    has_original = bundle.has_original_difficulty(classes, over_all)
     check_original(rule, table, has_original, f'take "{REAL}{rule}" out of "evaluate.arms"')
     params = {name: value for name, value in table if name != "weights"}  # resolved, they are said themselves
     # In the order in which they were noted before selectors had tables, so that students trained then count.

@@ -59,9 +59,8 @@ class ExportTab:
                     with box(main=True):
                         head("Pictures that leave")
                         self.pictures = gr.HTML(loading(), elem_id="psr-set")
-                        self.drawn_of = (
-                            gr.HTML()
-                        )  # a comment, so that it takes no room; its change draws the pictures
+                        # Holds a comment, which takes no room; when that changes the pictures are drawn.
+                        self.drawn_of = gr.HTML()
                     with box():
                         head("Folder")
                         self.summary = gr.HTML(elem_id="psr-summary")
