@@ -62,13 +62,17 @@ class _Calls:
 
 
 def _in_a_child(work: Callable[[], object], cut: Cut) -> int:
-    """Run it in a copy of this process that ends without a word; returns its exit status."""
+    """Run it in a copy of this process that ends without a word; returns its exit status.
+
+    Both compute with one thread from now on: a copy has none of the threads that torch would wait for, and what
+    is done again here must come to the same bits.
+    """
+    torch.set_num_threads(1)
     child = os.fork()
     if child == 0:
         status = 1
         try:
             signal.alarm(LATE)
-            torch.set_num_threads(1)  # a copy has none of the threads that torch would wait for
             _Calls(cut)
             work()
             status = 0

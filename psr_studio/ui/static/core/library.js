@@ -76,25 +76,37 @@ export function createLibrary({ store, api, actions, signal }) {
     });
 
   /**
-   * The page's own buttons save too: a name that holds other picks is asked about before Gradio hears the
-   * click.
+   * The page's own buttons save too: a name that holds other picks, as the studio knows it at this moment, is asked
+   * about before Gradio hears the click.
    */
+  let asking = false;
   let agreed = false;
   /** @param {MouseEvent} event */
   async function askBeforeSaving(event) {
     const pressed = event.target instanceof Element && event.target.closest(SAVING);
     if (!(pressed instanceof HTMLElement) || agreed) return;
-    const field = /** @type {HTMLInputElement | null} */ (document.querySelector(NAME_FIELD));
-    const name = field?.value.trim();
-    const earlier = store.data.saved.find((s) => s.name === name);
-    // The working name is replaced without a question: it is there for what nobody has named.
-    if (!earlier || earlier.current || earlier.name === store.data.info?.names.working) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (!(await replaceIt(earlier.name, 'what is on screen'))) return;
+    if (asking) return;
+    asking = true;
+    try {
+      if (!(await mayReplace())) return;
+    } finally {
+      asking = false;
+    }
     agreed = true;
     pressed.click();
     agreed = false;
+  }
+
+  async function mayReplace() {
+    await actions.settled();
+    await api.selections().then(take, () => {}); // a page that hears nothing is refused by the studio, with a reason
+    const field = /** @type {HTMLInputElement | null} */ (document.querySelector(NAME_FIELD));
+    const earlier = store.data.saved.find(({ name }) => name === field?.value.trim());
+    // The working name is replaced without a question: it is there for what nobody has named.
+    if (!earlier || earlier.current || earlier.name === store.data.info?.names.working) return true;
+    return replaceIt(earlier.name, 'what is on screen');
   }
   document.addEventListener('click', askBeforeSaving, { capture: true, signal });
 
