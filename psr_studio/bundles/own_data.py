@@ -57,7 +57,7 @@ class OwnDataBundle(EmbeddedBundle):
         if part in self.sources and str(folder).strip():
             self._prepare(Path(folder).expanduser().absolute(), "test")
         super().remember(part, folder)
-        for kept in ("test_set", "train_subset", "held_out"):
+        for kept in ("test_set", "train_subset", "held_out", "all_train_images"):
             self.__dict__.pop(kept, None)
 
     def identity(self, part: str) -> str:
@@ -69,16 +69,29 @@ class OwnDataBundle(EmbeddedBundle):
         listed = "absent" if folder is None else _listing(folder)
         return hashlib.sha256(f"{identity} {listed}".encode()).hexdigest()[:16]
 
+    @cached_property
+    def all_train_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """As in `Bundle`: the whole training split."""
+        return self._split("train")
+
     def _split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         folder = locate(self.sources["images"])
         if folder is None:
             raise missing(self.called, self.sources["images"])
-        return self._prepare(folder, {"test": "test", "train-subset": "train"}[name])
+        per_class = self.data_set.train_per_class if name == "train-subset" else None
+        return self._prepare(folder, name.partition("-")[0], per_class)
 
-    def _prepare(self, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """The images of a split that are kept, written once for this folder and mapped from the disk from then on."""
-        per_class = None if split == "test" else self.data_set.train_per_class
+    def _prepare(
+        self, folder: Path, split: str, per_class: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The images of a split that are kept, written once for this folder and mapped from the disk from then on.
+
+        Args:
+            per_class: so many of each class in place of all.
+        """
         facts = [str(self.data_set), _listing(folder), split]
+        if split == "train" and per_class is None:
+            facts.append("all")
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         kept = {part: home() / f"{part}-{key}.npy" for part in ("labels", "images")}
         if not all(path.is_file() for path in kept.values()):

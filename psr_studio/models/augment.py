@@ -41,6 +41,11 @@ def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
 
+def flipped(images: Tensor, generator: torch.Generator, mirrored: bool) -> Tensor:
+    """`flip`, or the images as they are where a mirrored one is of no class or of another."""
+    return flip(images, generator) if mirrored else images
+
+
 def scale(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each axis zoomed by a factor in [1/1.2, 1.2]."""
     n = len(images)
@@ -113,13 +118,14 @@ OPERATIONS: tuple[Augmentation, ...] = (
 MOVES = (crop, scale, rotate)
 
 
-def dsa(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One of the six operations, drawn for the whole batch (N, ch, H, W)."""
-    choice = int(torch.randint(len(OPERATIONS), (1,), generator=generator))
-    return OPERATIONS[choice](images, generator)
+def dsa(images: Tensor, generator: torch.Generator, mirrored: bool = True) -> Tensor:
+    """One of the six operations, of five without `mirrored`, drawn for the whole batch (N, ch, H, W)."""
+    operations = [operation for operation in OPERATIONS if mirrored or operation is not flip]
+    choice = int(torch.randint(len(operations), (1,), generator=generator))
+    return operations[choice](images, generator)
 
 
-def idc(images: Tensor, generator: torch.Generator) -> Tensor:
+def idc(images: Tensor, generator: torch.Generator, mirrored: bool = True) -> Tensor:
     """Flip and all three colour operations, then a crop, a zoom or a turn drawn for the batch: IDC's beside CutMix."""
     choice = int(torch.randint(len(MOVES), (1,), generator=generator))
-    return MOVES[choice](color(flip(images, generator), generator), generator)
+    return MOVES[choice](color(flipped(images, generator, mirrored), generator), generator)

@@ -1,18 +1,20 @@
 """The augmentations of the protocols at 224 px, and those of all by name: a batch at once, each image by its own draws.
 
-All draws come from one CPU generator. Images are (N, ch, H, W); those of `minimax` are pixels in [0, 1].
+All draws come from one CPU generator. Images are (N, ch, H, W); those of `minimax` are pixels in [0, 1]. Without
+`mirrored` none is flipped, and nothing is drawn for it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from psr_studio.core.devices import sent
-from psr_studio.models.augment import Augmentation, dsa, flip, idc
+from psr_studio.models.augment import Augmentation, dsa, flipped, idc
 
 RATIO = (3 / 4, 4 / 3)  # width over height of a crop, as torchvision draws it
 TRIES = 10
@@ -24,21 +26,22 @@ EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836
 LARGE = 128  # from so many pixels a side on RDED's pictures are made of 2 x 2
 
 
-def minimax(pixels: Tensor, generator: torch.Generator) -> Tensor:
+def minimax(pixels: Tensor, generator: torch.Generator, mirrored: bool = True) -> Tensor:
     """Random resized crop of at least half of the area, flip, colour jitter, lighting: in Minimax's order."""
-    cut = flip(resized_crop(pixels, generator, 0.5), generator)
+    cut = flipped(resized_crop(pixels, generator, 0.5), generator, mirrored)
     return lighting(colour_jitter(cut, generator), generator)
 
 
-def rded(images: Tensor, generator: torch.Generator) -> Tensor:
+def rded(images: Tensor, generator: torch.Generator, mirrored: bool = True) -> Tensor:
     """The parts of a picture shuffled, random resized crop of at least the area of one row of them, flip."""
     factor = 2 if min(images.shape[-2:]) >= LARGE else 1
-    return flip(resized_crop(shuffled_parts(images, generator, factor), generator, 1 / factor), generator)
+    cut = resized_crop(shuffled_parts(images, generator, factor), generator, 1 / factor)
+    return flipped(cut, generator, mirrored)
 
 
-def fkd(images: Tensor, generator: torch.Generator) -> Tensor:
+def fkd(images: Tensor, generator: torch.Generator, mirrored: bool = True) -> Tensor:
     """Random resized crop as ImageNet is trained with, from 8 % of the area on, and flip."""
-    return flip(resized_crop(images, generator, 0.08), generator)
+    return flipped(resized_crop(images, generator, 0.08), generator, mirrored)
 
 
 def resized_crop(images: Tensor, generator: torch.Generator, least: float) -> Tensor:
@@ -131,15 +134,15 @@ def _shuffled(images: Tensor, generator: torch.Generator, factor: int, axis: int
     return images.gather(axis, sent(places, images.device).reshape(shape).expand_as(images))
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {
+AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator, bool], Tensor]] = {
     "dsa": dsa, "idc": idc, "minimax": minimax, "rded": rded, "fkd": fkd,
 }  # fmt: skip
 ON_PIXELS = ("minimax",)
 
 
-def augmentation(name: str, mean: Tensor, std: Tensor) -> Augmentation:
+def augmentation(name: str, mean: Tensor, std: Tensor, mirrored: bool = True) -> Augmentation:
     """What augments normalised images: `mean` and `std` of the pixels in [0, 1], () or (ch, 1, 1), on their device."""
     augment = AUGMENTATIONS[name]
     if name not in ON_PIXELS:
-        return augment
-    return lambda images, generator: (augment(images * std + mean, generator) - mean) / std
+        return lambda images, generator: augment(images, generator, mirrored)
+    return lambda images, generator: (augment(images * std + mean, generator, mirrored) - mean) / std

@@ -266,17 +266,21 @@ class Teacher(nn.Module):
         made.cross_fitted = read_cross_fitted(folder / CROSS_FITTED_NAME, config)
         return made
 
-    def preprocess(self, images: Tensor) -> Tensor:
+    def preprocess(self, images: Tensor, uncut: bool = False) -> Tensor:
         """Images (N, ch, H, W) in [-1, 1] -> the network's own size and normalisation. Differentiable.
 
         As timm evaluates: the shorter side becomes input_size / crop_pct, then the centre is cut out.
+
+        Args:
+            uncut: the whole image is resized to the network's size.
         """
         pixels = (images.float() + 1) / 2
         size, target = self.config.input_size, math.floor(self.config.input_size / self.config.crop_pct)
         height, width = pixels.shape[-2:]
-        if self.config.crop_pct == 1.0 and (height != size or width != size):
+        uncut = uncut or self.config.crop_pct == 1.0
+        if uncut and (height != size or width != size):
             pixels = self._resize(pixels, size, size)
-        elif self.config.crop_pct != 1.0 and min(height, width) != target:
+        elif not uncut and min(height, width) != target:
             shorter = min(height, width)
             pixels = self._resize(pixels, target * height // shorter, target * width // shorter)
         top, left = round((pixels.shape[-2] - size) / 2), round((pixels.shape[-1] - size) / 2)
@@ -289,18 +293,18 @@ class Teacher(nn.Module):
         resized = F.interpolate(pixels, size=(height, width), mode=mode, antialias=antialias)
         return resized.clamp(0, 1) if mode == "bicubic" else resized  # as 8-bit pictures are
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, uncut: bool = False) -> tuple[Tensor, Tensor]:
         """Images (N, ch, H, W) in [-1, 1] -> logits (N, C) and embeddings (N, D), both float32.
 
         Embeddings are timm's ``forward_head(..., pre_logits=True)``; logits are restricted to the task's
-        classes, in preset order, before any softmax.
+        classes, in preset order, before any softmax. `uncut` as in `preprocess`.
         """
-        outputs, embeddings = self.outputs(images)
+        outputs, embeddings = self.outputs(images, uncut)
         return self.of_task(outputs), embeddings
 
-    def outputs(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs(self, images: Tensor, uncut: bool = False) -> tuple[Tensor, Tensor]:
         """As ``forward``, with every output of the head (N, O) in place of the task's."""
-        features = self.backbone.forward_features(self.preprocess(images))  # type: ignore[operator]
+        features = self.backbone.forward_features(self.preprocess(images, uncut))  # type: ignore[operator]
         embeddings = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
         outputs = self.backbone.get_classifier()(embeddings).float() / self.config.calibration  # type: ignore[operator]
         return outputs, embeddings.float()

@@ -47,7 +47,8 @@ REAL = "real:"  # before the name of a selector: a control that it chooses among
 REAL_ARMS = tuple(f"{REAL}{name}" for name, selector in SELECTORS.items() if selector.on_real)
 ORIGINAL = "original"  # the whole test split
 TASK_CLASSES, ALL_OUTPUTS = "task", "all"  # what the teacher's difficulty is softened over
-TEST_SETS = (ORIGINAL, "random", "easy", "scale")
+TEST_SETS = (ORIGINAL, "random", "easy", "scale")  # of DGS, Table 6
+HELD_OUT = "held-out"  # real training images, to choose settings by
 PROXIES = ("knn", "student")
 FORMATS = ("folder", "parquet", "webdataset", "dd-ranking")
 
@@ -472,10 +473,15 @@ class EvaluateRecipe(Table):
     momentum: float = setting(0.9, "Momentum of SGD; AdamW has its own.", "", 0.0, 0.9999)
     weight_decay: float = setting(5e-4, "Weight decay.", "", 0.0, 1.0)
     augment: bool = setting(True, "Augment the training images as the protocol does.")
+    mirrored: bool = setting(
+        True, "Mirror images where the protocol does; off for digits, which are no digits mirrored.",
+        label="Mirrored images",
+    )  # fmt: skip
     test_set: str = setting(
         ORIGINAL,
         "Test images: all of them, or half of each class, drawn by chance, the easiest to the teacher, or as "
-        "hard as the real training images.", choices=TEST_SETS,
+        "hard as the real training images; or held-out real training images, to choose settings by.",
+        choices=(*TEST_SETS, HELD_OUT),
     )  # fmt: skip
     seed: int = _seed("Seed of the first student; the next ones count up.", label="First seed")
     n_checks: int = setting(10, "Points of the accuracy curve.", "points", 1, 1000, label="Curve points")

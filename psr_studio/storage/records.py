@@ -72,3 +72,5 @@ class EvaluationRecord:
     # Class, predicted class, test images, without those that are 0; of the last epoch, [] where it was not noted.
     confusion: list[tuple[int, int, int]] = field(default_factory=list)
     ece: float | None = None  # calibration error on all test images, last epoch; None where it was not noted
+    pictures_hash: str = ""  # of its images alone, whatever their labels; "" where it was not noted
+    test_images: str = ""  # where its test images lie, "" for the bundle's

@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.files import write_bytes
 from psr_studio.core.version import __version__
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.protocols import COSINE, DC_STEP, HALF_COSINE, MULTI_STEP
-from psr_studio.recipe.schema import CROPS, EvaluateRecipe, Recipe
+from psr_studio.recipe.schema import CROPS, ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, against
 from psr_studio.stages.evaluate.stage import spread
 from psr_studio.stages.generate.plan import classes_of
@@ -242,6 +242,7 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
     height, width, _ = bundle.image_shape
     settings = recipe.evaluate
     epochs = {r.select.ipc: int(r.evaluate.epochs) for r in recipes}
+    batches = {r.select.ipc: int(r.evaluate.batch_size) for r in recipes}
     sizes = {r.select.ipc: set[int]() for r in recipes}
     for r in recipes:
         sizes[r.select.ipc].add(int(r.pool.pool_size))
@@ -255,11 +256,32 @@ def conditions(found: Sequence[Result], recipe: Recipe, bundle: Bundle) -> dict[
         "teacher": f"the bundle's, {bundle.teacher_id}",
         "candidates per class": "; ".join(f"{_numbers(n)} at K = {k}" for k, n in sizes.items()),
         "labels": " and ".join(regimes),
-        "training": f"{_training_words(settings)}; epochs: "
-        + "; ".join(f"{n} at K = {k}" for k, n in epochs.items()),
+        "training": f"{_training_words(settings)}; batches of {_by_budget(batches)}; epochs: {_by_budget(epochs)}",
         "students per number": str(settings.n_seeds),
-        "accuracy": f"top-1 on the test split, {plural(len(bundle.test_set[1]), 'image')}, after the last epoch",
+        "accuracy": f"top-1 after the last epoch on {_tested_words(found)}",
     }
+
+
+def _by_budget(numbers: Mapping[int, int]) -> str:
+    """One number where it is that of every budget."""
+    if len(set(numbers.values())) == 1:
+        return str(next(iter(numbers.values())))
+    return "; ".join(f"{n} at K = {k}" for k, n in numbers.items())
+
+
+def _tested_words(found: Sequence[Result]) -> str:
+    """On which test images the students of the cells were tested, and how many of them."""
+    sizes: dict[tuple[str, str], set[int]] = {}
+    for result in found:
+        asked = result.cell.recipe.evaluate
+        of = sizes.setdefault((asked.test_set, asked.test_images or ""), set())
+        of |= {row.n_tested for row in result.rows if row.test_set == asked.test_set and row.n_tested}
+    words = []
+    for (which, place), counts in sizes.items():
+        how_many = plural(counts.pop(), "test image") if len(counts) == 1 else "test images"
+        chosen = "" if which == ORIGINAL else f' of the set "{which}"'
+        words.append(how_many + chosen + (f' of "{PurePath(place).name}"' if place else ""))
+    return "; ".join(words)
 
 
 def _filled_by(recipe: Recipe) -> str:
@@ -282,10 +304,11 @@ def _training_words(how: EvaluateRecipe) -> str:
     record = how.record
     momentum = f"momentum {how.momentum:g}, " if record.optimizer == "sgd" else ""
     mixed = f", CutMix on {record.mix:.0%} of the batches" if record.mix else ""
-    augmented = f"augmented as there{mixed}" if how.augment else f"not augmented{mixed}"
+    augmented = f"augmented as there{mixed}" if how.augment else "not augmented"
+    augmented += "" if how.mirrored else ", nothing mirrored"
     size = f", {record.size} px" if record.size else ""
     rate = f"{OPTIMIZERS[record.optimizer]}, learning rate {how.lr:g}, {SCHEDULES[record.schedule]}"
-    numbers = f"{momentum}weight decay {how.weight_decay:g}, batch {how.batch_size}"
+    numbers = f"{momentum}weight decay {how.weight_decay:g}"
     return f'protocol "{record.name}" ({record.source}){size}: {rate}, {numbers}, {augmented}'
 
 

@@ -182,10 +182,13 @@ _ALL = (
         "What is the whole method worth beside its controls?",
         "PSR, Tables 2 to 4",
         "method",
-        (REFINED, SELECTED),
+        (REFINED, SELECTED, Level(f"{GENERATE_AND_USE}, hard labels", HARD, GENERATE_AND_USE)),
         settings=PSR,
         published=IMAGENET,
-        notes=("One student, that of the recipe; `--students` names others, such as the three of Table 2.",),
+        notes=(
+            "One student, that of the recipe; `--students` names others, such as the three of Table 2.",
+            'The column "Full" is trained with `--set evaluate.full=true`; on all images that are here it takes long.',
+        ),
     ),
     Study(
         "targets",

@@ -209,10 +209,11 @@ class Dispatcher:
 
     def _cost_text(self, cost: Cost) -> str:
         """What a worker says of its own work, for all of them together."""
-        share = self.new / max(1, cost.images)
+        n = len(self.numbers) if cost.unit == "students" else self.new  # a group each; their units are epochs
+        share = n / max(1, cost.images)
         whole = replace(
             cost,
-            images=self.new,
+            images=n,
             seconds=self.known or cost.seconds * share / min(self.n, self.pool.n_devices),
             disk_bytes=round(cost.disk_bytes * share),
         )

@@ -13,7 +13,7 @@ from psr_studio.core.errors import DamagedError
 from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import refine, speeds
+from psr_studio.stages import evaluate, refine, speeds
 from psr_studio.stages.batches import FinishParts, Work
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.stage import Stage
@@ -50,6 +50,9 @@ def run(
     """
     selection = select.require(ws, recipe.select.name, bundle) if stage is refine.STAGE else None
     seen = options if selection is None else {**options, "record": selection}
+    if stage is evaluate.STAGE:
+        named = {recipe.select.name, *recipe.evaluate.compare}
+        selections = [saved for saved in ws.ledger.selections() if saved.name in named]
     known_to_workers = (*selections, *([] if selection is None else [selection]))
 
     def left() -> Work:

@@ -177,3 +177,18 @@ def test_a_student_is_trained_as_the_protocol_is_written():
                     weight -= rate * velocity[name]
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_nothing_is_mirrored_where_that_is_off():
+    """The other operations of DSA still come; IDC draws nothing for the flip it leaves out."""
+    images = torch.arange(2 * 8 * 8.0).reshape(2, 1, 8, 8)
+    for seed in range(60):
+        draws, again = (torch.Generator().manual_seed(seed) for _ in range(2))
+        kept = [operation for operation in OPERATIONS if operation is not augment.flip]
+        operation = kept[int(torch.randint(len(kept), (1,), generator=again))]
+        assert torch.equal(dsa(images, draws, mirrored=False), operation(images, again))
+        draws, again = (torch.Generator().manual_seed(seed) for _ in range(2))
+        move = augment.MOVES[int(torch.randint(len(augment.MOVES), (1,), generator=again))]
+        assert torch.equal(
+            augment.idc(images, draws, mirrored=False), move(augment.color(images, again), again)
+        )

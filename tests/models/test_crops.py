@@ -151,6 +151,17 @@ def test_rded_shuffles_large_pictures_and_keeps_small_ones_whole(side, factor):
     assert torch.equal(crops.rded(images, draws()), wanted)
 
 
+@pytest.mark.parametrize("name", ["minimax", "rded", "fkd"])
+def test_nothing_is_mirrored_where_that_is_off(name):
+    """A ramp that rises to the right rises in every crop of it."""
+    ramp = torch.linspace(0.1, 0.9, 32).expand(64, 1, 32, 32).clone()
+    rises = {
+        mirrored: crops.AUGMENTATIONS[name](ramp, draws(), mirrored).diff(dim=3).mean((1, 2, 3)) > 0
+        for mirrored in (False, True)
+    }
+    assert rises[False].all() and not rises[True].all()
+
+
 @pytest.mark.parametrize("name", list(crops.AUGMENTATIONS))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_augmentation_takes_grey_and_coloured_pictures(name, channels):

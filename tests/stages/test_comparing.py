@@ -86,3 +86,23 @@ def test_the_command_prints_both(studio, capsys):
     assert "cannot tell with n = 2; 3 at least would begin to" in out
     assert main(["evaluate", "-w", root, "-q", "--all"]) == 0
     assert "HLR" in (out := capsys.readouterr().out) and "the set with hard labels" in out
+
+
+def test_ranking_takes_no_other_set_task_or_test_images_for_the_same(studio):
+    """Picks chosen anew under one name are another set, and all images of another task are another column."""
+    finish(studio.evaluate(arms=["selected"], n_seeds=1, labels="hard", full=True))
+    finish(studio.select(selector="random", name="current"))
+    finish(studio.evaluate(labels="teacher", full=False))
+    (soft,) = (r for r in rankings(history(studio.workspace)) if r.row.label_regime != "hard")
+    assert soft.hlr is None and soft.missing.startswith("the set with hard labels")
+    finish(studio.evaluate(labels="hard"))
+    (soft,) = (r for r in rankings(history(studio.workspace)) if r.row.label_regime != "hard")
+    assert soft.hlr is not None
+    finish(studio.evaluate(labels="teacher", test_set="random"))
+    found = [r for r in rankings(history(studio.workspace)) if r.row.test_set == "random"]
+    assert [r.hlr for r in found] == [None], "all real images were tested on others"
+    studio.set({"pool.classes": [0, 2]})
+    finish(studio.select(name="two"))
+    finish(studio.evaluate(labels="hard", test_set="original"))
+    two = next(r for r in rankings(history(studio.workspace)) if r.row.selection == "two")
+    assert two.hlr is None and "all real images" in two.missing

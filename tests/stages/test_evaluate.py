@@ -433,6 +433,15 @@ def test_results_on_two_test_sets_are_two_rows_that_say_which(studio):
     assert len(studio.workspace.ledger.evaluations()) == 4, "the whole split was there already"
 
 
+def test_settings_can_be_chosen_by_held_out_images_without_a_look_at_the_test_split(studio, monkeypatch):
+    held_out, _ = studio.bundle.held_out
+    monkeypatch.setattr(type(studio.bundle), "test_set", property(lambda self: 1 / 0))
+    finish(studio.evaluate(test_set="held-out", **SELECTED_ONLY))
+    rows = history(studio.workspace)
+    assert {row.protocol for row in rows} == {"psr-kd, held-out images"}
+    assert {row.n_tested for row in rows} == {len(held_out)} != {0}
+
+
 def test_a_part_of_the_classes_has_its_test_set_too(studio):
     finish(studio.select(**{"pool.classes": [0, 2], "name": "two"}))
     trainer_arm = arms(studio, test_set="easy", controls=False, **SELECTED_ONLY)['selected "two"']

@@ -49,7 +49,8 @@ def test_the_stored_pictures_are_the_decoded_latents(tmp_path, tiny_bundle):
     ws = generated(tmp_path / "ws", tiny_bundle)
     codec = load_bundle(tiny_bundle).codec(torch.device("cpu"))
     found = ws.pool()
-    assert np.array_equal(found.images, codec.decode_uint8(torch.from_numpy(found.latents.copy())))
+    decoded = codec.decode_uint8(torch.from_numpy(found.latents.copy()))
+    assert np.abs(found.images.astype(int) - decoded).max() <= 1, "batches of another size round otherwise"
 
 
 def test_a_second_run_does_nothing(tmp_path, tiny_bundle):

@@ -17,7 +17,8 @@ from psr_studio.bundles.embedded import write_idx
 from psr_studio.cli.main import main
 from psr_studio.core.errors import SelectionError
 from psr_studio.stages.evaluate.arms import plan_arms
-from psr_studio.stages.evaluate.given import look_at_set, read_set, read_test_images
+from psr_studio.stages.evaluate.given import count_test_images, look_at_set, read_set, read_test_images
+from psr_studio.stages.evaluate.stage import history
 from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.labels import soften
 
@@ -207,3 +208,14 @@ def test_an_export_is_evaluated_by_its_own_soft_labels_on_request(studio, tiny_b
         with pytest.raises(SelectionError) as err:
             plan_arms(other.workspace, other.recipe, other.bundle)
         assert err.value.problem == f'"{folder}" has no soft labels of its own: it holds no "labels.csv".'
+
+
+def test_test_images_of_a_path_are_counted_without_the_bundles_own_and_named_in_the_table(
+    studio, tmp_path, monkeypatch
+):
+    write_set(tmp_path / "elsewhere" / "test", 3)
+    studio.set({"evaluate.test_images": str(tmp_path / "elsewhere")})
+    monkeypatch.setattr(type(studio.bundle), "test_set", property(lambda self: 1 / 0))
+    assert count_test_images(studio.recipe.evaluate, studio.bundle) == 9
+    finish(studio.evaluate(arms=["selected"], n_seeds=1, controls=False))
+    assert [row.protocol for row in history(studio.workspace)] == ['psr-kd, test images of "elsewhere"']

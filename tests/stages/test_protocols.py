@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import finish
+from tiny import ARCHITECTURE, TEACHER_KWARGS, finish
 from torchvision.transforms import functional as T
 
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.pictures import centres
 from psr_studio.method.protocols import PROTOCOLS
 from psr_studio.models.levels import NormalisedImages
+from psr_studio.models.teacher import Teacher, TeacherConfig, create_backbone
 from psr_studio.recipe.load import load_recipe, parse_assignment, recipe_from_toml
 from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.toml import to_toml
 from psr_studio.stages.evaluate.arms import plan_arms
-from psr_studio.stages.evaluate.lessons import BatchTeacher, side_of, sized
+from psr_studio.stages.evaluate.lessons import BatchTeacher, side_of, sized, training_of
 from psr_studio.stages.evaluate.stage import history, training_inputs
 from psr_studio.stages.evaluate.training import Trainer
 
@@ -165,6 +166,52 @@ def test_the_online_teacher_labels_the_batch_as_the_student_sees_it(studio):
     assert torch.allclose(found, logits[:, [0, 2]], atol=1e-4)
 
 
+def test_nothing_of_a_mixed_batch_is_cut_off_before_the_online_teacher_sees_it():
+    """A teacher that cuts out the centre of pictures: what CutMix put at an edge is in its answer all the same."""
+    config = TeacherConfig(
+        architecture=ARCHITECTURE, input_size=12, mean=(0.5,), std=(0.25,), n_classes=3, in_chans=1,
+        crop_pct=0.75, kwargs=TEACHER_KWARGS,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    teacher = Teacher(create_backbone(config).float().eval(), config, "cutting").eval()
+    plain = torch.zeros(1, 1, 12, 12)
+    mixed = plain.clone()
+    mixed[..., :1] = 1.0
+    with torch.no_grad():
+        centre, uncut = (
+            [teacher(images, uncut=way)[0] for images in (plain, mixed)] for way in (False, True)
+        )
+    assert torch.allclose(*centre, atol=1e-6) and not torch.allclose(*uncut, atol=1e-3)
+
+    class Cutting:
+        normalisation = (0.5, 0.25)
+
+        def teacher(self, device):
+            return teacher
+
+    found = BatchTeacher(Cutting(), torch.device("cpu"), [0, 1, 2])(
+        1, slice(0, 1), (mixed / 2 + 0.5 - 0.5) / 0.25
+    )
+    assert torch.allclose(found, uncut[1], atol=1e-5)
+
+
+def test_without_augmentation_nothing_is_mixed_either(studio):
+    """What ARS compares with: the pictures as they are."""
+    device = torch.device("cpu")
+    for name in ("minimax", "rded", "idc-cifar"):
+        found = {}
+        for augment in (True, False):
+            settings = studio.recipe.with_values(
+                {"evaluate.protocol": name, "evaluate.augment": augment}
+            ).evaluate
+            found[augment] = training_of(settings, 2, 1, studio.bundle, device)
+        assert found[True].mix > 0 == found[False].mix and found[False].augment is None, name
+    plain = studio.recipe.with_values({"evaluate.protocol": "psr-kd"})
+    (arm, *_) = plan_arms(studio.workspace, plain.with_values({"evaluate.arms": ["selected"]}), studio.bundle)
+    known = training_inputs(plain, studio.bundle, arm)
+    assert known != training_inputs(plain.with_values({"evaluate.mirrored": False}), studio.bundle, arm)
+
+
 @pytest.mark.parametrize(("name", "passes"), [("rded", 2), ("fkd", 1)])
 def test_labels_of_every_epoch_are_made_once_for_all_students(studio, monkeypatch, name, passes):
     """3 epochs of 2 batches: the online teacher sees each student's batches, the other those of the first alone."""
@@ -193,3 +240,19 @@ def test_labels_of_every_epoch_are_made_once_for_all_students(studio, monkeypatc
 
 def test_the_presets_ask_for_protocols_that_are():
     assert load_recipe("fashion-mnist").evaluate.protocol == "psr-kd"
+
+
+def test_a_test_set_by_difficulty_is_judged_before_the_protocol_resizes_it(studio, monkeypatch):
+    """What is easy at the size of the pictures may not be at half of it."""
+    studio.set({"evaluate.test_set": "easy", "evaluate.arms": ["selected"]})
+    found = {}
+    for size in (None, 6):
+        monkeypatch.setitem(PROTOCOLS, "psr-kd", dataclasses.replace(PROTOCOLS["psr-kd"], size=size))
+        (arm, *_) = plan_arms(studio.workspace, studio.recipe, studio.bundle)
+        trainer = Trainer(studio.workspace, studio.recipe, studio.bundle)
+        found[size] = trainer.test_split(arm)[0].numpy(), trainer.test_images.numpy()
+    whole, small = (found[size] for size in (None, 6))
+    rows = [
+        next(i for i, image in enumerate(whole[1]) if np.array_equal(image, chosen)) for chosen in whole[0]
+    ]
+    assert np.array_equal(small[0], small[1][rows]) and len(rows) == 9

@@ -24,7 +24,7 @@ from psr_studio.stages.select.scored import read_scored
 from psr_studio.studies import published
 from psr_studio.studies.entries import HERE, Entry, of_the_same_data, published_entries
 from psr_studio.studies.figures import study_figure
-from psr_studio.studies.report import report_paths, write_report
+from psr_studio.studies.report import conditions, report_paths, write_report
 from psr_studio.studies.results import results
 from psr_studio.studies.study import cells, pool_recipes
 from psr_studio.studies.table import STUDIES, find_study
@@ -155,8 +155,21 @@ def test_the_report_is_one_file_that_needs_no_network(opened):
         "random real",
         "Figure 7",
         "tau 1.5",
+        "top-1 after the last epoch on 18 test images",
+        "batches of 256; epochs: 3",
     ):
         assert said in outside, said
+
+
+def test_conditions_name_the_test_images_that_students_were_tested_on(opened):
+    study = STUDIES["validation-sets"]
+    opened.set({"study.budgets": [1, 2], "evaluate.batch_size": "rded"})
+    found = conditions(opened.study_results(study.name), opened.recipe, opened.bundle)
+    assert found["accuracy"] == (
+        'top-1 after the last epoch on test images; test images of the set "random"; test images of the set "easy"; '
+        'test images of the set "scale"'
+    )
+    assert "batches of " in found["training"]
 
 
 def test_a_finished_study_trains_nobody_again(opened):
@@ -254,21 +267,26 @@ def test_pins_vetoes_and_locks_move_no_study(opened):
     assert opened.workspace.ledger.selection(name).picks == record.picks
 
 
-def test_the_first_of_a_pool_are_the_pool_of_that_size(tmp_path, studio, tiny_bundle):
-    """A cell of M candidates chooses from a larger pool just what it would from one of its own."""
-    with Studio(tmp_path / "small", tiny_recipe(tiny_bundle, pool__pool_size=4)) as small:
-        for run in (small.generate, small.score):
-            finish(run())
-        alone = read_scored(small.workspace, small.recipe, small.bundle)
-        part = read_scored(studio.workspace, studio.recipe, studio.bundle).first(4)
-        assert part.candidate_ids.tolist() == alone.candidate_ids.tolist()
-        assert np.allclose(part.logits, alone.logits, atol=1e-3) and part.counts.tolist() == [4, 4, 4]
-        assert np.allclose(part.pool.latents, alone.pool.latents, atol=1e-4)
-        pictures = [scored.pool.images_at([0, 5, 11]).astype(int) for scored in (part, alone)]
-        assert np.abs(pictures[0] - pictures[1]).max() <= 1
-        for selector in ("psr", "k-center", "random", "dgs"):
-            rules = studio.recipe.select.changed({"selector": selector})
-            assert select(part, rules).candidate_ids == select(alone, rules).candidate_ids, selector
+def test_the_first_of_a_pool_are_the_pool_of_that_size(tmp_path, tiny_bundle):
+    """A cell of M candidates chooses from a larger pool just what it would from one of its own.
+
+    Candidates are made and scored one at a time: batches of another size round otherwise.
+    """
+    one = {"pool__part_size": 1, "pool__batch_size": 1, "score__batch_size": 1}
+    found = []
+    for size in (6, 4):
+        with Studio(tmp_path / str(size), tiny_recipe(tiny_bundle, pool__pool_size=size, **one)) as studio:
+            for run in (studio.generate, studio.score):
+                finish(run())
+            found.append(read_scored(studio.workspace, studio.recipe, studio.bundle).first(4))
+            pictures = [scored.pool.images_at([0, 5, 11]) for scored in found]
+    part, alone = found
+    assert part.candidate_ids.tolist() == alone.candidate_ids.tolist() and part.counts.tolist() == [4, 4, 4]
+    assert np.array_equal(part.logits, alone.logits) and np.array_equal(part.pool.latents, alone.pool.latents)
+    assert np.array_equal(*pictures)
+    for selector in ("psr", "k-center", "random", "dgs"):
+        rules = studio.recipe.select.changed({"selector": selector})
+        assert select(part, rules).candidate_ids == select(alone, rules).candidate_ids, selector
 
 
 @pytest.mark.parametrize("preset", ["fashion-mnist", "imagewoof-dit", "imagewoof-dit-dgs"])

@@ -280,6 +280,16 @@ def test_controls_and_held_out_share_no_image(made):
     assert not {x.tobytes() for x in controls} & {x.tobytes() for x in held_out}
 
 
+def test_all_real_images_are_the_whole_training_split_and_not_what_controls_keep(made):
+    bundle = load_bundle(made / "bundle")
+    bundle.index["images"]["train_per_class"] = 4
+    bundle.remember("images", made / "data")
+    assert np.bincount(bundle.train_subset[1]).tolist() == [3] * 3 and len(bundle.held_out[1]) == 3
+    images, labels = read_split(made / "data", "train", bundle.data_set)
+    assert np.array_equal(bundle.all_train_images[0], images) and len(images) == 30
+    assert np.array_equal(bundle.all_train_images[1], labels)
+
+
 def test_changed_images_change_what_results_are_tied_to(made, tmp_path):
     bundle = load_bundle(made / "bundle")
     absent = bundle.identity("data")

@@ -20,6 +20,7 @@ from psr_studio.app.jobs import JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
+from psr_studio.stages import evaluate
 from psr_studio.stages.batches import FinishParts, Group, Work, plan_work
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
@@ -90,7 +91,7 @@ def test_a_killed_worker_costs_its_group_and_no_byte(tmp_path, tiny_bundle, whol
     with open_studio(tmp_path / "ws", tiny_bundle, workers=2) as studio:
         closed = studio.generate()
         assert next(closed).message == "Starting 2 workers on this machine."
-        assert len(our_workers()) == 2
+        until(lambda: len(our_workers()) == 2)
         closed.close()
         assert not our_workers(), "cancelled while they started"
 
@@ -316,3 +317,49 @@ def test_a_bundle_given_by_a_relative_path_is_found_elsewhere(tmp_path, tiny_bun
     with Studio(tmp_path / "ws", recipe) as studio:
         task = driver.task_of("pool", studio.workspace, "t", recipe, Work(1, 0, ()))
     assert Path(task.recipe.bundle).is_absolute() and Path(task.recipe.bundle).samefile(tiny_bundle)
+
+
+def test_students_are_trained_side_by_side_to_the_same_bits(tmp_path, tiny_bundle, whole):
+    """Two workers, and then one that dies over its first student: each student is trained once, as by one process."""
+
+    def trained(studio: Studio) -> dict[str, tuple]:
+        return {
+            r.inputs_hash: (
+                r.arm,
+                r.seed,
+                r.last,
+                r.best,
+                r.curve,
+                r.confusion,
+                r.ece,
+                r.n_images,
+                r.pictures_hash,
+            )
+            for r in studio.workspace.ledger.evaluations()
+        }
+
+    with Studio(without(whole, tmp_path / "chosen")) as studio:
+        finish(studio.select(selector="random", name="by chance"))
+        studio.set({"select.selector": "psr", "select.name": "current", "evaluate.compare": ["by chance"]})
+    copies = [shutil.copytree(tmp_path / "chosen", tmp_path / name) for name in ("alone", "two", "one")]
+    with Studio(copies[0]) as studio:
+        finish(studio.evaluate())
+        wanted, table = trained(studio), [row.cells[:11] for row in studio.table()]
+    with Studio(copies[1], workers=2) as studio:
+        events = finish(studio.evaluate())
+        assert trained(studio) == wanted and [row.cells[:11] for row in studio.table()] == table
+        assert events[-1].done == events[-1].total and any(
+            e.message.startswith("2 workers: ") for e in events
+        )
+        costs = [e.message for e in events if e.lasting]
+        assert (
+            len(costs) == 1
+            and costs[0].startswith("Cost: 12 students")
+            and costs[0].endswith("by 2 workers.")
+        )
+        (done,) = finish(studio.evaluate())
+        assert done.message == "All 12 students are trained."
+    with Studio(copies[2]) as studio:
+        events = finish(shared(ThreadWorkers(1, frozenset({1})), evaluate, studio))
+        assert trained(studio) == wanted
+        assert any("The epochs of refined" in e.message and "are made again." in e.message for e in events)

@@ -68,6 +68,7 @@ class Arm:
     inputs: str
     counts: tuple[int, ...] = ()  # images of each class of a control, parallel to `classes`
     rule: str = ""  # the selector of a control that chooses among the real images
+    pictures: str = ""  # what its images alone are made from, where `inputs` also says who labels them
 
     @property
     def name(self) -> str:
@@ -187,6 +188,7 @@ def given_arm(recipe: Recipe, bundle: Bundle, given: GivenSet) -> Arm:
         classes=tuple(given.counts),
         inputs=repr([given.identity, OWN if own else bundle.identity("teacher")]),
         counts=counts,
+        pictures=given.identity,
     )
 
 

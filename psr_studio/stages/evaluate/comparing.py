@@ -177,9 +177,7 @@ def _ranked(row: Row, rows: Sequence[Row]) -> Ranking:
     plain = _newest(rows, row, augmented=False)
     beside, plain_beside = _random(rows, row), plain and _random(rows, plain)
     hard = row if row.label_regime == HARD else _newest(rows, row, label_regime=HARD)
-    full = hard and _last(
-        [r for r in rows if r.arm == FULL and _alike(r, hard, ("student", "trained_by", "augmented"))]
-    )
+    full = hard and _last([r for r in rows if r.arm == FULL and _alike(r, hard, TESTED)])
     gain = ior(row.last_mean, beside.last_mean) if beside else None
     loss = hlr(full.last_mean, hard.last_mean) if hard and full else None
     plain_gain = ior(plain.last_mean, plain_beside.last_mean) if plain and plain_beside else None
@@ -199,7 +197,9 @@ def _ranked(row: Row, rows: Sequence[Row]) -> Ranking:
     )
 
 
-SET = ("arm", "selection", "ipc", "student", "trained_by", "label_regime", "augmented")
+TESTED = ("student", "trained_by", "augmented", "task", "n_tested")
+WAY = (*TESTED, "ipc", "epochs", "label_regime")
+SET = (*WAY, "arm", "selection", "pictures_hash")
 
 
 def _newest(rows: Sequence[Row], row: Row, **changed: object) -> Row | None:
@@ -211,8 +211,7 @@ def _newest(rows: Sequence[Row], row: Row, **changed: object) -> Row | None:
 
 def _random(rows: Sequence[Row], row: Row) -> Row | None:
     """Random real images in the way of a row, as many."""
-    way = [name for name in SET if name not in ("arm", "selection")]
-    return _last([r for r in rows if r.arm == RANDOM_REAL and _alike(r, row, (*way, "epochs"))])
+    return _last([r for r in rows if r.arm == RANDOM_REAL and _alike(r, row, WAY)])
 
 
 def _last(rows: Sequence[Row]) -> Row | None:

@@ -15,6 +15,7 @@ from psr_studio.bundles.originals import read_official
 from psr_studio.core.files import absolute_path, listing
 from psr_studio.core.pictures import PictureError, read_picture
 from psr_studio.core.words import printable
+from psr_studio.recipe.schema import HELD_OUT, EvaluateRecipe
 from psr_studio.stages.batches import ahead
 from psr_studio.stages.importing.classes import ClassNames, match_classes
 from psr_studio.stages.importing.folders import reading_source
@@ -104,10 +105,47 @@ def read_test_images(path: str | Path, bundle: Bundle) -> tuple[np.ndarray, np.n
     known = _data_set_of(bundle)
     if known is not None and (found := read_official(root, "test", known)) is not None:
         return found
-    for split in TEST_SPLITS:
-        if (root / split).is_dir():
-            return _read(root / split, bundle, Reading())[:2]
-    return _read(root, bundle, Reading(split=_named_split(root)))[:2]
+    return _read(_test_folder(root), bundle, _test_reading(root))[:2]
+
+
+def test_images_of(settings: EvaluateRecipe, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """What students are tested on, of all classes and before a part is chosen: uint8 (N, H, W, ch), labels int64 (N,).
+
+    Raises:
+        PoolImportError, ModelError: as `read_test_images`; the bundle's are not on this machine.
+    """
+    if settings.test_set == HELD_OUT:
+        return bundle.held_out
+    return bundle.test_set if settings.test_images is None else read_test_images(settings.test_images, bundle)
+
+
+def count_test_images(settings: EvaluateRecipe, bundle: Bundle) -> int:
+    """How many images `test_images_of` gives; none at a path is decoded."""
+    if settings.test_set == HELD_OUT:
+        return len(bundle.held_out[1])
+    if settings.test_images is None:
+        return len(bundle.test_set[1])
+    root = absolute_path(settings.test_images)
+    return _counted(root, _listing(root), ClassNames.of(bundle), _data_set_of(bundle))
+
+
+@lru_cache(maxsize=64)
+def _counted(root: Path, listing: str, names: ClassNames, known: DataSet | None) -> int:
+    if known is not None and (found := read_official(root, "test", known)) is not None:
+        return len(found[1])
+    folder = _test_folder(root)
+    with reading_source(folder), closing(open_source(folder, names, _test_reading(root))) as source:
+        return sum(source.labels.values())
+
+
+def _test_folder(root: Path) -> Path:
+    """The folder of the test split, or the path itself."""
+    return next((root / split for split in TEST_SPLITS if (root / split).is_dir()), root)
+
+
+def _test_reading(root: Path) -> Reading:
+    """A table may hold several splits, named in its files."""
+    return Reading() if _test_folder(root) != root else Reading(split=_named_split(root))
 
 
 def identity_of(path: str | Path) -> str:

@@ -105,9 +105,11 @@ class BatchTeacher:
 
     @torch.no_grad()
     def __call__(self, epoch: int, places: slice, batch: Tensor) -> Tensor:
-        """Logits (n, C) of a normalised batch (n, ch, H, W)."""
+        """Logits (n, C) of a normalised batch (n, ch, H, W), nothing of which is cut off: what is mixed in may lie
+        at an edge.
+        """
         levels = (batch * self.std + self.mean) * 2 - 1
-        (logits,) = self.teacher.memory.map(lambda part: (self.teacher(part)[0],), levels)
+        (logits,) = self.teacher.memory.map(lambda part: (self.teacher(part, uncut=True)[0],), levels)
         return logits[:, self.classes]
 
 
@@ -158,7 +160,8 @@ def training_of(
     return Training(
         epochs=epochs, batch_size=settings.batch_size, lr=settings.lr, momentum=settings.momentum,
         weight_decay=settings.weight_decay,
-        augment=augmentation(record.augmentation, mean, std) if settings.augment else None,
+        augment=augmentation(record.augmentation, mean, std, settings.mirrored) if settings.augment else None,
         n_checks=min(n_checks, epochs), check_images=None if record.all_tested else settings.check_images,
-        checks_from=record.checks_from, optimizer=record.optimizer, schedule=record.schedule, mix=record.mix,
+        checks_from=record.checks_from, optimizer=record.optimizer, schedule=record.schedule,
+        mix=record.mix if settings.augment else 0.0,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.devices import pick_device, pick_dtype
@@ -18,12 +19,12 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
 from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, name_now, noted_as
-from psr_studio.recipe.schema import ORIGINAL, Recipe
+from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, Recipe
 from psr_studio.stages import speeds
-from psr_studio.stages.batches import Stopwatch
+from psr_studio.stages.batches import Stopwatch, Work, plan_work
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
-from psr_studio.stages.evaluate.given import identity_of
+from psr_studio.stages.evaluate.given import count_test_images, identity_of
 from psr_studio.stages.evaluate.test_sets import BY_DIFFICULTY
 from psr_studio.stages.task import named_outputs, named_part, softens_all
 from psr_studio.storage.parquet import stable_hash
@@ -59,6 +60,7 @@ class Row:
     seconds: float  # of all students together
     set_hash: str  # of images and labels; "" where it is not known
     trained: float  # when the last student was, in seconds since 1970
+    pictures_hash: str = ""  # of the images alone, whatever their labels; "" where it is not known
     test_set: str = ORIGINAL  # which test images; `protocol` says so too where they are not all
     augmented: bool = True
     by_seed: Mapping[int, float] = field(default_factory=dict)  # the last accuracy of each student
@@ -69,6 +71,11 @@ class Row:
     def n_tested(self) -> int:
         """Test images behind each accuracy; 0 where that was not noted."""
         return sum(n for _, _, n in self.confusions[0]) if self.confusions else 0
+
+    @property
+    def task(self) -> frozenset[int]:
+        """The classes it was tested on; empty where that was not noted."""
+        return frozenset(label for label, _, _ in self.confusions[0]) if self.confusions else frozenset()
 
     @property
     def trained_by(self) -> str:
@@ -116,6 +123,7 @@ class Job:
     arm: Arm
     seed: int
     set_hash: str
+    pictures_hash: str
     training_hash: str
     inputs_hash: str
 
@@ -129,12 +137,19 @@ def set_inputs(bundle: Bundle, arm: Arm) -> dict[str, Any]:
     }
 
 
+def pictures_hash(bundle: Bundle, arm: Arm) -> str:
+    """A hash of what the images alone are made from, the same whatever labels them."""
+    made_from = {**named_part(arm.classes, bundle.n_classes), "pictures": arm.pictures or arm.inputs}
+    return stable_hash(made_from)
+
+
 def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     """How a student is trained and tested, but for its seed."""
     from psr_studio.models.students import first_weights
 
     settings = recipe.evaluate
     drawn = first_weights(settings.student)
+    asks_teacher = settings.label_kind in (ONLINE, PER_EPOCH)
     parts_tested = settings.n_checks > 1 and not settings.record.all_tested
     return {
         "stage": STAGE.name,
@@ -149,9 +164,11 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
             settings.weight_decay,
         ],
         "augment": settings.augment,
+        **({"CutMix": False} if settings.record.mix and not settings.augment else {}),
+        **({} if settings.mirrored else {"mirrored": False}),
         "n_checks": settings.n_checks,
         **({"images per curve point": settings.check_images} if parts_tested else {}),
-        **({"teacher": bundle.identity("teacher")} if settings.label_kind in (ONLINE, PER_EPOCH) else {}),
+        **({"teacher": bundle.identity("teacher"), "it sees": "whole batches"} if asks_teacher else {}),
         **_test_inputs(recipe, bundle, arm),
         **({"test images": identity_of(settings.test_images)} if settings.test_images else {}),
         "dtype": str(pick_dtype(pick_device(recipe.device))),
@@ -164,8 +181,15 @@ def _test_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
     test_set = recipe.evaluate.test_set
     if test_set == ORIGINAL:
         return {}
-    over_all = test_set in BY_DIFFICULTY and softens_all(recipe, bundle, arm.classes)
-    return {"test set": [test_set, bundle.identity("teacher")], **named_outputs(over_all)}
+    from psr_studio.stages.evaluate.lessons import side_of
+
+    judged = test_set in BY_DIFFICULTY
+    resized = judged and side_of(recipe.evaluate.record, bundle) not in (None, *bundle.image_shape[:1])
+    return {
+        "test set": [test_set, bundle.identity("teacher")],
+        **named_outputs(judged and softens_all(recipe, bundle, arm.classes)),
+        **({"judged": "before they were resized"} if resized else {}),
+    }
 
 
 def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any]:
@@ -179,6 +203,7 @@ def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
         arm=arm,
         seed=seed,
         set_hash=stable_hash(set_inputs(bundle, arm)),
+        pictures_hash=pictures_hash(bundle, arm),
         training_hash=stable_hash(training_inputs(recipe, bundle, arm)),
         inputs_hash=stable_hash(inputs(recipe, bundle, arm, seed)),
     )
@@ -241,7 +266,24 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     return StageStatus("missing", "No student is trained.")
 
 
-def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True) -> Iterator[Progress]:
+def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
+    """The students that are not trained, each a group of its own."""
+    jobs = plan(ws, recipe, bundle)
+    missing = {job.inputs_hash for job in untrained(ws, jobs)}
+    return plan_work(
+        {unit: job.arm.epochs(recipe.evaluate) for unit, job in enumerate(jobs)},
+        {unit for unit, job in enumerate(jobs) if job.inputs_hash in missing},
+        batch_size=1,
+        words=lambda units: f"the epochs of {jobs[units[0]].arm.name}, seed {jobs[units[0]].seed},",
+    )
+
+
+begin = left  # nothing is removed
+
+
+def run(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True, share: Work | None = None
+) -> Iterator[Progress]:
     """Train the students that are not trained yet, one seed after another; a finished one is kept.
 
     The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
@@ -249,6 +291,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
 
     Args:
         measured: what it costs is measured and said first.
+        share: the students of one process among several.
 
     Raises:
         SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
@@ -257,24 +300,30 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True)
 
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
-    missing = untrained(ws, jobs)
-    total = sum(job.arm.epochs(recipe.evaluate) for job in jobs)
-    found = total - sum(job.arm.epochs(recipe.evaluate) for job in missing)
+    work = left(ws, recipe, bundle) if share is None else share
+    total, found = work.total, work.found
 
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
-    if not missing:
+    if share is None and not work.groups:
         yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle)
+    done = found
+    if share is not None:
+        for unit in (unit for group in share.groups for unit in group.missing):
+            last = yield from train(ws, recipe, trainer, jobs[unit], done, event)
+            done = last.done
+            yield last
+        return
+    missing = [jobs[unit] for unit in work.missing]
     if measured:
         size = size_of(ws, recipe, bundle, missing)
         cost = speeds.said(ws, STAGE.name, recipe, size, trainer.cost([job.arm for job in missing]))
         yield event(found, cost.text, lasting=True)
     clock.start()
-    done = found
     for number, job in enumerate(missing, 1):
         last = yield from train(ws, recipe, trainer, job, done, event)
         speeds.learn(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, missing[:number]), clock.seconds)
@@ -328,8 +377,9 @@ def size_of(ws: Workspace, recipe: Recipe, bundle: Bundle, jobs: Sequence[Job]) 
     """How much training some students is: images that pass through one, a test image for a third of it."""
     settings = recipe.evaluate
     trained = sum(job.arm.epochs(settings) * n_images(ws, recipe, bundle, job.arm) for job in jobs)
-    n_tested = len(bundle.test_set[0]) if jobs else 0
-    tested = len(jobs) * ((settings.n_checks - 1) * min(settings.check_images, n_tested) + n_tested)
+    n_tested = count_test_images(settings, bundle) if jobs else 0
+    between = n_tested if settings.record.all_tested else min(settings.check_images, n_tested)
+    tested = len(jobs) * ((settings.n_checks - 1) * between + n_tested)
     kind = (
         settings.student, settings.protocol, settings.labels, settings.batch_size, settings.test_set,
         bundle.image_shape,
@@ -366,6 +416,8 @@ def _record(
         augmented=recipe.evaluate.augment,
         confusion=confusion,
         ece=None if math.isnan(ece) else ece,  # of a student that diverged there is none
+        pictures_hash=job.pictures_hash,
+        test_images="" if recipe.evaluate.test_set == HELD_OUT else recipe.evaluate.test_images or "",
     )
 
 
@@ -439,6 +491,7 @@ def row_of(records: Sequence[EvaluationRecord], selection: str) -> Row:
         best_std=statistics.stdev(best) if len(best) > 1 else math.nan,
         seconds=sum(r.seconds for r in records),
         set_hash=first.set_hash,
+        pictures_hash=first.pictures_hash,
         trained=max(r.created for r in records),
         test_set=first.test_set,
         augmented=first.augmented,
@@ -450,7 +503,10 @@ def row_of(records: Sequence[EvaluationRecord], selection: str) -> Row:
 
 def _protocol_words(record: EvaluationRecord) -> str:
     name = name_now(record.protocol)
-    test = "" if record.test_set == ORIGINAL else f"{record.test_set} test images"
+    noun = "images" if record.test_set == HELD_OUT else "test images"
+    test = "" if record.test_set == ORIGINAL else f"{record.test_set} {noun}"
+    if record.test_images:
+        test = f'{test or "test images"} of "{PurePath(record.test_images).name}"'
     return ", ".join(filter(None, (name, test, "" if record.augmented else PLAIN)))
 
 

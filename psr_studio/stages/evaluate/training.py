@@ -14,7 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.method.protocols import HARD, PER_EPOCH
 from psr_studio.models.levels import NormalisedImages, at_rest
 from psr_studio.models.students import Check, StudentMemory, seeded_student, top1, train_student
-from psr_studio.recipe.schema import ORIGINAL, EvaluateRecipe, Recipe
+from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.stages.evaluate.arms import (
     FULL,
@@ -26,7 +26,7 @@ from psr_studio.stages.evaluate.arms import (
     random_real,
     real_params,
 )
-from psr_studio.stages.evaluate.given import look_at_set, read_labelled_set, read_set, read_test_images
+from psr_studio.stages.evaluate.given import look_at_set, read_labelled_set, read_set, test_images_of
 from psr_studio.stages.evaluate.lessons import (
     EpochLabels,
     Lesson,
@@ -86,8 +86,8 @@ class Trainer:
     def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
-        elsewhere = recipe.evaluate.test_images
-        images, labels = bundle.test_set if elsewhere is None else read_test_images(elsewhere, bundle)
+        images, labels = test_images_of(recipe.evaluate, bundle)
+        self._unsized = images
         self.test_images = at_rest(sized(images, recipe.evaluate.record, bundle, tested=True), self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
@@ -230,13 +230,16 @@ class Trainer:
         return self._splits[arm.classes]
 
     def _chosen_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        """A part by difficulty is chosen by what the teacher sees, the images before a protocol resizes them."""
         images, labels = self._split_of_task(arm)
-        if self.recipe.evaluate.test_set == ORIGINAL:
-            return images, labels
-        owners = np.array(arm.classes)[labels.cpu().numpy()]
         which, over_all = self.recipe.evaluate.test_set, softens_all(self.recipe, self.bundle, arm.classes)
+        if which in (ORIGINAL, HELD_OUT):
+            return images, labels
+        owners = self.test_labels.cpu().numpy()
+        in_task = np.isin(owners, arm.classes)
+        judged = self._unsized if in_task.all() else self._unsized[in_task]
         rows = torch.from_numpy(
-            rows_of_set(which, self.bundle, images.cpu().numpy(), owners, arm.classes, self.device, over_all)
+            rows_of_set(which, self.bundle, judged, owners[in_task], arm.classes, self.device, over_all)
         )
         return images[rows.to(images.device)], labels[rows.to(labels.device)]
 

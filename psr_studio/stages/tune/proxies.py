@@ -29,7 +29,7 @@ from psr_studio.stages.task import held_out_of, in_task, named_part
 if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
 
-STUDENT_TRAINING = ("student", "batch_size", "lr", "momentum", "weight_decay", "augment", "seed")
+STUDENT_TRAINING = ("student", "batch_size", "lr", "momentum", "weight_decay", "augment", "mirrored", "seed")
 
 
 class Proxy(Protocol):

@@ -92,7 +92,7 @@ class EvaluateTab:
             self.settings.add("evaluate.compare", allow_custom_value=True)
             self.settings.add("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
             self.settings.add("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
-            self.settings.add("evaluate.augment", "evaluate.full", "evaluate.set_labels")
+            self.settings.add("evaluate.augment", "evaluate.mirrored", "evaluate.full", "evaluate.set_labels")
 
     def connect(self, *_: Any) -> None:
         """Events."""
