@@ -66,7 +66,7 @@ def random_targets(guidance: str, n: int = 6, **settings) -> Targets:
 @pytest.mark.parametrize("guidance", TARGETED)
 def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bundle, guidance):
     """Four targets for six candidates: the fifth takes the first target again."""
-    limit = {f"pool__{guidance}__{GUIDANCES[guidance].limit}": 4}
+    limit = {f"pool__{guidance}__{GUIDANCES[guidance].count}": 4}
     recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED, **limit)
     with Studio(tmp_path / "ws", recipe) as studio:
         finish(studio.generate())
@@ -147,6 +147,21 @@ def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bund
     with Studio(tmp_path / "shared", recipe, workers=2) as studio:
         finish(studio.generate())
     assert bytes_of(tmp_path / "shared" / "pool") == wanted
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_pool_that_grows_keeps_what_it_had_and_ends_as_the_larger_one(tmp_path, tiny_bundle, guidance):
+    """One class by "Generate more", then all by the pool size, past the ten targets of a class."""
+    made(tmp_path / "ws", tiny_bundle, guidance)
+    root = tmp_path / "ws" / "pool"
+    with Studio(tmp_path / "ws") as studio:
+        for n, (larger, only) in enumerate((({"sizes": [0, 12, 0]}, [1]), ({"pool_size": 15}, None))):
+            before = bytes_of(root)
+            finish(studio.generate(**larger, only=only))
+            assert studio.status()["pool"].state == "fresh" and before.items() < bytes_of(root).items()
+            anew = {f"pool__{key}": value for key, value in larger.items()}
+            made(tmp_path / f"anew-{n}", tiny_bundle, guidance, **anew)
+            assert bytes_of(root) == bytes_of(tmp_path / f"anew-{n}" / "pool")
 
 
 def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bundle, own_home):
@@ -302,10 +317,22 @@ def test_rounding_and_intervals_without_images_are_reported(tiny_bundle):
 
 def test_fewer_real_images_than_targets_are_named(tmp_path, tiny_bundle):
     with pytest.raises(RecipeError) as err:
-        made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20)
+        made(tmp_path / "ws", tiny_bundle, "mgd3", pool__mgd3__modes=20)
     assert err.value.problem == 'Class "boot" has 12 real images, but 20 targets are asked for.'
-    assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn then.'
+    assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn.'
     made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20, pool__mgd3__modes=12)
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_class_without_real_images_is_named_with_a_way_out(tmp_path, tiny_bundle, guidance, monkeypatch):
+    monkeypatch.setattr("psr_studio.bundles.real_latents.n_real", lambda bundle, c: 0 if c == 1 else 12)
+    with pytest.raises(RecipeError) as err:
+        made(tmp_path / "ws", tiny_bundle, guidance)
+    needed = 1 if guidance == "igd" else 10
+    assert err.value.problem == (
+        f'Class "T-shirt/top" has no real images, but "pool.guidance" needs {needed} or more of each class.'
+    )
+    assert err.value.fix == 'Name the other classes in "pool.classes", or set "pool.guidance" to "none".'
 
 
 def test_without_real_images_the_ways_to_get_them_are_named():

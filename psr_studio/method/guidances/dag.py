@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 class DAG(Pulling):
     """The intervals and their centres."""
 
-    centers: int | None = setting(
-        None,
-        "Centres per class over all intervals, used in turn where there are more candidates; one per candidate "
-        "when left out.", "centres", 1, 100_000, label="Centres",
+    centers: int = setting(
+        10, "Centres per class over all intervals, as many as images per class, as MGD3 has it; candidates take them "
+        "in turn.", "centres", 1, 100_000, label="Centres",
     )  # fmt: skip
     counts: str = setting(
         "raw",
@@ -46,11 +45,6 @@ class DAG(Pulling):
     def read(self) -> dict[str, Any]:
         """All, but for a share of nothing."""
         return {k: v for k, v in self.model_dump().items() if k != "uncertainty" or self.joins_uncertainty}
-
-    @property
-    def most_targets(self) -> int | None:
-        """The centres."""
-        return self.centers
 
 
 def _place(real: Real, n: int, params: DAG) -> Targets:
@@ -98,5 +92,5 @@ def _rule(params: DAG) -> Rule:
 GUIDANCE = Guidance(
     "dag", 20, "Difficulty (DAG)",
     "centres of easy and of hard real images, as many of each as the data has.",
-    source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, limit="centers", reads_difficulty=True,
+    source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, count="centers", reads_difficulty=True,
 )  # fmt: skip

@@ -30,11 +30,6 @@ class Steering(Table):
     """What a guidance reads."""
 
     @property
-    def most_targets(self) -> int | None:
-        """Targets of a class where they are fewer than its candidates, None for one each."""
-        return None
-
-    @property
     def joins_candidates(self) -> bool:
         """Whether candidates of a part depend on each other."""
         return False
@@ -136,7 +131,7 @@ class Guidance:
         place: the targets (k of them, at most as many as images) of one class; None where the gradients that its real
             images give a surrogate stand in their place.
         rule: what is done in a step; without targets it takes the `gap` of gradients and the `groups` of rows too.
-        limit: the setting that lowers the number of targets.
+        count: the setting that says how many targets a class has; "" where it has one for all its candidates.
         reads_difficulty: `Real.difficulty` is read.
     """
 
@@ -148,7 +143,7 @@ class Guidance:
     parameters: type[Steering]
     place: Callable[[Real, int, Any], Targets] | None
     rule: Callable[[Any], Callable[..., Pull]]
-    limit: str
+    count: str = ""
     reads_difficulty: bool = False
 
 

@@ -60,11 +60,6 @@ class IGD(Pulling):
     )
 
     @property
-    def most_targets(self) -> int | None:
-        """The gradient of the class, for all its candidates."""
-        return 1
-
-    @property
     def joins_candidates(self) -> bool:
         """Whether candidates of a part are driven apart, and so are sampled together."""
         return self.strength > 0 and self.deviation > 0
@@ -183,5 +178,5 @@ def _rule(params: IGD) -> Callable[..., Any]:
 GUIDANCE = Guidance(
     "igd", 40, "Influence (IGD)",
     "the mean gradient of the real images of the class, so that training on it does what training on them does.",
-    source="ICLR 2025", parameters=IGD, place=None, rule=_rule, limit="",
+    source="ICLR 2025", parameters=IGD, place=None, rule=_rule,
 )  # fmt: skip

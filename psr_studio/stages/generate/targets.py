@@ -43,38 +43,25 @@ if TYPE_CHECKING:
 FOLDER = "targets"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The classes of a guided pool in order, and how many targets each gets."""
-
-    classes: tuple[int, ...]
-    counts: tuple[int, ...]
+def per_class(recipe: Recipe) -> int:
+    """How many targets a class has, however large the pool: candidates take them in turn."""
+    count = GUIDANCES[recipe.pool.guidance].count
+    return int(getattr(recipe.pool.steering, count)) if count else 1
 
 
-def wanted(recipe: Recipe, classes: Sequence[int], sizes: Sequence[int]) -> Wanted:
-    """One target per candidate, or as many as the recipe allows.
-
-    Args:
-        classes: of the pool. sizes: candidates of every class of the bundle.
-    """
-    assert recipe.pool.steering is not None
-    most = recipe.pool.steering.most_targets
-    return Wanted(tuple(classes), tuple(min(sizes[c], most or sizes[c]) for c in classes))
-
-
-def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
+def settings(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> dict[str, Any]:
     """What targets are made from, the real images aside: once made, targets outlast those."""
     guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
     assert steering is not None
-    values = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.limit)}
+    values = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.count)}
     return {
         "guidance": guidance.name,
         **values,
         "codec": bundle.identity(CODEC),
         **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
-        **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, want.classes)),
-        "counts of targets": sorted(set(want.counts)) if len(set(want.counts)) == 1 else want.counts,
-        **named_part(want.classes, bundle.n_classes),
+        **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, classes)),
+        "counts of targets": [per_class(recipe)],
+        **named_part(classes, bundle.n_classes),
     }
 
 
@@ -106,16 +93,18 @@ def identity(ws: Workspace, made_from: dict[str, Any]) -> str:
     return "" if seen is None or seen.problem else seen.inputs_hash
 
 
-def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: int) -> Iterator[Progress]:
+def prepare(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, classes: Sequence[int], total: int
+) -> Iterator[Progress]:
     """Make the targets where they are not there; what was encoded before for another workspace is read.
 
     Raises:
         ModelError: no real images. RecipeError: a class has fewer of them than targets.
     """
-    made_from = settings(recipe, bundle, want)
+    made_from = settings(recipe, bundle, classes)
     if identity(ws, made_from):
         return
-    check(recipe, bundle, want)
+    check(recipe, bundle, classes)
     guidance = GUIDANCES[recipe.pool.guidance]
 
     def event(message: str, **more: Any) -> Progress:
@@ -123,33 +112,41 @@ def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: 
 
     found: dict[int, Targets] = {}
     if guidance.place is None:
-        yield from _learn(recipe, bundle, want, event, found)
+        yield from _learn(recipe, bundle, classes, event, found)
         _write(ws, path(ws, made_from), made_from, found)
         return
-    yield from _read_real(recipe, bundle, want, event)
-    for class_id, n in zip(want.classes, want.counts, strict=True):
+    yield from _read_real(recipe, bundle, classes, event)
+    n = per_class(recipe)
+    for class_id in classes:
         name = bundle.class_names[class_id]
         yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
-        real = _real(recipe, bundle, want, class_id)
+        real = _real(recipe, bundle, classes, class_id)
         found[class_id] = guidance.place(real, n, recipe.pool.steering)
     _write(ws, path(ws, made_from), made_from, found)
     for words in report(bundle, found):
         yield event(words, lasting=True)
 
 
-def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
+def check(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> None:
     """Raise what keeps targets from being made: no real images, or fewer than targets; a surrogate that is too deep."""
     from psr_studio.bundles.real_latents import n_real
 
     if GUIDANCES[recipe.pool.guidance].place is None:
         _check_depth(recipe, bundle)
-    for class_id, n in zip(want.classes, want.counts, strict=True):
-        if (there := n_real(bundle, class_id)) < n:
-            name = recipe.pool.guidance
-            key = f"pool.{name}.{GUIDANCES[name].limit}"
+    n, guidance = per_class(recipe), recipe.pool.guidance
+    for class_id in classes:
+        there, name = n_real(bundle, class_id), bundle.class_names[class_id]
+        if not there:
             raise RecipeError(
-                f'Class "{bundle.class_names[class_id]}" has {there} real images, but {n} targets are asked for.',
-                f'Set "{key}" to {there} or less: candidates take the targets in turn then.',
+                f'Class "{name}" has no real images, but "pool.guidance" needs {n} or more of each class.',
+                'Name the other classes in "pool.classes", or set "pool.guidance" to "none".',
+                "pool.guidance",
+            )
+        if there < n:
+            key = f"pool.{guidance}.{GUIDANCES[guidance].count}"
+            raise RecipeError(
+                f'Class "{name}" has {plural(there, "real image")}, but {n} targets are asked for.',
+                f'Set "{key}" to {there} or less: candidates take the targets in turn.',
                 key,
             )
 
@@ -171,21 +168,25 @@ def _igd(recipe: Recipe) -> IGD:
     return recipe.pool.steering
 
 
-def _surrogate(recipe: Recipe, bundle: Bundle, want: Wanted) -> Surrogate:
+def _surrogate(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> Surrogate:
     from psr_studio.bundles.surrogates import surrogate_of
 
-    return surrogate_of(bundle, want.classes, _igd(recipe).depth, _igd(recipe).epochs)
+    return surrogate_of(bundle, classes, _igd(recipe).depth, _igd(recipe).epochs)
 
 
 def _learn(
-    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress], found: dict[int, Targets]
+    recipe: Recipe,
+    bundle: Bundle,
+    classes: Sequence[int],
+    event: Callable[..., Progress],
+    found: dict[int, Targets],
 ) -> Iterator[Progress]:
     """Train the surrogate where none is kept, with the cost after the first epoch, and find what classes teach it."""
     from torch import from_numpy
 
     from psr_studio.bundles.real_latents import finished
 
-    surrogate, device = _surrogate(recipe, bundle, want), pick_device(recipe.device)
+    surrogate, device = _surrogate(recipe, bundle, classes), pick_device(recipe.device)
     clock, n, left = Stopwatch(), len(surrogate.rows), 0
     for epoch in surrogate.weights(device):
         if not left:
@@ -197,7 +198,7 @@ def _learn(
         yield event(f"Trained the surrogate in {epoch} of {plural(surrogate.epochs, 'pass', 'passes')}.")
     weights = finished(surrogate.weights(device))
     rows = {SURROGATE: weights}
-    for class_id in want.classes:
+    for class_id in classes:
         for _ in surrogate.gradient(class_id, weights, device):
             name = bundle.class_names[class_id]
             yield event(f'Finding what the real images of "{name}" teach the surrogate.', class_id=class_id)
@@ -207,21 +208,21 @@ def _learn(
 
 
 def _read_real(
-    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress]
+    recipe: Recipe, bundle: Bundle, classes: Sequence[int], event: Callable[..., Progress]
 ) -> Iterator[Progress]:
     """Encode and score the real images that were not before."""
     from psr_studio.bundles.real_latents import real_difficulty, real_uncertainty
 
     device = pick_device(recipe.device)
-    yield from encode_real(bundle, want.classes, device, event)
+    yield from encode_real(bundle, classes, device, event)
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
         joins = recipe.pool.steering is not None and recipe.pool.steering.joins_uncertainty
         signals = (real_difficulty, real_uncertainty)[: 1 + joins]
-        over_all = softens_all(recipe, bundle, want.classes)
-        for class_id in want.classes:
+        over_all = softens_all(recipe, bundle, classes)
+        for class_id in classes:
             name = bundle.class_names[class_id]
             for signal in signals:
-                for _ in signal(bundle, class_id, want.classes, device, over_all):
+                for _ in signal(bundle, class_id, classes, device, over_all):
                     yield event(f'Scoring the real images of "{name}".', class_id=class_id)
 
 
@@ -247,7 +248,7 @@ def encode_real(
             yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)
 
 
-def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
+def _real(recipe: Recipe, bundle: Bundle, classes: Sequence[int], class_id: int) -> Real:
     """The real images of a class, as they are kept."""
     import torch
 
@@ -257,17 +258,15 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     latents = torch.from_numpy(finished(real_latents(bundle, class_id, device)))
     if not GUIDANCES[recipe.pool.guidance].reads_difficulty:
         return Real(latents)
-    original, over_all = None, softens_all(recipe, bundle, want.classes)
-    if bundle.has_original_difficulty(want.classes, over_all):
-        values, owners = bundle.original_difficulty(want.classes, over_all)
+    original, over_all = None, softens_all(recipe, bundle, classes)
+    if bundle.has_original_difficulty(classes, over_all):
+        values, owners = bundle.original_difficulty(classes, over_all)
         original = values[owners == class_id]
-    hard = finished(real_difficulty(bundle, class_id, want.classes, device, over_all))
+    hard = finished(real_difficulty(bundle, class_id, classes, device, over_all))
     assert recipe.pool.steering is not None
     if not recipe.pool.steering.joins_uncertainty:
         return Real(latents, hard, original)
-    return Real(
-        latents, hard, None, finished(real_uncertainty(bundle, class_id, want.classes, device, over_all))
-    )
+    return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, classes, device, over_all)))
 
 
 def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
@@ -348,13 +347,15 @@ class ClassTargets:
 class Steered:
     """The targets of a pool, opened; the codec is asked where gradients stand in their place."""
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> None:
+    def __init__(
+        self, ws: Workspace, recipe: Recipe, bundle: Bundle, classes: Sequence[int], codec: Codec
+    ) -> None:
         assert recipe.pool.steering is not None
         guidance = GUIDANCES[recipe.pool.guidance]
         self.rule = guidance.rule(recipe.pool.steering)
         self.part_size = recipe.pool.part_size
         _, stored = ws.parts.read(
-            path(ws, settings(recipe, bundle, want)), ["class", "target", "interval", "latent"]
+            path(ws, settings(recipe, bundle, classes)), ["class", "target", "interval", "latent"]
         )
         self.of_class = {
             int(c): ClassTargets(*(stored[name][stored["class"] == c] for name in ("latent", "interval")))
@@ -362,18 +363,18 @@ class Steered:
         }
         self.gap: GradientGap | None = None
         if guidance.place is None:
-            self.gap = self._gap(recipe, bundle, want, codec)
+            self.gap = self._gap(recipe, bundle, classes, codec)
 
-    def _gap(self, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> GradientGap:
+    def _gap(self, recipe: Recipe, bundle: Bundle, classes: Sequence[int], codec: Codec) -> GradientGap:
         from torch import from_numpy
 
         from psr_studio.models.surrogate import GradientGap, new_surrogate
 
         device = next(codec.parameters()).device
-        depth = _surrogate(recipe, bundle, want).depth
-        network = new_surrogate(depth, len(want.classes), bundle.image_shape).to(device)
+        depth = _surrogate(recipe, bundle, classes).depth
+        network = new_surrogate(depth, len(classes), bundle.image_shape).to(device)
         held = {c: from_numpy(one.latents) for c, one in self.of_class.items()}
-        return GradientGap(network, held.pop(SURROGATE).to(device), held, want.classes, codec.decode)
+        return GradientGap(network, held.pop(SURROGATE).to(device), held, classes, codec.decode)
 
     def columns(
         self, class_id: int, numbers: Sequence[int]
