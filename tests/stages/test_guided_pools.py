@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from steps import bytes_of
+from steps import bytes_of, rescore
 from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -25,6 +25,7 @@ from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.guidance import Real, Targets
 from psr_studio.method.guidances.registry import GUIDANCES
 from psr_studio.method.signals import difficulty
+from psr_studio.method.smoothing import choose_thresholds, ends, smooth_between
 from psr_studio.models.generator import Sampling
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
@@ -181,6 +182,28 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bu
         found = steered(studio.workspace, studio.curation.scored, 1)
         measured = studio.curation.scored.measure(0.5)[studio.pool.labels == 1]
         assert found.achieved.tolist() == np.bincount(bin_of(measured), minlength=10).tolist()
+
+
+def test_what_came_out_is_smoothed_as_what_was_asked_for(tmp_path, tiny_bundle):
+    """By the ends of the original images: those fed back would give the histogram that was asked for."""
+    made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__counts="smoothed")
+    with Studio(tmp_path / "ws") as studio:
+        finish(studio.score())
+        spread = np.tile(np.linspace(0.05, 0.95, 6), 3)
+        own = np.eye(3, dtype=bool)[studio.pool.labels]
+        rescore(studio, np.log(np.where(own, 1 - spread[:, None], spread[:, None] / 2)))
+        scored, original = studio.curation.scored, studio.bundle.original_difficulty((0, 1, 2))
+        values = original[0][original[1] == 1]
+        low, high = ends(values, *choose_thresholds(values))
+        raw = scored.difficulty[scored.labels == 1]
+        expected = (np.log(raw / low) / np.log(high / low)).clip(0, 1)
+        found = steered(studio.workspace, scored, 1)
+        assert found.achieved.tolist() == np.bincount(bin_of(expected), minlength=10).tolist()
+        assert found.achieved.tolist() != np.bincount(bin_of(raw), minlength=10).tolist()
+        asked = targets.asked(studio.workspace, scored.pool, 1)
+        whole = target_counts(histogram(smooth_between(values, *asked.ends)), 10)
+        np.testing.assert_allclose(found.asked, 0.6 * whole)
+        assert "smoothed difficulty" in targets.steered_to(scored.pool, 0)
 
 
 def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):

@@ -62,24 +62,28 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
     ):  # then the original images are those at hand: of the others no entropy is known
         hard = joined(hard, real.uncertainty, params.uncertainty)
     original = hard if real.original is None else real.original
-    values, whole = hard, original
+    values, whole, ends = hard, original, None
     if params.counts == "smoothed":
-        values, whole = _smoothed(values, original)
+        values, whole, ends = _smoothed(values, original)
     shares = histogram(whole)
     asked = target_counts(shares, n)  # line 2
     found = difficulty_centers(real.latents, values, asked)  # lines 3 to 6
     order = evenly(found.bins.numpy())
     ordered = found.centers[torch.from_numpy(order)]
     intervals = found.bins.numpy()[order]
-    return Targets(ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions)
+    return Targets(
+        ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions, ends
+    )
 
 
-def _smoothed(difficulty: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both by the thresholds of the original images (DGS eq. 7 to 9)."""
-    from psr_studio.method.smoothing import choose_thresholds, smooth
+def _smoothed(
+    difficulty: np.ndarray, original: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Both by the thresholds of the original images (DGS eq. 7 to 9), and the ends of these."""
+    from psr_studio.method.smoothing import choose_thresholds, ends, smooth
 
     thresholds = choose_thresholds(original)
-    return smooth(difficulty, *thresholds), smooth(original, *thresholds)
+    return smooth(difficulty, *thresholds), smooth(original, *thresholds), ends(original, *thresholds)
 
 
 def _rule(params: DAG) -> Rule:

@@ -112,6 +112,7 @@ class Targets:
         shares, asked: (10,) of the real images in each interval, and targets that it should have; () where there are
             no intervals.
         moved: (interval without enough images, interval that gave, how many).
+        ends: the difficulties that smoothing puts at 0 and at 1, where the intervals are of smoothed ones.
     """
 
     latents: torch.Tensor
@@ -119,6 +120,7 @@ class Targets:
     shares: tuple[float, ...] = ()
     asked: tuple[int, ...] = ()
     moved: tuple[tuple[int, int, int], ...] = ()
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -280,6 +280,7 @@ def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int
         **made_from,
         "shares": {str(c): list(one.shares) for c, one in found.items()},
         "asked": {str(c): list(one.asked) for c, one in found.items()},
+        "ends": {str(c): list(one.ends) for c, one in found.items() if one.ends},
     }
     ws.write_targets(file, columns, content_hash(columns), about)
 
@@ -313,22 +314,40 @@ def steered_to(pool: Pool, position: int) -> str:
     if target < 0:
         return guidance.title if guidance and guidance.place is None else ""
     title = guidance.title if guidance else "guided"
-    return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", difficulty {interval(k)}")
+    measure = "smoothed difficulty" if is_smoothed(pool) else "difficulty"
+    return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", {measure} {interval(k)}")
 
 
-def asked(ws: Workspace, pool: Pool, class_id: int) -> np.ndarray | None:
-    """Candidates of a class that each interval of difficulty should have (10,); None of a pool without intervals.
+class Asked(NamedTuple):
+    """What a pool by difficulty was to have in a class.
 
-    What Algorithm 2 asks for, before intervals with too few images pass targets on.
+    Attributes:
+        counts: candidates in each interval (10,), as Algorithm 2 asks for, before intervals with too few images pass
+            targets on. ends: see `Targets.ends`.
     """
+
+    counts: np.ndarray
+    ends: tuple[float, float] | None
+
+
+def asked(ws: Workspace, pool: Pool, class_id: int) -> Asked | None:
+    """What was asked for in a class; None of a pool without intervals, or whose ends were not kept."""
     made = str(pool.settings.get("steering", {}).get("targets", ""))
     for file in sorted((ws.root / FOLDER).glob("*.parquet")):
         seen = ws.parts.look([file])[file]
         if seen is not None and not seen.problem and seen.inputs_hash == made:
-            shares = np.array(ws.parts.read(file, [])[0].settings["asked"].get(str(class_id), ()), np.float64)
-            n = int((pool.labels == class_id).sum())
-            return shares / shares.sum() * n if len(shares) else None
+            about, n = ws.parts.read(file, [])[0].settings, int((pool.labels == class_id).sum())
+            shares = np.array(about["asked"].get(str(class_id), ()), np.float64)
+            ends = about.get("ends", {}).get(str(class_id))
+            if not len(shares) or (is_smoothed(pool) and ends is None):
+                return None
+            return Asked(shares / shares.sum() * n, ends)
     return None
+
+
+def is_smoothed(pool: Pool) -> bool:
+    """Whether the intervals that steered a pool are of smoothed difficulty."""
+    return pool.settings.get("steering", {}).get("counts") == "smoothed"
 
 
 def interval(k: int) -> str:
