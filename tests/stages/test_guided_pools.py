@@ -27,6 +27,7 @@ from psr_studio.method.guidances.registry import GUIDANCES
 from psr_studio.method.signals import difficulty
 from psr_studio.method.smoothing import choose_thresholds, ends, smooth_between
 from psr_studio.models.generator import Sampling
+from psr_studio.recipe.load import load_recipe
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
@@ -173,7 +174,7 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bu
     joint = place(Real(latents, hard, None, unsure), 8, params(uncertainty=1.0))
     alone = place(Real(latents, unsure), 8, params())
     assert joint.intervals.tolist() == alone.intervals.tolist() and torch.equal(joint.latents, alone.latents)
-    assert "uncertainty" not in params().read() and params(uncertainty=0.5).read()["uncertainty"] == 0.5
+    assert "uncertainty" not in params().read(50) and params(uncertainty=0.5).read(50)["uncertainty"] == 0.5
     made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
     assert len(list((own_home / "real").glob("uncertainty-*/*.npy"))) == 3
     with Studio(tmp_path / "ws") as studio:
@@ -288,7 +289,7 @@ def shirts() -> World:
             params = guidance.parameters.model_validate({"strength": 0.5, **more})
             how = replace(HOW, skipped=params.skipped(HOW.steps))
             aims = guidance.place(real, n, params)
-            guide = Guide(guidance.rule(params), torch.full((n,), shirt), aims.latents)
+            guide = Guide(guidance.rule(params, HOW.steps), torch.full((n,), shirt), aims.latents)
         *_, (_, latents) = generator.sample([shirt] * n, range(n), how, guide)
         logits, _ = teacher.predict(torch.from_numpy(codec.decode_uint8(latents)))
         found[name] = (latents.numpy(), difficulty(logits.numpy(), np.full(n, shirt)), aims)
@@ -367,13 +368,33 @@ def test_without_real_images_the_ways_to_get_them_are_named():
 
 def test_a_stop_outside_the_schedule_is_refused_with_a_way_out():
     with pytest.raises(RecipeError) as err:
-        Recipe().with_values({"pool.guidance": "dag", "pool.steps": 10})
+        Recipe().with_values({"pool.guidance": "dag", "pool.steps": 10, "pool.dag.stop": 25})
     assert err.value.problem == '"pool.dag.stop" is 25, more than "pool.steps", which is 10.'
-    assert err.value.fix == 'Lower "pool.dag.stop" to 5, which guides the first half, or raise "pool.steps".'
+    assert err.value.fix == 'Lower "pool.dag.stop" to 5, half of the steps, or raise "pool.steps".'
     assert Recipe().with_values({"pool.guidance": "dag", "pool.dag.stop": 50}).pool.dag.stop == 50, (
         "guides no step"
     )
-    assert Recipe().with_values({"pool.steps": 10}).pool.dag.stop == 25, "of a guidance that is not chosen"
+    assert Recipe().with_values({"pool.steps": 10, "pool.dag.stop": 25}).pool.dag.stop == 25, (
+        "it is not chosen"
+    )
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_what_is_left_out_goes_with_any_number_of_steps(guidance):
+    """With 50 it is what was printed, and names the pool as if it were written; a draft is steered as long."""
+    draft = load_recipe("fashion-mnist-draft").with_values({"pool.guidance": guidance})
+    told = {"d4m": "from prototypes by the last 7 of 10 steps", "igd": "steered in 4 of 10 steps"}
+    assert draft.pool.steering.told(10) == told.get(guidance, "steered in the first 4 of 10 steps")
+    left_out = Recipe().with_values({"pool.guidance": guidance})
+    printed = {"mgd3": {"stop": 25}, "dag": {"stop": 25}, "d4m": {}, "igd": {"start": 45, "stop": 29}}[
+        guidance
+    ]
+    written = left_out.with_values({f"pool.{guidance}.{key}": n for key, n in printed.items()})
+    bundle = load_bundle("fashion-mnist")
+    assert pool.inputs(left_out, bundle) == pool.inputs(written, bundle)
+    assert printed.items() <= pool.inputs(left_out, bundle)["steering"].items()
+    for steps in (1, 2, 3, 7, 1000):
+        left_out.with_values({"pool.steps": steps})
 
 
 def test_a_start_after_the_last_step_is_refused_with_a_way_out():

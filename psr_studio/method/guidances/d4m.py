@@ -42,7 +42,7 @@ class D4M(Steering):
         )
 
 
-def _rule(params: D4M) -> Rule:
+def _rule(params: D4M, steps: int) -> Rule:
     from psr_studio.method.guidance import no_pull
 
     return no_pull

@@ -42,9 +42,9 @@ class DAG(Pulling):
         """Where it has a share."""
         return self.uncertainty > 0
 
-    def read(self) -> dict[str, Any]:
+    def read(self, steps: int) -> dict[str, Any]:
         """All, but for a share of nothing."""
-        return {k: v for k, v in self.model_dump().items() if k != "uncertainty" or self.joins_uncertainty}
+        return {k: v for k, v in super().read(steps).items() if k != "uncertainty" or self.joins_uncertainty}
 
 
 def _place(real: Real, n: int, params: DAG) -> Targets:
@@ -86,11 +86,11 @@ def _smoothed(
     return smooth(difficulty, *thresholds), smooth(original, *thresholds), ends(original, *thresholds)
 
 
-def _rule(params: DAG) -> Rule:
+def _rule(params: DAG, steps: int) -> Rule:
     from psr_studio.method.guidance import guided_by_difficulty, guided_by_modes
 
     rule = guided_by_difficulty if params.pull == "latent" else guided_by_modes
-    return partial(rule, strength=params.strength, stop=params.stop)
+    return partial(rule, strength=params.strength, stop=params.until(steps))
 
 
 GUIDANCE = Guidance(

@@ -39,7 +39,7 @@ class Steering(Table):
         """Whether `Real.uncertainty` is read."""
         return False
 
-    def read(self) -> dict[str, Any]:
+    def read(self, steps: int) -> dict[str, Any]:
         """The settings that count, by name; one that came later is left out where it changes nothing."""
         return self.model_dump()
 
@@ -66,23 +66,31 @@ class Pulling(Steering):
     strength: float = setting(
         0.1, "How hard each step is pulled (lambda); 0 pulls nothing.", "", 0.0, 10.0, label="Guidance strength"
     )  # fmt: skip
-    stop: int = setting(
-        25, "Step index, counted down, at which the pull ends; with 50 steps and 25 the first 24 are pulled.",
-        "steps", 0, 1000, label="Guidance stop"
+    stop: int | None = setting(
+        None, "Step index, counted down, at which the pull ends, half of the steps when left out; with 50 steps the "
+        "first 24 are pulled then.", "steps", 0, 1000, label="Guidance stop"
     )  # fmt: skip
+
+    def until(self, steps: int) -> int:
+        """The stop."""
+        return steps // 2 if self.stop is None else self.stop
+
+    def read(self, steps: int) -> dict[str, Any]:
+        """All, the stop as a number."""
+        return {**super().read(steps), "stop": self.until(steps)}
 
     def told(self, steps: int) -> str:
         """How many of the steps are pulled."""
-        return f"steered in the first {max(0, steps - 1 - self.stop)} of {steps} steps"
+        return f"steered in the first {max(0, steps - 1 - self.until(steps))} of {steps} steps"
 
     def misfit(self, steps: int) -> Misfit | None:
         """A stop above the steps."""
-        if self.stop <= steps:
+        if self.stop is None or self.stop <= steps:
             return None
         return Misfit(
             "stop",
             f'"{{key}}" is {self.stop}, more than "pool.steps", which is {steps}.',
-            f'Lower "{{key}}" to {steps // 2}, which guides the first half, or raise "pool.steps".',
+            f'Lower "{{key}}" to {steps // 2}, half of the steps, or raise "pool.steps".',
         )
 
 
@@ -132,7 +140,8 @@ class Guidance:
         parameters: its table of the recipe.
         place: the targets (k of them, at most as many as images) of one class; None where the gradients that its real
             images give a surrogate stand in their place.
-        rule: what is done in a step; without targets it takes the `gap` of gradients and the `groups` of rows too.
+        rule: what is done in each of so many steps; without targets it takes the `gap` of gradients and the `groups` of
+            rows too.
         count: the setting that says how many targets a class has; "" where it has one for all its candidates.
         reads_difficulty: `Real.difficulty` is read.
     """
@@ -144,7 +153,7 @@ class Guidance:
     source: str
     parameters: type[Steering]
     place: Callable[[Real, int, Any], Targets] | None
-    rule: Callable[[Any], Callable[..., Pull]]
+    rule: Callable[[Any, int], Callable[..., Pull]]
     count: str = ""
     reads_difficulty: bool = False
 

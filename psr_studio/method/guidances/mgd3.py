@@ -21,10 +21,10 @@ class MGD3(Pulling):
     )  # fmt: skip
 
 
-def _rule(params: MGD3) -> Rule:
+def _rule(params: MGD3, steps: int) -> Rule:
     from psr_studio.method.guidance import guided_by_modes
 
-    return partial(guided_by_modes, strength=params.strength, stop=params.stop)
+    return partial(guided_by_modes, strength=params.strength, stop=params.until(steps))
 
 
 GUIDANCE = Guidance(

@@ -115,7 +115,7 @@ def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
     """The guidance with all that it reads; nothing of a pool without one, which is as it was before there were any."""
     if recipe.pool.steering is None:
         return {}
-    settings = recipe.pool.steering.read()
+    settings = recipe.pool.steering.read(recipe.pool.steps)
     return {"steering": {"guidance": recipe.pool.guidance, **settings, "targets": steered}}
 
 

@@ -53,7 +53,7 @@ def settings(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> dict[str
     """What targets are made from, the real images aside: once made, targets outlast those."""
     guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
     assert steering is not None
-    values = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.count)}
+    values = {k: v for k, v in steering.read(recipe.pool.steps).items() if k not in (*_RULES, guidance.count)}
     return {
         "guidance": guidance.name,
         **values,
@@ -371,7 +371,7 @@ class Steered:
     ) -> None:
         assert recipe.pool.steering is not None
         guidance = GUIDANCES[recipe.pool.guidance]
-        self.rule = guidance.rule(recipe.pool.steering)
+        self.rule = guidance.rule(recipe.pool.steering, recipe.pool.steps)
         self.part_size = recipe.pool.part_size
         _, stored = ws.parts.read(
             path(ws, settings(recipe, bundle, classes)), ["class", "target", "interval", "latent"]
