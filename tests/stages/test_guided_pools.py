@@ -242,6 +242,22 @@ def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle)
             assert studio.status()["pool"].state == "stale", changes
 
 
+def test_targets_that_no_candidate_came_of_are_removed_when_others_are_written(tmp_path, tiny_bundle):
+    """Those of the parts that still stand are kept, crops among them: a run may be stopped before it replaces them."""
+    folder, written = tmp_path / "ws" / targets.FOLDER, []
+    for changes in (
+        {"pool__guidance": "mgd3"}, {"pool__guidance": "dag"}, {"pool__source": "crops"}, {"pool__guidance": "igd"},
+        {"pool__guidance": "d4m"},
+    ):  # fmt: skip
+        before = set(folder.glob("*"))
+        recipe = tiny_recipe(tiny_bundle, **STEERED, **changes)
+        with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
+            finish(studio.generate())
+        (new,) = set(folder.glob("*")) - before
+        written.append(new)
+        assert set(folder.glob("*")) == set(written[-2:])
+
+
 def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle):
     made(tmp_path / "ws", tiny_bundle, "dag")
     before = bytes_of(tmp_path / "ws")

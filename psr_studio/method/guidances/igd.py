@@ -100,8 +100,8 @@ class IGD(Pulling):
 def kept_epochs(epochs: int) -> list[int]:
     """After which of so many epochs (1-based) the surrogate is kept, ascending.
 
-    Published are places in lists of 50 for ImageWoof, found by dropping what has nearly the gradients of the one before;
-    that other data sets keep these, and other lengths the same shares of the training, is our reading.
+    Published are places in lists of 50 for ImageWoof, found by dropping what has nearly the gradients of the one
+    before; that other data sets keep these, and other lengths the same shares of the training, is our reading.
     """
     return sorted({1 + moment * epochs // OF_EPOCHS for moment in MOMENTS})
 

@@ -88,9 +88,33 @@ def path(ws: Workspace, made_from: dict[str, Any]) -> Path:
 
 def identity(ws: Workspace, made_from: dict[str, Any]) -> str:
     """A hash of what the targets hold, "" while there are none or their file is damaged."""
-    file = path(ws, made_from)
+    return _held(ws, path(ws, made_from))
+
+
+def _held(ws: Workspace, file: Path) -> str:
+    """A hash of what a file of targets holds, "" where there is none or it is damaged."""
     seen = ws.parts.look([file])[file]
     return "" if seen is None or seen.problem else seen.inputs_hash
+
+
+def _files(ws: Workspace) -> list[Path]:
+    return sorted((ws.root / FOLDER).glob("*.parquet"))
+
+
+def _named(settings: dict[str, Any]) -> str:
+    """The hash of the targets that a part was made from, or of its crops, by its settings; "" of a plain one."""
+    return str(settings.get("steering", {}).get("targets") or settings.get("found", ""))
+
+
+def write(
+    ws: Workspace, made_from: dict[str, Any], columns: dict[str, np.ndarray], about: dict[str, Any]
+) -> None:
+    """Put targets, or crops, where they belong, and remove those of others that no part of the pool came of."""
+    file, needed = path(ws, made_from), {_named(settings) for settings in ws.pool().part_settings} - {""}
+    ws.write_targets(file, columns, content_hash(columns), about)
+    for other in _files(ws):
+        if other != file and _held(ws, other) not in needed:
+            ws.discard_targets(other)
 
 
 def prepare(
@@ -113,7 +137,7 @@ def prepare(
     found: dict[int, Targets] = {}
     if guidance.place is None:
         yield from _learn(recipe, bundle, classes, event, found)
-        _write(ws, path(ws, made_from), made_from, found)
+        _write(ws, made_from, found)
         return
     yield from _read_real(recipe, bundle, classes, event)
     n = per_class(recipe)
@@ -122,7 +146,7 @@ def prepare(
         yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
         real = _real(recipe, bundle, classes, class_id)
         found[class_id] = guidance.place(real, n, recipe.pool.steering)
-    _write(ws, path(ws, made_from), made_from, found)
+    _write(ws, made_from, found)
     for words in report(bundle, found):
         yield event(words, lasting=True)
 
@@ -269,7 +293,7 @@ def _real(recipe: Recipe, bundle: Bundle, classes: Sequence[int], class_id: int)
     return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, classes, device, over_all)))
 
 
-def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
+def _write(ws: Workspace, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
     columns = {
         "class": np.repeat(list(found), [len(one.intervals) for one in found.values()]).astype(np.int64),
         "target": np.concatenate([np.arange(len(one.intervals)) for one in found.values()]),
@@ -282,7 +306,7 @@ def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int
         "asked": {str(c): list(one.asked) for c, one in found.items()},
         "ends": {str(c): list(one.ends) for c, one in found.items() if one.ends},
     }
-    ws.write_targets(file, columns, content_hash(columns), about)
+    write(ws, made_from, columns, about)
 
 
 def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
@@ -332,12 +356,11 @@ class Asked(NamedTuple):
 
 def asked(ws: Workspace, pool: Pool, class_id: int) -> Asked | None:
     """What was asked for in a class; None of a pool without intervals, or whose ends were not kept."""
-    made = str(pool.settings.get("steering", {}).get("targets", ""))
-    for file in sorted((ws.root / FOLDER).glob("*.parquet")):
-        seen = ws.parts.look([file])[file]
-        if seen is not None and not seen.problem and seen.inputs_hash == made:
+    made = _named(pool.settings)
+    for file in _files(ws):
+        if made and _held(ws, file) == made:
             about, n = ws.parts.read(file, [])[0].settings, int((pool.labels == class_id).sum())
-            shares = np.array(about["asked"].get(str(class_id), ()), np.float64)
+            shares = np.array(about.get("asked", {}).get(str(class_id), ()), np.float64)
             ends = about.get("ends", {}).get(str(class_id))
             if not len(shares) or (is_smoothed(pool) and ends is None):
                 return None
