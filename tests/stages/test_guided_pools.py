@@ -19,6 +19,7 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.real_images import difficulty_over
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import target_counts
 from psr_studio.method.guidance import Guide
@@ -213,6 +214,26 @@ def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
     assert f"Cost: {3 * TRAIN_PER_CLASS} real images to encode" in " ".join(first)
     assert "Encoded 36 of 36 real images." in first
     assert not any("encode" in words.lower() for words in second)
+
+
+def test_what_comes_before_the_first_candidate_says_its_cost(tmp_path, tiny_bundle):
+    _, said = made(tmp_path / "dag", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
+    words = " ".join(said)
+    assert words.count("Cost: 36 real images to score") == 2 == said.count("Scored 36 of 36 real images.")
+    assert "Cost: 3 classes to cluster" in words and "Clustered 3 of 3 classes." in said
+    _, said = made(tmp_path / "igd", tiny_bundle, "igd")
+    assert "Cost: 36 real images to take gradients of" in " ".join(said)
+    assert "Took gradients of 36 of 36 real images." in said
+
+
+@pytest.mark.parametrize("guidance", TARGETED)
+def test_a_search_for_targets_stops_between_its_rounds(tmp_path, tiny_bundle, guidance):
+    asked: list[bool] = []
+    recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED)
+    with Studio(tmp_path / "ws", recipe) as studio, stopped_by(lambda: bool(asked)), pytest.raises(Stopped):
+        for event in studio.generate():
+            asked += [True] * event.message.startswith("Finding 10 targets")
+    assert asked and not (tmp_path / "ws" / targets.FOLDER).exists()
 
 
 def test_opening_the_codec_is_not_taken_for_the_pace_of_encoding(tmp_path, tiny_bundle, monkeypatch):

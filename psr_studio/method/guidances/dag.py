@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class DAG(Pulling):
         return {k: v for k, v in super().read(steps).items() if k != "uncertainty" or self.joins_uncertainty}
 
 
-def _place(real: Real, n: int, params: DAG) -> Targets:
+def _place(real: Real, n: int, params: DAG, between: Callable[[], None] | None = None) -> Targets:
     """Algorithm 2, lines 1 to 6; centres are put in an order of which each beginning spreads over the intervals."""
     import torch
 
@@ -67,7 +68,7 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
         values, whole, ends = _smoothed(values, original)
     shares = histogram(whole)
     asked = target_counts(shares, n)  # line 2
-    found = difficulty_centers(real.latents, values, asked)  # lines 3 to 6
+    found = difficulty_centers(real.latents, values, asked, between=between)  # lines 3 to 6
     order = evenly(found.bins.numpy())
     ordered = found.centers[torch.from_numpy(order)]
     intervals = found.bins.numpy()[order]

@@ -138,8 +138,9 @@ class Guidance:
     Attributes:
         name: as in the recipe. title: as on the screen. help: in a sentence. source: where it comes from.
         parameters: its table of the recipe.
-        place: the targets (k of them, at most as many as images) of one class; None where the gradients that its real
-            images give a surrogate stand in their place.
+        place: the targets of one class from its `Real` images, how many (at most as many as images), the parameters,
+            and what is called `between` rounds; None where the gradients that its real images give a surrogate stand
+            in their place.
         rule: what is done in each of so many steps; without targets it takes the `gap` of gradients and the `groups` of
             rows too.
         count: the setting that says how many targets a class has; "" where it has one for all its candidates.
@@ -152,16 +153,16 @@ class Guidance:
     help: str
     source: str
     parameters: type[Steering]
-    place: Callable[[Real, int, Any], Targets] | None
+    place: Callable[..., Targets] | None
     rule: Callable[[Any, int], Callable[..., Pull]]
     count: str = ""
     reads_difficulty: bool = False
 
 
-def place_modes(real: Real, n: int, params: Steering) -> Targets:
+def place_modes(real: Real, n: int, params: Steering, between: Callable[[], None] | None = None) -> Targets:
     """Centres of k-means over raw latents, by Euclidean distance, as the code of MGD3 has it."""
     import numpy as np
 
     from psr_studio.method.guidance import k_means
 
-    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
+    return Targets(k_means(real.latents, n, between=between), np.full(n, NO_INTERVAL, np.int64))

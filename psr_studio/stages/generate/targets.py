@@ -6,7 +6,7 @@ guidance by gradients the file holds the surrogate and the gradients of the clas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from psr_studio.bundles.sources import missing
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import duration, plural
 from psr_studio.method.guidances.guidance import NO_INTERVAL, Real, Targets
 from psr_studio.method.guidances.igd import IGD
@@ -140,12 +141,16 @@ def prepare(
         _write(ws, made_from, found)
         return
     yield from _read_real(recipe, bundle, classes, event)
-    n = per_class(recipe)
-    for class_id in classes:
-        name = bundle.class_names[class_id]
-        yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
-        real = _real(recipe, bundle, classes, class_id)
-        found[class_id] = guidance.place(real, n, recipe.pool.steering)
+    n, place = per_class(recipe), guidance.place
+
+    def clustered() -> Iterator[tuple[int, int]]:
+        for class_id in classes:
+            real = _real(recipe, bundle, classes, class_id)
+            found[class_id] = place(real, n, recipe.pool.steering, stop_if_asked)
+            yield class_id, 1
+
+    yield event(f"Finding {plural(n, 'target')} among the real images of each class.")
+    yield from _with_cost(clustered(), len(classes), event, "cluster", "Clustered", CLASSES, "")
     _write(ws, made_from, found)
     for words in report(bundle, found):
         yield event(words, lasting=True)
@@ -221,12 +226,10 @@ def _learn(
             )
         yield event(f"Trained the surrogate in {epoch} of {plural(surrogate.epochs, 'pass', 'passes')}.")
     weights = finished(surrogate.weights(device))
-    rows = {SURROGATE: weights}
-    for class_id in classes:
-        for _ in surrogate.gradient(class_id, weights, device):
-            name = bundle.class_names[class_id]
-            yield event(f'Finding what the real images of "{name}" teach the surrogate.', class_id=class_id)
-        rows[class_id] = finished(surrogate.gradient(class_id, weights, device))
+    read = ((c, n) for c in classes for n in surrogate.gradient(c, weights, device))
+    what = ("take gradients of", "Took gradients of")
+    yield from _with_cost(read, surrogate.left_to_read(weights), event, *what)
+    rows = {SURROGATE: weights} | {c: finished(surrogate.gradient(c, weights, device)) for c in classes}
     none = np.full(len(weights), NO_INTERVAL, np.int64)
     found |= {class_id: Targets(from_numpy(values), none) for class_id, values in rows.items()}
 
@@ -235,41 +238,53 @@ def _read_real(
     recipe: Recipe, bundle: Bundle, classes: Sequence[int], event: Callable[..., Progress]
 ) -> Iterator[Progress]:
     """Encode and score the real images that were not before."""
-    from psr_studio.bundles.real_latents import real_difficulty, real_uncertainty
+    from psr_studio.bundles.real_latents import left_to_score, real_difficulty, real_uncertainty
 
     device = pick_device(recipe.device)
     yield from encode_real(bundle, classes, device, event)
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
         joins = recipe.pool.steering is not None and recipe.pool.steering.joins_uncertainty
-        signals = (real_difficulty, real_uncertainty)[: 1 + joins]
+        signals = {"difficulty": real_difficulty, **({"uncertainty": real_uncertainty} if joins else {})}
         over_all = softens_all(recipe, bundle, classes)
-        for class_id in classes:
-            name = bundle.class_names[class_id]
-            for signal in signals:
-                for _ in signal(bundle, class_id, classes, device, over_all):
-                    yield event(f'Scoring the real images of "{name}".', class_id=class_id)
+        for name, signal in signals.items():
+            n_left = left_to_score(name, bundle, classes, over_all)
+            rows = ((c, n) for c in classes for n in signal(bundle, c, classes, device, over_all))
+            yield from _with_cost(rows, n_left, event, "score", "Scored")
 
 
 def encode_real(
     bundle: Bundle, classes: Sequence[int], device: torch.device, event: Callable[..., Progress],
     mirrored: bool = False,
 ) -> Iterator[Progress]:  # fmt: skip
-    """Encode the real images that were not before, with the cost after the first of them."""
+    """Encode the real images that were not before."""
     from psr_studio.bundles.real_latents import left_to_encode, real_latents
 
-    n_left = left_to_encode(bundle, classes, mirrored)
+    rows = ((c, n) for c in classes for n in real_latents(bundle, c, device, mirrored))
+    yield from _with_cost(rows, left_to_encode(bundle, classes, mirrored), event, "encode", "Encoded")
+
+
+IMAGES, CLASSES = ("real image", "real images"), ("class", "classes")
+
+
+def _with_cost(
+    rows: Iterable[tuple[int, int]], n_left: int, event: Callable[..., Progress], verb: str, done_words: str,
+    nouns: tuple[str, str] = IMAGES, kept: str = ", kept for all workspaces",
+) -> Iterator[Progress]:  # fmt: skip
+    """Say how far some work is, with its cost after the second piece: networks were opened for the first.
+
+    Args:
+        rows: does the work; yields a class and how many more are done. n_left: how many there are to do.
+    """
     clock, first, done = Stopwatch(started=False), 0, 0
-    for class_id in classes:
-        for n in real_latents(bundle, class_id, device, mirrored):
-            done += n
-            if not first:  # the codec was opened for these, which says nothing of the others
-                first = done
-                clock.start()
-            elif done == first + n:
-                seconds = duration(clock.seconds * (n_left - first) / n)
-                cost = f"Cost: {plural(n_left, 'real image')} to encode, about {seconds}, kept for all workspaces."
-                yield event(cost, lasting=True)
-            yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)
+    for class_id, n in rows:
+        done += n
+        if not first:
+            first = done
+            clock.start()
+        elif done == first + n:
+            seconds = duration(clock.seconds * (n_left - first) / n)
+            yield event(f"Cost: {plural(n_left, *nouns)} to {verb}, about {seconds}{kept}.", lasting=True)
+        yield event(f"{done_words} {done} of {n_left} {nouns[1]}.", class_id=class_id)
 
 
 def _real(recipe: Recipe, bundle: Bundle, classes: Sequence[int], class_id: int) -> Real:
