@@ -107,8 +107,7 @@ def _signal(
     task: Sequence[int], device: torch.device, over_all: bool,
 ) -> Rows:  # fmt: skip
     rows, teacher = real_rows(bundle, class_id), bundle.teacher(device)
-    over = "all" if over_all else task_key(task)
-    path = kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{over}") / f"class={class_id}.npy"
+    path = _signal_path(name, bundle, class_id, task, over_all)
     images, labels = bundle.train_subset
 
     def made(part: np.ndarray) -> np.ndarray:
@@ -127,9 +126,20 @@ def left_to_encode(bundle: Bundle, classes: Sequence[int], mirrored: bool = Fals
     return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c, mirrored).is_file())
 
 
+def left_to_score(name: str, bundle: Bundle, task: Sequence[int], over_all: bool) -> int:
+    """Real images of a task whose "difficulty" or "uncertainty" is not kept yet."""
+    missing = [c for c in task if not _signal_path(name, bundle, c, task, over_all).is_file()]
+    return sum(n_real(bundle, c) for c in missing)
+
+
 def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:
     """Rows of the real training images of a class in `Bundle.train_subset`."""
     return np.flatnonzero(bundle.train_subset[1] == class_id)
+
+
+def _signal_path(name: str, bundle: Bundle, class_id: int, task: Sequence[int], over_all: bool) -> Path:
+    over = "all" if over_all else task_key(task)
+    return kept_folder(bundle, f"{name}-{bundle.identity('teacher')}-{over}") / f"class={class_id}.npy"
 
 
 def _embeddings_path(bundle: Bundle, class_id: int, of: str = "") -> Path:

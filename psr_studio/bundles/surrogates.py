@@ -74,23 +74,32 @@ class Surrogate:
         self, class_id: int, weights: np.ndarray, device: torch.device
     ) -> Generator[int, None, np.ndarray]:
         """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read."""
-        of_weights = hashlib.sha256(weights.tobytes()).hexdigest()[:8]
-        path = self.path.with_name(f"class={class_id}-{of_weights}.npy")
+        path = self._gradient_path(class_id, weights)
         if not path.is_file():
             from torch import from_numpy
 
             from psr_studio.models.levels import NormalisedImages, at_rest
-            from psr_studio.models.surrogate import AS_DECODED, class_gradient, new_surrogate
+            from psr_studio.models.surrogate import AS_DECODED, AT_ONCE, class_gradient, new_surrogate
 
             shown = self.bundle.train_subset[0][real_rows(self.bundle, class_id)]
             images = NormalisedImages.of(at_rest(shown, device), AS_DECODED, device)
             network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
             moments, total = from_numpy(weights).to(device), np.zeros_like(weights)
-            for part in class_gradient(network, moments, images, self.task.index(class_id)):
+            parts = class_gradient(network, moments, images, self.task.index(class_id))
+            for start, part in zip(range(0, len(shown), AT_ONCE), parts, strict=True):
                 total += part.numpy()
-                yield len(shown)
+                yield min(AT_ONCE, len(shown) - start)
             keep_array(path, total)
         return np.load(path)
+
+    def left_to_read(self, weights: np.ndarray) -> int:
+        """Real images of classes whose gradient is not kept yet."""
+        missing = [c for c in self.task if not self._gradient_path(c, weights).is_file()]
+        return sum(len(real_rows(self.bundle, c)) for c in missing)
+
+    def _gradient_path(self, class_id: int, weights: np.ndarray) -> Path:
+        of_weights = hashlib.sha256(weights.tobytes()).hexdigest()[:8]
+        return self.path.with_name(f"class={class_id}-{of_weights}.npy")
 
 
 def surrogate_of(bundle: Bundle, task: Sequence[int], depth: int | None, epochs: int) -> Surrogate:

@@ -5,6 +5,7 @@ MGD3: arXiv 2505.18963. DAG: DGS section 3.4. Shape letters: N latents, (c, h, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -189,8 +190,9 @@ class DifficultyCenters:
 
 
 def difficulty_centers(
-    latents: torch.Tensor, difficulty: Any, counts: Any, seed: int = 0, max_rounds: int = 100
-) -> DifficultyCenters:
+    latents: torch.Tensor, difficulty: Any, counts: Any, seed: int = 0, max_rounds: int = 100,
+    between: Callable[[], None] | None = None,
+) -> DifficultyCenters:  # fmt: skip
     """Cluster the real images of each bin into as many centres as it has slots (DGS Algorithm 2, lines 3-6).
 
     The number of centres always equals K: a bin with fewer images than slots passes the rest on, as in
@@ -202,6 +204,7 @@ def difficulty_centers(
         counts: (10,) from `target_counts`; their sum is K.
         seed: of the k-means start.
         max_rounds: stop k-means after this many rounds.
+        between: see `k_means`.
 
     Raises:
         ValueError: fewer images than centres, arrays of different length, difficulties outside [0, 1].
@@ -212,7 +215,7 @@ def difficulty_centers(
     available = torch.bincount(bins, minlength=N_BINS).numpy()
     taken, substitutions = spread_counts(to_float64(counts).astype(int), available)
     parts = [
-        k_means(latents[(bins == k).to(latents.device)], int(taken[k]), seed, max_rounds)
+        k_means(latents[(bins == k).to(latents.device)], int(taken[k]), seed, max_rounds, between)
         for k in range(N_BINS)
         if taken[k]
     ]
@@ -229,11 +232,17 @@ def evenly(groups: Any) -> np.ndarray:
     return np.argsort((rank + 0.5) / sizes[group], kind="stable")
 
 
-def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100) -> torch.Tensor:
+def k_means(
+    points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int = 100,
+    between: Callable[[], None] | None = None,
+) -> torch.Tensor:  # fmt: skip
     """Return k-means centres (n_centers, ...) of points (N, ...), started by k-means++; float64 on the CPU.
 
     Every centre is the mean of at least one point: one that loses all its points restarts at the point
     farthest from its own centre.
+
+    Args:
+        between: called before each round; it may raise, which ends the search.
 
     Raises:
         ValueError: fewer points than centres, or no centre.
@@ -244,6 +253,8 @@ def k_means(points: torch.Tensor, n_centers: int, seed: int = 0, max_rounds: int
     centers = _k_means_start(flat, n_centers, torch.Generator().manual_seed(seed))
     owner = torch.full((len(flat),), -1)
     for _ in range(max_rounds):
+        if between is not None:
+            between()
         distances = _sq_distances(flat, centers)
         previous, owner = owner, distances.argmin(dim=1)
         _give_empty_centers_a_point(owner, distances, n_centers)

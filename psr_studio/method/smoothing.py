@@ -46,11 +46,21 @@ def smooth(values: Array, bottom: float = 0.0, top: float = 0.0) -> Array:
     Raises:
         ValueError: no value, NaN or values outside [0, 1], shares out of range.
     """
+    return smooth_between(values, *ends(values, bottom, top))
+
+
+def ends(values: Any, bottom: float, top: float) -> tuple[float, float]:
+    """The difficulties that `smooth` moves either end of some values to, with the same arguments and errors."""
     if not (0 <= bottom < 1 and 0 <= top < 1 and bottom + top < 1):
         raise ValueError(f"The shares are {bottom} and {top}, but both must lie in [0, 1) and sum below 1.")
-    difficulties = check_difficulty(values)
-    low, high = _log(_quantiles(np.sort(difficulties), np.array([bottom, 1 - top])))
-    return like_float(_log_ramp(_log(difficulties), low, high), values)
+    low, high = _quantiles(np.sort(check_difficulty(values)), np.array([bottom, 1 - top]))
+    return float(low), float(high)
+
+
+def smooth_between(values: Array, low: float, high: float) -> Array:
+    """As `smooth`, by the `ends` of other values: equal difficulties become equal, whatever set they are of."""
+    limits = _log(np.array([low, high]))
+    return like_float(_log_ramp(_log(check_difficulty(values)), *limits), values)
 
 
 def choose_thresholds(values: Any, lam: float = 0.5) -> tuple[float, float]:

@@ -116,6 +116,11 @@ class Pool:
         return dict(self._parts[0].info.settings) if self._parts else {}
 
     @property
+    def part_settings(self) -> list[dict]:
+        """Generator settings of each part."""
+        return [dict(part.info.settings) for part in self._parts]
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """(H, W, C) of the pictures; (0, 0, 0) for an empty pool."""
         return self._parts[0].info.shapes["image"] if self._parts else (0, 0, 0)

@@ -276,6 +276,10 @@ class Workspace:
         """Write where the candidates of a guided pool are steered."""
         self._write(path, columns, inputs_hash, settings)
 
+    def discard_targets(self, path: Path) -> None:
+        """Remove targets that nothing needs any more."""
+        discard(path)
+
     # Scores
 
     def scores_part_path(self, teacher_id: str, class_id: int, part: int) -> Path:

@@ -290,7 +290,7 @@ def _filled_by(recipe: Recipe) -> str:
     if pool.source == CROPS:
         return _settings_words("crops of real images", pool.crops.model_dump())
     if pool.steering is not None:
-        return _settings_words(pool.guidance, pool.steering.read())
+        return _settings_words(pool.guidance, pool.steering.read(pool.steps))
     if pool.generator is not None:
         return _settings_words("fine-tuned generator", recipe.finetune.read())
     return "nothing but its class"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from steps import bytes_of
+from steps import bytes_of, rescore
 from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -19,13 +19,16 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.embedded import EmbeddedBundle
 from psr_studio.bundles.real_images import difficulty_over
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import target_counts
 from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.guidance import Real, Targets
 from psr_studio.method.guidances.registry import GUIDANCES
 from psr_studio.method.signals import difficulty
+from psr_studio.method.smoothing import choose_thresholds, ends, smooth_between
 from psr_studio.models.generator import Sampling
+from psr_studio.recipe.load import load_recipe
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
@@ -66,7 +69,7 @@ def random_targets(guidance: str, n: int = 6, **settings) -> Targets:
 @pytest.mark.parametrize("guidance", TARGETED)
 def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bundle, guidance):
     """Four targets for six candidates: the fifth takes the first target again."""
-    limit = {f"pool__{guidance}__{GUIDANCES[guidance].limit}": 4}
+    limit = {f"pool__{guidance}__{GUIDANCES[guidance].count}": 4}
     recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED, **limit)
     with Studio(tmp_path / "ws", recipe) as studio:
         finish(studio.generate())
@@ -149,6 +152,21 @@ def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bund
     assert bytes_of(tmp_path / "shared" / "pool") == wanted
 
 
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_pool_that_grows_keeps_what_it_had_and_ends_as_the_larger_one(tmp_path, tiny_bundle, guidance):
+    """One class by "Generate more", then all by the pool size, past the ten targets of a class."""
+    made(tmp_path / "ws", tiny_bundle, guidance)
+    root = tmp_path / "ws" / "pool"
+    with Studio(tmp_path / "ws") as studio:
+        for n, (larger, only) in enumerate((({"sizes": [0, 12, 0]}, [1]), ({"pool_size": 15}, None))):
+            before = bytes_of(root)
+            finish(studio.generate(**larger, only=only))
+            assert studio.status()["pool"].state == "fresh" and before.items() < bytes_of(root).items()
+            anew = {f"pool__{key}": value for key, value in larger.items()}
+            made(tmp_path / f"anew-{n}", tiny_bundle, guidance, **anew)
+            assert bytes_of(root) == bytes_of(tmp_path / f"anew-{n}" / "pool")
+
+
 def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bundle, own_home):
     """A share of 1 is as if entropies were the difficulties; one of 0 is made from nothing new, so that pools stay."""
     rng = np.random.default_rng(0)
@@ -157,7 +175,7 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bu
     joint = place(Real(latents, hard, None, unsure), 8, params(uncertainty=1.0))
     alone = place(Real(latents, unsure), 8, params())
     assert joint.intervals.tolist() == alone.intervals.tolist() and torch.equal(joint.latents, alone.latents)
-    assert "uncertainty" not in params().read() and params(uncertainty=0.5).read()["uncertainty"] == 0.5
+    assert "uncertainty" not in params().read(50) and params(uncertainty=0.5).read(50)["uncertainty"] == 0.5
     made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
     assert len(list((own_home / "real").glob("uncertainty-*/*.npy"))) == 3
     with Studio(tmp_path / "ws") as studio:
@@ -168,12 +186,54 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bu
         assert found.achieved.tolist() == np.bincount(bin_of(measured), minlength=10).tolist()
 
 
+def test_what_came_out_is_smoothed_as_what_was_asked_for(tmp_path, tiny_bundle):
+    """By the ends of the original images: those fed back would give the histogram that was asked for."""
+    made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__counts="smoothed")
+    with Studio(tmp_path / "ws") as studio:
+        finish(studio.score())
+        spread = np.tile(np.linspace(0.05, 0.95, 6), 3)
+        own = np.eye(3, dtype=bool)[studio.pool.labels]
+        rescore(studio, np.log(np.where(own, 1 - spread[:, None], spread[:, None] / 2)))
+        scored, original = studio.curation.scored, studio.bundle.original_difficulty((0, 1, 2))
+        values = original[0][original[1] == 1]
+        low, high = ends(values, *choose_thresholds(values))
+        raw = scored.difficulty[scored.labels == 1]
+        expected = (np.log(raw / low) / np.log(high / low)).clip(0, 1)
+        found = steered(studio.workspace, scored, 1)
+        assert found.achieved.tolist() == np.bincount(bin_of(expected), minlength=10).tolist()
+        assert found.achieved.tolist() != np.bincount(bin_of(raw), minlength=10).tolist()
+        asked = targets.asked(studio.workspace, scored.pool, 1)
+        whole = target_counts(histogram(smooth_between(values, *asked.ends)), 10)
+        np.testing.assert_allclose(found.asked, 0.6 * whole)
+        assert "smoothed difficulty" in targets.steered_to(scored.pool, 0)
+
+
 def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
     _, first = made(tmp_path / "first", tiny_bundle, "mgd3")
     _, second = made(tmp_path / "second", tiny_bundle, "dag")
     assert f"Cost: {3 * TRAIN_PER_CLASS} real images to encode" in " ".join(first)
     assert "Encoded 36 of 36 real images." in first
     assert not any("encode" in words.lower() for words in second)
+
+
+def test_what_comes_before_the_first_candidate_says_its_cost(tmp_path, tiny_bundle):
+    _, said = made(tmp_path / "dag", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
+    words = " ".join(said)
+    assert words.count("Cost: 36 real images to score") == 2 == said.count("Scored 36 of 36 real images.")
+    assert "Cost: 3 classes to cluster" in words and "Clustered 3 of 3 classes." in said
+    _, said = made(tmp_path / "igd", tiny_bundle, "igd")
+    assert "Cost: 36 real images to take gradients of" in " ".join(said)
+    assert "Took gradients of 36 of 36 real images." in said
+
+
+@pytest.mark.parametrize("guidance", TARGETED)
+def test_a_search_for_targets_stops_between_its_rounds(tmp_path, tiny_bundle, guidance):
+    asked: list[bool] = []
+    recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED)
+    with Studio(tmp_path / "ws", recipe) as studio, stopped_by(lambda: bool(asked)), pytest.raises(Stopped):
+        for event in studio.generate():
+            asked += [True] * event.message.startswith("Finding 10 targets")
+    assert asked and not (tmp_path / "ws" / targets.FOLDER).exists()
 
 
 def test_opening_the_codec_is_not_taken_for_the_pace_of_encoding(tmp_path, tiny_bundle, monkeypatch):
@@ -201,6 +261,22 @@ def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle)
         recipe = tiny_recipe(tiny_bundle, **{"pool__guidance": "mgd3", **STEERED, **changes})
         with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
             assert studio.status()["pool"].state == "stale", changes
+
+
+def test_targets_that_no_candidate_came_of_are_removed_when_others_are_written(tmp_path, tiny_bundle):
+    """Those of the parts that still stand are kept, crops among them: a run may be stopped before it replaces them."""
+    folder, written = tmp_path / "ws" / targets.FOLDER, []
+    for changes in (
+        {"pool__guidance": "mgd3"}, {"pool__guidance": "dag"}, {"pool__source": "crops"}, {"pool__guidance": "igd"},
+        {"pool__guidance": "d4m"},
+    ):  # fmt: skip
+        before = set(folder.glob("*"))
+        recipe = tiny_recipe(tiny_bundle, **STEERED, **changes)
+        with Studio(tmp_path / "ws", recipe, replace_recipe=True) as studio:
+            finish(studio.generate())
+        (new,) = set(folder.glob("*")) - before
+        written.append(new)
+        assert set(folder.glob("*")) == set(written[-2:])
 
 
 def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle):
@@ -250,7 +326,7 @@ def shirts() -> World:
             params = guidance.parameters.model_validate({"strength": 0.5, **more})
             how = replace(HOW, skipped=params.skipped(HOW.steps))
             aims = guidance.place(real, n, params)
-            guide = Guide(guidance.rule(params), torch.full((n,), shirt), aims.latents)
+            guide = Guide(guidance.rule(params, HOW.steps), torch.full((n,), shirt), aims.latents)
         *_, (_, latents) = generator.sample([shirt] * n, range(n), how, guide)
         logits, _ = teacher.predict(torch.from_numpy(codec.decode_uint8(latents)))
         found[name] = (latents.numpy(), difficulty(logits.numpy(), np.full(n, shirt)), aims)
@@ -302,10 +378,22 @@ def test_rounding_and_intervals_without_images_are_reported(tiny_bundle):
 
 def test_fewer_real_images_than_targets_are_named(tmp_path, tiny_bundle):
     with pytest.raises(RecipeError) as err:
-        made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20)
+        made(tmp_path / "ws", tiny_bundle, "mgd3", pool__mgd3__modes=20)
     assert err.value.problem == 'Class "boot" has 12 real images, but 20 targets are asked for.'
-    assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn then.'
+    assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn.'
     made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20, pool__mgd3__modes=12)
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_a_class_without_real_images_is_named_with_a_way_out(tmp_path, tiny_bundle, guidance, monkeypatch):
+    monkeypatch.setattr("psr_studio.bundles.real_latents.n_real", lambda bundle, c: 0 if c == 1 else 12)
+    with pytest.raises(RecipeError) as err:
+        made(tmp_path / "ws", tiny_bundle, guidance)
+    needed = 1 if guidance == "igd" else 10
+    assert err.value.problem == (
+        f'Class "T-shirt/top" has no real images, but "pool.guidance" needs {needed} or more of each class.'
+    )
+    assert err.value.fix == 'Name the other classes in "pool.classes", or set "pool.guidance" to "none".'
 
 
 def test_without_real_images_the_ways_to_get_them_are_named():
@@ -317,13 +405,33 @@ def test_without_real_images_the_ways_to_get_them_are_named():
 
 def test_a_stop_outside_the_schedule_is_refused_with_a_way_out():
     with pytest.raises(RecipeError) as err:
-        Recipe().with_values({"pool.guidance": "dag", "pool.steps": 10})
+        Recipe().with_values({"pool.guidance": "dag", "pool.steps": 10, "pool.dag.stop": 25})
     assert err.value.problem == '"pool.dag.stop" is 25, more than "pool.steps", which is 10.'
-    assert err.value.fix == 'Lower "pool.dag.stop" to 5, which guides the first half, or raise "pool.steps".'
+    assert err.value.fix == 'Lower "pool.dag.stop" to 5, half of the steps, or raise "pool.steps".'
     assert Recipe().with_values({"pool.guidance": "dag", "pool.dag.stop": 50}).pool.dag.stop == 50, (
         "guides no step"
     )
-    assert Recipe().with_values({"pool.steps": 10}).pool.dag.stop == 25, "of a guidance that is not chosen"
+    assert Recipe().with_values({"pool.steps": 10, "pool.dag.stop": 25}).pool.dag.stop == 25, (
+        "it is not chosen"
+    )
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_what_is_left_out_goes_with_any_number_of_steps(guidance):
+    """With 50 it is what was printed, and names the pool as if it were written; a draft is steered as long."""
+    draft = load_recipe("fashion-mnist-draft").with_values({"pool.guidance": guidance})
+    told = {"d4m": "from prototypes by the last 7 of 10 steps", "igd": "steered in 4 of 10 steps"}
+    assert draft.pool.steering.told(10) == told.get(guidance, "steered in the first 4 of 10 steps")
+    left_out = Recipe().with_values({"pool.guidance": guidance})
+    printed = {"mgd3": {"stop": 25}, "dag": {"stop": 25}, "d4m": {}, "igd": {"start": 45, "stop": 29}}[
+        guidance
+    ]
+    written = left_out.with_values({f"pool.{guidance}.{key}": n for key, n in printed.items()})
+    bundle = load_bundle("fashion-mnist")
+    assert pool.inputs(left_out, bundle) == pool.inputs(written, bundle)
+    assert printed.items() <= pool.inputs(left_out, bundle)["steering"].items()
+    for steps in (1, 2, 3, 7, 1000):
+        left_out.with_values({"pool.steps": steps})
 
 
 def test_a_start_after_the_last_step_is_refused_with_a_way_out():

@@ -180,7 +180,7 @@ def test_without_real_images_the_ways_to_get_them_are_named():
     recipe = Recipe().with_values({"bundle": "imagenette-dit", "pool.guidance": "igd"})
     bundle = load_bundle("imagenette-dit")
     with pytest.raises(ModelError) as err:
-        targets.check(recipe, bundle, targets.wanted(recipe, range(10), [60] * 10))
+        targets.check(recipe, bundle, range(10))
     assert "images" in err.value.problem and "psr-studio weights imagenette-dit --images" in err.value.fix
 
 

@@ -178,10 +178,7 @@ def test_only_what_reads_difficulty_is_stale_when_it_is_over_other_outputs(wide)
         hashes = [evaluate.job(r, bundle, arm, 0).inputs_hash for r in over_all(evaluate__test_set=name)]
         assert (hashes[0] != hashes[1]) == changes
     for name, changes in (("mgd3", False), ("dag", True)):
-        made = [
-            targets.settings(r, bundle, targets.wanted(r, (0, 1, 2), (6, 6, 6)))
-            for r in over_all(pool__guidance=name, pool__steps=50)
-        ]
+        made = [targets.settings(r, bundle, (0, 1, 2)) for r in over_all(pool__guidance=name, pool__steps=50)]
         assert (made[0] != made[1]) == changes
     wide.set({**ALL, "select.selector": "psr", "select.name": "psr"})
     assert wide.status()["select"].state == "fresh"

@@ -149,7 +149,7 @@ def test_a_pool_has_as_many_targets_as_images_per_class_and_room_for_its_largest
         "mgd3-50": 100, "dag-50": 100, "d4m-50": 100,
     }  # fmt: skip
     targets = {name: (found.pool.mgd3.modes, found.pool.dag.centers) for name, found in pools.items()}
-    assert targets["mgd3-50"] == (50, None) and targets["dag-10"] == (None, 10)
+    assert targets["mgd3-50"] == (50, 10) and targets["dag-50"] == (10, 50)
     assert {found.pool.steps for found in pools.values()} == {50}
 
 

@@ -18,15 +18,10 @@ class D4M(Steering):
         0.7, "Share of the steps that are taken, from a prototype with their noise on it; 1 begins at noise alone.",
         "", 0.0, 1.0, label="Noise on the prototypes",
     )  # fmt: skip
-    prototypes: int | None = setting(
-        None, "Prototypes per class, used in turn where there are more candidates; one per candidate when left out.",
+    prototypes: int = setting(
+        10, "Prototypes per class, as many as images per class, as D4M has it; candidates take them in turn.",
         "prototypes", 1, 100_000,
     )  # fmt: skip
-
-    @property
-    def most_targets(self) -> int | None:
-        """The prototypes."""
-        return self.prototypes
 
     def skipped(self, steps: int) -> int:
         """All but the share."""
@@ -47,7 +42,7 @@ class D4M(Steering):
         )
 
 
-def _rule(params: D4M) -> Rule:
+def _rule(params: D4M, steps: int) -> Rule:
     from psr_studio.method.guidance import no_pull
 
     return no_pull
@@ -56,5 +51,5 @@ def _rule(params: D4M) -> Rule:
 GUIDANCE = Guidance(
     "d4m", 30, "Prototypes (D4M)",
     "a cluster centre of the real images of the class, at which the candidate begins with noise on it.",
-    source="arXiv 2407.15138", parameters=D4M, place=place_modes, rule=_rule, limit="prototypes",
+    source="arXiv 2407.15138", parameters=D4M, place=place_modes, rule=_rule, count="prototypes",
 )  # fmt: skip

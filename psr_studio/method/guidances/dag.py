@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 class DAG(Pulling):
     """The intervals and their centres."""
 
-    centers: int | None = setting(
-        None,
-        "Centres per class over all intervals, used in turn where there are more candidates; one per candidate "
-        "when left out.", "centres", 1, 100_000, label="Centres",
+    centers: int = setting(
+        10, "Centres per class over all intervals, as many as images per class, as MGD3 has it; candidates take them "
+        "in turn.", "centres", 1, 100_000, label="Centres",
     )  # fmt: skip
     counts: str = setting(
         "raw",
@@ -43,17 +43,12 @@ class DAG(Pulling):
         """Where it has a share."""
         return self.uncertainty > 0
 
-    def read(self) -> dict[str, Any]:
+    def read(self, steps: int) -> dict[str, Any]:
         """All, but for a share of nothing."""
-        return {k: v for k, v in self.model_dump().items() if k != "uncertainty" or self.joins_uncertainty}
-
-    @property
-    def most_targets(self) -> int | None:
-        """The centres."""
-        return self.centers
+        return {k: v for k, v in super().read(steps).items() if k != "uncertainty" or self.joins_uncertainty}
 
 
-def _place(real: Real, n: int, params: DAG) -> Targets:
+def _place(real: Real, n: int, params: DAG, between: Callable[[], None] | None = None) -> Targets:
     """Algorithm 2, lines 1 to 6; centres are put in an order of which each beginning spreads over the intervals."""
     import torch
 
@@ -68,35 +63,39 @@ def _place(real: Real, n: int, params: DAG) -> Targets:
     ):  # then the original images are those at hand: of the others no entropy is known
         hard = joined(hard, real.uncertainty, params.uncertainty)
     original = hard if real.original is None else real.original
-    values, whole = hard, original
+    values, whole, ends = hard, original, None
     if params.counts == "smoothed":
-        values, whole = _smoothed(values, original)
+        values, whole, ends = _smoothed(values, original)
     shares = histogram(whole)
     asked = target_counts(shares, n)  # line 2
-    found = difficulty_centers(real.latents, values, asked)  # lines 3 to 6
+    found = difficulty_centers(real.latents, values, asked, between=between)  # lines 3 to 6
     order = evenly(found.bins.numpy())
     ordered = found.centers[torch.from_numpy(order)]
     intervals = found.bins.numpy()[order]
-    return Targets(ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions)
+    return Targets(
+        ordered, intervals, tuple(shares.tolist()), tuple(asked.tolist()), found.substitutions, ends
+    )
 
 
-def _smoothed(difficulty: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both by the thresholds of the original images (DGS eq. 7 to 9)."""
-    from psr_studio.method.smoothing import choose_thresholds, smooth
+def _smoothed(
+    difficulty: np.ndarray, original: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Both by the thresholds of the original images (DGS eq. 7 to 9), and the ends of these."""
+    from psr_studio.method.smoothing import choose_thresholds, ends, smooth
 
     thresholds = choose_thresholds(original)
-    return smooth(difficulty, *thresholds), smooth(original, *thresholds)
+    return smooth(difficulty, *thresholds), smooth(original, *thresholds), ends(original, *thresholds)
 
 
-def _rule(params: DAG) -> Rule:
+def _rule(params: DAG, steps: int) -> Rule:
     from psr_studio.method.guidance import guided_by_difficulty, guided_by_modes
 
     rule = guided_by_difficulty if params.pull == "latent" else guided_by_modes
-    return partial(rule, strength=params.strength, stop=params.stop)
+    return partial(rule, strength=params.strength, stop=params.until(steps))
 
 
 GUIDANCE = Guidance(
     "dag", 20, "Difficulty (DAG)",
     "centres of easy and of hard real images, as many of each as the data has.",
-    source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, limit="centers", reads_difficulty=True,
+    source="DGS Algorithm 2", parameters=DAG, place=_place, rule=_rule, count="centers", reads_difficulty=True,
 )  # fmt: skip

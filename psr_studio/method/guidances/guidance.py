@@ -30,11 +30,6 @@ class Steering(Table):
     """What a guidance reads."""
 
     @property
-    def most_targets(self) -> int | None:
-        """Targets of a class where they are fewer than its candidates, None for one each."""
-        return None
-
-    @property
     def joins_candidates(self) -> bool:
         """Whether candidates of a part depend on each other."""
         return False
@@ -44,7 +39,7 @@ class Steering(Table):
         """Whether `Real.uncertainty` is read."""
         return False
 
-    def read(self) -> dict[str, Any]:
+    def read(self, steps: int) -> dict[str, Any]:
         """The settings that count, by name; one that came later is left out where it changes nothing."""
         return self.model_dump()
 
@@ -71,23 +66,31 @@ class Pulling(Steering):
     strength: float = setting(
         0.1, "How hard each step is pulled (lambda); 0 pulls nothing.", "", 0.0, 10.0, label="Guidance strength"
     )  # fmt: skip
-    stop: int = setting(
-        25, "Step index, counted down, at which the pull ends; with 50 steps and 25 the first 24 are pulled.",
-        "steps", 0, 1000, label="Guidance stop"
+    stop: int | None = setting(
+        None, "Step index, counted down, at which the pull ends, half of the steps when left out; with 50 steps the "
+        "first 24 are pulled then.", "steps", 0, 1000, label="Guidance stop"
     )  # fmt: skip
+
+    def until(self, steps: int) -> int:
+        """The stop."""
+        return steps // 2 if self.stop is None else self.stop
+
+    def read(self, steps: int) -> dict[str, Any]:
+        """All, the stop as a number."""
+        return {**super().read(steps), "stop": self.until(steps)}
 
     def told(self, steps: int) -> str:
         """How many of the steps are pulled."""
-        return f"steered in the first {max(0, steps - 1 - self.stop)} of {steps} steps"
+        return f"steered in the first {max(0, steps - 1 - self.until(steps))} of {steps} steps"
 
     def misfit(self, steps: int) -> Misfit | None:
         """A stop above the steps."""
-        if self.stop <= steps:
+        if self.stop is None or self.stop <= steps:
             return None
         return Misfit(
             "stop",
             f'"{{key}}" is {self.stop}, more than "pool.steps", which is {steps}.',
-            f'Lower "{{key}}" to {steps // 2}, which guides the first half, or raise "pool.steps".',
+            f'Lower "{{key}}" to {steps // 2}, half of the steps, or raise "pool.steps".',
         )
 
 
@@ -117,6 +120,7 @@ class Targets:
         shares, asked: (10,) of the real images in each interval, and targets that it should have; () where there are
             no intervals.
         moved: (interval without enough images, interval that gave, how many).
+        ends: the difficulties that smoothing puts at 0 and at 1, where the intervals are of smoothed ones.
     """
 
     latents: torch.Tensor
@@ -124,6 +128,7 @@ class Targets:
     shares: tuple[float, ...] = ()
     asked: tuple[int, ...] = ()
     moved: tuple[tuple[int, int, int], ...] = ()
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +138,12 @@ class Guidance:
     Attributes:
         name: as in the recipe. title: as on the screen. help: in a sentence. source: where it comes from.
         parameters: its table of the recipe.
-        place: the targets (k of them, at most as many as images) of one class; None where the gradients that its real
-            images give a surrogate stand in their place.
-        rule: what is done in a step; without targets it takes the `gap` of gradients and the `groups` of rows too.
-        limit: the setting that lowers the number of targets.
+        place: the targets of one class from its `Real` images, how many (at most as many as images), the parameters,
+            and what is called `between` rounds; None where the gradients that its real images give a surrogate stand
+            in their place.
+        rule: what is done in each of so many steps; without targets it takes the `gap` of gradients and the `groups` of
+            rows too.
+        count: the setting that says how many targets a class has; "" where it has one for all its candidates.
         reads_difficulty: `Real.difficulty` is read.
     """
 
@@ -146,16 +153,16 @@ class Guidance:
     help: str
     source: str
     parameters: type[Steering]
-    place: Callable[[Real, int, Any], Targets] | None
-    rule: Callable[[Any], Callable[..., Pull]]
-    limit: str
+    place: Callable[..., Targets] | None
+    rule: Callable[[Any, int], Callable[..., Pull]]
+    count: str = ""
     reads_difficulty: bool = False
 
 
-def place_modes(real: Real, n: int, params: Steering) -> Targets:
+def place_modes(real: Real, n: int, params: Steering, between: Callable[[], None] | None = None) -> Targets:
     """Centres of k-means over raw latents, by Euclidean distance, as the code of MGD3 has it."""
     import numpy as np
 
     from psr_studio.method.guidance import k_means
 
-    return Targets(k_means(real.latents, n), np.full(n, NO_INTERVAL, np.int64))
+    return Targets(k_means(real.latents, n, between=between), np.full(n, NO_INTERVAL, np.int64))

@@ -26,6 +26,7 @@ STEP = (
 )
 SMALLEST = 1e-12  # root mean square of a gradient that has a direction; one below it hardly pulls
 LATENT_NUMBERS = 4 * 32 * 32  # of a latent of DiT at 256 px, for which gamma is published
+PULLED, OF_STEPS = (45, 29), 50  # step indices from and to which is pulled [published]
 MOMENTS, OF_EPOCHS = (
     (0, 5, 16, 40),
     50,
@@ -39,13 +40,13 @@ class IGD(Pulling):
         5.0, "How hard each step is pulled to the gradient of the class (k); 0 pulls nothing, nor apart.", "", 0.0,
         1000.0, label="Guidance strength",
     )  # fmt: skip
-    start: int = setting(
-        45, "Step index, counted down, at which the pull begins; 45 leaves out the first 4 of 50 steps.", "steps",
-        0, 1000, label="Guidance start",
+    start: int | None = setting(
+        None, "Step index, counted down, at which the pull begins; 45 of 50, and the same share of other steps, when "
+        "left out.", "steps", 0, 1000, label="Guidance start",
     )  # fmt: skip
-    stop: int = setting(
-        29, "Step index, counted down, at which the pull ends; 45 to 29 pulls 16 of 50 steps.", "steps", 0, 1000,
-        label="Guidance stop",
+    stop: int | None = setting(
+        None, "Step index, counted down, at which the pull ends; 29 of 50, and the same share of other steps, when "
+        "left out.", "steps", 0, 1000, label="Guidance stop",
     )  # fmt: skip
     deviation: float = setting(
         120.0, "How hard candidates of a part are driven from those before them (gamma).", "", 0.0, 100_000.0,
@@ -60,18 +61,25 @@ class IGD(Pulling):
     )
 
     @property
-    def most_targets(self) -> int | None:
-        """The gradient of the class, for all its candidates."""
-        return 1
-
-    @property
     def joins_candidates(self) -> bool:
         """Whether candidates of a part are driven apart, and so are sampled together."""
         return self.strength > 0 and self.deviation > 0
 
+    def begins(self, steps: int) -> int:
+        """The start, rounded up."""
+        return -(-PULLED[0] * steps // OF_STEPS) if self.start is None else self.start
+
+    def until(self, steps: int) -> int:
+        """The stop, rounded down."""
+        return PULLED[1] * steps // OF_STEPS if self.stop is None else self.stop
+
+    def read(self, steps: int) -> dict[str, Any]:
+        """All, start and stop as numbers."""
+        return {**super().read(steps), "start": self.begins(steps)}
+
     def gradients(self, steps: int) -> int:
         """The steps that are pulled."""
-        return max(0, min(self.start, steps - 1) - self.stop)
+        return max(0, min(self.begins(steps), steps - 1) - self.until(steps))
 
     def told(self, steps: int) -> str:
         """How many of the steps are pulled."""
@@ -79,20 +87,21 @@ class IGD(Pulling):
 
     def misfit(self, steps: int) -> Misfit | None:
         """A stop above the steps, or not below the start."""
-        if self.start > self.stop:
+        start, stop = self.begins(steps), self.until(steps)
+        if start > stop or stop > steps:
             return super().misfit(steps)
         return Misfit(
             "start",
-            f'"{{key}}" is {self.start}, not above the stop of the pull, which is {self.stop}.',
-            f'Raise "{{key}}" to {self.stop + 1} or more: steps count down.',
+            f'"{{key}}" is {start}, not above the stop of the pull, which is {stop}.',
+            f'Raise "{{key}}" to {stop + 1} or more: steps count down.',
         )
 
 
 def kept_epochs(epochs: int) -> list[int]:
     """After which of so many epochs (1-based) the surrogate is kept, ascending.
 
-    Published are places in lists of 50, found by dropping what has nearly the gradients of the one before; that other
-    lengths keep the same shares of the training is our reading.
+    Published are places in lists of 50 for ImageWoof, found by dropping what has nearly the gradients of the one
+    before; that other data sets keep these, and other lengths the same shares of the training, is our reading.
     """
     return sorted({1 + moment * epochs // OF_EPOCHS for moment in MOMENTS})
 
@@ -175,13 +184,15 @@ def guided_by_influence(
     return Pull(mean=pull)
 
 
-def _rule(params: IGD) -> Callable[..., Any]:
-    keys = ("strength", "start", "stop", "deviation")
-    return partial(guided_by_influence, **{key: getattr(params, key) for key in keys})
+def _rule(params: IGD, steps: int) -> Callable[..., Any]:
+    start, stop = params.begins(steps), params.until(steps)
+    return partial(
+        guided_by_influence, strength=params.strength, start=start, stop=stop, deviation=params.deviation
+    )
 
 
 GUIDANCE = Guidance(
     "igd", 40, "Influence (IGD)",
     "the mean gradient of the real images of the class, so that training on it does what training on them does.",
-    source="ICLR 2025", parameters=IGD, place=None, rule=_rule, limit="",
+    source="ICLR 2025", parameters=IGD, place=None, rule=_rule,
 )  # fmt: skip

@@ -15,25 +15,20 @@ if TYPE_CHECKING:
 class MGD3(Pulling):
     """The modes."""
 
-    modes: int | None = setting(
-        None, "Modes per class, used in turn where there are more candidates; one per candidate when left out.",
-        "modes", 1, 100_000,
+    modes: int = setting(
+        10, "Modes per class, as many as images per class, as MGD3 has it; candidates take them in turn.", "modes",
+        1, 100_000,
     )  # fmt: skip
 
-    @property
-    def most_targets(self) -> int | None:
-        """The modes."""
-        return self.modes
 
-
-def _rule(params: MGD3) -> Rule:
+def _rule(params: MGD3, steps: int) -> Rule:
     from psr_studio.method.guidance import guided_by_modes
 
-    return partial(guided_by_modes, strength=params.strength, stop=params.stop)
+    return partial(guided_by_modes, strength=params.strength, stop=params.until(steps))
 
 
 GUIDANCE = Guidance(
     "mgd3", 10, "Modes (MGD3)",
-    "a cluster centre of the real images of the class for each candidate, for variety.",
-    source="arXiv 2505.18963", parameters=MGD3, place=place_modes, rule=_rule, limit="modes",
+    "cluster centres of the real images of the class in turn, for variety.",
+    source="arXiv 2505.18963", parameters=MGD3, place=place_modes, rule=_rule, count="modes",
 )  # fmt: skip

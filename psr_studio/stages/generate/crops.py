@@ -19,9 +19,8 @@ from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import CROPS, GENERATOR, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
-from psr_studio.stages.generate.targets import identity, path
+from psr_studio.stages.generate.targets import identity, path, write
 from psr_studio.stages.task import named_part
-from psr_studio.storage.parquet import content_hash
 from psr_studio.storage.workspace import Workspace
 
 AT_ONCE = 32  # images whose crops are scored between two looks at the progress
@@ -84,7 +83,7 @@ def prepare(
             )
         found.append(_ranked(class_id, rows, np.concatenate(losses), np.concatenate(windows)))
     columns = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-    ws.write_targets(path(ws, made_from), columns, content_hash(columns), made_from)
+    write(ws, made_from, columns, made_from)
 
 
 def check(recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], sizes: Sequence[int]) -> None:

@@ -58,18 +58,12 @@ def interval(recipe: Recipe) -> tuple[float, float]:
     return recipe.pool.guided_from, recipe.pool.guided_to
 
 
-def targets_of(recipe: Recipe, bundle: Bundle) -> targets.Wanted:
-    """How many targets each class of a guided pool has."""
-    return targets.wanted(recipe, classes_of(recipe, bundle), sizes_of(recipe, bundle))
-
-
 def identity_of_targets(ws: Workspace, recipe: Recipe, bundle: Bundle) -> str:
     """A hash of where the pool is steered, or of its crops; "" while that is not found out, and of a plain pool."""
-    if recipe.pool.source == CROPS:
-        return targets.identity(ws, crops.settings(recipe, bundle, classes_of(recipe, bundle)))
-    if recipe.pool.steering is None:
+    if recipe.pool.source != CROPS and recipe.pool.steering is None:
         return ""
-    return targets.identity(ws, targets.settings(recipe, bundle, targets_of(recipe, bundle)))
+    made_by = crops.settings if recipe.pool.source == CROPS else targets.settings
+    return targets.identity(ws, made_by(recipe, bundle, classes_of(recipe, bundle)))
 
 
 class Given(NamedTuple):
@@ -121,7 +115,7 @@ def _steering(recipe: Recipe, steered: str) -> dict[str, Any]:
     """The guidance with all that it reads; nothing of a pool without one, which is as it was before there were any."""
     if recipe.pool.steering is None:
         return {}
-    settings = recipe.pool.steering.read()
+    settings = recipe.pool.steering.read(recipe.pool.steps)
     return {"steering": {"guidance": recipe.pool.guidance, **settings, "targets": steered}}
 
 
@@ -184,7 +178,7 @@ def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]
         yield from crops.prepare(ws, recipe, bundle, classes_of(recipe, bundle), sizes_of(recipe, bundle))
     elif recipe.pool.steering is not None and importing.manifest(ws) is None:
         total = sum(part.n for part in plan(recipe, bundle))
-        yield from targets.prepare(ws, recipe, bundle, targets_of(recipe, bundle), total)
+        yield from targets.prepare(ws, recipe, bundle, classes_of(recipe, bundle), total)
 
 
 def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> Work:
@@ -468,7 +462,7 @@ class _Sampler(_Maker):
         )
         self.steered: targets.Steered | None = None
         if self.given.targets:
-            self.steered = targets.Steered(ws, recipe, bundle, targets_of(recipe, bundle), self.codec)
+            self.steered = targets.Steered(ws, recipe, bundle, classes_of(recipe, bundle), self.codec)
         self.beside = own_stream(device)
         self.overlaps = overlaps(device.type)
         self.settings |= {"device": device.type, "dtype": str(dtype).removeprefix("torch.")}

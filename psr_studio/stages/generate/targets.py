@@ -6,11 +6,11 @@ guidance by gradients the file holds the surrogate and the gradients of the clas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from psr_studio.bundles.sources import missing
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import duration, plural
 from psr_studio.method.guidances.guidance import NO_INTERVAL, Real, Targets
 from psr_studio.method.guidances.igd import IGD
@@ -43,38 +44,25 @@ if TYPE_CHECKING:
 FOLDER = "targets"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The classes of a guided pool in order, and how many targets each gets."""
-
-    classes: tuple[int, ...]
-    counts: tuple[int, ...]
+def per_class(recipe: Recipe) -> int:
+    """How many targets a class has, however large the pool: candidates take them in turn."""
+    count = GUIDANCES[recipe.pool.guidance].count
+    return int(getattr(recipe.pool.steering, count)) if count else 1
 
 
-def wanted(recipe: Recipe, classes: Sequence[int], sizes: Sequence[int]) -> Wanted:
-    """One target per candidate, or as many as the recipe allows.
-
-    Args:
-        classes: of the pool. sizes: candidates of every class of the bundle.
-    """
-    assert recipe.pool.steering is not None
-    most = recipe.pool.steering.most_targets
-    return Wanted(tuple(classes), tuple(min(sizes[c], most or sizes[c]) for c in classes))
-
-
-def settings(recipe: Recipe, bundle: Bundle, want: Wanted) -> dict[str, Any]:
+def settings(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> dict[str, Any]:
     """What targets are made from, the real images aside: once made, targets outlast those."""
     guidance, steering = GUIDANCES[recipe.pool.guidance], recipe.pool.steering
     assert steering is not None
-    values = {k: v for k, v in steering.read().items() if k not in (*_RULES, guidance.limit)}
+    values = {k: v for k, v in steering.read(recipe.pool.steps).items() if k not in (*_RULES, guidance.count)}
     return {
         "guidance": guidance.name,
         **values,
         "codec": bundle.identity(CODEC),
         **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
-        **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, want.classes)),
-        "counts of targets": sorted(set(want.counts)) if len(set(want.counts)) == 1 else want.counts,
-        **named_part(want.classes, bundle.n_classes),
+        **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, classes)),
+        "counts of targets": [per_class(recipe)],
+        **named_part(classes, bundle.n_classes),
     }
 
 
@@ -101,21 +89,47 @@ def path(ws: Workspace, made_from: dict[str, Any]) -> Path:
 
 def identity(ws: Workspace, made_from: dict[str, Any]) -> str:
     """A hash of what the targets hold, "" while there are none or their file is damaged."""
-    file = path(ws, made_from)
+    return _held(ws, path(ws, made_from))
+
+
+def _held(ws: Workspace, file: Path) -> str:
+    """A hash of what a file of targets holds, "" where there is none or it is damaged."""
     seen = ws.parts.look([file])[file]
     return "" if seen is None or seen.problem else seen.inputs_hash
 
 
-def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: int) -> Iterator[Progress]:
+def _files(ws: Workspace) -> list[Path]:
+    return sorted((ws.root / FOLDER).glob("*.parquet"))
+
+
+def _named(settings: dict[str, Any]) -> str:
+    """The hash of the targets that a part was made from, or of its crops, by its settings; "" of a plain one."""
+    return str(settings.get("steering", {}).get("targets") or settings.get("found", ""))
+
+
+def write(
+    ws: Workspace, made_from: dict[str, Any], columns: dict[str, np.ndarray], about: dict[str, Any]
+) -> None:
+    """Put targets, or crops, where they belong, and remove those of others that no part of the pool came of."""
+    file, needed = path(ws, made_from), {_named(settings) for settings in ws.pool().part_settings} - {""}
+    ws.write_targets(file, columns, content_hash(columns), about)
+    for other in _files(ws):
+        if other != file and _held(ws, other) not in needed:
+            ws.discard_targets(other)
+
+
+def prepare(
+    ws: Workspace, recipe: Recipe, bundle: Bundle, classes: Sequence[int], total: int
+) -> Iterator[Progress]:
     """Make the targets where they are not there; what was encoded before for another workspace is read.
 
     Raises:
         ModelError: no real images. RecipeError: a class has fewer of them than targets.
     """
-    made_from = settings(recipe, bundle, want)
+    made_from = settings(recipe, bundle, classes)
     if identity(ws, made_from):
         return
-    check(recipe, bundle, want)
+    check(recipe, bundle, classes)
     guidance = GUIDANCES[recipe.pool.guidance]
 
     def event(message: str, **more: Any) -> Progress:
@@ -123,33 +137,45 @@ def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, total: 
 
     found: dict[int, Targets] = {}
     if guidance.place is None:
-        yield from _learn(recipe, bundle, want, event, found)
-        _write(ws, path(ws, made_from), made_from, found)
+        yield from _learn(recipe, bundle, classes, event, found)
+        _write(ws, made_from, found)
         return
-    yield from _read_real(recipe, bundle, want, event)
-    for class_id, n in zip(want.classes, want.counts, strict=True):
-        name = bundle.class_names[class_id]
-        yield event(f'Finding {plural(n, "target")} among the real images of "{name}".', class_id=class_id)
-        real = _real(recipe, bundle, want, class_id)
-        found[class_id] = guidance.place(real, n, recipe.pool.steering)
-    _write(ws, path(ws, made_from), made_from, found)
+    yield from _read_real(recipe, bundle, classes, event)
+    n, place = per_class(recipe), guidance.place
+
+    def clustered() -> Iterator[tuple[int, int]]:
+        for class_id in classes:
+            real = _real(recipe, bundle, classes, class_id)
+            found[class_id] = place(real, n, recipe.pool.steering, stop_if_asked)
+            yield class_id, 1
+
+    yield event(f"Finding {plural(n, 'target')} among the real images of each class.")
+    yield from _with_cost(clustered(), len(classes), event, "cluster", "Clustered", CLASSES, "")
+    _write(ws, made_from, found)
     for words in report(bundle, found):
         yield event(words, lasting=True)
 
 
-def check(recipe: Recipe, bundle: Bundle, want: Wanted) -> None:
+def check(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> None:
     """Raise what keeps targets from being made: no real images, or fewer than targets; a surrogate that is too deep."""
     from psr_studio.bundles.real_latents import n_real
 
     if GUIDANCES[recipe.pool.guidance].place is None:
         _check_depth(recipe, bundle)
-    for class_id, n in zip(want.classes, want.counts, strict=True):
-        if (there := n_real(bundle, class_id)) < n:
-            name = recipe.pool.guidance
-            key = f"pool.{name}.{GUIDANCES[name].limit}"
+    n, guidance = per_class(recipe), recipe.pool.guidance
+    for class_id in classes:
+        there, name = n_real(bundle, class_id), bundle.class_names[class_id]
+        if not there:
             raise RecipeError(
-                f'Class "{bundle.class_names[class_id]}" has {there} real images, but {n} targets are asked for.',
-                f'Set "{key}" to {there} or less: candidates take the targets in turn then.',
+                f'Class "{name}" has no real images, but "pool.guidance" needs {n} or more of each class.',
+                'Name the other classes in "pool.classes", or set "pool.guidance" to "none".',
+                "pool.guidance",
+            )
+        if there < n:
+            key = f"pool.{guidance}.{GUIDANCES[guidance].count}"
+            raise RecipeError(
+                f'Class "{name}" has {plural(there, "real image")}, but {n} targets are asked for.',
+                f'Set "{key}" to {there} or less: candidates take the targets in turn.',
                 key,
             )
 
@@ -171,21 +197,25 @@ def _igd(recipe: Recipe) -> IGD:
     return recipe.pool.steering
 
 
-def _surrogate(recipe: Recipe, bundle: Bundle, want: Wanted) -> Surrogate:
+def _surrogate(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> Surrogate:
     from psr_studio.bundles.surrogates import surrogate_of
 
-    return surrogate_of(bundle, want.classes, _igd(recipe).depth, _igd(recipe).epochs)
+    return surrogate_of(bundle, classes, _igd(recipe).depth, _igd(recipe).epochs)
 
 
 def _learn(
-    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress], found: dict[int, Targets]
+    recipe: Recipe,
+    bundle: Bundle,
+    classes: Sequence[int],
+    event: Callable[..., Progress],
+    found: dict[int, Targets],
 ) -> Iterator[Progress]:
     """Train the surrogate where none is kept, with the cost after the first epoch, and find what classes teach it."""
     from torch import from_numpy
 
     from psr_studio.bundles.real_latents import finished
 
-    surrogate, device = _surrogate(recipe, bundle, want), pick_device(recipe.device)
+    surrogate, device = _surrogate(recipe, bundle, classes), pick_device(recipe.device)
     clock, n, left = Stopwatch(), len(surrogate.rows), 0
     for epoch in surrogate.weights(device):
         if not left:
@@ -196,58 +226,68 @@ def _learn(
             )
         yield event(f"Trained the surrogate in {epoch} of {plural(surrogate.epochs, 'pass', 'passes')}.")
     weights = finished(surrogate.weights(device))
-    rows = {SURROGATE: weights}
-    for class_id in want.classes:
-        for _ in surrogate.gradient(class_id, weights, device):
-            name = bundle.class_names[class_id]
-            yield event(f'Finding what the real images of "{name}" teach the surrogate.', class_id=class_id)
-        rows[class_id] = finished(surrogate.gradient(class_id, weights, device))
+    read = ((c, n) for c in classes for n in surrogate.gradient(c, weights, device))
+    what = ("take gradients of", "Took gradients of")
+    yield from _with_cost(read, surrogate.left_to_read(weights), event, *what)
+    rows = {SURROGATE: weights} | {c: finished(surrogate.gradient(c, weights, device)) for c in classes}
     none = np.full(len(weights), NO_INTERVAL, np.int64)
     found |= {class_id: Targets(from_numpy(values), none) for class_id, values in rows.items()}
 
 
 def _read_real(
-    recipe: Recipe, bundle: Bundle, want: Wanted, event: Callable[..., Progress]
+    recipe: Recipe, bundle: Bundle, classes: Sequence[int], event: Callable[..., Progress]
 ) -> Iterator[Progress]:
     """Encode and score the real images that were not before."""
-    from psr_studio.bundles.real_latents import real_difficulty, real_uncertainty
+    from psr_studio.bundles.real_latents import left_to_score, real_difficulty, real_uncertainty
 
     device = pick_device(recipe.device)
-    yield from encode_real(bundle, want.classes, device, event)
+    yield from encode_real(bundle, classes, device, event)
     if GUIDANCES[recipe.pool.guidance].reads_difficulty:
         joins = recipe.pool.steering is not None and recipe.pool.steering.joins_uncertainty
-        signals = (real_difficulty, real_uncertainty)[: 1 + joins]
-        over_all = softens_all(recipe, bundle, want.classes)
-        for class_id in want.classes:
-            name = bundle.class_names[class_id]
-            for signal in signals:
-                for _ in signal(bundle, class_id, want.classes, device, over_all):
-                    yield event(f'Scoring the real images of "{name}".', class_id=class_id)
+        signals = {"difficulty": real_difficulty, **({"uncertainty": real_uncertainty} if joins else {})}
+        over_all = softens_all(recipe, bundle, classes)
+        for name, signal in signals.items():
+            n_left = left_to_score(name, bundle, classes, over_all)
+            rows = ((c, n) for c in classes for n in signal(bundle, c, classes, device, over_all))
+            yield from _with_cost(rows, n_left, event, "score", "Scored")
 
 
 def encode_real(
     bundle: Bundle, classes: Sequence[int], device: torch.device, event: Callable[..., Progress],
     mirrored: bool = False,
 ) -> Iterator[Progress]:  # fmt: skip
-    """Encode the real images that were not before, with the cost after the first of them."""
+    """Encode the real images that were not before."""
     from psr_studio.bundles.real_latents import left_to_encode, real_latents
 
-    n_left = left_to_encode(bundle, classes, mirrored)
+    rows = ((c, n) for c in classes for n in real_latents(bundle, c, device, mirrored))
+    yield from _with_cost(rows, left_to_encode(bundle, classes, mirrored), event, "encode", "Encoded")
+
+
+IMAGES, CLASSES = ("real image", "real images"), ("class", "classes")
+
+
+def _with_cost(
+    rows: Iterable[tuple[int, int]], n_left: int, event: Callable[..., Progress], verb: str, done_words: str,
+    nouns: tuple[str, str] = IMAGES, kept: str = ", kept for all workspaces",
+) -> Iterator[Progress]:  # fmt: skip
+    """Say how far some work is, with its cost after the second piece: networks were opened for the first.
+
+    Args:
+        rows: does the work; yields a class and how many more are done. n_left: how many there are to do.
+    """
     clock, first, done = Stopwatch(started=False), 0, 0
-    for class_id in classes:
-        for n in real_latents(bundle, class_id, device, mirrored):
-            done += n
-            if not first:  # the codec was opened for these, which says nothing of the others
-                first = done
-                clock.start()
-            elif done == first + n:
-                seconds = duration(clock.seconds * (n_left - first) / n)
-                cost = f"Cost: {plural(n_left, 'real image')} to encode, about {seconds}, kept for all workspaces."
-                yield event(cost, lasting=True)
-            yield event(f"Encoded {done} of {n_left} real images.", class_id=class_id)
+    for class_id, n in rows:
+        done += n
+        if not first:
+            first = done
+            clock.start()
+        elif done == first + n:
+            seconds = duration(clock.seconds * (n_left - first) / n)
+            yield event(f"Cost: {plural(n_left, *nouns)} to {verb}, about {seconds}{kept}.", lasting=True)
+        yield event(f"{done_words} {done} of {n_left} {nouns[1]}.", class_id=class_id)
 
 
-def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
+def _real(recipe: Recipe, bundle: Bundle, classes: Sequence[int], class_id: int) -> Real:
     """The real images of a class, as they are kept."""
     import torch
 
@@ -257,20 +297,18 @@ def _real(recipe: Recipe, bundle: Bundle, want: Wanted, class_id: int) -> Real:
     latents = torch.from_numpy(finished(real_latents(bundle, class_id, device)))
     if not GUIDANCES[recipe.pool.guidance].reads_difficulty:
         return Real(latents)
-    original, over_all = None, softens_all(recipe, bundle, want.classes)
-    if bundle.has_original_difficulty(want.classes, over_all):
-        values, owners = bundle.original_difficulty(want.classes, over_all)
+    original, over_all = None, softens_all(recipe, bundle, classes)
+    if bundle.has_original_difficulty(classes, over_all):
+        values, owners = bundle.original_difficulty(classes, over_all)
         original = values[owners == class_id]
-    hard = finished(real_difficulty(bundle, class_id, want.classes, device, over_all))
+    hard = finished(real_difficulty(bundle, class_id, classes, device, over_all))
     assert recipe.pool.steering is not None
     if not recipe.pool.steering.joins_uncertainty:
         return Real(latents, hard, original)
-    return Real(
-        latents, hard, None, finished(real_uncertainty(bundle, class_id, want.classes, device, over_all))
-    )
+    return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, classes, device, over_all)))
 
 
-def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
+def _write(ws: Workspace, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
     columns = {
         "class": np.repeat(list(found), [len(one.intervals) for one in found.values()]).astype(np.int64),
         "target": np.concatenate([np.arange(len(one.intervals)) for one in found.values()]),
@@ -281,8 +319,9 @@ def _write(ws: Workspace, file: Path, made_from: dict[str, Any], found: dict[int
         **made_from,
         "shares": {str(c): list(one.shares) for c, one in found.items()},
         "asked": {str(c): list(one.asked) for c, one in found.items()},
+        "ends": {str(c): list(one.ends) for c, one in found.items() if one.ends},
     }
-    ws.write_targets(file, columns, content_hash(columns), about)
+    write(ws, made_from, columns, about)
 
 
 def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
@@ -314,22 +353,39 @@ def steered_to(pool: Pool, position: int) -> str:
     if target < 0:
         return guidance.title if guidance and guidance.place is None else ""
     title = guidance.title if guidance else "guided"
-    return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", difficulty {interval(k)}")
+    measure = "smoothed difficulty" if is_smoothed(pool) else "difficulty"
+    return f"{title}, target {target + 1}" + ("" if k == NO_INTERVAL else f", {measure} {interval(k)}")
 
 
-def asked(ws: Workspace, pool: Pool, class_id: int) -> np.ndarray | None:
-    """Candidates of a class that each interval of difficulty should have (10,); None of a pool without intervals.
+class Asked(NamedTuple):
+    """What a pool by difficulty was to have in a class.
 
-    What Algorithm 2 asks for, before intervals with too few images pass targets on.
+    Attributes:
+        counts: candidates in each interval (10,), as Algorithm 2 asks for, before intervals with too few images pass
+            targets on. ends: see `Targets.ends`.
     """
-    made = str(pool.settings.get("steering", {}).get("targets", ""))
-    for file in sorted((ws.root / FOLDER).glob("*.parquet")):
-        seen = ws.parts.look([file])[file]
-        if seen is not None and not seen.problem and seen.inputs_hash == made:
-            shares = np.array(ws.parts.read(file, [])[0].settings["asked"].get(str(class_id), ()), np.float64)
-            n = int((pool.labels == class_id).sum())
-            return shares / shares.sum() * n if len(shares) else None
+
+    counts: np.ndarray
+    ends: tuple[float, float] | None
+
+
+def asked(ws: Workspace, pool: Pool, class_id: int) -> Asked | None:
+    """What was asked for in a class; None of a pool without intervals, or whose ends were not kept."""
+    made = _named(pool.settings)
+    for file in _files(ws):
+        if made and _held(ws, file) == made:
+            about, n = ws.parts.read(file, [])[0].settings, int((pool.labels == class_id).sum())
+            shares = np.array(about.get("asked", {}).get(str(class_id), ()), np.float64)
+            ends = about.get("ends", {}).get(str(class_id))
+            if not len(shares) or (is_smoothed(pool) and ends is None):
+                return None
+            return Asked(shares / shares.sum() * n, ends)
     return None
+
+
+def is_smoothed(pool: Pool) -> bool:
+    """Whether the intervals that steered a pool are of smoothed difficulty."""
+    return pool.settings.get("steering", {}).get("counts") == "smoothed"
 
 
 def interval(k: int) -> str:
@@ -348,13 +404,15 @@ class ClassTargets:
 class Steered:
     """The targets of a pool, opened; the codec is asked where gradients stand in their place."""
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> None:
+    def __init__(
+        self, ws: Workspace, recipe: Recipe, bundle: Bundle, classes: Sequence[int], codec: Codec
+    ) -> None:
         assert recipe.pool.steering is not None
         guidance = GUIDANCES[recipe.pool.guidance]
-        self.rule = guidance.rule(recipe.pool.steering)
+        self.rule = guidance.rule(recipe.pool.steering, recipe.pool.steps)
         self.part_size = recipe.pool.part_size
         _, stored = ws.parts.read(
-            path(ws, settings(recipe, bundle, want)), ["class", "target", "interval", "latent"]
+            path(ws, settings(recipe, bundle, classes)), ["class", "target", "interval", "latent"]
         )
         self.of_class = {
             int(c): ClassTargets(*(stored[name][stored["class"] == c] for name in ("latent", "interval")))
@@ -362,18 +420,18 @@ class Steered:
         }
         self.gap: GradientGap | None = None
         if guidance.place is None:
-            self.gap = self._gap(recipe, bundle, want, codec)
+            self.gap = self._gap(recipe, bundle, classes, codec)
 
-    def _gap(self, recipe: Recipe, bundle: Bundle, want: Wanted, codec: Codec) -> GradientGap:
+    def _gap(self, recipe: Recipe, bundle: Bundle, classes: Sequence[int], codec: Codec) -> GradientGap:
         from torch import from_numpy
 
         from psr_studio.models.surrogate import GradientGap, new_surrogate
 
         device = next(codec.parameters()).device
-        depth = _surrogate(recipe, bundle, want).depth
-        network = new_surrogate(depth, len(want.classes), bundle.image_shape).to(device)
+        depth = _surrogate(recipe, bundle, classes).depth
+        network = new_surrogate(depth, len(classes), bundle.image_shape).to(device)
         held = {c: from_numpy(one.latents) for c, one in self.of_class.items()}
-        return GradientGap(network, held.pop(SURROGATE).to(device), held, want.classes, codec.decode)
+        return GradientGap(network, held.pop(SURROGATE).to(device), held, classes, codec.decode)
 
     def columns(
         self, class_id: int, numbers: Sequence[int]

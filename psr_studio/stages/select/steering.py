@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.method.bins import N_BINS, bin_of
+from psr_studio.method.smoothing import smooth_between
 from psr_studio.stages.generate import targets
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.workspace import Workspace
 
 
 class Steered(NamedTuple):
-    """Candidates of a class by interval of difficulty, (10,) each.
+    """Candidates of a class by interval of difficulty, smoothed where the targets are, (10,) each.
 
     Attributes:
         asked: as many as the real images have. steered: by the target of each. achieved: by the teacher.
@@ -32,5 +33,8 @@ def steered(ws: Workspace, scored: ScoredPool, class_id: int) -> Steered | None:
         return None
     _, intervals = scored.pool.steering_at(members)
     share = float(scored.pool.settings["steering"].get("uncertainty", 0.0))
-    achieved = np.bincount(bin_of(scored.measure(share)[members]), minlength=N_BINS)
-    return Steered(wanted, np.bincount(intervals[intervals >= 0], minlength=N_BINS), achieved)
+    found = scored.measure(share)[members]
+    if wanted.ends is not None:
+        found = smooth_between(found, *wanted.ends)
+    achieved = np.bincount(bin_of(found), minlength=N_BINS)
+    return Steered(wanted.counts, np.bincount(intervals[intervals >= 0], minlength=N_BINS), achieved)

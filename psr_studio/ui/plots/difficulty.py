@@ -48,8 +48,8 @@ def densities(
     return styled(figure, 60 + 220 * len(groups), margin=MARGIN, bargap=0)
 
 
-def steering(found: Steered) -> go.Figure:
-    """Candidates by interval of difficulty: asked for, steered to, achieved."""
+def steering(found: Steered, smoothed: bool = False) -> go.Figure:
+    """Candidates by interval of difficulty, or of the smoothed one: asked for, steered to, achieved."""
     figure = go.Figure()
     edges = [f"{k / 10:.1f} to {(k + 1) / 10:.1f}" for k in range(len(found.asked))]
     series = {"asked for": "target", "steered to": "original", "achieved": "pool"}
@@ -58,7 +58,7 @@ def steering(found: Steered) -> go.Figure:
             x=edges, y=counts, name=name, marker={"color": COLOR[kind]},
             hovertemplate=f"{name}: %{{y:.3g}} at %{{x}}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="difficulty")
+    figure.update_xaxes(title_text="smoothed difficulty" if smoothed else "difficulty")
     figure.update_yaxes(title_text="candidates")
     return styled(figure, 260, margin=MARGIN, barmode="group")
 

@@ -17,7 +17,7 @@ from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.plan import classes_of
-from psr_studio.stages.generate.targets import offered
+from psr_studio.stages.generate.targets import is_smoothed, offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.markup import error, loading, note, sheet, status_line
@@ -308,7 +308,9 @@ class PoolTab:
             found = steered(studio.workspace, studio.curation.scored, class_id or 0)
         except StudioError:  # not scored yet, or scores are damaged: the line above says which
             found = None
-        return gr.Plot(steering(found), visible=True) if found else gr.Plot(visible=False)
+        if found is None:
+            return gr.Plot(visible=False)
+        return gr.Plot(steering(found, is_smoothed(studio.pool)), visible=True)
 
     def _sheet(self, class_id: int | None) -> str:
         pool = self.screen.studio.pool
