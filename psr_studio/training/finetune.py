@@ -64,9 +64,10 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     def event(message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, 0, 1, message, **more)
 
+    yield event("Opening the generator.")
+    _dit(bundle, device)
     for mirrored in (False, True)[: 1 + settings.mirrored]:
         yield from encode_real(bundle, facts["classes"], device, event, mirrored)
-    yield event("Opening the generator.")
     kept = file.with_name(f"{settings.name}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
@@ -113,6 +114,17 @@ def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any]) 
             f"{before.get(key)}.",
             'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.',
         )
+
+
+def _dit(bundle: Bundle, device: torch.device) -> Generator:
+    """The bundle's generator; ModelError where it is no DiT."""
+    found = bundle.generator(device, torch.float32)
+    if not isinstance(found, Generator):
+        raise ModelError(
+            f'The generator of "{bundle.name}" is no class-conditional DiT, and only these can be fine-tuned.',
+            'Choose a bundle with a DiT, or steer the pool instead: "Steered to" on the Pool tab.',
+        )
+    return found
 
 
 def _steps(training: FineTuning) -> Iterator[Progress]:
@@ -225,12 +237,7 @@ class FineTuning:
         found = [finished(real_latents(bundle, c, device, flip)) for _, c, flip in views]
         self.latents = torch.cat([torch.from_numpy(rows) for rows in found]).to(device)
         self.labels = [i for (i, *_), rows in zip(views, found, strict=True) for _ in rows]
-        base = bundle.generator(device, torch.float32)
-        if not isinstance(base, Generator):
-            raise ModelError(
-                f'The generator of "{bundle.name}" is no class-conditional DiT, and only these can be fine-tuned.',
-                'Choose a bundle with a DiT, or steer the pool instead: "Steered to" on the Pool tab.',
-            )
+        base = _dit(bundle, device)
         self.rows, self.learns_variance = (
             (*(base.rows[c] for c in classes), base.rows[-1]),
             base.learns_variance,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from own_pictures import QUICK, write_description, write_pictures, write_teacher
 from steps import bytes_of
 from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle
 
@@ -17,6 +19,7 @@ from psr_studio.app.studio import Studio
 from psr_studio.bundles.described import ExternalBundle
 from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.models import kinds
 from psr_studio.models.tuning import Delta, read_delta, write_delta
 from psr_studio.stages.generate import tuned
 from psr_studio.training.finetune import FineTuning
@@ -204,6 +207,22 @@ def test_without_real_images_it_says_how_to_get_them(tmp_path):
             finish(studio.runs["finetune"]())
         assert "psr-studio weights imagewoof-dit-dgs --images FOLDER" in err.value.fix
         assert studio.recipe.pool.generator == studio.recipe.finetune.name == "minimax"
+
+
+def test_a_generator_that_is_no_dit_is_refused_before_images_are_encoded(tmp_path, monkeypatch):
+    """One of a package's own kind; the bundle's codec would be opened to encode, and there is none."""
+    described = write_description(
+        tmp_path / "colours.toml", write_teacher(tmp_path / "teacher"), write_pictures(tmp_path / "real", 8)
+    )
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "weights").touch()
+    with described.open("a") as file:
+        file.write(f'[generator]\nkind = "mine"\nsource = "{tmp_path / "own"}"\n')
+    mine = SimpleNamespace(name="mine", load=lambda: lambda opening: object())
+    monkeypatch.setattr(kinds, "entry_points", lambda group: [mine])
+    with Studio(tmp_path / "ws", bundle=str(described), **QUICK) as studio:
+        with pytest.raises(ModelError, match='generator of "colours" is no class-conditional DiT'):
+            finish(studio.runs["finetune"]())
 
 
 def test_the_command_says_how_to_use_what_it_made(tmp_path, tiny_bundle, capsys):
