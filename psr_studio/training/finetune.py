@@ -6,6 +6,7 @@ where it does. All randomness of a step comes from its number, so a run that was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ from psr_studio.training.loop import mixed_precision
 REPORT = 10  # steps between two events
 TIMED = 5  # steps after which the cost is known
 NOISE, ORDER = 0, 1  # what a seed is for
+OTHER = "A fine-tuning with other settings was begun and is not taken up."
 LOSSES = ("loss", "noise", "representativeness", "diversity")
 
 
@@ -68,7 +70,9 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     _dit(bundle, device)
     for mirrored in (False, True)[: 1 + settings.mirrored]:
         yield from encode_real(bundle, facts["classes"], device, event, mirrored)
-    kept = file.with_name(f"{settings.name}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
+    kept = _checkpoint(file, facts, bundle)
+    if any(path != kept for path in _begun(file)):
+        yield event(OTHER, lasting=True)
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
     facts |= {"images": len(training.labels), "steps": training.n_steps}
@@ -83,9 +87,11 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     name = recipe.finetune.name
     file = tuned.path(ws, name)
     if not file.is_file():
-        if any(file.parent.glob(f"{name}-*.pt")):
+        begun = _begun(file)
+        if begun and _checkpoint(file, facts_of(recipe, bundle), bundle) in begun:
             return StageStatus("partial", f'"{name}" is begun.')
-        return StageStatus("missing", f'"{name}" is not fine-tuned yet.')
+        more = f" {OTHER}" if begun else ""
+        return StageStatus("missing", f'"{name}" is not fine-tuned yet.{more}')
     try:
         _check_same(file, recipe.finetune, facts_of(recipe, bundle))
     except ModelError as err:
@@ -101,6 +107,17 @@ def facts_of(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
         "classes": list(classes_of(recipe, bundle)),
         "settings": recipe.finetune.read(),
     }
+
+
+def _checkpoint(file: Path, facts: Mapping[str, Any], bundle: Bundle) -> Path:
+    """Where a fine-tuning stands that is not finished, beside the file that it makes."""
+    return file.with_name(f"{file.stem}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
+
+
+def _begun(file: Path) -> list[Path]:
+    """The checkpoints of that name, whatever their settings."""
+    ours = re.compile(rf"{re.escape(file.stem)}-[0-9a-f]{{16}}\.pt")
+    return [path for path in file.parent.glob("*.pt") if ours.fullmatch(path.name)]
 
 
 def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from psr_studio.cli.main import main
 from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.models import kinds
 from psr_studio.models.tuning import Delta, read_delta, write_delta
+from psr_studio.stages.finetune import STAGE
 from psr_studio.stages.generate import tuned
 from psr_studio.training.finetune import FineTuning
 
@@ -185,6 +186,31 @@ def test_a_name_that_is_taken_by_other_settings_is_not_overwritten(tmp_path, tin
         'The generator "minimax" was fine-tuned with other settings: lr is 0.01 now and was 0.001.'
     )
     assert 'Choose another "finetune.name"' in err.value.fix and file_of(root).read_bytes() == before
+
+
+def state_of(root: Path, bundle: Path, **changes) -> tuple[str, str]:
+    with Studio(root, tiny_recipe(bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
+        found = STAGE.status(studio.workspace, studio.recipe, studio.bundle)
+        return found.state, found.reason
+
+
+def test_only_what_a_run_goes_on_from_counts_as_begun(tmp_path, tiny_bundle):
+    """A checkpoint of "minimax-2", and one of other settings, which the run names and leaves where it is."""
+    root = tmp_path / "ws"
+    for changes in ({"finetune__name": "minimax-2"}, {}):
+        with Studio(root, tiny_recipe(tiny_bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
+            events = studio.runs["finetune"]()
+            next(event for event in events if event.done == 10)
+            events.close()
+        if changes:
+            assert state_of(root, tiny_bundle) == ("missing", '"minimax" is not fine-tuned yet.')
+    assert state_of(root, tiny_bundle) == ("partial", '"minimax" is begun.')
+    told = "A fine-tuning with other settings was begun and is not taken up."
+    other = {"finetune__lr": 0.01}
+    assert state_of(root, tiny_bundle, **other) == ("missing", f'"minimax" is not fine-tuned yet. {told}')
+    _, events = finetune(root, tiny_bundle, **other)
+    assert [event.message for event in events].count(told) == 1
+    assert next(event for event in events if event.done).resumed == 0
 
 
 def test_a_loss_that_is_no_number_ends_with_the_setting_to_lower(tmp_path, tiny_bundle):
