@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,45 @@ class Checkpoint:
         """Spent training so far, the runs before this one included."""
         return self._before + time.perf_counter() - self._since
 
-    def reached(self, step: int, final: bool = False) -> None:
-        """So many steps are done: write that down where the last time is long ago, or at the end."""
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number of the parts is finite; a look at the device."""
+        return _finite(self._state())
+
+    def reached(self, step: int, final: bool = False, check: Callable[[], None] | None = None) -> None:
+        """So many steps are done: write that down where the last time is long ago, or at the end.
+
+        Args:
+            check: called before anything is written; what it raises leaves the file as it was.
+        """
         self.step = step
         if final or time.perf_counter() - self._saved >= SECONDS_BETWEEN:
+            if check is not None:
+                check()
             self._save()
 
-    def _save(self) -> None:
-        state: dict[str, Any] = {
+    def remove(self) -> None:
+        """Begin anew next time."""
+        self._path.unlink(missing_ok=True)
+
+    def _state(self) -> dict[str, Any]:
+        return {
             name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
             for name, part in self._parts.items()
         }
+
+    def _save(self) -> None:
         with whole_file(self._path) as temp:
-            torch.save({**state, "step": self.step, "seconds": self.seconds}, temp)
+            torch.save({**self._state(), "step": self.step, "seconds": self.seconds}, temp)
         self._saved = time.perf_counter()
+
+
+def _finite(state: Any) -> bool:
+    """Whether all tensors in a nest of tables and lists are finite."""
+    if isinstance(state, torch.Tensor):
+        return bool(state.isfinite().all())
+    parts = state.values() if isinstance(state, Mapping) else state if isinstance(state, list | tuple) else ()
+    return all(map(_finite, parts))
 
 
 def seconds_of(path: Path) -> float:

@@ -77,7 +77,8 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     yield from _steps(training)
     facts |= {"images": len(training.labels), "steps": training.n_steps}
     write_delta(file, Delta(training.average.values, training.rows, facts))
-    kept.unlink(missing_ok=True)
+    for begun in _begun(file):  # with other settings too: the name is taken now
+        begun.unlink(missing_ok=True)
     told = f'Fine-tuned "{settings.name}" on {plural(len(training.labels), "real image")}.'
     yield Progress(STAGE.name, training.n_steps, training.n_steps, told, part_done=True)
 
@@ -159,7 +160,7 @@ def _steps(training: FineTuning) -> Iterator[Progress]:
             stop_if_asked()
             losses.append(training.step(index))
             done = index + 1
-            training.checkpoint.reached(done, final=done == training.n_steps)
+            training.checkpoint.reached(done, final=done == training.n_steps, check=training.check_finite)
             if done == first + TIMED:
                 left = training.n_steps - first
                 words = f"Cost: {plural(left, 'step')}, about {duration(clock.seconds / TIMED * left)}."
@@ -172,18 +173,29 @@ def _steps(training: FineTuning) -> Iterator[Progress]:
                 )
                 yield event(done, f"{words}.", metrics=metrics, part_done=True)
     except (GeneratorExit, Stopped):
-        training.checkpoint.reached(training.checkpoint.step, final=True)
+        if training.checkpoint.is_finite:
+            training.checkpoint.reached(training.checkpoint.step, final=True)
+        raise
+    except Diverged:
+        training.checkpoint.remove()
         raise
 
 
 def _mean(losses: list[Tensor], step: int) -> dict[str, float]:
     means = torch.stack(losses).mean(dim=0)
     if not means.isfinite().all():
-        raise ModelError(
-            f"Fine-tuning diverged by step {step}: a loss is no finite number.",
+        raise Diverged(step, "a loss")
+    return dict(zip(LOSSES, means.tolist(), strict=True))
+
+
+class Diverged(ModelError):
+    """A number of the training is no longer finite."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(
+            f"Fine-tuning diverged by step {step}: {what} is no finite number.",
             'Lower "finetune.lr", or the weights of representativeness and diversity.',
         )
-    return dict(zip(LOSSES, means.tolist(), strict=True))
 
 
 class Average:
@@ -296,6 +308,11 @@ class FineTuning:
             self.average.follow(self.tuned.parameters)
         self.memories.take(labels, self.latents[rows].flatten(1), clean)  # after they were used
         return losses.detach()
+
+    def check_finite(self) -> None:
+        """Raise Diverged where a number that a checkpoint would keep is not finite."""
+        if not self.checkpoint.is_finite:
+            raise Diverged(self.checkpoint.step, "a weight")
 
     def rows_of(self, index: int) -> list[int]:
         """The images of a step: each pass has an order of its own."""

@@ -18,6 +18,7 @@ from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.described import ExternalBundle
 from psr_studio.cli.main import main
+from psr_studio.core import checkpoints
 from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.models import kinds
 from psr_studio.models.tuning import Delta, read_delta, write_delta
@@ -210,6 +211,7 @@ def test_only_what_a_run_goes_on_from_counts_as_begun(tmp_path, tiny_bundle):
     assert state_of(root, tiny_bundle, **other) == ("missing", f'"minimax" is not fine-tuned yet. {told}')
     _, events = finetune(root, tiny_bundle, **other)
     assert [event.message for event in events].count(told) == 1
+    assert not list((root / tuned.FOLDER).glob("minimax-[!2]*.pt")), "of no use once the name is taken"
     assert next(event for event in events if event.done).resumed == 0
 
 
@@ -222,7 +224,39 @@ def test_a_loss_that_is_no_number_ends_with_the_setting_to_lower(tmp_path, tiny_
         ModelError, match="Fine-tuning diverged by step 10: a loss is no finite number"
     ) as err:
         finetune(tmp_path / "ws", tiny_bundle)
-    assert '"finetune.lr"' in err.value.fix and not file_of(tmp_path / "ws").exists()
+    assert '"finetune.lr"' in err.value.fix and not list((tmp_path / "ws").glob(f"{tuned.FOLDER}/*"))
+
+
+def test_values_that_are_no_numbers_are_not_kept_and_the_next_try_begins_anew(
+    tmp_path, tiny_bundle, monkeypatch
+):
+    """A weight is spoilt by step 11: a stop keeps nothing of it, and the next write ends the run."""
+    step = FineTuning.step
+
+    def spoilt(training: FineTuning, index: int) -> torch.Tensor:
+        found = step(training, index)
+        if index == 10:
+            next(iter(training.tuned.parameters.values())).data.fill_(torch.nan)
+        return found
+
+    root = tmp_path / "ws"
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio, monkeypatch.context() as patched:
+        patched.setattr(FineTuning, "step", spoilt)
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 10)
+        events.close()
+        (kept,) = (root / tuned.FOLDER).glob("minimax-*.pt")
+        before = kept.read_bytes()
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 15)
+        events.close()
+        assert kept.read_bytes() == before
+        patched.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+        with pytest.raises(ModelError, match="diverged by step 11: a weight is no finite number"):
+            finish(studio.runs["finetune"]())
+        assert not kept.exists()
+    _, events = finetune(root, tiny_bundle)
+    assert next(event for event in events if event.done).resumed == 0
 
 
 def test_without_real_images_it_says_how_to_get_them(tmp_path):
