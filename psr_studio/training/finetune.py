@@ -57,7 +57,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     bundle.require("generator", "Fine-tuning takes a generator")
     facts = facts_of(recipe, bundle)
     if file.is_file():
-        _check_same(file, settings, facts)
+        _check_same(file, settings, facts, bundle)
         yield Progress(STAGE.name, 1, 1, f'"{settings.name}" is fine-tuned already.', part_done=True)
         return
     need_real_images(bundle)
@@ -70,12 +70,12 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     _dit(bundle, device)
     for mirrored in (False, True)[: 1 + settings.mirrored]:
         yield from encode_real(bundle, facts["classes"], device, event, mirrored)
-    kept = _checkpoint(file, facts, bundle)
+    kept, data = _checkpoint(file, facts, bundle), bundle.identity("data")
     if any(path != kept for path in _begun(file)):
         yield event(OTHER, lasting=True)
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
-    facts |= {"images": len(training.labels), "steps": training.n_steps}
+    facts |= {"data": data, "images": len(training.labels), "steps": training.n_steps}
     write_delta(file, Delta(training.average.values, training.rows, facts))
     for begun in _begun(file):  # with other settings too: the name is taken now
         begun.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
         more = f" {OTHER}" if begun else ""
         return StageStatus("missing", f'"{name}" is not fine-tuned yet.{more}')
     try:
-        _check_same(file, recipe.finetune, facts_of(recipe, bundle))
+        _check_same(file, recipe.finetune, facts_of(recipe, bundle), bundle)
     except ModelError as err:
         return StageStatus("stale", err.problem)
     return StageStatus("fresh", f'"{name}" is fine-tuned.')
@@ -121,16 +121,27 @@ def _begun(file: Path) -> list[Path]:
     return [path for path in file.parent.glob("*.pt") if ours.fullmatch(path.name)]
 
 
-def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any]) -> None:
-    """Raise ModelError where the fine-tuned generator of that name was made otherwise."""
+def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any], bundle: Bundle) -> None:
+    """Raise ModelError where the fine-tuned generator of that name was made otherwise.
+
+    Real images count where they are at hand, and where the file says which ones it was made from.
+    """
     found = read_facts(file)
+    fix = 'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.'
     before, now = ({**one, **one.get("settings", {})} for one in (found, facts))
     if differing := [key for key in now if key != "settings" and before.get(key) != now[key]]:
         key = differing[0]
         raise ModelError(
             f'The generator "{settings.name}" was fine-tuned with other settings: {key} is {now[key]} now and was '
             f"{before.get(key)}.",
-            'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.',
+            fix,
+        )
+    images = found.get("data")
+    if images and bundle.missing_part("images") is None and images != bundle.identity("data"):
+        raise ModelError(
+            f'The generator "{settings.name}" was fine-tuned on other real images, or these were moved or changed '
+            "since.",
+            fix,
         )
 
 

@@ -13,10 +13,12 @@ import torch
 from safetensors.torch import load_file
 from own_pictures import QUICK, write_description, write_pictures, write_teacher
 from steps import bytes_of
-from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle
+from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle, write_index
 
 from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import ExternalBundle
+from psr_studio.bundles.embedded import write_idx
 from psr_studio.cli.main import main
 from psr_studio.core import checkpoints
 from psr_studio.core.errors import ModelError, RecipeError
@@ -193,6 +195,22 @@ def state_of(root: Path, bundle: Path, **changes) -> tuple[str, str]:
     with Studio(root, tiny_recipe(bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
         found = STAGE.status(studio.workspace, studio.recipe, studio.bundle)
         return found.state, found.reason
+
+
+def test_other_real_images_are_seen_and_a_file_that_names_none_counts_as_fine(tmp_path, tiny_bundle, whole):
+    root, other = shutil.copytree(whole, tmp_path / "ws"), shutil.copytree(tiny_bundle, tmp_path / "other")
+    images, _ = load_bundle(other).all_train_images
+    write_idx(255 - images[..., 0], other / "data" / "train-subset-images-idx3-ubyte.gz")
+    write_index(other)
+    told = 'The generator "minimax" was fine-tuned on other real images, or these were moved or changed since.'
+    assert state_of(root, tiny_bundle)[0] == "fresh" and state_of(root, other) == ("stale", told)
+    with pytest.raises(ModelError) as err:
+        finetune(root, other)
+    assert err.value.problem == told and 'Choose another "finetune.name"' in err.value.fix
+    delta = read_delta(file_of(root))
+    facts = {name: value for name, value in delta.facts.items() if name != "data"}
+    write_delta(file_of(root), Delta(delta.tensors, delta.rows, facts))
+    assert state_of(root, other)[0] == "fresh"
 
 
 def test_only_what_a_run_goes_on_from_counts_as_begun(tmp_path, tiny_bundle):
