@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from psr_studio.core.checkpoints import Checkpoint
 from psr_studio.core.devices import reproducible
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.method.guidances.igd import gradient_gap, kept_epochs
 from psr_studio.method.protocols import convnet_depth
 from psr_studio.models.levels import NormalisedImages
@@ -122,6 +123,7 @@ def weight_gradient(
     Args:
         differentiable: by the images too.
     """
+    stop_if_asked()  # each row of a guided step, and some real images at a time, come by here
     flat = weights.detach().requires_grad_()
     logits = functional_call(network, _named(network, flat), (images,))
     (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels), flat, create_graph=differentiable)

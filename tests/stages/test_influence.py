@@ -17,6 +17,7 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.real_latents import finished
 from psr_studio.bundles.surrogates import surrogate_of
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.igd import guided_by_influence
 from psr_studio.models.generator import Sampling
@@ -93,6 +94,20 @@ def test_no_direction_of_many_lowers_the_gap_as_its_gradient_does(tiny_bundle):
     ways = [-gap(clean, torch.tensor([2])), *(torch.randn(1, 4, 6, 6, generator=drawn) for _ in range(20))]
     found = [float(gap.of(clean + 0.5 * way / way.norm(), 2).detach()) for way in ways]
     assert found[0] < min(found[1:]) and found[0] < float(gap.of(clean, 2).detach())
+
+
+def test_a_step_is_left_between_two_of_its_rows(tiny_bundle):
+    gap, _ = learned(tiny_bundle)
+    decoded, decode = [], gap.decode
+
+    def counted(latents: torch.Tensor) -> torch.Tensor:
+        decoded.append(len(latents))
+        return decode(latents)
+
+    gap.decode = counted
+    with stopped_by(lambda: len(decoded) == 2), pytest.raises(Stopped):
+        gap(torch.zeros(5, 4, 6, 6), torch.zeros(5, dtype=torch.int64))
+    assert decoded == [1, 1]
 
 
 def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle, own_home):
