@@ -86,9 +86,9 @@ class Surrogate:
             images = NormalisedImages.of(at_rest(shown, device), AS_DECODED, device)
             network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
             moments, total = from_numpy(weights).to(device), np.zeros_like(weights)
-            for part in class_gradient(network, moments, images, self.task.index(class_id)):
+            for n, part in class_gradient(network, moments, images, self.task.index(class_id)):
                 total += part.numpy()
-                yield len(shown)
+                yield n
             keep_array(path, total)
         return np.load(path)
 

@@ -106,13 +106,14 @@ def train_surrogate(
 
 def class_gradient(
     network: nn.Module, weights: Tensor, images: NormalisedImages, label: int
-) -> Iterator[Tensor]:
-    """Yields, some pictures (N, ch, H, W) of a class at a time, their part of its mean gradient (S, P)."""
+) -> Iterator[tuple[int, Tensor]]:
+    """Yields, some pictures (N, ch, H, W) of a class at a time, N and their part of its mean gradient (S, P)."""
     for start in range(0, len(images), AT_ONCE):
         shown = images[start : start + AT_ONCE]
         labels = torch.full((len(shown),), label, device=shown.device)
         share = len(shown) / len(images)
-        yield torch.stack([weight_gradient(network, one, shown, labels) for one in weights]).cpu() * share
+        found = torch.stack([weight_gradient(network, one, shown, labels) for one in weights])
+        yield len(shown), found.cpu() * share
 
 
 def weight_gradient(

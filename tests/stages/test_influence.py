@@ -20,6 +20,7 @@ from psr_studio.core.errors import ModelError, RecipeError
 from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.igd import guided_by_influence
+from psr_studio.models import surrogate as surrogate_module
 from psr_studio.models.generator import Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.surrogate import GradientGap, new_surrogate, weight_gradient
@@ -85,6 +86,13 @@ def test_a_class_teaches_the_mean_gradient_of_its_real_images(tiny_bundle):
     assert len(weights) == 4
     for moment, found in zip(torch.from_numpy(weights), gap.wanted[1], strict=True):
         torch.testing.assert_close(found, weight_gradient(gap.network, moment, shown, ones))
+
+
+def test_a_gradient_says_how_many_images_more_were_read(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(surrogate_module, "AT_ONCE", 5)
+    surrogate = surrogate_of(load_bundle(tiny_bundle), TASK, 2, 1)
+    weights = finished(surrogate.weights(CPU))
+    assert list(surrogate.gradient(1, weights, CPU)) == [5, 5, TRAIN_PER_CLASS - 10]
 
 
 def test_no_direction_of_many_lowers_the_gap_as_its_gradient_does(tiny_bundle):
