@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from psr_studio.core.errors import StudioError
+from psr_studio.core.disk import reading
+from psr_studio.core.errors import DiskError, ModelError
 from psr_studio.core.files import whole_file
 
 SECONDS_BETWEEN = 60.0
@@ -25,7 +26,7 @@ class Checkpoint:
         anew: what to do where it does not fit.
 
     Raises:
-        StudioError: what lies there is of networks of another shape.
+        ModelError: what lies there is damaged, or of networks of another shape.
     """
 
     def __init__(self, path: Path, parts: Mapping[str, Any], anew: str = ANEW) -> None:
@@ -36,15 +37,15 @@ class Checkpoint:
         self._saved = time.perf_counter()
 
     def _restore(self) -> None:
-        state = torch.load(self._path, weights_only=True, map_location="cpu")
+        state = _opened(self._path, self._anew)
         try:
             for name, part in self._parts.items():
                 if isinstance(part, torch.Generator):
                     part.set_state(state[name])
                 else:
                     part.load_state_dict(state[name])
-        except (KeyError, RuntimeError, ValueError) as err:  # of the shapes, as torch says it
-            raise StudioError(
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as err:  # of the shapes, as torch says it
+            raise ModelError(
                 f"{self._path} was made with other settings than those of this training.",
                 self._anew,
             ) from err
@@ -96,6 +97,28 @@ def _finite(state: Any) -> bool:
     return all(map(_finite, parts))
 
 
+def _opened(path: Path, anew: str) -> dict[str, Any]:
+    """What a checkpoint holds.
+
+    Raises:
+        ModelError: it is damaged. DiskError: the disk refused.
+    """
+    try:
+        with reading(path):
+            state = torch.load(path, weights_only=True, map_location="cpu")
+    except DiskError:
+        raise
+    except Exception as err:  # pickle raises whatever the file makes it raise
+        raise _damaged(path, anew) from err
+    if not isinstance(state, dict) or not {"step", "seconds"} <= state.keys():
+        raise _damaged(path, anew)
+    return state
+
+
+def _damaged(path: Path, anew: str) -> ModelError:
+    return ModelError(f"{path} is damaged, or no checkpoint of a training.", anew)
+
+
 def seconds_of(path: Path) -> float:
-    """Spent on the training whose checkpoint lies there; 0 without one."""
-    return float(torch.load(path, weights_only=True, map_location="cpu")["seconds"]) if path.exists() else 0.0
+    """Spent on the training whose checkpoint lies there, 0 without one; ModelError where it is damaged."""
+    return float(_opened(path, ANEW)["seconds"]) if path.exists() else 0.0

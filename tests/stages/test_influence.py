@@ -132,6 +132,28 @@ def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle,
         assert studio.status()["pool"].state == "fresh"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda values: values[:, :-1], lambda values: values[:-1], None],
+    ids=["of another network", "of other moments", "cut off"],
+)
+def test_a_damaged_surrogate_is_trained_anew(tmp_path, tiny_bundle, own_home, damage, caplog):
+    """And so are the gradients of a class found anew."""
+    first, _ = made(tmp_path / "first", tiny_bundle)
+    (weights,) = own_home.glob("real/surrogate-*/weights.npy")
+    gradient = min(own_home.glob("real/surrogate-*/class=1-*.npy"))
+    before = [path.read_bytes() for path in (weights, gradient)]
+    for path in (weights, gradient):
+        if damage is None:
+            path.write_bytes(path.read_bytes()[:-40])
+        else:
+            np.save(path, damage(np.load(path)))
+    second, said = made(tmp_path / "second", tiny_bundle)
+    assert "Trained the surrogate in 3 of 3 passes." in said and first.tobytes() == second.tobytes()
+    assert [path.read_bytes() for path in (weights, gradient)] == before
+    assert len(caplog.records) == 2
+
+
 # Trains a surrogate with a checkpoint after every pass, so that a test can kill it anywhere.
 TRAIN = """
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import signal
 from pathlib import Path
@@ -275,6 +276,24 @@ def test_values_that_are_no_numbers_are_not_kept_and_the_next_try_begins_anew(
         assert not kept.exists()
     _, events = finetune(root, tiny_bundle)
     assert next(event for event in events if event.done).resumed == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", pickle.dumps({"step": 3}), None])
+def test_a_damaged_checkpoint_is_named_and_can_be_removed(tmp_path, tiny_bundle, content):
+    """Empty, cut off, of something else, and one with its end missing."""
+    root = tmp_path / "ws"
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio:
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 10)
+        events.close()
+        (kept,) = (root / tuned.FOLDER).glob("minimax-*.pt")
+        kept.write_bytes(kept.read_bytes()[:-100] if content is None else content)
+        with pytest.raises(ModelError) as err:
+            finish(studio.runs["finetune"]())
+        assert err.value.problem == f"{kept} is damaged, or no checkpoint of a training."
+        assert err.value.fix == "Remove that file to begin anew."
+        kept.unlink()
+        assert finish(studio.runs["finetune"]())[-1].total == 24
 
 
 def test_without_real_images_it_says_how_to_get_them(tmp_path):
