@@ -39,7 +39,7 @@ class Surrogate:
 
     @property
     def rows(self) -> np.ndarray:
-        """Rows of its real images in `Bundle.train_subset`."""
+        """Rows of its real images in `Bundle.train_subset`: all of the task's at hand [published: all of the data]."""
         return np.concatenate([real_rows(self.bundle, c) for c in self.task])
 
     def weights(self, device: torch.device) -> Generator[int, None, np.ndarray]:
@@ -87,7 +87,10 @@ class Surrogate:
     def gradient(
         self, class_id: int, weights: np.ndarray, device: torch.device
     ) -> Generator[int, None, np.ndarray]:
-        """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read."""
+        """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read.
+
+        Of all of them at hand [our reading]; the authors take 200 of a class.
+        """
         of_weights = hashlib.sha256(weights.tobytes()).hexdigest()[:8]
         path = self.path.with_name(f"class={class_id}-{of_weights}.npy")
         found = read_array(path, weights.shape)

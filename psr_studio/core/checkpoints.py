@@ -44,7 +44,7 @@ class Checkpoint:
                     part.set_state(state[name])
                 else:
                     part.load_state_dict(state[name])
-        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as err:  # of the shapes, as torch says it
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as err:  # as torch says it
             raise ModelError(
                 f"{self._path} was made with other settings than those of this training.",
                 self._anew,
