@@ -283,6 +283,7 @@ class FineTuning:
             base.learns_variance,
         )
         self.alpha_bars = base.alphas_cumprod
+        self._order = (-1, torch.empty(0))  # of the pass that was asked for last
         self.tuned = Tuned(base.transformer, self.rows, self.settings.scaled_share)
         self.average = Average(self.tuned.parameters, self.settings.ema_decay)
         self.optimizer = torch.optim.AdamW(
@@ -328,10 +329,10 @@ class FineTuning:
     def rows_of(self, index: int) -> list[int]:
         """The images of a step: each pass has an order of its own."""
         epoch, place = divmod(index, len(self.labels) // self.batch)
-        order = torch.randperm(
-            len(self.labels), generator=candidate_generator(candidate_seed(self.settings.seed, ORDER, epoch))
-        )
-        return order[place * self.batch : (place + 1) * self.batch].tolist()
+        if self._order[0] != epoch:
+            drawn = candidate_generator(candidate_seed(self.settings.seed, ORDER, epoch))
+            self._order = epoch, torch.randperm(len(self.labels), generator=drawn)
+        return self._order[1][place * self.batch : (place + 1) * self.batch].tolist()
 
     def _losses(self, index: int, latents: Tensor, labels: list[int]) -> tuple[Tensor, Tensor]:
         """The losses (4,) of a batch, and the predicted clean latents, flat."""

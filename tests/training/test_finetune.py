@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from own_pictures import QUICK, write_description, write_pictures, write_teacher
+from safetensors.torch import load_file
 from steps import bytes_of
 from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle, write_index
 
@@ -130,6 +130,21 @@ def test_memories_are_by_class_and_of_the_size_asked_for(tmp_path, tiny_bundle):
             assert training.memories.generated[class_id].shape == real.shape
 
 
+def test_each_pass_draws_its_order_once_and_sees_every_image(tmp_path, tiny_bundle, monkeypatch):
+    recipe, drawn, randperm = tiny_recipe(tiny_bundle), [], torch.randperm
+
+    def counted(n: int, **how) -> torch.Tensor:
+        drawn.append(n)
+        return randperm(n, **how)
+
+    with Studio(tmp_path / "ws", recipe) as studio:
+        training = FineTuning(recipe, studio.bundle, tmp_path / "c.pt", torch.device("cpu"))
+    monkeypatch.setattr(torch, "randperm", counted)
+    first, second, again = ([training.rows_of(4 * epoch + step) for step in range(4)] for epoch in (0, 1, 0))
+    assert drawn == [36] * 3 and first == again != second
+    assert len({row for rows in first for row in rows}) == 4 * 8
+
+
 def test_a_pool_knows_the_generator_that_made_it(tmp_path, tiny_bundle, whole):
     """Other bytes than the bundle's own generator makes, the same by workers, and refined by that generator."""
     root = shutil.copytree(whole, tmp_path / "ws")
@@ -203,7 +218,9 @@ def test_other_real_images_are_seen_and_a_file_that_names_none_counts_as_fine(tm
     images, _ = load_bundle(other).all_train_images
     write_idx(255 - images[..., 0], other / "data" / "train-subset-images-idx3-ubyte.gz")
     write_index(other)
-    told = 'The generator "minimax" was fine-tuned on other real images, or these were moved or changed since.'
+    told = (
+        'The generator "minimax" was fine-tuned on other real images, or these were moved or changed since.'
+    )
     assert state_of(root, tiny_bundle)[0] == "fresh" and state_of(root, other) == ("stale", told)
     with pytest.raises(ModelError) as err:
         finetune(root, other)
@@ -278,9 +295,12 @@ def test_values_that_are_no_numbers_are_not_kept_and_the_next_try_begins_anew(
     assert next(event for event in events if event.done).resumed == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", pickle.dumps({"step": 3}), None])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", pickle.dumps({"step": 3}, protocol=2), None],
+    ids=["empty", "begun", "of something else", "without its end"],
+)
 def test_a_damaged_checkpoint_is_named_and_can_be_removed(tmp_path, tiny_bundle, content):
-    """Empty, cut off, of something else, and one with its end missing."""
     root = tmp_path / "ws"
     with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio:
         events = studio.runs["finetune"]()
