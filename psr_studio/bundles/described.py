@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -154,6 +153,12 @@ class ExternalBundle(Bundle):
         """As in `Bundle`: its description has such a table, or the one of the generator, which holds a codec too."""
         return "generator" in self.index or (part == CODEC and "codec" in self.index)
 
+    def missing_part(self, part: str) -> Source | None:
+        """As in `Bundle`; real images that the description does not name are missing, too."""
+        if part == "images" and part not in self.sources:
+            return Source(part, "", FILES[part])
+        return super().missing_part(part)
+
     def folder(self, part: str) -> Path:
         """Where a part lies on this machine.
 
@@ -253,11 +258,8 @@ class ExternalBundle(Bundle):
         return self._prepared("train", per_class=None)
 
     def _prepared(self, split: str, per_class: int | None) -> tuple[np.ndarray, np.ndarray]:
-        if "images" not in self.sources:
-            raise ModelError(
-                f'"{self.name}" names no real images.',
-                f"Name their folder: `psr-studio weights {shlex.quote(self.called)} --images FOLDER`.",
-            )
+        if source := self.missing_part("images"):
+            raise missing(self.called, source)
         table, names = self.index["images"], self._class_folders()
         files = split_of(
             self.folder("images"), names, split, table.get("test_share"), int(table.get("seed", 0))

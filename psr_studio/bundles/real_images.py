@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from psr_studio.core.errors import ModelError
+from psr_studio.core.disk import reading
+from psr_studio.core.errors import DiskError, ModelError
 from psr_studio.core.files import serves_a_system, whole_file
 from psr_studio.core.pictures import PictureError, is_picture, read_picture
 from psr_studio.core.remembered import ELSEWHERE
 
 if TYPE_CHECKING:
     from psr_studio.models.teacher import Teacher
+
+LOG = logging.getLogger(__name__)
 
 SPLITS = {"train": ("train",), "test": ("val", "test", "valid", "validation")}  # folders, the usual one first
 CHUNK = 64  # images scored together
@@ -117,12 +121,49 @@ def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 def kept_array(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
     """An array from a file, or made and written there."""
-    if path.is_file():
-        return np.load(path)
+    if (found := read_array(path)) is not None:
+        return found
     values = make()
+    keep_array(path, values)
+    return values
+
+
+def read_array(path: Path, shape: tuple[int, ...] = ()) -> np.ndarray | None:
+    """An array from a file; None where there is none, or a damaged one, which is to be made anew.
+
+    Args:
+        shape: its first sizes.
+
+    Raises:
+        DiskError: the disk refused.
+    """
+    if not path.is_file():
+        return None
+    if (found := _opened(path, shape)) is None:
+        LOG.warning("%s is damaged, or of other data, and is made anew.", path)
+    return found
+
+
+def is_kept(path: Path, shape: tuple[int, ...] = ()) -> bool:
+    """Whether `read_array` would find an array, by the head and the size of the file."""
+    return path.is_file() and _opened(path, shape, "r") is not None
+
+
+def _opened(path: Path, shape: tuple[int, ...], mapped: Literal["r"] | None = None) -> np.ndarray | None:
+    try:
+        with reading(path):
+            found = np.load(path, mmap_mode=mapped, allow_pickle=False)
+    except DiskError:
+        raise
+    except Exception:  # NumPy raises whatever the file makes it raise
+        return None
+    return found if isinstance(found, np.ndarray) and found.shape[: len(shape)] == shape else None
+
+
+def keep_array(path: Path, values: np.ndarray) -> None:
+    """Write it whole or not at all."""
     with whole_file(path, again=ELSEWHERE) as temp:
         np.save(temp, values)
-    return values
 
 
 def difficulty_over(

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from psr_studio.bundles.bundle import CODEC
-from psr_studio.bundles.real_images import ELSEWHERE, difficulty_over, uncertainty_over
-from psr_studio.core.files import whole_file
+from psr_studio.bundles.real_images import (
+    difficulty_over,
+    is_kept,
+    keep_array,
+    read_array,
+    uncertainty_over,
+)
 from psr_studio.core.remembered import home
 
 if TYPE_CHECKING:
@@ -99,7 +104,8 @@ def _embedded(bundle: Bundle, rows: np.ndarray, path: Path, device: torch.device
 
 def has_real_embeddings(bundle: Bundle, class_id: int) -> bool:
     """Whether the features of the real images of a class are kept."""
-    return _embeddings_path(bundle, class_id).is_file()
+    path = _embeddings_path(bundle, class_id)
+    return path.is_file() and is_kept(path, (n_real(bundle, class_id),))  # a count may prepare all pictures
 
 
 def _signal(
@@ -123,7 +129,8 @@ def n_real(bundle: Bundle, class_id: int) -> int:
 
 def left_to_encode(bundle: Bundle, classes: Sequence[int], mirrored: bool = False) -> int:
     """Real images of some classes whose latents are not kept yet."""
-    return sum(n_real(bundle, c) for c in classes if not _latents_path(bundle, c, mirrored).is_file())
+    counts = {c: n_real(bundle, c) for c in classes}
+    return sum(n for c, n in counts.items() if not is_kept(_latents_path(bundle, c, mirrored), (n,)))
 
 
 def left_to_score(name: str, bundle: Bundle, task: Sequence[int], over_all: bool) -> int:
@@ -163,17 +170,13 @@ def kept_folder(bundle: Bundle, made_by: str) -> Path:
 
 def _kept(path: Path, rows: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> Rows:
     """Values of some rows, from their file, or made and written there whole."""
-    if not path.is_file():
+    found = read_array(path, (len(rows),))
+    if found is None:
         made = []
         for start in range(0, len(rows), AT_ONCE):
             part = rows[start : start + AT_ONCE]
             made.append(make(part))
             yield len(part)
-        keep_array(path, np.concatenate(made))
-    return np.load(path)
-
-
-def keep_array(path: Path, values: np.ndarray) -> None:
-    """Write it whole or not at all."""
-    with whole_file(path, again=ELSEWHERE) as temp:
-        np.save(temp, values)
+        found = np.concatenate(made)
+        keep_array(path, found)
+    return found

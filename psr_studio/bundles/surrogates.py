@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.bundles.real_latents import keep_array, kept_folder, real_rows, task_key
+from psr_studio.bundles.real_images import keep_array, read_array
+from psr_studio.bundles.real_latents import kept_folder, real_rows, task_key
+from psr_studio.method.guidances.igd import kept_epochs
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import Module
 
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.models.surrogate import Moments
@@ -36,7 +39,7 @@ class Surrogate:
 
     @property
     def rows(self) -> np.ndarray:
-        """Rows of its real images in `Bundle.train_subset`."""
+        """Rows of its real images in `Bundle.train_subset`: all of the task's at hand [published: all of the data]."""
         return np.concatenate([real_rows(self.bundle, c) for c in self.task])
 
     def weights(self, device: torch.device) -> Generator[int, None, np.ndarray]:
@@ -47,24 +50,35 @@ class Surrogate:
         Raises:
             ModelError: the real images are not on this machine.
         """
-        if not self.path.is_file():
+        found = read_array(self.path, (len(kept_epochs(self.epochs)), self._n_weights))
+        if found is None:
             from psr_studio.models.surrogate import Moments
 
             kept, standing = Moments(), self.path.with_name("training.pt")
             yield from self._train(device, kept, standing)
-            keep_array(self.path, np.stack([one.numpy() for one in kept.weights]))
+            found = np.stack([one.numpy() for one in kept.weights])
+            keep_array(self.path, found)
             standing.unlink(missing_ok=True)
-        return np.load(self.path)
+        return found
+
+    @property
+    def _n_weights(self) -> int:
+        return sum(part.numel() for part in self._network().parameters())
+
+    def _network(self) -> Module:
+        from psr_studio.models.surrogate import new_surrogate
+
+        return new_surrogate(self.depth, len(self.task), self.bundle.image_shape)
 
     def _train(self, device: torch.device, kept: Moments, standing: Path) -> Iterator[int]:
         from torch import from_numpy
 
         from psr_studio.models.levels import at_rest
-        from psr_studio.models.surrogate import new_surrogate, train_surrogate
+        from psr_studio.models.surrogate import train_surrogate
 
         images, labels = self.bundle.train_subset
         rows = self.rows
-        network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
+        network = self._network().to(device)
         counted = from_numpy(np.searchsorted(self.task, labels[rows])).to(device)
         yield from train_surrogate(
             network, at_rest(images[rows], device), counted, self.epochs, kept, standing
@@ -73,24 +87,27 @@ class Surrogate:
     def gradient(
         self, class_id: int, weights: np.ndarray, device: torch.device
     ) -> Generator[int, None, np.ndarray]:
-        """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read."""
+        """The mean gradient of the real images of a class, float32 (S, P); yields how many images more were read.
+
+        Of all of them at hand [our reading]; the authors take 200 of a class.
+        """
         path = self._gradient_path(class_id, weights)
-        if not path.is_file():
+        found = read_array(path, weights.shape)
+        if found is None:
             from torch import from_numpy
 
             from psr_studio.models.levels import NormalisedImages, at_rest
-            from psr_studio.models.surrogate import AS_DECODED, AT_ONCE, class_gradient, new_surrogate
+            from psr_studio.models.surrogate import AS_DECODED, class_gradient
 
             shown = self.bundle.train_subset[0][real_rows(self.bundle, class_id)]
             images = NormalisedImages.of(at_rest(shown, device), AS_DECODED, device)
-            network = new_surrogate(self.depth, len(self.task), self.bundle.image_shape).to(device)
-            moments, total = from_numpy(weights).to(device), np.zeros_like(weights)
-            parts = class_gradient(network, moments, images, self.task.index(class_id))
-            for start, part in zip(range(0, len(shown), AT_ONCE), parts, strict=True):
-                total += part.numpy()
-                yield min(AT_ONCE, len(shown) - start)
-            keep_array(path, total)
-        return np.load(path)
+            network, found = self._network().to(device), np.zeros_like(weights)
+            moments = from_numpy(weights).to(device)
+            for n, part in class_gradient(network, moments, images, self.task.index(class_id)):
+                found += part.numpy()
+                yield n
+            keep_array(path, found)
+        return found
 
     def left_to_read(self, weights: np.ndarray) -> int:
         """Real images of classes whose gradient is not kept yet."""

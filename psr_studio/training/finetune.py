@@ -6,6 +6,7 @@ where it does. All randomness of a step comes from its number, so a run that was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ from psr_studio.training.loop import mixed_precision
 REPORT = 10  # steps between two events
 TIMED = 5  # steps after which the cost is known
 NOISE, ORDER = 0, 1  # what a seed is for
+OTHER = "A fine-tuning with other settings was begun and is not taken up."
 LOSSES = ("loss", "noise", "representativeness", "diversity")
 
 
@@ -55,7 +57,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     bundle.require("generator", "Fine-tuning takes a generator")
     facts = facts_of(recipe, bundle)
     if file.is_file():
-        _check_same(file, settings, facts)
+        _check_same(file, settings, facts, bundle)
         yield Progress(STAGE.name, 1, 1, f'"{settings.name}" is fine-tuned already.', part_done=True)
         return
     need_real_images(bundle)
@@ -64,15 +66,19 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]:
     def event(message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, 0, 1, message, **more)
 
+    yield event("Opening the generator.")
+    _dit(bundle, device)
     for mirrored in (False, True)[: 1 + settings.mirrored]:
         yield from encode_real(bundle, facts["classes"], device, event, mirrored)
-    yield event("Opening the generator.")
-    kept = file.with_name(f"{settings.name}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
+    kept, data = _checkpoint(file, facts, bundle), bundle.identity("data")
+    if any(path != kept for path in _begun(file)):
+        yield event(OTHER, lasting=True)
     training = FineTuning(recipe, bundle, kept, device)
     yield from _steps(training)
-    facts |= {"images": len(training.labels), "steps": training.n_steps}
+    facts |= {"data": data, "images": len(training.labels), "steps": training.n_steps}
     write_delta(file, Delta(training.average.values, training.rows, facts))
-    kept.unlink(missing_ok=True)
+    for begun in _begun(file):  # with other settings too: the name is taken now
+        begun.unlink(missing_ok=True)
     told = f'Fine-tuned "{settings.name}" on {plural(len(training.labels), "real image")}.'
     yield Progress(STAGE.name, training.n_steps, training.n_steps, told, part_done=True)
 
@@ -82,11 +88,13 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     name = recipe.finetune.name
     file = tuned.path(ws, name)
     if not file.is_file():
-        if any(file.parent.glob(f"{name}-*.pt")):
+        begun = _begun(file)
+        if begun and _checkpoint(file, facts_of(recipe, bundle), bundle) in begun:
             return StageStatus("partial", f'"{name}" is begun.')
-        return StageStatus("missing", f'"{name}" is not fine-tuned yet.')
+        more = f" {OTHER}" if begun else ""
+        return StageStatus("missing", f'"{name}" is not fine-tuned yet.{more}')
     try:
-        _check_same(file, recipe.finetune, facts_of(recipe, bundle))
+        _check_same(file, recipe.finetune, facts_of(recipe, bundle), bundle)
     except ModelError as err:
         return StageStatus("stale", err.problem)
     return StageStatus("fresh", f'"{name}" is fine-tuned.')
@@ -102,17 +110,50 @@ def facts_of(recipe: Recipe, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any]) -> None:
-    """Raise ModelError where the fine-tuned generator of that name was made otherwise."""
+def _checkpoint(file: Path, facts: Mapping[str, Any], bundle: Bundle) -> Path:
+    """Where a fine-tuning stands that is not finished, beside the file that it makes."""
+    return file.with_name(f"{file.stem}-{stable_hash([facts, bundle.identity('data')])[:16]}.pt")
+
+
+def _begun(file: Path) -> list[Path]:
+    """The checkpoints of that name, whatever their settings."""
+    ours = re.compile(rf"{re.escape(file.stem)}-[0-9a-f]{{16}}\.pt")
+    return [path for path in file.parent.glob("*.pt") if ours.fullmatch(path.name)]
+
+
+def _check_same(file: Path, settings: FinetuneRecipe, facts: Mapping[str, Any], bundle: Bundle) -> None:
+    """Raise ModelError where the fine-tuned generator of that name was made otherwise.
+
+    Real images count where they are at hand, and where the file says which ones it was made from.
+    """
     found = read_facts(file)
+    fix = 'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.'
     before, now = ({**one, **one.get("settings", {})} for one in (found, facts))
     if differing := [key for key in now if key != "settings" and before.get(key) != now[key]]:
         key = differing[0]
         raise ModelError(
             f'The generator "{settings.name}" was fine-tuned with other settings: {key} is {now[key]} now and was '
             f"{before.get(key)}.",
-            'Choose another "finetune.name", or move its file out of the folder "generators" of the workspace.',
+            fix,
         )
+    images = found.get("data")
+    if images and bundle.missing_part("images") is None and images != bundle.identity("data"):
+        raise ModelError(
+            f'The generator "{settings.name}" was fine-tuned on other real images, or these were moved or changed '
+            "since.",
+            fix,
+        )
+
+
+def _dit(bundle: Bundle, device: torch.device) -> Generator:
+    """The bundle's generator; ModelError where it is no DiT."""
+    found = bundle.generator(device, torch.float32)
+    if not isinstance(found, Generator):
+        raise ModelError(
+            f'The generator of "{bundle.name}" is no class-conditional DiT, and only these can be fine-tuned.',
+            'Choose a bundle with a DiT, or steer the pool instead: "Steered to" on the Pool tab.',
+        )
+    return found
 
 
 def _steps(training: FineTuning) -> Iterator[Progress]:
@@ -130,7 +171,7 @@ def _steps(training: FineTuning) -> Iterator[Progress]:
             stop_if_asked()
             losses.append(training.step(index))
             done = index + 1
-            training.checkpoint.reached(done, final=done == training.n_steps)
+            training.checkpoint.reached(done, final=done == training.n_steps, check=training.check_finite)
             if done == first + TIMED:
                 left = training.n_steps - first
                 words = f"Cost: {plural(left, 'step')}, about {duration(clock.seconds / TIMED * left)}."
@@ -143,18 +184,29 @@ def _steps(training: FineTuning) -> Iterator[Progress]:
                 )
                 yield event(done, f"{words}.", metrics=metrics, part_done=True)
     except (GeneratorExit, Stopped):
-        training.checkpoint.reached(training.checkpoint.step, final=True)
+        if training.checkpoint.is_finite:
+            training.checkpoint.reached(training.checkpoint.step, final=True)
+        raise
+    except Diverged:
+        training.checkpoint.remove()
         raise
 
 
 def _mean(losses: list[Tensor], step: int) -> dict[str, float]:
     means = torch.stack(losses).mean(dim=0)
     if not means.isfinite().all():
-        raise ModelError(
-            f"Fine-tuning diverged by step {step}: a loss is no finite number.",
+        raise Diverged(step, "a loss")
+    return dict(zip(LOSSES, means.tolist(), strict=True))
+
+
+class Diverged(ModelError):
+    """A number of the training is no longer finite."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(
+            f"Fine-tuning diverged by step {step}: {what} is no finite number.",
             'Lower "finetune.lr", or the weights of representativeness and diversity.',
         )
-    return dict(zip(LOSSES, means.tolist(), strict=True))
 
 
 class Average:
@@ -225,17 +277,13 @@ class FineTuning:
         found = [finished(real_latents(bundle, c, device, flip)) for _, c, flip in views]
         self.latents = torch.cat([torch.from_numpy(rows) for rows in found]).to(device)
         self.labels = [i for (i, *_), rows in zip(views, found, strict=True) for _ in rows]
-        base = bundle.generator(device, torch.float32)
-        if not isinstance(base, Generator):
-            raise ModelError(
-                f'The generator of "{bundle.name}" is no class-conditional DiT, and only these can be fine-tuned.',
-                'Choose a bundle with a DiT, or steer the pool instead: "Steered to" on the Pool tab.',
-            )
+        base = _dit(bundle, device)
         self.rows, self.learns_variance = (
             (*(base.rows[c] for c in classes), base.rows[-1]),
             base.learns_variance,
         )
         self.alpha_bars = base.alphas_cumprod
+        self._order = (-1, torch.empty(0))  # of the pass that was asked for last
         self.tuned = Tuned(base.transformer, self.rows, self.settings.scaled_share)
         self.average = Average(self.tuned.parameters, self.settings.ema_decay)
         self.optimizer = torch.optim.AdamW(
@@ -273,13 +321,18 @@ class FineTuning:
         self.memories.take(labels, self.latents[rows].flatten(1), clean)  # after they were used
         return losses.detach()
 
+    def check_finite(self) -> None:
+        """Raise Diverged where a number that a checkpoint would keep is not finite."""
+        if not self.checkpoint.is_finite:
+            raise Diverged(self.checkpoint.step, "a weight")
+
     def rows_of(self, index: int) -> list[int]:
         """The images of a step: each pass has an order of its own."""
         epoch, place = divmod(index, len(self.labels) // self.batch)
-        order = torch.randperm(
-            len(self.labels), generator=candidate_generator(candidate_seed(self.settings.seed, ORDER, epoch))
-        )
-        return order[place * self.batch : (place + 1) * self.batch].tolist()
+        if self._order[0] != epoch:
+            drawn = candidate_generator(candidate_seed(self.settings.seed, ORDER, epoch))
+            self._order = epoch, torch.randperm(len(self.labels), generator=drawn)
+        return self._order[1][place * self.batch : (place + 1) * self.batch].tolist()
 
     def _losses(self, index: int, latents: Tensor, labels: list[int]) -> tuple[Tensor, Tensor]:
         """The losses (4,) of a batch, and the predicted clean latents, flat."""

@@ -18,6 +18,8 @@ from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.models.tiny import SCHEDULE, build_autoencoder, build_transformer
 from psr_studio.stages.encoding import latents_at
+from psr_studio.stages.generate.targets import need_real_images
+from psr_studio.studies.measures import real_features
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +141,21 @@ def test_weights_that_are_not_here_keep_no_pictures_out(tmp_path, parts):
         assert opened.bundle.has(CODEC) and not opened.bundle.codec_is_here
         finish(opened.import_pool(parts / "pool"))
         assert len(opened.pool) == 18 and not opened.pool.has_latents
+
+
+def test_a_bundle_that_names_no_real_images_says_how_to_name_them(tmp_path, parts):
+    """As one whose images lie elsewhere; what reads them, and what looks first, say the same."""
+    bundle = load_bundle(write_description(tmp_path / "bare.toml", parts / "teacher"))
+    for look in (need_real_images, lambda found: found.train_subset):
+        with pytest.raises(ModelError, match="The images folder of") as err:
+            look(bundle)
+        assert (
+            err.value.fix
+            == f"Name its folder: `psr-studio weights {tmp_path / 'bare.toml'} --images FOLDER`."
+        )
+    assert real_features(bundle, (0, 1, 2), "cpu") == {}
+    bundle.remember("images", parts / "real")
+    need_real_images(bundle)
 
 
 def test_real_pictures_without_a_split_are_split_by_name_and_seed(described, parts, tmp_path):

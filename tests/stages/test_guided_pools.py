@@ -288,6 +288,22 @@ def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle)
     assert said[-1] == "The pool is complete." and bytes_of(tmp_path / "ws") == before
 
 
+def test_damaged_latents_of_real_images_are_made_anew_and_said_once(tmp_path, tiny_bundle, own_home, caplog):
+    """One cut off, and one of fewer images than there are now; the others are read."""
+    first, _ = made(tmp_path / "first", tiny_bundle, "mgd3")
+    cut, fewer, whole = sorted(own_home.glob("real/latents-*/*.npy"))
+    before = [path.read_bytes() for path in (cut, fewer)]
+    cut.write_bytes(before[0][:-40])
+    np.save(fewer, np.load(fewer)[1:])
+    kept = whole.stat().st_mtime_ns
+    second, said = made(tmp_path / "second", tiny_bundle, "mgd3")
+    assert "Encoded 24 of 24 real images." in said and first.tobytes() == second.tobytes()
+    assert [path.read_bytes() for path in (cut, fewer)] == before and whole.stat().st_mtime_ns == kept
+    assert [record.message for record in caplog.records] == [
+        f"{path} is damaged, or of other data, and is made anew." for path in (cut, fewer)
+    ]
+
+
 # Laws of where a pool goes
 
 

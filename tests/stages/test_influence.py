@@ -17,8 +17,10 @@ from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.real_latents import finished
 from psr_studio.bundles.surrogates import surrogate_of
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.guidance import Guide
 from psr_studio.method.guidances.igd import guided_by_influence
+from psr_studio.models import surrogate as surrogate_module
 from psr_studio.models.generator import Sampling
 from psr_studio.models.levels import from_uint8
 from psr_studio.models.surrogate import GradientGap, new_surrogate, weight_gradient
@@ -86,6 +88,13 @@ def test_a_class_teaches_the_mean_gradient_of_its_real_images(tiny_bundle):
         torch.testing.assert_close(found, weight_gradient(gap.network, moment, shown, ones))
 
 
+def test_a_gradient_says_how_many_images_more_were_read(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(surrogate_module, "AT_ONCE", 5)
+    surrogate = surrogate_of(load_bundle(tiny_bundle), TASK, 2, 1)
+    weights = finished(surrogate.weights(CPU))
+    assert list(surrogate.gradient(1, weights, CPU)) == [5, 5, TRAIN_PER_CLASS - 10]
+
+
 def test_no_direction_of_many_lowers_the_gap_as_its_gradient_does(tiny_bundle):
     gap, _ = learned(tiny_bundle)
     drawn = torch.Generator().manual_seed(0)
@@ -93,6 +102,20 @@ def test_no_direction_of_many_lowers_the_gap_as_its_gradient_does(tiny_bundle):
     ways = [-gap(clean, torch.tensor([2])), *(torch.randn(1, 4, 6, 6, generator=drawn) for _ in range(20))]
     found = [float(gap.of(clean + 0.5 * way / way.norm(), 2).detach()) for way in ways]
     assert found[0] < min(found[1:]) and found[0] < float(gap.of(clean, 2).detach())
+
+
+def test_a_step_is_left_between_two_of_its_rows(tiny_bundle):
+    gap, _ = learned(tiny_bundle)
+    decoded, decode = [], gap.decode
+
+    def counted(latents: torch.Tensor) -> torch.Tensor:
+        decoded.append(len(latents))
+        return decode(latents)
+
+    gap.decode = counted
+    with stopped_by(lambda: len(decoded) == 2), pytest.raises(Stopped):
+        gap(torch.zeros(5, 4, 6, 6), torch.zeros(5, dtype=torch.int64))
+    assert decoded == [1, 1]
 
 
 def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle, own_home):
@@ -107,6 +130,28 @@ def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle,
     with Studio(tmp_path / "second") as studio:
         assert targets.steered_to(studio.pool, 3) == "Influence (IGD)"
         assert studio.status()["pool"].state == "fresh"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda values: values[:, :-1], lambda values: values[:-1], None],
+    ids=["of another network", "of other moments", "cut off"],
+)
+def test_a_damaged_surrogate_is_trained_anew(tmp_path, tiny_bundle, own_home, damage, caplog):
+    """And so are the gradients of a class found anew."""
+    first, _ = made(tmp_path / "first", tiny_bundle)
+    (weights,) = own_home.glob("real/surrogate-*/weights.npy")
+    gradient = min(own_home.glob("real/surrogate-*/class=1-*.npy"))
+    before = [path.read_bytes() for path in (weights, gradient)]
+    for path in (weights, gradient):
+        if damage is None:
+            path.write_bytes(path.read_bytes()[:-40])
+        else:
+            np.save(path, damage(np.load(path)))
+    second, said = made(tmp_path / "second", tiny_bundle)
+    assert "Trained the surrogate in 3 of 3 passes." in said and first.tobytes() == second.tobytes()
+    assert [path.read_bytes() for path in (weights, gradient)] == before
+    assert len(caplog.records) == 2
 
 
 # Trains a surrogate with a checkpoint after every pass, so that a test can kill it anywhere.

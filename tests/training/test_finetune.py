@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from own_pictures import QUICK, write_description, write_pictures, write_teacher
 from safetensors.torch import load_file
 from steps import bytes_of
-from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle
+from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle, write_index
 
 from psr_studio.app.studio import Studio
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.bundles.described import ExternalBundle
+from psr_studio.bundles.embedded import write_idx
 from psr_studio.cli.main import main
+from psr_studio.core import checkpoints
 from psr_studio.core.errors import ModelError, RecipeError
+from psr_studio.models import kinds
 from psr_studio.models.tuning import Delta, read_delta, write_delta
+from psr_studio.stages.finetune import STAGE
 from psr_studio.stages.generate import tuned
 from psr_studio.training.finetune import FineTuning
 
@@ -122,6 +130,21 @@ def test_memories_are_by_class_and_of_the_size_asked_for(tmp_path, tiny_bundle):
             assert training.memories.generated[class_id].shape == real.shape
 
 
+def test_each_pass_draws_its_order_once_and_sees_every_image(tmp_path, tiny_bundle, monkeypatch):
+    recipe, drawn, randperm = tiny_recipe(tiny_bundle), [], torch.randperm
+
+    def counted(n: int, **how) -> torch.Tensor:
+        drawn.append(n)
+        return randperm(n, **how)
+
+    with Studio(tmp_path / "ws", recipe) as studio:
+        training = FineTuning(recipe, studio.bundle, tmp_path / "c.pt", torch.device("cpu"))
+    monkeypatch.setattr(torch, "randperm", counted)
+    first, second, again = ([training.rows_of(4 * epoch + step) for step in range(4)] for epoch in (0, 1, 0))
+    assert drawn == [36] * 3 and first == again != second
+    assert len({row for rows in first for row in rows}) == 4 * 8
+
+
 def test_a_pool_knows_the_generator_that_made_it(tmp_path, tiny_bundle, whole):
     """Other bytes than the bundle's own generator makes, the same by workers, and refined by that generator."""
     root = shutil.copytree(whole, tmp_path / "ws")
@@ -184,6 +207,50 @@ def test_a_name_that_is_taken_by_other_settings_is_not_overwritten(tmp_path, tin
     assert 'Choose another "finetune.name"' in err.value.fix and file_of(root).read_bytes() == before
 
 
+def state_of(root: Path, bundle: Path, **changes) -> tuple[str, str]:
+    with Studio(root, tiny_recipe(bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
+        found = STAGE.status(studio.workspace, studio.recipe, studio.bundle)
+        return found.state, found.reason
+
+
+def test_other_real_images_are_seen_and_a_file_that_names_none_counts_as_fine(tmp_path, tiny_bundle, whole):
+    root, other = shutil.copytree(whole, tmp_path / "ws"), shutil.copytree(tiny_bundle, tmp_path / "other")
+    images, _ = load_bundle(other).all_train_images
+    write_idx(255 - images[..., 0], other / "data" / "train-subset-images-idx3-ubyte.gz")
+    write_index(other)
+    told = (
+        'The generator "minimax" was fine-tuned on other real images, or these were moved or changed since.'
+    )
+    assert state_of(root, tiny_bundle)[0] == "fresh" and state_of(root, other) == ("stale", told)
+    with pytest.raises(ModelError) as err:
+        finetune(root, other)
+    assert err.value.problem == told and 'Choose another "finetune.name"' in err.value.fix
+    delta = read_delta(file_of(root))
+    facts = {name: value for name, value in delta.facts.items() if name != "data"}
+    write_delta(file_of(root), Delta(delta.tensors, delta.rows, facts))
+    assert state_of(root, other)[0] == "fresh"
+
+
+def test_only_what_a_run_goes_on_from_counts_as_begun(tmp_path, tiny_bundle):
+    """A checkpoint of "minimax-2", and one of other settings, which the run names and leaves where it is."""
+    root = tmp_path / "ws"
+    for changes in ({"finetune__name": "minimax-2"}, {}):
+        with Studio(root, tiny_recipe(tiny_bundle, **{**SMALL, **changes}), replace_recipe=True) as studio:
+            events = studio.runs["finetune"]()
+            next(event for event in events if event.done == 10)
+            events.close()
+        if changes:
+            assert state_of(root, tiny_bundle) == ("missing", '"minimax" is not fine-tuned yet.')
+    assert state_of(root, tiny_bundle) == ("partial", '"minimax" is begun.')
+    told = "A fine-tuning with other settings was begun and is not taken up."
+    other = {"finetune__lr": 0.01}
+    assert state_of(root, tiny_bundle, **other) == ("missing", f'"minimax" is not fine-tuned yet. {told}')
+    _, events = finetune(root, tiny_bundle, **other)
+    assert [event.message for event in events].count(told) == 1
+    assert not list((root / tuned.FOLDER).glob("minimax-[!2]*.pt")), "of no use once the name is taken"
+    assert next(event for event in events if event.done).resumed == 0
+
+
 def test_a_loss_that_is_no_number_ends_with_the_setting_to_lower(tmp_path, tiny_bundle):
     """A picture may be any, so the latents of one class are spoilt where they are kept."""
     finetune(tmp_path / "first", tiny_bundle, finetune__epochs=1)
@@ -193,7 +260,60 @@ def test_a_loss_that_is_no_number_ends_with_the_setting_to_lower(tmp_path, tiny_
         ModelError, match="Fine-tuning diverged by step 10: a loss is no finite number"
     ) as err:
         finetune(tmp_path / "ws", tiny_bundle)
-    assert '"finetune.lr"' in err.value.fix and not file_of(tmp_path / "ws").exists()
+    assert '"finetune.lr"' in err.value.fix and not list((tmp_path / "ws").glob(f"{tuned.FOLDER}/*"))
+
+
+def test_values_that_are_no_numbers_are_not_kept_and_the_next_try_begins_anew(
+    tmp_path, tiny_bundle, monkeypatch
+):
+    """A weight is spoilt by step 11: a stop keeps nothing of it, and the next write ends the run."""
+    step = FineTuning.step
+
+    def spoilt(training: FineTuning, index: int) -> torch.Tensor:
+        found = step(training, index)
+        if index == 10:
+            next(iter(training.tuned.parameters.values())).data.fill_(torch.nan)
+        return found
+
+    root = tmp_path / "ws"
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio, monkeypatch.context() as patched:
+        patched.setattr(FineTuning, "step", spoilt)
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 10)
+        events.close()
+        (kept,) = (root / tuned.FOLDER).glob("minimax-*.pt")
+        before = kept.read_bytes()
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 15)
+        events.close()
+        assert kept.read_bytes() == before
+        patched.setattr(checkpoints, "SECONDS_BETWEEN", 0.0)
+        with pytest.raises(ModelError, match="diverged by step 11: a weight is no finite number"):
+            finish(studio.runs["finetune"]())
+        assert not kept.exists()
+    _, events = finetune(root, tiny_bundle)
+    assert next(event for event in events if event.done).resumed == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", pickle.dumps({"step": 3}, protocol=2), None],
+    ids=["empty", "begun", "of something else", "without its end"],
+)
+def test_a_damaged_checkpoint_is_named_and_can_be_removed(tmp_path, tiny_bundle, content):
+    root = tmp_path / "ws"
+    with Studio(root, tiny_recipe(tiny_bundle, **SMALL)) as studio:
+        events = studio.runs["finetune"]()
+        next(event for event in events if event.done == 10)
+        events.close()
+        (kept,) = (root / tuned.FOLDER).glob("minimax-*.pt")
+        kept.write_bytes(kept.read_bytes()[:-100] if content is None else content)
+        with pytest.raises(ModelError) as err:
+            finish(studio.runs["finetune"]())
+        assert err.value.problem == f"{kept} is damaged, or no checkpoint of a training."
+        assert err.value.fix == "Remove that file to begin anew."
+        kept.unlink()
+        assert finish(studio.runs["finetune"]())[-1].total == 24
 
 
 def test_without_real_images_it_says_how_to_get_them(tmp_path):
@@ -204,6 +324,22 @@ def test_without_real_images_it_says_how_to_get_them(tmp_path):
             finish(studio.runs["finetune"]())
         assert "psr-studio weights imagewoof-dit-dgs --images FOLDER" in err.value.fix
         assert studio.recipe.pool.generator == studio.recipe.finetune.name == "minimax"
+
+
+def test_a_generator_that_is_no_dit_is_refused_before_images_are_encoded(tmp_path, monkeypatch):
+    """One of a package's own kind; the bundle's codec would be opened to encode, and there is none."""
+    described = write_description(
+        tmp_path / "colours.toml", write_teacher(tmp_path / "teacher"), write_pictures(tmp_path / "real", 8)
+    )
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "weights").touch()
+    with described.open("a") as file:
+        file.write(f'[generator]\nkind = "mine"\nsource = "{tmp_path / "own"}"\n')
+    mine = SimpleNamespace(name="mine", load=lambda: lambda opening: object())
+    monkeypatch.setattr(kinds, "entry_points", lambda group: [mine])
+    with Studio(tmp_path / "ws", bundle=str(described), **QUICK) as studio:
+        with pytest.raises(ModelError, match='generator of "colours" is no class-conditional DiT'):
+            finish(studio.runs["finetune"]())
 
 
 def test_the_command_says_how_to_use_what_it_made(tmp_path, tiny_bundle, capsys):

@@ -46,3 +46,24 @@ def test_fine_tuning_is_a_job_with_curves_and_its_generator_can_be_chosen(tmp_pa
         assert read == [None, "mine"]
     finally:
         screen.close()
+
+
+def test_without_real_images_the_panel_says_how_to_get_them(tmp_path, monkeypatch):
+    """Before anything is pressed, and until their folder is named."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    screen = Screen(Studio(tmp_path / "ws", "imagewoof-minimax"))
+    try:
+        panel = FinetunePanel(screen, JobPanel(screen, stages_of("pool")))
+        with gr.Blocks():
+            panel.build()
+            panel.build_figure()
+        told, before = panel.needed.value, panel.version()
+        assert panel.needed.visible and "The images folder of" in told
+        assert "psr-studio weights imagewoof-dit-dgs --images FOLDER" in told
+        assert len(panel.outputs) == len(panel.values())
+        for split in ("train", "val"):
+            (tmp_path / "real" / split).mkdir(parents=True)
+        screen.studio.bundle.remember("images", tmp_path / "real")
+        assert panel.version() != before and not panel.values()[1].visible
+    finally:
+        screen.close()

@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from psr_studio.core.errors import ModelError
 from psr_studio.recipe.keys import keys
 from psr_studio.stages import finetune
 from psr_studio.stages.generate import tuned
+from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.jobs import JobPanel
@@ -42,6 +44,8 @@ class FinetunePanel:
                 self.settings.add(
                     *(key for key in keys() if key.startswith("finetune.") and key not in first)
                 )
+            needed = self._needed()
+            self.needed = gr.HTML(needed, visible=bool(needed), elem_id="psr-finetune-needed")
             self.button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")
 
     def connect(self) -> None:
@@ -60,16 +64,25 @@ class FinetunePanel:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.plot]
+        return [self.plot, self.needed]
 
     def version(self) -> Hashable:
-        """Changes with every point of the curves."""
-        return tuple((name, points[-1]) for name, points in self._curves().items())
+        """Changes with every point of the curves, and when real images come or go."""
+        return self._needed(), *((name, points[-1]) for name, points in self._curves().items())
 
     def values(self) -> list[Any]:
-        """The losses of the newest fine-tuning of this session, if any."""
-        curves = self._curves()
-        return [gr.Plot(training_figure(curves), visible=True) if curves else gr.Plot(visible=False)]
+        """The losses of the newest fine-tuning of this session, if any, and what it needs."""
+        curves, needed = self._curves(), self._needed()
+        drawn = gr.Plot(training_figure(curves), visible=True) if curves else gr.Plot(visible=False)
+        return [drawn, gr.HTML(needed, visible=bool(needed))]
+
+    def _needed(self) -> str:
+        """How to get the real images that it learns from, "" where they are at hand."""
+        try:
+            need_real_images(self.screen.studio.bundle)
+        except ModelError as err:
+            return note(f"{err.problem} {err.fix}")
+        return ""
 
     def _curves(self) -> dict[str, Sequence[tuple[float, float]]]:
         job = self.screen.worker.latest(finetune.STAGE.name)
