@@ -14,7 +14,7 @@ from tiny import finish
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError
 from psr_studio.method.guidance import Guide, no_pull
-from psr_studio.models import adapters
+from psr_studio.models import kinds
 from psr_studio.models.adapters import Opening
 from psr_studio.models.generator import Sampling
 from psr_studio.models.kinds import open_generator
@@ -108,8 +108,8 @@ def test_what_is_missing_is_named(folder, tmp_path):
 
 
 def test_an_installed_package_offers_its_own_kind(folder, monkeypatch):
-    point = EntryPoint("mine", f"{__name__}:opened_by_a_package", adapters.ENTRY_POINTS)
-    monkeypatch.setattr(adapters, "entry_points", lambda group: [point])
+    point = EntryPoint("mine", f"{__name__}:opened_by_a_package", kinds.ENTRY_POINTS)
+    monkeypatch.setattr(kinds, "entry_points", lambda group: [point])
     assert last(open_generator("mine", Opening(folder, CPU, torch.float32, NAMES)), [0], [1]).shape == (
         1,
         4,
