@@ -28,8 +28,9 @@ from psr_studio.core.home import provide_home
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
 from psr_studio.recipe.variations import CANDIDATES_PER_CLASS
-from psr_studio.stages import finetune, study, weights
+from psr_studio.stages import finetune, helped, study, weights
 from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.evaluate.influence import Helped
 from psr_studio.stages.evaluate.stage import Row
 from psr_studio.stages.export import stage as export
 from psr_studio.stages.export.stage import Summary
@@ -218,6 +219,26 @@ class Studio(OpenWorkspace):
         for stage in (*tuned, generate.STAGE, score.STAGE):
             yield from self._stage(stage, home, recipe)
 
+    def helped(self, *, by: str = "pick", leave_out: bool = False, **settings: Any) -> Iterator[Progress]:
+        """Judge the picks of the recipe's selection by its students, from the same seeds; `judged` has the results.
+
+        Args:
+            by: "pick", "rank" or "class". leave_out: also train without each of them.
+            settings: by dotted key, such as those of the students' training.
+
+        Raises:
+            StudioError: no such selection or grouping; no real images to judge by.
+        """
+        self._keep(helped.STAGE, settings)
+        asked = self.judged(by, leave_out)
+        asked.check()
+        return self._watched(asked.run())
+
+    def judged(self, by: str = "pick", leave_out: bool = False, **settings: Any) -> Helped:
+        """Which picks of the recipe's selection helped, as far as it is known; raises as `helped`."""
+        recipe = self.recipe.with_values(settings)
+        return Helped(self.workspace, recipe, self.bundle, by, leave_out)
+
     def study_results(self, name: str) -> list[Result]:
         """Every cell of a study with what is known of it."""
         return results(self.workspace, self.recipe, self.bundle, find_study(name))
@@ -235,6 +256,7 @@ class Studio(OpenWorkspace):
             score.STAGE: self.score,
             tune.STAGE: self.tune,
             study.STAGE: self.study,
+            helped.STAGE: self.helped,
             importing.STAGE: self.import_pool,
             reorder.STAGE: self.reorder,
             weights.STAGE: self.download_weights,

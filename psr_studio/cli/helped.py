@@ -10,12 +10,12 @@ from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags
 from psr_studio.cli.studio import open_studio
 from psr_studio.core.words import plural
+from psr_studio.stages.helped import STAGE
 
 
 def add_commands(commands: Any) -> None:
     """`helped`."""
-    words = "Say which picks helped the students of the selection, by gradients and by leaving them out."
-    parser = add_command(commands, "helped", words, _helped, stopped="Stopped. Nothing of it is kept.")
+    parser = add_command(commands, STAGE.name, STAGE.help, _helped)
     add_studio_flags(parser)
     parser.add_argument(
         "--by", metavar="G", default="pick", help='pick, rank or class (default: "%(default)s")'
@@ -23,7 +23,8 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--leave-out",
         action="store_true",
-        help="also train students without each of them: as many as there are, times seeds; the cost is said first",
+        help="also train students without each of them: as many as there are, times seeds; the cost is said first, and "
+        "a student that is trained is kept",
     )
     parser.add_argument(
         "--tag",
@@ -35,20 +36,17 @@ def add_commands(commands: Any) -> None:
 
 def _helped(args: argparse.Namespace) -> int:
     from psr_studio.core.files import check_path
-    from psr_studio.stages.evaluate.influence import Helped
 
     out = None if args.csv is None else check_path(args.csv)
     with open_studio(args, create=False) as studio:
         if args.tag is not None:
-            studio.workspace.ledger.set_tag(
-                (), args.tag
-            )  # one that is refused is refused before students train
-        helped = Helped(studio.workspace, studio.recipe, studio.bundle, args.by, args.leave_out)
+            studio.workspace.ledger.set_tag((), args.tag)  # refused, if it is, before students train
+        helped = studio.judged(args.by, args.leave_out)
         consume(helped.run(), ProgressLine(sys.stderr, args.quiet))
         if args.tag is not None:
-            for ids, on in ((helped.ids(helping=True), False), (helped.ids(helping=False), True)):
-                studio.workspace.ledger.set_tag(ids, args.tag, on=on)
-            print(f'{plural(len(ids), "pick")} with the tag "{args.tag}".', file=sys.stderr)
+            helped.tag(args.tag)
+            n = len(helped.ids(helping=False))
+            print(f'{plural(n, "pick")} with the tag "{args.tag}".', file=sys.stderr)
     print(helped.table())
     if out is not None:
         helped.write_csv(out)

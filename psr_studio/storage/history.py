@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from psr_studio.core.errors import SelectionError
@@ -74,8 +74,7 @@ class History(Database):
                     before[str(cid)], after[str(cid)] = old, new
             if not after:
                 return None
-            noun = f"candidate {next(iter(after))}" if len(after) == 1 else f"{len(after)} candidates"
-            return self._act("marks", f"{mark or 'clear'} {noun}", before, after)
+            return self._act("marks", f"{mark or 'clear'} {_noun(list(after))}", before, after)
 
     def marks(self) -> dict[int, str]:
         """All marks: candidate id to "pin" or "veto"."""
@@ -97,7 +96,11 @@ class History(Database):
     # Tags
 
     def set_tag(self, candidate_ids: Iterable[int], tag: str, on: bool = True) -> str | None:
-        """Give candidates a tag, or take it from them, as one undoable action.
+        """Give candidates a tag, or take it from them; as `move_tag`."""
+        return self.move_tag(tag, candidate_ids if on else (), () if on else candidate_ids)
+
+    def move_tag(self, tag: str, to: Iterable[int], away_from: Iterable[int]) -> str | None:
+        """Give a tag to some candidates and take it from others, as one undoable action.
 
         Returns:
             Its description, or None when nothing changed.
@@ -113,15 +116,15 @@ class History(Database):
             )
         with self.transaction():
             known = self.tags()
-            changed = [
-                cid for cid in dict.fromkeys(map(int, candidate_ids)) if (tag in known.get(cid, ())) != on
-            ]
-            if not changed:
+            given = [cid for cid in dict.fromkeys(map(int, to)) if tag not in known.get(cid, ())]
+            taken = [cid for cid in dict.fromkeys(map(int, away_from)) if tag in known.get(cid, ())]
+            if not given and not taken:
                 return None
-            before = {str(cid): known.get(cid, []) for cid in changed}
-            after = {cid: sorted({*had, tag} if on else {*had} - {tag}) for cid, had in before.items()}
-            noun = f"candidate {changed[0]}" if len(changed) == 1 else f"{len(changed)} candidates"
-            return self._act("tags", f'{"tag" if on else "untag"} {noun} "{tag}"', before, after)
+            before = {str(cid): known.get(cid, []) for cid in (*given, *taken)}
+            after = {str(cid): sorted({*known.get(cid, []), tag}) for cid in given}
+            after |= {str(cid): sorted({*known[cid]} - {tag}) for cid in taken}
+            words = [f"{verb} {_noun(ids)}" for verb, ids in (("tag", given), ("untag", taken)) if ids]
+            return self._act("tags", f'{" and ".join(words)} "{tag}"', before, after)
 
     def tags(self) -> dict[int, list[str]]:
         """The tags of every candidate that has some, sorted."""
@@ -331,6 +334,10 @@ class History(Database):
             f"SELECT description FROM actions WHERE undone = ? ORDER BY id {order} LIMIT 1", where
         )
         return rows[0]["description"] if rows else None
+
+
+def _noun(candidate_ids: Sequence[int | str]) -> str:
+    return f"candidate {candidate_ids[0]}" if len(candidate_ids) == 1 else f"{len(candidate_ids)} candidates"
 
 
 def _mark(row: sqlite3.Row) -> tuple[int, list]:

@@ -1,4 +1,4 @@
-"""The SQLite book of a workspace: marks and settings with undo, selections, trials, jobs, evaluations."""
+"""The SQLite book of a workspace: marks and settings with undo, selections, trials, jobs, evaluations, judged picks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from psr_studio.core.errors import JobError, SelectionError, did_you_mean
 from psr_studio.storage.changes import CHANGES_SCHEMA, Changes
 from psr_studio.storage.history import HISTORY_SCHEMA, History
+from psr_studio.storage.judged import JUDGED_SCHEMA, Judged
 from psr_studio.storage.parts import FILES_SCHEMA, Files
 from psr_studio.storage.records import EvaluationRecord, JobRecord, SelectionRecord
 from psr_studio.storage.trials import TRIALS_SCHEMA, TrialRecord, Trials
@@ -24,6 +25,7 @@ JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LEDGER_SCHEMA = (
     HISTORY_SCHEMA
     + TRIALS_SCHEMA
+    + JUDGED_SCHEMA
     + VIEWS_SCHEMA
     + CHANGES_SCHEMA
     + FILES_SCHEMA
@@ -38,9 +40,10 @@ CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, re
 )
 
 
-class Ledger(Trials, Views, History, Changes, Files):
-    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, named views of the
-    pool in `Views`, what a change of files and ledger needs in `Changes`, what was found in files in `Files`.
+class Ledger(Trials, Judged, Views, History, Changes, Files):
+    """Thread-safe; marks, settings and undo stand in `History`, the trials of a search in `Trials`, students by which
+    picks are judged in `Judged`, named views of the pool in `Views`, what a change of files and ledger needs in
+    `Changes`, what was found in files in `Files`.
 
     A row that is damaged is left out and named in `damaged`; the others are read.
 
@@ -154,7 +157,9 @@ class Ledger(Trials, Views, History, Changes, Files):
 
     def unreadable(self) -> list[str]:
         """The rows that are damaged and left out, each in words."""
-        for read in (self.selections, self.jobs, self.evaluations, self.trials, self.marks, self.settings):
+        for read in (
+            self.selections, self.jobs, self.evaluations, self.trials, self.judged, self.marks, self.settings,
+        ):  # fmt: skip
             read()
         return list(self.damaged)
 

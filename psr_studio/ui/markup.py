@@ -150,6 +150,20 @@ def shelf(name: str, facts: str, addresses: Iterable[str]) -> str:
     return f'<section class="psr-shelf">{head}<div>{images}</div></section>'
 
 
+def linked_picture(source: str, address: str, name: str, number: str, facts: str) -> str:
+    """A picture that leads somewhere, with a number below it; `facts` stand under the pointer."""
+    image = f'<img alt="" loading="lazy" src="{escape(source)}">'
+    words = f"<span>{escape(name)}</span><b>{escape(number)}</b>"
+    return f'<a class="psr-linked" href="{escape(address)}" title="{escape(facts)}">{image}{words}</a>'
+
+
+def linked_pictures(title: str, facts: str, address: str, pictures: Iterable[str]) -> str:
+    """A list of pictures that is opened in Curate as a whole, unless `address` is ""."""
+    link = f'<a href="{escape(address)}">Open in Curate</a>' if address else ""
+    head = f"<h4>{escape(title)} <span>{escape(facts)}</span>{link}</h4>"
+    return f'<section class="psr-list">{head}<div>{"".join(pictures)}</div></section>'
+
+
 def tree(root: str, lines: Iterable[str]) -> str:
     """A folder as text, one line per entry."""
     text = "\n".join([f"{root}/", *(f"  {line}" for line in lines)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import csv
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from tiny import finish
 
+from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import SelectionError
 from psr_studio.method.distillation import hard_label_loss
@@ -109,6 +111,42 @@ def test_a_group_agrees_as_its_picks_do_on_average_and_students_are_seeds(select
         assert one.loss_gain == () == one.accuracy_gain, "off unless it is asked for"
 
 
+def test_stopped_it_goes_on_and_ends_with_what_it_would_have_found(selected, tmp_path):
+    """Closed after the second of eight students: the others are trained, and all numbers are those of one run."""
+    shutil.copytree(selected.workspace.root, tmp_path / "other", ignore=shutil.ignore_patterns(".lock"))
+    whole = helped(selected, by="class", leave_out=True)
+    with Studio(tmp_path / "other") as other:
+        events = other.helped(by="class", leave_out=True)
+        parts = (event for event in events if event.part_done)
+        next(parts), next(parts)
+        events.close()
+        begun = other.judged("class", leave_out=True)
+        assert (begun.found, len(begun.missing)) == ([], 6)
+        assert begun.todo_text.startswith(
+            "To do: 6 of 8 students, for each seed one with all picks and one without "
+        )
+        said = finish(other.helped(by="class", leave_out=True))
+        assert (said[0].resumed, said[-1].done, said[-1].total) == (6, 24, 24), "three epochs each"
+        again = other.judged("class", leave_out=True)
+        assert (
+            again.found == whole.found and again.todo_text == "Judged by 8 students: nothing is left to do."
+        )
+
+
+def test_a_student_that_is_known_is_not_trained_again(selected):
+    """Gradients take the ones with all picks, whatever the groups; another seed costs the difference alone."""
+    first = helped(selected, by="rank", leave_out=True)
+    assert first.seeds == [0, 1] and len(selected.workspace.ledger.judged()) == 6
+    by_gradients = selected.judged()
+    assert not by_gradients.missing and len(by_gradients.found) == PICKS
+    assert finish(by_gradients.run())[0].message == "6 groups judged.", "nothing is opened or measured"
+    selected.set({"evaluate.n_seeds": 3})
+    more = selected.judged()
+    assert len(more.missing) == 1 and more.seeds == [0, 1] and "n = 2 of 3, seeds 0, 1." in more.title
+    selected.set({"evaluate.epochs": 4})
+    assert len(selected.judged().missing) == 3 and not selected.judged().found
+
+
 def test_the_command_prints_a_table_says_the_cost_first_and_writes_csv(selected, tmp_path, capsys):
     root = str(selected.workspace.root)
     selected.close()
@@ -118,6 +156,8 @@ def test_the_command_prints_a_table_says_the_cost_first_and_writes_csv(selected,
     said = capsys.readouterr()
     assert said.err.startswith("Cost: 8 students, about ")
     assert "TracIn" in said.out and "loss gain" in said.out
+    assert 'Selected "current" with labels "teacher, tau 1.5", protocol psr-kd' in said.out
+    assert "n = 2, seeds 0, 1." in said.out
     with out.open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert [row["class_name"] for row in rows] == ["boot", "T-shirt/top", "dress"]

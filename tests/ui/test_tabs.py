@@ -8,12 +8,14 @@ from html import unescape
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.curation import SelectChange
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError
+from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError, StudioError
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS
 from psr_studio.ui.page import build_page
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
@@ -36,6 +38,7 @@ def drawn(screen: Screen) -> dict[str, str]:
     for name in ("PoolTab", "RefineTab", "EvaluateTab", "ExportTab"):
         panes[f"{name}.jobs"] = tabs[name].jobs
         panes["by class"] = tabs["EvaluateTab"].by_class
+        panes["helped"] = tabs["EvaluateTab"].helped
         panes |= {
             f"{name} {key}": part
             for key, part in zip(tabs[name].settings.controls, tabs[name].settings.parts(), strict=True)
@@ -149,6 +152,39 @@ def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
     assert tab.settings.shown()["evaluate.arms"] == ["selected"]
     state = unescape(tab.values()[0])
     assert "No student is trained." in state and "not refined" not in state and "To do: " in state
+
+
+def test_sets_from_elsewhere_are_named_by_their_paths_and_looked_at_before_a_job_begins(
+    screen, tmp_path, monkeypatch
+):
+    for name in ("00_boot", "01_T-shirt-top", "02_dress"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "set" / name / "0.png")
+    monkeypatch.chdir(tmp_path)
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    shown = {
+        **tab.settings.shown(),
+        "evaluate.n_seeds": 1,
+        "evaluate.controls": False,
+        "evaluate.test_set": "random",
+    }
+
+    def press(path: str) -> None:
+        values = {**shown, "evaluate.sets": [path], "evaluate.test_images": "set/"}
+        tab.on_evaluate(tab.picker.proposed(), *values.values(), "")
+
+    with pytest.raises(StudioError) as caught:
+        press("nowhere")
+    assert str(tmp_path / "nowhere") in caught.value.problem and caught.value.fix
+    assert screen.worker.newest() is None and screen.studio.recipe.evaluate.sets == ()
+    press(" set ")
+    job = screen.worker.wait(screen.worker.newest().id, 60)
+    assert job.state == "done", job.problem
+    asked = screen.studio.recipe.evaluate
+    assert (asked.sets, asked.test_images) == ((str(tmp_path / "set"),), str(tmp_path / "set"))
+    assert [row.arm for row in screen.studio.table()] == ["selected", "set"]
 
 
 def test_the_forms_of_a_job_stay_as_they_were_asked_for_while_it_waits(screen):

@@ -152,13 +152,19 @@ class Trainer:
         of_teacher, self._notice = self._notice, ""
         return " ".join(filter(None, (of_teacher, self._memory.take_notice() if self._memory else "")))
 
-    def cost(self, arms: Sequence[Arm]) -> Cost:
-        """What training a student on each of these arms costs here, from a short measurement."""
+    def cost(self, arms: Sequence[Arm], once: tuple[NormalisedImages, Tensor] | None = None) -> Cost:
+        """What training a student on each of these arms costs here, from a short measurement.
+
+        Args:
+            once: images and labels that each is tested on after its last epoch, in place of the test split.
+        """
         arm = arms[0]
-        student, (images, labels) = self._student(arm, self.recipe.evaluate.seed), self._tested(arm)
+        student, (images, labels) = self._student(arm, self.recipe.evaluate.seed), once or self._tested(arm)
         known = labels.cpu().numpy()
         soft = None if arm.label_regime == HARD else np.eye(len(arm.classes), dtype=np.float32)[known]
         taught = self._lesson(arm, known, soft)
+        if once:
+            taught = replace(taught, training=replace(taught.training, n_checks=1))
         sizes = [n_images(self.ws, self.recipe, self.bundle, arm) for arm in arms]
         return students_cost(student, taught, (images, labels), sizes, self._memory)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -11,6 +11,7 @@ from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
 from psr_studio.ui.markup import error, note, shelf
 from psr_studio.ui.panels.picker import SelectionPicker
+from psr_studio.ui.screen import Screen
 
 CLASSES, PICTURES = 100, 50  # shown at most, and of each class
 
@@ -28,34 +29,46 @@ class SetPictures:
             if not ids:
                 return note('Nothing is selected yet: "Save selection as" is on the Curate tab.')
             shown = refined and self._picker.is_refined(choice)
-            return self._shelves(ids, self._refined(name) if shown else {})
+            return self._shelves(ids, name if shown else "")
         except StudioError as err:
             return error(err.problem, err.fix)
 
-    def _shelves(self, ids: list[int], refined: dict[int, str]) -> str:
+    def _shelves(self, ids: list[int], refined: str) -> str:
         studio = self._screen.studio
         pool, names = studio.pool, studio.bundle.class_names
         labels = pool.labels[pool.positions(ids)]
-        query = urlencode({"token": self._screen.token, "v": pool.content_hash()[:12]})
         classes = np.unique(labels)
+        sources = dict(zip(ids, addresses(self._screen, ids, refined), strict=True))
 
         def rows() -> Iterator[str]:
             for class_id in classes[:CLASSES]:
                 members = [cid for cid, label in zip(ids, labels, strict=True) if label == class_id]
-                sources = [refined.get(cid, f"psr/image/{cid}.png?{query}") for cid in members[:PICTURES]]
-                yield shelf(names[class_id], plural(len(members), "image"), sources)
+                shown = [sources[cid] for cid in members[:PICTURES]]
+                yield shelf(names[class_id], plural(len(members), "image"), shown)
 
         more = len(classes) - CLASSES
         return "".join(rows()) + (
             note(f"And {plural(more, 'more class', 'more classes')}.") if more > 0 else ""
         )
 
-    def _refined(self, name: str) -> dict[int, str]:
-        """Addresses by candidate id."""
-        found = self._screen.refined(name)
-        stamp = "".join(sorted(found.inputs_hashes.values()))[:12]
-        query = urlencode({"token": self._screen.token, "v": stamp})
-        return {
-            int(cid): f"psr/refined/{quote(name)}/{row}.png?{query}"
-            for row, cid in enumerate(found.candidate_ids)
-        }
+
+def addresses(screen: Screen, ids: Sequence[int], refined: str = "") -> list[str]:
+    """Where the pictures of candidates are fetched.
+
+    Args:
+        refined: a refined selection; those of its candidates are as it has them.
+    """
+    query = urlencode({"token": screen.token, "v": screen.studio.pool.content_hash()[:12]})
+    known = _refined(screen, refined) if refined else {}
+    return [known.get(cid, f"psr/image/{cid}.png?{query}") for cid in ids]
+
+
+def _refined(screen: Screen, name: str) -> dict[int, str]:
+    """Addresses by candidate id."""
+    found = screen.refined(name)
+    stamp = "".join(sorted(found.inputs_hashes.values()))[:12]
+    query = urlencode({"token": screen.token, "v": stamp})
+    return {
+        int(cid): f"psr/refined/{quote(name)}/{row}.png?{query}"
+        for row, cid in enumerate(found.candidate_ids)
+    }

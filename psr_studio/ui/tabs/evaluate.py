@@ -9,10 +9,12 @@ import gradio as gr
 
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import StudioError
+from psr_studio.core.files import absolute_path
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKING_HEAD, comparisons, rankings
+from psr_studio.stages.evaluate.given import look_at_set
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
@@ -20,6 +22,7 @@ from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
 from psr_studio.ui.panels.estimate import todo_note
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
+from psr_studio.ui.panels.helped import HelpedPanel
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
 from psr_studio.ui.panels.studies import StudiesPanel
@@ -28,6 +31,7 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
 
 FORMS, REFINED, SELECTED = "evaluate.arms", "refined", "selected"
+SETS, TEST_IMAGES = "evaluate.sets", "evaluate.test_images"
 PROTOCOL = "evaluate.protocol"
 HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|ECE %|Seconds|Set|Trained".split(
     "|"
@@ -40,6 +44,10 @@ ABOUT = (
 RANKED = (
     "DD-Ranking: HLR is what the set loses to all real images, both with hard labels; IOR what it gains on random real "
     "ones in its own way; LRS and ARS join such differences with and without soft labels, and augmentation."
+)
+ELSEWHERE = (
+    "Sets are trained on as they lie, beside the selection: a folder, an archive, tables, tensors or a workspace, by a "
+    "path on the machine that runs the studio."
 )
 EMPTY = 'No student is trained on this selection yet. Press "Evaluate": its controls are trained beside it.'
 
@@ -55,10 +63,11 @@ class EvaluateTab:
         self.studies = StudiesPanel(screen, self.jobs)
         self.picker = SelectionPicker(screen)
         self.by_class = ByClassPanel(screen)
+        self.helped = HelpedPanel(screen, self.jobs, self._recipe)
         saved = [record.name for record in screen.studio.workspace.ledger.selections()]
         students = evaluate.students(screen.studio.bundle)  # other names can be typed
         self.settings = _EvaluateSettings(
-            self.picker, {"evaluate.student": students, "evaluate.compare": saved}
+            self.picker, {"evaluate.student": students, "evaluate.compare": saved, SETS: ()}
         )
 
     def build(self) -> None:
@@ -77,6 +86,7 @@ class EvaluateTab:
                 with halves():
                     self.plot = gr.Plot(show_label=False, visible=False)
                     self.by_class.build()
+                self.helped.build()
                 with gr.Accordion("All results of this workspace", open=False):
                     self.history = gr.HTML()
                 self.studies.build()
@@ -92,7 +102,11 @@ class EvaluateTab:
             self.settings.add("evaluate.compare", allow_custom_value=True)
             self.settings.add("evaluate.batch_size", "evaluate.lr", "evaluate.momentum")
             self.settings.add("evaluate.weight_decay", "evaluate.seed", "evaluate.n_checks")
-            self.settings.add("evaluate.augment", "evaluate.mirrored", "evaluate.full", "evaluate.set_labels")
+            self.settings.add("evaluate.augment", "evaluate.mirrored", "evaluate.full")
+        with gr.Accordion("Sets from elsewhere", open=False, elem_id="psr-elsewhere"):
+            gr.HTML(note(ELSEWHERE))
+            self.settings.add(SETS, allow_custom_value=True)
+            self.settings.add("evaluate.set_labels", TEST_IMAGES, "evaluate.test_set")
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -104,11 +118,12 @@ class EvaluateTab:
         )
         protocol.input(self.on_protocol, [self.picker.dropdown, protocol], [self.about, *numbers], **QUIET)
         inputs = [self.picker.dropdown, *self.settings.outputs, self.picker.shown]
-        self.jobs.starts(self.run, self._run, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
+        self.jobs.starts(self.run, self.on_evaluate, inputs, js=AS_SHOWN).then(None, js=LOOK_AGAIN, **QUIET)
 
     def panes(self) -> list[Any]:
         """Itself and its parts."""
-        return [self, self.jobs, self.picker, self.by_class, self.studies, *self.settings.parts()]
+        folded = [self.helped, self.studies]
+        return [self, self.jobs, self.picker, self.by_class, *folded, *self.settings.parts()]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -162,25 +177,30 @@ class EvaluateTab:
             *(numbers | self.settings.ruled(protocol, self.picker.budget(selection))).values(),
         ]
 
+    def on_evaluate(self, choice: str | None, *given: Any) -> list[Any]:
+        """Queue the students that are missing; what is refused is not queued."""
+        *controls, shown = given
+        values = self.settings.read(controls, self.picker.budget(choice))
+        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
+        for path in values[SETS]:
+            look_at_set(path, self.screen.studio.bundle)
+        if REFINED in values[FORMS]:
+            self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
+        self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
+        return self.jobs.values()
+
+    def _recipe(self) -> Recipe:
+        """That of the forms that are shown: the recipe may name one that is not there yet."""
+        return self.screen.studio.recipe.with_values({FORMS: self.settings.shown()[FORMS]})
+
     def _state(self, unused: str = "") -> str:
-        """Of the forms that are shown: the recipe may name one that is not there yet."""
-        studio = self.screen.studio
-        recipe = studio.recipe.with_values({FORMS: self.settings.shown()[FORMS]})
+        studio, recipe = self.screen.studio, self._recipe()
         found = (
             self.screen.status()["evaluate"]
             if recipe == studio.recipe
             else evaluate.status(studio.workspace, recipe, studio.bundle)
         )
         return unused or status_line(found) + todo_note(self.screen, evaluate.STAGE, "student", recipe)
-
-    def _run(self, choice: str | None, *given: Any) -> list[Any]:
-        *controls, shown = given
-        values = self.settings.read(controls, self.picker.budget(choice))
-        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
-        if REFINED in values[FORMS]:
-            self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
-        self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
-        return self.jobs.values()
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
         return table(HEAD, (row.cells for row in rows), right=range(4, 11))
@@ -245,8 +265,11 @@ class _EvaluateSettings(Settings):
         }
 
     def read(self, given: Sequence[Any], select: SelectRecipe | None = None) -> dict[str, Any]:
-        """As there; a number that the protocol gives by a rule keeps the rule."""
+        """As there; a number that the protocol gives by a rule keeps the rule, and paths hold in every folder."""
         values = super().read(given, select)
+        values[SETS] = tuple(str(absolute_path(path.strip())) for path in values[SETS])
+        if values[TEST_IMAGES] is not None:
+            values[TEST_IMAGES] = str(absolute_path(values[TEST_IMAGES].strip()))
         ruled = self.ruled(values[PROTOCOL], select or self.budget())
         return values | {key: number for key, number in ruled.items() if values[key] == number}
 
