@@ -195,9 +195,9 @@ class HelpedPanel:
         if not ranked:
             return linked_pictures(title, facts, "", ())
         rows = [row for one in ranked for row in one.group.rows]
-        pictures = self._picks(found, ranked[:MOST]) if found.by == "pick" else self._groups(found, ranked)
-        more = len(ranked) - MOST
-        rest = note(f"And {more:,} more: all open in Curate.") if found.by == "pick" and more > 0 else ""
+        drawn = self._picks if found.by == "pick" else self._groups
+        pictures, more = drawn(found, ranked[:MOST]), len(ranked) - MOST
+        rest = note(f"And {more:,} more: all open in Curate.") if more > 0 else ""
         return linked_pictures(title, facts, self._address(found, rows), pictures) + rest
 
     def _picks(self, found: Helped, ranked: Sequence[Influence]) -> list[str]:
