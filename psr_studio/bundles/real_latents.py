@@ -129,14 +129,18 @@ def n_real(bundle: Bundle, class_id: int) -> int:
 
 def left_to_encode(bundle: Bundle, classes: Sequence[int], mirrored: bool = False) -> int:
     """Real images of some classes whose latents are not kept yet."""
-    counts = {c: n_real(bundle, c) for c in classes}
-    return sum(n for c, n in counts.items() if not is_kept(_latents_path(bundle, c, mirrored), (n,)))
+    return _left(bundle, classes, lambda c: _latents_path(bundle, c, mirrored))
 
 
 def left_to_score(name: str, bundle: Bundle, task: Sequence[int], over_all: bool) -> int:
     """Real images of a task whose "difficulty" or "uncertainty" is not kept yet."""
-    missing = [c for c in task if not _signal_path(name, bundle, c, task, over_all).is_file()]
-    return sum(n_real(bundle, c) for c in missing)
+    return _left(bundle, task, lambda c: _signal_path(name, bundle, c, task, over_all))
+
+
+def _left(bundle: Bundle, classes: Sequence[int], path_of: Callable[[int], Path]) -> int:
+    """Real images of the classes whose file is not there, or damaged."""
+    counts = {c: n_real(bundle, c) for c in classes}
+    return sum(n for c, n in counts.items() if not is_kept(path_of(c), (n,)))
 
 
 def real_rows(bundle: Bundle, class_id: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from psr_studio.bundles.real_images import keep_array, read_array
+from psr_studio.bundles.real_images import is_kept, keep_array, read_array
 from psr_studio.bundles.real_latents import kept_folder, real_rows, task_key
 from psr_studio.method.guidances.igd import kept_epochs
 
@@ -111,7 +111,7 @@ class Surrogate:
 
     def left_to_read(self, weights: np.ndarray) -> int:
         """Real images of classes whose gradient is not kept yet."""
-        missing = [c for c in self.task if not self._gradient_path(c, weights).is_file()]
+        missing = [c for c in self.task if not is_kept(self._gradient_path(c, weights), weights.shape)]
         return sum(len(real_rows(self.bundle, c)) for c in missing)
 
     def _gradient_path(self, class_id: int, weights: np.ndarray) -> Path:

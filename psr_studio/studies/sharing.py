@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages.batches import Work, plan_work
+from psr_studio.stages.batches import Work
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.study import STAGE
@@ -26,18 +26,13 @@ Stages = Callable[..., Iterator[Progress]]  # does a stage for a workspace and a
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study, pool: str = "") -> Work:
     """The students of the cells that choose from a pool, `ws` being its workspace, each a group of its own."""
     students = students_of(ws, recipe, bundle, study, pool)
-    missing = {job.inputs_hash for job in evaluate.untrained(ws, [job for _, job in students])}
+    cell_of = {job.inputs_hash: cell for cell, job in students}
 
-    def words(units: Sequence[int]) -> str:
-        cell, job = students[units[0]]
-        return f'the epochs of {job.arm.form}, seed {job.seed}, in the cell "{cell}"'
+    def said(job: evaluate.Job) -> str:
+        return f'the epochs of {job.arm.form}, seed {job.seed}, in the cell "{cell_of[job.inputs_hash]}"'
 
-    return plan_work(
-        {unit: job.arm.epochs(cell.recipe.evaluate) for unit, (cell, job) in enumerate(students)},
-        {unit for unit, (_, job) in enumerate(students) if job.inputs_hash in missing},
-        batch_size=1,
-        words=words,
-    )
+    with_epochs = [(job, job.arm.epochs(cell.recipe.evaluate)) for cell, job in students]
+    return evaluate.students_left(ws, with_epochs, said)
 
 
 def students_of(

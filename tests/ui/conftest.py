@@ -39,3 +39,16 @@ def bench(browser: Any, url: str) -> Any:
     browser.goto(url)
     idle(browser)
     return browser
+
+
+@pytest.fixture
+def evaluate_tab(screen: Any) -> Any:
+    """The Evaluate tab, drawn."""
+    import gradio as gr
+
+    from psr_studio.ui.tabs.evaluate import EvaluateTab
+
+    tab = EvaluateTab(screen)
+    with gr.Blocks():
+        tab.build()
+    return tab

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 
-import gradio as gr
 import pytest
 from browsing import STATE, idle, open_tab, selected
 from serving import serving
@@ -19,19 +18,15 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.stages import speeds
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.ui.panels.helped import ALL_CLASSES, BY_GRADIENTS, EMPTY, LEAVE_OUT, HelpedPanel
-from psr_studio.ui.tabs.evaluate import EvaluateTab
 
 PICKS = 6  # two of each of three classes
 
 
 @pytest.fixture
-def panel(screen) -> HelpedPanel:
+def panel(evaluate_tab) -> HelpedPanel:
     """The one of the Evaluate tab, whose job card shows its job."""
-    tab = EvaluateTab(screen)
-    with gr.Blocks():
-        tab.build()
-    assert tab.helped in tab.panes()
-    return tab.helped
+    assert evaluate_tab.helped in evaluate_tab.panes()
+    return evaluate_tab.helped
 
 
 def shown(panel: HelpedPanel) -> tuple[str, str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import unescape
 
-import gradio as gr
 import pytest
 from serving import refusal
 
@@ -12,17 +11,13 @@ from psr_studio.core.errors import JobError, ModelError, RecipeError
 from psr_studio.studies.report import report_paths
 from psr_studio.studies.table import STUDIES
 from psr_studio.ui.panels.studies import StudiesPanel
-from psr_studio.ui.tabs.evaluate import EvaluateTab
 
 
 @pytest.fixture
-def panel(screen) -> StudiesPanel:
+def panel(evaluate_tab) -> StudiesPanel:
     """The one of the Evaluate tab, whose job card shows its job."""
-    tab = EvaluateTab(screen)
-    with gr.Blocks():
-        tab.build()
-    assert tab.studies in tab.panes()
-    return tab.studies
+    assert evaluate_tab.studies in evaluate_tab.panes()
+    return evaluate_tab.studies
 
 
 def test_it_begins_with_the_first_study_and_what_it_asks(panel):

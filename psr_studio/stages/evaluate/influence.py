@@ -257,9 +257,8 @@ class Helped:
                 begun = judge.trainer.begin(self.arm, student.seed, group.rows if group else ())
                 for check in begun.train(judge.images, judge.labels, n_checks=1):
                     words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
-                    yield event(
-                        done + min(check.epoch, epochs - 1), words
-                    )  # the last counts when it is judged
+                    epoch = min(check.epoch, epochs - 1)  # the last counts when it is judged
+                    yield event(done + epoch, words)
                 record = judge.judged(student.key, begun, check.top1, whole=group is None)
                 self._ws.ledger.add_judged(record)
                 done += epochs

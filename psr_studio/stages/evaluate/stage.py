@@ -183,8 +183,8 @@ def _test_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         return {}
     from psr_studio.stages.evaluate.lessons import side_of
 
-    judged = test_set in BY_DIFFICULTY
-    resized = judged and side_of(recipe.evaluate.record, bundle) not in (None, *bundle.image_shape[:1])
+    judged, side = test_set in BY_DIFFICULTY, side_of(recipe.evaluate.record, bundle)
+    resized = judged and side is not None and bundle.image_shape[:2] != (side, side)
     return {
         "test set": [test_set, bundle.identity("teacher")],
         **named_outputs(judged and softens_all(recipe, bundle, arm.classes)),
@@ -268,13 +268,29 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
 
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
     """The students that are not trained, each a group of its own."""
-    jobs = plan(ws, recipe, bundle)
-    missing = {job.inputs_hash for job in untrained(ws, jobs)}
+    return _left_of(ws, recipe, plan(ws, recipe, bundle))
+
+
+def _left_of(ws: Workspace, recipe: Recipe, jobs: Sequence[Job]) -> Work:
+    return students_left(ws, [(job, job.arm.epochs(recipe.evaluate)) for job in jobs], _said)
+
+
+def _said(job: Job) -> str:
+    return f"the epochs of {job.arm.name}, seed {job.seed},"
+
+
+def students_left(ws: Workspace, students: Sequence[tuple[Job, int]], said: Callable[[Job], str]) -> Work:
+    """Of some students those that no result is known of, each a group of its own.
+
+    Args:
+        students: each with its epochs. said: names one in words.
+    """
+    missing = {job.inputs_hash for job in untrained(ws, [job for job, _ in students])}
     return plan_work(
-        {unit: job.arm.epochs(recipe.evaluate) for unit, job in enumerate(jobs)},
-        {unit for unit, job in enumerate(jobs) if job.inputs_hash in missing},
+        {unit: epochs for unit, (_, epochs) in enumerate(students)},
+        {unit for unit, (job, _) in enumerate(students) if job.inputs_hash in missing},
         batch_size=1,
-        words=lambda units: f"the epochs of {jobs[units[0]].arm.name}, seed {jobs[units[0]].seed},",
+        words=lambda units: said(students[units[0]][0]),
     )
 
 
@@ -300,7 +316,7 @@ def run(
 
     clock = Stopwatch(started=False)
     jobs = plan(ws, recipe, bundle)
-    work = left(ws, recipe, bundle) if share is None else share
+    work = _left_of(ws, recipe, jobs) if share is None else share
     total, found = work.total, work.found
 
     def event(done: int, message: str, **more: Any) -> Progress:

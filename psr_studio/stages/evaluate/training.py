@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from psr_studio.bundles.bundle import Bundle
     from psr_studio.stages.cost import Cost
 
+WHOLE = (ORIGINAL, HELD_OUT)  # test sets of which no part is chosen
 CHECKED = 1000  # test images that are enough to time a check by
 
 
@@ -87,7 +88,7 @@ class Trainer:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
         images, labels = test_images_of(recipe.evaluate, bundle)
-        self._unsized = images
+        self._unsized = images if recipe.evaluate.test_set not in WHOLE else images[:0]
         self.test_images = at_rest(sized(images, recipe.evaluate.record, bundle, tested=True), self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
@@ -239,7 +240,7 @@ class Trainer:
         """A part by difficulty is chosen by what the teacher sees, the images before a protocol resizes them."""
         images, labels = self._split_of_task(arm)
         which, over_all = self.recipe.evaluate.test_set, softens_all(self.recipe, self.bundle, arm.classes)
-        if which in (ORIGINAL, HELD_OUT):
+        if which in WHOLE:
             return images, labels
         owners = self.test_labels.cpu().numpy()
         in_task = np.isin(owners, arm.classes)

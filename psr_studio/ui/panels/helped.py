@@ -56,9 +56,8 @@ class HelpedPanel:
         self.by = asked.get("by", GROUPINGS[0])
         self.way = LEAVE_OUT if asked.get("leave_out") else BY_GRADIENTS
         self.class_id = ALL_CLASSES
-        self._answers = (
-            0  # of `on_show`: one that took long may have come after what was drawn from a job since
-        )
+        # Answers of `on_show`: one that took long may have come after what was drawn from a job since.
+        self._answers = 0
 
     def build(self) -> None:
         """Draw it here, with its events."""
@@ -208,8 +207,11 @@ class HelpedPanel:
         ]
 
     def _groups(self, found: Helped, ranked: Sequence[Influence]) -> list[str]:
+        rows = [row for one in ranked for row in one.group.rows[:MOST]]
+        sources = dict(zip(rows, self._sources(found, rows), strict=True))
         return [
-            shelf(one.group.name, _facts(one), self._sources(found, one.group.rows[:MOST])) for one in ranked
+            shelf(one.group.name, _facts(one), [sources[row] for row in one.group.rows[:MOST]])
+            for one in ranked
         ]
 
     def _sources(self, found: Helped, rows: Sequence[int]) -> list[str]:
