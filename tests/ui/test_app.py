@@ -101,15 +101,20 @@ def test_an_unknown_preset_names_the_near_one(tmp_path):
 
 
 def test_a_fresh_workspace_opens_on_the_demo_pool_and_the_page_answers(tmp_path, preset, monkeypatch):
-    """Also where Gradio's folder in the shared temporary one is not ours: its own is private, and gone at the end."""
-    import urllib.request
+    """Also where Gradio's folder in the shared temporary one is not ours: its own is private, and gone at the end.
 
+    And whatever proxy the environment names: the libraries of the page would ask it, or fall over one that they do
+    not know.
+    """
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "gradio").touch()  # nothing can be made in it
     monkeypatch.setenv("TMPDIR", str(shared))
     with running_app(tmp_path / "ws", "--preset", preset) as url:
-        with urllib.request.urlopen(url) as page:
+        with direct.open(url, timeout=60) as page:
             assert page.status == 200 and b"PSR Studio" in page.read()
         [own] = shared.glob("psr-studio-*")
         assert own.stat().st_mode & 0o777 == 0o700 and list(own.iterdir())
@@ -207,12 +212,3 @@ def test_small_packets_are_sent_at_once():
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.proto == socket.IPPROTO_TCP
-
-
-def test_the_studio_starts_whatever_proxy_the_environment_names(tmp_path, monkeypatch):
-    """The libraries of the page would ask it, or fall over one that they do not know; nothing here is behind it."""
-    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with running_app(tmp_path / "ws") as address:
-        assert direct.open(address, timeout=60).status == 200

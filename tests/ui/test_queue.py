@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from browsing import browser_page, open_tab
-from running import running_app
-from serving import refusal, told
+from serving import refusal, serving, told
 
 LONG = {"pool.steps": 1000, "pool.sampler": "ddpm"}  # a step that is not over before it is stopped
 SECONDS = 5.0  # what "Stop now" promises
@@ -57,7 +56,7 @@ def test_the_pill_opens_the_queue_and_evaluate_stops_in_time(
 ):
     """Students of two thousand epochs: five seconds after "Stop now" nothing runs."""
     root = shutil.copytree(scored_workspace, tmp_path / "ws")
-    with running_app(root) as url, browser_page(chromium) as page:
+    with serving(root) as url, browser_page(chromium) as page:
         page.goto(f"{url}#tab=evaluate")
         page.locator("#psr-tab-evaluate").get_by_label("Epochs").fill("2000")
         page.click("#psr-evaluate")

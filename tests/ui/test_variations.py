@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import STATE, focus_on, idle, selected
-from running import running_app
-from serving import client_of, refusal, told
+from serving import client_of, refusal, serving, told
 
 LAB = "/psr/curate"
 PARENT = 8  # the third candidate of class 1
@@ -18,7 +17,7 @@ PARENT = 8  # the third candidate of class 1
 def url(tmp_path_factory, scored_workspace) -> Iterator[str]:
     root = tmp_path_factory.mktemp("variations") / "ws"
     shutil.copytree(scored_workspace, root)
-    with running_app(root) as address:
+    with serving(root) as address:
         yield address
 
 
