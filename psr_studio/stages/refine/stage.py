@@ -47,7 +47,10 @@ def inputs(
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
     settings = recipe.refine.read()
     del settings["batch_size"]
-    matched = {"real images": bundle.identity("data")} if recipe.refine.objective == "match" else {}
+    matched = {}
+    if recipe.refine.objective == "match":
+        as_students = {} if recipe.evaluate.mirrored else {"mirrored": False}
+        matched = {"real images": bundle.identity("data"), **as_students}
     return {
         **named_part(record.picks, bundle.n_classes),
         "stage": STAGE.name,
@@ -368,7 +371,7 @@ def _matching(recipe: Recipe, bundle: Bundle, device: torch.device) -> Matching:
     images, labels = bundle.train_subset
     rows = {c: torch.from_numpy(np.flatnonzero(labels == c)) for c in range(bundle.n_classes)}
     kept = NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
-    return Matching(kept, rows, recipe.refine.match.real_images)
+    return Matching(kept, rows, recipe.refine.match.real_images, recipe.evaluate.mirrored)
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:
