@@ -22,6 +22,7 @@ from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.stage import Held
 from psr_studio.stages.task import in_task, named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
@@ -102,6 +103,12 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
             f'The selection "{recipe.select.name}" is not refined with these settings: {found.reason}',
             'Press "Refine" (or run `psr-studio refine`) first, or use the selected images as they are.',
         )
+
+
+def held(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Held:
+    """The selection that is refined."""
+    record = select.require(ws, recipe.select.name, bundle)
+    return Held((record,), {"record": record})
 
 
 def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
