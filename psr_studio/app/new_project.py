@@ -160,7 +160,7 @@ def plan(
     else:
         notes.append(
             "No real pictures are named: evaluation and tuning wait for them, "
-            f"`psr-studio weights {file} --images FOLDER` names them later."
+            f'"Weights" on its Pool tab names them later (`psr-studio weights {file} --images FOLDER`).'
         )
     made = Description(
         title=f"{root.name}: {plural(len(names), 'class', 'classes')} of one's own pictures",

@@ -290,7 +290,7 @@ class Studio(OpenWorkspace):
         """Scoring, and then whether the classes of an imported pool look like those of another order."""
         yield from events
         if (found := offered(self.workspace, self.recipe, self.bundle)) is not None:
-            words = f"{found.text} `psr-studio reorder` shows it."
+            words = f'{found.text} See "Take this order" on the Pool tab (or run `psr-studio reorder`).'
             yield Progress(score.STAGE.name, found.n, found.n, words, part_done=True, resumed=found.n)
 
     def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:

@@ -176,8 +176,8 @@ class Bundle(ABC):
         noun = "codec" if part == CODEC else part
         raise ModelError(
             f'{what}, and "{self.name}" has no {noun}: its pictures come by import.',
-            f'Name the folder of a {noun} that fits them under "Weights" on the Pool tab, or run '
-            f"`psr-studio weights {shlex.quote(self.called)} --{noun} FOLDER`.",
+            f'Name the folder of a {noun} that fits them under "Weights" on the Pool tab '
+            f"(or run `psr-studio weights {shlex.quote(self.called)} --{noun} FOLDER`).",
         )
 
     @abstractmethod

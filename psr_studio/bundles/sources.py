@@ -157,15 +157,15 @@ def missing(bundle: str, source: Source) -> ModelError:
     ):
         return wrong
     named = f'The {source.part} "{source.name}"' if source.name else f"The {source.part} folder"
-    command = f"`psr-studio weights {shlex.quote(bundle)} --{source.part} FOLDER`"
-    fix = f"Name its folder: {command}."
+    command = f"`psr-studio weights {shlex.quote(bundle)}"
+    naming = f'ame its folder under "Weights" on the Pool tab (or run {command} --{source.part} FOLDER`).'
+    fix = f"N{naming}"
     if source.part == "teacher" and not source.name:  # one still to come
-        panel = '"Teacher of your own classes" on the Pool tab'
-        fix = f"Teach one, {panel} or `psr-studio teach`, or name its folder: {command}."
+        fix = f'Teach one, "Teacher of your own classes" on the Pool tab (or run `psr-studio teach`), or n{naming}'
     if source.can_be_downloaded:
         fix = (
-            f'Press "Download weights" on the Pool tab or run `psr-studio weights {bundle} --download` '
-            f"({size_words(source.size)}, licence {source.licence}), or name its folder: {command}."
+            f'Press "Download weights" on the Pool tab (or run {command} --download`), '
+            f"{size_words(source.size)}, licence {source.licence}, or n{naming}"
         )
     return ModelError(
         f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
@@ -298,7 +298,7 @@ def _unreachable(source: Source, err: Exception) -> ModelError:
     whence, check = ("by torchvision", "") if source.torchvision else ("from the Hugging Face hub", HUB_CHECK)
     return ModelError(
         f'"{source.name}" could not be fetched {whence} ({type(err).__name__}: {first}).',
-        f"Check the network{check}, or copy the folder here and name it: --{source.part} FOLDER.",
+        f'Check the network{check}, or copy the folder here and name it under "Weights" (--{source.part} FOLDER).',
     )
 
 
@@ -309,13 +309,13 @@ def _only_pickles(source: Source, names: Sequence[str]) -> ModelError:
         lacking = ", ".join(source.files)
         return ModelError(
             f'"{source.name}" on the hub holds not all of {lacking}.',
-            f"Name a folder: --{source.part} FOLDER.",
+            f'Name a folder under "Weights" on the Pool tab (--{source.part} FOLDER).',
         )
     return ModelError(
         f'"{source.name}" holds {pickles[0]}, a pickle, which can run code when opened; PSR Studio opens '
         "safetensors only.",
-        f'Run `psr-studio convert-weights "{folder / pickles[0]}" --out FOLDER`, then name FOLDER with '
-        f"--{source.part}.",
+        f'Run `psr-studio convert-weights "{folder / pickles[0]}" --out FOLDER`, then name FOLDER '
+        f'under "Weights" on the Pool tab (--{source.part} FOLDER).',
     )
 
 

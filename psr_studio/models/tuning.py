@@ -175,8 +175,8 @@ def unfit(name: str, why: str) -> ModelError:
     """The error for a fine-tuned generator of another base."""
     return ModelError(
         f'The fine-tuned generator "{name}" does not fit the generator of this bundle: {why}.',
-        'Use it with the bundle that it was made from, or fine-tune this one: "Fine-tune" on the Pool tab, or '
-        "`psr-studio finetune`.",
+        'Use it with the bundle that it was made from, or fine-tune this one: "Fine-tune" on the Pool tab '
+        "(or run `psr-studio finetune`).",
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     from psr_studio.stages.batches import Work
     from psr_studio.stages.cost import Cost
     from psr_studio.stages.speeds import Size
+    from psr_studio.storage.records import SelectionRecord
     from psr_studio.storage.workspace import StageStatus, Workspace
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a shared step began with: the selections that its workers read, who have no ledger.
+
+    Attributes:
+        options: what of it `begin`, `left` and `size` are given, for others may be saved under these names meanwhile.
+    """
+
+    selections: tuple[SelectionRecord, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,8 @@ class Stage:
         title: what is happening while it runs.
         help: one sentence.
         tab: of the page, by name.
-        code: the module with `run`, and where there are such `status`, `cost`, `size`, `prepare`, `begin` and `left`.
+        code: the module with `run`, and where there are such `status`, `cost`, `size`, `prepare`, `held`, `begin` and
+            `left`.
         unit: what its events count, "" where a rate would say nothing.
         shared: several workers can do it together.
         resumes: stopped in the middle, it goes on from there.
@@ -77,6 +91,11 @@ class Stage:
     def prepare(self) -> Callable[[Workspace, Recipe, Bundle], Iterator[Progress]] | None:
         """What one process must find out before the work can be shared; None where that is nothing."""
         return self._own("prepare")
+
+    @property
+    def held(self) -> Callable[[Workspace, Recipe, Bundle], Held] | None:
+        """The selections that the recipe has it read; None where it reads none."""
+        return self._own("held")
 
     @property
     def begin(self) -> Callable[..., Work]:

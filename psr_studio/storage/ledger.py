@@ -38,6 +38,12 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE TABLE IF NOT EXISTS evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL);
 """
 )
+SAVING = '"Save selection as" on the Curate tab (or run `psr-studio select`)'
+
+
+def no_selection() -> SelectionError:
+    """The error for a step or a panel that reads one, where none was ever saved."""
+    return SelectionError("There is no selection in this workspace.", f"Press {SAVING} first.")
 
 
 class Ledger(Trials, Judged, Views, History, Changes, Files):
@@ -85,8 +91,8 @@ class Ledger(Trials, Judged, Views, History, Changes, Files):
             )
         names = [record.name for record in self.selections()]
         if not names:
-            raise SelectionError("There is no selection in this workspace.", "Run the select step first.")
-        fix = did_you_mean(name, names) + "Name one of them, or run the select step."
+            raise no_selection()
+        fix = f"{did_you_mean(name, names)}Name one of them, or press {SAVING}."
         raise SelectionError(f'There is no selection "{name}". Selections: {", ".join(names)}.', fix)
 
     def selections(self) -> list[SelectionRecord]:

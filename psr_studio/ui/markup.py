@@ -38,7 +38,7 @@ def status_line(status: StageStatus, title: str = "", words: Mapping[str, str] |
 
 def note(text: str) -> str:
     """A paragraph in the subdued colour."""
-    return f'<p class="psr-note">{escape(text)}</p>'
+    return f'<p class="psr-note">{escape(on_screen(text))}</p>'
 
 
 def loading() -> str:
@@ -75,7 +75,7 @@ def job_card(job: JobState, again: str) -> str:
     if job.cost and job.active and not job.eta_seconds:  # by its own pace it knows better
         rows.append(f'<div class="psr-job-facts">{escape(job.cost)}</div>')
     if job.message and job.state != "queued" and job.message != job.cost:
-        rows.append(f'<div class="psr-job-facts">{escape(job.message)}</div>')
+        rows.append(f'<div class="psr-job-facts">{escape(on_screen(job.message))}</div>')
     if job.state == "failed":
         rows.append(error(job.problem, job.fix))
     elif job.state in ("cancelled", "interrupted"):
@@ -87,7 +87,7 @@ def job_card(job: JobState, again: str) -> str:
 
 def _done_card(job: JobState) -> str:
     """One line: the results themselves stand below it."""
-    facts = " · ".join(filter(None, [job_facts(job), job.message]))
+    facts = " · ".join(filter(None, [job_facts(job), on_screen(job.message)]))
     head = f"<strong>{STAGES[job.stage].title}: done</strong><span>{escape(facts)}</span>"
     row = f'<div class="psr-job-head">{head}</div>'
     return f'<div class="psr-card-box psr-job" data-state="done" data-stage="{job.stage}">{row}</div>'

@@ -20,6 +20,7 @@ def label(key: str) -> str:
 
 
 LABELS = {key: label(key) for key in keys() if facts(key).label or "." in key}
+COMMAND_LINE = re.compile(r" \((?:--[a-z-]+(?: [A-Z]+)?|(?:or run )?`psr-studio [^`]*`)\)")
 ERROR_SECONDS = 20
 # For events that answer at once: no queue, no veil over what they fill, no entry among the API's endpoints.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -31,7 +32,10 @@ R = TypeVar("R")
 
 
 def on_screen(text: str) -> str:
-    """Put the words of the screen: '"select.ipc"' becomes '"Images per class"', no flags; boxes are ticked."""
+    """Put the words of the screen: '"select.ipc"' becomes '"Images per class"', boxes are ticked.
+
+    Flags and commands in parentheses, " (--limit)" or " (or run `psr-studio score`)", are for the command line.
+    """
     text = re.sub(r'"([\w-]+(?:\.[\w-]+)+)"', lambda m: f'"{LABELS.get(m[1], m[1])}"', text)
     text = re.sub(
         r'\b([Ss])et ("[^"]+") to true\b', lambda m: f"{'T' if m[1] == 'S' else 't'}ick {m[2]}", text
@@ -39,7 +43,7 @@ def on_screen(text: str) -> str:
     text = re.sub(
         r'\b([Ss])et ("[^"]+") to false\b', lambda m: f"{'U' if m[1] == 'S' else 'u'}ntick {m[2]}", text
     )
-    return re.sub(r" \(--[a-z-]+\)", "", text)
+    return COMMAND_LINE.sub("", text)
 
 
 def said(handler: Callable[P, R]) -> Callable[P, R]:

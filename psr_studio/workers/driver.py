@@ -13,10 +13,9 @@ from psr_studio.core.errors import DamagedError
 from psr_studio.core.files import sweep_temps
 from psr_studio.core.progress import Progress
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import evaluate, refine, speeds
+from psr_studio.stages import speeds
 from psr_studio.stages.batches import FinishParts, Work
-from psr_studio.stages.select import stage as select
-from psr_studio.stages.stage import Stage
+from psr_studio.stages.stage import Held, Stage
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
 from psr_studio.storage.workspace import Workspace
 from psr_studio.workers.dispatcher import Dispatcher
@@ -41,19 +40,16 @@ def run(
 
     Args:
         stage: one that is `shared`; options are those of its `left` and its `run`.
-        selections: that workers read. note: keeps a student that one has trained; the ledger does by default.
+        selections: that workers read, where the stage does not say so itself.
+        note: keeps a student that a worker has trained; the ledger does by default.
 
     Raises:
         JobError: workers died over the same group again and again, or before they were ready.
         WorkspaceError: what workers wrote is not seen here.
         StudioError: no Ray; and what the step itself raises.
     """
-    selection = select.require(ws, recipe.select.name, bundle) if stage is refine.STAGE else None
-    seen = options if selection is None else {**options, "record": selection}
-    if stage is evaluate.STAGE:
-        named = {recipe.select.name, *recipe.evaluate.compare}
-        selections = [saved for saved in ws.ledger.selections() if saved.name in named]
-    known_to_workers = (*selections, *([] if selection is None else [selection]))
+    held = stage.held(ws, recipe, bundle) if stage.held else Held(tuple(selections))
+    seen = {**options, **held.options}
 
     def left() -> Work:
         """Missing now of what the step began with: another selection of that name may be saved meanwhile."""
@@ -70,7 +66,7 @@ def run(
     known = None if size is None else speeds.seconds(ws, stage.name, recipe, size, str(request))
     with _token(ws.root) as token:
         while work.groups:
-            task = task_of(stage.name, ws, token, recipe, work, known_to_workers, options)
+            task = task_of(stage.name, ws, token, recipe, work, held.selections, options)
             took += yield from _dispatched(request, task, work, left, ws, note, known)
             if not work.waiting:
                 break

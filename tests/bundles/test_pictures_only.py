@@ -150,8 +150,8 @@ def test_a_bundle_that_names_no_real_images_says_how_to_name_them(tmp_path, part
         with pytest.raises(ModelError, match="The images folder of") as err:
             look(bundle)
         assert (
-            err.value.fix
-            == f"Name its folder: `psr-studio weights {tmp_path / 'bare.toml'} --images FOLDER`."
+            err.value.fix == 'Name its folder under "Weights" on the Pool tab (or run `psr-studio weights '
+            f"{tmp_path / 'bare.toml'} --images FOLDER`)."
         )
     assert real_features(bundle, (0, 1, 2), "cpu") == {}
     bundle.remember("images", parts / "real")

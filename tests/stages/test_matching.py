@@ -106,6 +106,24 @@ def test_matching_brings_the_means_together(refiner):
     assert np.mean(nearer) > 0 and sum(one > 0 for one in nearer) >= 8, nearer
 
 
+def test_nothing_is_mirrored_where_students_mirror_nothing(refiner, monkeypatch):
+    work, studio = refiner
+    drawn = []
+
+    def spy(images, draws, mirrored=True):
+        drawn.append(mirrored)
+        return dsa(images, draws, mirrored)
+
+    monkeypatch.setattr("psr_studio.stages.refine.matching.dsa", spy)
+    record = studio.workspace.ledger.selection("current")
+    for mirrored in (True, False):
+        recipe = studio.recipe.with_values({"evaluate.mirrored": mirrored})
+        work = Refiner(studio.workspace, recipe, studio.bundle, record)
+        drawn.clear()
+        list(refine_batch(work.nets, picked(work, studio), recipe.refine, 1.5))
+        assert set(drawn) == {mirrored}, "real and generated pictures alike"
+
+
 def test_labels_are_kept_or_the_teachers_of_what_pictures_have_become(refiner):
     _, studio = refiner
     finish(studio.refine())
@@ -135,10 +153,14 @@ def test_only_matching_reads_its_settings_and_the_real_images(refiner):
     _, studio = refiner
     record = studio.workspace.ledger.selection("current")
 
-    def made_from(**values):
-        recipe = studio.recipe.with_values({f"refine.{name}": value for name, value in values.items()})
+    def made_from(mirrored=True, **values):
+        values = {f"refine.{name}": value for name, value in values.items()}
+        recipe = studio.recipe.with_values({"evaluate.mirrored": mirrored, **values})
         return inputs(studio.pool, recipe, studio.bundle, record, 0)
 
     assert made_from()["real images"] == studio.bundle.identity("data")
     assert made_from() == made_from(lr=0.5) != made_from(**{"match.lr": 0.5})
     assert "real images" not in made_from(objective="psr")
+    assert made_from(mirrored=False) == {**made_from(), "mirrored": False}, "mirrored ones count as before"
+    assert "mirrored" not in made_from()
+    assert made_from(mirrored=False, objective="psr") == made_from(objective="psr")

@@ -227,15 +227,15 @@ def test_a_selection_from_before_notes_and_marks_is_still_read(ledger):
 
 
 def test_an_unknown_selection_names_those_there_are(ledger):
-    with pytest.raises(
-        SelectionError, match="There is no selection in this workspace.\nRun the select step first."
-    ):
+    with pytest.raises(SelectionError, match="There is no selection in this workspace.") as caught:
         ledger.selection("current")
+    saving = '"Save selection as" on the Curate tab (or run `psr-studio select`)'
+    assert caught.value.fix == f"Press {saving} first."
     ledger.save_selection(selection("woof-10"))
     with pytest.raises(SelectionError) as caught:
         ledger.selection("woof-1")
     assert caught.value.problem == 'There is no selection "woof-1". Selections: woof-10.'
-    assert caught.value.fix.startswith('Did you mean "woof-10"? ')
+    assert caught.value.fix == f'Did you mean "woof-10"? Name one of them, or press {saving}.'
 
 
 def test_jobs_of_a_dead_process_become_interrupted(ledger):

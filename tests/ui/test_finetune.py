@@ -59,7 +59,7 @@ def test_without_real_images_the_panel_says_how_to_get_them(tmp_path, monkeypatc
             panel.build_figure()
         told, before = panel.needed.value, panel.version()
         assert panel.needed.visible and "The images folder of" in told
-        assert "psr-studio weights imagewoof-dit-dgs --images FOLDER" in told
+        assert "Name its folder under &quot;Weights&quot; on the Pool tab.</p>" in told
         assert len(panel.outputs) == len(panel.values())
         for split in ("train", "val"):
             (tmp_path / "real" / split).mkdir(parents=True)

@@ -18,6 +18,8 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.stages import speeds
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.ui.panels.helped import ALL_CLASSES, BY_GRADIENTS, EMPTY, LEAVE_OUT, HelpedPanel
+from psr_studio.ui.panels.picker import SelectionPicker
+from psr_studio.ui.panels.set_pictures import SetPictures
 
 PICKS = 6  # two of each of three classes
 
@@ -130,6 +132,16 @@ def test_what_cannot_be_judged_is_refused_and_not_queued(panel, screen):
         panel.on_run(LEAVE_OUT, "rank")
     assert "There is 1 group" in err.value.problem and screen.worker.latest("helped") is None
     assert "There is 1 group" in shown(panel)[1], "what was chosen is said to be so"
+
+
+def test_without_a_selection_all_panels_name_the_button_that_saves_one(panel, screen):
+    for record in screen.studio.workspace.ledger.selections():
+        screen.studio.workspace.ledger.delete_selection(record.name)
+    told = 'There is no selection in this workspace. Press "Save selection as" on the Curate tab first.'
+    todo, words, lists = shown(panel)
+    assert told in words and not todo and not lists
+    drawn = SetPictures(SelectionPicker(screen)).drawn("", refined=False)
+    assert told in unescape(drawn).replace("\n", " ")
 
 
 # In a browser

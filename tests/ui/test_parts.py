@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,6 +165,12 @@ def test_what_a_step_says_names_controls_of_the_page_not_flags_or_values_of_the_
     assert (
         on_screen('Take fewer with "At most per class" (--limit).') == 'Take fewer with "At most per class".'
     )
+    assert on_screen('Press "Score" (or run `psr-studio score`) first.') == 'Press "Score" first.'
+    job = JobState(1, "score", "done", message="See it (or run `psr-studio reorder`).")
+    for state in ("done", "running"):
+        assert "See it." in job_card(replace(job, state=state), "")
+    only = "Put a backup in its place, or run `psr-studio doctor --rescue -w runs`."
+    assert on_screen(only) == only, "what has no control"
     said = [
         node.value
         for path in (Path(psr_studio.__file__).parent / "stages").rglob("*.py")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
@@ -20,11 +21,14 @@ from psr_studio.app.jobs import JobWorker
 from psr_studio.app.studio import Studio
 from psr_studio.cli.main import main
 from psr_studio.core.errors import JobError, StudioError, WorkspaceError
+from psr_studio.core.progress import Progress
 from psr_studio.stages import evaluate
 from psr_studio.stages.batches import FinishParts, Group, Work, plan_work
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.score import stage as score
+from psr_studio.stages.stage import Held, Stage
+from psr_studio.stages.table import STAGES
 from psr_studio.workers import driver, local
 from psr_studio.workers.messages import Message, Task
 from psr_studio.workers.request import WorkerRequest, worker_request
@@ -317,6 +321,31 @@ def test_a_bundle_given_by_a_relative_path_is_found_elsewhere(tmp_path, tiny_bun
     with Studio(tmp_path / "ws", recipe) as studio:
         task = driver.task_of("pool", studio.workspace, "t", recipe, Work(1, 0, ()))
     assert Path(task.recipe.bundle).is_absolute() and Path(task.recipe.bundle).samefile(tiny_bundle)
+
+
+def test_a_stage_says_itself_which_selections_its_workers_read(tmp_path, whole, monkeypatch):
+    """And is given them as they were when it began."""
+    own = ModuleType("a_stage_of_ours")
+
+    def left(ws, recipe, bundle, names):
+        written = (ws.root / "names").exists()
+        return plan_work({0: 1}, set() if written else {0}, 1, lambda _: f"the names {names}")
+
+    def run(ws, recipe, bundle, share):
+        for done, group in enumerate(share.groups, 1):
+            (ws.root / "names").write_text(f"{group.name}, {[one.name for one in ws.ledger.selections()]}")
+            yield Progress("ours", done, 1, "Wrote them.", part_done=True)
+
+    own.left = own.begin = left
+    own.run = run
+    own.held = lambda ws, recipe, bundle: Held((ws.ledger.selection("current"),), {"names": "of then"})
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    stage = Stage("ours", "Name", "Naming", "Names.", tab="curate", code=own.__name__, shared=True)
+    monkeypatch.setitem(STAGES, "ours", stage)
+    with Studio(without(whole, tmp_path / "ws")) as studio:
+        finish(studio.select(name="another"))
+        finish(shared(ThreadWorkers(1), SimpleNamespace(STAGE=stage), studio))
+    assert (tmp_path / "ws" / "names").read_text() == "the names of then, ['current']"
 
 
 def test_students_are_trained_side_by_side_to_the_same_bits(tmp_path, tiny_bundle, whole):

@@ -26,6 +26,7 @@ from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
 from psr_studio.stages.evaluate.given import count_test_images, identity_of
 from psr_studio.stages.evaluate.test_sets import BY_DIFFICULTY
+from psr_studio.stages.stage import Held
 from psr_studio.stages.task import named_outputs, named_part, softens_all
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import EvaluationRecord, SelectionRecord
@@ -264,6 +265,12 @@ def status(ws: Workspace, recipe: Recipe, bundle: Bundle) -> StageStatus:
     if older:
         return StageStatus("stale", "The students were trained on other images or with other settings.")
     return StageStatus("missing", "No student is trained.")
+
+
+def held(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Held:
+    """The selections that students are trained on."""
+    named = {recipe.select.name, *recipe.evaluate.compare}
+    return Held(tuple(saved for saved in ws.ledger.selections() if saved.name in named))
 
 
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:

@@ -53,7 +53,7 @@ def require(ws: Workspace, recipe: Recipe) -> None:
     there = f"there are {', '.join(known)}" if known else "there is none yet"
     raise RecipeError(
         f'This workspace has no fine-tuned generator "{name}": {there}.',
-        f'{did_you_mean(name, known)}Make it by "Fine-tune" on the Pool tab or `psr-studio finetune`, or set '
+        f'{did_you_mean(name, known)}Make it by "Fine-tune" on the Pool tab (or run `psr-studio finetune`), or set '
         '"pool.generator" to none, which takes the bundle\'s own.',
         "pool.generator",
     )

@@ -35,11 +35,13 @@ class Matching:
     Attributes:
         images: real training images. rows: of each class, those among them.
         n_real: how many of a class are drawn in each step; all where there are fewer.
+        mirrored: DSA flips too.
     """
 
     images: NormalisedImages
     rows: dict[int, Tensor]
     n_real: int
+    mirrored: bool = True
     memory: MicroBatches = field(default_factory=lambda: MicroBatches("matching", ROWS))
 
     def network(self, seed: int) -> nn.Module:
@@ -57,9 +59,9 @@ class Matching:
         return self.images[rows[order].to(self.images.device)]
 
 
-def siamese(images: Tensor, seed: int) -> Tensor:
+def siamese(images: Tensor, seed: int, mirrored: bool = True) -> Tensor:
     """One operation of DSA with the same strength for all images (n, ch, H, W), drawn by the seed: so on both sides."""
-    return torch.cat([dsa(image[None], candidate_generator(seed)) for image in images])
+    return torch.cat([dsa(image[None], candidate_generator(seed), mirrored) for image in images])
 
 
 def matched(
@@ -82,7 +84,7 @@ def matched(
             members = (classes == class_id).nonzero().squeeze(1)
             drawn = candidate_seed(seed, class_id + 1, step)
             with torch.no_grad():
-                wanted = network(siamese(to.drawn(class_id, drawn), drawn)).flatten(1).mean(0)
+                wanted = network(siamese(to.drawn(class_id, drawn), drawn, to.mirrored)).flatten(1).mean(0)
             seen = partial(_features, codec, to, network, drawn)
             with torch.no_grad():
                 (found,) = to.memory.map(lambda part, seen=seen: (seen(part),), z[members])
@@ -97,7 +99,7 @@ def matched(
 def _features(codec: Codec, to: Matching, network: nn.Module, drawn: int, z: Tensor) -> Tensor:
     """Features (n, d) of the pictures of some latents, augmented as the real ones are."""
     pixels = (codec.decode(z).clamp(-1, 1) + 1) / 2
-    return network(siamese((pixels - to.images.mean) / to.images.std, drawn)).flatten(1)
+    return network(siamese((pixels - to.images.mean) / to.images.std, drawn, to.mirrored)).flatten(1)
 
 
 def _pulled(seen: Callable[[Tensor], Tensor], weights: Tensor, z: Tensor) -> tuple[Tensor]:

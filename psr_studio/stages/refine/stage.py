@@ -22,6 +22,7 @@ from psr_studio.stages.labels import soften
 from psr_studio.stages.refine import STAGE
 from psr_studio.stages.score import stage as score
 from psr_studio.stages.select import stage as select
+from psr_studio.stages.stage import Held
 from psr_studio.stages.task import in_task, named_part
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.pool import Pool
@@ -47,7 +48,10 @@ def inputs(
     """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
     settings = recipe.refine.read()
     del settings["batch_size"]
-    matched = {"real images": bundle.identity("data")} if recipe.refine.objective == "match" else {}
+    matched = {}
+    if recipe.refine.objective == "match":
+        as_students = {} if recipe.evaluate.mirrored else {"mirrored": False}
+        matched = {"real images": bundle.identity("data"), **as_students}
     return {
         **named_part(record.picks, bundle.n_classes),
         "stage": STAGE.name,
@@ -99,6 +103,12 @@ def require_fresh(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
             f'The selection "{recipe.select.name}" is not refined with these settings: {found.reason}',
             'Press "Refine" (or run `psr-studio refine`) first, or use the selected images as they are.',
         )
+
+
+def held(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Held:
+    """The selection that is refined."""
+    record = select.require(ws, recipe.select.name, bundle)
+    return Held((record,), {"record": record})
 
 
 def begin(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> Work:
@@ -368,7 +378,7 @@ def _matching(recipe: Recipe, bundle: Bundle, device: torch.device) -> Matching:
     images, labels = bundle.train_subset
     rows = {c: torch.from_numpy(np.flatnonzero(labels == c)) for c in range(bundle.n_classes)}
     kept = NormalisedImages.of(at_rest(images, device), bundle.normalisation, device)
-    return Matching(kept, rows, recipe.refine.match.real_images)
+    return Matching(kept, rows, recipe.refine.match.real_images, recipe.evaluate.mirrored)
 
 
 def _discard_other_classes(ws: Workspace, record: SelectionRecord) -> None:

@@ -19,7 +19,7 @@ from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.set_pictures import addresses
 from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED, QUIET, on_screen, said
+from psr_studio.ui.words import PRESSED, QUIET, said
 
 BY_GRADIENTS, LEAVE_OUT = "gradients", "leave-out"
 WAYS = (("Gradient agreement", BY_GRADIENTS), ("Leaving out", LEAVE_OUT))
@@ -165,7 +165,7 @@ class HelpedPanel:
                 gr.Row(visible=bool(found.ids(helping=False))),
             ]
         except StudioError as err:  # such as a selection that is not saved yet
-            return [nothing[0], "", note(on_screen(f"{err.problem} {err.fix}")), "", nothing[1]]
+            return [nothing[0], "", note(f"{err.problem} {err.fix}"), "", nothing[1]]
 
     def _classes(self, visible: bool, **words: Any) -> gr.Dropdown:
         names = self.screen.studio.bundle.class_names

@@ -13,6 +13,7 @@ from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.saved import restored_settings
+from psr_studio.storage.ledger import no_selection
 from psr_studio.storage.parquet import stable_hash
 from psr_studio.storage.records import SelectionRecord
 from psr_studio.ui.curate.island import shown_field
@@ -88,7 +89,7 @@ class SelectionPicker:
                 workbench.save(CURRENT)
             return {"select.name": CURRENT}
         if not choice:
-            raise SelectionError("There is no selection yet.", 'Press "Save selection as" on the Curate tab.')
+            raise no_selection()
         record = studio.workspace.ledger.selection(_name_of(choice))
         if "\0" in choice and choice != _choice(record):
             now = plural(len(record.candidate_ids), "image")

@@ -9,6 +9,7 @@ import numpy as np
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import plural
+from psr_studio.storage.ledger import no_selection
 from psr_studio.ui.markup import error, note, shelf
 from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.screen import Screen
@@ -27,7 +28,7 @@ class SetPictures:
         try:
             ids, name = self._picker.candidates(choice), self._picker.name(choice)
             if not ids:
-                return note('Nothing is selected yet: "Save selection as" is on the Curate tab.')
+                return note(str(no_selection()))
             shown = refined and self._picker.is_refined(choice)
             return self._shelves(ids, name if shown else "")
         except StudioError as err:

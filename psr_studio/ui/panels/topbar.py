@@ -129,5 +129,5 @@ def _pill(job: JobState, waiting: int) -> dict[str, Any]:
         "state": job.state,
         "fraction": job.fraction,
         "text": f"{STAGES[job.stage].title}{count}{left}{more}",
-        "title": job.message or STAGES[job.stage].title,
+        "title": on_screen(job.message) or STAGES[job.stage].title,
     }
