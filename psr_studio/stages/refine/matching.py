@@ -85,12 +85,8 @@ def matched(
             drawn = candidate_seed(seed, class_id + 1, step)
             with torch.no_grad():
                 wanted = network(siamese(to.drawn(class_id, drawn), drawn, to.mirrored)).flatten(1).mean(0)
-            seen = partial(_features, codec, to, network, drawn)
-            with torch.no_grad():
-                (found,) = to.memory.map(lambda part, seen=seen: (seen(part),), z[members])
-            apart = found.mean(0) - wanted
-            losses[members] = apart.square().sum()
-            (gradient[members],) = to.memory.map(partial(_pulled, seen, 2 * apart / len(members)), z[members])
+            pulled = partial(_pulled, partial(_features, codec, to, network, drawn), wanted, z[members])
+            losses[members], gradient[members] = to.memory.whole(pulled, len(members))
         return losses, gradient
 
     return pull
@@ -102,8 +98,21 @@ def _features(codec: Codec, to: Matching, network: nn.Module, drawn: int, z: Ten
     return network(siamese((pixels - to.images.mean) / to.images.std, drawn, to.mirrored)).flatten(1)
 
 
-def _pulled(seen: Callable[[Tensor], Tensor], weights: Tensor, z: Tensor) -> tuple[Tensor]:
-    """The gradient (n, c, h, w) of the weighted sum of features, which is that of the loss."""
-    with torch.enable_grad():
-        z = z.detach().requires_grad_(True)
-        return (torch.autograd.grad((seen(z) * weights).sum(), z)[0],)
+def _pulled(
+    seen: Callable[[Tensor], Tensor], wanted: Tensor, z: Tensor, chunks: list[slice]
+) -> tuple[Tensor, Tensor]:
+    """The squared distance of the mean features of a class from those wanted, and its gradient (n, c, h, w).
+
+    Latents that do not fit at once are seen twice: first for their mean.
+    """
+    mean, gradient = None, torch.zeros_like(z)
+    if len(chunks) > 1:
+        with torch.no_grad():
+            mean = torch.cat([seen(z[chunk]) for chunk in chunks]).mean(0)
+    for chunk in chunks:
+        with torch.enable_grad():
+            part = z[chunk].detach().requires_grad_(True)
+            features = seen(part)
+            apart = (features.detach().mean(0) if mean is None else mean) - wanted
+            gradient[chunk] = torch.autograd.grad((features * (2 * apart / len(z))).sum(), part)[0]
+    return apart.square().sum(), gradient
