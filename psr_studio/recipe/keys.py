@@ -33,9 +33,9 @@ RENAMED: dict[str, tuple[str, ...]] = {
 }
 
 
-def keys() -> list[str]:
-    """All dotted keys, in the order of the file."""
-    return keys_of(Recipe)
+def keys(table: str = "") -> list[str]:
+    """All dotted keys, in the order of the file; those of a table such as "refine.match" alone where it is named."""
+    return [key for key in keys_of(Recipe) if key.startswith(f"{table}." if table else "")]
 
 
 def facts(key: str) -> Facts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -53,6 +53,20 @@ class Settings:
         """Draw controls here; `more` goes to each of them."""
         for key in keys:
             self.controls[key] = _control(key, self._value(key), _listed(self._choices.get(key)), more)
+
+    def add_choice(self, key: str, own: Mapping[str, Iterable[str]]) -> None:
+        """The control of a choice, and the settings of each of its values, of which those of the chosen one show."""
+        self.add(key)
+        groups = {}
+        for name, settings in own.items():
+            with gr.Group(visible=name == self._value(key)) as groups[name]:
+                self.add(*settings)
+        self.controls[key].change(  # type: ignore[attr-defined]
+            lambda chosen: [gr.Group(visible=name == chosen) for name in groups],
+            self.controls[key],
+            list(groups.values()),
+            **QUIET,
+        )
 
     @property
     def outputs(self) -> list[gr.components.Component]:

@@ -41,9 +41,7 @@ class FinetunePanel:
             gr.HTML(note(ABOUT))
             self.settings.add(*first)
             with gr.Accordion("More settings of fine-tuning", open=False):
-                self.settings.add(
-                    *(key for key in keys() if key.startswith("finetune.") and key not in first)
-                )
+                self.settings.add(*(key for key in keys("finetune") if key not in first))
             needed = self._needed()
             self.needed = gr.HTML(needed, visible=bool(needed), elem_id="psr-finetune-needed")
             self.button = gr.Button(finetune.STAGE.verb, elem_id="psr-finetune-run")

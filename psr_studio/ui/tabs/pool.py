@@ -73,7 +73,6 @@ class PoolTab:
             "pool.source": SOURCES,
         }
         self.settings = _PoolSettings(screen.studio, choices, own)
-        self.steering: dict[str, gr.Group] = {}
         self.scoring = Settings(screen.studio)
         self.imports = ImportPanel(screen, self.jobs)
         self.new = NewProjectPanel(screen)
@@ -147,8 +146,8 @@ class PoolTab:
             "pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale", "pool.source"
         )
         self._crops()
-        self.settings.add("pool.generator", "pool.guidance")
-        self._steering()
+        self.settings.add("pool.generator")
+        self.settings.add_choice("pool.guidance", {name: keys(f"pool.{name}") for name in GUIDED})
         with gr.Accordion("More settings", open=False):
             self.settings.add("pool.guided_from", "pool.guided_to", "pool.seed", "pool.batch_size")
             self.settings.add("pool.part_size", "pool.guided_channels", "pool.classes")
@@ -160,17 +159,10 @@ class PoolTab:
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
         with gr.Group(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
-            self.settings.add(*(key for key in keys() if key.startswith("pool.crops.")))
+            self.settings.add(*keys("pool.crops"))
 
     def _can_generate(self, source: str) -> bool:
         return source == CROPS or self.screen.studio.bundle.has("generator")
-
-    def _steering(self) -> None:
-        """The settings of each guidance, of which those of the chosen one show."""
-        guidance = self.screen.studio.recipe.pool.guidance
-        for name in GUIDED:
-            with gr.Group(visible=name == guidance) as self.steering[name]:
-                self.settings.add(*(key for key in keys() if key.startswith(f"pool.{name}.")))
 
     def connect(self, *_: Any) -> None:
         """Events."""
@@ -184,12 +176,6 @@ class PoolTab:
             inputs,
             self.cost,
             trigger_mode="always_last",
-            **QUIET,
-        )
-        self.settings.controls["pool.guidance"].change(  # type: ignore[attr-defined]
-            lambda chosen: [gr.Group(visible=name == chosen) for name in self.steering],
-            self.settings.controls["pool.guidance"],
-            list(self.steering.values()),
             **QUIET,
         )
         self.settings.controls["pool.source"].change(  # type: ignore[attr-defined]

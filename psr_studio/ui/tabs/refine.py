@@ -28,11 +28,17 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
 ABOUT = (
-    "Each latent is moved by the denoising loss of the generator alone, until the last few steps (shaded in the chart "
+    "psr moves each latent by the denoising loss of the generator alone, until the last few steps (shaded in the chart "
     "of losses): there the divergence between the teacher's label now and its label at the start is added, with a "
-    "weight between the least and the greatest label weight, set by the teacher's confidence. Other objectives, under "
-    '"More settings", have no labels: CaO2\'s noise error, or mean features of a class that match those of real images.'
+    "weight between the least and the greatest label weight, set by the teacher's confidence. cao2 lowers CaO2's noise "
+    "error. match moves the pictures of a class together, until random networks see the same mean features in them as "
+    "in real images of the class."
 )
+OWN = {  # the settings that count under an objective alone
+    "psr": [f"refine.{name}" for name in ("kl_steps", "lr", "optimizer", "lam", "w_min", "w_max")],
+    "cao2": keys("refine.cao2"),
+    "match": keys("refine.match"),
+}
 MOST_PAIRS = 60
 
 
@@ -55,12 +61,10 @@ class RefineTab:
                 with side_body():
                     self.status = gr.HTML()
                     self.picker.build("psr-refine-selection")
-                    self.settings.add("refine.n_steps", "refine.kl_steps", "refine.lr", "refine.optimizer")
+                    self.settings.add("refine.n_steps")
+                    self.settings.add_choice("refine.objective", OWN)
                     with gr.Accordion("More settings", open=False):
-                        self.settings.add("refine.lam", "refine.batch_size", "refine.w_min", "refine.w_max")
-                        self.settings.add("refine.seed")
-                        others = (key for key in keys() if key.startswith(("refine.cao2.", "refine.match.")))
-                        self.settings.add("refine.objective", *others)
+                        self.settings.add("refine.batch_size", "refine.seed")
                     gr.HTML(note(ABOUT))
                 with side_foot():
                     can = self.screen.studio.bundle.has("generator")
