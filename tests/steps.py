@@ -38,7 +38,7 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 def kill_after_part(root: Path, bundle: Path, stage: str, steps: int, n_parts: int = 1) -> None:
     """Start a step in a process of its own and kill it, without warning, after so many parts."""
-    process = run_python(STEP, root, bundle, stage, steps, stdout=-1, text=True)
+    process = run_python(STEP, root, bundle, stage, steps)
     assert process.stdout is not None
     seen = 0
     for line in process.stdout:

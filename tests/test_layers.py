@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,15 +56,34 @@ OF_OTHERS = {"_id", "_parameters", "_buffers", "_actions"}  # of Gradio, torch a
 SILENT = BELOW.keys() - {"cli", "ui"}
 
 
+@cache
+def syntax_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(syntax_of(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """A million nodes would slow the collection of garbage in all tests to come."""
+    yield
+    syntax_of.cache_clear()
+    nodes_of.cache_clear()
+
+
 def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Dotted names a file imports anywhere, also inside functions and type-checking blocks."""
     found: set[str] = set()
     package = path.relative_to(PACKAGE.parent).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -128,7 +149,7 @@ def test_a_benchmark_imports_what_there_is():
     """Nothing runs the benchmarks in a test, and the type checker takes a missing module for one without types."""
     ours = {path.stem for path in BENCHMARKS}
     for path in BENCHMARKS:
-        imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        imports = [node for node in syntax_of(path).body if isinstance(node, ast.ImportFrom)]
         assert not [n.module for n in imports if n.module not in ours and not find_spec(str(n.module))], (
             path.name
         )
@@ -143,7 +164,7 @@ def test_the_method_stands_on_torch_and_mathematics_only():
 @pytest.mark.parametrize("layer", sorted(SILENT))
 def test_inner_layers_do_not_print(layer):
     for path in (p for p in MODULES if layer_of(p) == layer):
-        calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+        calls = [n for n in nodes_of(path) if isinstance(n, ast.Call)]
         assert not [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"], path
 
 
@@ -162,7 +183,7 @@ def statements_that_work(tree: ast.Module) -> list[int]:
 def test_modules_hold_only_definitions_and_constants(path):
     if path.name == "__main__.py":
         return
-    assert statements_that_work(ast.parse(path.read_text(encoding="utf-8"))) == []
+    assert statements_that_work(syntax_of(path)) == []
 
 
 def imported_of(libraries: set[str], modules: str) -> str:
@@ -175,7 +196,7 @@ def imported_of(libraries: set[str], modules: str) -> str:
 def used_in(path: Path) -> set[str]:
     """Every name that a file reads, words of texts such as "psr_studio.stages.score.stage" among them."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
@@ -188,7 +209,7 @@ def used_in(path: Path) -> set[str]:
 def unused_of(path: Path, used: set[str]) -> list[str]:
     """Functions and classes that a file defines and nobody reads; a decorator, or its base class, may call one."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    defined = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, kinds)]
+    defined = [n for n in nodes_of(path) if isinstance(n, kinds)]
     known = {*used, *CALLED_BY_OTHERS}
     return [
         n.name
@@ -228,11 +249,11 @@ def private_reads(tree: ast.AST) -> set[str]:
 
 
 def test_tests_read_no_private_name_of_ours():
-    ours = set().union(*(private_names(ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES))
+    ours = set().union(*(private_names(syntax_of(path)) for path in MODULES))
     read = {
         (path.name, name)
         for path in sorted(Path(__file__).parent.rglob("*.py"))
-        for name in (private_reads(ast.parse(path.read_text(encoding="utf-8"))) & ours) - OF_OTHERS
+        for name in (private_reads(syntax_of(path)) & ours) - OF_OTHERS
     }
     assert read == READ_ALL_THE_SAME
 

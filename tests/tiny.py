@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import copies
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, DiTTransformer2DModel
@@ -74,10 +75,17 @@ def full_studio(root: Path, bundle: Path, **changes: Any) -> Studio:
     return studio
 
 
-def run_python(code: str, *args: object, **kwargs: Any) -> subprocess.Popen:
-    """Start Python on `code` with this folder importable, for tests that must kill a process."""
+def run_python(code: str, *args: object, stdin: bool = False, stdout: bool = True) -> Any:
+    """Run `code` in a Python of its own with this folder importable, for tests that must kill a process.
+
+    `stdin` and `stdout` are whether it has a pipe; see `copies` for what is returned.
+    """
     importable = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})"
-    return subprocess.Popen([sys.executable, "-c", f"{importable}\n{code}", *map(str, args)], **kwargs)
+    code = f"{importable}\n{code}"
+    if copy := copies.started(code, args, stdin, stdout):
+        return copy
+    pipes = {name: subprocess.PIPE for name, wanted in (("stdin", stdin), ("stdout", stdout)) if wanted}
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, args)], text=True, **pipes)
 
 
 def write_bundle(folder: Path, seed: int = 0, demo: bool = False) -> Path:

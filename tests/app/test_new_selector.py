@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-
-from tiny import run_python
+import sys
+from pathlib import Path
 
 TOY = '''
 """Toy: the most reliable, or the least."""
@@ -35,8 +35,10 @@ SELECTOR = Selector(
 )
 '''
 USED = """
+import sys
 import psr_studio.method.selectors as folder
 folder.__path__.append(sys.argv[1])
+sys.path.append(sys.argv[3])
 
 import contextlib, io
 from pathlib import Path
@@ -48,7 +50,7 @@ from psr_studio.recipe.load import recipe_from_toml
 from psr_studio.recipe.schema import Recipe, TuneRecipe
 from psr_studio.recipe.toml import to_toml
 
-assert list(SELECTORS)[2:5] == ["random", "toy", "generate-and-use"]
+assert list(SELECTORS)[2:5] == ["random", "toy", "skip"]
 assert {"select.toy.side", "select.toy.depth"} < set(keys())
 changed = Recipe().with_values({"select.selector": "toy", "select.depth": 3})
 assert "[select.toy]\\nside = \\"near\\"\\ndepth = 3.0\\n" in to_toml(changed)
@@ -103,23 +105,6 @@ print("followed")
 """
 
 
-def assert_runs(script, words, selector, tmp_path, studio):
-    """A script that is given a folder with one more selector, and a workspace, ends with these words."""
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "one.py").write_text(selector)
-    root = studio.workspace.root
-    studio.close()
-    run = run_python(
-        script, tmp_path / "more", root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    out, err = run.communicate(timeout=120)
-    assert run.returncode == 0 and out == f"{words}\n", err
-
-
-def test_a_file_in_the_folder_is_followed_by_everything(tmp_path, studio):
-    assert_runs(USED, "followed", TOY, tmp_path, studio)
-
-
 SKIP = '''
 """Skip: the most reliable but for the first."""
 
@@ -147,12 +132,6 @@ SELECTOR = Selector(
 )
 '''
 SEARCHED = """
-import psr_studio.method.selectors as folder
-folder.__path__.append(sys.argv[1])
-
-from psr_studio.app.studio import Studio
-from psr_studio.recipe.schema import TuneRecipe
-from psr_studio.stages.tune import space
 from psr_studio.stages.tune.stage import describe
 
 with Studio(sys.argv[2]) as studio:
@@ -175,6 +154,22 @@ print("searched")
 """
 
 
-def test_whole_numbers_and_truth_values_are_searched_as_such(tmp_path, studio):
-    """3 whole numbers times 2 truth values are 6 settings: each is tried once, also after a stop, and no other."""
-    assert_runs(SEARCHED, "searched", SKIP, tmp_path, studio)
+def test_files_in_the_folder_are_followed_by_everything(tmp_path, studio):
+    """By a Python that has the folder in its path before it reads the table.
+
+    In the search, 3 whole numbers times 2 truth values are 6 settings: each is tried once, also after a stop, and no
+    other.
+    """
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "toy.py").write_text(TOY)
+    (tmp_path / "more" / "skip.py").write_text(SKIP)
+    root = studio.workspace.root
+    studio.close()
+    command = [
+        sys.executable,
+        "-c",
+        USED + SEARCHED,
+        *map(str, (tmp_path / "more", root, Path(__file__).parents[1])),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0 and run.stdout == "followed\nsearched\n", run.stderr

@@ -263,7 +263,7 @@ def test_a_workspace_of_a_newer_version(refused, scored):
 
 
 def test_a_second_process_on_the_same_workspace(refused, scored):
-    holder = run_python(HOLD, scored, stdout=-1, stdin=-1, text=True)
+    holder = run_python(HOLD, scored, stdin=True)
     try:
         assert holder.stdout.readline() == "open\n"
         problem, fix = refused("select", workspace=scored)

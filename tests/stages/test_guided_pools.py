@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from steps import bytes_of, rescore
 from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -38,7 +40,7 @@ from psr_studio.ui.tabs.pool import PoolTab
 
 STEERED = {
     "pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0, "pool__d4m__strength": 0.5, "pool__igd__stop": 0,
-    "pool__igd__depth": 2, "pool__igd__epochs": 3,
+    "pool__igd__depth": 2, "pool__igd__epochs": 1,
 }  # fmt: skip
 NOTHING = {"mgd3": 0.0, "dag": 0.0, "d4m": 1.0, "igd": 0.0}  # strengths that leave a pool as without guidance
 TARGETED = [name for name, guidance in GUIDANCES.items() if guidance.place]
@@ -57,6 +59,37 @@ def made(root: Path, bundle: Path, guidance: str, **changes) -> tuple[np.ndarray
     ) as studio:
         said = [event.message for event in finish(studio.generate())]
         return studio.pool.latents.copy(), said
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A guided pool that tests share: they look at it, or take a copy of it and of what was kept for others."""
+
+    root: Path
+    home: Path
+    said: list[str]
+
+    def copy(self, root: Path, home: Path) -> Path:
+        shutil.copytree(self.home, home)
+        return shutil.copytree(self.root, root)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, tiny_bundle) -> Callable[..., Kept]:
+    """A factory: `kept(guidance, **changes)` is made once, in a home of its own."""
+    pools: dict[str, Kept] = {}
+
+    def pool_of(guidance: str, **changes) -> Kept:
+        key = f"{guidance} {sorted(changes.items())}"
+        if key not in pools:
+            folder = tmp_path_factory.mktemp("kept")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PSR_STUDIO_HOME", str(folder / "home"))
+                _, said = made(folder / "ws", tiny_bundle, guidance, **changes)
+            pools[key] = Kept(folder / "ws", folder / "home", said)
+        return pools[key]
+
+    return pool_of
 
 
 def random_targets(guidance: str, n: int = 6, **settings) -> Targets:
@@ -84,7 +117,7 @@ def test_a_guided_pool_says_where_each_candidate_was_steered(tmp_path, tiny_bund
         assert studio.status()["pool"].state == "fresh"
 
 
-def test_the_pool_tab_draws_what_was_asked_for_and_what_came_out(tmp_path, tiny_bundle):
+def test_the_pool_tab_draws_what_was_asked_for_and_what_came_out(tmp_path, tiny_bundle, kept):
     """Three histograms of the six candidates of a class; nothing for other pools, or before a pool is scored."""
     limit = {"pool__dag__centers": 3, "pool__guidance": "dag", **STEERED}
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **limit)) as studio:
@@ -100,8 +133,7 @@ def test_the_pool_tab_draws_what_was_asked_for_and_what_came_out(tmp_path, tiny_
         assert np.array_equal(found.asked, 2 * target_counts(histogram(values[owners == 1]), 3))
         assert drawn.visible and '"asked for"' in drawn.value["plot"].replace("\\", "")
         screen.close()
-    made(tmp_path / "modes", tiny_bundle, "mgd3")
-    with Studio(tmp_path / "modes") as studio:
+    with Studio(shutil.copytree(kept("mgd3").root, tmp_path / "modes")) as studio:
         finish(studio.score())
         assert steered(studio.workspace, studio.curation.scored, 1) is None
 
@@ -123,40 +155,40 @@ def test_an_unguided_pool_is_as_it_was_before_there_were_guidances(tmp_path, tin
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
 @pytest.mark.parametrize("guidance", GUIDANCES)
 def test_a_strength_of_nothing_makes_the_pool_without_guidance_bit_for_bit(
-    tmp_path, tiny_bundle, guidance, sampler
+    tmp_path, tiny_bundle, kept, guidance, sampler
 ):
-    none = {
-        f"pool__{guidance}__strength": NOTHING[guidance],
-        "pool__sampler": sampler,
-        "pool__pool_size": 2,
-        "select__ipc": 1,
-    }
-    steered, _ = made(tmp_path / "steered", tiny_bundle, guidance, **none)
-    plain, _ = made(tmp_path / "plain", tiny_bundle, "none", **none)
-    assert steered.tobytes() == plain.tobytes()
+    few = {"pool__sampler": sampler, "pool__pool_size": 2, "select__ipc": 1}
+    none = {f"pool__{guidance}__strength": NOTHING[guidance]}
+    steered, _ = made(tmp_path / "steered", tiny_bundle, guidance, **few, **none)
+    with Studio(shutil.copytree(kept("none", **few).root, tmp_path / "plain")) as studio:
+        assert steered.tobytes() == studio.pool.latents.tobytes()
 
 
 @pytest.mark.parametrize("guidance", ["dag", "d4m", "igd"])
-def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home, guidance):
-    """Targets lie in the workspace: what goes on there needs nothing that is kept for others."""
-    made(tmp_path / "whole", tiny_bundle, guidance)
-    wanted = bytes_of(tmp_path / "whole" / "pool")
-    resumed = shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home, kept, guidance):
+    """Targets lie in the workspace: what goes on there needs nothing that is kept for others.
+
+    In processes of their own: see `tests/workers/test_ray.py`.
+    """
+    whole = kept(guidance).root
+    wanted = bytes_of(whole / "pool")
+    resumed = shutil.copytree(whole, tmp_path / "resumed")
     (resumed / "pool" / "class=1" / "part-00001.parquet").unlink()
-    shutil.rmtree(own_home)
     made(resumed, tiny_bundle, guidance)
     assert bytes_of(resumed / "pool") == wanted and not own_home.exists()
     recipe = tiny_recipe(tiny_bundle, pool__guidance=guidance, **STEERED)
-    with Studio(tmp_path / "shared", recipe, workers=2) as studio:
+    with Studio(tmp_path / "shared", recipe) as studio:
+        studio.workers = ThreadWorkers(2)
         finish(studio.generate())
     assert bytes_of(tmp_path / "shared" / "pool") == wanted
 
 
 @pytest.mark.parametrize("guidance", GUIDANCES)
-def test_a_pool_that_grows_keeps_what_it_had_and_ends_as_the_larger_one(tmp_path, tiny_bundle, guidance):
+def test_a_pool_that_grows_keeps_what_it_had_and_ends_as_the_larger_one(
+    tmp_path, tiny_bundle, own_home, kept, guidance
+):
     """One class by "Generate more", then all by the pool size, past the ten targets of a class."""
-    made(tmp_path / "ws", tiny_bundle, guidance)
-    root = tmp_path / "ws" / "pool"
+    root = kept(guidance).copy(tmp_path / "ws", own_home) / "pool"
     with Studio(tmp_path / "ws") as studio:
         for n, (larger, only) in enumerate((({"sizes": [0, 12, 0]}, [1]), ({"pool_size": 15}, None))):
             before = bytes_of(root)
@@ -167,7 +199,7 @@ def test_a_pool_that_grows_keeps_what_it_had_and_ends_as_the_larger_one(tmp_path
             assert bytes_of(root) == bytes_of(tmp_path / f"anew-{n}" / "pool")
 
 
-def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bundle, own_home):
+def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, own_home, kept):
     """A share of 1 is as if entropies were the difficulties; one of 0 is made from nothing new, so that pools stay."""
     rng = np.random.default_rng(0)
     latents, hard, unsure = torch.randn(40, 1, 2, 2), rng.random(40) ** 6, rng.random(40) ** 2
@@ -176,7 +208,7 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, tiny_bu
     alone = place(Real(latents, unsure), 8, params())
     assert joint.intervals.tolist() == alone.intervals.tolist() and torch.equal(joint.latents, alone.latents)
     assert "uncertainty" not in params().read(50) and params(uncertainty=0.5).read(50)["uncertainty"] == 0.5
-    made(tmp_path / "ws", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
+    kept("dag", pool__dag__uncertainty=0.5).copy(tmp_path / "ws", own_home)
     assert len(list((own_home / "real").glob("uncertainty-*/*.npy"))) == 3
     with Studio(tmp_path / "ws") as studio:
         finish(studio.score())
@@ -208,20 +240,21 @@ def test_what_came_out_is_smoothed_as_what_was_asked_for(tmp_path, tiny_bundle):
         assert "smoothed difficulty" in targets.steered_to(scored.pool, 0)
 
 
-def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle):
-    _, first = made(tmp_path / "first", tiny_bundle, "mgd3")
+def test_real_images_are_encoded_once_for_all_workspaces(tmp_path, tiny_bundle, own_home, kept):
+    first = kept("mgd3").said
+    shutil.copytree(kept("mgd3").home, own_home)
     _, second = made(tmp_path / "second", tiny_bundle, "dag")
     assert f"Cost: {3 * TRAIN_PER_CLASS} real images to encode" in " ".join(first)
     assert "Encoded 36 of 36 real images." in first
     assert not any("encode" in words.lower() for words in second)
 
 
-def test_what_comes_before_the_first_candidate_says_its_cost(tmp_path, tiny_bundle):
-    _, said = made(tmp_path / "dag", tiny_bundle, "dag", pool__dag__uncertainty=0.5)
+def test_what_comes_before_the_first_candidate_says_its_cost(kept):
+    said = kept("dag", pool__dag__uncertainty=0.5).said
     words = " ".join(said)
     assert words.count("Cost: 36 real images to score") == 2 == said.count("Scored 36 of 36 real images.")
     assert "Cost: 3 classes to cluster" in words and "Clustered 3 of 3 classes." in said
-    _, said = made(tmp_path / "igd", tiny_bundle, "igd")
+    said = kept("igd").said
     assert "Cost: 36 real images to take gradients of" in " ".join(said)
     assert "Took gradients of 36 of 36 real images." in said
 
@@ -252,8 +285,8 @@ def test_opening_the_codec_is_not_taken_for_the_pace_of_encoding(tmp_path, tiny_
     assert float(re.search(r"about ([\d.]+) s,", cost)[1]) < 3, cost
 
 
-def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle):
-    made(tmp_path / "ws", tiny_bundle, "mgd3")
+def test_other_settings_of_a_guidance_make_the_pool_stale(tmp_path, tiny_bundle, kept):
+    shutil.copytree(kept("mgd3").root, tmp_path / "ws")
     for changes in (
         {"pool__mgd3__strength": 0.2}, {"pool__mgd3__stop": 1}, {"pool__mgd3__modes": 3}, {"pool__guidance": "dag"},
         {"pool__guidance": "none"}, {"pool__guidance": "d4m"}, {"pool__guidance": "igd"},
@@ -279,8 +312,8 @@ def test_targets_that_no_candidate_came_of_are_removed_when_others_are_written(t
         assert set(folder.glob("*")) == set(written[-2:])
 
 
-def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle):
-    made(tmp_path / "ws", tiny_bundle, "dag")
+def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle, own_home, kept):
+    kept("dag").copy(tmp_path / "ws", own_home)
     before = bytes_of(tmp_path / "ws")
     (file,) = (tmp_path / "ws" / targets.FOLDER).iterdir()
     file.write_bytes(file.read_bytes()[:-40])
@@ -288,16 +321,19 @@ def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle)
     assert said[-1] == "The pool is complete." and bytes_of(tmp_path / "ws") == before
 
 
-def test_damaged_latents_of_real_images_are_made_anew_and_said_once(tmp_path, tiny_bundle, own_home, caplog):
+def test_damaged_latents_of_real_images_are_made_anew_and_said_once(
+    tmp_path, tiny_bundle, own_home, kept, caplog
+):
     """One cut off, and one of fewer images than there are now; the others are read."""
-    first, _ = made(tmp_path / "first", tiny_bundle, "mgd3")
+    kept("mgd3").copy(tmp_path / "first", own_home)
     cut, fewer, whole = sorted(own_home.glob("real/latents-*/*.npy"))
     before = [path.read_bytes() for path in (cut, fewer)]
     cut.write_bytes(before[0][:-40])
     np.save(fewer, np.load(fewer)[1:])
     kept = whole.stat().st_mtime_ns
-    second, said = made(tmp_path / "second", tiny_bundle, "mgd3")
-    assert "Encoded 24 of 24 real images." in said and first.tobytes() == second.tobytes()
+    _, said = made(tmp_path / "second", tiny_bundle, "mgd3")
+    assert "Encoded 24 of 24 real images." in said
+    assert bytes_of(tmp_path / "second" / "pool") == bytes_of(tmp_path / "first" / "pool")
     assert [path.read_bytes() for path in (cut, fewer)] == before and whole.stat().st_mtime_ns == kept
     assert [record.message for record in caplog.records] == [
         f"{path} is damaged, or of other data, and is made anew." for path in (cut, fewer)

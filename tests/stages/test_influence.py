@@ -172,7 +172,7 @@ def test_a_surrogate_that_was_killed_and_then_stopped_ends_with_the_same_weights
 ):
     """Killed without warning after pass 10 of 60, before the second moment that is kept is past, stopped after 40, when
     the rate has fallen, then to the end; no checkpoint is left."""
-    process = run_python(TRAIN, tiny_bundle, stdout=-1, text=True)
+    process = run_python(TRAIN, tiny_bundle)
     next(line for line in process.stdout if line == "10\n")
     process.send_signal(signal.SIGKILL)
     process.wait()

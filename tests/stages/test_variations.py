@@ -74,7 +74,7 @@ def test_workers_make_the_bytes_of_one_process_in_as_many_passes_as_variations_h
 
 def test_a_run_that_is_killed_among_variations_goes_on_to_the_same_bytes(tmp_path, tiny_bundle, whole):
     n_parts = 7
-    process = run_python(KILLED, tmp_path / "ws", tiny_bundle, *ASKED, stdout=-1, text=True)
+    process = run_python(KILLED, tmp_path / "ws", tiny_bundle, *ASKED)
     assert process.stdout is not None
     for _ in range(n_parts):
         process.stdout.readline()

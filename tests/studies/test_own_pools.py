@@ -117,7 +117,7 @@ def test_a_killed_study_of_pools_makes_nothing_twice(tmp_path, tiny_bundle, monk
     monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
     root = tmp_path / "ws"
     Studio(root, tiny_recipe(tiny_bundle, **QUICK | {"pool__batch_size": 10})).close()
-    process = run_python(KILLED, root, stdout=-1, text=True)
+    process = run_python(KILLED, root)
     parts = 0
     for line in process.stdout:
         parts += line.split() == ["pool", "1"]

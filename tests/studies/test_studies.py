@@ -205,7 +205,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_numbers(
 ):
     root = Path(shutil.copytree(scored_workspace, tmp_path / "killed"))
     Studio(root, tiny_recipe(tiny_bundle, **SMALL | {"study__budgets": [1]})).close()
-    process = run_python(KILLED, root, stdout=-1, text=True)
+    process = run_python(KILLED, root)
     parts = 0
     for line in process.stdout:
         parts += line.split() == ["study", "1"]

@@ -75,7 +75,7 @@ def whole(tmp_path_factory, tiny_bundle) -> Path:
 def test_a_kill_in_the_middle_and_a_stop_later_give_the_same_weights(tmp_path, tiny_bundle, whole):
     """Killed after step 10 of 24 without warning, then closed after 20, then to the end; no checkpoint is left."""
     root = tmp_path / "ws"
-    process = run_python(TRAIN, root, tiny_bundle, stdout=-1, text=True)
+    process = run_python(TRAIN, root, tiny_bundle)
     next(line for line in process.stdout if line == "10 24\n")
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from steps import SIZES, bytes_of
+from steps import bytes_of
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.studio import Studio
@@ -38,21 +38,27 @@ def cluster(ray: Any) -> Iterator[Any]:
     made.shutdown()
 
 
-def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_path, cluster):
-    """Pool, variations, scores and refined latents by two nodes; an actor dies by SIGKILL in the middle of the pool."""
+def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a_node_leaves(
+    tmp_path, cluster, ray, monkeypatch
+):
+    """A steered pool with variations, and refined latents, by two nodes: an actor dies by SIGKILL in the middle of the
+    pool, and one of the nodes goes while both refine."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
     values = {
         "pool_size": 6,
         "part_size": 6,
         "batch_size": 6,
-        "steps": 12,
+        "steps": 8,
         "classes": [0, 1, 2, 3],
         "variations": ["3000002 x 4 at 0.3"],
+        "guidance": "mgd3",
+        "mgd3.modes": 4,
     }
     recipe = load_recipe("fashion-mnist").with_values(
-        {**{f"pool.{key}": value for key, value in values.items()}, "score.batch_size": 6, "select.ipc": 2}
-        | {"refine.batch_size": 4, "refine.n_steps": 3, "refine.kl_steps": 2, "device": "cpu"}
+        {**{f"pool.{key}": value for key, value in values.items()}, "select.ipc": 2}
+        | {"refine.batch_size": 2, "refine.n_steps": 6, "refine.kl_steps": 2, "device": "cpu"}
     )
-    killed, told = [], []
+    killed, told, left = [], [], False
     with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:
         for event in studio.generate():
             told.append(event)
@@ -60,37 +66,26 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed(tmp_p
                 own = psutil.Process().children(recursive=True)
                 killed = [p for p in own if "ray::WorkerThread" in "".join(p.cmdline())]
                 killed[0].kill()
-        for step in (studio.score, studio.select, studio.refine):
-            told += step()
+        assert not ray.is_initialized(), "what was connected for the step is left again"
+        studio.workers, by_ray = None, studio.workers
+        for step in (studio.score, studio.select):
+            finish(step())
+        studio.workers = by_ray
+        for event in studio.refine():
+            told.append(event)
+            if not left and event.message.startswith("2 workers"):
+                left = True
+                cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
     with Studio(tmp_path / "plain", recipe) as studio:
         for step in (studio.generate, studio.score, studio.select, studio.refine):
             finish(step())
-    assert len(killed) == 2 and any(event.message.startswith("A worker was lost") for event in told)
-    started = {event.stage for event in told if event.message.startswith("Starting 2 workers in the Ray")}
-    assert started == {"pool", "score", "refine"}
+    assert len(killed) == 2 and left
+    said = f'Starting 2 workers in the Ray cluster "{cluster.address}".'
+    assert {event.stage for event in told if event.message == said} == {"pool", "refine"}
+    lost = {event.stage for event in told if event.message.startswith("A worker was lost")}
+    assert lost == {"pool", "refine"}
     for part in ("pool", "scores", "refined"):
         assert bytes_of(tmp_path / "ws" / part) == bytes_of(tmp_path / "plain" / part) != {}, part
-
-
-def test_a_node_that_leaves_costs_its_group_and_no_byte(tmp_path, tiny_bundle, cluster, ray, monkeypatch):
-    """One of two nodes goes while both are at work on a steered pool: the other makes the rest."""
-    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
-    left, recipe = False, tiny_recipe(tiny_bundle, **{**SIZES, "pool__steps": 600, "pool__guidance": "mgd3"})
-    with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:
-        events = []
-        for event in studio.generate():
-            events.append(event)
-            if event.part_done and event.message.startswith("2 workers") and not left:
-                left = True
-                cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
-        assert not ray.is_initialized(), "what was connected for the step is left again"
-    with Studio(tmp_path / "plain", recipe) as studio:
-        finish(studio.generate())
-    said = [event.message for event in events]
-    assert left and f'Starting 2 workers in the Ray cluster "{cluster.address}".' in said
-    assert any(message.startswith("A worker was lost") for message in said)
-    assert events[-1].done == 18
-    assert bytes_of(tmp_path / "ws") == bytes_of(tmp_path / "plain")
 
 
 def test_an_address_where_nobody_answers(tmp_path, tiny_bundle, ray):

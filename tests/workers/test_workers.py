@@ -125,7 +125,7 @@ def test_a_killed_driver_and_then_a_full_disk_lose_no_part(tmp_path, tiny_bundle
     import resource
 
     root = tmp_path / "ws"
-    process = run_python(DRIVER, root, tiny_bundle, stdout=-1, text=True)
+    process = run_python(DRIVER, root, tiny_bundle)
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == "1":
