@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, ipc: int) -> dict[str, Any]:
             studio.set({"select.selector": name})
             follow(studio.select(ipc=ipc, name=name))
         for name, weights in ((PAPER, "paper"), ("psr", "held-out")):
-            studio.set({"select.selector": "psr", "select.psr.weights": weights})
+            studio.set({"select.selector": "psr", "select.psr.weights": weights, "refine.objective": "psr"})
             follow(studio.select(ipc=ipc, name=name))
         follow(studio.refine())
         ours, papers = (studio.selection(name).candidate_ids for name in ("psr", PAPER))

@@ -394,7 +394,7 @@ class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
     objective: str = setting(
-        "psr", "What is lowered: the noise error with the teacher's labels (psr), CaO2's noise error (cao2), or how "
+        "psr", "What is lowered: the paper's noise error with the teacher's labels (psr), CaO2's (cao2), or how "
         "far mean features of a class are from those of its real images (match).", choices=("psr", "cao2", "match"),
     )  # fmt: skip
     cao2: CaO2Objective = CaO2Objective()
