@@ -11,7 +11,7 @@ import copy
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -396,11 +396,9 @@ def train_student(
             losses.append(memory.training.whole(learn, len(batch)))
             optimizer.step()
         if epoch in check_at:
-            seen, labels = (test_images, test_labels) if epoch == training.epochs else some
-            predicted, sure = predictions(student, seen, memory=memory)
-            hits = predicted == labels
-            ece = calibration_error(sure, hits) if epoch == training.epochs else math.nan
-            yield Check(epoch, _mean(losses), _share(hits), predicted.cpu(), ece)
+            last = epoch == training.epochs
+            check = checked(student, *((test_images, test_labels) if last else some), memory)
+            yield replace(check, epoch=epoch, loss=_mean(losses), ece=check.ece if last else math.nan)
             student.train()
             losses = []
         elif every_epoch:
@@ -478,6 +476,15 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, Training], torch.optim.Optimizer]] = 
 def _precision(device: torch.device) -> torch.autocast:
     """bfloat16 convolutions where the device has them, about twice as fast; weights and losses stay float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=pick_dtype(device) == torch.bfloat16)
+
+
+def checked(
+    student: nn.Module, images: Tensor | NormalisedImages, labels: Tensor, memory: StudentMemory
+) -> Check:
+    """A student on test images (n, ch, H, W) with labels (n,), as after its last epoch, which the caller notes."""
+    predicted, sure = predictions(student, images, memory=memory)
+    hits = predicted == labels
+    return Check(0, math.nan, _share(hits), predicted.cpu(), calibration_error(sure, hits))
 
 
 def top1(

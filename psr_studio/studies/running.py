@@ -90,7 +90,7 @@ def _fill(
     if shared is not None:
         yield from shared()
     elif (seconds := seconds_left(home, bundle, wanted)) is not None:
-        words = f"Cost: {plural(len(todo.missing), 'student')}, about {duration(seconds)}."
+        words = f"Cost: {plural(todo.n_trainings, 'student')}, about {duration(seconds)}."
         yield Progress(STAGE.name, found, todo.total, words, lasting=True)
     clock.start()
     done, paths = found, tuple[Path, ...]()
@@ -102,7 +102,8 @@ def _fill(
             for inner in refine.run(home, cell.recipe, bundle):
                 yield event(inner, where, done)
         before = done
-        for inner in evaluate.run(home, cell.recipe, bundle, measured=False):
+        others = evaluate.untrained(home, todo.jobs)
+        for inner in evaluate.run(home, cell.recipe, bundle, measured=False, others=others):
             done = before + inner.done - inner.resumed
             yield event(inner, where, done, inner.part_done and inner.done < inner.total)
         paths = report()
@@ -123,8 +124,8 @@ def seconds_left(ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> float
     found: list[float | None] = []
     for cell in wanted:
         jobs = evaluate.untrained(ws, evaluate.plan(ws, cell.recipe, bundle, ahead=True))
-        new = [job for job in jobs if job.inputs_hash not in seen]
-        seen |= {job.inputs_hash for job in new}
+        new = [job for job in jobs if job.student_hash not in seen]
+        seen |= {job.student_hash for job in new}
         if new:
             size = evaluate.size_of(ws, cell.recipe, bundle, new)
             found.append(speeds.seconds(ws, EVALUATE.name, cell.recipe, size))
@@ -134,26 +135,32 @@ def seconds_left(ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> float
 
 @dataclass(frozen=True)
 class _Left:
-    """The epochs of all students of some cells, each student once, and of those that are missing, by inputs hash."""
+    """All students of some cells, each once: their epochs, and those of the missing ones, by inputs hash."""
 
+    jobs: list[evaluate.Job]
     total: int
     missing: dict[str, int]
+
+    @property
+    def n_trainings(self) -> int:
+        """How many are trained for all that are missing."""
+        return len({job.student_hash for job in self.jobs if job.inputs_hash in self.missing})
 
     @classmethod
     def of(
         cls, home: Workspace, bundle: Bundle, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord]
     ) -> _Left:
         """Students of controls that were trained for cells of other pools are noted in this ledger, too."""
-        epochs = {
-            job.inputs_hash: job.arm.epochs(cell.recipe.evaluate)
-            for cell in wanted
-            for job in evaluate.plan(home, cell.recipe, bundle, ahead=True)
-        }
+        jobs, epochs = dict[str, evaluate.Job](), dict[str, int]()
+        for cell in wanted:
+            for job in evaluate.plan(home, cell.recipe, bundle, ahead=True):
+                jobs[job.inputs_hash] = job
+                epochs[job.inputs_hash] = job.arm.epochs(cell.recipe.evaluate)
         own = {record.inputs_hash for record in home.ledger.evaluations()}
         for name in epochs.keys() & (known.keys() - own):
             home.ledger.add_evaluation(known[name])
         missing = {name: n for name, n in epochs.items() if name not in own | known.keys()}
-        return cls(sum(epochs.values()), missing)
+        return cls(list(jobs.values()), sum(epochs.values()), missing)
 
 
 def _choose_all(ws: Workspace, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> None:

@@ -24,7 +24,7 @@ Stages = Callable[..., Iterator[Progress]]  # does a stage for a workspace and a
 
 
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study, pool: str = "") -> Work:
-    """The students of the cells that choose from a pool, `ws` being its workspace, each a group of its own."""
+    """The students of the cells that choose from a pool, `ws` being its workspace."""
     students = students_of(ws, recipe, bundle, study, pool)
     cell_of = {job.inputs_hash: cell for cell, job in students}
 
@@ -57,12 +57,13 @@ def train_share(
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, done, share.total, message, **more)
 
-    for unit in (unit for group in share.groups for unit in group.missing):
-        cell, job = students[unit]
+    test_sets = {job.test_set for _, job in students}
+    for group in share.groups:
+        cell, jobs = students[group.missing[0]][0], [students[unit][1] for unit in group.missing]
         if str(cell) not in opened:
-            opened = {str(cell): Trainer(home, cell.recipe, bundle)}
+            opened = {str(cell): Trainer(home, cell.recipe, bundle, test_sets)}
         named = partial(_named, event, str(cell))
-        last = yield from evaluate.train(home, cell.recipe, opened[str(cell)], job, done, named)
+        last = yield from evaluate.train(home, cell.recipe, opened[str(cell)], jobs, done, named)
         done = last.done
         yield last
 

@@ -8,6 +8,7 @@ cannot show.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import sys
 import tempfile
@@ -24,7 +25,12 @@ import torch
 from checkpoints import write_stable_diffusion
 from PIL import Image
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    FakeTensor,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from psr_studio.method.distillation import kd_loss
@@ -50,6 +56,28 @@ from psr_studio.training.settings import CIFAR10, BundleSettings, Cycle
 
 NAME, N, SIDE, LATENT = "pretended", 5, 64, (4, 8, 8)
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def know(library: torch.library.Library) -> torch.device:
+    """The device, known to PyTorch also where it passes `MODE` by: `torch.tensor`, a list as an index, constants."""
+    _setup_privateuseone_for_python_backend(NAME)
+    getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.bfloat16]
+    device, converter = torch.device(NAME, 0), MODE.fake_tensor_converter
+    invalidate = converter.invalidate_constant_aliases
+
+    def empty_strided(size: Any, stride: Any, *, dtype: Any = None, **_: Any) -> Tensor:
+        return FakeTensor(MODE, torch.empty_strided(size, stride, dtype=dtype, device="meta"), device)
+
+    def copy_from(given: Tensor, to: Tensor, non_blocking: bool = False) -> Tensor:
+        there(to, device)
+        return to
+
+    library.impl("empty_strided", empty_strided, "PrivateUse1")
+    library.impl("_copy_from", copy_from, "PrivateUse1")
+    converter.invalidate_constant_aliases = lambda made: (  # type: ignore[method-assign]
+        None if isinstance(made, FakeTensor) else invalidate(made)
+    )
+    return device
 
 
 def move(module: nn.Module, device: torch.device) -> None:
@@ -99,7 +127,9 @@ def check_generation(device: torch.device) -> Iterator[str]:
 
 
 def check_stable_diffusion(device: torch.device) -> Iterator[str]:
-    """The adapter that the documents show."""
+    """The adapter that the documents show, where the package is here of which it reads its prompts."""
+    if importlib.util.find_spec("transformers") is None:
+        return
     text_to_image.Trajectory = on_the_host(text_to_image.Trajectory)  # type: ignore[misc, assignment]
     with tempfile.TemporaryDirectory() as folder, unset_fake_temporarily():
         names, cpu = ("boot", "dress"), torch.device("cpu")
@@ -244,9 +274,8 @@ def there(tensor: Tensor, device: torch.device) -> None:
 def main() -> None:
     """Check all, print a line for each."""
     warnings.simplefilter("ignore")
-    _setup_privateuseone_for_python_backend(NAME)
-    getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.bfloat16]
-    device = torch.device(NAME)
+    library = torch.library.Library("aten", "IMPL")
+    device = know(library)
     with MODE:
         for check in (
             check_itself,

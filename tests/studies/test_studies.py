@@ -16,11 +16,15 @@ from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
-from psr_studio.core.errors import ModelError, RecipeError, SelectionError, StudioError
+from psr_studio.core.errors import ModelError, RecipeError, SelectionError, StudioError, WorkspaceError
 from psr_studio.recipe.load import load_recipe
+from psr_studio.recipe.schema import TEST_SETS
 from psr_studio.stages.batches import FinishParts
+from psr_studio.stages.evaluate import stage as evaluate
+from psr_studio.stages.evaluate.training import Trainer
 from psr_studio.stages.select.choice import select
 from psr_studio.stages.select.scored import read_scored
+from psr_studio.storage.ledger import Ledger
 from psr_studio.studies import published
 from psr_studio.studies.entries import HERE, Entry, of_the_same_data, published_entries
 from psr_studio.studies.figures import study_figure
@@ -70,6 +74,55 @@ def trained(studio: Studio) -> dict[str, tuple]:
         r.inputs_hash: (r.seed, r.last, r.best, r.curve, r.confusion, r.ece, r.n_images)
         for r in studio.workspace.ledger.evaluations()
     }
+
+
+def test_a_student_is_trained_once_for_all_test_sets(tmp_path, scored_workspace, tiny_bundle, monkeypatch):
+    """To the same bits as trained for each; stopped in between, it is trained again for those that are missing."""
+    study, small = STUDIES["validation-sets"], {**SMALL, "study__budgets": [1]}
+    trainings, train, add = [], Trainer.train, Ledger.add_evaluation
+
+    def counted(self, arm, seed):
+        trainings.append((self.recipe.evaluate.test_set, arm.form))
+        return train(self, arm, seed)
+
+    def found(name, workers=None):
+        root = tmp_path / name
+        if not root.exists():
+            shutil.copytree(scored_workspace, root)
+        trainings.clear()
+        with Studio(root, tiny_recipe(tiny_bundle, **small), replace_recipe=True) as studio:
+            studio.workers = workers
+            events = [e for e in finish(studio.study(study.name)) if e.stage == "study"]
+            assert [e.done for e in events] == sorted(e.done for e in events)
+            assert events[-1].done == events[-1].total == 3 * len(trained(studio))
+            assert len(trained(studio)) == len(studio.workspace.ledger.evaluations())
+            return trained(studio), lines_of(studio, study.name), list(trainings)
+
+    monkeypatch.setattr(Trainer, "train", counted)
+    with monkeypatch.context() as apart:
+        apart.setattr(evaluate, "TEST_SETS", ())
+        each = found("each")
+    once = found("once")
+    assert once[:2] == each[:2] and len({kept[1] for kept in each[0].values()}) > 1
+    assert len(each[2]) == len(each[0]) == 4 * len(once[2]) and {name for name, _ in once[2]} == {"original"}
+    assert found("shared", ThreadWorkers(1)) == once
+
+    noted = []
+
+    def full(self, record):
+        if len(noted) == 2:
+            raise WorkspaceError("The disk is full.", "Free some of it.")
+        add(self, record)
+        noted.append(record)
+
+    with monkeypatch.context() as broken, pytest.raises(WorkspaceError):
+        broken.setattr(Ledger, "add_evaluation", full)
+        found("stopped")
+    again = found("stopped")
+    assert again[:2] == once[:2] and sorted(form for _, form in again[2]) == sorted(
+        form for _, form in once[2]
+    )
+    assert again[2][-1] == (TEST_SETS[2], "selected"), "trained for the first of those that are missing"
 
 
 def test_a_dead_worker_costs_its_student_and_a_study_that_was_stopped_goes_on(

@@ -19,9 +19,9 @@ from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
 from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, name_now, noted_as
-from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, Recipe
+from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, TEST_SETS, Recipe
 from psr_studio.stages import speeds
-from psr_studio.stages.batches import Stopwatch, Work, plan_work
+from psr_studio.stages.batches import Group, Stopwatch, Work
 from psr_studio.stages.evaluate import STAGE
 from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
 from psr_studio.stages.evaluate.given import count_test_images, identity_of
@@ -119,10 +119,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """One student to be trained; the hashes are those of its record."""
+    """One student to be trained and tested; the hashes are those of its record.
+
+    `student_hash` is shared by those that differ in the part of the test split alone: one training serves them all,
+    where it looks at no test image before the last epoch.
+    """
 
     arm: Arm
     seed: int
+    test_set: str
+    student_hash: str
     set_hash: str
     pictures_hash: str
     training_hash: str
@@ -200,13 +206,18 @@ def inputs(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> dict[str, Any
 
 def job(recipe: Recipe, bundle: Bundle, arm: Arm, seed: int) -> Job:
     """One student of an arm."""
+    settings, made_from = recipe.evaluate, inputs(recipe, bundle, arm, seed)
+    shares = settings.n_checks == 1 and settings.test_set in TEST_SETS
+    of_test = _test_inputs(recipe, bundle, arm) if shares else {}
     return Job(
         arm=arm,
         seed=seed,
+        test_set=settings.test_set,
+        student_hash=stable_hash({key: made_from[key] for key in made_from.keys() - of_test.keys()}),
         set_hash=stable_hash(set_inputs(bundle, arm)),
         pictures_hash=pictures_hash(bundle, arm),
         training_hash=stable_hash(training_inputs(recipe, bundle, arm)),
-        inputs_hash=stable_hash(inputs(recipe, bundle, arm, seed)),
+        inputs_hash=stable_hash(made_from),
     )
 
 
@@ -274,7 +285,7 @@ def held(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Held:
 
 
 def left(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Work:
-    """The students that are not trained, each a group of its own."""
+    """The students that are not trained, see `students_left`."""
     return _left_of(ws, recipe, plan(ws, recipe, bundle))
 
 
@@ -287,26 +298,31 @@ def _said(job: Job) -> str:
 
 
 def students_left(ws: Workspace, students: Sequence[tuple[Job, int]], said: Callable[[Job], str]) -> Work:
-    """Of some students those that no result is known of, each a group of its own.
+    """Of some students those that no result is known of; those that one training serves are a group.
 
     Args:
         students: each with its epochs. said: names one in words.
     """
     missing = {job.inputs_hash for job in untrained(ws, [job for job, _ in students])}
-    return plan_work(
-        {unit: epochs for unit, (_, epochs) in enumerate(students)},
-        {unit for unit, (job, _) in enumerate(students) if job.inputs_hash in missing},
-        batch_size=1,
-        words=lambda units: said(students[units[0]][0]),
-    )
+    alike: dict[str, list[int]] = {}
+    for unit, (job, _) in enumerate(students):
+        alike.setdefault(job.student_hash, []).append(unit)
+    groups = []
+    for number, units in enumerate(alike.values()):
+        if lacking := tuple(unit for unit in units if students[unit][0].inputs_hash in missing):
+            new = sum(students[unit][1] for unit in lacking)
+            groups.append(Group(number, tuple(units), lacking, new, said(students[lacking[0]][0])))
+    total = sum(epochs for _, epochs in students)
+    return Work(total, total - sum(group.new for group in groups), tuple(groups))
 
 
 begin = left  # nothing is removed
 
 
 def run(
-    ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True, share: Work | None = None
-) -> Iterator[Progress]:
+    ws: Workspace, recipe: Recipe, bundle: Bundle, *, measured: bool = True, share: Work | None = None,
+    others: Sequence[Job] = (),
+) -> Iterator[Progress]:  # fmt: skip
     """Train the students that are not trained yet, one seed after another; a finished one is kept.
 
     The metrics of the events are "top1/<arm>" and "loss/<arm>", "epoch" and "seed". A unit of `done` is one
@@ -315,6 +331,7 @@ def run(
     Args:
         measured: what it costs is measured and said first.
         share: the students of one process among several.
+        others: of other recipes; a student that serves one of them is tested for it, too.
 
     Raises:
         SelectionError, WorkspaceError, ModelError: what it stands on is missing; no such student.
@@ -325,6 +342,13 @@ def run(
     jobs = plan(ws, recipe, bundle)
     work = _left_of(ws, recipe, jobs) if share is None else share
     total, found = work.total, work.found
+    own = {job.inputs_hash for job in jobs}
+    others = [other for other in others if other.inputs_hash not in own]
+
+    def served(group: Group) -> list[Job]:
+        """The students of a group, of which the first is trained, and the others that it serves."""
+        first, *more = (jobs[unit] for unit in group.missing)
+        return [first, *more, *(other for other in others if other.student_hash == first.student_hash)]
 
     def event(done: int, message: str, **more: Any) -> Progress:
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
@@ -333,36 +357,41 @@ def run(
         yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
         return
     yield event(found, "Reading the test split.")
-    trainer = Trainer(ws, recipe, bundle)
+    trainer = Trainer(ws, recipe, bundle, {other.test_set for other in others})
     done = found
     if share is not None:
-        for unit in (unit for group in share.groups for unit in group.missing):
-            last = yield from train(ws, recipe, trainer, jobs[unit], done, event)
+        for group in share.groups:
+            last = yield from train(ws, recipe, trainer, served(group), done, event)
             done = last.done
             yield last
         return
-    missing = [jobs[unit] for unit in work.missing]
+    together = [served(group) for group in work.groups]
+    missing = [first for first, *_ in together]
+    total = found + sum(job.arm.epochs(recipe.evaluate) for jobs_of_one in together for job in jobs_of_one)
     if measured:
         size = size_of(ws, recipe, bundle, missing)
         cost = speeds.said(ws, STAGE.name, recipe, size, trainer.cost([job.arm for job in missing]))
         yield event(found, cost.text, lasting=True)
     clock.start()
-    for number, job in enumerate(missing, 1):
-        last = yield from train(ws, recipe, trainer, job, done, event)
+    for number, jobs_of_one in enumerate(together, 1):
+        last = yield from train(ws, recipe, trainer, jobs_of_one, done, event)
         speeds.learn(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, missing[:number]), clock.seconds)
         done = last.done
         yield last
 
 
 def train(
-    ws: Workspace, recipe: Recipe, trainer: Trainer, job: Job, done: int, event: Callable[..., Progress]
-) -> Generator[Progress, None, Progress]:
+    ws: Workspace, recipe: Recipe, trainer: Trainer, jobs: Sequence[Job], done: int,
+    event: Callable[..., Progress],
+) -> Generator[Progress, None, Progress]:  # fmt: skip
     """Train one student and note it; returns the event that says so.
 
     Args:
+        jobs: the student, and others that it serves: it is tested for each of them, and each is noted.
         done: epochs before it. event: makes one of `done`, a message, and what else is known.
     """
-    watch, curve, epochs = Stopwatch(), [], job.arm.epochs(recipe.evaluate)
+    job, epochs = jobs[0], jobs[0].arm.epochs(recipe.evaluate)
+    watch, curve = Stopwatch(), []
     where = f"{job.arm.name}, seed {job.seed}"
     for check in trainer.train(job.arm, job.seed):
         metrics = {"epoch": check.epoch, "seed": job.seed, f"loss/{job.arm.name}": check.loss}
@@ -372,13 +401,20 @@ def train(
         if check.epoch < epochs:
             words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
             words = " ".join(filter(None, (words, trainer.take_notice())))
-            yield event(done + check.epoch, words, metrics=metrics)
-    assert check.predicted is not None, "the last epoch is checked"
-    confusion = trainer.confusion(job.arm, check.predicted)
-    record = _record(recipe, job, trainer.n_images, curve, watch.seconds, confusion, check.ece)
-    ws.ledger.add_evaluation(record)
-    words = " ".join(filter(None, (f"{where}: top-1 {record.last:.1%}.", trainer.take_notice())))
-    return event(done + epochs, words, part_done=True, metrics=metrics)
+            yield event(done + check.epoch * len(jobs), words, metrics=metrics)
+    found = []
+    for one in jobs:
+        if one.test_set != job.test_set:
+            check = trainer.tested(one.arm, one.test_set)
+            curve = [(epochs, check.top1)]
+        assert check.predicted is not None, "the last epoch is checked"
+        confusion = trainer.confusion(one.arm, check.predicted, one.test_set)
+        ws.ledger.add_evaluation(
+            _record(recipe, one, trainer.n_images, curve, watch.seconds, confusion, check.ece)
+        )
+        found.append(f"{check.top1:.1%}" + (f" ({one.test_set})" if len(jobs) > 1 else ""))
+    words = " ".join(filter(None, (f"{where}: top-1 {', '.join(found)}.", trainer.take_notice())))
+    return event(done + epochs * len(jobs), words, part_done=True, metrics=metrics)
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
@@ -435,12 +471,12 @@ def _record(
         inputs_hash=job.inputs_hash,
         set_hash=job.set_hash,
         training_hash=job.training_hash,
-        test_set=recipe.evaluate.test_set,
+        test_set=job.test_set,
         augmented=recipe.evaluate.augment,
         confusion=confusion,
         ece=None if math.isnan(ece) else ece,  # of a student that diverged there is none
         pictures_hash=job.pictures_hash,
-        test_images="" if recipe.evaluate.test_set == HELD_OUT else recipe.evaluate.test_images or "",
+        test_images="" if job.test_set == HELD_OUT else recipe.evaluate.test_images or "",
     )
 
 

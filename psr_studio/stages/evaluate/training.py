@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from psr_studio.core.devices import pick_device
 from psr_studio.method.protocols import HARD, PER_EPOCH
 from psr_studio.models.levels import NormalisedImages, at_rest
-from psr_studio.models.students import Check, StudentMemory, seeded_student, top1, train_student
+from psr_studio.models.students import Check, StudentMemory, checked, seeded_student, top1, train_student
 from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, EvaluateRecipe, Recipe
 from psr_studio.stages.evaluate import GENERATE_AND_USE
 from psr_studio.stages.evaluate.arms import (
@@ -80,19 +80,26 @@ class Begun:
 class Trainer:
     """The test split on the device, and students trained against it.
 
+    Args:
+        test_sets: parts of the test split on which students are tested beside that of the recipe.
+
     Attributes:
         test_images: as they are at rest, uint8 (N, H, W, ch); on the host where the device has no room for them.
     """
 
-    def __init__(self, ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+    def __init__(
+        self, ws: Workspace, recipe: Recipe, bundle: Bundle, test_sets: Collection[str] = ()
+    ) -> None:
         self.ws, self.recipe, self.bundle = ws, recipe, bundle
         self.device = pick_device(recipe.device)
         images, labels = test_images_of(recipe.evaluate, bundle)
-        self._unsized = images if recipe.evaluate.test_set not in WHOLE else images[:0]
+        parts = {recipe.evaluate.test_set, *test_sets}.difference(WHOLE)
+        self._unsized = images if parts else images[:0]
         self.test_images = at_rest(sized(images, recipe.evaluate.record, bundle, tested=True), self.device)
         self.test_labels = torch.from_numpy(labels).to(self.device)
         self.n_images = 0
-        self._splits: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._splits: dict[tuple[str, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
+        self._trained: nn.Module | None = None
         self.real_images: RealImages | None = None
         self._memory: StudentMemory | None = None
         self._epoch_labels: dict[Arm, EpochLabels] = {}
@@ -101,8 +108,13 @@ class Trainer:
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
         begun = self.begin(arm, seed)
-        self.n_images = len(begun.images)
+        self.n_images, self._trained = len(begun.images), begun.student
         yield from begun.train(*self._tested(arm))
+
+    def tested(self, arm: Arm, test_set: str) -> Check:
+        """The student trained last on another part of the test split, as if it had been trained for that."""
+        assert self._trained is not None and self._memory is not None, "no student is trained yet"
+        return checked(self._trained, *self._tested(arm, test_set), self._memory)
 
     def begin(self, arm: Arm, seed: int, without: Sequence[int] = ()) -> Begun:
         """A student of an arm before its first epoch.
@@ -140,9 +152,9 @@ class Trainer:
             settings, self.bundle, self.device, arm.classes, labels, soft, arm.temperature, training, kept
         )
 
-    def confusion(self, arm: Arm, predicted: Tensor) -> list[tuple[int, int, int]]:
+    def confusion(self, arm: Arm, predicted: Tensor, test_set: str = "") -> list[tuple[int, int, int]]:
         """Class, predicted class and test images of the predictions (n,) of a student, classes as the bundle counts."""
-        _, labels = self.test_split(arm)
+        _, labels = self.test_split(arm, test_set)
         classes = np.array(arm.classes)
         pairs = np.stack([classes[labels.cpu().numpy()], classes[predicted.numpy()]], axis=1)
         cells, counts = np.unique(pairs, axis=0, return_counts=True)
@@ -230,16 +242,21 @@ class Trainer:
         task = list(arm.classes)
         return in_task(labels, task), None if logits is None else logits[:, task]
 
-    def test_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
-        """The test images of the arm, at rest, their labels counted among its classes; kept for the next one."""
-        if arm.classes not in self._splits:
-            self._splits[arm.classes] = self._chosen_split(arm)
-        return self._splits[arm.classes]
+    def test_split(self, arm: Arm, test_set: str = "") -> tuple[Tensor, Tensor]:
+        """The test images of the arm, at rest, their labels counted among its classes; kept for the next one.
 
-    def _chosen_split(self, arm: Arm) -> tuple[Tensor, Tensor]:
+        Args:
+            test_set: "" for that of the recipe.
+        """
+        wanted = test_set or self.recipe.evaluate.test_set, arm.classes
+        if wanted not in self._splits:
+            self._splits[wanted] = self._chosen_split(arm, wanted[0])
+        return self._splits[wanted]
+
+    def _chosen_split(self, arm: Arm, which: str) -> tuple[Tensor, Tensor]:
         """A part by difficulty is chosen by what the teacher sees, the images before a protocol resizes them."""
         images, labels = self._split_of_task(arm)
-        which, over_all = self.recipe.evaluate.test_set, softens_all(self.recipe, self.bundle, arm.classes)
+        over_all = softens_all(self.recipe, self.bundle, arm.classes)
         if which in WHOLE:
             return images, labels
         owners = self.test_labels.cpu().numpy()
@@ -259,9 +276,9 @@ class Trainer:
         images = self.test_images[kept.to(self.test_images.device)]
         return images, torch.searchsorted(classes, self.test_labels[kept])
 
-    def _tested(self, arm: Arm) -> tuple[NormalisedImages, Tensor]:
+    def _tested(self, arm: Arm, test_set: str = "") -> tuple[NormalisedImages, Tensor]:
         """The test split of the arm as its students see it."""
-        images, labels = self.test_split(arm)
+        images, labels = self.test_split(arm, test_set)
         return NormalisedImages.of(images, self.bundle.normalisation, self.device), labels
 
 
