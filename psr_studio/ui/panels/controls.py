@@ -54,15 +54,15 @@ class Settings:
         for key in keys:
             self.controls[key] = _control(key, self._value(key), _listed(self._choices.get(key)), more)
 
-    def add_choice(self, key: str, own: Mapping[str, Iterable[str]]) -> None:
-        """The control of a choice, and the settings of each of its values, of which those of the chosen one show."""
-        self.add(key)
+    def add_choice(self, key: str, own: Mapping[str, Iterable[str]], *shared: str) -> None:
+        """The control of a choice, then settings that all its values share, then those of the chosen one."""
+        self.add(key, *shared)
         groups = {}
         for name, settings in own.items():
-            with gr.Group(visible=name == self._value(key)) as groups[name]:
+            with gr.Column(visible=name == self._value(key)) as groups[name]:
                 self.add(*settings)
         self.controls[key].change(  # type: ignore[attr-defined]
-            lambda chosen: [gr.Group(visible=name == chosen) for name in groups],
+            lambda chosen: [gr.Column(visible=name == chosen) for name in groups],
             self.controls[key],
             list(groups.values()),
             **QUIET,

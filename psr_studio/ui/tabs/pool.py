@@ -158,7 +158,7 @@ class PoolTab:
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
-        with gr.Group(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
+        with gr.Column(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
             self.settings.add(*keys("pool.crops"))
 
     def _can_generate(self, source: str) -> bool:
@@ -180,7 +180,7 @@ class PoolTab:
         )
         self.settings.controls["pool.source"].change(  # type: ignore[attr-defined]
             lambda source: [
-                gr.Group(visible=source == CROPS),
+                gr.Column(visible=source == CROPS),
                 gr.Button(interactive=self._can_generate(source)),
             ],
             self.settings.controls["pool.source"],

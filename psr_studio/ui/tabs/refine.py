@@ -61,8 +61,7 @@ class RefineTab:
                 with side_body():
                     self.status = gr.HTML()
                     self.picker.build("psr-refine-selection")
-                    self.settings.add("refine.n_steps")
-                    self.settings.add_choice("refine.objective", OWN)
+                    self.settings.add_choice("refine.objective", OWN, "refine.n_steps")
                     with gr.Accordion("More settings", open=False):
                         self.settings.add("refine.batch_size", "refine.seed")
                     gr.HTML(note(ABOUT))
