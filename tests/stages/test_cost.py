@@ -75,6 +75,12 @@ def test_what_is_added_to_each_call_is_not_multiplied_by_the_rows(monkeypatch):
     assert per_row(lambda n: time.sleep(0.03), 64, torch.device("cpu")) < 0.03 / 16
 
 
+def test_a_step_that_is_soon_done_is_measured_by_two_calls_each_of_its_smallest_and_largest_batch():
+    calls: list[int] = []
+    per_row(calls.append, 64, torch.device("cpu"), 100)
+    assert calls == [1, 1, 64, 64]
+
+
 def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, tiny_bundle, monkeypatch):
     """Another batch would be compiled anew, which takes a minute."""
     recipe = tiny_recipe(tiny_bundle, pool__pool_size=8, pool__steps=4, pool__classes=(0,))
