@@ -40,8 +40,8 @@ class Copy:
         while _is_there(self.pid):
             time.sleep(0.001)
 
-    def communicate(self, text: str = "") -> str:
-        """Write the last that it reads, and return the rest of what it writes."""
+    def communicate(self, text: str = "") -> tuple[str, None]:
+        """Write the last that it reads, and return the rest of what it writes, once it has ended."""
         if self.stdin is not None:
             self.stdin.write(text)
             self.stdin.close()
@@ -50,7 +50,7 @@ class Copy:
             said = self.stdout.read()
             self.stdout.close()
         self.wait()
-        return said
+        return said, None
 
 
 def _is_there(pid: int) -> bool:

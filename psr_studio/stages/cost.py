@@ -2,7 +2,7 @@
 
 A step is timed at a batch of 1, 4, 16, ... until the recipe's own batch or two seconds of calls are reached: on a slow
 device a small batch must do, where time grows with the batch anyway. Of several calls the quickest counts: other
-programs on the machine only add to what the work takes.
+programs on the machine only add to what the work takes. A step that is soon done is measured by a few calls.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LONGEST = 2.0  # seconds of all timed calls but the first
 ROUNDS = 7  # calls at the largest batch; those before have two
+SHARE = 0.1  # of the time of the step, for calls at the largest batch beyond two
+SOON = 1.0  # seconds: a step that takes less is measured at its largest batch after the first one
 DRAWN = 4  # pictures made for their size in bytes
 DRAWN_STEPS = 6
 DRAWN_SECONDS = 3.0  # where they would take longer, pictures of nothing stand in for them
@@ -86,7 +88,8 @@ def pool_cost(
     # First, as previews are decoded first in a run: glibc keeps the memory of so large a piece of work, and every
     # step after it is faster by a third.
     latents = torch.zeros(rows, *generator.latent_shape)
-    decoding = per_row(lambda n: codec.decode_uint8(latents[:n]), rows, device)
+    decoding = per_row(lambda n: codec.decode_uint8(latents[:n]), rows, device, n_images)
+    n_steps = (n_denoised or n_images) * sampling.taken
 
     def step(way: Sampling) -> float:
         running: dict[int, Iterator[object]] = {}  # the first step of a run prepares the others
@@ -97,7 +100,7 @@ def pool_cost(
                 running[n] = generator.sample([0] * n, range(n), way)
                 next(running[n])
 
-        return per_row(take, rows, device, least=rows if compiled else 1)
+        return per_row(take, rows, device, n_steps, least=rows if compiled else 1)
 
     guided = sampling.n_guided
     plain = step(replace(sampling, guidance=1.0)) if guided < sampling.taken else 0.0
@@ -105,7 +108,7 @@ def pool_cost(
     denoising = guided * full + (sampling.taken - guided) * plain
     drawing = math.inf if compiled else (full + plain) * DRAWN * DRAWN_STEPS
     pictures = _draw(generator, codec, sampling, drawing)
-    encoding, size = _encoding(pictures)
+    encoding, size = _encoding(pictures, n_images)
     shown = min(1.0, N_PREVIEWS / rows) * len({1, *preview_steps(sampling.taken)})
     return Cost(
         n_images,
@@ -128,15 +131,18 @@ def refine_cost(nets: Networks, selected: Selected, settings: RefineRecipe, temp
     def step(kl_steps: int) -> float:
         one = settings.model_copy(update={"n_steps": 1, "kl_steps": kl_steps})
         return per_row(
-            lambda k: next(refine_batch(nets, selected.take(slice(0, k)), one, temperature)), rows, device
+            lambda k: next(refine_batch(nets, selected.take(slice(0, k)), one, temperature)),
+            rows,
+            device,
+            n * settings.n_steps,
         )
 
     pulled = min(settings.label_steps, settings.n_steps)
     seconds = (settings.n_steps - pulled) * step(0) + (pulled * step(1) if pulled else 0.0)
-    decoding = per_row(lambda k: nets.codec.decode_uint8(selected.latents[:k]), rows, device)
+    decoding = per_row(lambda k: nets.codec.decode_uint8(selected.latents[:k]), rows, device, n)
     shown = sum(min(N_PREVIEWS, part.stop - part.start) for part in spans(n, rows))
     shown *= len(preview_steps(settings.n_steps)) / n
-    encoding, size = _encoding(nets.codec.decode_uint8(selected.latents[:DRAWN]))
+    encoding, size = _encoding(nets.codec.decode_uint8(selected.latents[:DRAWN]), n)
     return Cost(
         n,
         n * (seconds + decoding * (1 + shown) + encoding),
@@ -160,13 +166,13 @@ def import_cost(
     device = torch.device("cpu") if codec is None else next(codec.parameters()).device
     forget_peak(device)
     pictures = read(DRAWN)
-    seconds, size = _encoding(pictures)
-    seconds += per_row(read, len(pictures), torch.device("cpu"), least=len(pictures))
+    seconds, size = _encoding(pictures, n_images)
+    seconds += per_row(read, len(pictures), torch.device("cpu"), n_images, least=len(pictures))
     if codec is not None:
         batch = from_uint8(np.resize(pictures, (min(rows, n_images), *pictures.shape[1:])))
         with torch.no_grad():
             size += codec.encode(batch[:1].to(device)).nbytes
-            seconds += per_row(lambda n: codec.encode(batch[:n].to(device)), len(batch), device)
+            seconds += per_row(lambda n: codec.encode(batch[:n].to(device)), len(batch), device, n_images)
     disk = n_images * size + n_parts * FILE_BYTES
     return Cost(
         n_images, n_images * seconds + n_parts * WRITE_SECONDS, disk, peak_memory(device), device.type
@@ -183,7 +189,9 @@ def score_cost(
     """
     device = teacher.mean.device
     forget_peak(device)
-    seconds = per_row(lambda n: teacher.predict(torch.from_numpy(read(n)), batch_size=n), rows, device)
+    seconds = per_row(
+        lambda n: teacher.predict(torch.from_numpy(read(n)), batch_size=n), rows, device, n_images
+    )
     logits, embeddings = teacher.predict(torch.from_numpy(read(1)))
     disk = n_images * (logits.nbytes + embeddings.nbytes) + n_parts * SCORES_FILE_BYTES
     seconds = n_images * seconds + n_parts * WRITE_SECONDS
@@ -203,27 +211,35 @@ def evaluate_cost(
     """
     forget_peak(device)
     # Batch norm cannot train on one picture.
-    seconds = n_images * per_row(train, rows[0], device, least=2) + n_checks * per_row(check, rows[1], device)
+    seconds = n_images * per_row(train, rows[0], device, n_images, least=2)
+    seconds += n_checks * per_row(check, rows[1], device, n_checks)
     return Cost(n_students, seconds, 0, peak_memory(device), device.type, "students")
 
 
-def per_row(work: Callable[[int], object], rows: int, device: torch.device, least: int = 1) -> float:
+def per_row(
+    work: Callable[[int], object], rows: int, device: torch.device, total: float = math.inf, least: int = 1
+) -> float:
     """Seconds per row of the quickest of several calls of `work(n)`, at the largest batch, from `least` to `rows`, that
     `LONGEST` allows.
 
     Beyond that the batch grows as long as a row gets much cheaper: then it is not the rows that take so long, and what
     a busy machine adds to a call must not be multiplied by them. The first call may compile or pack weights.
+
+    Args:
+        total: rows of the whole step, of which the calls take a small part of the time.
     """
     n, spent, before = min(least, rows), 0.0, 0.0
     found = [_timed(work, n, device)]
     while True:
-        while len(found) < 2 or (n == rows and len(found) < ROUNDS and spent <= LONGEST):
+        while len(found) < 2 or (
+            n == rows and len(found) < ROUNDS and spent <= min(LONGEST, SHARE * total * min(found) / n)
+        ):
             found.append(_timed(work, n, device))
             spent += found[-1]
         each = min(found) / n
         if n == rows or (spent > LONGEST and each > before / 2):
             return each
-        n, before, found = min(rows, 4 * n), each, []
+        n, before, found = rows if total * each < SOON else min(rows, 4 * n), each, []
 
 
 def _timed(work: Callable[[int], object], n: int, device: torch.device) -> float:
@@ -244,10 +260,11 @@ def _draw(generator: PoolGenerator, codec: Codec, sampling: Sampling, seconds: f
     return codec.decode_uint8(latents)
 
 
-def _encoding(pictures: np.ndarray) -> tuple[float, int]:
-    """Seconds and bytes per picture."""
+def _encoding(pictures: np.ndarray, total: int) -> tuple[float, int]:
+    """Seconds and bytes per picture of so many."""
     sizes = [len(encode_png(x)) for x in pictures]
-    seconds = per_row(lambda n: [encode_png(x) for x in pictures[:n]], len(pictures), torch.device("cpu"))
+    cpu = torch.device("cpu")
+    seconds = per_row(lambda n: [encode_png(x) for x in pictures[:n]], len(pictures), cpu, total)
     return seconds, round(sum(sizes) / len(sizes))
 
 

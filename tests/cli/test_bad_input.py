@@ -107,12 +107,11 @@ def test_a_class_whose_candidates_are_in_a_damaged_part(refused, call, scored):
 
 @pytest.mark.parametrize("name", ["bundle.toml", "teacher/config.json"])
 @pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_a_damaged_index_or_config_of_a_bundle(refused, call, tiny_bundle, tmp_path, name, content):
+def test_a_damaged_index_or_config_of_a_bundle(refused, scored, tiny_bundle, tmp_path, name, content):
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    where = ("--set", f"bundle={tmp_path / 'bundle'}")
-    assert call("generate", *where)[0] == 0
+    shutil.rmtree(scored / "scores")
     (tmp_path / "bundle" / name).write_text(content)
-    problem, fix = refused("score", *where)
+    problem, fix = refused("score", "--set", f"bundle={tmp_path / 'bundle'}", workspace=scored)
     assert str(tmp_path / "bundle" / name) in problem and fix.startswith("Restore that file")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from small_memory import MOST, SmallMemory
-from tiny import CLASS_NAMES, SIZE, finish, full_studio, tiny_recipe
+from tiny import CLASS_NAMES, SIZE, finish, full_studio, run_python, tiny_recipe
 
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError
@@ -296,9 +295,7 @@ print(json.dumps([memory.size, memory.take_notice(), found[:, 0].tolist()]))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits are Linux's")
 def test_a_real_limit_of_the_system_is_met_the_same_way():
     """A child may use 300 MiB more than it does: 64 rows of 2 x 16 MiB are refused by the allocator itself."""
-    run = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    size, said, found = json.loads(run.stdout)
+    size, said, found = json.loads(run_python(LIMITED).communicate()[0])
     assert size <= 8 and said.startswith("Not enough memory for widening")
     assert found == [i * i * 1024 * 4096 for i in range(64)]
 
@@ -326,6 +323,4 @@ print(len(kept))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits are Linux's")
 def test_images_take_what_they_take_at_rest_and_a_batch_more():
     """Twice their bytes and 64 MiB for a batch of 24 MiB are enough; as float32 they would be four times as large."""
-    run = subprocess.run([sys.executable, "-c", AT_REST], capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == "512"
+    assert run_python(AT_REST).communicate()[0] == "512\n"

@@ -75,6 +75,12 @@ def test_what_is_added_to_each_call_is_not_multiplied_by_the_rows(monkeypatch):
     assert per_row(lambda n: time.sleep(0.03), 64, torch.device("cpu")) < 0.03 / 16
 
 
+def test_a_step_that_is_soon_done_is_measured_by_two_calls_each_of_its_smallest_and_largest_batch():
+    calls: list[int] = []
+    per_row(calls.append, 64, torch.device("cpu"), 100)
+    assert calls == [1, 1, 64, 64]
+
+
 def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, tiny_bundle, monkeypatch):
     """Another batch would be compiled anew, which takes a minute."""
     recipe = tiny_recipe(tiny_bundle, pool__pool_size=8, pool__steps=4, pool__classes=(0,))
@@ -93,17 +99,17 @@ def test_a_compiled_network_is_measured_at_the_batch_of_the_run_only(tmp_path, t
 
 
 def test_a_pool_costs_what_it_was_said_to(tmp_path, tiny_bundle):
-    recipe = tiny_recipe(tiny_bundle, pool__pool_size=60, pool__part_size=30, pool__steps=20)
+    recipe = tiny_recipe(tiny_bundle, pool__pool_size=20, pool__part_size=10)
     with Studio(tmp_path / "ws", recipe) as studio:
         said = studio.estimate("pool")
         events = finish(studio.generate())
         files = list((studio.workspace.root / "pool").rglob("*.parquet"))
         assert studio.estimate("pool").images == 0, "nothing is left to make"
-    assert said.images == events[-1].done == 180
+    assert said.images == events[-1].done == 60
     written = sum(path.stat().st_size for path in files)
     assert said.disk_bytes == pytest.approx(written, rel=0.25)
     assert said.seconds > 0
-    assert any(event.lasting and event.message.startswith("Cost: 180 images") for event in events)
+    assert any(event.lasting and event.message.startswith("Cost: 60 images") for event in events)
 
 
 def test_the_cost_stays_on_the_card_until_the_job_knows_its_own_pace(studio):
@@ -119,7 +125,6 @@ def test_the_cost_stays_on_the_card_until_the_job_knows_its_own_pace(studio):
 
 
 def test_refinement_costs_what_it_was_said_to(studio):
-    studio.set({"refine.n_steps": 40})
     said = studio.estimate("refine")
     events = finish(studio.refine())
     assert said.images == events[-1].done == 6
@@ -144,10 +149,10 @@ def test_a_student_with_batch_norm_has_a_cost_too(studio):
 
 
 def test_an_evaluation_costs_what_it_was_said_to(studio):
-    studio.set({"evaluate.epochs": 20, "evaluate.arms": ["selected"]})
+    studio.set({"evaluate.epochs": 2, "evaluate.arms": ["selected"]})
     said = studio.estimate("evaluate")
     events = finish(studio.evaluate())
-    assert said.text.startswith(f"Cost: {events[-1].total // 20} students, about ") and said.disk_bytes == 0
+    assert said.text.startswith(f"Cost: {events[-1].total // 2} students, about ") and said.disk_bytes == 0
     assert said.seconds > 0
     assert [event.message for event in events if event.lasting][0].startswith("Cost: ")
 
@@ -155,14 +160,14 @@ def test_an_evaluation_costs_what_it_was_said_to(studio):
 @pytest.mark.parametrize("proxy", ["knn", "student"])
 def test_a_search_costs_what_it_was_said_to(studio, proxy):
     """At most: a setting that picks like an earlier one is not judged again."""
-    studio.set({"tune.proxy": proxy, "tune.trials": 8, "tune.student_epochs": 20})
+    studio.set({"tune.proxy": proxy, "tune.trials": 4, "tune.student_epochs": 2})
     said = studio.estimate("tune")
     events = finish(studio.tune())
-    assert said.text.startswith("Cost: 8 settings, about ")
+    assert said.text.startswith("Cost: 4 settings, about ")
     assert said.seconds > 0
     studio.set({"tune.trials": 2})
     assert studio.estimate("tune").images == 2, "fewer than there are: what all of them would cost"
-    assert [event.message for event in events if event.lasting][0].startswith("Cost: 8 settings")
+    assert [event.message for event in events if event.lasting][0].startswith("Cost: 4 settings")
 
 
 def test_an_import_costs_what_it_was_said_to(tmp_path, tiny_bundle):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from steps import bytes_of
 from tiny import TRAIN_PER_CLASS, finish, tiny_recipe
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -68,7 +69,8 @@ def test_resumes_and_workers_give_the_same_bytes(tmp_path, tiny_bundle):
     with studio(resumed, tiny_bundle) as made:
         finish(made.generate())
     assert bytes_of(resumed / "pool") == wanted
-    with Studio(tmp_path / "shared", tiny_recipe(tiny_bundle, **CUT), workers=2) as made:
+    with Studio(tmp_path / "shared", tiny_recipe(tiny_bundle, **CUT)) as made:
+        made.workers = ThreadWorkers(2)
         finish(made.generate())
     assert bytes_of(tmp_path / "shared" / "pool") == wanted
 

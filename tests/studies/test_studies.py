@@ -57,17 +57,6 @@ def lines_of(studio: Studio, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_study_by_workers_has_the_same_lines(tmp_path, scored_workspace, tiny_bundle, opened):
-    """Two processes refine and train the students of the cells, to the same bits."""
-    root = Path(shutil.copytree(scored_workspace, tmp_path / "shared"))
-    with Studio(root, tiny_recipe(tiny_bundle, **{**SMALL, "study__budgets": [1]}), workers=2) as shared:
-        events = finish(shared.study("labels"))
-        assert {e.stage for e in events if "worker" in e.message} == {"refine", "study"}
-        alone = [line for line in lines_of(opened, "labels") if line["images per class"] == "1"]
-        assert lines_of(shared, "labels") == alone
-        assert len(trained(shared)) == 7 and trained(shared).items() <= trained(opened).items()
-
-
 def trained(studio: Studio) -> dict[str, tuple]:
     """What each student came to."""
     return {

@@ -15,6 +15,7 @@ from own_pictures import QUICK, write_description, write_pictures, write_teacher
 from safetensors.torch import load_file
 from steps import bytes_of
 from tiny import TRAIN_PER_CLASS, finish, run_python, tiny_recipe, write_bundle, write_index
+from worker_threads import ThreadWorkers
 
 from psr_studio.app.studio import Studio
 from psr_studio.bundles.catalogue import load_bundle
@@ -159,7 +160,8 @@ def test_a_pool_knows_the_generator_that_made_it(tmp_path, tiny_bundle, whole):
             finish(stage())
         assert studio.status()["refine"].state == "fresh"
     other = shutil.copytree(whole, tmp_path / "other")
-    with Studio(other, tiny_recipe(tiny_bundle, pool__generator="minimax"), workers=2) as studio:
+    with Studio(other, tiny_recipe(tiny_bundle, pool__generator="minimax")) as studio:
+        studio.workers = ThreadWorkers(2)
         finish(studio.generate())
     assert bytes_of(other / "pool") == bytes_of(root / "pool")
     file_of(root).rename(tmp_path / "elsewhere.safetensors")

@@ -48,7 +48,7 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a
         "pool_size": 6,
         "part_size": 6,
         "batch_size": 6,
-        "steps": 8,
+        "steps": 12,
         "classes": [0, 1, 2, 3],
         "variations": ["3000002 x 4 at 0.3"],
         "guidance": "mgd3",
@@ -56,7 +56,7 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a
     }
     recipe = load_recipe("fashion-mnist").with_values(
         {**{f"pool.{key}": value for key, value in values.items()}, "select.ipc": 2}
-        | {"refine.batch_size": 2, "refine.n_steps": 6, "refine.kl_steps": 2, "device": "cpu"}
+        | {"refine.batch_size": 2, "refine.n_steps": 8, "refine.kl_steps": 2, "device": "cpu"}
     )
     killed, told, left = [], [], False
     with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:

@@ -561,10 +561,10 @@ class _Sampler(_Maker):
         sizes = (self.recipe.pool.batch_size, work.total - work.found, len(work.missing), denoised)
         cost = pool_cost(self.generator, self.codec, self._sampling, *sizes)
         steered = sum(part.n for part in units if part.origin is None)
-        return replace(cost, seconds=cost.seconds + steered * self._steering_seconds())
+        return replace(cost, seconds=cost.seconds + self._steering_seconds(steered))
 
-    def _steering_seconds(self) -> float:
-        """What the gradients of a guidance cost per candidate; the pulls of the others cost next to nothing."""
+    def _steering_seconds(self, n: int) -> float:
+        """What the gradients of a guidance cost for n candidates; the pulls of the others cost next to nothing."""
         steering = self.recipe.pool.steering
         if steering is None or self.steered is None or self.steered.gap is None:
             return 0.0
@@ -575,7 +575,8 @@ class _Sampler(_Maker):
         gap, device = self.steered.gap, self.generator.device
         clean = torch.zeros(1, *self.generator.latent_shape, device=device)
         classes = torch.tensor([min(gap.wanted)], device=device)
-        return steering.gradients(self.recipe.pool.steps) * per_row(lambda _: gap(clean, classes), 1, device)
+        total = n * steering.gradients(self.recipe.pool.steps)
+        return total * per_row(lambda _: gap(clean, classes), 1, device, total)
 
     def _check(self, part: PartPlan, latents: np.ndarray) -> None:
         broken = int((~np.isfinite(latents)).reshape(len(latents), -1).any(axis=1).sum())

@@ -90,7 +90,7 @@ class _Neighbours:
     def cost(self, result: LiveResult, n: int) -> Cost:
         """By doing it a few times."""
         cpu = torch.device("cpu")  # whatever the teacher runs on
-        return Cost(n, n * per_row(lambda _: list(self(result)), 1, cpu), 0, None, cpu.type)
+        return Cost(n, n * per_row(lambda _: list(self(result)), 1, cpu, n), 0, None, cpu.type)
 
 
 def vote(queries: np.ndarray, references: np.ndarray, soft_labels: np.ndarray, k: int) -> np.ndarray:

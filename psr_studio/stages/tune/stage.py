@@ -179,7 +179,7 @@ class Search:
             return picked
 
         judging = self.proxy.cost(choose(1), n)
-        around = per_row(choose, 1, torch.device("cpu")) + WRITE_SECONDS
+        around = per_row(choose, 1, torch.device("cpu"), n) + WRITE_SECONDS
         return replace(judging, seconds=judging.seconds + n * around, unit="settings")
 
     def known_value(self, picked: LiveResult) -> float | None:
