@@ -21,7 +21,8 @@ from psr_studio.app.studio import Studio
 from psr_studio.core.progress import Progress
 
 SETTINGS = {
-    "pool.pool_size": 24, "select.ipc": 8, "evaluate.epochs": 15, "evaluate.n_seeds": 1, "evaluate.n_checks": 2,
+    "pool.pool_size": 24, "select.ipc": 8, "refine.objective": "psr",
+    "evaluate.epochs": 15, "evaluate.n_seeds": 1, "evaluate.n_checks": 2,
     "tune.trials": 6, "tune.student_epochs": 5,
 }  # fmt: skip
 

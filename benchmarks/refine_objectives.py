@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/refine_objectives.py --workspace runs/objectives
 
-Fashion-MNIST with the preset's pool, weights, refinement by `psr`, and students; `match` takes 100 steps at 0.02. The
+Fashion-MNIST with the preset's pool, weights and students; `psr` and `match` take 100 steps, `match` at 0.02. The
 same picks for every way, saved under a name for each; students are tested after the last epoch only. Resumable: run it
 again and it goes on. After every way and budget it writes benchmarks/results/refine-objectives.json; last it prints the
 table and the differences seed by seed.

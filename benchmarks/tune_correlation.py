@@ -41,7 +41,7 @@ def weights(alpha: float, beta: float, gamma: float) -> dict[str, Any]:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "psr 3 1 0.5 (preset)": weights(3.0, 1.0, 0.5),
+    "psr 3 1 0.5 (paper)": weights(3.0, 1.0, 0.5),
     "psr 1 1 1": weights(1.0, 1.0, 1.0),
     "psr 0.5 1 3": weights(0.5, 1.0, 3.0),
     "psr 0 0 1 (diversity)": weights(0.0, 0.0, 1.0),

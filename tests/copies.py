@@ -92,6 +92,7 @@ def started(code: str, arguments: Sequence[object], stdin: bool, stdout: bool) -
     socket.send_fds(_first, [len(asked).to_bytes(4, "big")], theirs)
     _first.sendall(asked)
     pid = int.from_bytes(_first.recv(4, socket.MSG_WAITALL), "big")
+    assert pid, "the first copy has ended"  # to end process 0 would end all
     for descriptor in {*theirs} - {0, 1, 2}:
         os.close(descriptor)
     return Copy(

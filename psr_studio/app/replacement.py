@@ -13,6 +13,7 @@ from psr_studio.recipe.keys import keys
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.importing import stage as importing
+from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
 from psr_studio.stages.select.saved import BY_HAND
 from psr_studio.storage.workspace import Workspace
@@ -78,7 +79,7 @@ def _lost(ws: Workspace, saved: Recipe, given: Recipe, changed: list[str]) -> It
             yield "select", f'the selection "{name}"'
         elif settings != wanted and is_refined:  # a rule alone selects again in no time
             yield "select", refined
-    if "refine" in tables and is_refined:
+    if is_refined and refine.how(saved) != refine.how(given):
         yield "refine", refined
     if "export" in tables and ws.export_path(given.export.name).is_dir():
         yield "export", f'the export "{given.export.name}"'

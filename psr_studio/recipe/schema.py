@@ -761,20 +761,21 @@ def _check_allocation(select: SelectRecipe) -> None:
 
 
 def _check_refine(refine: RefineRecipe) -> None:
-    if refine.cao2.t_from > refine.cao2.t_to:
+    """Of the settings that count under the chosen objective: those of the others are not on screen."""
+    if refine.objective == "cao2" and refine.cao2.t_from > refine.cao2.t_to:
         raise RecipeError(
             f'"refine.cao2.t_from" is {refine.cao2.t_from}, more than "refine.cao2.t_to", '
             f"which is {refine.cao2.t_to}.",
             f'Lower "refine.cao2.t_from" to {refine.cao2.t_to} or less.',
             "refine.cao2.t_from",
         )
-    if refine.kl_steps > refine.n_steps:
+    if refine.label_steps > refine.n_steps:
         raise RecipeError(
             f'"refine.kl_steps" is {refine.kl_steps}, more than "refine.n_steps", which is {refine.n_steps}.',
             f'Lower "refine.kl_steps" to {refine.n_steps} or less.',
             "refine.kl_steps",
         )
-    if refine.w_min > refine.w_max:
+    if refine.objective == "psr" and refine.w_min > refine.w_max:
         raise RecipeError(
             f'"refine.w_min" is {refine.w_min}, more than "refine.w_max", which is {refine.w_max}.',
             f'Lower "refine.w_min" to {refine.w_max} or less.',

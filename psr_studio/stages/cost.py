@@ -217,7 +217,7 @@ def evaluate_cost(
 
 
 def per_row(
-    work: Callable[[int], object], rows: int, device: torch.device, total: float = math.inf, least: int = 1
+    work: Callable[[int], object], rows: int, device: torch.device, total: float, least: int = 1
 ) -> float:
     """Seconds per row of the quickest of several calls of `work(n)`, at the largest batch, from `least` to `rows`, that
     `LONGEST` allows.

@@ -104,6 +104,8 @@ def test_refined_pictures_and_an_export_are_named(with_preset, root):
     assert "select.psr.gamma is 9.0 instead of none, refine.n_steps is 9 instead of 4" in caught.value.problem
     lost = 'the refined pictures of "current" and the export "set"'
     assert caught.value.problem.endswith(f"It would make {lost} anew.")
+    with with_preset(refine__batch_size=2, **{"refine__match.lr": 0.5}) as studio:
+        assert studio.recipe.refine.match.lr == 0.5, "it counts under another objective"
 
 
 def test_refined_pictures_go_with_their_selection_and_one_by_hand_is_not_made_again(with_preset):

@@ -259,6 +259,16 @@ def test_refinement_pairs_are_checked():
     assert error_of(Recipe().with_values, {"refine.n_steps": 3}).key == "refine.kl_steps"
     err = error_of(Recipe().with_values, {"refine.w_min": 2.5})
     assert err.problem == '"refine.w_min" is 2.5, more than "refine.w_max", which is 2.0.'
+    others = {
+        "refine.objective": "match",
+        "refine.n_steps": 3,
+        "refine.w_min": 2.5,
+        "refine.cao2.t_from": 500,
+    }
+    assert Recipe().with_values(others).refine.n_steps == 3, (
+        "what counts under another objective is in nobody's way"
+    )
+    assert error_of(Recipe().with_values, {**others, "refine.objective": "cao2"}).key == "refine.cao2.t_from"
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", "", ".hidden", "x" * 81, "end.", " x", "nul\0"])

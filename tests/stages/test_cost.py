@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import threading
@@ -41,7 +42,7 @@ def test_time_per_row_stops_growing_the_batch_when_it_takes_long():
         sizes.append(n)
         time.sleep(0.05 * n)
 
-    assert per_row(work, 1000, torch.device("cpu")) == pytest.approx(0.05, rel=0.5)
+    assert per_row(work, 1000, torch.device("cpu"), math.inf) == pytest.approx(0.05, rel=0.5)
     assert max(sizes) == 16, "64 rows would take 3.2 s"
 
 
@@ -54,7 +55,7 @@ def test_a_first_call_that_takes_long_is_not_what_the_others_take(monkeypatch):
         calls.append(n)
         time.sleep(0.4 if len(calls) == 1 else 0.001 * n)
 
-    assert per_row(work, 8, torch.device("cpu")) < 0.01
+    assert per_row(work, 8, torch.device("cpu"), math.inf) < 0.01
     assert max(calls) == 8
 
 
@@ -66,13 +67,13 @@ def test_what_other_programs_add_to_some_calls_is_no_part_of_the_time():
         calls.append(n)
         time.sleep(0.001 if len(calls) % 3 == 0 else 0.05)
 
-    assert per_row(work, 1, torch.device("cpu")) < 0.02
+    assert per_row(work, 1, torch.device("cpu"), math.inf) < 0.02
 
 
 def test_what_is_added_to_each_call_is_not_multiplied_by_the_rows(monkeypatch):
     """A call of one row and one of 64 take alike: then the batch grows although a call takes long."""
     monkeypatch.setattr(cost, "LONGEST", 0.04)
-    assert per_row(lambda n: time.sleep(0.03), 64, torch.device("cpu")) < 0.03 / 16
+    assert per_row(lambda n: time.sleep(0.03), 64, torch.device("cpu"), math.inf) < 0.03 / 16
 
 
 def test_a_step_that_is_soon_done_is_measured_by_two_calls_each_of_its_smallest_and_largest_batch():

@@ -87,7 +87,7 @@ TABS = ("pool", "curate", "refine", "evaluate", "export")
 JOB_PATIENCE_MS = 900_000
 SMALL = {
     "pool.classes": [0, 1, 2], "pool.pool_size": 8, "pool.part_size": 8, "pool.steps": 8,
-    "pool.batch_size": 40, "select.ipc": 3, "refine.n_steps": 4, "refine.kl_steps": 1,
+    "pool.batch_size": 40, "select.ipc": 3, "refine.n_steps": 3,
     "evaluate.epochs": 2, "evaluate.n_checks": 1, "evaluate.n_seeds": 1, "evaluate.test_set": "random",
 }  # fmt: skip
 

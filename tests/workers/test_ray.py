@@ -56,7 +56,13 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a
     }
     recipe = load_recipe("fashion-mnist").with_values(
         {**{f"pool.{key}": value for key, value in values.items()}, "select.ipc": 2}
-        | {"refine.batch_size": 2, "refine.n_steps": 8, "refine.kl_steps": 2, "device": "cpu"}
+        | {
+            "refine.objective": "psr",
+            "refine.batch_size": 2,
+            "refine.n_steps": 8,
+            "refine.kl_steps": 2,
+            "device": "cpu",
+        }
     )
     killed, told, left = [], [], False
     with Studio(tmp_path / "ws", recipe, ray=cluster.address) as studio:

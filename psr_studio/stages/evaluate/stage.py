@@ -402,8 +402,9 @@ def train(
             words = f"{where}: epoch {check.epoch} of {epochs}, loss {check.loss:.3f}."
             words = " ".join(filter(None, (words, trainer.take_notice())))
             yield event(done + check.epoch * len(jobs), words, metrics=metrics)
-    found = []
+    found, whole = [], (check, curve)
     for one in jobs:
+        check, curve = whole
         if one.test_set != job.test_set:
             check = trainer.tested(one.arm, one.test_set)
             curve = [(epochs, check.top1)]

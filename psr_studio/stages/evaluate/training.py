@@ -107,6 +107,7 @@ class Trainer:
 
     def train(self, arm: Arm, seed: int) -> Iterator[Check]:
         """Train a student built and trained from `seed`; yields after every epoch."""
+        self._trained = None  # the last one needs no memory beside the next
         begun = self.begin(arm, seed)
         self.n_images, self._trained = len(begun.images), begun.student
         yield from begun.train(*self._tested(arm))

@@ -45,13 +45,7 @@ LOOK_EVERY = 10  # steps; each look at a loss waits for a GPU
 def inputs(
     pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int
 ) -> dict[str, Any]:
-    """What the refined picks of a class are made from; the batch size changes nothing but rounding."""
-    settings = recipe.refine.read()
-    del settings["batch_size"]
-    matched = {}
-    if recipe.refine.objective == "match":
-        as_students = {} if recipe.evaluate.mirrored else {"mirrored": False}
-        matched = {"real images": bundle.identity("data"), **as_students}
+    """What the refined picks of a class are made from."""
     return {
         **named_part(record.picks, bundle.n_classes),
         "stage": STAGE.name,
@@ -59,9 +53,17 @@ def inputs(
         "pool": score.picked_hash(pool, bundle, record.picks[class_id]),
         "generator": bundle.identity("generator"),
         "temperature": record.settings["temperature"],
-        "settings": settings,
-        **matched,
+        **how(recipe),
+        **({"real images": bundle.identity("data")} if recipe.refine.objective == "match" else {}),
     }
+
+
+def how(recipe: Recipe) -> dict[str, Any]:
+    """The settings of the recipe that make a difference to refined pictures; the batch size makes one of rounding."""
+    settings = recipe.refine.read()
+    del settings["batch_size"]
+    mirrored = recipe.evaluate.mirrored or recipe.refine.objective != "match"
+    return {"settings": settings, **({} if mirrored else {"mirrored": False})}
 
 
 def class_hash(pool: Pool, recipe: Recipe, bundle: Bundle, record: SelectionRecord, class_id: int) -> str:
@@ -409,7 +411,13 @@ def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
     settings = recipe.refine
     # A step with the label takes longer.
     pulled = round(min(settings.label_steps, settings.n_steps) / settings.n_steps, 3)
-    kind = (bundle.identity("generator"), bundle.teacher_id, settings.objective, pulled, settings.batch_size)
+    # Each class is matched whole, with as many real images whatever its budget.
+    at_once = (
+        (recipe.select.ipc, settings.match.real_images)
+        if settings.objective == "match"
+        else (settings.batch_size,)
+    )
+    kind = (bundle.identity("generator"), bundle.teacher_id, settings.objective, pulled, *at_once)
     return speeds.Size(n, n * settings.n_steps, kind)
 
 
