@@ -149,9 +149,9 @@ def test_generate_and_refine_are_off_and_say_what_would_turn_them_on(opened, tmp
     pool, refine = drawn(PoolTab(opened)), drawn(RefineTab(opened))
     assert not pool.generate.interactive and not refine.run.interactive and pool.score.interactive
     _, cost, sheet, *_ = pool.values()
-    assert "has no generator" in cost and "--generator FOLDER" in cost and "Import" in sheet
+    assert "has no generator" in cost and "Name the folder of a generator" in cost and "Import" in sheet
     state, *_ = refine.values()
-    assert 'data-state="off"' in state and "--generator FOLDER" in state
+    assert 'data-state="off"' in state and "Name the folder of a generator" in state
     assert 'Press "Refine"' not in refine.on_class(0)[0]
     finish(opened.studio.import_pool(tmp_path / "set"))
     opened.forget_status()

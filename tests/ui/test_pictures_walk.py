@@ -111,7 +111,7 @@ def refinement_is_off(page: Any) -> None:
     """Nothing can be refined without a generator, and the tab says what would turn it on."""
     open_tab(page, "refine")
     off = page.locator("#psr-tab-refine [data-state='off']")
-    off.get_by_text("--generator FOLDER").first.wait_for()
+    off.get_by_text("Name the folder of a generator").first.wait_for()
 
 
 def evaluated(page: Any) -> None:
