@@ -59,7 +59,7 @@ class Settings:
         self.add(key, *shared)
         groups = {}
         for name, settings in own.items():
-            with gr.Column(visible=name == self._value(key)) as groups[name]:
+            with gr.Column(scale=0, visible=name == self._value(key)) as groups[name]:
                 self.add(*settings)
         self.controls[key].change(  # type: ignore[attr-defined]
             lambda chosen: [gr.Column(visible=name == chosen) for name in groups],

@@ -158,7 +158,7 @@ class PoolTab:
 
     def _crops(self) -> None:
         """The settings of crops, which show where these fill the pool."""
-        with gr.Column(visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
+        with gr.Column(scale=0, visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
             self.settings.add(*keys("pool.crops"))
 
     def _can_generate(self, source: str) -> bool:
