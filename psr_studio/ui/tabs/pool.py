@@ -142,10 +142,8 @@ class PoolTab:
             label="Sampling",
             elem_id="psr-way",
         )
-        self.settings.add(
-            "pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale", "pool.source"
-        )
-        self._crops()
+        self.settings.add("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+        self.settings.add_choice("pool.source", {CROPS: keys("pool.crops")})
         self.settings.add("pool.generator")
         self.settings.add_choice("pool.guidance", {name: keys(f"pool.{name}") for name in GUIDED})
         with gr.Accordion("More settings", open=False):
@@ -155,11 +153,6 @@ class PoolTab:
             studio = self.screen.studio
             if studio.bundle.n_outputs > len(classes_of(studio.recipe, studio.bundle)):
                 self.scoring.add("score.teacher_classes")
-
-    def _crops(self) -> None:
-        """The settings of crops, which show where these fill the pool."""
-        with gr.Column(scale=0, visible=self.screen.studio.recipe.pool.source == CROPS) as self.crops:
-            self.settings.add(*keys("pool.crops"))
 
     def _can_generate(self, source: str) -> bool:
         return source == CROPS or self.screen.studio.bundle.has("generator")
@@ -179,12 +172,9 @@ class PoolTab:
             **QUIET,
         )
         self.settings.controls["pool.source"].change(  # type: ignore[attr-defined]
-            lambda source: [
-                gr.Column(visible=source == CROPS),
-                gr.Button(interactive=self._can_generate(source)),
-            ],
+            lambda source: gr.Button(interactive=self._can_generate(source)),
             self.settings.controls["pool.source"],
-            [self.crops, self.generate],
+            self.generate,
             **QUIET,
         )
         taken = [self.settings.controls[key] for key in WAYS["exact"]]
