@@ -62,7 +62,7 @@ class Settings:
             with gr.Column(scale=0, visible=name == self._value(key)) as groups[name]:
                 self.add(*settings)
         self.controls[key].change(  # type: ignore[attr-defined]
-            lambda chosen: [gr.Column(visible=name == chosen) for name in groups],
+            lambda chosen: {group: gr.Column(visible=name == chosen) for name, group in groups.items()},
             self.controls[key],
             list(groups.values()),
             **QUIET,
