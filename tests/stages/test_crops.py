@@ -115,6 +115,6 @@ def test_the_pool_tab_offers_crops_where_there_is_no_generator(tmp_path, tiny_bu
         assert words == "Makes 18 candidates, from 5 crops of each real image."
         with gr.Blocks():
             tab.build()
-        assert tab.crops.visible and tab.generate.interactive
+        assert tab.settings.controls["pool.crops.factor"].parent.parent.visible and tab.generate.interactive
         assert any("(RDED)" in title for title, _ in tab.settings.controls["pool.source"].choices)
         screen.close()

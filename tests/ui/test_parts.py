@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -201,6 +203,26 @@ def test_settings_read_back_what_they_show():
     line = settings.unused(list(other.values()), "Run", "Pool")
     assert "Pool: changed" in line and "fresh" not in line
     assert "Not used yet: &quot;Classes&quot;, &quot;Step size&quot;. Press &quot;Run&quot;" in line
+
+
+@pytest.mark.parametrize(
+    "key, own, none",
+    [
+        ("pool.source", {"crops": ["pool.crops.factor"]}, "generator"),
+        ("pool.guidance", {"mgd3": ["pool.mgd3.strength"], "dag": ["pool.dag.strength"]}, "none"),
+    ],
+)
+def test_only_the_settings_of_the_chosen_value_show(studio, key, own, none):
+    """One part alone is where Gradio takes a list of one answer for its value."""
+    settings = Settings(studio)
+    with gr.Blocks() as page:
+        settings.add_choice(key, own)
+    (event,) = page.fns.values()
+    parts = [settings.controls[name].parent.parent for (name,) in own.values()]  # of its form
+    assert [part.visible for part in parts] == [False] * len(own)
+    for chosen in (*own, none):
+        told = asyncio.run(page.process_api(event, [chosen]))["data"]
+        assert [part["visible"] for part in told] == [name == chosen for name in own]
 
 
 def test_an_emptied_field_is_named_as_on_screen():
