@@ -9,7 +9,9 @@ from typing import Any
 
 # Before anything imports them: tests must behave as on a machine without a network, and leave each other room.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run side by side, on two cores
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # UMAP would set torch's threads to it, which changes last bits
+os.environ.setdefault(
+    "NUMBA_NUM_THREADS", "1"
+)  # UMAP would set torch's threads to it, which changes last bits
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

@@ -27,6 +27,12 @@ CUT = {"pool__source": CROPS, "pool__pool_size": 6}
 FOUR = {"pool__source": CROPS, "pool__crops__factor": 2, "pool__pool_size": 3, "select__ipc": 2}
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch) -> None:
+    """What is kept for all workspaces is kept for those of one test."""
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+
+
 def studio(root, bundle, **changes) -> Studio:
     return Studio(root, tiny_recipe(bundle, **{**CUT, **changes}), replace_recipe=True)
 
@@ -87,6 +93,17 @@ def test_other_settings_make_the_pool_stale_and_it_goes_on_to_a_selection(tmp_pa
         finish(made.generate())
         kept = [i for i in range(18) if i % 6 < 4]
         assert np.array_equal(made.pool.images_at(None), before[kept]), "the best stand first, however many"
+
+
+def test_a_folder_that_cannot_be_written_to_keeps_no_crops_from_being_made(
+    tmp_path, tiny_bundle, monkeypatch, caplog
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "file" / "home"))
+    with studio(tmp_path / "ws", tiny_bundle) as made:
+        finish(made.generate())
+        assert len(made.pool) == 18
+    assert any("is not kept for other workspaces" in record.message for record in caplog.records)
 
 
 def test_what_cannot_be_cut_is_named(tmp_path, tiny_bundle):

@@ -312,13 +312,37 @@ def test_targets_that_no_candidate_came_of_are_removed_when_others_are_written(t
         assert set(folder.glob("*")) == set(written[-2:])
 
 
-def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle, own_home, kept):
+def test_damaged_targets_are_made_anew_and_the_pool_stays(tmp_path, tiny_bundle, own_home, kept, caplog):
+    """Those of the workspace, and those that are kept for all, which they would be taken from."""
     kept("dag").copy(tmp_path / "ws", own_home)
-    before = bytes_of(tmp_path / "ws")
+    before, everywhere = bytes_of(tmp_path / "ws"), bytes_of(own_home)
     (file,) = (tmp_path / "ws" / targets.FOLDER).iterdir()
-    file.write_bytes(file.read_bytes()[:-40])
-    _, said = made(tmp_path / "ws", tiny_bundle, "dag")
-    assert said[-1] == "The pool is complete." and bytes_of(tmp_path / "ws") == before
+    (shared,) = own_home.glob("real/targets-*/*.parquet")
+    for broken in ([file], [file, shared]):
+        for path in broken:
+            path.write_bytes(path.read_bytes()[:-40])
+        _, said = made(tmp_path / "ws", tiny_bundle, "dag")
+        assert said[-1] == "The pool is complete." and bytes_of(tmp_path / "ws") == before
+        assert bytes_of(own_home) == everywhere
+        assert any("Finding" in words for words in said) == (shared in broken)
+    (record,) = caplog.records
+    assert str(shared) in record.message and "is made anew" in record.message
+
+
+@pytest.mark.parametrize("changes", [{"pool__guidance": "mgd3"}, {"pool__source": "crops"}])
+def test_what_is_made_of_real_images_is_made_once_for_all_workspaces(
+    tmp_path, tiny_bundle, own_home, changes
+):
+    """Of the same settings."""
+    first = ("Finding", "Encoded", "Scored", "Cost: 180 crops")
+    for name, again in (("first", False), ("second", True), ("other", False)):
+        other = {"pool__mgd3__modes": 3, "pool__crops__crops": 4} if name == "other" else {}
+        with Studio(tmp_path / name, tiny_recipe(tiny_bundle, **STEERED, **changes, **other)) as studio:
+            said = [event.message for event in finish(studio.generate())]
+        assert any(words.startswith(first) for words in said) != again, said
+    assert bytes_of(tmp_path / "second" / "pool") == bytes_of(tmp_path / "first" / "pool")
+    assert bytes_of(tmp_path / "second" / "targets") == bytes_of(tmp_path / "first" / "targets")
+    assert len(list(own_home.glob("real/targets-*/*"))) == 2
 
 
 def test_damaged_latents_of_real_images_are_made_anew_and_said_once(
@@ -326,6 +350,8 @@ def test_damaged_latents_of_real_images_are_made_anew_and_said_once(
 ):
     """One cut off, and one of fewer images than there are now; the others are read."""
     kept("mgd3").copy(tmp_path / "first", own_home)
+    (targets_of_all,) = own_home.glob("real/targets-*")
+    shutil.rmtree(targets_of_all)
     cut, fewer, whole = sorted(own_home.glob("real/latents-*/*.npy"))
     before = [path.read_bytes() for path in (cut, fewer)]
     cut.write_bytes(before[0][:-40])

@@ -1,6 +1,6 @@
 """Crops of real images as candidates: no generator, the teacher says which crops are the most real (RDED).
 
-Which crops those are is found out once per workspace and settings, and kept beside the targets of guided pools.
+Which crops those are is found out once per bundle and settings, and kept as the targets of guided pools are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import CROPS, GENERATOR, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
-from psr_studio.stages.generate.targets import identity, path, write
+from psr_studio.stages.generate.targets import identity, keep, path, taken, write
 from psr_studio.stages.task import named_part
 from psr_studio.storage.workspace import Workspace
 
@@ -59,7 +59,7 @@ def prepare(
         ModelError: no real images. RecipeError: a class with too few of them, or pictures that do not divide.
     """
     made_from = settings(recipe, bundle, classes)
-    if identity(ws, made_from):
+    if identity(ws, made_from) or taken(ws, made_from, bundle, ("class", *COLUMNS, "loss")):
         labels = ws.parts.read(path(ws, made_from), ["class"])[1]["class"]
         check(recipe, bundle, {c: int((labels == c).sum()) for c in classes}, sizes)
         return
@@ -76,7 +76,8 @@ def prepare(
             first, done = not done, done + losses[-1].size
             if first:
                 seconds = duration(clock.seconds * n_left / done)
-                words = f"Cost: {plural(n_left, 'crop')} of real images to score, about {seconds}."
+                cost = f"Cost: {plural(n_left, 'crop')} of real images to score, about {seconds}"
+                words = f"{cost}, kept for all workspaces."
                 yield Progress(STAGE.name, 0, total, words, lasting=True)
             yield Progress(
                 STAGE.name, 0, total, f"Scored {done} of {n_left} crops of real images.", class_id=class_id
@@ -84,6 +85,7 @@ def prepare(
         found.append(_ranked(class_id, rows, np.concatenate(losses), np.concatenate(windows)))
     columns = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
     write(ws, made_from, columns, made_from)
+    keep(bundle, made_from, columns, made_from)
 
 
 def check(recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], sizes: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Targets of a guided pool: made of real images once per workspace and settings, kept beside the pool they steer.
+"""Targets of a guided pool: made of real images once per bundle and settings, and kept beside each pool they steer.
 
 They are a part of the pool's identity. Workers and later runs read the file, so they need no real images. Of a
 guidance by gradients the file holds the surrogate and the gradients of the classes.
@@ -6,6 +6,7 @@ guidance by gradients the file holds the surrogate and the gradients of the clas
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.bundles.sources import missing
 from psr_studio.core.devices import pick_device
-from psr_studio.core.errors import RecipeError
+from psr_studio.core.errors import DamagedError, DiskError, RecipeError
 from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
 from psr_studio.core.words import duration, plural
@@ -28,7 +29,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
 from psr_studio.stages.task import named_outputs, named_part, softens_all
-from psr_studio.storage.parquet import content_hash, stable_hash
+from psr_studio.storage.parquet import content_hash, read_part, stable_hash, write_part
 from psr_studio.storage.pool import Pool
 from psr_studio.storage.workspace import Workspace
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from psr_studio.models.codec import Codec
     from psr_studio.models.surrogate import GradientGap
 
+LOG = logging.getLogger(__name__)
 FOLDER = "targets"
 
 
@@ -67,6 +69,7 @@ def settings(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> dict[str
 
 
 _RULES = ("strength", "start", "stop", "pull", "deviation")  # they say how a step is pulled, not where to
+COLUMNS = ("class", "target", "interval", "latent")
 SURROGATE = -1  # stands for the class of the rows that hold its weights
 
 
@@ -118,10 +121,45 @@ def write(
             ws.discard_targets(other)
 
 
+def keep(
+    bundle: Bundle, made_from: dict[str, Any], columns: dict[str, np.ndarray], about: dict[str, Any]
+) -> None:
+    """Keep them for all workspaces, where this machine's folder can be written to."""
+    file = _kept(bundle, made_from)
+    try:
+        write_part(file, columns, inputs_hash=content_hash(columns), settings=about)
+    except DiskError as err:
+        LOG.warning("%s is not kept for other workspaces: %s", file.name, err)
+
+
+def taken(ws: Workspace, made_from: dict[str, Any], bundle: Bundle, names: Sequence[str]) -> bool:
+    """Whether they were made before for another workspace, and are here now.
+
+    Args:
+        names: of their columns.
+    """
+    file = _kept(bundle, made_from)
+    if not file.is_file():
+        return False
+    try:
+        info, columns = read_part(file, names)
+    except DamagedError as err:
+        LOG.warning("%s, and is made anew.", err.problem)
+        return False
+    write(ws, made_from, columns, dict(info.settings))
+    return True
+
+
+def _kept(bundle: Bundle, made_from: dict[str, Any]) -> Path:
+    from psr_studio.bundles.real_latents import kept_folder
+
+    return kept_folder(bundle, FOLDER) / f"{stable_hash(made_from)}.parquet"
+
+
 def prepare(
     ws: Workspace, recipe: Recipe, bundle: Bundle, classes: Sequence[int], total: int
 ) -> Iterator[Progress]:
-    """Make the targets where they are not there; what was encoded before for another workspace is read.
+    """Make the targets where they are not there; what was made before for another workspace is read.
 
     Raises:
         ModelError: no real images. RecipeError: a class has fewer of them than targets.
@@ -138,7 +176,9 @@ def prepare(
     found: dict[int, Targets] = {}
     if guidance.place is None:
         yield from _learn(recipe, bundle, classes, event, found)
-        _write(ws, made_from, found)
+        write(ws, made_from, *_columns(made_from, found))  # what it is made of is kept for all by itself
+        return
+    if taken(ws, made_from, bundle, COLUMNS):
         return
     yield from _read_real(recipe, bundle, classes, event)
     n, place = per_class(recipe), guidance.place
@@ -150,8 +190,10 @@ def prepare(
             yield class_id, 1
 
     yield event(f"Finding {plural(n, 'target')} among the real images of each class.")
-    yield from _with_cost(clustered(), len(classes), event, "cluster", "Clustered", CLASSES, "")
-    _write(ws, made_from, found)
+    yield from _with_cost(clustered(), len(classes), event, "cluster", "Clustered", CLASSES)
+    made = _columns(made_from, found)
+    write(ws, made_from, *made)
+    keep(bundle, made_from, *made)
     for words in report(bundle, found):
         yield event(words, lasting=True)
 
@@ -268,7 +310,7 @@ IMAGES, CLASSES = ("real image", "real images"), ("class", "classes")
 
 def _with_cost(
     rows: Iterable[tuple[int, int]], n_left: int, event: Callable[..., Progress], verb: str, done_words: str,
-    nouns: tuple[str, str] = IMAGES, kept: str = ", kept for all workspaces",
+    nouns: tuple[str, str] = IMAGES,
 ) -> Iterator[Progress]:  # fmt: skip
     """Say how far some work is, with its cost after the second piece: networks were opened for the first.
 
@@ -283,7 +325,10 @@ def _with_cost(
             clock.start()
         elif done == first + n:
             seconds = duration(clock.seconds * (n_left - first) / n)
-            yield event(f"Cost: {plural(n_left, *nouns)} to {verb}, about {seconds}{kept}.", lasting=True)
+            yield event(
+                f"Cost: {plural(n_left, *nouns)} to {verb}, about {seconds}, kept for all workspaces.",
+                lasting=True,
+            )
         yield event(f"{done_words} {done} of {n_left} {nouns[1]}.", class_id=class_id)
 
 
@@ -308,7 +353,10 @@ def _real(recipe: Recipe, bundle: Bundle, classes: Sequence[int], class_id: int)
     return Real(latents, hard, None, finished(real_uncertainty(bundle, class_id, classes, device, over_all)))
 
 
-def _write(ws: Workspace, made_from: dict[str, Any], found: dict[int, Targets]) -> None:
+def _columns(
+    made_from: dict[str, Any], found: dict[int, Targets]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The columns of a file of targets, and what it says of them."""
     columns = {
         "class": np.repeat(list(found), [len(one.intervals) for one in found.values()]).astype(np.int64),
         "target": np.concatenate([np.arange(len(one.intervals)) for one in found.values()]),
@@ -321,7 +369,7 @@ def _write(ws: Workspace, made_from: dict[str, Any], found: dict[int, Targets]) 
         "asked": {str(c): list(one.asked) for c, one in found.items()},
         "ends": {str(c): list(one.ends) for c, one in found.items() if one.ends},
     }
-    write(ws, made_from, columns, about)
+    return columns, about
 
 
 def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
@@ -411,9 +459,7 @@ class Steered:
         guidance = GUIDANCES[recipe.pool.guidance]
         self.rule = guidance.rule(recipe.pool.steering, recipe.pool.steps)
         self.part_size = recipe.pool.part_size
-        _, stored = ws.parts.read(
-            path(ws, settings(recipe, bundle, classes)), ["class", "target", "interval", "latent"]
-        )
+        _, stored = ws.parts.read(path(ws, settings(recipe, bundle, classes)), COLUMNS)
         self.of_class = {
             int(c): ClassTargets(*(stored[name][stored["class"] == c] for name in ("latent", "interval")))
             for c in np.unique(stored["class"])
