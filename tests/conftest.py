@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,9 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Before any test has computed anything; see `copies`."""
+    """Before any test has computed anything; see `copies`. Garbage is not looked for among what is imported by now."""
     import copies
 
+    gc.freeze()
     copies.begin()
 
 

@@ -32,7 +32,7 @@ from psr_studio.cli import (
 from psr_studio.cli.console import error_text
 from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPPED
 from psr_studio.cli.terminal import check_printed, open_streams
-from psr_studio.core.allocator import keep_freed_memory
+from psr_studio.core.allocator import end_at_once, keep_freed_memory
 from psr_studio.core.disk import foreseen
 from psr_studio.core.errors import StudioError
 from psr_studio.core.home import provide_home
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     open_streams()
     keep_freed_memory()
+    end_at_once()
     provide_home()
     args = build_parser().parse_args(argv)
     try:

@@ -1,10 +1,14 @@
-"""How this process's memory is handed out; called once, first thing, by every program of ours."""
+"""How this process's memory is handed out and looked through; called first thing by every program of ours."""
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 KEPT_BYTES = 2**29
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
@@ -30,3 +34,27 @@ def keep_freed_memory() -> bool:
         return False
     options = (M_MMAP_THRESHOLD, KEPT_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES), (M_ARENA_MAX, 1)
     return all(library.mallopt(option, value) == 1 for option, value in options)
+
+
+def end_at_once() -> None:
+    """Look for no garbage at the end of the process: with torch and Gradio in it that takes seconds."""
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+
+
+@contextmanager
+def importing() -> Iterator[Callable[[], None]]:
+    """Look for no garbage among what is imported until what it gives is called, or the block ends.
+
+    A fifth of the start of the page goes there otherwise. What is there at that call is never looked through again.
+    """
+
+    def imported() -> None:
+        gc.freeze()
+        gc.enable()
+
+    gc.disable()
+    try:
+        yield imported
+    finally:
+        gc.enable()

@@ -9,8 +9,10 @@ import argparse
 import logging
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from psr_studio.core.allocator import importing
 from psr_studio.core.network import stay_offline, without_proxy
 
 if TYPE_CHECKING:
@@ -36,17 +38,17 @@ def launch(arguments: argparse.Namespace) -> None:
     hosts = hosts.also(arguments.host, sock.getsockname()[0])
     if login is None and (text := warning(sock)):
         print(text, file=sys.stderr, flush=True)
-    from psr_studio.app.recent import note_opened
-    from psr_studio.app.studio import Studio
-
     overrides = {"device": arguments.device} if arguments.device else {}
     taken = {"demo": True, "replace_recipe": arguments.replace_recipe}
     taken |= {"workers": arguments.workers, "ray": arguments.ray}
-    with (
-        sock,
-        Studio(arguments.workspace, arguments.preset, **taken, **overrides) as studio,
-        own_temporary_folder(),
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(sock)
+        imported = stack.enter_context(importing())
+        from psr_studio.app.recent import note_opened
+        from psr_studio.app.studio import Studio
+
+        studio = stack.enter_context(Studio(arguments.workspace, arguments.preset, **taken, **overrides))
+        stack.enter_context(own_temporary_folder())
         with without_proxy():
             from psr_studio.ui.desk import Desk, Wish
             from psr_studio.ui.screen import Screen
@@ -74,6 +76,7 @@ def launch(arguments: argparse.Namespace) -> None:
 
         def ready() -> None:
             url = address(sock)
+            imported()
             seconds = time.perf_counter() - BEGAN
             print(f"PSR Studio is open at {url} after {seconds:.1f} s. Ctrl+C ends it.", flush=True)
             desk.screen.warm_up()
