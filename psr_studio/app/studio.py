@@ -349,10 +349,23 @@ class Studio(OpenWorkspace):
         Raises:
             StudioError: no such workspace, scores that are missing, other classes or another teacher.
         """
+        if not str(other) or Path(other).resolve() == self.workspace.root.resolve():
+            raise StudioError(
+                f'"Compare pools" sets "{self.workspace.root.name}" beside another workspace, but '
+                f"{'this one' if str(other) else 'none'} is named.",
+                "Name the folder of another one, of the same classes and teacher.",
+            )
         with Studio(other, create=False) as second:
-            here, there = (Side(one.workspace.root.name, one.curation.scored) for one in (self, second))
+            here, there = (one._side() for one in (self, second))
             real = real_features(self.bundle, here.scored.present, self.recipe.device)
             return compared(here, there, real)
+
+    def _side(self) -> Side:
+        name = self.workspace.root.name
+        try:
+            return Side(name, self.curation.scored)
+        except StudioError as err:
+            raise StudioError(f'"{name}": {err.problem}', err.fix) from err
 
     def download_weights(self) -> Iterator[Progress]:
         """Fetch the weights of the bundle that are not on this machine; a person asks for it, never a step."""

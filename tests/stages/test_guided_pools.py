@@ -366,6 +366,20 @@ def test_damaged_latents_of_real_images_are_made_anew_and_said_once(
     ]
 
 
+def test_what_became_of_the_shares_is_said_in_each_workspace(tmp_path, tiny_bundle, monkeypatch):
+    """Also where the targets were found for another one."""
+    place = targets.GUIDANCES["dag"].place
+
+    def short(*given):
+        return replace(place(*given), moved=((9, 0, 2),))
+
+    monkeypatch.setitem(targets.GUIDANCES, "dag", replace(targets.GUIDANCES["dag"], place=short))
+    first, second = (made(tmp_path / name, tiny_bundle, "dag")[1] for name in ("first", "second"))
+    told = [[words for words in said if "with too few real images" in words] for said in (first, second)]
+    assert told[0] == told[1] and "6 targets of intervals" in told[0][0]
+    assert not any(words.startswith("Finding") for words in second)
+
+
 # Laws of where a pool goes
 
 

@@ -67,6 +67,19 @@ def test_the_pool_tab_shows_both_pools_and_gives_the_page_out(tmp_path, scored_w
         panel.on_compare(str(tmp_path / "nowhere"), 0)
 
 
+def test_what_cannot_be_compared_is_named(tmp_path, scored_workspace, screen):
+    """None, the same, and one without scores, by its name."""
+    panel, root = ComparePoolsPanel(screen), screen.studio.workspace.root
+    for other, words in (("", "none is named"), (str(root), "this one is named")):
+        with pytest.raises(StudioError, match=words) as refused:
+            panel.on_compare(other, 0)
+        assert refused.value.fix.startswith("Name the folder of another one")
+    shutil.copytree(scored_workspace, tmp_path / "other")
+    shutil.rmtree(tmp_path / "other" / "scores")
+    with pytest.raises(StudioError, match='^"other": .* candidates have no teacher scores'):
+        panel.on_compare(str(tmp_path / "other"), 0)
+
+
 def test_pools_of_other_teachers_are_refused(tmp_path, tiny_bundle):
     with full_studio(tmp_path / "a", tiny_bundle) as first:
         shutil.copytree(first.workspace.root / "pool", tmp_path / "b" / "pool")

@@ -37,8 +37,8 @@ class IGD(Pulling):
     """The surrogate, and the two terms; the numbers are those of DiT on ImageWoof."""
 
     strength: float = setting(
-        5.0, "How hard each step is pulled to the gradient of the class (k); 0 pulls nothing, nor apart.", "", 0.0,
-        1000.0, label="Guidance strength",
+        5.0, "How hard each step is pulled to the gradient of the class (k); 0 switches the deviation off, too.", "",
+        0.0, 1000.0, label="Guidance strength",
     )  # fmt: skip
     start: int | None = setting(
         None, "Step index, counted down, at which the pull begins; 45 of 50, and the same share of other steps, when "
@@ -66,8 +66,8 @@ class IGD(Pulling):
         return self.strength > 0 and self.deviation > 0
 
     def begins(self, steps: int) -> int:
-        """The start, rounded up."""
-        return -(-PULLED[0] * steps // OF_STEPS) if self.start is None else self.start
+        """The start."""
+        return _published_start(steps) if self.start is None else self.start
 
     def until(self, steps: int) -> int:
         """The stop, rounded down."""
@@ -86,15 +86,28 @@ class IGD(Pulling):
         return f"steered in {self.gradients(steps)} of {steps} steps"
 
     def misfit(self, steps: int) -> Misfit | None:
-        """A stop above the steps, or not below the start."""
+        """A start or a stop above the steps, or a stop not below the start."""
         start, stop = self.begins(steps), self.until(steps)
-        if start > stop or stop > steps:
+        if stop > steps:
             return super().misfit(steps)
+        if start > steps:
+            return Misfit(
+                "start",
+                f'"{{key}}" is {start}, more than "pool.steps", which is {steps}.',
+                f'Lower "{{key}}" to {_published_start(steps)}, the published share, or raise "pool.steps".',
+            )
+        if start > stop:
+            return None
         return Misfit(
             "start",
             f'"{{key}}" is {start}, not above the stop of the pull, which is {stop}.',
             f'Raise "{{key}}" to {stop + 1} or more: steps count down.',
         )
+
+
+def _published_start(steps: int) -> int:
+    """45 of 50 steps and the same share of others, rounded up."""
+    return -(-PULLED[0] * steps // OF_STEPS)
 
 
 def kept_epochs(epochs: int) -> list[int]:

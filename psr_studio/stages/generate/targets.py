@@ -179,6 +179,8 @@ def prepare(
         write(ws, made_from, *_columns(made_from, found))  # what it is made of is kept for all by itself
         return
     if taken(ws, made_from, bundle, COLUMNS):
+        for words in report(bundle, _told(ws, made_from)):
+            yield event(words, lasting=True)
         return
     yield from _read_real(recipe, bundle, classes, event)
     n, place = per_class(recipe), guidance.place
@@ -368,8 +370,21 @@ def _columns(
         "shares": {str(c): list(one.shares) for c, one in found.items()},
         "asked": {str(c): list(one.asked) for c, one in found.items()},
         "ends": {str(c): list(one.ends) for c, one in found.items() if one.ends},
+        "moved": {str(c): one.moved for c, one in found.items() if one.moved},
     }
     return columns, about
+
+
+def _told(ws: Workspace, made_from: dict[str, Any]) -> dict[int, Targets]:
+    """What a file of targets says of the intervals of each class, for `report`; without the targets themselves."""
+    import torch
+
+    about = ws.parts.read(path(ws, made_from), [])[0].settings
+    nothing, moved = (torch.zeros(0), np.zeros(0, np.int64)), about.get("moved", {})
+    return {
+        int(c): Targets(*nothing, shares, about["asked"][c], moved.get(c, ()))
+        for c, shares in about["shares"].items()
+    }
 
 
 def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
