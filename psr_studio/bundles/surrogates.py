@@ -38,6 +38,11 @@ class Surrogate:
         return kept_folder(self.bundle, made_by) / "weights.npy"
 
     @property
+    def n_bytes(self) -> int:
+        """Of its weights and the gradients of all classes, which a guided pool holds at once."""
+        return 4 * (1 + len(self.task)) * len(kept_epochs(self.epochs)) * self._n_weights
+
+    @property
     def rows(self) -> np.ndarray:
         """Rows of its real images in `Bundle.train_subset`: all of the task's at hand [published: all of the data]."""
         return np.concatenate([real_rows(self.bundle, c) for c in self.task])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Sequence
@@ -136,10 +137,16 @@ def test_the_surrogate_is_trained_once_for_all_workspaces(tmp_path, tiny_bundle,
     shutil.copytree(folder / "home", own_home)
     assert f"Cost: 3 passes of a surrogate over {3 * TRAIN_PER_CLASS} real images, about" in " ".join(said)
     assert "Trained the surrogate in 3 of 3 passes." in said
+    (size,) = (folder / "ws" / targets.FOLDER).iterdir()
+    (held,) = [
+        words for words in said if words.startswith("The surrogate and the gradients of 3 classes take")
+    ]
+    assert 0.8 < float(re.search(r"([0-9.]+) MiB", held)[1]) * 2**20 / size.stat().st_size < 1.2, held
     (weights,) = own_home.glob("real/surrogate-*/weights.npy")
     before = weights.stat().st_mtime_ns
     second, said = made(tmp_path / "second", tiny_bundle)
-    assert not any("surrogate" in words for words in said) and weights.stat().st_mtime_ns == before
+    assert not any("the surrogate" in words or "passes" in words for words in said)
+    assert weights.stat().st_mtime_ns == before
     assert first.tobytes() == second.tobytes()
     with Studio(tmp_path / "second") as studio:
         assert targets.steered_to(studio.pool, 3) == "Influence (IGD)"
@@ -162,8 +169,10 @@ def test_a_damaged_surrogate_is_trained_anew(tmp_path, tiny_bundle, own_home, wh
             path.write_bytes(path.read_bytes()[:-40])
         else:
             np.save(path, damage(np.load(path)))
-    _, said = made(tmp_path / "second", tiny_bundle, pool__pool_size=2, select__ipc=1)
-    assert "Trained the surrogate in 3 of 3 passes." in said
+    (held,) = [
+        words for words in said if words.startswith("The surrogate and the gradients of 3 classes take")
+    ]
+    assert 0.8 < float(re.search(r"([0-9.]+) MiB", held)[1]) * 2**20 / size.stat().st_size < 1.2, held
     assert [path.read_bytes() for path in (weights, gradient)] == before
     assert len(caplog.records) == 2
 

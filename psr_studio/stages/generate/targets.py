@@ -18,6 +18,7 @@ import numpy as np
 from psr_studio.bundles.bundle import CODEC
 from psr_studio.bundles.sources import missing
 from psr_studio.core.devices import pick_device
+from psr_studio.core.disk import size_text
 from psr_studio.core.errors import DamagedError, DiskError, RecipeError
 from psr_studio.core.progress import Progress
 from psr_studio.core.stopping import stop_if_asked
@@ -260,6 +261,8 @@ def _learn(
     from psr_studio.bundles.real_latents import finished
 
     surrogate, device = _surrogate(recipe, bundle, classes), pick_device(recipe.device)
+    needed = f"The surrogate and the gradients of {plural(len(classes), *CLASSES)} take {size_text(surrogate.n_bytes)}"
+    yield event(f"{needed} of memory, and of the disk.", lasting=True)
     clock, n, left = Stopwatch(), len(surrogate.rows), 0
     for epoch in surrogate.weights(device):
         if not left:
