@@ -169,10 +169,8 @@ def test_a_damaged_surrogate_is_trained_anew(tmp_path, tiny_bundle, own_home, wh
             path.write_bytes(path.read_bytes()[:-40])
         else:
             np.save(path, damage(np.load(path)))
-    (held,) = [
-        words for words in said if words.startswith("The surrogate and the gradients of 3 classes take")
-    ]
-    assert 0.8 < float(re.search(r"([0-9.]+) MiB", held)[1]) * 2**20 / size.stat().st_size < 1.2, held
+    _, said = made(tmp_path / "second", tiny_bundle, pool__pool_size=2, select__ipc=1)
+    assert "Trained the surrogate in 3 of 3 passes." in said
     assert [path.read_bytes() for path in (weights, gradient)] == before
     assert len(caplog.records) == 2
 
