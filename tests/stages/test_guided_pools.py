@@ -434,7 +434,7 @@ def test_a_steered_pool_is_nearer_to_its_targets_than_the_same_seeds(shirts, gui
 def test_the_difficulties_of_a_pool_steered_by_difficulty_are_nearer_to_those_asked_for(shirts):
     """By the sum of absolute differences of the ten shares.
 
-    Of shirts, with as many hard real images as easy ones and a strong pull; see docs/studies/guided-pools.md for others.
+    Of shirts, with as many hard real images as easy ones and a strong pull; others: docs/studies/guided-pools.md.
     """
     asked = np.array(shirts.found["dag"][2].shares)
     gaps = {name: np.abs(histogram(shirts.found[name][1]) - asked).sum() for name in ("none", "dag")}
