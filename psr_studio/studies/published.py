@@ -1,6 +1,6 @@
 """What the two papers print in numbers, and under which conditions. What they only draw is left out.
 
-Sources: PSR (arXiv 2606.01920), Tables 2 to 6; DGS, Tables 4 to 7. Accuracies in percent, mean and standard deviation
+Sources: PSR (arXiv 2606.01920), Tables 2 to 5; DGS, Tables 4 to 7. Accuracies in percent, mean and standard deviation
 over three runs. "N/A" in a paper is left out.
 """
 
