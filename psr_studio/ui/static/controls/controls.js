@@ -222,7 +222,7 @@ function createWeightControls(store, actions) {
     { class: 'psr-row psr-weight-row' },
     h(
       'label',
-      { class: 'psr-check', title: "Weights change with K by the paper's table, until you move one" },
+      { class: 'psr-check', title: 'Weights change with K by the preset, until you move one' },
       follow,
       'Follow the IPC preset',
     ),
