@@ -227,6 +227,7 @@ _ALL = (
         notes=(
             "The paper says which test sets there are, not how many images they hold; here each but the original one "
             "is half of every class.",
+            "The paper draws its sets from the original dataset; here they are parts of the test split.",
             "Its other row, Minimax, is the set that is used as it was generated: the control generate-and-use.",
         ),
     ),

@@ -1,6 +1,7 @@
 """Test sets by difficulty (DGS section 4.6): a part of the test split, chosen by what the teacher finds easy or hard.
 
-The paper says which sets there are, not how many images they hold; here it is half of each class, rounded up.
+The paper draws its sets from "the original dataset" and does not say how many images they hold; here it is half of each
+class of the test split, rounded up.
 """
 
 from __future__ import annotations
