@@ -156,7 +156,7 @@ def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]
         budget = [list(first.classes), first.ipc if len(set(first.counts)) == 1 else list(first.counts)]
         teacher = bundle.identity("teacher")
         regime, inputs = regime_of(recipe.evaluate, first.temperature), repr([teacher, *budget])
-        real = replace(first, form=RANDOM_REAL, selection="", label_regime=regime, inputs=inputs)
+        real = replace(first, form=RANDOM_REAL, selection="", label_regime=regime, inputs=inputs, pictures="")
         controls.append(real)
         if real.label_regime != HARD:
             controls.append(replace(real, label_regime=HARD, inputs=repr(budget)))
@@ -198,7 +198,14 @@ def _full_arm(recipe: Recipe, bundle: Bundle, like: Arm) -> Arm:
     counts = tuple(int((labels == c).sum()) for c in like.classes)
     inputs = repr(["all", list(like.classes), list(counts)])
     return replace(
-        like, form=FULL, selection="", label_regime=HARD, ipc=max(counts), counts=counts, inputs=inputs
+        like,
+        form=FULL,
+        selection="",
+        label_regime=HARD,
+        ipc=max(counts),
+        counts=counts,
+        inputs=inputs,
+        pictures="",
     )
 
 
