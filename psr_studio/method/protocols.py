@@ -64,7 +64,7 @@ _ALL = (
     Protocol(
         "psr-kd",
         "The teacher's label stored with each image (PSR eq. 11), trained as DC trains.",
-        "arXiv 2606.01920, section 3.4, which states the loss; the rest is DC's",
+        "arXiv 2606.01920, section 3.4, which states the loss; the rest is DC's but for its 1000 epochs",
         STORED,
     ),
     Protocol(

@@ -84,7 +84,7 @@ def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) 
 
 
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A square of half the side set to 0 at a random place, cut off at the border."""
+    """A square of half the side, a pixel less where that is even, set to 0 at a random place, cut off at the border."""
     n, _, height, width = images.shape
     side_y, side_x = round(height * CUTOUT_SHARE), round(width * CUTOUT_SHARE)
     centre_y = _whole(height, (n, 1, 1), generator, images)
