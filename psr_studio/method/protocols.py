@@ -99,7 +99,7 @@ _ALL = (
     Protocol(
         "idc-cifar",
         "Hard labels at 32 px as IDC evaluates: CutMix on half of the batches, stronger DSA, 1000 epochs.",
-        "snu-mllab/Efficient-Dataset-Condensation, train.py and misc/diffaug.py",
+        "snu-mllab/Efficient-Dataset-Condensation, train.py and misc/augment.py",
         HARD,
         epochs=1000,
         batch_size=64,
