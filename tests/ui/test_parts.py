@@ -186,8 +186,6 @@ def test_what_a_step_says_names_controls_of_the_page_not_flags_or_values_of_the_
 
 
 def test_settings_read_back_what_they_show():
-    import gradio as gr
-
     recipe = Recipe().with_values({"pool.classes": (2, 0), "evaluate.compare": ("a",)})
     shown = [key for key in LABELS if recipe.value(key) is not None]
     with gr.Blocks():
@@ -228,8 +226,6 @@ def test_only_the_settings_of_the_chosen_value_show(studio, key, own, none):
 
 
 def test_an_emptied_field_is_named_as_on_screen():
-    import gradio as gr
-
     with gr.Blocks():
         settings = Settings(SimpleNamespace(recipe=Recipe()))
         settings.add("pool.steps", "pool.sampler", "export.name", "pool.guidance_scale")
@@ -243,8 +239,6 @@ def test_an_emptied_field_is_named_as_on_screen():
 
 
 def test_a_setting_left_to_the_bundle_shows_the_bundles_value():
-    import gradio as gr
-
     with gr.Blocks():
         settings = Settings(SimpleNamespace(recipe=Recipe()), own={"pool.guidance_scale": 1.5})
         settings.add("pool.guidance_scale")
@@ -421,8 +415,6 @@ def test_the_joined_scripts_hold_each_module_once_and_leave_none_out():
 
 
 def test_a_number_by_rule_is_shown_and_kept_until_another_is_typed():
-    import gradio as gr
-
     owner = SimpleNamespace(
         recipe=Recipe().with_values({"pool.pool_size": "2K", "evaluate.epochs": "minimax"})
     )
