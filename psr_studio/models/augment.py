@@ -30,6 +30,11 @@ def _whole(high: int, shape: tuple[int, ...], generator: torch.Generator, like: 
     return sent(torch.randint(0, high, shape, generator=generator), like.device)
 
 
+def _part(side: int, share: float) -> int:
+    """A share of a side in whole pixels, halves rounded up as DC does, where Python rounds to the even number."""
+    return int(side * share + 0.5)
+
+
 def _affine(images: Tensor, matrices: Tensor) -> Tensor:
     grid = F.affine_grid(matrices, list(images.shape), align_corners=True)
     return F.grid_sample(images, grid, align_corners=True)
@@ -67,7 +72,7 @@ def rotate(images: Tensor, generator: torch.Generator) -> Tensor:
 def crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """Moved by up to an eighth of the side in x and y; the border becomes 0."""
     n, _, height, width = images.shape
-    reach_y, reach_x = round(height * CROP_SHARE), round(width * CROP_SHARE)
+    reach_y, reach_x = _part(height, CROP_SHARE), _part(width, CROP_SHARE)
     dy = _whole(2 * reach_y + 1, (n,), generator, images)
     dx = _whole(2 * reach_x + 1, (n,), generator, images)
     return windows(F.pad(images, (reach_x, reach_x, reach_y, reach_y)), dy, dx, height, width)
@@ -84,14 +89,15 @@ def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) 
 
 
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A square of half the side, a pixel less where that is even, set to 0 at a random place, cut off at the border."""
+    """A square of half the side, an odd half rounded up, set to 0 at a random place, cut off at the border."""
     n, _, height, width = images.shape
-    side_y, side_x = round(height * CUTOUT_SHARE), round(width * CUTOUT_SHARE)
-    centre_y = _whole(height, (n, 1, 1), generator, images)
-    centre_x = _whole(width, (n, 1, 1), generator, images)
+    side_y, side_x = _part(height, CUTOUT_SHARE), _part(width, CUTOUT_SHARE)
+    # a square of an even side may begin in one place more, so that both borders are met equally often
+    top = _whole(height + 1 - side_y % 2, (n, 1, 1), generator, images) - side_y // 2
+    left = _whole(width + 1 - side_x % 2, (n, 1, 1), generator, images) - side_x // 2
     y = torch.arange(height, device=images.device)[None, :, None]
     x = torch.arange(width, device=images.device)[None, None, :]
-    inside = ((y - centre_y).abs() * 2 < side_y) & ((x - centre_x).abs() * 2 < side_x)
+    inside = (y >= top) & (y < top + side_y) & (x >= left) & (x < left + side_x)
     return images.masked_fill(inside[:, None], 0.0)
 
 

@@ -69,29 +69,42 @@ def rotate(images: list[Image], draws: torch.Generator) -> list[Image]:
     ]
 
 
+def rounded(pixels: float) -> int:
+    return math.floor(pixels + 0.5)
+
+
 def crop(images: list[Image], draws: torch.Generator) -> list[Image]:
-    reach_y, reach_x = HEIGHT // 8, WIDTH // 8
+    _, height, width = images[0].shape
+    reach_y, reach_x = rounded(height / 8), rounded(width / 8)
     moves = zip(whole(draws, 2 * reach_y + 1), whole(draws, 2 * reach_x + 1), strict=True)
     out = []
     for image, (dy, dx) in zip(images, moves, strict=True):
         moved = np.zeros_like(image)
-        for row in range(HEIGHT):
-            for column in range(WIDTH):
+        for row in range(height):
+            for column in range(width):
                 r, c = row + dy - reach_y, column + dx - reach_x
-                if 0 <= r < HEIGHT and 0 <= c < WIDTH:
+                if 0 <= r < height and 0 <= c < width:
                     moved[:, row, column] = image[:, r, c]
         out.append(moved)
     return out
 
 
 def cutout(images: list[Image], draws: torch.Generator) -> list[Image]:
-    centres = zip(whole(draws, HEIGHT), whole(draws, WIDTH), strict=True)
+    """Pixels at offset - side // 2 + (0 ... side - 1); offsets go up to the side of the image where `side` is even."""
+    _, height, width = images[0].shape
+    side_y, side_x = rounded(height / 2), rounded(width / 2)
+    offsets = zip(
+        whole(draws, height + (1 - side_y % 2)), whole(draws, width + (1 - side_x % 2)), strict=True
+    )
     out = []
-    for image, (centre_y, centre_x) in zip(images, centres, strict=True):
+    for image, (offset_y, offset_x) in zip(images, offsets, strict=True):
         cut = image.copy()
-        for row in range(HEIGHT):
-            for column in range(WIDTH):
-                if abs(row - centre_y) < HEIGHT / 4 and abs(column - centre_x) < WIDTH / 4:
+        for row in range(height):
+            for column in range(width):
+                if (
+                    0 <= row - offset_y + side_y // 2 < side_y
+                    and 0 <= column - offset_x + side_x // 2 < side_x
+                ):
                     cut[:, row, column] = 0
         out.append(cut)
     return out
@@ -111,16 +124,26 @@ def color(images: list[Image], draws: torch.Generator) -> list[Image]:
 REFERENCES = {op.__name__: op for op in (color, crop, cutout, flip, scale, rotate)}
 
 
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (20, 9)], ids=lambda size: "{} by {}".format(*size))
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.__name__)
-def test_a_batch_is_augmented_as_image_after_image(operation):
+def test_a_batch_is_augmented_as_image_after_image(operation, size):
     rng = np.random.default_rng(0)
-    images = [rng.normal(size=(CHANNELS, HEIGHT, WIDTH)) for _ in range(N)]
+    images = [rng.normal(size=(CHANNELS, *size)) for _ in range(N)]
     wanted = REFERENCES[operation.__name__](images, torch.Generator().manual_seed(7))
     batch = torch.from_numpy(np.stack(images))
     found = operation(batch.clone(), torch.Generator().manual_seed(7)).numpy()
     assert np.allclose(found, np.stack(wanted), atol=1e-6)
     assert not np.allclose(found, batch.numpy()), "it did something"
     assert not np.allclose(found[0] - images[0], found[1] - images[1]), "each image has its own draw"
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(28, 14), (32, 16), (27, 14), (30, 15)])
+def test_cutout_takes_as_many_pixels_as_dc_does(side, wanted):
+    """DC's sides for images of `side` px: as many pixels inside the image, half of them at a corner."""
+    cut = augment.cutout(torch.ones(4000, 1, side, side), torch.Generator().manual_seed(0))
+    rows = (cut[:, 0] == 0).any(2).sum(1)
+    assert rows.max() == wanted
+    assert rows.min() == (wanted // 2 if wanted % 2 == 0 else wanted // 2 + 1)
 
 
 def test_one_operation_is_drawn_for_a_batch_and_all_of_them_come():

@@ -172,6 +172,7 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         ],
         "augment": settings.augment,
         **({"CutMix": False} if settings.record.mix and not settings.augment else {}),
+        **({"cutout": "of DC"} if settings.augment and settings.record.augmentation == "dsa" else {}),
         **({} if settings.mirrored else {"mirrored": False}),
         "n_checks": settings.n_checks,
         **({"images per curve point": settings.check_images} if parts_tested else {}),

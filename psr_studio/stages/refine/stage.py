@@ -54,7 +54,11 @@ def inputs(
         "generator": bundle.identity("generator"),
         "temperature": record.settings["temperature"],
         **how(recipe),
-        **({"real images": bundle.identity("data")} if recipe.refine.objective == "match" else {}),
+        **(
+            {"real images": bundle.identity("data"), "cutout": "of DC"}
+            if recipe.refine.objective == "match"
+            else {}
+        ),
     }
 
 
