@@ -17,6 +17,7 @@ from psr_studio.bundles.embedded import write_idx
 from psr_studio.cli.main import main
 from psr_studio.core.errors import SelectionError
 from psr_studio.stages.evaluate.arms import plan_arms
+from psr_studio.stages.evaluate.comparing import rankings
 from psr_studio.stages.evaluate.given import count_test_images, look_at_set, read_set, read_test_images
 from psr_studio.stages.evaluate.stage import history
 from psr_studio.stages.evaluate.training import Trainer
@@ -195,6 +196,9 @@ def test_an_export_is_evaluated_by_its_own_soft_labels_on_request(studio, tiny_b
         assert [(row.arm, row.label_regime) for row in other.table()] == [
             ("set", "own labels, tau 1.5"), ("random real", "teacher, tau 1.5"), ("random real", "hard"),
         ]  # fmt: skip
+        (score,), real = rankings(history(other.workspace)), other.table()[1]
+        assert score.ior == score.row.last_mean - real.last_mean, "IOR is against the teacher's labels"
+        assert score.missing == "the set with hard labels, both without augmentation"
         arm = plan_arms(other.workspace, other.recipe, other.bundle)[0]
         images, labels, logits = Trainer(other.workspace, other.recipe, other.bundle).data_of(arm, 0)
         assert np.array_equal(labels, stored["labels"].numpy())

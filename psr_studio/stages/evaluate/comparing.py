@@ -12,7 +12,7 @@ import numpy as np
 from psr_studio.core.words import plural, text_table
 from psr_studio.method.metrics import ars, hlr, ior, lrs
 from psr_studio.method.protocols import HARD
-from psr_studio.stages.evaluate.arms import FULL, RANDOM_REAL
+from psr_studio.stages.evaluate.arms import FULL, OWN, RANDOM_REAL, TEACHER
 from psr_studio.stages.evaluate.stage import Row
 
 PAIRED = (
@@ -210,8 +210,15 @@ def _newest(rows: Sequence[Row], row: Row, **changed: object) -> Row | None:
 
 
 def _random(rows: Sequence[Row], row: Row) -> Row | None:
-    """Random real images in the way of a row, as many."""
-    return _last([r for r in rows if r.arm == RANDOM_REAL and _alike(r, row, WAY)])
+    """Random real images in the way of a row, as many; beside labels that came with a set, those of the teacher.
+
+    Real images have no labels of the set's own kind; DD-Ranking gives them soft labels of its teacher likewise.
+    """
+    regimes = (row.label_regime, row.label_regime.replace(OWN, TEACHER))
+    way = [name for name in WAY if name != "label_regime"]
+    return _last(
+        [r for r in rows if r.arm == RANDOM_REAL and r.label_regime in regimes and _alike(r, row, way)]
+    )
 
 
 def _last(rows: Sequence[Row]) -> Row | None:
