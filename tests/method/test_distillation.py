@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,36 @@ def test_cutmix_labels_follow_the_pixels():
         torch.testing.assert_close(new, pixels)
         shares.add(round(float(1 - new.diagonal().min()), 3))
     assert len(shares) > 10 and images[3].eq(3).all()  # boxes differ, inputs are untouched
+
+
+def test_boxes_of_cutmix_follow_the_published_law():
+    """Yun et al. 2019, algorithm 1: lambda uniform, sides sqrt(1 - lambda), the centre uniform, cut at the border.
+
+    The published draws, by another generator, cover each pixel as often: the corner seldom, the middle often.
+    """
+    height, width, n = 16, 28, 6000
+    rng = np.random.default_rng(0)
+    covered, areas, theirs, their_areas = np.zeros((height, width)), [], np.zeros((height, width)), []
+    images = torch.stack([torch.zeros(1, height, width), torch.ones(1, height, width)])
+    for seed in range(n):
+        mixed, _ = cutmix(images, torch.eye(2), torch.Generator().manual_seed(seed))
+        box = (mixed[1, 0] == 0).numpy()  # nothing where the partner is the image itself
+        covered += box
+        areas.append(box.mean())
+        ratio = math.sqrt(1 - rng.uniform())
+        cy, cx, half_y, half_x = (
+            int(rng.integers(height)), int(rng.integers(width)), int(height * ratio) // 2, int(width * ratio) // 2,
+        )  # fmt: skip
+        if rng.integers(2):
+            top, left = max(cy - half_y, 0), max(cx - half_x, 0)
+            bottom, right = min(cy + half_y, height), min(cx + half_x, width)
+            theirs[top:bottom, left:right] += 1
+            their_areas.append((bottom - top) * (right - left) / (height * width))
+        else:
+            their_areas.append(0.0)
+    assert abs(covered / n - theirs / n).max() < 5 * math.sqrt(2 * 0.25 / n)
+    assert abs(np.std(areas) - np.std(their_areas)) < 0.01
+    assert covered[0, 0] < covered[height // 2, width // 2] / 2
 
 
 def test_plain_lists_are_taken_as_the_other_functions_take_them():

@@ -48,11 +48,12 @@ def test_a_resized_crop_is_torchvisions_of_the_same_box(least):
     assert torch.allclose(resized_crop(batch(), draws(), least), torch.stack(wanted), atol=1e-6)
 
 
-def test_boxes_follow_the_law_of_a_random_resized_crop():
-    """Shares of the area uniform in [0.5, 1], ratios in [3/4, 4/3], inside the picture, as torchvision draws."""
+@pytest.mark.parametrize("least", [0.08, 0.5])
+def test_boxes_follow_the_law_of_a_random_resized_crop(least):
+    """Shares of the area uniform from the least to 1, ratios in [3/4, 4/3], all inside, as torchvision draws."""
     from torchvision.transforms import RandomResizedCrop
 
-    top, left, rows, columns = crop_boxes(4000, 224, 224, draws(), 0.5).double().unbind(1)
+    top, left, rows, columns = crop_boxes(4000, 224, 224, draws(), least).double().unbind(1)
     assert (
         (top >= 0).all() and (top + rows <= 224).all() and (left >= 0).all() and (left + columns <= 224).all()
     )
@@ -60,7 +61,7 @@ def test_boxes_follow_the_law_of_a_random_resized_crop():
     torch.manual_seed(0)
     theirs = torch.tensor(
         [
-            RandomResizedCrop.get_params(torch.zeros(1, 224, 224), [0.5, 1.0], [3 / 4, 4 / 3])
+            RandomResizedCrop.get_params(torch.zeros(1, 224, 224), [least, 1.0], [3 / 4, 4 / 3])
             for _ in range(4000)
         ]
     ).double()
@@ -149,6 +150,11 @@ def test_rded_shuffles_large_pictures_and_keeps_small_ones_whole(side, factor):
     images, given = torch.rand(2, 3, side, side, generator=draws(0)), draws()
     wanted = flip(resized_crop(shuffled_parts(images, given, factor), given, 1 / factor), given)
     assert torch.equal(crops.rded(images, draws()), wanted)
+
+
+def test_fkd_cuts_from_eight_percent_of_the_area_on_and_mirrors():
+    images, given = batch(), draws()
+    assert torch.equal(crops.fkd(batch(), draws()), flip(resized_crop(images, given, 0.08), given))
 
 
 @pytest.mark.parametrize("name", ["minimax", "rded", "fkd"])
