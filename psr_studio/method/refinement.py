@@ -82,6 +82,11 @@ def denoising_loss(noise: Array, predicted_noise: Array) -> Array:
     return from_tensor(error.square().flatten(1).sum(dim=1), predicted_noise)  # eq. 3
 
 
+def respaced_timesteps(n_train_steps: int, n_steps: int) -> torch.Tensor:
+    """The timesteps (n_steps,) of evenly spread steps from the first to the last, as DiT's code respaces them."""
+    return torch.linspace(0, n_train_steps - 1, n_steps, dtype=torch.float64).round().long()
+
+
 def largest_error_loss(noise: Array, predicted_noise: Array, largest: float = 10.0) -> Array:
     """CaO2's objective of each latent: mean squared noise error + largest * its largest absolute element.
 

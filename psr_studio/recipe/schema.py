@@ -357,6 +357,10 @@ class TuneRecipe(Table):
     )  # fmt: skip
 
 
+PLAIN, CODE = "plain", "code"
+CAO2_STEPS = 50  # of its code, which are spread over the timesteps
+
+
 class CaO2Objective(Table):
     """Refinement as CaO2 has it: small noise levels, one noise for each latent, Adam, no labels."""
 
@@ -367,6 +371,11 @@ class CaO2Objective(Table):
     )  # fmt: skip
     t_from: int = setting(1, "Least timestep.", "", 0, 999, label="Timesteps from")
     t_to: int = setting(11, "Greatest timestep.", "", 0, 999, label="Timesteps to")
+    variant: str = setting(
+        PLAIN, "Plain: the network is told the timestep that there is, and the class. Code: as CaO2's script for "
+        "ImageWoof, with the noise of a step of 50, the number of that step for its timestep, and no class.",
+        choices=(PLAIN, CODE), label="Variant (CaO2)",
+    )  # fmt: skip
 
 
 KEPT, ANEW = "kept", "anew"
@@ -428,7 +437,10 @@ class RefineRecipe(Table):
             return values
         shared = {name: values[name] for name in ("n_steps", "batch_size", "seed")}
         table: Table = getattr(self, self.objective)
-        return {"objective": self.objective, **shared, **table.model_dump()}
+        own = table.model_dump()
+        if own.get("variant") == PLAIN:  # as before there was a choice
+            del own["variant"]
+        return {"objective": self.objective, **shared, **own}
 
     @property
     def label_steps(self) -> int:
@@ -762,6 +774,12 @@ def _check_allocation(select: SelectRecipe) -> None:
 
 def _check_refine(refine: RefineRecipe) -> None:
     """Of the settings that count under the chosen objective: those of the others are not on screen."""
+    if refine.objective == "cao2" and refine.cao2.variant == CODE and refine.cao2.t_to >= CAO2_STEPS:
+        raise RecipeError(
+            f'"refine.cao2.t_to" is {refine.cao2.t_to}, but CaO2\'s code counts {CAO2_STEPS} steps from 0 on.',
+            f'Lower "refine.cao2.t_to" to {CAO2_STEPS - 1} or less, or set "refine.cao2.variant" to "{PLAIN}".',
+            "refine.cao2.t_to",
+        )
     if refine.objective == "cao2" and refine.cao2.t_from > refine.cao2.t_to:
         raise RecipeError(
             f'"refine.cao2.t_from" is {refine.cao2.t_from}, more than "refine.cao2.t_to", '

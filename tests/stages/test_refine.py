@@ -16,10 +16,10 @@ from tiny import finish, full_studio, tiny_recipe
 
 from psr_studio.core.devices import candidate_generator, candidate_seed, reproducible
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
-from psr_studio.method.refinement import adaptive_weight
+from psr_studio.method.refinement import adaptive_weight, respaced_timesteps
 from psr_studio.models.levels import from_uint8, to_uint8
 from psr_studio.models.memory import MicroBatches
-from psr_studio.recipe.schema import Recipe, RefineRecipe
+from psr_studio.recipe.schema import CaO2Objective, Recipe, RefineRecipe
 from psr_studio.stages.refine.loop import Selected, refine_batch
 from psr_studio.stages.refine.stage import Refiner, inputs, open_networks
 
@@ -118,6 +118,28 @@ def test_the_objective_of_cao2_by_one_step_written_out(opened):
         clear = gradient[0].abs() > 1e-4
         step = (first - selected.latents)[row]
         assert torch.allclose(step[clear], -6e-4 * gradient[0].sign()[clear], atol=2e-5)  # a sum rounds so
+
+
+def test_cao2_as_its_code_has_it_adds_the_noise_of_a_step_of_fifty_and_asks_without_a_class(opened):
+    """Timesteps 20 to 224 of 1000; the network is told 1 to 11, and row `null_class` of its table."""
+    nets, selected = opened
+    steps = respaced_timesteps(1000, 50)
+    assert (steps[0], steps[1], steps[11], steps[-1]) == (0, 20, 224, 999)
+    how = changed(HOW, objective="cao2", n_steps=1, cao2=CaO2Objective(variant="code"))
+    _, _, losses = next(refine_batch(nets, selected, how, temperature=1.5))
+    alphas = nets.generator.alphas_cumprod[respaced_timesteps(len(nets.generator.alphas_cumprod), 50)]
+    for row, seed in enumerate(selected.noise_seeds):
+        one = selected.take(slice(row, row + 1))
+        generator = candidate_generator(candidate_seed(0, seed, 0))
+        noise = torch.randn(1, *one.latents.shape[1:], generator=generator)
+        t = torch.randint(1, 12, (1,), generator=generator)
+        kept = alphas[t].view(-1, 1, 1, 1)
+        nobody = torch.full_like(one.classes, nets.generator.null_class)
+        error = noise - nets.generator.denoise(
+            kept.sqrt() * one.latents + (1 - kept).sqrt() * noise, t, nobody
+        )
+        loss = error.square().mean() + 10 * error.abs().max()
+        assert losses[row].item() == pytest.approx(loss.item(), rel=1e-4)
 
 
 def test_an_objective_that_is_not_chosen_changes_no_hash_and_the_chosen_one_does(studio):

@@ -22,10 +22,11 @@ from psr_studio.method.refinement import (
     largest_error_loss,
     q_sample,
     refinement_loss,
+    respaced_timesteps,
 )
 from psr_studio.models.memory import MicroBatches
 from psr_studio.models.teacher import Teacher
-from psr_studio.recipe.schema import RefineRecipe
+from psr_studio.recipe.schema import CAO2_STEPS, CODE, RefineRecipe
 from psr_studio.stages.refine.matching import Matching, matched
 
 if TYPE_CHECKING:
@@ -134,11 +135,16 @@ def _denoised(
     shape, cao2 = tuple(selected.latents.shape[1:]), settings.objective == "cao2"
     loss = partial(largest_error_loss, largest=settings.cao2.largest) if cao2 else denoising_loss
     fixed = stacked_noise(generators, shape, device) if cao2 else None  # ours; CaO2 has a bank of 1024 noises
+    if (
+        cao2 and settings.cao2.variant == CODE
+    ):  # the noise of a step of 50; the network is told its number, no class
+        alphas = alphas[respaced_timesteps(len(alphas), CAO2_STEPS).to(device)]
+        classes = torch.full_like(classes, nets.generator.null_class)
 
     def pull(step: int, z: Tensor) -> tuple[Tensor, Tensor]:
         # In this order, that of Algorithm 1: the timestep, then its noise, each row from its own generator.
         t = sent(
-            torch.tensor([draw_timestep(g, nets.generator.n_train_steps, settings) for g in generators]),
+            torch.tensor([draw_timestep(g, len(alphas), settings) for g in generators]),
             device,
         )
         noise = stacked_noise(generators, shape, device) if fixed is None else fixed
@@ -185,10 +191,10 @@ def _optimizer(settings: RefineRecipe, latents: Tensor) -> torch.optim.Optimizer
     return torch.optim.SGD([latents], lr=settings.lr)
 
 
-def draw_timestep(generator: torch.Generator, n_train_steps: int, settings: RefineRecipe) -> int:
+def draw_timestep(generator: torch.Generator, n_timesteps: int, settings: RefineRecipe) -> int:
     """A uniform one; of CaO2's few."""
     low, above = (
-        (settings.cao2.t_from, settings.cao2.t_to + 1) if settings.objective == "cao2" else (0, n_train_steps)
+        (settings.cao2.t_from, settings.cao2.t_to + 1) if settings.objective == "cao2" else (0, n_timesteps)
     )
-    above = min(above, n_train_steps)
+    above = min(above, n_timesteps)
     return int(torch.randint(min(low, above - 1), above, (1,), generator=generator))
