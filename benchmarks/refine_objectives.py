@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "match, labels anew": {**MATCH, "refine.match.labels": "anew"},
 }
 NONE = "not refined"
-EPOCHS = {1: 300, 10: 100}  # the preset's 300 where they are quick: ten images are ten times fewer
+EPOCHS = {1: 300, 10: 100, 50: 40}  # the preset's 300 where they are quick: ten images are ten times fewer
 
 
 def main() -> None:
