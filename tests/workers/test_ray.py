@@ -41,8 +41,8 @@ def cluster(ray: Any) -> Iterator[Any]:
 def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a_node_leaves(
     tmp_path, cluster, ray, monkeypatch
 ):
-    """A steered pool with variations, and refined latents, by two nodes: an actor dies by SIGKILL in the middle of the
-    pool, and one of the nodes goes while both refine."""
+    """A pool guided by influence with variations, and refined latents, by two nodes: an actor dies by SIGKILL in the
+    middle of the pool, and one of the nodes goes while both refine."""
     monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
     values = {
         "pool_size": 6,
@@ -51,8 +51,8 @@ def test_the_embedded_model_gives_the_same_bytes_though_an_actor_is_killed_and_a
         "steps": 12,
         "classes": [0, 1, 2, 3],
         "variations": ["3000002 x 4 at 0.3"],
-        "guidance": "mgd3",
-        "mgd3.modes": 4,
+        "guidance": "igd",
+        "igd.epochs": 2,
     }
     recipe = load_recipe("fashion-mnist").with_values(
         {**{f"pool.{key}": value for key, value in values.items()}, "select.ipc": 2}
