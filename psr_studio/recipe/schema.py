@@ -604,7 +604,8 @@ class Recipe(Table):
         """Return a checked copy with dotted keys replaced, such as {"select.ipc": 10}.
 
         A setting of a selector may be named without it, such as "select.alpha"; see `place`. With another protocol come
-        its numbers, but for those that were others than the protocol's before.
+        its numbers, but for those that were others than the protocol's before: the points of the curve, by which no
+        student is trained otherwise, come all the same.
         """
         values = {**_numbers_of_protocol(self.evaluate, values.get("evaluate.protocol")), **values}
         selector = values.get("select.selector", self.select.selector)
@@ -629,7 +630,7 @@ def _numbers_of_protocol(now: EvaluateRecipe, protocol: Any) -> dict[str, Any]:
     if name not in PROTOCOLS or name == now.protocol:
         return {}
     numbers = now.record.numbers
-    kept = {key for key in numbers if as_written(getattr(now, key)) != numbers[key]}
+    kept = {key for key in numbers if key != "n_checks" and as_written(getattr(now, key)) != numbers[key]}
     return {f"evaluate.{key}": n for key, n in PROTOCOLS[name].numbers.items() if key not in kept}
 
 

@@ -205,7 +205,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             )
         done += group.new
     if share is None:
-        speeds.learn(ws, STAGE.name, recipe, _size(recipe, bundle, work.total - work.found), clock.seconds)
+        speeds.learn(ws, STAGE.name, recipe, size_of(recipe, bundle, work.total - work.found), clock.seconds)
 
 
 class Refiner:
@@ -261,7 +261,7 @@ class Refiner:
 
         selected = self.selected_rows([cid for c in classes for cid in self.record.picks[c]])
         measured = refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
-        size = _size(self.recipe, self.bundle, len(selected.classes))
+        size = size_of(self.recipe, self.bundle, len(selected.classes))
         return speeds.said(self.ws, STAGE.name, self.recipe, size, measured)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
@@ -404,10 +404,11 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
     """How many pictures of the selection are not refined."""
     require_generator(bundle)
     work = left(ws, recipe, bundle, record)
-    return _size(recipe, bundle, work.total - work.found)
+    return size_of(recipe, bundle, work.total - work.found)
 
 
-def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+def size_of(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+    """How much refining n pictures is."""
     settings = recipe.refine
     # A step with the label takes longer.
     pulled = round(min(settings.label_steps, settings.n_steps) / settings.n_steps, 3)

@@ -14,7 +14,7 @@ from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKING_HEAD, comparisons, rankings
-from psr_studio.stages.evaluate.given import look_at_set
+from psr_studio.stages.evaluate.given import check_given
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
@@ -181,9 +181,10 @@ class EvaluateTab:
         """Queue the students that are missing; what is refused is not queued."""
         *controls, shown = given
         values = self.settings.read(controls, self.picker.budget(choice))
-        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
-        for path in values[SETS]:
-            look_at_set(path, self.screen.studio.bundle)
+        asked = self.screen.studio.recipe.with_values(
+            values
+        )  # refused values leave no saved selection behind
+        check_given(asked.evaluate, self.screen.studio.bundle)
         if REFINED in values[FORMS]:
             self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
         self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
