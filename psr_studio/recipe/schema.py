@@ -20,6 +20,7 @@ from psr_studio.method.selectors.parameters import Facts, Parameters, Table, fac
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
+from psr_studio.recipe.objectives import OBJECTIVES
 from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
 from psr_studio.recipe.variations import CANDIDATES_PER_CLASS, FIRST_VARIATION, MOST_VARIATIONS, Variations
 
@@ -394,8 +395,8 @@ class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
     objective: str = setting(
-        "psr", "What is lowered: the paper's noise error with the teacher's labels (psr), CaO2's (cao2), or how "
-        "far mean features of a class are from those of its real images (match).", choices=("psr", "cao2", "match"),
+        "psr", f"What is lowered: {'; '.join(f'{name}, {one.title}' for name, one in OBJECTIVES.items())}.",
+        choices=tuple(OBJECTIVES),
     )  # fmt: skip
     cao2: CaO2Objective = CaO2Objective()
     match: MatchObjective = MatchObjective()
@@ -423,10 +424,9 @@ class RefineRecipe(Table):
 
     def read(self) -> dict[str, Any]:
         """The settings that count under the chosen objective, by name."""
-        values = {name: value for name, value in self if name not in ("objective", "cao2", "match")}
+        shared = {name: getattr(self, name) for name in OBJECTIVES[self.objective].shared}
         if self.objective == "psr":
-            return values
-        shared = {name: values[name] for name in ("n_steps", "batch_size", "seed")}
+            return shared
         table: Table = getattr(self, self.objective)
         return {"objective": self.objective, **shared, **table.model_dump()}
 

@@ -142,6 +142,7 @@ def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
         screen.submit("refine", {"refine.n_steps": 5})
         said = [tabs[0].values()[1], tabs[1].values()[0]]
         assert "candidates" not in said[0] and "To do" not in said[1]
+        assert "Press" not in (text := unescape(tabs[1].values()[1])) and "They are being made" in text
         assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
 
 
@@ -153,6 +154,11 @@ def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
     assert tab.settings.shown()["evaluate.arms"] == ["selected"]
     state = unescape(tab.values()[0])
     assert "No student is trained." in state and "not refined" not in state and "To do: " in state
+    assert 'Press "Evaluate"' in unescape(tab.values()[1])
+    with screen.worker.lock:
+        screen.submit("evaluate", {"evaluate.arms": ["selected"]})
+        text = unescape(tab.values()[1])
+    assert "Press" not in text and "being trained" in text
 
 
 def test_sets_from_elsewhere_are_named_by_their_paths_and_looked_at_before_a_job_begins(

@@ -13,6 +13,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
@@ -61,7 +62,7 @@ def inputs(
 def how(recipe: Recipe) -> dict[str, Any]:
     """The settings of the recipe that make a difference to refined pictures; the batch size makes one of rounding."""
     settings = recipe.refine.read()
-    del settings["batch_size"]
+    settings.pop("batch_size", None)
     mirrored = recipe.evaluate.mirrored or recipe.refine.objective != "match"
     return {"settings": settings, **({} if mirrored else {"mirrored": False})}
 
@@ -167,7 +168,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         )
 
     if not work.groups:
-        yield event(work.total, f'"{record.name}" is refined.', part_done=True)
+        yield event(work.total, whole(ws, recipe, bundle, record), part_done=True)
         return
     yield event(work.found, "Opening generator, codec and teacher.")
     refiner = Refiner(ws, recipe, bundle, record)
@@ -199,13 +200,20 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             now = units_done(done, group.new, 1, written)
             # The counter holds most of a group back until it is written, so the words give no other number.
             words = f'Refined the images of "{bundle.class_names[class_id]}".'
-            words += f" All {work.total} are done." if now == work.total else ""
             yield event(
                 now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
         done += group.new
     if share is None:
         speeds.learn(ws, STAGE.name, recipe, size_of(recipe, bundle, work.total - work.found), clock.seconds)
+        yield event(work.total, whole(ws, recipe, bundle, record))
+
+
+def whole(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> str:
+    """What there is when nothing is left."""
+    record = record or select.require(ws, recipe.select.name, bundle)
+    of = plural(len(record.picks), "class", "classes")
+    return f'"{record.name}" is refined: {plural(len(record.candidate_ids), "picture")} of {of}.'
 
 
 class Refiner:
