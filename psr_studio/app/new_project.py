@@ -25,6 +25,7 @@ from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
 from psr_studio.method.protocols import PROTOCOLS, convnet_depth
 from psr_studio.recipe.schema import Recipe
+from psr_studio.stages.evaluate.given import as_it_lies
 from psr_studio.stages.importing.classes import ClassNames
 from psr_studio.stages.importing.items import PoolImportError, called
 from psr_studio.stages.importing.look import Found, look
@@ -201,7 +202,9 @@ def recipe_for_set(workspace: str | Path, pictures: str | Path, real: str | Path
     root = absolute_path(workspace)
     file = root / f"{root.name}.toml"
     if not file.is_file():
-        for _ in _described(plan(root, pictures, real=real)):
+        with as_it_lies():
+            planned = plan(root, pictures, real=real)
+        for _ in _described(planned):
             pass
     side = load_bundle(str(file)).image_shape[0]
     settings = {"name": root.name, "bundle": str(file), "evaluate.student": _student(side)}

@@ -34,7 +34,7 @@ class OpenWorkspace:
 
     def __init__(
         self, workspace: str | Path, preset: str | Path | Recipe | None, overrides: Mapping[str, Any], create: bool,
-        demo: bool, replace_recipe: bool, workers: WorkerRequest | None,
+        demo: bool, replace_recipe: bool, keep: bool, workers: WorkerRequest | None,
     ) -> None:  # fmt: skip
         self.workers = workers
         values = _settings(overrides)
@@ -45,7 +45,7 @@ class OpenWorkspace:
         given = given and first
         _check(values if first is None else {**values, "evaluate.student": first.evaluate.student})
         if first is not None:  # nor should a bundle that is not there
-            load_bundle(first.bundle)
+            _check_given(values, first, load_bundle(first.bundle))
         self.workspace = Workspace.open(root, create=create)
         try:
             if given is not None and not replace_recipe:
@@ -56,8 +56,8 @@ class OpenWorkspace:
             self._lock = threading.RLock()
             if demo and _is_new(root) and self.bundle.demo is not None:
                 copy_demo(self.bundle.demo, self.workspace, self.recipe)
-            elif given is not None or values or saved is None:
-                self._opened(self.recipe.bundle)
+            elif keep and (given is not None or values or saved is None):
+                _check_given(values, self.recipe, self._opened(self.recipe.bundle))
                 self.workspace.save_recipe(self.recipe)
         except BaseException:
             self.workspace.close()
@@ -104,7 +104,7 @@ class OpenWorkspace:
             changed = self.recipe.with_values(given)
             _check(given)
             if to_toml(changed) != to_toml(self.recipe):  # a rule and the number it gives are equal
-                self._opened(changed.bundle)
+                _check_given(given, changed, self._opened(changed.bundle))
                 self.workspace.save_recipe(changed)
                 self.recipe = changed
 
@@ -134,6 +134,14 @@ def _check(values: Mapping[str, Any]) -> None:
         from psr_studio.stages.evaluate.stage import check_student
 
         check_student(values["evaluate.student"])
+
+
+def _check_given(values: Mapping[str, Any], recipe: Recipe, bundle: Bundle) -> None:
+    """Raise PoolImportError on sets and test images that are named now and cannot be evaluated."""
+    if {"evaluate.sets", "evaluate.test_images"} & values.keys():
+        from psr_studio.stages.evaluate.given import check_given
+
+        check_given(recipe.evaluate, bundle)
 
 
 def copy_demo(demo: Path, ws: Workspace, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from psr_studio.core.remembered import home, keep_if_possible, recall
-from psr_studio.storage.workspace import MARKS_OF_ONE
+from psr_studio.storage.workspace import is_one
 
 FILE = "workspaces.json"
 MOST = 20
@@ -23,7 +23,7 @@ class Recent:
 
 def recent() -> list[Recent]:
     """Those that are still there, the newest first."""
-    return [found for found in _kept() if any((found.path / mark).exists() for mark in MARKS_OF_ONE)]
+    return [found for found in _kept() if is_one(found.path)]
 
 
 def note_opened(path: Path) -> None:

@@ -56,6 +56,7 @@ from psr_studio.storage.workspace import StageStatus, Workspace
 from psr_studio.studies import report, running
 from psr_studio.studies.homes import Homes
 from psr_studio.studies.measures import real_features
+from psr_studio.studies.outlook import outlook
 from psr_studio.studies.pools import Compared, Side, compared
 from psr_studio.studies.results import Result, results
 from psr_studio.studies.study import Study, cells, in_whole_parts, pool_recipes
@@ -100,7 +101,8 @@ class Studio(OpenWorkspace):
         create: make the folder where it is no workspace yet; without it that is an error.
         demo: fill a new workspace with the pre-generated pool of the bundle.
         replace_recipe: take the preset although steps would make anew what the workspace holds.
-        workers: generate, score, refine and fill studies by so many processes on this machine, one per GPU.
+        keep: save preset and overrides as the recipe of the workspace; without it they hold for this object alone.
+        workers: share the work, students included, among so many processes on this machine, one per GPU.
         ray: or by the Ray cluster at this address ("auto", "local").
         overrides: settings by dotted key (`**{"select.ipc": 5}`) or by bare name where only one table has it
             (`ipc=5`).
@@ -114,12 +116,12 @@ class Studio(OpenWorkspace):
 
     def __init__(
         self, workspace: str | Path, preset: str | Path | Recipe | None = None, *, create: bool = True,
-        demo: bool = False, replace_recipe: bool = False, workers: int | None = None, ray: str | None = None,
-        **overrides: Any,
+        demo: bool = False, replace_recipe: bool = False, keep: bool = True, workers: int | None = None,
+        ray: str | None = None, **overrides: Any,
     ) -> None:  # fmt: skip
         provide_home()
         super().__init__(
-            workspace, preset, overrides, create, demo, replace_recipe, worker_request(workers, ray)
+            workspace, preset, overrides, create, demo, replace_recipe, keep, worker_request(workers, ray)
         )
         self.curation = Curation(self)
 
@@ -242,6 +244,10 @@ class Studio(OpenWorkspace):
     def study_results(self, name: str) -> list[Result]:
         """Every cell of a study with what is known of it."""
         return results(self.workspace, self.recipe, self.bundle, find_study(name))
+
+    def study_outlook(self, name: str) -> str:
+        """What there is to do until a study is finished, in words, with the time where it is known; "" when it is."""
+        return outlook(self.workspace, self.recipe, self.bundle, find_study(name))
 
     def study_table(self, name: str) -> str:
         """The lines of a study as text, those of the papers below ours."""

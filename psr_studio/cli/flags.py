@@ -10,6 +10,7 @@ from psr_studio.recipe.load import DEFAULT_PRESET
 
 DONE, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit statuses
 DEFAULT_WORKSPACE = "workspace"
+MAKING = "generate, import, finetune, run, study and evaluate SET"  # a workspace where there is none
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -23,7 +24,7 @@ def add_command(commands: Any, name: str, text: str, run: Run, **more: Any) -> a
 
 def add_studio_flags(parser: argparse.ArgumentParser, *, budget: bool = True) -> None:
     """The flags of commands that open a workspace with a recipe, at one budget; see `cli.studio.open_studio`."""
-    add_workspace_flag(parser, "folder of the run; generate, run and study make it when missing")
+    add_workspace_flag(parser, f"folder of the run; {MAKING} make it when missing")
     parser.add_argument(
         "-p", "--preset", metavar="P",
         help=f"preset by name, or a TOML file (default: the recipe of the workspace, else {DEFAULT_PRESET})",
@@ -60,7 +61,7 @@ def add_worker_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of stages that several processes can share."""
     parser.add_argument(
         "--workers", type=int, metavar="N",
-        help="generate, score, refine and fill studies by N processes, one per GPU; by this one when left out",
+        help="share the work, students included, among N processes, one per GPU; this one does it when left out",
     )  # fmt: skip
     parser.add_argument(
         "--ray", metavar="ADDRESS",

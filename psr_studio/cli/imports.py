@@ -81,7 +81,7 @@ def _import(args: argparse.Namespace) -> int:
     from psr_studio.stages.importing.stage import Options
     from psr_studio.stages.standing import Standing
 
-    with open_studio(args, create=not args.dry_run) as studio:
+    with open_studio(args, create=not args.dry_run, keep=not args.dry_run) as studio:
         options = {field.name: getattr(args, field.name) for field in fields(Options)}
         if args.dry_run:
             print(studio.check_import(args.path, **options))

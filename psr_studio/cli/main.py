@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from psr_studio.cli import (
@@ -34,7 +34,7 @@ from psr_studio.cli.flags import DEFAULT_WORKSPACE, DONE, FAILED, REFUSED, STOPP
 from psr_studio.cli.terminal import check_printed, open_streams
 from psr_studio.core.allocator import end_at_once, keep_freed_memory
 from psr_studio.core.disk import foreseen
-from psr_studio.core.errors import StudioError
+from psr_studio.core.errors import StudioError, did_you_mean
 from psr_studio.core.home import provide_home
 from psr_studio.core.version import __version__
 
@@ -85,6 +85,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+class _Program(argparse.ArgumentParser):
+    """Refuses a command that there is not in two sentences, with the nearest one; `commands` are those there are."""
+
+    commands: Collection[str] = ()
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        words = sys.argv[1:] if args is None else args
+        named = next((word for word in words if not word.startswith("-")), None)
+        if named is not None and named not in self.commands:
+            fix = f"{did_you_mean(named, self.commands)}`psr-studio --help` lists all commands."
+            refused = StudioError(f'There is no command "{named}".', fix)
+            self.exit(REFUSED, f"{error_text(refused)}\n")
+        return super().parse_known_args(args, namespace)
+
+
 class _Command(argparse.ArgumentParser):
     """Refuses a flag that it does not know by itself, with its own usage instead of that of all commands."""
 
@@ -97,7 +112,7 @@ class _Command(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
-    parser = argparse.ArgumentParser(
+    parser = _Program(
         prog="psr-studio", description="Generative dataset distillation by curation: pool, select, refine."
     )
     parser.add_argument("--version", action="version", version=f"psr-studio {__version__}")
@@ -106,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for group in GROUPS:
         group.add_commands(commands)
+    parser.commands = commands.choices
     return parser
 
 

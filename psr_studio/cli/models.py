@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.cli.console import ProgressLine, consume
@@ -59,17 +60,23 @@ def _weights(args: argparse.Namespace) -> int:
         return DONE
     bundle = load_bundle(args.name)
     if not bundle.sources:
-        raise ModelError(
-            f'"{args.name}" is whole: nothing of it lies elsewhere. Bundles that need something are '
-            f"{', '.join(known)}.",
-            "Name one of them, or the path of a description of yours.",
-        )
+        return _whole(args, known)
     _remember(bundle, args)
     if args.download:
         say_licences(bundle.missing_parts())
         consume(bundle.download(), ProgressLine(sys.stderr))
     print(_report(bundle))
     return FAILED if any(source.part != "images" for source in bundle.missing_parts()) else DONE
+
+
+def _whole(args: argparse.Namespace, known: Sequence[str]) -> int:
+    """Of a bundle that needs nothing: good news, unless a folder of it is named."""
+    words = f'"{args.name}" is whole: nothing of it lies elsewhere.'
+    others = f"Bundles that need something are {', '.join(known)}."
+    if any(getattr(args, part) is not None for part in PARTS):
+        raise ModelError(f"{words} {others}", "Name one of them, or the path of a description of yours.")
+    print(f"{words} {others}")
+    return DONE
 
 
 def _remember(bundle: Bundle, args: argparse.Namespace) -> None:

@@ -78,8 +78,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _step(args: argparse.Namespace) -> int:
-    with open_studio(args, create=args.stage is generate.STAGE) as studio:
-        if getattr(args, "dry_run", False):
+    dry = getattr(args, "dry_run", False)
+    with open_studio(args, create=args.stage is generate.STAGE, keep=not dry) as studio:
+        if dry:
             print(_summary_text(studio))
             return DONE
         with _export_watched(args, studio) if args.stage is export.STAGE else nullcontext():
@@ -90,7 +91,8 @@ def _step(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    with open_studio(args, create=bool(args.sets), values=_evaluated(args)) as studio:
+    makes = bool(args.sets) and not args.all
+    with open_studio(args, create=makes, values=_evaluated(args), keep=not args.all) as studio:
         if not args.all:
             consume(studio.evaluate(), ProgressLine(sys.stderr, args.quiet))
         rows = _rows(studio, args.all)

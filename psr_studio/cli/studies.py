@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from psr_studio.cli.console import ProgressLine, consume
 from psr_studio.cli.flags import DONE, add_command, add_studio_flags, add_worker_flags
 from psr_studio.cli.studio import open_studio
+from psr_studio.core.files import absolute_path
 from psr_studio.recipe.load import load_recipe
 from psr_studio.stages.study import STAGE
+from psr_studio.storage.workspace import is_one
+from psr_studio.studies.study import Study
 from psr_studio.studies.table import STUDIES, find_study
 
 
@@ -26,7 +31,11 @@ def add_commands(commands: Any) -> None:
     add("--students", nargs="+", metavar="S", help="networks to train (study.students)")
     add("--seeds", type=int, metavar="N", help="students per number (evaluate.n_seeds)")
     add("--epochs", type=int, metavar="N", help="passes over each set (evaluate.epochs)")
-    add("--dry-run", action="store_true", help="say which cells are finished, run nothing")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="say what is finished, what is left and how long; write nothing",
+    )
     parser.epilog = f"Studies: {', '.join(STUDIES)}."
 
 
@@ -44,15 +53,28 @@ def _study(args: argparse.Namespace) -> int:
         "pool.pool_size": _standing_size(args),
     }
     values = {key: value for key, value in given.items() if value is not None}
-    with open_studio(args, create=not args.dry_run, values=values) as studio:
-        if not args.dry_run:
-            said = consume(studio.study(study.name), ProgressLine(sys.stderr, args.quiet))
-            print(studio.study_table(study.name))
-            print(f"\n{said}")
-            return DONE
-        for result in studio.study_results(study.name):
-            known = f"{result.trained} of {result.wanted} students" if result.wanted else "not chosen yet"
-            print(f"{result.cell}: {'finished' if result.finished else known}")
+    if args.dry_run:
+        return _foreseen(args, study, values)
+    with open_studio(args, values=values) as studio:
+        said = consume(studio.study(study.name), ProgressLine(sys.stderr, args.quiet))
+        print(studio.study_table(study.name))
+        print(f"\n{said}")
+    return DONE
+
+
+def _foreseen(args: argparse.Namespace, study: Study, values: Mapping[str, Any]) -> int:
+    """Print the cells and what is left to do; nothing is made where there is no workspace yet, nor saved in one."""
+    from psr_studio.studies.report import standing
+
+    with TemporaryDirectory() as nowhere:
+        is_new = not is_one(absolute_path(args.workspace))
+        args.workspace = nowhere if is_new else args.workspace
+        with open_studio(args, create=is_new, values=values, keep=False) as studio:
+            found = studio.study_results(study.name)
+            for result in found:
+                known = f"{result.trained} of {result.wanted} students" if result.wanted else "not chosen yet"
+                print(f"{result.cell}: {'finished' if result.finished else known}")
+            print(" ".join(filter(None, ("\n" + standing(found), studio.study_outlook(study.name)))))
     return DONE
 
 

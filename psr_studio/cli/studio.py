@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_studio(
-    args: argparse.Namespace, create: bool = True, values: Mapping[str, Any] | None = None
+    args: argparse.Namespace, create: bool = True, values: Mapping[str, Any] | None = None, keep: bool = True
 ) -> Studio:
     """A studio as the flags of `add_studio_flags` have it, and those of `add_worker_flags` where they are there.
 
@@ -24,6 +24,7 @@ def open_studio(
 
     Args:
         values: settings that flags of the command's own have given.
+        keep: what flags say is saved in the workspace; who only looks saves nothing.
     """
     from psr_studio.app.studio import Studio  # loads torch, so only when there is work
 
@@ -32,7 +33,12 @@ def open_studio(
     settings |= {"select.ipc": budget} if budget is not None else {}
     settings |= {"device": args.device} if args.device is not None else {}
     workers: dict[str, Any] = {key: getattr(args, key, None) for key in ("workers", "ray")}
-    options: dict[str, Any] = {"create": create, "replace_recipe": args.replace_recipe, **workers}
+    options: dict[str, Any] = {
+        "create": create,
+        "replace_recipe": args.replace_recipe,
+        "keep": keep,
+        **workers,
+    }
     studio = Studio(args.workspace, args.preset, **options, **settings)
     if args.download:
         try:

@@ -20,6 +20,7 @@ from psr_studio.method.selectors.parameters import Facts, Parameters, Table, fac
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
 from psr_studio.recipe.errors import find, recipe_error
+from psr_studio.recipe.objectives import OBJECTIVES
 from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
 from psr_studio.recipe.variations import CANDIDATES_PER_CLASS, FIRST_VARIATION, MOST_VARIATIONS, Variations
 
@@ -403,8 +404,8 @@ class RefineRecipe(Table):
     """Refinement of the chosen latents (PSR eq. 9-10); the labels are softened by `select.temperature`."""
 
     objective: str = setting(
-        "psr", "What is lowered: the paper's noise error with the teacher's labels (psr), CaO2's (cao2), or how "
-        "far mean features of a class are from those of its real images (match).", choices=("psr", "cao2", "match"),
+        "psr", f"What is lowered: {'; '.join(f'{name}, {one.title}' for name, one in OBJECTIVES.items())}.",
+        choices=tuple(OBJECTIVES),
     )  # fmt: skip
     cao2: CaO2Objective = CaO2Objective()
     match: MatchObjective = MatchObjective()
@@ -432,10 +433,9 @@ class RefineRecipe(Table):
 
     def read(self) -> dict[str, Any]:
         """The settings that count under the chosen objective, by name."""
-        values = {name: value for name, value in self if name not in ("objective", "cao2", "match")}
+        shared = {name: getattr(self, name) for name in OBJECTIVES[self.objective].shared}
         if self.objective == "psr":
-            return values
-        shared = {name: values[name] for name in ("n_steps", "batch_size", "seed")}
+            return shared
         table: Table = getattr(self, self.objective)
         own = table.model_dump()
         if own.get("variant") == PLAIN:  # as before there was a choice
@@ -616,7 +616,8 @@ class Recipe(Table):
         """Return a checked copy with dotted keys replaced, such as {"select.ipc": 10}.
 
         A setting of a selector may be named without it, such as "select.alpha"; see `place`. With another protocol come
-        its numbers, but for those that were others than the protocol's before.
+        its numbers, but for those that were others than the protocol's before: the points of the curve, by which no
+        student is trained otherwise, come all the same.
         """
         values = {**_numbers_of_protocol(self.evaluate, values.get("evaluate.protocol")), **values}
         selector = values.get("select.selector", self.select.selector)
@@ -641,7 +642,7 @@ def _numbers_of_protocol(now: EvaluateRecipe, protocol: Any) -> dict[str, Any]:
     if name not in PROTOCOLS or name == now.protocol:
         return {}
     numbers = now.record.numbers
-    kept = {key for key in numbers if as_written(getattr(now, key)) != numbers[key]}
+    kept = {key for key in numbers if key != "n_checks" and as_written(getattr(now, key)) != numbers[key]}
     return {f"evaluate.{key}": n for key, n in PROTOCOLS[name].numbers.items() if key not in kept}
 
 

@@ -23,7 +23,8 @@ class Held:
     """What a shared step began with: the selections that its workers read, who have no ledger.
 
     Attributes:
-        options: what of it `begin`, `left` and `size` are given, for others may be saved under these names meanwhile.
+        options: what of it `begin`, `left`, `size` and `whole` are given, for others may be saved under these names
+            meanwhile.
     """
 
     selections: tuple[SelectionRecord, ...] = ()
@@ -40,8 +41,8 @@ class Stage:
         title: what is happening while it runs.
         help: one sentence.
         tab: of the page, by name.
-        code: the module with `run`, and where there are such `status`, `cost`, `size`, `prepare`, `held`, `begin` and
-            `left`.
+        code: the module with `run`, and where there are such `status`, `cost`, `size`, `prepare`, `held`, `begin`,
+            `left` and `whole`.
         unit: what its events count, "" where a rate would say nothing.
         shared: several workers can do it together.
         resumes: stopped in the middle, it goes on from there.
@@ -96,6 +97,11 @@ class Stage:
     def held(self) -> Callable[[Workspace, Recipe, Bundle], Held] | None:
         """The selections that the recipe has it read; None where it reads none."""
         return self._own("held")
+
+    @property
+    def whole(self) -> Callable[..., str] | None:
+        """`whole(ws, recipe, bundle, ...)` says what there is when it is done; None where its last event does."""
+        return self._own("whole")
 
     @property
     def begin(self) -> Callable[..., Work]:

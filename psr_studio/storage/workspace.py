@@ -444,12 +444,17 @@ def rescue_ledger(root: str | Path) -> tuple[Path, dict[str, int]]:
         held.release()
 
 
+def is_one(root: Path) -> bool:
+    """Whether a folder holds something of a workspace."""
+    return any((root / name).exists() for name in MARKS_OF_ONE)
+
+
 def _make_folder(root: Path, create: bool) -> None:
     if root.exists() and not root.is_dir():
         raise WorkspaceError(f'The workspace "{root}" is a file.', "Choose a folder.")
     if create and root.is_dir():
         return
-    if not create and any((root / name).exists() for name in MARKS_OF_ONE):
+    if not create and is_one(root):
         return
     if not create:
         raise WorkspaceError(

@@ -83,12 +83,14 @@ def figure_of(study: Study, found: Sequence[Result], bundle: Bundle) -> go.Figur
     )
 
 
-def standing(study: Study, found: Sequence[Result]) -> str:
-    """How far a study is, in one sentence."""
+def standing(found: Sequence[Result], running: bool = False) -> str:
+    """How far a study is, in one sentence; `running` says that it goes on now."""
     done = sum(result.finished for result in found)
     if done == len(found):
         return f"All {plural(done, 'cell')} of this study are finished."
-    return f"{done} of {plural(len(found), 'cell')} are finished; run the study again to go on."
+    begun = any(result.wanted for result in found)
+    rest = "run the study again to go on" if begun else "it was not run here yet"
+    return f"{done} of {plural(len(found), 'cell')} are finished; {'it runs now' if running else rest}."
 
 
 def csv_text(study: Study, found: Sequence[Result]) -> str:
@@ -142,7 +144,7 @@ def html_text(study: Study, found: Sequence[Result], recipe: Recipe, bundle: Bun
 <title>{escape(study.name)}: {escape(bundle.name)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(study.title)}</h1>
 <p>Study "{escape(study.name)}" ({escape(study.place)}) on {escape(bundle.name)}, PSR Studio {__version__}.
-{escape(standing(study, found))}</p>
+{escape(standing(found))}</p>
 {figure}
 <h2>Measured here</h2>
 <p>Top-1 after the last epoch, in percent, mean and standard deviation over n students. Controls have the same student,

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
-from psr_studio.core.words import duration, plural
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe
-from psr_studio.stages import speeds
 from psr_studio.stages.batches import Stopwatch, Work
-from psr_studio.stages.evaluate import STAGE as EVALUATE
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.refine import stage as refine
 from psr_studio.stages.select import stage as select
@@ -29,6 +27,7 @@ from psr_studio.storage.records import EvaluationRecord
 from psr_studio.storage.workspace import Workspace
 from psr_studio.studies.homes import Homes
 from psr_studio.studies.measures import note_measures, read_measures
+from psr_studio.studies.outlook import students_to_train
 from psr_studio.studies.report import write_report
 from psr_studio.studies.results import choice_hash, is_chosen, result_of
 from psr_studio.studies.sharing import Stages, by_several, left, train_share
@@ -67,15 +66,15 @@ def run(
         shared = None
         if by_workers is not None:
             shared = partial(by_several, by_workers, homes.at(pool), recipe, bundle, study, pool, own, report)
-        yield from _fill(homes.at(pool), own, known, report, bundle, shared)
+        yield from _fill(homes, pool, own, known, report, bundle, shared)
 
 
 def _fill(
-    home: Workspace, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord],
+    homes: Homes, pool: str, wanted: Sequence[Cell], known: Mapping[str, EvaluationRecord],
     report: Callable[[], tuple[Path, ...]], bundle: Bundle, shared: Callable[[], Iterator[Progress]] | None,
 ) -> Iterator[Progress]:  # fmt: skip
     """The cells that choose from one pool; first `shared` refines and trains by several processes, where given."""
-    clock = Stopwatch(started=False)
+    clock, home = Stopwatch(started=False), homes.at(pool)
     yield Progress(STAGE.name, 0, 0, f"Choosing the images of {plural(len(wanted), 'cell')}.")
     _choose_all(home, pool_recipes(wanted)[wanted[0].pool], bundle, wanted)
     todo = _Left.of(home, bundle, wanted, known)
@@ -89,9 +88,8 @@ def _fill(
 
     if shared is not None:
         yield from shared()
-    elif (seconds := seconds_left(home, bundle, wanted)) is not None:
-        words = f"Cost: {plural(todo.n_trainings, 'student')}, about {duration(seconds)}."
-        yield Progress(STAGE.name, found, todo.total, words, lasting=True)
+    elif (rest := students_to_train(homes, bundle, wanted)).items and rest.seconds is not None:
+        yield Progress(STAGE.name, found, todo.total, f"Cost: {rest.said('student')}.", lasting=True)
     clock.start()
     done, paths = found, tuple[Path, ...]()
     for number, cell in enumerate(wanted, 1):
@@ -114,25 +112,6 @@ def _fill(
     )
 
 
-def seconds_left(ws: Workspace, bundle: Bundle, wanted: Sequence[Cell]) -> float | None:
-    """How long the missing students of some cells take by those trained last; None where such were never trained.
-
-    Raises:
-        StudioError: as `evaluate.plan`, such as a selection that is not made yet.
-    """
-    seen: set[str] = set()
-    found: list[float | None] = []
-    for cell in wanted:
-        jobs = evaluate.untrained(ws, evaluate.plan(ws, cell.recipe, bundle, ahead=True))
-        new = [job for job in jobs if job.student_hash not in seen]
-        seen |= {job.student_hash for job in new}
-        if new:
-            size = evaluate.size_of(ws, cell.recipe, bundle, new)
-            found.append(speeds.seconds(ws, EVALUATE.name, cell.recipe, size))
-    known = [seconds for seconds in found if seconds is not None]
-    return sum(known) if known and len(known) == len(found) else None
-
-
 @dataclass(frozen=True)
 class _Left:
     """All students of some cells, each once: their epochs, and those of the missing ones, by inputs hash."""
@@ -140,11 +119,6 @@ class _Left:
     jobs: list[evaluate.Job]
     total: int
     missing: dict[str, int]
-
-    @property
-    def n_trainings(self) -> int:
-        """How many are trained for all that are missing."""
-        return len({job.student_hash for job in self.jobs if job.inputs_hash in self.missing})
 
     @classmethod
     def of(

@@ -73,6 +73,9 @@ def run(
             work = left()  # what waited for these
     if size is not None:
         speeds.learn(ws, stage.name, recipe, size, took, str(request))
+    if stage.whole:
+        words = stage.whole(ws, recipe, bundle, **seen)
+        yield Progress(stage.name, work.total, work.total, words, resumed=work.total)
 
 
 def _dispatched(

@@ -290,6 +290,14 @@ def test_no_gpu_when_one_is_asked_for(refused):
     assert problem == '"device" is "gpu". Choices: auto, cpu, cuda, mps.'
 
 
+def test_a_command_that_is_mistyped_is_refused_with_the_nearest_one(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["generat", "-w", "ws"])
+    problem, fix = problem_and_fix(capsys.readouterr().err)
+    assert ended.value.code == 2 and problem == 'There is no command "generat".'
+    assert fix == 'Did you mean "generate"? `psr-studio --help` lists all commands.'
+
+
 def test_a_flag_that_a_command_does_not_know_is_refused_with_its_own_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["run", "--dry-run"])

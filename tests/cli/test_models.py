@@ -36,6 +36,16 @@ def test_convert_weights_says_what_it_found_and_what_comes_next(tmp_path, capsys
     assert "0 attention heads are asked for; a DiT has 1 or more.\n" in capsys.readouterr().err
 
 
+def test_weights_of_a_bundle_that_is_whole_are_good_news(capsys):
+    assert main(["weights", "fashion-mnist"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        said.startswith('"fashion-mnist" is whole: nothing of it lies elsewhere.') and "imagewoof-dit" in said
+    )
+    assert main(["weights", "fashion-mnist", "--images", "."]) == 2
+    assert "Name one of them" in capsys.readouterr().err
+
+
 def test_import_from_the_command_line(tmp_path, tiny_bundle, capsys):
     for name in CLASS_NAMES:
         folder = tmp_path / "set" / name.replace("/", "-")

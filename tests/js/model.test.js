@@ -7,6 +7,7 @@ import {
   describe,
   diffPicks,
   inSolo,
+  listedClasses,
   minMax,
   robustRange,
   scoreOf,
@@ -225,4 +226,10 @@ test('signals are shown as they are, near-duplicates as 1 before they are known;
     [false, true],
   );
   assert.ok(inSolo({ ...data, solo: null }, 0));
+});
+
+test('a pool of a part of the classes lists these, and others only where something is asked of them', () => {
+  const pool = { info: { counts: [0, 5, 0, 3, 0] }, ownBudgets: {}, locked: new Set() };
+  assert.deepEqual(listedClasses(pool), [1, 3]);
+  assert.deepEqual(listedClasses({ ...pool, ownBudgets: { 2: 4 }, locked: new Set([4]) }), [1, 2, 3, 4]);
 });

@@ -58,7 +58,11 @@ def test_a_second_run_does_nothing(tmp_path, tiny_bundle):
     before = bytes_of(tmp_path / "ws")
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle)) as studio:
         (event,) = finish(studio.generate())
-    assert (event.done, event.resumed, event.message) == (18, 18, "The pool is complete.")
+    assert (event.done, event.resumed, event.message) == (
+        18,
+        18,
+        "The pool is complete: 18 candidates of 3 classes.",
+    )
     assert bytes_of(tmp_path / "ws") == before
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from commands import problem_and_fix
 from own_pictures import QUICK, colour, write_pictures
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -16,11 +17,13 @@ from psr_studio.app.studio import Studio
 from psr_studio.bundles.embedded import write_idx
 from psr_studio.cli.main import main
 from psr_studio.core.errors import SelectionError
+from psr_studio.recipe.toml import to_toml
 from psr_studio.stages.evaluate.arms import plan_arms
 from psr_studio.stages.evaluate.comparing import rankings
 from psr_studio.stages.evaluate.given import count_test_images, look_at_set, read_set, read_test_images
 from psr_studio.stages.evaluate.stage import history
 from psr_studio.stages.evaluate.training import Trainer
+from psr_studio.stages.importing.items import PoolImportError
 from psr_studio.stages.labels import soften
 
 FOLDERS = ("00_boot", "01_T-shirt-top", "02_dress")  # as an export names them
@@ -174,6 +177,50 @@ def test_one_command_judges_a_folder_beside_real_pictures(tmp_path, capsys):
     assert main(command) == 0 and capsys.readouterr().out == out, "the same again trains nothing anew"
     assert main(["evaluate", "--real", str(real), "-w", str(tmp_path / "none"), "-q"]) == 2
     assert "Name the set, or leave out --real" in capsys.readouterr().err
+
+
+def test_a_set_that_cannot_be_read_leaves_nothing_behind_and_names_no_control_of_an_import(
+    tmp_path, tiny_bundle, capsys
+):
+    """Nor does one that is tested on itself; a workspace that is there keeps its recipe."""
+    (tmp_path / "empty").mkdir()
+    path, root = write_set(tmp_path / "set"), tmp_path / "ws"
+
+    def refused(*flags: str) -> tuple[str, str]:
+        assert main(["evaluate", *flags, "-w", str(root), "-q"]) == 2
+        return problem_and_fix(capsys.readouterr().err)
+
+    problem, fix = refused(str(tmp_path / "empty"))
+    assert problem.endswith('empty" holds no pictures.') and "--" not in fix and not root.exists()
+    assert fix.startswith("Name a folder with a folder of pictures for each class")
+    about = ["-p", str(tmp_path / "tiny.toml")]
+    (tmp_path / "tiny.toml").write_text(to_toml(tiny_recipe(tiny_bundle)), encoding="utf-8")
+    problem_of_itself, fix_of_itself = refused(str(path), "--test", str(path), *about)
+    assert "which students are trained on" in problem_of_itself and "(--test)" in fix_of_itself
+    assert not root.exists()
+    with Studio(root, "fashion-mnist"):
+        saved = (root / "recipe.toml").read_bytes()
+    assert refused(str(tmp_path / "empty")) == (problem, fix)
+    assert (root / "recipe.toml").read_bytes() == saved
+
+
+def test_pictures_that_are_trained_on_are_no_test_images(studio, tmp_path):
+    """Neither the folder of the set nor one around it; the test split beside a training split is."""
+    write_set(tmp_path / "real" / "train", 1)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "train")
+    for tested in ("real/train", "link", "real"):
+        with pytest.raises(PoolImportError) as err:
+            studio.set(
+                {
+                    "evaluate.sets": [str(tmp_path / "real" / "train")],
+                    "evaluate.test_images": str(tmp_path / tested),
+                }
+            )
+        assert "an accuracy on them says nothing" in err.value.problem and not studio.recipe.evaluate.sets
+    write_set(tmp_path / "real" / "test", 3)
+    studio.set({
+        "evaluate.sets": [str(tmp_path / "real" / "train")], "evaluate.test_images": str(tmp_path / "real"),
+    })  # fmt: skip
 
 
 def test_an_export_is_evaluated_by_its_own_soft_labels_on_request(studio, tiny_bundle, tmp_path):

@@ -155,6 +155,10 @@ def test_the_named_candidate_gets_variations_that_are_scored(tmp_path, tiny_bund
         assert {event.stage for event in events} == {"pool", "score"}
         assert studio.curation.scored.n == 22 and studio.recipe.pool.variations == ("2000001 x 4 at 0.5",)
         assert before.items() < bytes_of(studio.workspace.root / "pool").items()
+        for count, strength, named in ((4, 1.5, '"Strength" (--strength)'), (0, 0.5, '"How many" (--count)')):
+            with pytest.raises(RecipeError) as out_of_range:
+                studio.variations(2000001, count, strength)
+            assert named in out_of_range.value.fix and "pool.variations" not in str(out_of_range.value)
         studio.set({"pool.steps": 4})
         with pytest.raises(StudioError) as refused:
             studio.variations(2000001)

@@ -9,6 +9,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ import psr_studio.ui
 from psr_studio.app.jobs import JobState
 from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.recipe.keys import keys
+from psr_studio.recipe.objectives import OBJECTIVES
 from psr_studio.recipe.schema import Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.generate import stage as pool
@@ -43,7 +45,9 @@ from psr_studio.ui.plots.curves import (
     loss_figure,
     running_mean,
     styled,
+    training_figure,
 )
+from psr_studio.ui.tabs.refine import BY_ALL, OBJECTIVE, OWN
 from psr_studio.ui.words import LABELS, on_screen
 
 NASTY = "<img src=x onerror=alert(1)>${alert(2)}{{this}}"
@@ -225,6 +229,28 @@ def test_only_the_settings_of_the_chosen_value_show(studio, key, own, none):
         assert [part["visible"] for part in told] == [name == chosen for name in own]
 
 
+def test_under_an_objective_just_the_settings_that_count_are_shown(studio):
+    """Those that decide what becomes of latents, the batch size where there is one, and a line on the objective."""
+    with gr.Blocks() as page:
+        settings = Settings(studio)
+        lines = {name: one.help for name, one in OBJECTIVES.items()}
+        settings.add_choice(OBJECTIVE, OWN, *BY_ALL, about=lines)
+    (event,) = page.fns.values()
+    for chosen in OBJECTIVES:
+        with ThreadPoolExecutor(1) as thread:
+            told = thread.submit(asyncio.run, page.process_api(event, [chosen])).result()["data"]
+        seen = [part for part, now in zip(event.outputs, told, strict=True) if now["visible"]]
+        assert OBJECTIVES[chosen].help in unescape(str(seen[0].value))
+        below = {key for key, one in settings.controls.items() if any(part in _around(one) for part in seen)}
+        counting = studio.recipe.with_values({OBJECTIVE: chosen}).refine.read().keys() - {"objective"}
+        assert {key.rpartition(".")[2] for key in below | set(BY_ALL)} == counting
+    assert ("batch_size" in counting, chosen) == (False, "match")
+
+
+def _around(block: gr.blocks.Block) -> list[gr.blocks.Block]:
+    return [] if block.parent is None else [block.parent, *_around(block.parent)]
+
+
 def test_an_emptied_field_is_named_as_on_screen():
     with gr.Blocks():
         settings = Settings(SimpleNamespace(recipe=Recipe()))
@@ -314,7 +340,10 @@ def test_figures_hold_what_they_are_given():
 )
 def test_ticks_of_epochs_are_whole_and_few(last, step):
     figure = accuracy_figure([Curve("a", [(epoch, 0.5) for epoch in range(1, last + 1)], False)], "t")
-    assert figure.layout.xaxis.dtick == step and figure.layout.xaxis.tick0 == 0
+    losses = loss_figure(np.ones((1, last)), kl_steps=0, title="t")
+    trained = training_figure({"loss": [(epoch, 1.0) for epoch in range(1, last + 1)]})
+    for drawn in (figure, losses, trained):
+        assert drawn.layout.xaxis.dtick == step and drawn.layout.xaxis.tick0 == 0
 
 
 @pytest.mark.parametrize("height", [200, HEIGHT, 900])

@@ -162,6 +162,22 @@ def test_no_event_is_answered_while_a_page_is_built_and_none_is_cut_off():
         pass
 
 
+def test_a_timer_that_ticks_meanwhile_is_told_that_nothing_has_changed(page, desk):
+    """A status of 500 would stand in the console of the browser; a press is told."""
+    fns = desk.served.app.state.page.blocks.fns.values()
+    tick = next(fn for fn in fns if any(event == "tick" for _, event in fn.targets))
+    body = {"data": [None], "fn_index": tick._id, "session_hash": "a"}
+    desk.screen.gate.close(1.0)
+    answer = page.post("/gradio_api/run/predict", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"] == [{"__type__": "update"}] * len(tick.outputs)
+    desk.screen.gate.reopen()
+    assert any(
+        value != {"__type__": "update"}
+        for value in page.post("/gradio_api/run/predict", json=body).json()["data"]
+    )
+
+
 def test_the_list_outlives_damage_and_holds_what_is_there(home, other, tmp_path):
     note_opened(other)
     note_opened(tmp_path / "gone")

@@ -26,6 +26,7 @@ from psr_studio.ui.tabs.evaluate import EvaluateTab
 from psr_studio.ui.tabs.export import ExportTab
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.tabs.refine import RefineTab
+from psr_studio.ui.words import as_error
 
 
 def drawn(screen: Screen) -> dict[str, str]:
@@ -141,6 +142,7 @@ def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
         screen.submit("refine", {"refine.n_steps": 5})
         said = [tabs[0].values()[1], tabs[1].values()[0]]
         assert "candidates" not in said[0] and "To do" not in said[1]
+        assert "Press" not in (text := unescape(tabs[1].values()[1])) and "They are being made" in text
         assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
 
 
@@ -152,14 +154,20 @@ def test_evaluate_speaks_of_the_forms_that_it_shows(screen):
     assert tab.settings.shown()["evaluate.arms"] == ["selected"]
     state = unescape(tab.values()[0])
     assert "No student is trained." in state and "not refined" not in state and "To do: " in state
+    assert 'Press "Evaluate"' in unescape(tab.values()[1])
+    with screen.worker.lock:
+        screen.submit("evaluate", {"evaluate.arms": ["selected"]})
+        text = unescape(tab.values()[1])
+    assert "Press" not in text and "being trained" in text
 
 
 def test_sets_from_elsewhere_are_named_by_their_paths_and_looked_at_before_a_job_begins(
     screen, tmp_path, monkeypatch
 ):
     for name in ("00_boot", "01_T-shirt-top", "02_dress"):
-        (tmp_path / "set" / name).mkdir(parents=True)
-        Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "set" / name / "0.png")
+        for folder in ("set", "other"):
+            (tmp_path / folder / name).mkdir(parents=True)
+            Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / folder / name / "0.png")
     monkeypatch.chdir(tmp_path)
     with gr.Blocks():
         tab = EvaluateTab(screen)
@@ -171,19 +179,24 @@ def test_sets_from_elsewhere_are_named_by_their_paths_and_looked_at_before_a_job
         "evaluate.test_set": "random",
     }
 
-    def press(path: str) -> None:
-        values = {**shown, "evaluate.sets": [path], "evaluate.test_images": "set/"}
+    def press(path: str, tested: str = "other/") -> None:
+        values = {**shown, "evaluate.sets": [path], "evaluate.test_images": tested}
         tab.on_evaluate(tab.picker.proposed(), *values.values(), "")
 
     with pytest.raises(StudioError) as caught:
         press("nowhere")
     assert str(tmp_path / "nowhere") in caught.value.problem and caught.value.fix
     assert screen.worker.newest() is None and screen.studio.recipe.evaluate.sets == ()
+    with pytest.raises(StudioError) as caught:
+        press("set", "set/")
+    assert caught.value.problem.startswith(f'The test images in "{tmp_path / "set"}" are those of the set ')
+    fix = 'Name others in "Test images", or leave it empty: the bundle has its own.'
+    assert unescape(str(as_error(caught.value).message)).endswith(fix)
     press(" set ")
     job = screen.worker.wait(screen.worker.newest().id, 60)
     assert job.state == "done", job.problem
     asked = screen.studio.recipe.evaluate
-    assert (asked.sets, asked.test_images) == ((str(tmp_path / "set"),), str(tmp_path / "set"))
+    assert (asked.sets, asked.test_images) == ((str(tmp_path / "set"),), str(tmp_path / "other"))
     assert [row.arm for row in screen.studio.table()] == ["selected", "set"]
 
 
@@ -418,9 +431,11 @@ def test_numbers_by_rule_are_those_of_the_budget_that_is_worked_on(screen):
 
 
 def test_a_protocol_brings_its_numbers_and_its_line(screen):
-    """By the images per class of the chosen selection; a rule is kept as one, and what was set otherwise stays."""
+    """By the images per class of the chosen selection; a rule is kept as one, and what was set otherwise stays, but for
+    the points of the curve, which a preset may have set for its own protocol.
+    """
     studio = screen.studio
-    studio.set({"evaluate.lr": 0.02, "evaluate.epochs": 300, "evaluate.n_checks": 10})
+    studio.set({"evaluate.lr": 0.02, "evaluate.epochs": 300, "evaluate.n_checks": 5})
     with gr.Blocks():
         evaluate = EvaluateTab(screen)
         evaluate.build()

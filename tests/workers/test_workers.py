@@ -163,6 +163,14 @@ def test_scores_and_refined_picks_are_the_same_bytes_by_three(tmp_path, tiny_bun
     assert events[-1].done == events[-1].total == (18 if stage is score else 6)
     assert sum(e.part_done for e in events) == len(bytes_of(whole / folder))
     assert bytes_of(root / folder) == bytes_of(whole / folder)
+    assert events[-1].message in WHOLE, "it tells of all classes, not of the last one"
+
+
+WHOLE = [
+    "The pool is complete: 18 candidates of 3 classes.",
+    "Every candidate is scored: 18 of 3 classes.",
+    '"current" is refined: 6 pictures of 3 classes.',
+]
 
 
 def test_a_step_that_is_done_starts_nobody(tmp_path, tiny_bundle, whole):
@@ -170,7 +178,7 @@ def test_a_step_that_is_done_starts_nobody(tmp_path, tiny_bundle, whole):
     with open_studio(root, tiny_bundle) as studio:
         threads = ThreadWorkers()
         said = [e.message for stage in (pool, score, refine) for e in shared(threads, stage, studio)]
-    assert said == ["The pool is complete.", "Every candidate is scored.", '"current" is refined.']
+    assert said == WHOLE
     assert not threads.started
 
 

@@ -129,7 +129,9 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     for arm in given:
         _check_task(record, arm)
     arms += given
-    arms += _controls(ws, recipe, bundle, record) if settings.controls else []
+    if settings.controls:
+        first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
+        arms += _controls(recipe, bundle, record, first, label_source(ws))
     rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
     arms += [_real_arm(recipe, bundle, record, rule) for rule in rules]
     if not arms:
@@ -240,12 +242,26 @@ def label_source(ws: Workspace) -> str:
     return OWN if ws.pool().has_own_logits else TEACHER
 
 
-def _controls(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Arm]:
-    teacher = bundle.identity("teacher")
-    first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
-    budget = _budget(record)
+def arms_to_come(recipe: Recipe, bundle: Bundle, classes: Sequence[int], pool: str) -> list[Arm]:
+    """The arms of a selection that is not made yet, and its controls: how many there are, and of how many images.
+
+    Those of real images are the arms to come; the others stand for them, told apart by selection and `pool`.
+    """
+    settings = {"ipc": recipe.select.ipc, "temperature": recipe.select.temperature}
+    picks = {c: [0] * recipe.select.ipc for c in classes}
+    record = SelectionRecord(recipe.select.name, picks, {}, {}, {}, {}, settings, "")
+    own = [
+        _arm(recipe, record, form, record.name, repr([pool, form, record.name]))
+        for form in recipe.evaluate.arms
+    ]
+    return own + (_controls(recipe, bundle, record, pool, TEACHER) if recipe.evaluate.controls else [])
+
+
+def _controls(recipe: Recipe, bundle: Bundle, record: SelectionRecord, first: str, made_by: str) -> list[Arm]:
+    """Beside a selection; `first` says which the first of the pool are, `made_by` who labelled them."""
+    teacher, budget = bundle.identity("teacher"), _budget(record)
     real = _arm(recipe, record, RANDOM_REAL, "", repr([teacher, *budget]))
-    pooled = _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]), made_by=label_source(ws))
+    pooled = _arm(recipe, record, GENERATE_AND_USE, "", repr([first, *budget]), made_by=made_by)
     controls = [real, pooled]
     if real.label_regime != HARD:
         controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))

@@ -19,7 +19,8 @@ PAIRED = (
     "Points ahead, seed by seed: mean of the paired differences after the last epoch, with its 95 % interval, which "
     "takes three seeds at least and differences that vary by a test image at least."
 )
-DIFFERENCE_HEAD = ("Set", "Against", "Points", "95 % interval", "n", "The set is")
+INTERVAL, VERDICT = "95 % interval", "The set is"
+DIFFERENCE_HEAD = ("Set", "Against", "Points", INTERVAL, "n", VERDICT)
 RANKING_HEAD = ("Set", "Labels", "Protocol", "Student", "HLR", "IOR", "LRS", "ARS", "Still to train")
 CONFIDENCE = 0.95
 ROUNDING = 1e-12  # of equal differences of fractions
@@ -136,9 +137,25 @@ def _compared(row: Row, other: Row) -> Comparison | None:
     return Comparison(row, other, paired_difference(first, second, n_tested))
 
 
+def differences(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]], str]:
+    """The comparisons of a table as head and cells, and what is said of all of them in place of in each row.
+
+    That is the verdict where it is the same for all, and none has an interval.
+    """
+    found = comparisons(rows)
+    verdicts = {comparison.difference.verdict for comparison in found}
+    cells = [comparison.cells for comparison in found]
+    if len(found) < 2 or len(verdicts) > 1 or any(one.difference.estimated for one in found):
+        return DIFFERENCE_HEAD, [*cells], ""
+    kept = [i for i, name in enumerate(DIFFERENCE_HEAD) if name not in (INTERVAL, VERDICT)]
+    said = f"Of all of these: {verdicts.pop()}."
+    return [DIFFERENCE_HEAD[i] for i in kept], [[row[i] for i in kept] for row in cells], said
+
+
 def format_comparisons(rows: Sequence[Row]) -> str:
     """The comparisons of a table as text, "" where there are none."""
-    return _as_text(DIFFERENCE_HEAD, [comparison.cells for comparison in comparisons(rows)])
+    head, cells, said = differences(rows)
+    return "\n".join(filter(None, (_as_text(head, cells), said)))
 
 
 @dataclass(frozen=True)

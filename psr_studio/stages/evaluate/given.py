@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -61,12 +62,44 @@ def look_at_set(path: str | Path, bundle: Bundle) -> GivenSet:
 
 @lru_cache(maxsize=64)
 def _looked_at(root: Path, listing: str, names: ClassNames, of: str) -> GivenSet:
-    with reading_source(root), closing(open_source(root, names)) as source:
+    with as_it_lies(), reading_source(root), closing(open_source(root, names)) as source:
         classes = match_classes(list(source.labels), names, where=f'"{printable(root.name)}"')
         counts = {classes[label]: n for label, n in source.labels.items()}
         labelled = (root / LABELS).is_file() or source.soft_labels() is not None
     identity = stable_hash([listing, sorted(classes.items())])
     return GivenSet(root, dict(sorted(counts.items())), identity, labelled)
+
+
+@contextmanager
+def as_it_lies() -> Iterator[None]:
+    """Nothing is said of a set but its path: where an import would be told more, a way out that does without."""
+    try:
+        yield
+    except PoolImportError as err:
+        if not err.asks:
+            raise
+        fix = "Name a folder with a folder of pictures for each class, or a workspace that it was imported into."
+        raise PoolImportError(err.problem, fix) from err
+
+
+def check_given(settings: EvaluateRecipe, bundle: Bundle) -> None:
+    """Raise PoolImportError where a set or the test images cannot be read, or are of the same files.
+
+    No picture of them is read.
+    """
+    sets = [look_at_set(path, bundle).path for path in settings.sets]
+    if settings.test_images is None or settings.test_set == HELD_OUT:
+        return
+    count_test_images(settings, bundle)
+    tested = _test_folder(absolute_path(settings.test_images)).resolve()
+    for path in sets:
+        trained = path.resolve()
+        if trained == tested or trained in tested.parents or tested in trained.parents:
+            raise PoolImportError(
+                f'The test images in "{printable(str(tested))}" are those of the set "{printable(str(path))}", which '
+                "students are trained on: an accuracy on them says nothing.",
+                'Name others in "evaluate.test_images" (--test), or leave it empty: the bundle has its own.',
+            )
 
 
 def read_set(given: GivenSet, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +167,8 @@ def _counted(root: Path, listing: str, names: ClassNames, known: DataSet | None)
     if known is not None and (found := read_official(root, "test", known)) is not None:
         return len(found[1])
     folder = _test_folder(root)
-    with reading_source(folder), closing(open_source(folder, names, _test_reading(root))) as source:
+    reading = _test_reading(root)
+    with as_it_lies(), reading_source(folder), closing(open_source(folder, names, reading)) as source:
         return sum(source.labels.values())
 
 

@@ -355,7 +355,7 @@ def run(
         return Progress(STAGE.name, done, total, message, seconds=clock.seconds, resumed=found, **more)
 
     if share is None and not work.groups:
-        yield event(total, f"All {len(jobs)} students are trained.", part_done=True)
+        yield event(total, whole(ws, recipe, bundle), part_done=True)
         return
     yield event(found, "Reading the test split.")
     trainer = Trainer(ws, recipe, bundle, {other.test_set for other in others})
@@ -379,6 +379,13 @@ def run(
         speeds.learn(ws, STAGE.name, recipe, size_of(ws, recipe, bundle, missing[:number]), clock.seconds)
         done = last.done
         yield last
+    if measured:
+        yield event(total, whole(ws, recipe, bundle))
+
+
+def whole(ws: Workspace, recipe: Recipe, bundle: Bundle) -> str:
+    """What there is when nothing is left."""
+    return f"All {len(plan(ws, recipe, bundle))} students are trained."
 
 
 def train(

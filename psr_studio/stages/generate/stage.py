@@ -278,7 +278,7 @@ def run(
     if share is None and (words := orphans(recipe, parts)):
         yield event(work.found, words, lasting=True)
     if not work.groups:
-        yield event(work.total, "The pool is complete.", part_done=True)
+        yield event(work.total, whole(ws, recipe, bundle, only), part_done=True)
         return
     yield event(
         work.found, f"Opening {'the real images' if recipe.pool.source == CROPS else 'the generator'}."
@@ -296,6 +296,17 @@ def run(
         yield from _make(maker, parts, work, event)
     if size is not None:
         speeds.learn(ws, STAGE.name, recipe, size, clock.seconds)
+        yield event(work.total, whole(ws, recipe, bundle, only))
+
+
+def whole(ws: Workspace, recipe: Recipe, bundle: Bundle, only: Sequence[int] | None = None) -> str:
+    """What there is when nothing is left, of all classes or of `only`."""
+    sizes = [
+        (part.class_id, part.n) for part in plan(recipe, bundle) if only is None or part.class_id in only
+    ]
+    n, classes = sum(n for _, n in sizes), len({class_id for class_id, _ in sizes})
+    what = "The pool is" if only is None else f"{'This class is' if classes == 1 else 'These classes are'}"
+    return f"{what} complete: {plural(n, 'candidate')} of {plural(classes, 'class', 'classes')}."
 
 
 def _make(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psr_studio.core.errors import StudioError, WorkspaceError
+from psr_studio.core.errors import RecipeError, StudioError, WorkspaceError
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
-from psr_studio.recipe.variations import Variations
+from psr_studio.recipe.variations import MOST_VARIATIONS, Variations
 from psr_studio.stages.generate.stage import expected, require_generated, require_source
 from psr_studio.storage.workspace import Workspace
 
@@ -34,6 +34,7 @@ def asked_for(
             "Name one that is: `psr-studio candidates` lists them.",
         )
     asked = Variations(parent, count, strength)
+    _check_numbers(asked)
     made_from, wanted = pool.inputs_hashes(), expected(ws, recipe, bundle)
     own = [part for part in pool.parts() if part.class_id == asked.class_id]
     if lost := sum(len(p.candidate_ids) for p in own if wanted.get(p.path) != made_from[p.path]):
@@ -43,6 +44,20 @@ def asked_for(
             "Set these settings back on the Pool tab, or generate the pool again first.",
         )
     return (*recipe.pool.variations, str(asked))
+
+
+def _check_numbers(asked: Variations) -> None:
+    """Raise RecipeError where a number is out of its range, in the words of whoever is asked for it alone."""
+    if not 1 <= asked.count <= MOST_VARIATIONS:
+        raise RecipeError(
+            f"{asked.count:,} variations are asked for, but 1 to {MOST_VARIATIONS:,} can be made.",
+            f'Set "How many" (--count) to a number from 1 to {MOST_VARIATIONS:,}.',
+        )
+    if not 0 < asked.strength <= 1:
+        raise RecipeError(
+            f"The strength is {asked.strength:g}, but it must be above 0, and 1 at most.",
+            'Set "Strength" (--strength) to a number above 0, up to 1.',
+        )
 
 
 def check(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:

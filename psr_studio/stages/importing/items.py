@@ -24,6 +24,11 @@ SPLIT_FIX = 'Name one of them in "Split" (--split), or give the path of its fold
 class PoolImportError(StudioError):
     """Something that cannot become a pool; the pool that is there is as it was."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether the way out is a control of an import, '"Naming rule" (--rule)', which others do not have."""
+        return '" (--' in self.fix
+
 
 class SeveralSplits(PoolImportError):
     """A source with several splits of which none is named; `splits` are their names."""

@@ -13,6 +13,7 @@ import numpy as np
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
+from psr_studio.core.words import plural
 from psr_studio.recipe.schema import Recipe, RefineRecipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
@@ -65,7 +66,7 @@ def inputs(
 def how(recipe: Recipe) -> dict[str, Any]:
     """The settings of the recipe that make a difference to refined pictures; the batch size makes one of rounding."""
     settings = recipe.refine.read()
-    del settings["batch_size"]
+    settings.pop("batch_size", None)
     mirrored = recipe.evaluate.mirrored or recipe.refine.objective != "match"
     return {"settings": settings, **({} if mirrored else {"mirrored": False})}
 
@@ -171,7 +172,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         )
 
     if not work.groups:
-        yield event(work.total, f'"{record.name}" is refined.', part_done=True)
+        yield event(work.total, whole(ws, recipe, bundle, record), part_done=True)
         return
     yield event(work.found, "Opening generator, codec and teacher.")
     refiner = Refiner(ws, recipe, bundle, record)
@@ -203,13 +204,20 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
             now = units_done(done, group.new, 1, written)
             # The counter holds most of a group back until it is written, so the words give no other number.
             words = f'Refined the images of "{bundle.class_names[class_id]}".'
-            words += f" All {work.total} are done." if now == work.total else ""
             yield event(
                 now, words, class_id=class_id, part_done=True, previews=tuple(columns.images[:N_PREVIEWS])
             )
         done += group.new
     if share is None:
-        speeds.learn(ws, STAGE.name, recipe, _size(recipe, bundle, work.total - work.found), clock.seconds)
+        speeds.learn(ws, STAGE.name, recipe, size_of(recipe, bundle, work.total - work.found), clock.seconds)
+        yield event(work.total, whole(ws, recipe, bundle, record))
+
+
+def whole(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord | None = None) -> str:
+    """What there is when nothing is left."""
+    record = record or select.require(ws, recipe.select.name, bundle)
+    of = plural(len(record.picks), "class", "classes")
+    return f'"{record.name}" is refined: {plural(len(record.candidate_ids), "picture")} of {of}.'
 
 
 class Refiner:
@@ -265,7 +273,7 @@ class Refiner:
 
         selected = self.selected_rows([cid for c in classes for cid in self.record.picks[c]])
         measured = refine_cost(self.nets, selected, self.recipe.refine, self.temperature)
-        size = _size(self.recipe, self.bundle, len(selected.classes))
+        size = size_of(self.recipe, self.bundle, len(selected.classes))
         return speeds.said(self.ws, STAGE.name, self.recipe, size, measured)
 
     def columns(self, classes: list[int]) -> Iterator[tuple[int, RefinedPart]]:
@@ -408,10 +416,11 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle, record: SelectionRecord 
     """How many pictures of the selection are not refined."""
     require_generator(bundle)
     work = left(ws, recipe, bundle, record)
-    return _size(recipe, bundle, work.total - work.found)
+    return size_of(recipe, bundle, work.total - work.found)
 
 
-def _size(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+def size_of(recipe: Recipe, bundle: Bundle, n: int) -> speeds.Size:
+    """How much refining n pictures is."""
     settings = recipe.refine
     # A step with the label takes longer.
     pulled = round(min(settings.label_steps, settings.n_steps) / settings.n_steps, 3)

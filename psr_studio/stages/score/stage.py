@@ -177,7 +177,7 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         )
 
     if not work.groups and not pool.broken:
-        yield event(work.total, "Every candidate is scored.", part_done=True)
+        yield event(work.total, whole(ws, recipe, bundle), part_done=True)
         return
     yield event(work.found, "Opening the teacher.")
     device = pick_device(recipe.device)
@@ -212,6 +212,15 @@ def run(ws: Workspace, recipe: Recipe, bundle: Bundle, *, share: Work | None = N
         speeds.learn(ws, STAGE.name, recipe, _size(recipe, bundle, work), clock.seconds)
     if pool.broken:
         raise _unscorable(ws, pool.broken)
+    if share is None:
+        yield event(work.total, whole(ws, recipe, bundle))
+
+
+def whole(ws: Workspace, recipe: Recipe, bundle: Bundle) -> str:
+    """What there is when nothing is left."""
+    labels = ws.pool().labels
+    of = plural(len(np.unique(labels)), "class", "classes")
+    return f"Every candidate is scored: {len(labels):,} of {of}."
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

@@ -14,7 +14,7 @@ from psr_studio.recipe.keys import facts, shape
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.ui.markup import status_line
+from psr_studio.ui.markup import note, status_line
 from psr_studio.ui.words import QUIET, label
 
 WIDE = "psr-wide"  # a control below its label, not beside it
@@ -54,17 +54,32 @@ class Settings:
         for key in keys:
             self.controls[key] = _control(key, self._value(key), _listed(self._choices.get(key)), more)
 
-    def add_choice(self, key: str, own: Mapping[str, Iterable[str]], *shared: str) -> None:
-        """The control of a choice, then settings that all its values share, then those of the chosen one."""
-        self.add(key, *shared)
-        groups = {}
-        for name, settings in own.items():
-            with gr.Column(scale=0, visible=name == self._value(key)) as groups[name]:
-                self.add(*settings)
+    def add_choice(
+        self, key: str, own: Mapping[str, Iterable[str]], *shared: str, about: Mapping[str, str] | None = None
+    ) -> None:
+        """The control of a choice, then settings that all its values share, then those of the chosen one.
+
+        Args:
+            own: settings by the values under which they count; one that several have is drawn below those of one alone.
+            about: what each value is, said below the control.
+        """
+        self.add(key)
+        now = self._value(key)
+        groups: dict[gr.Column | gr.HTML, tuple[str, ...]] = {}
+        for name, text in (about or {}).items():
+            groups[gr.HTML(note(text), visible=name == now)] = (name,)
+        self.add(*shared)
+        counts = {
+            each: tuple(name for name in own if each in own[name]) for name in own for each in own[name]
+        }
+        for names in sorted(dict.fromkeys(counts.values()), key=len):
+            with gr.Column(scale=0, visible=now in names) as group:
+                self.add(*(each for each, under in counts.items() if under == names))
+            groups[group] = names
         self.controls[key].change(  # type: ignore[attr-defined]
-            lambda chosen: {group: gr.Column(visible=name == chosen) for name, group in groups.items()},
+            lambda chosen: {part: type(part)(visible=chosen in names) for part, names in groups.items()},
             self.controls[key],
-            list(groups.values()),
+            list(groups),
             **QUIET,
         )
 

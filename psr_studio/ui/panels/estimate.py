@@ -38,6 +38,11 @@ def todo_note(screen: Screen, stage: Stage, unit: str, recipe: Recipe | None = N
     return note(todo) if todo else ""
 
 
+def empty_note(screen: Screen, stage: Stage, idle: str, busy: str) -> str:
+    """What stands where a step has no results yet: what to press, or, while a job does it, what is being made."""
+    return note(busy if screen.works_on(stage.name) else idle)
+
+
 def cost_note(screen: Screen, recipe: Recipe) -> str:
     """What "Generate" would do with this recipe, as a pane shows it; nothing while a job does it."""
     studio, busy = screen.studio, screen.works_on(pool.STAGE.name)

@@ -15,6 +15,7 @@ from psr_studio.stages.evaluate.influence import GROUPINGS, Helped, Influence
 from psr_studio.stages.helped import STAGE
 from psr_studio.ui.markup import linked_picture, linked_pictures, note, shelf
 from psr_studio.ui.panels.controls import WIDE
+from psr_studio.ui.panels.estimate import empty_note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.set_pictures import addresses
 from psr_studio.ui.press import answered
@@ -30,6 +31,7 @@ ABOUT = (
     "What picks did for held-out real images, never the test images: by how their gradients agree with those, or by "
     "training without them. Students are those of the results above, trained again; what each says is kept."
 )
+JUDGING = "Picks are being judged: they stand here when the first students are done."
 EMPTY = f'No picks are judged in this way yet: press "{STAGE.verb}".'
 TAG_HELP = "Given to the picks that did not help, and taken from the others judged."
 TAG_AND_OPEN = "Tag what did not help, open in Curate"
@@ -156,7 +158,8 @@ class HelpedPanel:
             found = self._found()
             todo = "" if self.screen.works_on(STAGE.name) else note(found.todo_text)
             if not found.found:
-                return [nothing[0], todo, note(EMPTY), "", nothing[1]]
+                words = empty_note(self.screen, STAGE, EMPTY, JUDGING)
+                return [nothing[0], todo, words, "", nothing[1]]
             return [
                 self._classes(self.by == GROUPINGS[0]),
                 todo,

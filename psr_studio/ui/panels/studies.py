@@ -9,13 +9,11 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from psr_studio.core.errors import RecipeError, StudioError
-from psr_studio.core.words import duration
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.study import STAGE
 from psr_studio.studies.entries import COLUMNS, own_entries, published_entries
 from psr_studio.studies.report import figure_of, report_paths, standing
 from psr_studio.studies.results import Result
-from psr_studio.studies.running import seconds_left
 from psr_studio.studies.study import Study, cells
 from psr_studio.studies.table import STUDIES, find_study
 from psr_studio.ui.markup import download, error, note, table
@@ -72,7 +70,8 @@ class StudiesPanel:
         studio = self.screen.studio
         page, _ = report_paths(studio.workspace, STUDIES[self.shown])
         written = page.stat().st_mtime_ns if page.is_file() else 0
-        return self.shown, written, studio.recipe.study, studio.recipe.evaluate
+        running = self._runs(STUDIES[self.shown])
+        return self.shown, written, running, studio.recipe.study, studio.recipe.evaluate
 
     def values(self) -> list[Any]:
         """The choice, how far the study is, its figure and its lines."""
@@ -85,9 +84,9 @@ class StudiesPanel:
             found = studio.study_results(study.name)
         except StudioError as err:  # such as a student of the recipe that these pictures have no room for
             return [error(err.problem, err.fix), hidden, ""]
-        words = (
-            note(f"{study.place}: {study.title} {standing(study, found)}{self._time(study)}") + self._links()
-        )
+        running = self._runs(study)
+        rest = "" if running else self._rest(study)
+        words = note(f"{study.place}: {study.title} {standing(found, running)} {rest}") + self._links()
         if not any(result.rows for result in found):
             return [words, hidden, ""]
         return [
@@ -96,19 +95,16 @@ class StudiesPanel:
             _lines(study.name, found),
         ]
 
-    def _time(self, study: Study) -> str:
-        """How long the rest takes by the students trained last, "" where that is not known or nothing is left."""
-        studio = self.screen.studio
+    def _runs(self, study: Study) -> bool:
+        jobs = self.screen.worker.active()
+        return any(job.stage == STAGE.name and job.params.get("name") == study.name for job in jobs)
+
+    def _rest(self, study: Study) -> str:
+        """What is left to do and how long it takes, "" where that cannot be said."""
         try:
-            wanted = cells(study, studio.recipe, studio.bundle)
-            known = seconds_left(studio.workspace, studio.bundle, wanted)
+            return self.screen.studio.study_outlook(study.name)
         except StudioError:
             return ""
-        return (
-            ""
-            if known is None
-            else f" The rest takes about {duration(known)} at the speed last measured here."
-        )
 
     def _links(self) -> str:
         paths = report_paths(self.screen.studio.workspace, STUDIES[self.shown])

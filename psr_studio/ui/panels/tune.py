@@ -14,7 +14,7 @@ from psr_studio.stages.tune.stage import describe
 from psr_studio.storage.trials import TrialRecord
 from psr_studio.ui.markup import note
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_note
+from psr_studio.ui.panels.estimate import empty_note, todo_note
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.plots.tune import trials_figure
 from psr_studio.ui.press import answered
@@ -25,6 +25,7 @@ ABOUT = (
     "Tries settings with the budget, pins and vetoes on the sliders, and judges each set by a cheap proxy on real "
     "images that no control uses. The proxy is not the evaluation."
 )
+TRYING = "Settings are being tried: what stands on the sliders first."
 EMPTY = 'Nothing is tried yet. Press "Tune": what stands on the sliders is tried first.'
 OLDER = "The trials below are of another search: other images per class, marks, proxy, selectors or pool."
 KNN_ONLY, STUDENT_ONLY = "tune.neighbours", "tune.student_epochs"
@@ -115,7 +116,7 @@ class TunePanel:
 
     def _table(self, trials: Sequence[TrialRecord]) -> str:
         if not trials:
-            return note(EMPTY)
+            return empty_note(self.screen, tune.STAGE, EMPTY, TRYING)
         stale = self.screen.studio.tune_status(sliders=True).state == "stale"
         rows = "".join(self._row(trial, rank) for rank, trial in enumerate(trials[:SHOWN], 1))
         head = "<th>Rank</th><th class=psr-right>Trial</th><th class=psr-right>Proxy %</th><th>Settings</th><th></th>"

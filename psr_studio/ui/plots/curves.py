@@ -71,7 +71,7 @@ def loss_figure(traces: np.ndarray, kl_steps: int, title: str) -> go.Figure:
             annotation_text="label",
             annotation_position="top left",
         )
-    return _titled(figure, title, "step", "loss")
+    return _whole_ticks(_titled(figure, title, "step", "loss"), len(steps))
 
 
 def training_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.Figure:
@@ -93,7 +93,7 @@ def training_figure(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.F
         "showgrid": False,
     }
     figure.update_layout(yaxis2=right, margin={"l": 56, "r": 56, "t": TOP, "b": BOTTOM})
-    return figure
+    return _whole_ticks(figure, max((step for points in curves.values() for step, _ in points), default=0))
 
 
 def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
@@ -117,6 +117,11 @@ def accuracy_figure(curves: Sequence[Curve], title: str) -> go.Figure:
         named.add(curve.arm)
     last = max((epoch for curve in curves for epoch, _ in curve.points), default=0)
     _titled(figure, title, "epoch", "top-1 on the test set, %")
+    return _whole_ticks(figure, last)
+
+
+def _whole_ticks(figure: go.Figure, last: float) -> go.Figure:
+    """Ticks of what is counted, such as epochs, up to `last`."""
     return figure.update_xaxes(tickformat="d", tick0=0, dtick=whole_step(last))
 
 

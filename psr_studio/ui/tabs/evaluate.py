@@ -13,14 +13,14 @@ from psr_studio.core.files import absolute_path
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
-from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKING_HEAD, comparisons, rankings
-from psr_studio.stages.evaluate.given import look_at_set
+from psr_studio.stages.evaluate.comparing import PAIRED, RANKING_HEAD, differences, rankings
+from psr_studio.stages.evaluate.given import check_given
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import loading, note, status_line, table
 from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_note
+from psr_studio.ui.panels.estimate import empty_note, todo_note
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.helped import HelpedPanel
 from psr_studio.ui.panels.jobs import JobPanel
@@ -50,6 +50,7 @@ ELSEWHERE = (
     "path on the machine that runs the studio."
 )
 EMPTY = 'No student is trained on this selection yet. Press "Evaluate": its controls are trained beside it.'
+TRAINING = "The students are being trained: a row stands here when the first of its students is done."
 
 
 class EvaluateTab:
@@ -157,7 +158,9 @@ class EvaluateTab:
         history = evaluate.history(studio.workspace)
         return [
             state,
-            self._results(rows) + self._compared(rows) + note(ABOUT) if rows else note(EMPTY),
+            self._results(rows) + note(ABOUT) + self._compared(rows)
+            if rows
+            else empty_note(self.screen, evaluate.STAGE, EMPTY, TRAINING),
             figure,
             self._results(history) + self._ranked(history) if history else note("None yet."),
             note(studio.recipe.evaluate.record.help),
@@ -181,9 +184,10 @@ class EvaluateTab:
         """Queue the students that are missing; what is refused is not queued."""
         *controls, shown = given
         values = self.settings.read(controls, self.picker.budget(choice))
-        self.screen.studio.recipe.with_values(values)  # refused values leave no saved selection behind
-        for path in values[SETS]:
-            look_at_set(path, self.screen.studio.bundle)
+        asked = self.screen.studio.recipe.with_values(
+            values
+        )  # refused values leave no saved selection behind
+        check_given(asked.evaluate, self.screen.studio.bundle)
         if REFINED in values[FORMS]:
             self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
         self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
@@ -206,8 +210,8 @@ class EvaluateTab:
         return table(HEAD, (row.cells for row in rows), right=range(4, 11))
 
     def _compared(self, rows: Sequence[evaluate.Row]) -> str:
-        found = [comparison.cells for comparison in comparisons(rows)]
-        return table(DIFFERENCE_HEAD, found, right=(2, 3, 4)) + note(PAIRED) if found else ""
+        head, found, said = differences(rows)
+        return note(f"{PAIRED} {said}") + table(head, found, right=(2, 3, 4)) if found else ""
 
     def _ranked(self, rows: Sequence[evaluate.Row]) -> str:
         found = [ranking.cells for ranking in rankings(rows)]

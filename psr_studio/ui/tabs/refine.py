@@ -11,6 +11,7 @@ import numpy as np
 
 from psr_studio.core.errors import StudioError
 from psr_studio.recipe.keys import keys
+from psr_studio.recipe.objectives import OBJECTIVES
 from psr_studio.stages import refine
 from psr_studio.stages.encoding import latents_at
 from psr_studio.stages.table import stages_of
@@ -18,7 +19,7 @@ from psr_studio.storage.scores import Refined
 from psr_studio.ui.curate.island import AS_SHOWN
 from psr_studio.ui.markup import error, loading, note, pair, pairs, status_line
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import todo_note
+from psr_studio.ui.panels.estimate import empty_note, todo_note
 from psr_studio.ui.panels.frame import box, class_choice, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -27,18 +28,13 @@ from psr_studio.ui.press import answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
-ABOUT = (
-    "psr moves each latent by the denoising loss of the generator alone, until the last few steps (shaded in the chart "
-    "of losses): there the divergence between the teacher's label now and its label at the start is added, with a "
-    "weight between the least and the greatest label weight, set by the teacher's confidence. cao2 lowers CaO2's noise "
-    "error. match moves the pictures of a class together, until random networks see the same mean features in them as "
-    "in real images of the class."
-)
-OWN = {  # the settings that count under an objective alone
-    "psr": [f"refine.{name}" for name in ("kl_steps", "lr", "optimizer", "lam", "w_min", "w_max")],
-    "cao2": keys("refine.cao2"),
-    "match": keys("refine.match"),
+OBJECTIVE = "refine.objective"
+COUNTS = {  # the settings that count under an objective, by key
+    name: [*(f"refine.{shared}" for shared in one.shared), *keys(f"refine.{name}")]
+    for name, one in OBJECTIVES.items()
 }
+BY_ALL = [key for key in COUNTS["psr"] if all(key in counting for counting in COUNTS.values())]
+OWN = {name: [key for key in counting if key not in BY_ALL] for name, counting in COUNTS.items()}
 MOST_PAIRS = 60
 
 
@@ -51,7 +47,8 @@ class RefineTab:
         self.screen = screen
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.picker = SelectionPicker(screen)
-        self.settings = Settings(screen.studio)
+        titles = [(f"{name}: {one.title}", name) for name, one in OBJECTIVES.items()]
+        self.settings = Settings(screen.studio, {OBJECTIVE: titles})
         self.class_choices = [(name, i) for i, name in enumerate(screen.studio.bundle.class_names)]
 
     def build(self) -> None:
@@ -61,10 +58,8 @@ class RefineTab:
                 with side_body():
                     self.status = gr.HTML()
                     self.picker.build("psr-refine-selection")
-                    self.settings.add_choice("refine.objective", OWN, "refine.n_steps")
-                    with gr.Accordion("More settings", open=False):
-                        self.settings.add("refine.batch_size", "refine.seed")
-                    gr.HTML(note(ABOUT))
+                    about = {name: one.help for name, one in OBJECTIVES.items()}
+                    self.settings.add_choice(OBJECTIVE, OWN, *BY_ALL, about=about)
                 with side_foot():
                     can = self.screen.studio.bundle.has("generator")
                     self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
@@ -127,9 +122,12 @@ class RefineTab:
         """The pairs and the losses of a class, or of all."""
         name = self.screen.studio.recipe.select.name
         if not self.screen.refined_state():
-            hint = ' Press "Refine" to make them.' if self.screen.studio.bundle.has("generator") else ""
-            text = f'No refined pictures of "{name}" yet.{hint}'
-            return [note(text), gr.Plot(visible=False)]
+            text = f'No refined pictures of "{name}" yet.'
+            idle = text + (
+                ' Press "Refine" to make them.' if self.screen.studio.bundle.has("generator") else ""
+            )
+            busy = f"{text} They are being made: a class stands here when it is written."
+            return [empty_note(self.screen, refine.STAGE, idle, busy), gr.Plot(visible=False)]
         try:
             found = self.screen.refined(name)
             return self._shown(found, name, class_id or 0)

@@ -52,6 +52,14 @@ export function classStarts(counts) {
 }
 
 /**
+ * The classes that have candidates: of a pool of a part of the classes no other, but for one that is set by hand or
+ * locked all the same.
+ * @param {{ info: Pick<Ready['info'], 'counts'> } & Pick<Ready, 'ownBudgets' | 'locked'>} data
+ */
+export const listedClasses = ({ info, ownBudgets, locked }) =>
+  info.counts.map((_, c) => c).filter((c) => info.counts[c] > 0 || c in ownBudgets || locked.has(c));
+
+/**
  * Index an answer.
  * @param {Pick<AnswerHeader, 'n' | 'selector' | 'substituted' | 'shortfall' | 'short_because' | 'message'>} header
  * @param {AnswerArrays} arrays

@@ -3,7 +3,7 @@
 
 import { button, fill, h, oncePerFrame } from '../core/dom.js';
 import { lasso } from '../core/lasso.js';
-import { COLOR_MODES, inSolo, SIZE_MODES } from '../core/model.js';
+import { COLOR_MODES, inSolo, listedClasses, SIZE_MODES } from '../core/model.js';
 import { count } from '../core/numbers.js';
 import { modeOf } from '../core/selection.js';
 import { readsWeights, selectorOf } from '../core/settings.js';
@@ -230,15 +230,17 @@ export function createLegend(store, source, ink, zoomToClass) {
 
   /** @returns {Group[]} */
   function classGroups() {
-    const { info, points, selection, solo } = ready(store);
+    const data = ready(store);
+    const { info, points, selection, solo } = data;
     const chosen = new Uint32Array(info.n_classes);
     selection.list.forEach((position) => {
       chosen[points.label[position]] += 1;
     });
-    return classColors(info.n_classes).map((rgb, c) => ({
+    const colors = classColors(info.n_classes);
+    return listedClasses(data).map((c) => ({
       id: c,
       label: info.class_names[c],
-      color: toCss(rgb),
+      color: toCss(colors[c]),
       total: info.counts[c],
       chosen: chosen[c],
       pressed: solo === c,

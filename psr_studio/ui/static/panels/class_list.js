@@ -2,6 +2,7 @@
 // view are elements, so that a thousand classes scroll like ten.
 
 import { button, h } from '../core/dom.js';
+import { listedClasses } from '../core/model.js';
 import { clamp, count, plural } from '../core/numbers.js';
 import { ready } from '../core/store.js';
 import { VERDICTS } from './sufficiency.js';
@@ -62,7 +63,7 @@ export function createClassList(store, actions) {
     const wanted = search.value.trim().toLowerCase();
     const fits = FILTERS.find(([value]) => value === filter.value)?.[2] ?? FILTERS[0][2];
     const old = shown.join();
-    shown = names.map((_, c) => c).filter((c) => fits(data, c) && names[c].toLowerCase().includes(wanted));
+    shown = listedClasses(data).filter((c) => fits(data, c) && names[c].toLowerCase().includes(wanted));
     if (shown.join() !== old) {
       rows.clear();
       spacer.replaceChildren();
