@@ -26,6 +26,11 @@ def recent() -> list[Recent]:
     return [found for found in _kept() if is_one(found.path)]
 
 
+def beside(here: Path, named: str) -> Path:
+    """A workspace by what a user typed while `here` was open: a path, or a name in the folder of that."""
+    return here.parent / Path(named.strip()).expanduser()
+
+
 def note_opened(path: Path) -> None:
     """Put a workspace first; where nothing can be kept it is only not remembered."""
     others = [found for found in _kept() if found.path != path]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import ValidationError, create_model, model_validator
 
 from psr_studio.core.errors import RecipeError
-from psr_studio.method.guidances.guidance import Steering
+from psr_studio.method.guidances.guidance import Misfit, Steering
 from psr_studio.method.guidances.registry import GUIDANCES, NONE
 from psr_studio.method.protocols import FORMER, HARD, PROTOCOLS, STORED, Protocol, name_now
 from psr_studio.method.selectors.parameters import Facts, Parameters, Table, facts_of, setting
@@ -150,6 +150,12 @@ class PoolRecipe(_Guidances):
     def steering(self) -> Steering | None:
         """The table of the chosen guidance, None without one and where no generator is asked."""
         return None if self.guidance == NONE or self.source == CROPS else getattr(self, self.guidance)
+
+    @property
+    def idle(self) -> str:
+        """Why a guidance that is chosen steers nothing, and what to do; "" where it steers, and without one."""
+        found = None if self.steering is None else self.steering.idle(self.steps)
+        return "" if found is None else " ".join(_of_guidance(self, found)[:2])
 
     @property
     def skipped(self) -> int:
@@ -751,8 +757,13 @@ def _check_budget(n_images: int, pool_size: int, key: str) -> None:
 
 def _check_guidance(pool: PoolRecipe) -> None:
     if pool.steering is not None and (misfit := pool.steering.misfit(pool.steps)) is not None:
-        key = f"pool.{pool.guidance}.{misfit.setting}"
-        raise RecipeError(misfit.problem.format(key=key), misfit.fix.format(key=key), key)
+        raise RecipeError(*_of_guidance(pool, misfit))
+
+
+def _of_guidance(pool: PoolRecipe, found: Misfit) -> tuple[str, str, str]:
+    """Problem, fix and key of a setting of the chosen guidance."""
+    key = f"pool.{pool.guidance}.{found.setting}"
+    return found.problem.format(key=key), found.fix.format(key=key), key
 
 
 def _check_allocation(select: SelectRecipe) -> None:

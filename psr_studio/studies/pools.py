@@ -21,6 +21,7 @@ from psr_studio.studies.report import STYLE, html_table
 
 SHOWN = 24  # pictures of a class and pool
 COLUMNS = 8
+LEFT, TOP, HIGH, BIN = 62, 8, 120, 48  # of a histogram, in pixels
 HEAD = ("class", "pool", *MEASURES)
 ABOUT = f"{ABOUT_MEASURES} Of each class as many candidates count as the smaller pool has, the first ones."
 
@@ -136,17 +137,40 @@ def _histogram(pair: tuple[Side, Side], class_id: int) -> str:
     real = pair[0].scored.original_difficulty(class_id)
     series = {} if real is None else {"real images": real}
     series |= {side.name: side.scored.difficulty[side.scored.members(class_id)] for side in pair}
-    bars, width = [], 20 // len(series)
-    for place, values in enumerate(series.values()):
+    bars, width = [], 42 // len(series)
+    for place, (name, values) in enumerate(series.items()):
         shares = np.bincount(bin_of(values), minlength=N_BINS) / len(values)
         bars += [
-            f'<rect x="{24 * k + place * width}" y="{60 - 60 * share:.1f}" width="{width}" height="{60 * share:.1f}" '
-            f'fill="{COLORS[place]}"><title>{k / 10:.1f} to {(k + 1) / 10:.1f}: {share:.1%}</title></rect>'
+            f'<rect x="{LEFT + BIN * k + 3 + place * width}" y="{HIGH * (1 - share) + TOP:.1f}" width="{width}" '
+            f'height="{HIGH * share:.1f}" fill="{COLORS[place]}">'
+            f"<title>{escape(name)}, {k / 10:.1f} to {(k + 1) / 10:.1f}: {share:.1%}</title></rect>"
             for k, share in enumerate(shares)
         ]
     names = ", ".join(
-        f'<span style="color:{COLORS[i]}">{escape(name)}</span>' for i, name in enumerate(series)
+        f'<span style="color:{COLORS[i]}">&#9632;</span> {escape(name)}' for i, name in enumerate(series)
+    )
+    return f"<p>{names}</p>{_axes(bars)}"
+
+
+def _axes(bars: Sequence[str]) -> str:
+    """Bars, with difficulty along them and shares of the images up; lines and words have the colour of the text."""
+    right, bottom = LEFT + BIN * N_BINS, TOP + HIGH
+    lines = "".join(
+        f'<path d="M{LEFT} {y}H{right}" stroke="currentColor" stroke-opacity="{0.15 if share else 0.6}"/>'
+        f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{share} %</text>'
+        for share in (0, 50, 100)
+        for y in (round(TOP + HIGH * (1 - share / 100)),)
+    )
+    ticks = "".join(
+        f'<text x="{LEFT + BIN * k}" y="{bottom + 15}" text-anchor="middle">{k / 10:.1f}</text>'
+        for k in range(N_BINS + 1)
+    )
+    middle = TOP + HIGH // 2
+    titles = (
+        f'<text x="{(LEFT + right) // 2}" y="{bottom + 32}" text-anchor="middle">difficulty</text>'
+        f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">share of images</text>'
     )
     return (
-        f'<p>Difficulty from 0 to 1: {names}</p><svg viewBox="0 0 240 62" width="480">{"".join(bars)}</svg>'
+        f'<svg viewBox="0 0 {right + 16} {bottom + 38}" width="{right + 16}" style="max-width:100%;height:auto" '
+        f'fill="currentColor" font-size="11">{lines}{"".join(bars)}{ticks}{titles}</svg>'
     )

@@ -8,11 +8,12 @@ from html import escape
 import numpy as np
 
 from psr_studio.app.jobs import JobState
+from psr_studio.core.errors import StudioError
 from psr_studio.core.words import duration
 from psr_studio.stages.table import STAGES
 from psr_studio.storage.workspace import StageStatus
 from psr_studio.ui.curate.sprites import data_uri, encode, to_pillow
-from psr_studio.ui.words import on_screen
+from psr_studio.ui.words import field_of, on_screen
 
 PREVIEW_PX = 96  # longer edge of a picture inside the page
 STATES = {
@@ -46,12 +47,15 @@ def loading() -> str:
     return '<div class="psr-loading" role="status" aria-label="Loading"></div>'
 
 
-def error(problem: str, fix: str) -> str:
-    """Both sentences of an error."""
-    return (
-        f'<div class="psr-error" role="alert"><strong>{escape(on_screen(problem))}</strong>'
-        f"{escape(on_screen(fix))}</div>"
-    )
+def refusal(err: StudioError) -> str:
+    """An error; the field that it names comes into view by `press.TO_FIELD`."""
+    return error(err.problem, err.fix, field_of(err))
+
+
+def error(problem: str, fix: str, field: str = "") -> str:
+    """Both sentences of an error, and the label of the field to blame."""
+    facts = f'class="psr-error" role="alert" data-field="{escape(field)}"'
+    return f"<div {facts}><strong>{escape(on_screen(problem))}</strong>{escape(on_screen(fix))}</div>"
 
 
 def warning(text: str) -> str:

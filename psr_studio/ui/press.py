@@ -12,6 +12,8 @@ from psr_studio.ui.words import QUIET
 
 TELL = "document.dispatchEvent(new CustomEvent('psr-{}', {{ detail: {} }}));"
 TO_SEE = "() => document.getElementById({})?.scrollIntoView({{ block: 'nearest' }})"
+# After an event that may have said what is wrong: the field that it names comes into view, see core/named_field.js.
+TO_FIELD = f"() => {{ {TELL.format('refused', 'null')} }}"
 # For the events of a press: Gradio shows on the mark below that it works on them.
 MARKED: dict[str, Any] = {"show_progress": "minimal"}
 # Gradio gives the box around the mark a class as long as one of its events is at work, however that ends.

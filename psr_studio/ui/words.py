@@ -31,6 +31,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def field_of(err: StudioError) -> str:
+    """The label of the setting to blame, "" where it is none with a label."""
+    return LABELS.get(getattr(err, "key", ""), "")
+
+
 def on_screen(text: str) -> str:
     """Put the words of the screen: '"select.ipc"' becomes '"Images per class"', boxes are ticked.
 

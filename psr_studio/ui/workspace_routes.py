@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from psr_studio.app.recent import recent
+from psr_studio.app.recent import beside, recent
 from psr_studio.core.errors import WorkspaceError
 from psr_studio.recipe.load import DEFAULT_PRESET, presets
 from psr_studio.ui.desk import Desk, Wish
@@ -51,7 +50,7 @@ def workspace_router(screen: Screen, desk: Desk) -> APIRouter:
     def open_other(body: OpenBody) -> dict[str, str]:
         if not body.path.strip():
             raise WorkspaceError("No folder is named.", 'Fill in "Folder" with a path on this machine.')
-        opened = desk.open(Wish(Path(body.path.strip()).expanduser(), body.preset))
+        opened = desk.open(Wish(beside(here, body.path), body.preset))
         return {"here": str(opened.studio.workspace.root)}
 
     return routes

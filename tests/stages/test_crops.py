@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from html import unescape
 
 import gradio as gr
 import numpy as np
@@ -19,7 +20,7 @@ from psr_studio.method.realism import cut, padded, realism_loss
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages.generate.crops import check, draw_windows
 from psr_studio.stages.importing.stage import has_seeds
-from psr_studio.ui.panels.estimate import cost_text
+from psr_studio.ui.panels.estimate import cost_note, cost_text
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 
@@ -130,6 +131,10 @@ def test_the_pool_tab_offers_crops_where_there_is_no_generator(tmp_path, tiny_bu
         tab = PoolTab(screen)
         words = cost_text(made.workspace, made.recipe, made.bundle)
         assert words == "Makes 18 candidates, from 5 crops of each real image."
+        larger = made.recipe.with_values({"pool.pool_size": 13})
+        said = unescape(cost_note(screen, larger))
+        assert 'Class "boot" has 12 real images to cut from, but 13 candidates are asked for.' in said
+        assert 'data-field="Pool size"' in said and "Makes" not in said
         with gr.Blocks():
             tab.build()
         assert tab.settings.controls["pool.crops.factor"].parent.parent.visible and tab.generate.interactive

@@ -35,8 +35,10 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
 from psr_studio.stages.select.steering import steered
+from psr_studio.ui.panels.estimate import cost_note
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
+from psr_studio.ui.words import label
 
 STEERED = {
     "pool__steps": 4, "pool__mgd3__stop": 0, "pool__dag__stop": 0, "pool__d4m__strength": 0.5, "pool__igd__stop": 0,
@@ -375,8 +377,8 @@ def test_what_became_of_the_shares_is_said_in_each_workspace(tmp_path, tiny_bund
 
     monkeypatch.setitem(targets.GUIDANCES, "dag", replace(targets.GUIDANCES["dag"], place=short))
     first, second = (made(tmp_path / name, tiny_bundle, "dag")[1] for name in ("first", "second"))
-    told = [[words for words in said if "with too few real images" in words] for said in (first, second)]
-    assert told[0] == told[1] and "6 targets of intervals" in told[0][0]
+    told = [[words for words in said if "has fewer real images here" in words] for said in (first, second)]
+    assert told[0] == told[1] and "2 of them come from" in told[0][0]
     assert not any(words.startswith("Finding") for words in second)
 
 
@@ -462,9 +464,14 @@ def test_rounding_and_intervals_without_images_are_reported(tiny_bundle):
     shares = tuple([0.94] + [0.0] * 7 + [0.02, 0.04])
     found = Targets(torch.zeros(9, 1), np.zeros(9, np.int64), shares, (9, *[0] * 9), ((1, 0, 2),))
     rounded, moved = targets.report(bundle, {0: found})
-    assert rounded.startswith("2 intervals of difficulty with fewer real images") and '2 of "boot"' in rounded
-    assert "2 targets of intervals with too few real images" in moved
-    assert 'such as 0.0 to 0.1 for 0.1 to 0.2 of "boot"' in moved
+    assert rounded == (
+        'Difficulty 0.8 to 0.9 of "boot" gets no target: 2.0% of its real images have it, and 2.0% of 9 targets is '
+        "0.18, rounded to 0. The same holds for 1 more interval."
+    )
+    assert moved == (
+        'Difficulty 0.1 to 0.2 of "boot" has fewer real images here than targets, so 2 of them come from difficulty '
+        "0.0 to 0.1."
+    )
     assert not list(targets.report(bundle, {0: random_targets("mgd3")}))
 
 
@@ -515,8 +522,8 @@ def test_a_stop_outside_the_schedule_is_refused_with_a_way_out():
 def test_what_is_left_out_goes_with_any_number_of_steps(guidance):
     """With 50 it is what was printed, and names the pool as if it were written; a draft is steered as long."""
     draft = load_recipe("fashion-mnist-draft").with_values({"pool.guidance": guidance})
-    told = {"d4m": "from prototypes by the last 7 of 10 steps", "igd": "steered in 4 of 10 steps"}
-    assert draft.pool.steering.told(10) == told.get(guidance, "steered in the first 4 of 10 steps")
+    told = {"d4m": "from prototypes by the last 7 of 10 steps"}
+    assert draft.pool.steering.told(10) == told.get(guidance, "steered in the first 4 of 10 steps (9 to 6)")
     left_out = Recipe().with_values({"pool.guidance": guidance})
     printed = {"mgd3": {"stop": 25}, "dag": {"stop": 25}, "d4m": {}, "igd": {"start": 45, "stop": 29}}[
         guidance
@@ -527,6 +534,33 @@ def test_what_is_left_out_goes_with_any_number_of_steps(guidance):
     assert printed.items() <= pool.inputs(left_out, bundle)["steering"].items()
     for steps in (1, 2, 3, 7, 1000):
         left_out.with_values({"pool.steps": steps})
+
+
+@pytest.mark.parametrize(
+    "guidance, setting, value, problem, fix",
+    [
+        ("mgd3", "strength", 0, "is 0, which steers nothing.", 'Raise "{}" to steer the pool.'),
+        ("dag", "stop", 9, "is 9, which steers nothing: steps count down, of 10 from 9.", 'Lower "{}" to 8 or less.'),
+        ("igd", "strength", 0, "is 0, which steers nothing.", 'Raise "{}" to steer the pool.'),
+        ("d4m", "strength", 1, "is 1, which steers nothing: of a prototype only noise is left.", 'Lower "{}".'),
+    ],
+)  # fmt: skip
+def test_a_guidance_that_steers_nothing_says_why(
+    tmp_path, tiny_bundle, guidance, setting, value, problem, fix
+):
+    """As the job and the command line print it; the line of the cost has it on screen."""
+    key = f"pool.{guidance}.{setting}"
+    changes = {"pool.guidance": guidance, "pool.steps": 10, key: value}
+    idle = Recipe().with_values(changes).pool.idle
+    assert idle == f'"{key}" {problem} {fix.format(key)}'
+    assert not Recipe().with_values({**changes, "pool.source": "crops"}).pool.idle
+    assert not Recipe().with_values({"pool.guidance": guidance}).pool.idle
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle).with_values(changes)) as studio:
+        events = pool.prepare(studio.workspace, studio.recipe, studio.bundle)
+        assert next(event for event in events if event.lasting).message == idle
+        screen = Screen(studio)
+        assert f"{label(key)}&quot; {problem}" in cost_note(screen, studio.recipe)
+        screen.close()
 
 
 def test_a_start_after_the_last_step_is_refused_with_a_way_out():

@@ -260,7 +260,12 @@ def test_a_pull_that_ends_before_it_begins_is_refused_with_a_way_out():
     assert err.value.problem == '"pool.igd.start" is 20, not above the stop of the pull, which is 29.'
     assert err.value.fix == 'Raise "pool.igd.start" to 30 or more: steps count down.'
     recipe = Recipe().with_values({"pool.guidance": "igd"})
-    assert recipe.pool.steering.told(50) == "steered in 16 of 50 steps"
+    with pytest.raises(RecipeError) as err:
+        recipe.with_values({"pool.igd.stop": 45})
+    assert err.value.problem == '"pool.igd.stop" is 45, not below the start of the pull, which is 45.'
+    assert err.value.fix == 'Lower "pool.igd.stop" to 44 or less: steps count down.'
+    assert err.value.key == "pool.igd.stop", "the one that was set"
+    assert recipe.pool.steering.told(50) == "steered in 16 of 50 steps (45 to 30)"
 
 
 def test_a_start_outside_the_schedule_is_refused_with_a_way_out():
@@ -269,4 +274,7 @@ def test_a_start_outside_the_schedule_is_refused_with_a_way_out():
         recipe.with_values({"pool.igd.start": 45})
     assert err.value.problem == '"pool.igd.start" is 45, more than "pool.steps", which is 10.'
     assert err.value.fix == 'Lower "pool.igd.start" to 9, the published share, or raise "pool.steps".'
-    assert recipe.with_values({"pool.igd.start": 9}).pool.steering.told(10) == "steered in 4 of 10 steps"
+    assert (
+        recipe.with_values({"pool.igd.start": 9}).pool.steering.told(10)
+        == "steered in the first 4 of 10 steps (9 to 6)"
+    )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from serving import client_of
 from steps import break_teacher
 from tiny import CLASS_NAMES, finish, full_studio
 
+from psr_studio.app.recent import note_opened
 from psr_studio.bundles.real_latents import finished, real_embeddings
 from psr_studio.cli.main import main
 from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import StudioError
+from psr_studio.core.stopping import stop_if_asked
 from psr_studio.method.metrics import coverage, mean_pairwise_distance, vendi_score
 from psr_studio.studies.pools import Side, rows_of, sides
 from psr_studio.ui.panels.compare_pools import ComparePoolsPanel
@@ -47,6 +51,7 @@ def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
     assert page.count("data:image/png;base64,") == 2 * len(CLASS_NAMES) and page.count("<svg") == len(
         CLASS_NAMES
     )
+    assert page.count(">difficulty</text>") == page.count(">share of images</text>") == len(CLASS_NAMES)
     assert "http" not in page and "Naeem et al. 2020" in page and "T-shirt/top" in page
 
 
@@ -65,6 +70,36 @@ def test_the_pool_tab_shows_both_pools_and_gives_the_page_out(tmp_path, scored_w
     assert "attachment" in page.headers["content-disposition"], "it is no page of the studio"
     with pytest.raises(StudioError, match="There is no workspace"):
         panel.on_compare(str(tmp_path / "nowhere"), 0)
+
+
+def test_a_comparison_is_stopped_and_a_refusal_is_no_accident(
+    tmp_path, scored_workspace, screen, monkeypatch
+):
+    """The list has what was opened since the page was built; a name is looked for beside this workspace."""
+    root = screen.studio.workspace.root
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    with gr.Blocks() as page:
+        panel = ComparePoolsPanel(screen)
+        panel.build()
+        panel.build_answer()
+        panel.connect(gr.Dropdown())
+    shutil.copytree(scored_workspace, root.parent / "other")
+    note_opened(root.parent / "other")
+    listed, compare, stop = (event.fn for event in list(page.fns.values()) if event.fn)
+    assert listed().choices[0] == ("other", str(root.parent / "other"))
+    with pytest.raises(gr.Error) as refused:
+        compare("nowhere", 0)
+    assert not refused.value.print_exception and str(root.parent / "nowhere") in refused.value.message
+    compared = screen.studio.compare_pools
+
+    def asked_to_stop(other) -> Any:
+        stop()
+        stop_if_asked()
+
+    monkeypatch.setattr(screen.studio, "compare_pools", asked_to_stop)
+    assert "Stopped." in compare("other", 0)[1]
+    monkeypatch.setattr(screen.studio, "compare_pools", compared)
+    assert "data:image/png" in compare("other", 0)[1], "the wish to stop is over"
 
 
 def test_what_cannot_be_compared_is_named(tmp_path, scored_workspace, screen):

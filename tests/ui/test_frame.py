@@ -48,17 +48,50 @@ def test_settings_take_a_narrow_column_and_the_work_the_rest_of_the_width(page, 
         assert page.evaluate(CUT, tab) == [], f"{tab}: what a setting is and is called can be read"
 
 
-def test_what_a_setting_means_is_said_without_covering_a_button_or_moving_a_field(page):
+def test_what_a_setting_means_is_said_beside_it_and_covers_no_field(page):
     page.set_viewport_size({"width": 1366, "height": 768})
     open_tab(page, "refine")
     field = page.get_by_label("Label steps")
-    before = field.bounding_box()
+    before, side = field.bounding_box(), box(page, "#psr-tab-refine .psr-side")
     meaning = page.locator(".info-text", has_text="in which the teacher's label pulls")
     assert not meaning.is_visible()
     field.hover()
     meaning.wait_for()
-    said, button = meaning.bounding_box(), box(page, "#psr-refine")
-    assert said["y"] + said["height"] <= button["y"] and field.bounding_box() == before
+    said = meaning.bounding_box()
+    assert side["x"] + side["width"] <= said["x"] and field.bounding_box() == before
+    assert abs(said["y"] - before["y"]) <= 30 and said["y"] + said["height"] <= 768
+    page.mouse.move(1000, 600)
+    meaning.wait_for(state="hidden")
+    field.focus()
+    meaning.wait_for()
+
+
+IN_VIEW = """(label) => {
+  const body = document.querySelector('#psr-tab-pool .psr-side-body').getBoundingClientRect();
+  const shown = [...document.querySelectorAll('#psr-tab-pool .psr-side [data-testid="block-info"]')]
+    .filter((node) => node.checkVisibility() && node.textContent.trim() === label);
+  return shown.every((node) => {
+    const { top, bottom } = node.closest('.block').getBoundingClientRect();
+    return body.top <= top && bottom <= body.bottom;
+  }) && shown.length === 1;
+}"""
+
+
+def test_the_field_that_an_error_names_comes_into_view(page):
+    """The pull of DAG ends at step 3 of 3, which is said; of 2 steps it is refused."""
+    page.set_viewport_size({"width": 1366, "height": 620})
+    open_tab(page, "pool")
+    page.get_by_label("Steered to").click()
+    page.get_by_role("option", name="Difficulty (DAG)").click()
+    page.get_by_label("Guidance stop").locator("visible=true").fill("3")
+    page.locator("#psr-pool-cost .psr-error", has_text="steers nothing").wait_for()
+    page.evaluate("document.querySelector('#psr-tab-pool .psr-side-body').scrollTo(0, 0)")
+    assert not page.evaluate(IN_VIEW, "Guidance stop")
+    page.locator("#psr-tab-pool").get_by_label("Steps", exact=True).fill("2")
+    page.locator('#psr-pool-cost [data-field="Guidance stop"]').wait_for()
+    page.wait_for_function(IN_VIEW, arg="Guidance stop")
+    page.reload()
+    idle(page)
 
 
 def test_what_is_opened_comes_into_view_and_what_it_finds_stands_in_the_wide_column(page, tmp_path):

@@ -139,6 +139,11 @@ def test_a_new_workspace_is_made_from_a_preset(page, desk, tmp_path):
     )
 
 
+def test_a_name_is_looked_for_where_the_open_workspace_lies(page, desk, other):
+    asked = page.post("/psr/workspaces/open", json={"path": "other"}, headers=token(desk.screen))
+    assert told(asked) == {"here": str(other)}
+
+
 def test_it_is_refused_while_a_job_waits_or_runs(page, desk, other):
     screen = desk.screen
     job = screen.submit("pool", {"pool.steps": 1000, "pool.sampler": "ddpm"})

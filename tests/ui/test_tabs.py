@@ -14,9 +14,11 @@ from PIL import Image
 from tiny import finish, tiny_recipe
 
 from psr_studio.app.curation import SelectChange
+from psr_studio.app.recent import recent
 from psr_studio.app.studio import Studio
 from psr_studio.core.errors import ModelError, OvertakenError, RecipeError, SelectionError, StudioError
-from psr_studio.recipe.schema import PROTOCOL_NUMBERS
+from psr_studio.recipe.keys import keys
+from psr_studio.recipe.schema import PROTOCOL_NUMBERS, WAYS
 from psr_studio.ui.page import build_page
 from psr_studio.ui.panels.picker import LIVE, SelectionPicker, settings_of
 from psr_studio.ui.panels.topbar import TopBar
@@ -343,6 +345,77 @@ def test_a_pool_is_replaced_only_when_that_is_said(screen, tmp_path):
     assert screen.worker.newest() is None
     *_, card, _, _ = press(pool_size=7)
     assert not card.visible and screen.worker.newest().stage == "pool", "more candidates replace none"
+
+
+def test_the_old_pool_that_is_kept_is_in_the_list_of_workspaces(screen, monkeypatch):
+    told, root = [], screen.studio.workspace.root
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(root.parent / "home"))
+    monkeypatch.setattr(gr, "Info", lambda words, **_: told.append(unescape(words)))
+    with gr.Blocks() as page:
+        tab = PoolTab(screen)
+        tab.build()
+        tab.connect()
+    keep = next(event.fn for event in page.fns.values() if getattr(event.fn, "__name__", "") == "keep")
+    keep("old", *tab.scoring.shown().values(), False, *tab.settings.shown().values())
+    kept = root.parent / "old"
+    assert recent()[0].path == kept and f'"{kept}"' in told[0] and "`" not in told[0]
+
+
+def test_the_way_of_sampling_is_that_of_the_recipe_and_of_the_fields(screen):
+    """Also where the recipe was changed elsewhere since the page was built."""
+    with gr.Blocks() as page:
+        tab = PoolTab(screen)
+        tab.build()
+        tab.connect()
+    (pane,) = (pane for pane in tab.panes() if pane.outputs == [tab.way])
+    for name, values in WAYS.items():
+        screen.studio.set(values)
+        assert pane.values() == [name] == [pane.version()]
+    screen.studio.set({"pool.steps": 7})
+    assert pane.values() == [None]
+    (follows,) = (event for event in page.fns.values() if event.outputs == [tab.way])
+    assert follows.fn(*WAYS["draft"].values()) == "draft" and follows.fn("ddim", 7, 0.0, 1.0) is None
+
+
+def test_only_what_counts_for_crops_shows_where_they_fill_the_pool(screen):
+    with gr.Blocks():
+        tab = PoolTab(screen)
+        tab.build()
+    button, *groups = tab.on_source("crops")
+    assert button.interactive and not any(group.visible for group in groups)
+    assert all(group.visible for group in tab.on_source("generator")[1:])
+
+    def is_in_one(control) -> bool:
+        return control is not None and (control in tab.of_generator or is_in_one(control.parent))
+
+    hidden = {key for key, control in tab.settings.controls.items() if is_in_one(control)}
+    counts = {
+        "pool.pool_size",
+        "pool.source",
+        "pool.seed",
+        "pool.part_size",
+        "pool.classes",
+        *keys("pool.crops"),
+    }
+    assert set(tab.settings.controls) - hidden == counts and is_in_one(tab.way)
+
+
+def test_an_empty_field_of_a_guidance_shows_what_holds(screen):
+    screen.studio.set({"pool.steps": 50})
+    with gr.Blocks() as page:
+        tab = PoolTab(screen)
+        tab.build()
+        tab.connect()
+    fields = {key: control.placeholder for key, control in tab.settings.controls.items() if is_left_out(key)}
+    shown = {"pool.mgd3.stop": "25", "pool.dag.stop": "25", "pool.igd.stop": "29", "pool.igd.start": "45"}
+    assert fields == shown
+    (event,) = (e for e in page.fns.values() if e.outputs == [tab.settings.controls[key] for key in shown])
+    assert [number.placeholder for number in event.fn(10)] == ["5", "5", "5", "9"]
+    assert all("placeholder" not in number for number in event.fn(None)), "while no number is typed"
+
+
+def is_left_out(key: str) -> bool:
+    return key.startswith("pool.") and key.endswith((".stop", ".start"))
 
 
 def test_a_step_never_works_on_what_another_page_saved_under_the_name_since(screen):

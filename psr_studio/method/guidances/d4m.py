@@ -31,6 +31,16 @@ class D4M(Steering):
         """How many of the steps are taken."""
         return f"from prototypes by the last {steps - self.skipped(steps)} of {steps} steps"
 
+    def idle(self, steps: int) -> Misfit | None:
+        """Nothing but noise."""
+        if self.skipped(steps):
+            return None
+        return Misfit(
+            "strength",
+            f'"{{key}}" is {self.strength:g}, which steers nothing: of a prototype only noise is left.',
+            'Lower "{key}".',
+        )
+
     def misfit(self, steps: int) -> Misfit | None:
         """A share without a step."""
         if self.skipped(steps) < steps:

@@ -19,11 +19,14 @@ NO_INTERVAL = -1  # of a target that belongs to no interval of difficulty
 
 
 class Misfit(NamedTuple):
-    """A setting that does not go with the number of steps: its name, and two sentences, "{key}" for its key."""
+    """A setting that is to blame: its name, and two sentences on it, "{key}" for its key."""
 
     setting: str
     problem: str
     fix: str
+
+
+COUNT = "Steps count down: of 50 the first is 49, the last 0."  # in the help of settings that name a step
 
 
 class Steering(Table):
@@ -59,16 +62,20 @@ class Steering(Table):
         """What does not go with so many steps, None where all does."""
         return None
 
+    @abstractmethod
+    def idle(self, steps: int) -> Misfit | None:
+        """Why nothing is steered in so many steps, which is allowed; None where something is."""
+
 
 class Pulling(Steering):
     """What a guidance that pulls each of the first steps reads."""
 
     strength: float = setting(
-        0.1, "How hard each step is pulled (lambda); 0 pulls nothing.", "", 0.0, 10.0, label="Guidance strength"
+        0.1, "How hard each step is steered (lambda); 0 steers nothing.", "", 0.0, 10.0, label="Guidance strength"
     )  # fmt: skip
     stop: int | None = setting(
-        None, "Step index, counted down, at which the pull ends, half of the steps when left out; with 50 steps the "
-        "first 24 are pulled then.", "steps", 0, 1000, label="Guidance stop"
+        None, f"Steps with a number above this one are steered. {COUNT} Half of the steps when left out.", "steps",
+        0, 1000, label="Guidance stop"
     )  # fmt: skip
 
     def until(self, steps: int) -> int:
@@ -79,9 +86,30 @@ class Pulling(Steering):
         """All, the stop as a number."""
         return {**super().read(steps), "stop": self.until(steps)}
 
+    def pulled(self, steps: int) -> range:
+        """The indices of the steps that are pulled, of so many, in their order."""
+        return range(steps - 1 if self.strength else 0, self.until(steps), -1)
+
     def told(self, steps: int) -> str:
-        """How many of the steps are pulled."""
-        return f"steered in the first {max(0, steps - 1 - self.until(steps))} of {steps} steps"
+        """Which of the steps are pulled."""
+        pulled = self.pulled(steps)
+        first = "the first " if pulled and pulled[0] == steps - 1 else ""
+        which = f" ({pulled[0]} to {pulled[-1]})" if len(pulled) > 1 else ""
+        return f"steered in {first}{len(pulled) or 'none'} of {steps} steps{which}"
+
+    def idle(self, steps: int) -> Misfit | None:
+        """No strength, or a stop not below the first step."""
+        if self.pulled(steps):
+            return None
+        if not self.strength:
+            return Misfit(
+                "strength", '"{key}" is 0, which steers nothing.', 'Raise "{key}" to steer the pool.'
+            )
+        return Misfit(
+            "stop",
+            f'"{{key}}" is {self.until(steps)}, which steers nothing: steps count down, of {steps} from {steps - 1}.',
+            f'Lower "{{key}}" to {steps - 2} or less.' if steps > 1 else 'Raise "pool.steps".',
+        )
 
     def misfit(self, steps: int) -> Misfit | None:
         """A stop above the steps."""

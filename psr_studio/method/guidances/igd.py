@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from psr_studio.method.guidances.guidance import Guidance, Misfit, Pulling
+from psr_studio.method.guidances.guidance import COUNT, Guidance, Misfit, Pulling
 from psr_studio.method.selectors.parameters import setting
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ class IGD(Pulling):
     """The surrogate, and the two terms; the numbers are those of DiT on ImageWoof."""
 
     strength: float = setting(
-        5.0, "How hard each step is pulled to the gradient of the class (k); 0 switches the deviation off, too.", "",
-        0.0, 1000.0, label="Guidance strength",
+        5.0, "How hard each step is steered to the gradient of the class (k); 0 steers nothing, the deviation is off, "
+        "too.", "", 0.0, 1000.0, label="Guidance strength",
     )  # fmt: skip
     start: int | None = setting(
-        None, "Step index, counted down, at which the pull begins; 45 of 50, and the same share of other steps, when "
-        "left out.", "steps", 0, 1000, label="Guidance start",
+        None, f"Number of the first step that is steered. {COUNT} 45 of 50, or the same share of others, when left "
+        "out.", "steps", 0, 1000, label="Guidance start",
     )  # fmt: skip
     stop: int | None = setting(
-        None, "Step index, counted down, at which the pull ends; 29 of 50, and the same share of other steps, when "
-        "left out.", "steps", 0, 1000, label="Guidance stop",
+        None, f"Steps from the start on with a number above this one are steered. {COUNT} 29 of 50, or the same share "
+        "of others, when left out.", "steps", 0, 1000, label="Guidance stop",
     )  # fmt: skip
     deviation: float = setting(
         120.0, "How hard candidates of a part are driven from those before them (gamma).", "", 0.0, 100_000.0,
@@ -77,13 +77,14 @@ class IGD(Pulling):
         """All, start and stop as numbers."""
         return {**super().read(steps), "start": self.begins(steps)}
 
+    def pulled(self, steps: int) -> range:
+        """As there, from the start on."""
+        pulled = super().pulled(steps)
+        return range(min(self.begins(steps), pulled.start), pulled.stop, -1)
+
     def gradients(self, steps: int) -> int:
         """The steps that are pulled."""
-        return max(0, min(self.begins(steps), steps - 1) - self.until(steps))
-
-    def told(self, steps: int) -> str:
-        """How many of the steps are pulled."""
-        return f"steered in {self.gradients(steps)} of {steps} steps"
+        return len(self.pulled(steps))
 
     def misfit(self, steps: int) -> Misfit | None:
         """A start or a stop above the steps, or a stop not below the start."""
@@ -98,6 +99,12 @@ class IGD(Pulling):
             )
         if start > stop:
             return None
+        if self.start is None:
+            return Misfit(
+                "stop",
+                f'"{{key}}" is {stop}, not below the start of the pull, which is {start}.',
+                f'Lower "{{key}}" to {start - 1} or less: steps count down.',
+            )
         return Misfit(
             "start",
             f'"{{key}}" is {start}, not above the stop of the pull, which is {stop}.',

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from psr_studio.bundles.bundle import Bundle
+from psr_studio.bundles.real_latents import n_real
 from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
@@ -19,6 +20,7 @@ from psr_studio.core.words import duration, plural
 from psr_studio.recipe.schema import CROPS, GENERATOR, Recipe
 from psr_studio.stages.batches import Stopwatch
 from psr_studio.stages.generate import STAGE
+from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.targets import identity, keep, path, taken, write
 from psr_studio.stages.task import named_part
 from psr_studio.storage.workspace import Workspace
@@ -86,6 +88,13 @@ def prepare(
     columns = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
     write(ws, made_from, columns, made_from)
     keep(bundle, made_from, columns, made_from)
+
+
+def at_most(recipe: Recipe, bundle: Bundle) -> dict[int, int]:
+    """Images that are cut, by class; where pictures would have to be prepared to count them, at most so many."""
+    opened = "images" not in bundle.sources or "train_subset" in vars(bundle)
+    most = recipe.pool.crops.images
+    return {c: min(most, n_real(bundle, c)) if opened else most for c in classes_of(recipe, bundle)}
 
 
 def check(recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], sizes: Sequence[int]) -> None:

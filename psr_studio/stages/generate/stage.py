@@ -178,6 +178,8 @@ def prepare(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Iterator[Progress]
         yield from crops.prepare(ws, recipe, bundle, classes_of(recipe, bundle), sizes_of(recipe, bundle))
     elif recipe.pool.steering is not None and importing.manifest(ws) is None:
         total = sum(part.n for part in plan(recipe, bundle))
+        if recipe.pool.idle:
+            yield Progress(STAGE.name, 0, total, recipe.pool.idle, lasting=True)
         yield from targets.prepare(ws, recipe, bundle, classes_of(recipe, bundle), total)
 
 

@@ -392,22 +392,31 @@ def _told(ws: Workspace, made_from: dict[str, Any]) -> dict[int, Targets]:
 
 def report(bundle: Bundle, found: dict[int, Targets]) -> Iterator[str]:
     """What rounding, and intervals with too few images, did to the shares of the intervals, in a sentence each."""
-    rounded = {
-        c: sum(s > 0 and n == 0 for s, n in zip(t.shares, t.asked, strict=True)) for c, t in found.items()
-    }
-    if n := sum(rounded.values()):
-        first = next(c for c, count in rounded.items() if count)
+    rounded = [
+        (c, k, share)
+        for c, one in found.items()
+        for k, (share, n) in enumerate(zip(one.shares, one.asked, strict=True))
+        if share > 0 and n == 0
+    ]
+    if rounded:
+        c, k, share = rounded[0]
+        n = sum(found[c].asked)
         yield (
-            f"{plural(n, 'interval')} of difficulty with fewer real images than one target stands for "
-            f'{"get" if n > 1 else "gets"} none, such as {rounded[first]} of "{bundle.class_names[first]}".'
+            f'Difficulty {interval(k)} of "{bundle.class_names[c]}" gets no target: {share:.1%} of its real images '
+            f"have it, and {share:.1%} of {plural(n, 'target')} is {share * n:.2g}, rounded to 0.{_also(len(rounded))}"
         )
     moves = [(c, *move) for c, one in found.items() for move in one.moved]
     if moves:
-        c, short, giver, _ = moves[0]
+        c, short, giver, n = moves[0]
         yield (
-            f"{plural(sum(n for *_, n in moves), 'target')} of intervals with too few real images at hand come from "
-            f'the nearest ones, such as {interval(giver)} for {interval(short)} of "{bundle.class_names[c]}".'
+            f'Difficulty {interval(short)} of "{bundle.class_names[c]}" has fewer real images here than targets, so '
+            f"{n} of them {'come' if n > 1 else 'comes'} from difficulty {interval(giver)}.{_also(len(moves))}"
         )
+
+
+def _also(n: int) -> str:
+    """How many other intervals a sentence on one of n holds for."""
+    return f" The same holds for {plural(n - 1, 'more interval')}." if n > 1 else ""
 
 
 def steered_to(pool: Pool, position: int) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
-from psr_studio.app.recent import recent
+from psr_studio.app.recent import beside, recent
 from psr_studio.core.files import write_bytes
+from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.studies.pools import HEAD, page_of
 from psr_studio.studies.report import pools_page
 from psr_studio.ui.markup import download, note, table
@@ -16,12 +18,15 @@ from psr_studio.ui.panels.controls import WIDE
 from psr_studio.ui.panels.frame import box, head
 from psr_studio.ui.press import answered_elsewhere
 from psr_studio.ui.screen import Screen
-from psr_studio.ui.words import PRESSED
+from psr_studio.ui.words import PRESSED, QUIET, said
 
 ABOUT = (
     "Sets this pool beside that of another workspace with the same classes and teacher: agreement, difficulty, "
     "diversity, coverage of the real images, and pictures of the class chosen under Candidates. The first time, the "
     "teacher looks at all real training images, which can take minutes."
+)
+STOPPED = (
+    "Stopped. What the teacher made of the real images of whole classes is kept for the next comparison."
 )
 
 
@@ -30,19 +35,21 @@ class ComparePoolsPanel:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self.stop = Event()
 
     def build(self) -> None:
         """Draw it here."""
-        here = self.screen.studio.workspace.root
-        others = [(found.path.name, str(found.path)) for found in recent() if found.path != here]
-        with gr.Accordion("Compare pools", open=False, elem_id="psr-compare-pools"):
+        with gr.Accordion("Compare pools", open=False, elem_id="psr-compare-pools") as self.fold:
             gr.HTML(note(ABOUT))
             self.other = gr.Dropdown(
-                others, value=None, label="Other workspace", allow_custom_value=True,
+                self._others(), value=None, label="Other workspace", allow_custom_value=True,
                 elem_id="psr-other-pool", elem_classes=WIDE,
-                info="One that was open here, or the path of another on the machine that runs the studio.",
+                info="One that was open here, another beside this one by its name, or the path of any on the machine "
+                "that runs the studio.",
             )  # fmt: skip
-            self.button = gr.Button("Compare", elem_id="psr-compare-run")
+            with gr.Row():
+                self.button = gr.Button("Compare", min_width=0, elem_id="psr-compare-run")
+                self.ends = gr.Button("Stop", variant="stop", min_width=0, elem_id="psr-compare-stop")
 
     def build_answer(self) -> None:
         """Draw the numbers here."""
@@ -52,14 +59,24 @@ class ComparePoolsPanel:
 
     def connect(self, class_id: gr.Dropdown) -> None:
         """Events; `class_id` chooses whose pictures are shown."""
-        answered_elsewhere(
-            self.button.click, self.on_compare, [self.other, class_id], [self.box, self.answer], **PRESSED
-        )
+        self.fold.expand(lambda: gr.Dropdown(self._others()), None, self.other, **QUIET)
+        shown = [self.box, self.answer]
+        answered_elsewhere(self.button.click, said(self.on_compare), [self.other, class_id], shown, **PRESSED)
+        self.ends.click(self.stop.set, None, None, **QUIET)
+
+    def _others(self) -> list[tuple[str, str]]:
+        here = self.screen.studio.workspace.root
+        return [(found.path.name, str(found.path)) for found in recent() if found.path != here]
 
     def on_compare(self, other: str | None, class_id: int | None) -> list[Any]:
         """The lines of all classes, the pictures of one, and the page with those of every class."""
-        workspace = self.screen.studio.workspace
-        found = self.screen.studio.compare_pools((other or "").strip())
+        workspace, named = self.screen.studio.workspace, (other or "").strip()
+        self.stop.clear()
+        try:
+            with stopped_by(self.stop.is_set):
+                found = self.screen.studio.compare_pools(named and beside(workspace.root, named))
+        except Stopped:
+            return [gr.Column(visible=True), note(STOPPED)]
         page = pools_page(workspace)
         write_bytes(page, page_of(found).encode(), workspace.place)
         query = urlencode({"token": self.screen.token})

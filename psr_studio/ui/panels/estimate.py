@@ -7,13 +7,16 @@ from psr_studio.core.errors import ModelError, RecipeError, StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
+from psr_studio.stages.generate import crops
 from psr_studio.stages.generate import stage as pool
+from psr_studio.stages.generate.plan import sizes_of
 from psr_studio.stages.generate.targets import need_real_images
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.stage import Stage
 from psr_studio.storage.workspace import Workspace
-from psr_studio.ui.markup import note
+from psr_studio.ui.markup import note, refusal, warning
 from psr_studio.ui.screen import Screen
+from psr_studio.ui.words import on_screen
 
 
 def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "") -> str:
@@ -46,11 +49,21 @@ def empty_note(screen: Screen, stage: Stage, idle: str, busy: str) -> str:
 def cost_note(screen: Screen, recipe: Recipe) -> str:
     """What "Generate" would do with this recipe, as a pane shows it; nothing while a job does it."""
     studio, busy = screen.studio, screen.works_on(pool.STAGE.name)
-    return note("" if busy else cost_text(studio.workspace, recipe, studio.bundle, screen.who))
+    if busy:
+        return note("")
+    try:
+        words = note(cost_text(studio.workspace, recipe, studio.bundle, screen.who))
+    except StudioError as err:
+        return refusal(err)
+    return words + (warning(on_screen(recipe.pool.idle)) if recipe.pool.idle else "")
 
 
 def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "") -> str:
-    """What "Generate" would do with this recipe: how many images, and how long, where that is known."""
+    """What "Generate" would do with this recipe: how many images, and how long, where that is known.
+
+    Raises:
+        StudioError: real images that do not suffice for it.
+    """
     try:
         pool.require_source(workspace, recipe, bundle)
     except (ModelError, RecipeError) as err:
@@ -77,6 +90,8 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
             need_real_images(bundle)
         except ModelError as err:
             return f"{err.problem} {err.fix}"
+    if cropped:
+        crops.check(recipe, bundle, crops.at_most(recipe, bundle), sizes_of(recipe, bundle))
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     if cropped:

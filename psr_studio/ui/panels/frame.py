@@ -22,7 +22,7 @@ def side() -> gr.Column:
 
 @contextmanager
 def side_body() -> Iterator[None]:
-    """The settings: they scroll where they are many, and what each means is said below them."""
+    """The settings: they scroll where they are many, and what each means is said beside them."""
     with (
         gr.Column(elem_classes="psr-side-top", min_width=0),
         gr.Column(elem_classes="psr-side-body psr-fields", min_width=0),

@@ -11,7 +11,7 @@ from psr_studio.app.jobs import JobState
 from psr_studio.stages.stage import Stage
 from psr_studio.stages.table import STAGES
 from psr_studio.ui.markup import job_card, note
-from psr_studio.ui.press import MARKED, answered, begun
+from psr_studio.ui.press import MARKED, TO_FIELD, answered, begun
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import PRESSED, QUIET, said
 
@@ -62,6 +62,7 @@ class JobPanel:
         """
         how = {**PRESSED, **MARKED, "js": begun(js, button.value)}
         event = button.click(said(handler), inputs, outputs or self.outputs, **how)
+        event.failure(None, js=TO_FIELD, **QUIET)
         self.presses.append(event)
         return event
 

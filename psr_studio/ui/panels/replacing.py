@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from psr_studio.app.recent import note_opened
 from psr_studio.core.words import plural
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.recipe.schema import Recipe
@@ -48,7 +50,11 @@ class ReplaceQuestion:
 
         def keep(name: str, *given: Any) -> list[Any]:
             kept = copy_workspace(self.screen.studio.workspace, self._beside(name))
-            gr.Info(f'The old pool is kept: open it with `python app.py --workspace "{kept}"`.', duration=10)
+            note_opened(kept)
+            gr.Info(
+                escape(f'The old pool is kept in "{kept}": open it by the name of the workspace at the top.'),
+                duration=10,
+            )
             return [*generate_now(*given), *self.closed()]
 
         def replace(*given: Any) -> list[Any]:

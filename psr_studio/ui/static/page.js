@@ -1,5 +1,7 @@
 // What belongs to the page as a whole, around all tabs. It runs as the script of the bar above them.
 
+import { placeMeanings } from './core/meanings.js';
+import { showNamed } from './core/named_field.js';
 import { showOpened } from './core/opened.js';
 import { markPressed } from './core/pressed.js';
 import { guardTypedFields } from './core/typed_fields.js';
@@ -12,5 +14,7 @@ export function mountPage(host) {
   guardTypedFields(document);
   markPressed(document);
   showOpened(document);
+  showNamed(document);
+  placeMeanings(document);
   openConfusions(document);
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
 from psr_studio.app.studio import Studio
-from psr_studio.core.errors import StudioError
+from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.core.words import plural
-from psr_studio.recipe.keys import keys
+from psr_studio.recipe.keys import check_value, keys
 from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.generate.crops import SOURCES
@@ -20,7 +20,7 @@ from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.targets import is_smoothed, offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
-from psr_studio.ui.markup import error, loading, note, sheet, status_line
+from psr_studio.ui.markup import loading, note, refusal, sheet, status_line
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.compare_pools import ComparePoolsPanel
 from psr_studio.ui.panels.controls import Choices, Settings
@@ -34,7 +34,7 @@ from psr_studio.ui.panels.replacing import ReplaceQuestion
 from psr_studio.ui.panels.teach import TeachPanel
 from psr_studio.ui.panels.weights import WeightsPanel
 from psr_studio.ui.plots.difficulty import steering
-from psr_studio.ui.press import answered
+from psr_studio.ui.press import TO_FIELD, answered
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import QUIET
 
@@ -53,6 +53,8 @@ class PoolTab:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self.of_generator: list[gr.Column] = []
+        self.only_generator = set[str]()  # keys of the settings in these
         self.jobs = JobPanel(screen, stages_of(self.id))
         self.weights = WeightsPanel(screen, self.jobs)
         self.teach = TeachPanel(screen, self.jobs)
@@ -136,23 +138,38 @@ class PoolTab:
 
     def _generation(self) -> None:
         """The settings of generation."""
-        self.way = gr.Radio(
-            [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
-            value=self._way_now(),
-            label="Sampling",
-            elem_id="psr-way",
-        )
-        self.settings.add("pool.pool_size", "pool.steps", "pool.sampler", "pool.guidance_scale")
+        self.settings.add("pool.pool_size")
         self.settings.add_choice("pool.source", {CROPS: keys("pool.crops")})
-        self.settings.add("pool.generator")
-        self.settings.add_choice("pool.guidance", {name: keys(f"pool.{name}") for name in GUIDED})
+        with self._of_generator():
+            self.way = gr.Radio(
+                [(f"{name.capitalize()}: {_in_words(values)}", name) for name, values in WAYS.items()],
+                value=self._way_now(),
+                label="Sampling",
+                elem_id="psr-way",
+            )
+            self.settings.add("pool.steps", "pool.sampler", "pool.guidance_scale", "pool.generator")
+            self.settings.add_choice("pool.guidance", {name: keys(f"pool.{name}") for name in GUIDED})
         with gr.Accordion("More settings", open=False):
-            self.settings.add("pool.guided_from", "pool.guided_to", "pool.seed", "pool.batch_size")
-            self.settings.add("pool.part_size", "pool.guided_channels", "pool.classes")
+            with self._of_generator():
+                self.settings.add(
+                    "pool.guided_from", "pool.guided_to", "pool.guided_channels", "pool.batch_size"
+                )
+            self.settings.add("pool.seed", "pool.part_size", "pool.classes")
             self.scoring.add("score.batch_size")
             studio = self.screen.studio
             if studio.bundle.n_outputs > len(classes_of(studio.recipe, studio.bundle)):
                 self.scoring.add("score.teacher_classes")
+        for key, number in _left_out(studio.recipe.pool.steps).items():
+            self.settings.controls[key].placeholder = number  # type: ignore[attr-defined]
+
+    @contextmanager
+    def _of_generator(self) -> Iterator[None]:
+        """What settings lie in that do not count where crops fill the pool."""
+        shown, before = self.screen.studio.recipe.pool.source != CROPS, set(self.settings.controls)
+        with gr.Column(scale=0, min_width=0, visible=shown) as group:
+            yield
+        self.of_generator.append(group)
+        self.only_generator |= set(self.settings.controls) - before
 
     def _can_generate(self, source: str) -> bool:
         return source == CROPS or self.screen.studio.bundle.has("generator")
@@ -171,14 +188,26 @@ class PoolTab:
             trigger_mode="always_last",
             **QUIET,
         )
+        self.cost.change(None, js=TO_FIELD, **QUIET)
         self.settings.controls["pool.source"].change(  # type: ignore[attr-defined]
-            lambda source: gr.Button(interactive=self._can_generate(source)),
+            self.on_source,
             self.settings.controls["pool.source"],
-            self.generate,
+            [self.generate, *self.of_generator],
             **QUIET,
         )
         taken = [self.settings.controls[key] for key in WAYS["exact"]]
         self.way.input(lambda name: list(WAYS[name].values()), self.way, taken, **QUIET)
+        gr.on(
+            [control.change for control in taken],  # type: ignore[attr-defined]
+            lambda *given: _way_of(given),
+            taken,
+            self.way,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        steps = self.settings.controls["pool.steps"]
+        emptied = [self.settings.controls[key] for key in _left_out(1)]
+        steps.change(_placeholders, steps, emptied, trigger_mode="always_last", **QUIET)  # type: ignore[attr-defined]
         everything = [*self.scoring.outputs, self.then_score, *inputs]
         asked = [*self.jobs.outputs, *self.question.outputs]
         self.jobs.starts(self.generate, self.on_generate, everything, asked)
@@ -200,6 +229,7 @@ class PoolTab:
     def panes(self) -> list[Any]:
         """Itself and its parts."""
         panels = [self, self.jobs, self.order, self.weights, self.teach, self.finetune]
+        panels.append(_Way(self.way, self._way_now))
         return [*panels, *self.settings.parts(), *self.scoring.parts(), *self.finetune.settings.parts()]
 
     @property
@@ -225,10 +255,12 @@ class PoolTab:
 
     def told(self, *given: Any) -> str:
         """Both states; in the place of one, which settings on screen are not used yet."""
-        n = len(self.settings.controls)
-        return self._state(
-            self.settings.unused(given[:n], "Generate", POOL), self.scoring.unused(given[n:], "Score", SCORES)
-        )
+        n, known = len(self.settings.controls), self.settings.shown()
+        shown = dict(zip(known, given, strict=False))
+        if shown["pool.source"] == CROPS:
+            shown |= {key: known[key] for key in self.only_generator}
+        of_pool = self.settings.unused(list(shown.values()), "Generate", POOL)
+        return self._state(of_pool, self.scoring.unused(given[n:], "Score", SCORES))
 
     def _state(self, of_pool: str = "", of_scores: str = "") -> str:
         status = self.screen.status()
@@ -238,16 +270,19 @@ class PoolTab:
 
     def _way_now(self) -> str | None:
         """The way that the recipe follows to the letter, if any."""
-        recipe = self.screen.studio.recipe
-        follows = [name for name, way in WAYS.items() if all(recipe.value(k) == v for k, v in way.items())]
-        return follows[0] if follows else None
+        return _way_of([self.screen.studio.recipe.value(key) for key in WAYS["exact"]])
 
     def _cost(self, *given: Any) -> str:
         """While a value is being typed it may be refused: that is said here, not in an alarm."""
         try:
             return cost_note(self.screen, self.screen.studio.recipe.with_values(self.as_shown(given)))
         except StudioError as err:
-            return error(err.problem, err.fix)
+            return refusal(err)
+
+    def on_source(self, source: str) -> list[Any]:
+        """What counts for the chosen way to fill the pool."""
+        shown = gr.Column(visible=source != CROPS)
+        return [gr.Button(interactive=self._can_generate(source)), *[shown] * len(self.of_generator)]
 
     def as_shown(self, given: Sequence[Any]) -> dict[str, Any]:
         """The pool must hold the images per class of the slider as it stands, not as it was saved last."""
@@ -306,6 +341,18 @@ class PoolTab:
         return sheet(f"psr/sheet/{class_id}.png?{query}", caption)
 
 
+class _Way:
+    """Shows the way of sampling that the recipe follows, on a page opened again and after another way changed it."""
+
+    def __init__(self, radio: gr.Radio, now: Callable[[], str | None]) -> None:
+        self.outputs: list[gr.components.Component] = [radio]
+        self.version = now
+
+    def values(self) -> list[Any]:
+        """The way alone."""
+        return [self.version()]
+
+
 class _PoolSettings(Settings):
     """Shows a pool size that follows the budget as the slider of the budget stands."""
 
@@ -317,6 +364,30 @@ class _PoolSettings(Settings):
         """The recipe's, with the images per class of the slider."""
         studio = self._studio
         return studio.recipe.select.changed({"ipc": studio.curation.rules().ipc})
+
+
+def _way_of(values: Sequence[Any]) -> str | None:
+    """The way that has these values to the letter, if any."""
+    return next((name for name, way in WAYS.items() if list(way.values()) == list(values)), None)
+
+
+def _left_out(steps: int) -> dict[str, str]:
+    """What holds of the guidances where it is left out, by key; it depends on the steps."""
+    return {
+        f"pool.{name}.{setting}": str(value)
+        for name, kind in GUIDED.items()
+        for setting, value in kind().read(steps).items()
+        if value is not None and getattr(kind(), setting) is None
+    }
+
+
+def _placeholders(steps: Any) -> list[Any]:
+    """What empty fields show, once the steps are a number that can be."""
+    try:
+        held = _left_out(check_value("pool.steps", steps))
+    except RecipeError:
+        return [gr.skip()] * len(_left_out(1))
+    return [gr.Number(placeholder=number) for number in held.values()]
 
 
 def _in_words(way: Mapping[str, Any]) -> str:
