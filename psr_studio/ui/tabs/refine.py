@@ -59,7 +59,9 @@ class RefineTab:
                     self.status = gr.HTML()
                     self.picker.build("psr-refine-selection")
                     about = {name: one.help for name, one in OBJECTIVES.items()}
-                    self.settings.add_choice(OBJECTIVE, OWN, *BY_ALL, about=about)
+                    first, *rest = BY_ALL
+                    self.settings.add_choice(OBJECTIVE, OWN, first, about=about)
+                    self.settings.add(*rest)
                 with side_foot():
                     can = self.screen.studio.bundle.has("generator")
                     self.run = gr.Button("Refine", variant="primary", interactive=can, elem_id="psr-refine")
