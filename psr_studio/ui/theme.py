@@ -8,6 +8,8 @@ import gradio as gr
 from gradio.themes.utils import colors, fonts, sizes
 
 STATIC = Path(__file__).parent / "static"
+# Edges of fields, boxes and rings: between two slates, for 3:1 on every ground they stand on.
+EDGE, EDGE_DARK = "#7f8da3", "#6b7b93"
 
 
 def studio_theme() -> gr.themes.Base:
@@ -43,6 +45,16 @@ def studio_theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="*primary_500",
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
+        input_border_color=EDGE,
+        input_border_color_dark=EDGE_DARK,
+        input_border_color_focus="*primary_600",
+        input_border_color_focus_dark="*primary_400",
+        checkbox_border_color=EDGE,
+        checkbox_border_color_dark=EDGE_DARK,
+        link_text_color_dark="*primary_400",
+        link_text_color_hover_dark="*primary_300",
+        link_text_color_active_dark="*primary_400",
+        link_text_color_visited_dark="*primary_400",
         color_accent="*primary_600",
         color_accent_soft="*primary_50",
         button_large_text_size="*text_md",

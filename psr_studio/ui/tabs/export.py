@@ -27,6 +27,7 @@ from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import LABELS, QUIET
 
 SHOWN_FILES = 3  # of each folder
+TO_WRITE, WRITTEN = "<h3>To be written</h3>", "<h3>Written</h3>"
 REFINED = "export.refined"
 
 
@@ -126,7 +127,7 @@ class ExportTab:
             found = studio.export_summary(**{key.removeprefix("export."): v for key, v in values.items()})
         except StudioError as err:
             return error(err.problem, err.fix)
-        return card(_sentences(found, studio.workspace.root), tree(found.folder.name, _planned(found)))
+        return card(TO_WRITE, _sentences(found), tree(found.folder.name, _planned(found)))
 
     def _checked(self, choice: str | None, given: Sequence[Any]) -> dict[str, Any]:
         """What the controls say; refused values, and refined pictures that are not there, change nothing."""
@@ -151,10 +152,8 @@ class ExportTab:
             link = download(address, f"Download {path.name} ({_size(path.stat().st_size)})")
         files = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
         size = _size(sum((folder / name).stat().st_size for name in files))
-        return card(
-            note(f"{plural(len(files), 'file')}, {size}, in {folder}") + tree(folder.name, _shortened(files)),
-            link,
-        )
+        facts = note(f"{plural(len(files), 'file')}, {size}, in {folder}")
+        return card(WRITTEN, facts, link, tree(folder.name, _shortened(files)))
 
 
 class _ExportSettings(Settings):
@@ -178,7 +177,7 @@ class _ExportSettings(Settings):
         return self._picker.is_refined(self._picker.proposed()) if key == REFINED else super()._value(key)
 
 
-def _sentences(found: Summary, root: Path) -> str:
+def _sentences(found: Summary) -> str:
     kind = "refined" if found.refined else "selected"
     text = (
         f"{plural(found.n_images, f'{kind} picture')} of {plural(len(found.counts), 'class', 'classes')} "
@@ -197,12 +196,12 @@ def _planned(found: Summary) -> list[str]:
 
 
 def _shortened(files: list[str]) -> list[str]:
-    """Paths with only the first few of each folder."""
+    """Paths with only the first few of each folder; what lies in none stands last."""
     groups: dict[str, list[str]] = {}
     for name in files:
         groups.setdefault(name.rpartition("/")[0], []).append(name)
     lines: list[str] = []
-    for folder, names in sorted(groups.items()):
+    for folder, names in sorted(groups.items(), key=lambda group: (not group[0], group[0])):
         keep = len(names) if not folder else SHOWN_FILES
         lines += names[:keep]
         lines += [f"{folder}/… {len(names) - keep} more"] if len(names) > keep else []

@@ -29,6 +29,7 @@ export const ICONS = {
   edit: 'M3 13l.7-3L10.5 3l2.5 2.5L6 12.3z',
   full: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
   fold: 'M6 4l4 4-4 4',
+  order: 'M8 3v10M4.5 9.5L8 13l3.5-3.5',
   previous: 'M10 4l-4 4 4 4',
   command: 'M2.5 4l4 4-4 4M8 12.5h5.5',
   classes: 'M2.5 3.5h2v2h-2zM7 4.5h6.5M2.5 10.5h2v2h-2zM7 11.5h6.5',

@@ -121,7 +121,7 @@ const panelKeys = ({ actions, library, dock, compare, panes, save, openHelp }) =
 const MORE = {
   Map: [
     ['Arrows', 'Pan the map when it has the focus'],
-    ['Shift / Alt + drag', 'Add to the selection, or remove from it'],
+    ['Shift+drag, Alt+drag', 'Add to the selection, or remove from it'],
     ['Wheel, double click', 'Zoom at the pointer'],
     ['Click', 'Show the candidate in the inspector and the grid'],
   ],
@@ -129,7 +129,7 @@ const MORE = {
     ['Arrows, Page, Home, End', 'Move through the grid; with Shift extend the selection'],
     ['Click again, Enter, Space', 'Show the picture at large; arrows go on, the wheel zooms'],
     ['Ctrl+Space', 'Lasso the focused picture, or take it out'],
-    ['Ctrl / Shift + click', 'Toggle one picture, or select a range'],
+    ['Ctrl+click, Shift+click', 'Toggle one picture, or select a range'],
   ],
 };
 
@@ -142,7 +142,8 @@ function inTextField(target) {
   return target.tagName === 'INPUT' && TEXT_TYPES.includes(target.getAttribute('type') || '');
 }
 
-const dialogOpen = () => Boolean(document.querySelector('dialog[open], [aria-modal="true"]'));
+/** An open menu counts: Escape is to close it. */
+const dialogOpen = () => Boolean(document.querySelector('dialog[open], [aria-modal="true"], :popover-open'));
 
 /**
  * Listens on the whole page, but only acts while the workbench is on screen.
@@ -211,7 +212,16 @@ function sheet(table) {
         'dl',
         {},
         [...rows, ...(MORE[name] ?? [])].map(([keys, label]) =>
-          h('div', {}, h('dt', {}, h('kbd', {}, keys)), h('dd', {}, label)),
+          h(
+            'div',
+            {},
+            h(
+              'dt',
+              {},
+              keys.split(', ').map((key) => h('kbd', {}, key)),
+            ),
+            h('dd', {}, label),
+          ),
         ),
       ),
     );

@@ -69,7 +69,7 @@ export function createGridBar(store, api, search, onSize) {
   }
   const turn = button({
     label: 'Turn the order round',
-    iconName: 'chevron',
+    iconName: 'order',
     className: 'psr-icon-only psr-turn',
     pressed: false,
     onClick: () => store.set({ sortTurned: !store.data.sortTurned }),

@@ -14,6 +14,7 @@
  */
 
 const INSET = 52;
+const TITLES = 26; // stand above the points
 
 /**
  * @param {Pick<Camera, 'width' | 'height' | 'home' | 'zoom' | 'k' | 'cx' | 'cy'>} camera
@@ -25,11 +26,23 @@ export function viewsOf({ width, height, home, zoom, k, cx, cy }, { x0, x1, y0, 
   /** @type {View['side'][]} */
   const sides = split ? ['a', 'b'] : [null];
   const w = width / sides.length;
-  const fit = Math.min((w - INSET) / Math.max(x1 - x0, 1e-3), (height - INSET) / Math.max(y1 - y0, 1e-3));
+  const fit = Math.min(
+    (w - INSET) / Math.max(x1 - x0, 1e-3),
+    (height - INSET - TITLES) / Math.max(y1 - y0, 1e-3),
+  );
   // The usual map stands aside for its legend; here there is none.
   const aside = (home.cx - (x0 + x1) / 2) / zoom;
   const scale = (k / home.k) * fit;
-  return sides.map((side, i) => ({ side, left: i * w, w, h: height, cx: cx - aside, cy, k: scale }));
+  const down = TITLES / 2 / scale;
+  return sides.map((side, i) => ({
+    side,
+    left: i * w,
+    w,
+    h: height,
+    cx: cx - aside,
+    cy: cy + down,
+    k: scale,
+  }));
 }
 
 /**

@@ -25,7 +25,7 @@ export function createQueue({ request, openTab }) {
   const refused = h('p', { class: 'psr-queue-refused', role: 'alert' });
   const node = h(
     'div',
-    { class: 'psr-menu psr-queue', popover: 'auto', 'aria-label': 'Jobs' },
+    { class: 'psr-menu psr-queue', popover: 'auto', tabindex: '-1', autofocus: true, 'aria-label': 'Jobs' },
     h('h3', {}, 'Jobs'),
     none,
     list,

@@ -47,39 +47,42 @@ const TAB_MS = 250;
 /** @param {Host} host */
 export function createTopbar({ element, props, watch }) {
   const node = element.querySelector('.psr-top') ?? element;
-  const row = h('div', { class: 'psr-top-row' });
   const request = createRequest(props.value.token, new URL('.', document.baseURI));
   const queue = createQueue({ request, openTab: (tab) => tabButton(tab)?.click() });
   const workspaces = createWorkspaces({ request });
+  const project = h('button', {
+    type: 'button',
+    class: 'psr-top-project',
+    'aria-haspopup': 'dialog',
+    on: { click: workspaces.toggle },
+  });
+  const [chips, jobPlace] = [h('div', { class: 'psr-top-row' }), h('div', { class: 'psr-top-row' })];
   let pressed = ''; // the button that was pressed to start a job, until the studio has answered
 
   function draw() {
-    const { project, root, chips, jobs = [], stages = {} } = props.value;
+    const { root, jobs = [], stages = {} } = props.value;
     const job = pressed ? asked(pressed) : props.value.job;
-    row.replaceChildren(
-      h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
-      h(
-        'button',
-        {
-          type: 'button',
-          class: 'psr-top-project',
-          title: `${root}\nOpen another workspace`,
-          'aria-haspopup': 'dialog',
-          on: { click: workspaces.toggle },
-        },
-        project,
-      ),
-      ...chips.map(chip),
-      h('span', { class: 'psr-top-grow' }),
-      ...(job ? [pill(job, queue.toggle)] : []),
-      themeButton(),
-    );
+    project.textContent = props.value.project;
+    project.title = `${root}\nOpen another workspace`;
+    chips.replaceChildren(...props.value.chips.map(chip));
+    const focused = jobPlace.contains(document.activeElement);
+    jobPlace.replaceChildren(...(job ? [pill(job, queue.toggle)] : []));
+    if (focused) jobPlace.querySelector('button')?.focus();
     queue.show(jobs, job);
     for (const [id, stage] of Object.entries(stages)) dot(id, stage);
   }
 
   restoreTheme();
-  node.replaceChildren(row, queue.node, workspaces.node);
+  node.replaceChildren(
+    h('span', { class: 'psr-top-name' }, sign(), 'PSR Studio'),
+    project,
+    chips,
+    h('span', { class: 'psr-top-grow' }),
+    jobPlace,
+    themeButton(),
+    queue.node,
+    workspaces.node,
+  );
   watchOpening(request);
   draw();
   openTab(props.value.tabs);
@@ -218,9 +221,24 @@ function openTab(tabs) {
       return;
     }
     document.removeEventListener('click', press, true);
-    if (list) keepNamed(tabs, list);
+    if (!list) return;
+    keepNamed(tabs, list);
+    walkTabs(tabs, list);
   };
   look();
+}
+
+/** Arrow keys, Home and End go through the names of the tabs; Enter opens one. @param {string[]} tabs @param {Element} list */
+function walkTabs(tabs, list) {
+  list.addEventListener('keydown', (event) => {
+    const { key, target, ctrlKey, altKey, metaKey } = /** @type {KeyboardEvent} */ (event);
+    const at = tabs.findIndex((id) => tabButton(id) === target);
+    /** @type {Record<string, number>} */
+    const ways = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 };
+    if (at < 0 || !(key in ways) || ctrlKey || altKey || metaKey) return;
+    event.preventDefault();
+    tabButton(tabs.at(ways[key] % tabs.length) ?? null)?.focus();
+  });
 }
 
 /** Write into the address which tab is open, and follow the address. @param {string[]} tabs @param {Element} list */

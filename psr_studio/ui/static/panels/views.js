@@ -18,7 +18,7 @@ export function createViews(store, api, looks) {
   const refused = h('p', { class: 'psr-query-refusal', role: 'alert' });
   const menu = h(
     'div',
-    { class: 'psr-view-menu', popover: 'auto', 'aria-label': 'Views' },
+    { class: 'psr-view-menu', popover: 'auto', tabindex: '-1', autofocus: true, 'aria-label': 'Views' },
     list,
     button({ label: 'Save this view…', title: WHAT, className: 'psr-primary', onClick: save }),
     refused,

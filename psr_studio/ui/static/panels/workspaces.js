@@ -23,7 +23,13 @@ export function createWorkspaces({ request }) {
   const said = h('p', { class: 'psr-queue-refused', role: 'alert' });
   const node = h(
     'div',
-    { class: 'psr-menu is-left', popover: 'auto', 'aria-label': 'Workspaces' },
+    {
+      class: 'psr-menu is-left',
+      popover: 'auto',
+      tabindex: '-1',
+      autofocus: true,
+      'aria-label': 'Workspaces',
+    },
     h('h3', {}, 'Workspaces'),
     content,
     said,
