@@ -35,7 +35,7 @@ from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import cost_text, todo_text
+from psr_studio.ui.panels.estimate import BEFORE, cost_text, todo_text
 from psr_studio.ui.plots.curves import (
     HEIGHT,
     TEXT,
@@ -292,6 +292,9 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio):
     words = cost_text(ws, studio.recipe.with_values({"pool.steps": 5, "pool.pool_size": 4}), bundle)
     assert words.startswith("Makes 12 candidates, in the place of 18 that are here")
     assert cost_text(ws, studio.recipe, bundle) == "All 18 candidates of these settings are there."
+    for steered in ({"pool.source": "crops"}, {"pool.guidance": "mgd3"}):
+        words = cost_text(ws, studio.recipe.with_values({**steered, "pool.seed": 9}), bundle)
+        assert words.endswith(BEFORE), "what is found in the real images first has a cost of its own"
 
 
 def test_what_is_computed_again_beside_new_candidates_is_said_and_not_shown(studio):

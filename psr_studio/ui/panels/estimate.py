@@ -18,6 +18,8 @@ from psr_studio.ui.markup import note, refusal, warning
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import on_screen
 
+BEFORE = " The real images are read first, which is not counted: what that costs is said when it begins."
+
 
 def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "") -> str:
     """What a step would do, "" where that is nothing or cannot be said: the state of the step says why."""
@@ -85,7 +87,9 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
         what += f", {steering.told(recipe.pool.steps)}"
     if cropped:
         what += f", from {recipe.pool.crops.crops} crops of each real image"
+    before = ""
     if (steering is not None or cropped) and not pool.identity_of_targets(workspace, recipe, bundle):
+        before = BEFORE
         try:
             need_real_images(bundle)
         except ModelError as err:
@@ -95,12 +99,12 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     if cropped:
-        return f"{what}."
+        return f"{what}.{before}"
     again = pool.again_of(recipe, bundle, work)
     what += f", and computes {again:,} again that share their batches" if again else ""
     size = pool.size_of(recipe, bundle, work)
     what += speeds.words(speeds.seconds(workspace, pool.STAGE.name, recipe, size, who))
-    return what + (_whole_parts(workspace, recipe, bundle) if again else "")
+    return what + before + (_whole_parts(workspace, recipe, bundle) if again else "")
 
 
 def _whole_parts(workspace: Workspace, recipe: Recipe, bundle: Bundle) -> str:

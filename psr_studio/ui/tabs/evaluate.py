@@ -13,7 +13,7 @@ from psr_studio.core.files import absolute_path
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import PROTOCOL_NUMBERS, Recipe, SelectRecipe
 from psr_studio.stages.evaluate import stage as evaluate
-from psr_studio.stages.evaluate.comparing import PAIRED, RANKING_HEAD, differences, rankings
+from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKING_HEAD, differences, rankings
 from psr_studio.stages.evaluate.given import check_given
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
@@ -36,6 +36,7 @@ PROTOCOL = "evaluate.protocol"
 HEAD = "Trained on|Labels|Protocol|Student|Epochs|IPC|Images|n|Last %|Best %|ECE %|Seconds|Set|Trained".split(
     "|"
 )
+COUNTED = DIFFERENCE_HEAD[2:5]  # columns of numbers
 ABOUT = (
     "Mean and standard deviation over n students. The last epoch is the result; the best one was chosen on "
     "the test set and only shows the spread. ECE is how far confidence and accuracy lie apart, last epoch. "
@@ -84,6 +85,9 @@ class EvaluateTab:
                 with box():
                     head("Results")
                     self.table = gr.HTML(loading(), elem_id="psr-results")
+                with box(visible=False) as self.against:
+                    head("Against the controls")
+                    self.differences = gr.HTML(elem_id="psr-differences")
                 with halves():
                     self.plot = gr.Plot(show_label=False, visible=False)
                     self.by_class.build()
@@ -129,7 +133,8 @@ class EvaluateTab:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What `values` fills."""
-        return [self.status, self.table, self.plot, self.history, self.about]
+        compared = [self.against, self.differences]
+        return [self.status, self.table, *compared, self.plot, self.history, self.about]
 
     def version(self) -> Hashable:
         """Changes with every trained student and with every new point of a live curve."""
@@ -158,9 +163,10 @@ class EvaluateTab:
         history = evaluate.history(studio.workspace)
         return [
             state,
-            self._results(rows) + note(ABOUT) + self._compared(rows)
+            self._results(rows) + note(ABOUT)
             if rows
             else empty_note(self.screen, evaluate.STAGE, EMPTY, TRAINING),
+            *self._compared(rows),
             figure,
             self._results(history) + self._ranked(history) if history else note("None yet."),
             note(studio.recipe.evaluate.record.help),
@@ -207,11 +213,13 @@ class EvaluateTab:
         return unused or status_line(found) + todo_note(self.screen, evaluate.STAGE, "student", recipe)
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
-        return table(HEAD, (row.cells for row in rows), right=range(4, 11))
+        return table(HEAD, (row.cells for row in rows), right=range(4, 12))
 
-    def _compared(self, rows: Sequence[evaluate.Row]) -> str:
+    def _compared(self, rows: Sequence[evaluate.Row]) -> list[Any]:
         head, found, said = differences(rows)
-        return note(f"{PAIRED} {said}") + table(head, found, right=(2, 3, 4)) if found else ""
+        right = [i for i, name in enumerate(head) if name in COUNTED]
+        shown = table(head, found, right) + note(f"{PAIRED} {said}") if found else ""
+        return [gr.Column(visible=bool(found)), shown]
 
     def _ranked(self, rows: Sequence[evaluate.Row]) -> str:
         found = [ranking.cells for ranking in rankings(rows)]
