@@ -443,10 +443,7 @@ class RefineRecipe(Table):
         if self.objective == "psr":
             return shared
         table: Table = getattr(self, self.objective)
-        own = table.model_dump()
-        if own.get("variant") == PLAIN:  # as before there was a choice
-            del own["variant"]
-        return {"objective": self.objective, **shared, **own}
+        return {"objective": self.objective, **shared, **table.model_dump()}
 
     @property
     def label_steps(self) -> int:

@@ -153,6 +153,8 @@ def test_an_objective_that_is_not_chosen_changes_no_hash_and_the_chosen_one_does
     assert settings() == settings(**{"cao2.lr": 0.1})
     assert set(settings()) == {"n_steps", "kl_steps", "lr", "lam", "w_min", "w_max", "optimizer", "seed"}
     assert settings(objective="cao2") != settings(objective="cao2", **{"cao2.lr": 0.1})
+    assert "variant" not in settings(objective="cao2")
+    assert settings(objective="cao2", **{"cao2.variant": "code"})["variant"] == "code"
     finish(studio.refine(objective="cao2"))
     assert studio.status()["refine"].state == "fresh"
 

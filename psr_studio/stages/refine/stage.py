@@ -14,7 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
-from psr_studio.recipe.schema import Recipe, RefineRecipe
+from psr_studio.recipe.schema import PLAIN, Recipe, RefineRecipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
 from psr_studio.stages.encoding import encode, latents_at
@@ -67,6 +67,8 @@ def how(recipe: Recipe) -> dict[str, Any]:
     """The settings of the recipe that make a difference to refined pictures; the batch size makes one of rounding."""
     settings = recipe.refine.read()
     settings.pop("batch_size", None)
+    if settings.get("variant") == PLAIN:  # as before there was a choice
+        del settings["variant"]
     mirrored = recipe.evaluate.mirrored or recipe.refine.objective != "match"
     return {"settings": settings, **({} if mirrored else {"mirrored": False})}
 
