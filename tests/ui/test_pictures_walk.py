@@ -122,7 +122,7 @@ def evaluated(page: Any) -> None:
     press(page, "#psr-evaluate", "evaluate", "evaluate")
     rows = page.locator("#psr-results table").first.locator("tbody tr")
     rows.nth(3).wait_for()
-    page.get_by_text("All 4 students are trained.").wait_for()
+    page.get_by_text("All 4 students are trained.", exact=True).wait_for()
     assert sorted(row.split("\t")[0] for row in rows.all_inner_texts()) == [
         "generate-and-use", "random real", "random real", 'selected "current"',
     ]  # fmt: skip
