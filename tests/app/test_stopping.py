@@ -76,7 +76,7 @@ def test_every_step_looks_for_a_stop_more_often_than_it_tells(studio, stage):
         return False
 
     with stopped_by(asked):
-        events = finish(studio.runs[stage]())
+        *events, _ = finish(studio.runs[stage]())  # the last one sums up
     assert looks > len(events), (looks, len(events))
 
 

@@ -184,13 +184,13 @@ def test_an_export_numbers_the_classes_of_the_task_from_0(part, tmp_path):
 
 def test_with_all_classes_nothing_is_named_so_that_results_stay_fresh(studio):
     """Hashes of what was trained and selected before classes, locks and budgets could be set, but for curves, whose
-    points are measured on other images now.
+    points are measured on other images now, and for DSA, whose cutout is larger.
     """
     studio.set({"evaluate.arms": ["selected"], "evaluate.n_checks": 1})
     arms = plan_arms(studio.workspace, studio.recipe, studio.bundle)
     assert set(inputs(studio.recipe, studio.bundle, arms[0], 0)) == {
         "stage", "arm", "label_regime", "protocol", "student", "training", "augment", "n_checks", "seed",
-        "dtype", "data",
+        "dtype", "data", "cutout",
     }  # fmt: skip
     teacher = studio.bundle.identity("teacher")
     by_name = {arm.name: arm.inputs for arm in arms}

@@ -31,7 +31,6 @@ def page(chromium: Any, url: str) -> Iterator[Any]:
 
 def test_a_press_shows_before_the_studio_answers_and_the_page_stays_where_it_is(page):
     open_tab(page, "refine")
-    page.get_by_role("button", name="More settings").locator("visible=true").click()
     page.locator("#psr-refine").scroll_into_view_if_needed()
     assert page.evaluate("scrollY") > 100
     stood = page.locator("#psr-refine").bounding_box()
