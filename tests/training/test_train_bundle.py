@@ -396,11 +396,6 @@ def test_no_data_folder_names_what_may_be_in_it(tmp_path, monkeypatch):
     assert "SVHN" in err.value.problem and "--data" in err.value.fix
 
 
-def test_a_bundle_that_needs_nothing_from_elsewhere_says_so(capsys):
-    assert main(["weights", "fashion-mnist"]) == 0
-    assert capsys.readouterr().out.startswith('"fashion-mnist" is whole: nothing of it lies elsewhere.')
-
-
 @pytest.mark.parametrize(
     ("columns", "lacking"), [({"label": [0]}, "pictures"), ({"image": [{"bytes": b""}]}, "labels")]
 )
