@@ -135,9 +135,8 @@ def _denoised(
     shape, cao2 = tuple(selected.latents.shape[1:]), settings.objective == "cao2"
     loss = partial(largest_error_loss, largest=settings.cao2.largest) if cao2 else denoising_loss
     fixed = stacked_noise(generators, shape, device) if cao2 else None  # ours; CaO2 has a bank of 1024 noises
-    if (
-        cao2 and settings.cao2.variant == CODE
-    ):  # the noise of a step of 50; the network is told its number, no class
+    if cao2 and settings.cao2.variant == CODE:
+        # The noise of a step of 50; the network is told its number, and no class.
         alphas = alphas[respaced_timesteps(len(alphas), CAO2_STEPS).to(device)]
         classes = torch.full_like(classes, nets.generator.null_class)
 

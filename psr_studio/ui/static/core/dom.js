@@ -150,6 +150,9 @@ export function fitRow(row) {
 
 export const prefersStill = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 
+/** @param {() => void} then once what changed now has been drawn */
+export const drawn = (then) => requestAnimationFrame(() => requestAnimationFrame(then));
+
 /** Run `fn` at most once per frame. @param {() => void} fn */
 export function oncePerFrame(fn) {
   let waiting = 0;

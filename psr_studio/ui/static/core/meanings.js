@@ -1,5 +1,7 @@
 // What a setting means stands beside the column of settings, as high as the setting itself: there it covers none.
 
+import { drawn } from './dom.js';
+
 const GAP = 8;
 
 /** @param {Document} page */
@@ -25,5 +27,5 @@ export function placeMeanings(page) {
 
   for (const kind of ['pointerover', 'focusin']) page.addEventListener(kind, touch);
   page.addEventListener('scroll', place, true);
-  page.addEventListener('psr-refused', () => requestAnimationFrame(() => requestAnimationFrame(place)));
+  page.addEventListener('psr-refused', () => drawn(place));
 }

@@ -1,6 +1,8 @@
 // The field that an error names comes into view, out of a folded part too; else the one that has the focus: what is said
 // may take its room.
 
+import { drawn } from './dom.js';
+
 /** @param {Document} page */
 export function showNamed(page) {
   page.addEventListener('psr-refused', () => drawn(show));
@@ -27,8 +29,3 @@ const isFolded = (head) => head && isSeen(head) && !head.classList.contains('ope
 
 /** @param {Element} node */
 const isSeen = (node) => node.checkVisibility();
-
-/** @param {() => void} then once what changed has been drawn */
-function drawn(then) {
-  requestAnimationFrame(() => requestAnimationFrame(then));
-}

@@ -1,10 +1,12 @@
 // A folded part of a tab that is opened comes into view: as much of it as there is room for, from its top.
 
+import { drawn } from './dom.js';
+
 /** @param {Document} page */
 export function showOpened(page) {
   page.addEventListener('click', ({ target }) => {
     const head = target instanceof Element ? target.closest('.psr-step .gr-accordion > .label-wrap') : null;
-    if (head) requestAnimationFrame(() => requestAnimationFrame(() => intoView(head)));
+    if (head) drawn(() => intoView(head));
   });
 }
 
