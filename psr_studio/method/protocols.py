@@ -12,6 +12,8 @@ HARD = "hard"  # the class
 STORED = "stored"  # the teacher's label of each image, one for all epochs
 ONLINE = "online"  # the teacher's label of each batch as it is mixed
 PER_EPOCH = "per epoch"  # the same, kept for all students: they see the same batches
+# Among what names students trained, and pictures refined, with DSA: the square it cuts out was smaller by a pixel once.
+DSA_CUTOUT = {"cutout": "of DC"}
 DC_STEP, MULTI_STEP, HALF_COSINE, COSINE = "dc", "multistep", "half cosine", "cosine"
 
 

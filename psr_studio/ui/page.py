@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from psr_studio.core.errors import JobError
 from psr_studio.ui.api import ScriptApi
-from psr_studio.ui.guard.opening import Gate
+from psr_studio.ui.guard.opening import Gate, OpeningError
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import SelectionPicker
 from psr_studio.ui.panels.topbar import TopBar
@@ -84,7 +83,7 @@ class StudioPage(gr.Blocks):
         try:
             with self._gate.entered():
                 return await super().process_api(block_fn, *args, **kwargs)
-        except JobError as err:
+        except OpeningError as err:
             if QUIET.items() <= vars(block_fn).items():
                 return {"data": [gr.skip()] * len(block_fn.outputs), "is_generating": False}
             raise as_error(err) from err

@@ -54,6 +54,7 @@ class Screen:
         self._lock = threading.Lock()
         self._status_lock = threading.Lock()
         self._warming: threading.Thread | None = None
+        self._closed = False
 
     def warm_up(self) -> None:
         """In the background: read the scores, lay out the first map, select once."""
@@ -63,12 +64,16 @@ class Screen:
                 self.workbench.warm_up()
             except StudioError as err:  # no pool yet: the page says so itself
                 LOG.info("nothing to warm up: %s", err.problem)
+            except Exception:  # closed before it was through: nobody waits for it any more
+                if not self._closed:
+                    raise
 
         self._warming = threading.Thread(target=work, name="psr-warm-up", daemon=True)
         self._warming.start()
 
     def close(self) -> None:
         """Stop running work where it is, end the map's process, let go of the workspace."""
+        self._closed = True
         self.worker.close()
         if self._warming is not None:
             self._warming.join(CLOSE_SECONDS)

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import os
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -81,7 +82,7 @@ def test_axes_keep_angles_and_fill_the_square():
     np.testing.assert_array_equal(to_axes(np.ones((3, 2))), np.zeros((3, 2)))
 
 
-def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
+def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path, caplog):
     data = clusters()
     maps = MapService(tmp_path)
     first = maps.layout(data, improve=True)
@@ -92,6 +93,7 @@ def test_a_crash_of_the_map_process_leaves_the_first_map(tmp_path: Path):
         time.sleep(0.02)
     maps.stop()
     assert after.kind == "pca" and after.final
+    assert "the map stays PCA: its process has ended with code -9" in caplog.text
     np.testing.assert_array_equal(after.xy, first.xy)
     assert not list(tmp_path.glob(".tmp-*")), "what was handed over is cleared away"
 
@@ -390,6 +392,21 @@ def test_a_step_that_does_not_exist_is_refused(studio):
         assert caught.value.fix == 'Did you mean "score"? Name one of them.'
     finally:
         screen.close()
+
+
+def test_a_workspace_that_is_closed_while_its_first_map_is_made_leaves_no_traceback(studio, monkeypatch):
+    from psr_studio.ui import screen as module
+
+    complaints: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.0)
+    screen = module.Screen(studio)
+    with studio.curation.lock:  # a warm-up that takes longer than closing waits for it
+        screen.warm_up()
+        warming = screen._warming
+        screen.close()
+    warming.join()
+    assert not complaints
 
 
 def test_modules_are_joined_in_the_order_they_need_each_other(tmp_path):

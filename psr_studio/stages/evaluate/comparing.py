@@ -180,7 +180,7 @@ class Ranking:
     def cells(self) -> tuple[str, ...]:
         """Under `RANKING_HEAD`; HLR and IOR in points of a hundred."""
         row = self.row
-        points = ["-" if x is None else f"{100 * x:+.1f}" for x in (self.hlr, self.ior)]
+        points = ["-" if x is None else f"{100 * x:+z.1f}" for x in (self.hlr, self.ior)]
         scores = ["-" if x is None else f"{x:.3f}" for x in (self.lrs, self.ars)]
         return row.name, row.label_regime, row.protocol, row.student, *points, *scores, self.missing
 

@@ -18,7 +18,7 @@ from psr_studio.core.devices import pick_device, pick_dtype
 from psr_studio.core.errors import SelectionError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import text_table
-from psr_studio.method.protocols import HARD, ONLINE, PER_EPOCH, name_now, noted_as
+from psr_studio.method.protocols import DSA_CUTOUT, HARD, ONLINE, PER_EPOCH, name_now, noted_as
 from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, TEST_SETS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import Group, Stopwatch, Work
@@ -172,7 +172,7 @@ def training_inputs(recipe: Recipe, bundle: Bundle, arm: Arm) -> dict[str, Any]:
         ],
         "augment": settings.augment,
         **({"CutMix": False} if settings.record.mix and not settings.augment else {}),
-        **({"cutout": "of DC"} if settings.augment and settings.record.augmentation == "dsa" else {}),
+        **(DSA_CUTOUT if settings.augment and settings.record.augmentation == "dsa" else {}),
         **({} if settings.mirrored else {"mirrored": False}),
         "n_checks": settings.n_checks,
         **({"images per curve point": settings.check_images} if parts_tested else {}),

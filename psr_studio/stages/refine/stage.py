@@ -14,6 +14,7 @@ from psr_studio.core.devices import pick_device
 from psr_studio.core.errors import ModelError, SelectionError, WorkspaceError
 from psr_studio.core.progress import Progress
 from psr_studio.core.words import plural
+from psr_studio.method.protocols import DSA_CUTOUT
 from psr_studio.recipe.schema import PLAIN, Recipe, RefineRecipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import N_PREVIEWS, Stopwatch, Work, plan_work, preview_steps, spans, units_done
@@ -56,7 +57,7 @@ def inputs(
         "temperature": record.settings["temperature"],
         **how(recipe),
         **(
-            {"real images": bundle.identity("data"), "cutout": "of DC"}
+            {"real images": bundle.identity("data"), **DSA_CUTOUT}
             if recipe.refine.objective == "match"
             else {}
         ),

@@ -167,7 +167,9 @@ class MapService:
             worker.stdin.write(json.dumps(request) + "\n")
             worker.stdin.flush()
             self._asked.add(key)
-        except OSError as err:  # the process has ended, or the disk is full
+        except BrokenPipeError:  # the process has ended: `_listen` tells why
+            source.unlink(missing_ok=True)
+        except OSError as err:  # the disk is full
             LOG.warning("the map stays PCA: %s", err)
             source.unlink(missing_ok=True)
             self._failed.add(key)
@@ -177,14 +179,18 @@ class MapService:
 
     def _listen(self, worker: subprocess.Popen[str]) -> None:
         assert worker.stdout is not None
+        told = False
         for line in worker.stdout:
             message = json.loads(line)
             if key := message.get("done") or message.get("failed"):
                 self._source(key).unlink(missing_ok=True)
             if "failed" in message:
                 LOG.warning("the map stays PCA: %s", message["reason"])
+                told = told or not message["failed"]
                 with self.lock:
                     self._failed.add(message["failed"])
+        if not (self._dead or told):
+            LOG.warning("the map stays PCA: its process has ended with code %s", worker.wait())
         self._ended()
 
     def _ended(self) -> None:

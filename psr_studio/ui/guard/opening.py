@@ -52,6 +52,10 @@ class AtOpening:
             await self.app({**scope, "path": found[2], "raw_path": found[2].encode()}, receive, send)
 
 
+class OpeningError(JobError):
+    """An event of a page whose workspace is being closed for another one."""
+
+
 class Gate:
     """Counts the events of a page while they are answered; once it is closed no other begins."""
 
@@ -65,11 +69,11 @@ class Gate:
         """Answer an event.
 
         Raises:
-            JobError: another workspace is being opened.
+            OpeningError: another workspace is being opened.
         """
         with self._changed:
             if self._closed:
-                raise JobError(
+                raise OpeningError(
                     "Another workspace is being opened here.", "Wait a moment; the page will say so."
                 )
             self._inside += 1
