@@ -47,7 +47,8 @@ def main() -> None:
     args = parser.parse_args()
     begun = conditions()
     found: dict[int, list[Row]] = {ipc: [] for ipc in args.ipc}
-    with Studio(args.workspace, "fashion-mnist") as studio:
+    begins = not (args.workspace / "recipe.toml").exists()  # else it goes on with what is there
+    with Studio(args.workspace, "fashion-mnist" if begins else None) as studio:
         for way in args.ways:
             for ipc in args.ipc:
                 follow(studio.generate(pool_size=max(60, 2 * ipc)))  # the preset's 60; twice the budget at 50
