@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from psr_studio.bundles.catalogue import load_bundle
 from psr_studio.core.errors import RecipeError
 from psr_studio.recipe.keys import (
     RENAMED,
@@ -64,6 +65,14 @@ def test_every_shipped_preset_loads_and_is_named_after_its_file():
         assert load_recipe(name) == load_recipe(path)
         assert load_recipe(name).name == name
         assert path.read_text(encoding="utf-8").startswith("#"), f"{name}: say which table it reproduces"
+
+
+def test_crops_lie_two_by_two_where_pictures_are_those_of_rded():
+    """Its factor at 224 px is 2, at 32 px 1 (LINs-lab/RDED)."""
+    large = [name for name in presets() if name.startswith("image")]
+    assert all(load_bundle(load_recipe(name).bundle).image_shape[0] >= 224 for name in large)
+    for name in presets():
+        assert load_recipe(name).pool.crops.factor == (2 if name in large else 1), name
 
 
 def test_every_setting_has_help_and_a_default_inside_its_range():
