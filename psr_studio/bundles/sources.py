@@ -167,8 +167,9 @@ def missing(bundle: str, source: Source) -> ModelError:
             f'Press "Download weights" on the Pool tab (or run {command} --download`), '
             f"{size_words(source.size)}, licence {source.licence}, or n{naming}"
         )
+    are = "are" if source.part == "images" and source.name else "is"
     return ModelError(
-        f'{named} of "{bundle}" is not on this machine, and nothing is downloaded unasked.', fix
+        f'{named} of "{bundle}" {are} not on this machine, and nothing is downloaded unasked.', fix
     )
 
 

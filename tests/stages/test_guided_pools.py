@@ -25,6 +25,7 @@ from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import target_counts
 from psr_studio.method.guidance import Guide
+from psr_studio.method.guidances.dag import _smoothed
 from psr_studio.method.guidances.guidance import Real, Targets
 from psr_studio.method.guidances.registry import GUIDANCES
 from psr_studio.method.signals import difficulty
@@ -218,6 +219,28 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, own_hom
         found = steered(studio.workspace, studio.curation.scored, 1)
         measured = studio.curation.scored.measure(0.5)[studio.pool.labels == 1]
         assert found.achieved.tolist() == np.bincount(bin_of(measured), minlength=10).tolist()
+
+
+def test_equal_difficulties_are_smoothed_alike_at_hand_and_among_all():
+    """Those at hand are a part of the originals, with other quantiles."""
+    original = np.random.default_rng(0).random(500) ** 6
+    at_hand, whole, between = _smoothed(original[:30], original)
+    np.testing.assert_array_equal(at_hand, whole[:30])
+    assert between == ends(original, *choose_thresholds(original))
+
+
+def test_variations_are_no_part_of_what_became_of_a_steered_pool(tmp_path, tiny_bundle):
+    made(tmp_path / "ws", tiny_bundle, "dag")
+    with Studio(tmp_path / "ws") as studio:
+        finish(studio.score())
+        before = steered(studio.workspace, studio.curation.scored, 1)
+        first = int(studio.pool.candidate_ids[studio.pool.labels == 1][0])
+        finish(studio.variations(first, 3))
+        finish(studio.score())
+        after = steered(studio.workspace, studio.curation.scored, 1)
+        assert (studio.pool.labels == 1).sum() == before.steered.sum() + 3
+        for now, then in zip(after, before, strict=True):
+            np.testing.assert_array_equal(now, then)
 
 
 def test_what_came_out_is_smoothed_as_what_was_asked_for(tmp_path, tiny_bundle):

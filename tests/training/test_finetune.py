@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,6 +181,21 @@ def test_a_fine_tuned_generator_that_is_not_there_is_named(tmp_path, tiny_bundle
             finish(studio.generate())
     assert err.value.problem == 'This workspace has no fine-tuned generator "minmax": there are minimax.'
     assert err.value.fix.startswith('Did you mean "minimax"? Make it by "Fine-tune" on the Pool tab')
+
+
+def test_a_class_that_a_fine_tuned_generator_never_saw_is_not_made_by_it(tmp_path, tiny_bundle, whole):
+    root = shutil.copytree(whole, tmp_path / "ws")
+    file = root / tuned.FOLDER / "minimax.safetensors"
+    delta = read_delta(file)
+    write_delta(file, replace(delta, facts={**delta.facts, "classes": [0, 2]}))
+    recipe = tiny_recipe(tiny_bundle, pool__generator="minimax")
+    with Studio(root, recipe) as studio, pytest.raises(ModelError) as err:
+        finish(studio.generate())
+    assert err.value.problem == 'The generator "minimax" was fine-tuned without images of "T-shirt/top".'
+    assert err.value.fix.startswith('Fine-tune one with these classes by "Fine-tune" on the Pool tab')
+    with Studio(root, recipe) as studio:
+        finish(studio.generate(classes=[0, 2]))
+        assert set(studio.pool.labels.tolist()) == {0, 2}
 
 
 def test_a_delta_of_another_bundle_is_refused(tmp_path, whole):

@@ -239,7 +239,7 @@ def test_the_page_opens_on_the_demo_pool_and_every_step_runs_once_the_images_are
         with pytest.raises(ModelError) as err:
             list(studio.evaluate())
         assert err.value.problem.startswith('The images "CIFAR-10" of ')
-        assert "is not on this machine, and nothing is downloaded unasked." in err.value.problem
+        assert "are not on this machine, and nothing is downloaded unasked." in err.value.problem
         assert f"`psr-studio weights {made / 'bundle'} --images FOLDER`" in err.value.fix
         assert main(["weights", str(made / "bundle"), "--images", str(made / "data")]) == 0
         assert f"here    images     CIFAR-10  in {made / 'data'}" in capsys.readouterr().out

@@ -80,11 +80,11 @@ def _place(real: Real, n: int, params: DAG, between: Callable[[], None] | None =
 def _smoothed(
     difficulty: np.ndarray, original: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Both by the thresholds of the original images (DGS eq. 7 to 9), and the ends of these."""
-    from psr_studio.method.smoothing import choose_thresholds, ends, smooth
+    """Both between the ends of the original images (DGS eq. 7 to 9), and these."""
+    from psr_studio.method.smoothing import choose_thresholds, ends, smooth_between
 
-    thresholds = choose_thresholds(original)
-    return smooth(difficulty, *thresholds), smooth(original, *thresholds), ends(original, *thresholds)
+    between = ends(original, *choose_thresholds(original))
+    return smooth_between(difficulty, *between), smooth_between(original, *between), between
 
 
 def _rule(params: DAG, steps: int) -> Rule:

@@ -460,7 +460,9 @@ class _Sampler(_Maker):
         super().__init__(ws, recipe, bundle)
         device = pick_device(recipe.device)
         dtype = pick_dtype(device)
-        self.generator = tuned.opened(ws, bundle, device, dtype, self.given.generator)
+        self.generator = tuned.opened(
+            ws, bundle, device, dtype, self.given.generator, classes_of(recipe, bundle)
+        )
         self.codec = bundle.codec(device)
         settings = recipe.pool
         if isinstance(self.generator, Generator):

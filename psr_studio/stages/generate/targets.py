@@ -65,6 +65,7 @@ def settings(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> dict[str
         **({"teacher": bundle.identity("teacher")} if guidance.reads_difficulty else {}),
         **named_outputs(guidance.reads_difficulty and softens_all(recipe, bundle, classes)),
         "counts of targets": [per_class(recipe)],
+        **({"smoothed": "between ends of all"} if values.get("counts") == "smoothed" else {}),
         **named_part(classes, bundle.n_classes),
     }
 
@@ -449,7 +450,8 @@ def asked(ws: Workspace, pool: Pool, class_id: int) -> Asked | None:
     made = _named(pool.settings)
     for file in _files(ws):
         if made and _held(ws, file) == made:
-            about, n = ws.parts.read(file, [])[0].settings, int((pool.labels == class_id).sum())
+            about = ws.parts.read(file, [])[0].settings
+            n = int(((pool.labels == class_id) & ~pool.is_variation).sum())
             shares = np.array(about.get("asked", {}).get(str(class_id), ()), np.float64)
             ends = about.get("ends", {}).get(str(class_id))
             if not len(shares) or (is_smoothed(pool) and ends is None):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psr_studio.bundles.embedded import current_sha256
 from psr_studio.core.errors import ModelError, RecipeError, did_you_mean
+from psr_studio.core.words import plural
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.storage.workspace import Workspace
@@ -59,11 +61,17 @@ def require(ws: Workspace, recipe: Recipe) -> None:
     )
 
 
-def opened(ws: Workspace, bundle: Bundle, device: torch.device, dtype: torch.dtype, made_by: str) -> Any:
+def opened(
+    ws: Workspace, bundle: Bundle, device: torch.device, dtype: torch.dtype, made_by: str,
+    classes: Sequence[int] = (),
+) -> Any:  # fmt: skip
     """The generator of the bundle, fine-tuned by the file of that hash; as it is where the hash is "".
 
+    Args:
+        classes: that it is to make.
+
     Raises:
-        ModelError: no such file, or one of another bundle.
+        ModelError: no such file, one of another bundle, or one that learned none of a class.
     """
     generator = bundle.generator(device, dtype)
     if not made_by:
@@ -80,4 +88,12 @@ def opened(ws: Workspace, bundle: Bundle, device: torch.device, dtype: torch.dty
     delta, base = read_delta(file), bundle.identity("generator")
     if delta.facts.get("base") != base or not isinstance(generator, Generator):
         raise unfit(file.stem, f"it was made from generator {delta.facts.get('base')}, this one is {base}")
+    unseen = [bundle.class_names[c] for c in classes if c not in delta.facts["classes"]]
+    if unseen:
+        more = f" and {plural(len(unseen) - 1, 'more class', 'more classes')}" if len(unseen) > 1 else ""
+        raise ModelError(
+            f'The generator "{file.stem}" was fine-tuned without images of "{unseen[0]}"{more}.',
+            'Fine-tune one with these classes by "Fine-tune" on the Pool tab (or run `psr-studio finetune`), or leave '
+            'them out of "pool.classes".',
+        )
     return generator.tuned(delta, file.stem)

@@ -32,9 +32,13 @@ def steered(ws: Workspace, scored: ScoredPool, class_id: int) -> Steered | None:
     if wanted is None or not len(members):
         return None
     _, intervals = scored.pool.steering_at(members)
+    members, intervals = (
+        members[intervals >= 0],
+        intervals[intervals >= 0],
+    )  # no variations, which have no target
     share = float(scored.pool.settings["steering"].get("uncertainty", 0.0))
     found = scored.measure(share)[members]
     if wanted.ends is not None:
         found = smooth_between(found, *wanted.ends)
     achieved = np.bincount(bin_of(found), minlength=N_BINS)
-    return Steered(wanted.counts, np.bincount(intervals[intervals >= 0], minlength=N_BINS), achieved)
+    return Steered(wanted.counts, np.bincount(intervals, minlength=N_BINS), achieved)
