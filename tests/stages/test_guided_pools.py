@@ -25,7 +25,7 @@ from psr_studio.core.stopping import Stopped, stopped_by
 from psr_studio.method.bins import bin_of, histogram
 from psr_studio.method.difficulty import target_counts
 from psr_studio.method.guidance import Guide
-from psr_studio.method.guidances.dag import _smoothed
+from psr_studio.method.guidances.dag import smoothed_alike
 from psr_studio.method.guidances.guidance import Real, Targets
 from psr_studio.method.guidances.registry import GUIDANCES
 from psr_studio.method.signals import difficulty
@@ -224,7 +224,7 @@ def test_intervals_are_over_difficulty_joined_with_uncertainty(tmp_path, own_hom
 def test_equal_difficulties_are_smoothed_alike_at_hand_and_among_all():
     """Those at hand are a part of the originals, with other quantiles."""
     original = np.random.default_rng(0).random(500) ** 6
-    at_hand, whole, between = _smoothed(original[:30], original)
+    at_hand, whole, between = smoothed_alike(original[:30], original)
     np.testing.assert_array_equal(at_hand, whole[:30])
     assert between == ends(original, *choose_thresholds(original))
 

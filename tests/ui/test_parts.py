@@ -403,7 +403,7 @@ def test_a_workspace_that_is_closed_while_its_first_map_is_made_leaves_no_traceb
     screen = module.Screen(studio)
     with studio.curation.lock:  # a warm-up that takes longer than closing waits for it
         screen.warm_up()
-        warming = screen._warming
+        (warming,) = (thread for thread in threading.enumerate() if thread.name == "psr-warm-up")
         screen.close()
     warming.join()
     assert not complaints

@@ -65,7 +65,7 @@ def _place(real: Real, n: int, params: DAG, between: Callable[[], None] | None =
     original = hard if real.original is None else real.original
     values, whole, ends = hard, original, None
     if params.counts == "smoothed":
-        values, whole, ends = _smoothed(values, original)
+        values, whole, ends = smoothed_alike(values, original)
     shares = histogram(whole)
     asked = target_counts(shares, n)  # line 2
     found = difficulty_centers(real.latents, values, asked, between=between)  # lines 3 to 6
@@ -77,7 +77,7 @@ def _place(real: Real, n: int, params: DAG, between: Callable[[], None] | None =
     )
 
 
-def _smoothed(
+def smoothed_alike(
     difficulty: np.ndarray, original: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """Both between the ends of the original images (DGS eq. 7 to 9), and these."""
