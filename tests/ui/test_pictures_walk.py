@@ -150,9 +150,8 @@ def press(page: Any, button: str, stage: str, card: str) -> None:
     """Press a button and wait for the end of its job; a failed one says why."""
     page.click(button)
     job = f"#psr-job-{card} .psr-job[data-stage='{stage}']"
-    page.wait_for_selector(f"{job}[data-state='done'], {job}[data-state='failed']")
-    text = page.locator(job).inner_text()
-    assert page.locator(job).get_attribute("data-state") == "done", text
+    ended = page.wait_for_selector(f"{job}[data-state='done'], {job}[data-state='failed']")
+    assert ended.get_attribute("data-state") == "done", ended.inner_text()
 
 
 def shot(page: Any, name: str) -> None:

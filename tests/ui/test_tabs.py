@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -572,3 +573,15 @@ def test_a_seed_is_shown_only_where_it_made_the_picture(screen, tmp_path):
     finish(studio.import_pool(folder, replace=True))
     finish(studio.score())
     assert screen.workbench.candidate(0)["seed"] == ""
+
+
+def test_a_press_draws_its_card_though_a_timer_has_drawn_that_state_already(screen):
+    """The answer of a press may come after the timer's and show the job as it was before: waiting for ever."""
+    events = [event.fn for event in build_page(screen).fns.values() if isinstance(event.fn, partial)]
+    after_press = [draw for draw in events if "anew" in draw.keywords]
+    assert len(after_press) > 4
+    for draw in after_press:
+        known, *_ = draw({})
+        now, _, *values = draw(known)
+        assert now == known
+        assert sum(value != gr.skip() for value in values) == 3, "the card and its two buttons"
