@@ -15,7 +15,7 @@ from psr_studio.core.disk import writing
 from psr_studio.core.files import absolute_path, sha256, whole_folder
 from psr_studio.core.pictures import PictureError, ending_of, read_picture
 from psr_studio.core.progress import Progress
-from psr_studio.core.words import plural
+from psr_studio.core.words import classes_listed
 from psr_studio.stages.export.formats import class_folder
 from psr_studio.stages.importing import STAGE
 from psr_studio.stages.importing.classes import ClassNames
@@ -196,6 +196,4 @@ def _check(counts: Counter[int], classes: ClassNames, path: Path, *, drawn: bool
 
 def listed(names: Sequence[str]) -> str:
     """Some names in quotes, the others by their number."""
-    shown = ", ".join(f'"{name}"' for name in names[:NAMED])
-    more = len(names) - NAMED
-    return f"{shown} and {plural(more, 'more class', 'more classes')}" if more > 0 else shown
+    return classes_listed(names, NAMED)

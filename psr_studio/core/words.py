@@ -20,6 +20,12 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
 
 
+def classes_listed(names: Sequence[str], most: int = 3) -> str:
+    """The first few in quotes, the others by their number: '"boot", "dress" and 2 more classes'."""
+    shown, more = ", ".join(f'"{name}"' for name in names[:most]), len(names) - most
+    return f"{shown} and {plural(more, 'more class', 'more classes')}" if more > 0 else shown
+
+
 def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows under their head, in columns as wide as their widest cell."""
     lines = [head, *rows]

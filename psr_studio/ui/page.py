@@ -148,8 +148,9 @@ def _draw(screen: Screen, panes: Sequence[Pane], known: dict[int, str], anew: in
     now, values = dict(known), []
     for number, pane in enumerate(panes):
         version = repr(pane.version())
-        drawn = known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
-        drawn = drawn and number != anew
+        drawn = number != anew and (
+            known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
+        )
         now[number] = version
         values += [gr.skip()] * len(pane.outputs) if drawn else pane.values()
     pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS

@@ -14,7 +14,7 @@ import numpy as np
 from psr_studio.core.devices import candidate_seed, own_stream, pick_device, pick_dtype
 from psr_studio.core.errors import ModelError, WorkspaceError
 from psr_studio.core.progress import Progress
-from psr_studio.core.words import plural
+from psr_studio.core.words import classes_listed, plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import (
@@ -605,11 +605,8 @@ class _Sampler(_Maker):
 
 def _words(bundle: Bundle, parts: Sequence[PartPlan]) -> str:
     """The group in words: '24 candidates of "boot" and "dress"'."""
-    names = list(dict.fromkeys(f'"{bundle.class_names[p.class_id]}"' for p in parts))
-    listed = ", ".join(names[:3]) + (
-        f" and {plural(len(names) - 3, 'more class', 'more classes')}" if len(names) > 3 else ""
-    )
-    return f"{plural(sum(p.n for p in parts), 'candidate')} of {listed}"
+    names = list(dict.fromkeys(bundle.class_names[p.class_id] for p in parts))
+    return f"{plural(sum(p.n for p in parts), 'candidate')} of {classes_listed(names)}"
 
 
 def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:

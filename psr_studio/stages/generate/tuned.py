@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.bundles.embedded import current_sha256
 from psr_studio.core.errors import ModelError, RecipeError, did_you_mean
-from psr_studio.core.words import plural
+from psr_studio.core.words import classes_listed
 from psr_studio.recipe.errors import check_folder_name
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.storage.workspace import Workspace
@@ -90,9 +90,8 @@ def opened(
         raise unfit(file.stem, f"it was made from generator {delta.facts.get('base')}, this one is {base}")
     unseen = [bundle.class_names[c] for c in classes if c not in delta.facts["classes"]]
     if unseen:
-        more = f" and {plural(len(unseen) - 1, 'more class', 'more classes')}" if len(unseen) > 1 else ""
         raise ModelError(
-            f'The generator "{file.stem}" was fine-tuned without images of "{unseen[0]}"{more}.',
+            f'The generator "{file.stem}" was fine-tuned without images of {classes_listed(unseen)}.',
             'Fine-tune one with these classes by "Fine-tune" on the Pool tab (or run `psr-studio finetune`), or leave '
             'them out of "pool.classes".',
         )

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from psr_studio.core.errors import SelectionError
-from psr_studio.core.words import plural
+from psr_studio.core.words import classes_listed, plural
 from psr_studio.recipe.schema import SelectRecipe
 
-NAMED_CLASSES = 3
 NOT_SET, NONE = 0, -1  # of a class in "select.budgets": left to the allocation, no image at all
 
 
@@ -136,6 +135,4 @@ def spread_text(
 
 def _listed(class_names: Sequence[str], class_ids: Sequence[int]) -> str:
     """The first few by name, then how many more."""
-    named = ", ".join(f'"{class_names[c]}"' for c in class_ids[:NAMED_CLASSES])
-    more = len(class_ids) - NAMED_CLASSES
-    return f"{named} and {plural(more, 'more class', 'more classes')}" if more > 0 else named
+    return classes_listed([class_names[c] for c in class_ids])
