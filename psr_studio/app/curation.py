@@ -457,7 +457,7 @@ class Curation:
                 note = next((r.note for r in self._ledger.selections() if r.name == name), "")
             curated, ws = self.recipe(), self._opened.workspace
             values = {f"select.{key}": curated.select.setting(key) for key in CURATED}
-            values |= {"pool.pool_size": curated.pool.pool_size, "select.name": name}
+            values |= {**curated.pool_numbers(), "select.name": name}
             with writing(ws.root, again=DO_AGAIN), ws.change() as change:
                 recipe = self._opened.set_with(change, values)
                 result, record = saved.choose(ws, recipe, self.scored, note)

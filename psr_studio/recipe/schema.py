@@ -19,7 +19,7 @@ from psr_studio.method.protocols import FORMER, HARD, PROTOCOLS, STORED, Protoco
 from psr_studio.method.selectors.parameters import Facts, Parameters, Table, facts_of, setting
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.weights import Weighted, Weights
-from psr_studio.recipe.errors import find, recipe_error
+from psr_studio.recipe.errors import find, keys_of, recipe_error
 from psr_studio.recipe.objectives import OBJECTIVES
 from psr_studio.recipe.rules import BatchByBudget, ByRule, EpochsByBudget, TimesBudget
 from psr_studio.recipe.variations import CANDIDATES_PER_CLASS, FIRST_VARIATION, MOST_VARIATIONS, Variations
@@ -630,13 +630,18 @@ class Recipe(Table):
     def of_this_pool(self, select: SelectRecipe) -> Recipe:
         """The same with other rules to choose by, from the pool there is.
 
-        Its size holds at least what is chosen; it leaves its rule where that would give another pool.
+        Its size holds at least what is chosen; numbers leave their rules where these would give another pool.
         """
-        size = self.pool.pool_size
+        pool = self.pool
         if select.most != self.select.most:
-            size = max(int(size), select.most)
-        pool = self.pool.model_copy(update={"pool_size": size})
+            pool = _ruled(pool, lambda _key, number, _known: int(number))
+            pool = pool.model_copy(update={"pool_size": max(pool.pool_size, select.most)})
         return type(self).model_validate({**dict(self), "select": select, "pool": pool})
+
+    def pool_numbers(self) -> dict[str, int]:
+        """The numbers of the pool that a rule may give, as they stand, by dotted key."""
+        found = {key: find(Recipe, key) for key in keys_of(Recipe) if key.startswith("pool.")}
+        return {key: self.value(key) for key, (table, name) in found.items() if facts_of(table)[name].rule}
 
 
 def _numbers_of_protocol(now: EvaluateRecipe, protocol: Any) -> dict[str, Any]:
@@ -690,18 +695,28 @@ def _merged(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apply_rules(recipe: Recipe) -> None:
     """Put the numbers that follow the budget where they must stand, inside a recipe that is being made."""
-    select = recipe.select
-    tables = [(section, table) for section, table in recipe if isinstance(table, Table)]
-    for section, table in tables:
-        numbers = {name: number for name, number in table if isinstance(number, ByRule)}
-        ruled = {name: number.at(select.ipc, select.most) for name, number in numbers.items()}
-        for name, number in ruled.items():
-            _check_rule(f"{section}.{name}", number, facts_of(type(table))[name], select)
-        if ruled:
-            object.__setattr__(recipe, section, table.model_copy(update=ruled))
+
+    def at_budget(key: str, number: ByRule, known: Facts) -> ByRule:
+        return _in_range(key, number.at(recipe.select.ipc, recipe.select.most), known, recipe.select)
+
+    for section, table in recipe:
+        if isinstance(table, Table):
+            object.__setattr__(recipe, section, _ruled(table, at_budget, section))
 
 
-def _check_rule(key: str, number: ByRule, known: Facts, select: SelectRecipe) -> None:
+def _ruled(table: T, number: Callable[[str, ByRule, Facts], int], section: str = "") -> T:
+    """The same with other numbers in the place of those by rule, given their keys and facts; itself without any."""
+    new: dict[str, Any] = {}
+    for name, value in table:
+        key = f"{section}.{name}".lstrip(".")
+        if isinstance(value, ByRule):
+            new[name] = number(key, value, facts_of(type(table))[name])
+        elif isinstance(value, Table) and (inner := _ruled(value, number, key)) is not value:
+            new[name] = inner
+    return table.model_copy(update=new) if new else table
+
+
+def _in_range(key: str, number: ByRule, known: Facts, select: SelectRecipe) -> ByRule:
     if known.high is not None and number > known.high:
         raise RecipeError(
             f'"{key}" is "{number.rule}", which is {number:,} at {select.most:,} images per class, '
@@ -709,6 +724,7 @@ def _check_rule(key: str, number: ByRule, known: Facts, select: SelectRecipe) ->
             f'Set "{key}" to a value from {known.range}, or lower "select.ipc".',
             key,
         )
+    return number
 
 
 def _check_variations(pool: PoolRecipe) -> None:

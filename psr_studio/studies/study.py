@@ -171,6 +171,7 @@ def _students(study: Study, recipe: Recipe, bundle: Bundle) -> tuple[str, ...]:
 def _recipe(study: Study, recipe: Recipe, level: Level, ipc: int, student: str) -> Recipe:
     return recipe.with_values(
         {
+            **{key: int(number) for key, number in recipe.pool_numbers().items()},  # one pool at every budget
             "select.ipc": ipc,
             "select.allocation": "even",
             "select.budgets": None,

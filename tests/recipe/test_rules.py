@@ -60,6 +60,19 @@ def test_a_file_keeps_the_rule_and_a_number_replaces_it(tmp_path):
     assert fixed.pool.pool_size == 14 and "pool_size = 14" in to_toml(fixed)
 
 
+@pytest.mark.parametrize("name, count", [("dag", "centers"), ("mgd3", "modes")])
+def test_a_steered_pool_has_a_target_for_each_image_at_every_budget(name, count):
+    key = f"pool.{name}.{count}"
+    recipe = load_recipe(f"imagenette-dit-{name}").with_values({"select.ipc": 50})
+    assert recipe.value(key) == recipe.pool.steering.read(50)[count] == 50
+    assert f'{count} = "1K"' in to_toml(recipe) and pickle.loads(pickle.dumps(recipe)) == recipe
+    other = recipe.of_this_pool(recipe.select.changed({"ipc": 7}))
+    assert other.pool_numbers()[key] == 50 == other.pool.pool_size  # the pool that is there has 50
+    assert other.with_values({"select.ipc": 3}).value(key) == 50
+    with pytest.raises(RecipeError, match=rf'"{key}" is "100000K", which is 1,000,000 at 10 images per class'):
+        load_recipe("fashion-mnist").with_values({key: "100000K"})
+
+
 def test_a_rule_that_is_none_of_the_setting_is_refused():
     for key, value, example in (
         ("pool.pool_size", "2X", "2K"),

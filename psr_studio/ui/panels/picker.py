@@ -215,6 +215,6 @@ def _restored(record: SelectionRecord) -> dict[str, Any]:
 def settings_of(record: SelectionRecord, recipe: Recipe) -> dict[str, Any]:
     """The recipe settings a saved selection was made with, so that its steps are not called stale."""
     restored = _restored(record)
-    size = recipe.of_this_pool(recipe.select.changed(restored)).pool.pool_size
+    numbers = recipe.of_this_pool(recipe.select.changed(restored)).pool_numbers()
     values = {f"select.{key}": value for key, value in restored.items()}
-    return {**values, "select.name": record.name, "pool.pool_size": size}
+    return {**values, **numbers, "select.name": record.name}
