@@ -167,7 +167,7 @@ def test_a_strength_of_nothing_makes_the_pool_without_guidance_bit_for_bit(
         assert steered.tobytes() == studio.pool.latents.tobytes()
 
 
-@pytest.mark.parametrize("guidance", ["dag", "d4m", "igd"])
+@pytest.mark.parametrize("guidance", GUIDANCES)
 def test_workers_resumes_and_a_lost_home_give_the_same_bytes(tmp_path, tiny_bundle, own_home, kept, guidance):
     """Targets lie in the workspace: what goes on there needs nothing that is kept for others.
 
