@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="of every student; fewer than the preset's when left out")
     args = parser.parse_args()
     begun = conditions()
     found: dict[int, list[Row]] = {ipc: [] for ipc in args.ipc}
@@ -53,7 +54,7 @@ def main() -> None:
             for ipc in args.ipc:
                 follow(studio.generate(pool_size=max(60, 2 * ipc)))  # the preset's 60; twice the budget at 50
                 follow(studio.score())
-                found[ipc] += measure(studio, way, ipc, args.seeds, controls=way == args.ways[0])
+                found[ipc] += measure(studio, way, ipc, args, controls=way == args.ways[0])
                 write(begun, found)
     print(markdown([row for rows in found.values() for row in rows]))
     for ipc, rows in found.items():
@@ -61,15 +62,15 @@ def main() -> None:
         print("\n".join(" | ".join(c.cells) for c in differences(rows)))
 
 
-def measure(studio: Studio, way: str, ipc: int, n_seeds: int, controls: bool) -> list[Row]:
+def measure(studio: Studio, way: str, ipc: int, args: argparse.Namespace, controls: bool) -> list[Row]:
     """The picks refined in one way; with the controls also the picks as they are."""
     name = f"{way.replace(',', ' -')} - {ipc}"
     studio.set({**WAYS[way], "select.name": name})
     follow(studio.select(ipc=ipc))
     follow(studio.refine())
     arms = ["refined", "selected"] if controls else ["refined"]
-    epochs = EPOCHS.get(ipc, 300)
-    follow(studio.evaluate(arms=arms, controls=controls, n_seeds=n_seeds, n_checks=1, epochs=epochs))
+    epochs = args.epochs or EPOCHS.get(ipc, 300)
+    follow(studio.evaluate(arms=arms, controls=controls, n_seeds=args.seeds, n_checks=1, epochs=epochs))
     called = {"refined": way, "selected": NONE}
     return [replace(row, arm=called.get(row.arm, row.arm), selection="") for row in studio.table()]
 
