@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from psr_studio.core.errors import StudioError
 from psr_studio.core.words import duration, plural
-from psr_studio.recipe.schema import Recipe
+from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.evaluate import STAGE as EVALUATE
 from psr_studio.stages.evaluate import stage as evaluate
 from psr_studio.stages.evaluate.arms import arms_to_come
 from psr_studio.stages.generate import STAGE as GENERATE
 from psr_studio.stages.generate import stage as generate
+from psr_studio.stages.generate import tuned
 from psr_studio.stages.generate.plan import classes_of, plan
 from psr_studio.stages.refine import STAGE as REFINE
 from psr_studio.stages.refine import stage as refine
@@ -60,15 +61,18 @@ def outlook(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> str:
             ("picture to refine", "pictures to refine"): _pictures(homes, bundle, wanted),
             ("student", "students"): students_to_train(homes, bundle, wanted),
         }
+        first = _uncounted(homes, bundle, wanted)
     todo = {nouns: work for nouns, work in made.items() if work.items}
     if not todo:
         return ""
     known = [work.seconds is not None for work in todo.values()]
     said = f"To do: {', '.join(work.said(*nouns) for nouns, work in todo.items())}"
     if not any(known):
-        return f"{said}. {speeds.UNKNOWN}"
-    rest = "" if all(known) else " How long the others take is known after the first run here."
-    return f"{said}, at the speed last measured here.{rest}"
+        said = f"{said}. {speeds.UNKNOWN}"
+    else:
+        rest = "" if all(known) else " How long the others take is known after the first run here."
+        said = f"{said}, at the speed last measured here.{rest}"
+    return f"{said} {first}".rstrip()
 
 
 def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> Todo:
@@ -94,6 +98,21 @@ def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> T
         return Todo(len(new), speeds.seconds(ws, EVALUATE.name, asked, size))
 
     return Todo.of(map(of, wanted))
+
+
+def _uncounted(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> str:
+    """A sentence on what comes before the candidates of the pools that a study has for itself; "" where it is done."""
+    found = set()
+    for pool, made_by in pool_recipes(wanted).items():
+        home, settings = homes.of(pool), made_by.pool
+        if pool and (settings.steering is not None or settings.source == CROPS):
+            if home is None or not generate.identity_of_targets(home, made_by, bundle):
+                found.add("real images are read")
+        if pool and settings.generator == made_by.finetune.name:
+            if home is None or settings.generator not in tuned.names(home):
+                found.add("a generator is fine-tuned")
+    said = " and ".join(sorted(found))
+    return f"{said[0].upper()}{said[1:]} first, which is not counted." if said else ""
 
 
 def _candidates(homes: Homes, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> Todo:

@@ -69,7 +69,9 @@ def test_a_steered_pool_has_a_target_for_each_image_at_every_budget(name, count)
     other = recipe.of_this_pool(recipe.select.changed({"ipc": 7}))
     assert other.pool_numbers()[key] == 50 == other.pool.pool_size  # the pool that is there has 50
     assert other.with_values({"select.ipc": 3}).value(key) == 50
-    with pytest.raises(RecipeError, match=rf'"{key}" is "100000K", which is 1,000,000 at 10 images per class'):
+    with pytest.raises(
+        RecipeError, match=rf'"{key}" is "100000K", which is 1,000,000 at 10 images per class'
+    ):
         load_recipe("fashion-mnist").with_values({key: "100000K"})
 
 

@@ -153,6 +153,20 @@ def test_a_pool_has_as_many_targets_as_images_per_class_and_room_for_its_largest
     assert {found.pool.steps for found in pools.values()} == {50}
 
 
+def test_what_comes_before_the_candidates_is_said_until_it_is_done(tmp_path, tiny_bundle, guided):
+    with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **QUICK)) as studio:
+        said = studio.study_outlook("guided-pools")
+        assert said.endswith(
+            "A generator is fine-tuned and real images are read first, which is not counted."
+        )
+        assert "not counted" not in studio.study_outlook("budgets")
+    with Studio(guided) as studio:
+        studio.set({"evaluate.epochs": 3})
+        said = studio.study_outlook("guided-pools")
+        studio.set({"evaluate.epochs": 2})
+    assert said.startswith("To do: ") and "not counted" not in said and "candidate" not in said
+
+
 def test_controls_may_be_trained_alone_but_not_nothing(studio):
     finish(studio.select())
     finish(studio.evaluate(arms=[], n_seeds=1, epochs=1))
