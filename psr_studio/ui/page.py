@@ -130,9 +130,9 @@ def _keep_drawn(screen: Screen, items: Sequence[gr.Tab], panes: Sequence[Sequenc
         for over in (opened.then, opened.failure):
             over(None, js=DRAWN.format(item.elem_id), **QUIET)
         timer.tick(draw, seen, outputs, **QUIET)
-        for place, pane in enumerate(own):
+        for pane in own:
             if isinstance(pane, JobPanel):
-                pane.redrawn_by(partial(draw, anew=place), seen, outputs)
+                pane.redrawn_by(draw, seen, outputs)
 
 
 def _only(number: int, n: int) -> str:
@@ -141,16 +141,12 @@ def _only(number: int, n: int) -> str:
     return f"() => {json.dumps(updates)}"
 
 
-def _draw(screen: Screen, panes: Sequence[Pane], known: dict[int, str], anew: int | None = None) -> list[Any]:
-    """What has changed since `known`, and pane `anew` in any case: a press has filled it with what was before the timer
-    drew it last.
-    """
+def _draw(screen: Screen, panes: Sequence[Pane], known: dict[int, str]) -> list[Any]:
+    """What has changed since `known`."""
     now, values = dict(known), []
     for number, pane in enumerate(panes):
         version = repr(pane.version())
-        drawn = number != anew and (
-            known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
-        )
+        drawn = known.get(number) == version or (not known and getattr(pane, "draws_itself_first", False))
         now[number] = version
         values += [gr.skip()] * len(pane.outputs) if drawn else pane.values()
     pause = BUSY_SECONDS if screen.worker.active() else IDLE_SECONDS

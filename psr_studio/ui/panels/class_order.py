@@ -45,11 +45,10 @@ class ClassOrderPanel:
         found = offered(studio.workspace, studio.recipe, studio.bundle)
         return [gr.Column(visible=found is not None), _words(found) if found else ""]
 
-    def on_take(self) -> list[Any]:
+    def on_take(self) -> None:
         """Take the offered order over, as a job."""
         self.screen.forget_status()
         self.screen.worker.submit(reorder.STAGE.name)
-        return self.jobs.values()
 
 
 def _words(found: ClassOrder) -> str:

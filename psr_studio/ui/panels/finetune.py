@@ -86,7 +86,6 @@ class FinetunePanel:
         job = self.screen.worker.latest(finetune.STAGE.name)
         return {} if job is None else dict(job.curves)
 
-    def on_finetune(self, *given: Any) -> list[Any]:
+    def on_finetune(self, *given: Any) -> None:
         """Queue the fine-tuning, or the rest of it."""
         self.screen.submit(finetune.STAGE.name, self.settings.read(given))
-        return self.jobs.values()

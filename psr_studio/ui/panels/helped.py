@@ -124,14 +124,13 @@ class HelpedPanel:
         self._answers += 1
         return drawn
 
-    def on_run(self, way: str, by: str) -> list[Any]:
+    def on_run(self, way: str, by: str) -> None:
         """Queue the students that are missing; what is refused is not queued."""
         self.way, self.by = way, by
         found = self._found()
         found.check()
         forms: dict[str, Any] = {"evaluate.arms": list(found.recipe.evaluate.arms)}
         self.screen.worker.submit(STAGE.name, by=by, leave_out=found.leave_out, **forms)
-        return self.jobs.values()
 
     def on_tag(self, tag: str) -> str:
         """Give the tag to the picks that did not help."""

@@ -125,14 +125,13 @@ class ImportPanel:
         source, options, _ = read_fields(*given)
         return findings(TITLE, self.screen.studio.check_import(source, **options))
 
-    def on_import(self, *given: Any) -> list[Any]:
+    def on_import(self, *given: Any) -> None:
         """Queue the import of what the fields name."""
         source, options, then_score = read_fields(*given)
         self.screen.forget_status()
         job = self.screen.worker.submit(importing.STAGE.name, path=source, **options)
         if then_score:
             self.screen.submit(score.STAGE.name, {}, after=job)
-        return self.jobs.values()
 
 
 def read_fields(

@@ -43,31 +43,30 @@ class JobPanel:
             self.now = gr.Button(
                 STOPS["now"], size="sm", variant="stop", visible=False, elem_id=f"psr-stop-now-{first}"
             )
-        answered(self.after.click, said(self._stop_after), None, self.outputs, **PRESSED)
-        answered(self.now.click, said(self._stop_now), None, self.outputs, **PRESSED)
+        for button, stop in ((self.after, self._stop_after), (self.now, self._stop_now)):
+            self.presses.append(answered(button.click, said(stop), None, None, **PRESSED))
 
     def starts(
         self,
         button: gr.Button,
-        handler: Callable[..., list[Any]],
+        handler: Callable[..., Any],
         inputs: Any,
-        outputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] = (),
         js: str | None = None,
     ) -> Any:
         """Let a press of `button` call `handler`, which queues a job and fills `outputs`; returns the event.
 
         Args:
-            outputs: what `values` fills unless told otherwise.
             js: what the page does with the inputs before they are sent.
         """
         how = {**PRESSED, **MARKED, "js": begun(js, button.value)}
-        event = button.click(said(handler), inputs, outputs or self.outputs, **how)
+        event = button.click(said(handler), inputs, list(outputs), **how)
         event.failure(None, js=TO_FIELD, **QUIET)
         self.presses.append(event)
         return event
 
     def redrawn_by(self, draw: Callable[..., list[Any]], seen: gr.State, outputs: Sequence[Any]) -> None:
-        """Draw the page as soon as a job is queued, not when its timer comes round."""
+        """Draw the page as soon as a press is answered, not when its timer comes round."""
         for event in self.presses:
             event.success(draw, seen, outputs, **{**QUIET, **MARKED})
 
@@ -124,12 +123,10 @@ class JobPanel:
             return f'{status[stage].reason} Nothing was finished: press "{verb}" to begin again.'
         return f'{status[stage].reason} Press "{verb}" to go on from there: what is written stays.'
 
-    def _stop_after(self) -> list[Any]:
+    def _stop_after(self) -> None:
         if job := self.job():
             self.screen.worker.stop_after_part(job.id)
-        return self.values()
 
-    def _stop_now(self) -> list[Any]:
+    def _stop_now(self) -> None:
         if job := self.job():
             self.screen.worker.stop_now(job.id)
-        return self.values()

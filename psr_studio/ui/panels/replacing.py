@@ -45,8 +45,8 @@ class ReplaceQuestion:
         """What `ask` and `closed` fill."""
         return [self.card, self.words, self.name]  # type: ignore[list-item]
 
-    def connect(self, jobs: JobPanel, generate_now: Callable[..., list[Any]], inputs: Sequence[Any]) -> None:
-        """Events; `generate_now` is given `inputs`, starts a job and fills the outputs of `jobs`."""
+    def connect(self, jobs: JobPanel, generate_now: Callable[..., None], inputs: Sequence[Any]) -> None:
+        """Events; `generate_now` is given `inputs` and starts a job."""
 
         def keep(name: str, *given: Any) -> list[Any]:
             kept = copy_workspace(self.screen.studio.workspace, self._beside(name))
@@ -55,14 +55,15 @@ class ReplaceQuestion:
                 escape(f'The old pool is kept in "{kept}": open it by the name of the workspace at the top.'),
                 duration=10,
             )
-            return [*generate_now(*given), *self.closed()]
+            generate_now(*given)
+            return self.closed()
 
         def replace(*given: Any) -> list[Any]:
-            return [*generate_now(*given), *self.closed()]
+            generate_now(*given)
+            return self.closed()
 
-        filled = [*jobs.outputs, *self.outputs]
-        jobs.starts(self.keep, keep, [self.name, *inputs], filled)
-        jobs.starts(self.replace, replace, list(inputs), filled)
+        jobs.starts(self.keep, keep, [self.name, *inputs], self.outputs)
+        jobs.starts(self.replace, replace, list(inputs), self.outputs)
         self.leave.click(self.closed, None, self.outputs, **QUIET)
 
     def ask(self, recipe: Recipe) -> list[Any] | None:

@@ -120,7 +120,7 @@ class StudiesPanel:
         self.shown = find_study(name).name
         return self._drawn()
 
-    def on_run(self, name: str, budgets: str, *given: Any) -> list[Any]:
+    def on_run(self, name: str, budgets: str, *given: Any) -> None:
         """Queue the cells of a study that are missing; what is refused is not queued."""
         studio = self.screen.studio
         values = {BUDGETS: _budgets(budgets), **self.settings.read(given)}
@@ -129,7 +129,6 @@ class StudiesPanel:
         )  # refused before it is queued
         self.shown = name
         self.screen.worker.submit(STAGE.name, name=name, **values)
-        return self.jobs.values()
 
 
 def _typed(budgets: Sequence[int] | None) -> str:

@@ -111,7 +111,7 @@ class TeachPanel:
         rows = table(report.HEAD, found.rows, right=(1, 2))
         return card(note(found.headline), notes, rows, note(f"{where}."))
 
-    def on_teach(self, images: str, pool: bool, backbone: str, fetch: bool) -> list[Any]:
+    def on_teach(self, images: str, pool: bool, backbone: str, fetch: bool) -> None:
         """Queue the teaching of a teacher on a folder, or on the pool."""
         if pool and images.strip():
             raise StudioError(
@@ -129,7 +129,6 @@ class TeachPanel:
             backbone=backbone.strip() or IMAGENET_TEACHER,
             download=fetch,
         )
-        return self.jobs.values()
 
     def on_use(self) -> list[Any]:
         """Score with the newest taught teacher from now on."""

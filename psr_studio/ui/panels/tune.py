@@ -92,9 +92,8 @@ class TunePanel:
         plot = gr.Plot(trials_figure(found, total), visible=True) if found else gr.Plot(visible=False)
         return [self._trust(self.screen.studio.recipe.tune.proxy), plot, self._table(found)]
 
-    def _run(self, *given: Any) -> list[Any]:
+    def _run(self, *given: Any) -> None:
         self.screen.submit("tune", self.settings.read(given), sliders=True)
-        return self.jobs.values()
 
     def on_take(self, event: gr.EventData) -> list[Any]:
         """The named trial goes on the sliders, as one action that can be undone; the workbench looks again."""

@@ -81,7 +81,7 @@ class WeightsPanel:
         )
         return f"Download weights (about {size / 2**30:.1f} GiB)"
 
-    def on_download(self, agreed: bool) -> list[Any]:
+    def on_download(self, agreed: bool) -> None:
         """Queue the download of the missing parts, once their licences are accepted."""
         if not agreed:
             raise StudioError(
@@ -89,7 +89,6 @@ class WeightsPanel:
                 'Read them, then tick "I accept these licences".',
             )
         self.screen.worker.submit(weights.STAGE.name)
-        return self.jobs.values()
 
     def on_use(self, part: str, folder: str) -> list[Any]:
         """Take a part from a folder of this machine."""

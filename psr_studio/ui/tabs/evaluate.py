@@ -186,7 +186,7 @@ class EvaluateTab:
             *(numbers | self.settings.ruled(protocol, self.picker.budget(selection))).values(),
         ]
 
-    def on_evaluate(self, choice: str | None, *given: Any) -> list[Any]:
+    def on_evaluate(self, choice: str | None, *given: Any) -> None:
         """Queue the students that are missing; what is refused is not queued."""
         *controls, shown = given
         values = self.settings.read(controls, self.picker.budget(choice))
@@ -197,7 +197,6 @@ class EvaluateTab:
         if REFINED in values[FORMS]:
             self.picker.require_refined(choice or "", f'Take "refined" out of "{LABELS[FORMS]}"')
         self.screen.submit("evaluate", {**self.picker.use(choice, shown), **values})
-        return self.jobs.values()
 
     def _recipe(self) -> Recipe:
         """That of the forms that are shown: the recipe may name one that is not there yet."""

@@ -82,8 +82,7 @@ class ExportTab:
             **QUIET,
         )
         asked = [*inputs, self.picker.shown]
-        drawn = [*self.jobs.outputs, self.summary]
-        self.jobs.starts(self.run, self.on_export, asked, drawn, js=AS_SHOWN).then(
+        self.jobs.starts(self.run, self.on_export, asked, [self.summary], js=AS_SHOWN).then(
             None, js=LOOK_AGAIN, **QUIET
         )
         answered(self.dry.click, self.on_dry_run, asked, self.summary, js=AS_SHOWN, **QUIET)
@@ -111,12 +110,12 @@ class ExportTab:
     def _state(self, unused: str = "") -> str:
         return unused or status_line(self.screen.status()["export"])
 
-    def on_export(self, choice: str | None, *given: Any) -> list[Any]:
+    def on_export(self, choice: str | None, *given: Any) -> str:
         """Save what is shown and queue its export; refused values save nothing."""
         *controls, shown = given
         values = self._checked(choice, controls)
         self.screen.submit("export", {**self.picker.use(choice, shown), **values})
-        return [*self.jobs.values(), ""]  # what was said of an export before this one is over
+        return ""  # what was said of an export before this one is over
 
     def on_dry_run(self, choice: str | None, *given: Any) -> str:
         """What an export would write, in words and as a tree; writes nothing."""

@@ -209,8 +209,7 @@ class PoolTab:
         emptied = [self.settings.controls[key] for key in _left_out(1)]
         steps.change(_placeholders, steps, emptied, trigger_mode="always_last", **QUIET)  # type: ignore[attr-defined]
         everything = [*self.scoring.outputs, self.then_score, *inputs]
-        asked = [*self.jobs.outputs, *self.question.outputs]
-        self.jobs.starts(self.generate, self.on_generate, everything, asked)
+        self.jobs.starts(self.generate, self.on_generate, everything, self.question.outputs)
         self.question.connect(self.jobs, self._generate, everything)
         self.jobs.starts(self.score, self._score, self.scoring.outputs)
         self.imports.connect()
@@ -292,23 +291,20 @@ class PoolTab:
         """Generate, or ask first where that replaces candidates."""
         values = self.as_shown(given[len(self.scoring.outputs) + 1 :])
         question = self.question.ask(self.screen.studio.recipe.with_values(values))
-        return (
-            [*self.jobs.values(), *question]
-            if question
-            else [*self._generate(*given), *self.question.closed()]
-        )
+        if question:
+            return question
+        self._generate(*given)
+        return self.question.closed()
 
-    def _generate(self, *given: Any) -> list[Any]:
+    def _generate(self, *given: Any) -> None:
         n = len(self.scoring.outputs)
         scoring, then_score, values = given[:n], given[n], self.as_shown(given[n + 1 :])
         job = self.screen.submit("pool", values)
         if then_score:
             self.screen.submit("score", self.scoring.read(scoring), after=job)
-        return self.jobs.values()
 
-    def _score(self, *given: Any) -> list[Any]:
+    def _score(self, *given: Any) -> None:
         self.screen.submit("score", self.scoring.read(given))
-        return self.jobs.values()
 
     def draw_histogram(self, class_id: int | None) -> gr.Plot:
         """What became of a pool that was steered by difficulty; nothing of any other, or before it is scored."""

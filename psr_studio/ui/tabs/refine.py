@@ -111,14 +111,13 @@ class RefineTab:
             self.screen, refine.STAGE, "picture"
         )
 
-    def _run(self, choice: str | None, *given: Any) -> list[Any]:
+    def _run(self, choice: str | None, *given: Any) -> None:
         *controls, shown = given
         values = self.settings.read(controls)
         self.screen.studio.recipe.with_values(
             values
         )  # refused values must not leave a saved selection behind
         self.screen.submit("refine", {**self.picker.use(choice, shown), **values})
-        return self.jobs.values()
 
     def on_class(self, class_id: int | None) -> list[Any]:
         """The pairs and the losses of a class, or of all."""
