@@ -133,7 +133,13 @@ class Studio(OpenWorkspace):
     # Steps: each takes settings of its own table as keywords, keeps them in the recipe, does what is missing
 
     def generate(self, *, only: Sequence[int] | None = None, **settings: Any) -> Iterator[Progress]:
-        """Generate the missing parts of the pool; with `only`, those of some classes."""
+        """Generate the missing parts of the pool; with `only`, those of some classes.
+
+        Raises:
+            StudioError: before settings are kept, where real images are needed that are not here or do not suffice.
+        """
+        asked = self.recipe.with_values(_of_stage(generate.STAGE, settings))
+        generate.require_real_images(self.workspace, asked, self.bundle)
         return self._run(generate.STAGE, {"only": only}, **settings)
 
     def variations(self, candidate: int, count: int = 8, strength: float = 0.5) -> Iterator[Progress]:
@@ -300,7 +306,7 @@ class Studio(OpenWorkspace):
             yield Progress(score.STAGE.name, found.n, found.n, words, part_done=True, resumed=found.n)
 
     def _keep(self, stage: Stage, settings: Mapping[str, Any]) -> None:
-        self.set({key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()})
+        self.set(_of_stage(stage, settings))
 
     def estimate(self, stage: str) -> Cost:
         """What a step would cost with this recipe, all but "select" and "export"; opens the networks, measures.
@@ -452,3 +458,8 @@ class Studio(OpenWorkspace):
             shortfall=dict(record.shortfall),
             settings={k: v for k, v in record.settings.items() if k != select.POOL_HASH},
         )
+
+
+def _of_stage(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the table of a stage, or of others, by dotted key."""
+    return {key if "." in key else f"{stage.name}.{key}": value for key, value in settings.items()}

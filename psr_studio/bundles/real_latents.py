@@ -122,6 +122,11 @@ def _signal(
     return (yield from _kept(path, rows, made))
 
 
+def are_at_hand(bundle: Bundle) -> bool:
+    """Whether the real training images lie in the bundle or were read before, so that to count them takes no time."""
+    return "images" not in bundle.sources or "train_subset" in vars(bundle)
+
+
 def n_real(bundle: Bundle, class_id: int) -> int:
     """How many real training images of a class there are; ModelError where they are not on this machine."""
     return len(real_rows(bundle, class_id))

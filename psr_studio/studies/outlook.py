@@ -17,6 +17,7 @@ from psr_studio.stages.generate import STAGE as GENERATE
 from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.generate import tuned
 from psr_studio.stages.generate.plan import classes_of, plan
+from psr_studio.stages.generate.targets import first
 from psr_studio.stages.refine import STAGE as REFINE
 from psr_studio.stages.refine import stage as refine
 from psr_studio.storage.workspace import Workspace
@@ -102,17 +103,16 @@ def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> T
 
 def _uncounted(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> str:
     """A sentence on what comes before the candidates of the pools that a study has for itself; "" where it is done."""
-    found = set()
+    found: dict[str, None] = {}  # in their order, each once
     for pool, made_by in pool_recipes(wanted).items():
         home, settings = homes.of(pool), made_by.pool
         if pool and (settings.steering is not None or settings.source == CROPS):
             if home is None or not generate.identity_of_targets(home, made_by, bundle):
-                found.add("real images are read")
+                found |= dict.fromkeys(first(made_by))
         if pool and settings.generator == made_by.finetune.name:
             if home is None or settings.generator not in tuned.names(home):
-                found.add("a generator is fine-tuned")
-    said = " and ".join(sorted(found))
-    return f"{said[0].upper()}{said[1:]} first, which is not counted." if said else ""
+                found["a generator is fine-tuned"] = None
+    return f"First {', '.join(found)}, which is not counted." if found else ""
 
 
 def _candidates(homes: Homes, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> Todo:

@@ -130,9 +130,7 @@ def test_the_pool_tab_offers_crops_where_there_is_no_generator(tmp_path, tiny_bu
         screen = Screen(made)
         tab = PoolTab(screen)
         words = cost_text(made.workspace, made.recipe, made.bundle)
-        first = (
-            "The real images are read first, which is not counted: what that costs is said when it begins."
-        )
+        first = "First real images are read, which is not counted: what that costs is said when it begins."
         assert words == f"Makes 18 candidates, from 5 crops of each real image. {first}"
         larger = made.recipe.with_values({"pool.pool_size": 13})
         said = unescape(cost_note(screen, larger))

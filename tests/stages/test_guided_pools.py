@@ -36,7 +36,7 @@ from psr_studio.recipe.schema import Recipe
 from psr_studio.stages.generate import stage as pool
 from psr_studio.stages.generate import targets
 from psr_studio.stages.select.steering import steered
-from psr_studio.ui.panels.estimate import cost_note
+from psr_studio.ui.panels.estimate import cost_note, cost_text
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.tabs.pool import PoolTab
 from psr_studio.ui.words import label
@@ -507,6 +507,17 @@ def test_fewer_real_images_than_targets_are_named(tmp_path, tiny_bundle):
     assert err.value.problem == 'Class "boot" has 12 real images, but 20 targets are asked for.'
     assert err.value.fix == 'Set "pool.mgd3.modes" to 12 or less: candidates take the targets in turn.'
     made(tmp_path / "ws", tiny_bundle, "mgd3", pool__pool_size=20, pool__mgd3__modes=12)
+    with Studio(tmp_path / "ws") as studio:
+        with pytest.raises(RecipeError, match="12 real images, but 13 targets"):
+            studio.generate(**{"pool.mgd3.modes": 13})
+        with pytest.raises(RecipeError, match="The surrogate halves its pictures 9 times"):
+            studio.generate(guidance="igd", **{"pool.igd.depth": 9})
+        assert studio.recipe.pool.mgd3.modes == 12 and studio.status()["pool"].state == "fresh", (
+            "nothing is kept"
+        )
+        asked = studio.recipe.with_values({"pool.mgd3.modes": 13})
+        with pytest.raises(RecipeError, match="13 targets"):
+            cost_text(studio.workspace, asked, studio.bundle)
 
 
 @pytest.mark.parametrize("guidance", GUIDANCES)

@@ -157,7 +157,8 @@ def test_what_comes_before_the_candidates_is_said_until_it_is_done(tmp_path, tin
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **QUICK)) as studio:
         said = studio.study_outlook("guided-pools")
         assert said.endswith(
-            "A generator is fine-tuned and real images are read first, which is not counted."
+            "First real images are read, a generator is fine-tuned, a surrogate is trained in 1 pass, "
+            "which is not counted."
         )
         assert "not counted" not in studio.study_outlook("budgets")
     with Studio(guided) as studio:

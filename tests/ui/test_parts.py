@@ -36,7 +36,7 @@ from psr_studio.ui.curate.workbench import waiting_words
 from psr_studio.ui.markup import error, job_card, table, tree
 from psr_studio.ui.one_file import one_script
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import BEFORE, cost_text, todo_text
+from psr_studio.ui.panels.estimate import cost_text, todo_text
 from psr_studio.ui.plots.curves import (
     HEIGHT,
     TEXT,
@@ -296,7 +296,10 @@ def test_a_cost_is_said_only_when_a_speed_is_known(studio):
     assert cost_text(ws, studio.recipe, bundle) == "All 18 candidates of these settings are there."
     for steered in ({"pool.source": "crops"}, {"pool.guidance": "mgd3"}):
         words = cost_text(ws, studio.recipe.with_values({**steered, "pool.seed": 9}), bundle)
-        assert words.endswith(BEFORE), "what is found in the real images first has a cost of its own"
+        first = "First real images are read, which is not counted: what that costs is said when it begins."
+        assert words.endswith(first), "what is found in the real images has a cost of its own"
+    words = cost_text(ws, studio.recipe.with_values({"pool.guidance": "igd", "pool.igd.epochs": 7}), bundle)
+    assert "First real images are read and a surrogate is trained in 7 passes, which is not counted" in words
 
 
 def test_what_is_computed_again_beside_new_candidates_is_said_and_not_shown(studio):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from psr_studio.bundles.bundle import Bundle
-from psr_studio.bundles.real_latents import n_real
+from psr_studio.bundles.real_latents import are_at_hand, n_real
 from psr_studio.core.devices import candidate_seed, pick_device
 from psr_studio.core.errors import RecipeError
 from psr_studio.core.progress import Progress
@@ -92,9 +92,8 @@ def prepare(
 
 def at_most(recipe: Recipe, bundle: Bundle) -> dict[int, int]:
     """Images that are cut, by class; where pictures would have to be prepared to count them, at most so many."""
-    opened = "images" not in bundle.sources or "train_subset" in vars(bundle)
-    most = recipe.pool.crops.images
-    return {c: min(most, n_real(bundle, c)) if opened else most for c in classes_of(recipe, bundle)}
+    most, known = recipe.pool.crops.images, are_at_hand(bundle)
+    return {c: min(most, n_real(bundle, c)) if known else most for c in classes_of(recipe, bundle)}
 
 
 def check(recipe: Recipe, bundle: Bundle, counts: Mapping[int, int], sizes: Sequence[int]) -> None:

@@ -163,6 +163,26 @@ def require_source(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
         tuned.require(ws, recipe)
 
 
+def require_real_images(ws: Workspace, recipe: Recipe, bundle: Bundle) -> None:
+    """Raise what keeps real images from filling or steering the pool, as far as that is known before any are read.
+
+    Raises:
+        ModelError: they are not on this machine. RecipeError: too few of a class, a surrogate that does not fit them.
+    """
+    from psr_studio.bundles.real_latents import are_at_hand
+
+    steered = recipe.pool.source != CROPS and recipe.pool.steering is not None
+    if importing.manifest(ws) is not None or (not steered and recipe.pool.source != CROPS):
+        return
+    known = bool(identity_of_targets(ws, recipe, bundle))
+    if not known:
+        targets.need_real_images(bundle)
+    if not steered:
+        crops.check(recipe, bundle, crops.at_most(recipe, bundle), sizes_of(recipe, bundle))
+    elif not known:
+        targets.check(recipe, bundle, classes_of(recipe, bundle) if are_at_hand(bundle) else ())
+
+
 def require_generated(ws: Workspace) -> None:
     """Raise WorkspaceError where the pool was imported: no generator adds to it."""
     if (about := importing.manifest(ws)) is not None:

@@ -202,6 +202,14 @@ def prepare(
         yield event(words, lasting=True)
 
 
+def first(recipe: Recipe) -> list[str]:
+    """What is done before targets are found, each in words that follow "first": nothing of it is counted beforehand."""
+    done = ["real images are read"]
+    if recipe.pool.steering is not None and GUIDANCES[recipe.pool.guidance].place is None:
+        done.append(f"a surrogate is trained in {plural(_igd(recipe).epochs, 'pass', 'passes')}")
+    return done
+
+
 def check(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> None:
     """Raise what keeps targets from being made: no real images, or fewer than targets; a surrogate that is too deep."""
     from psr_studio.bundles.real_latents import n_real

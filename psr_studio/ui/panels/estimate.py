@@ -7,18 +7,14 @@ from psr_studio.core.errors import ModelError, RecipeError, StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
-from psr_studio.stages.generate import crops
 from psr_studio.stages.generate import stage as pool
-from psr_studio.stages.generate.plan import sizes_of
-from psr_studio.stages.generate.targets import need_real_images
+from psr_studio.stages.generate.targets import first
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.stage import Stage
 from psr_studio.storage.workspace import Workspace
 from psr_studio.ui.markup import note, refusal, warning
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import on_screen
-
-BEFORE = " The real images are read first, which is not counted: what that costs is said when it begins."
 
 
 def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "") -> str:
@@ -89,13 +85,11 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
         what += f", from {recipe.pool.crops.crops} crops of each real image"
     before = ""
     if (steering is not None or cropped) and not pool.identity_of_targets(workspace, recipe, bundle):
-        before = BEFORE
-        try:
-            need_real_images(bundle)
-        except ModelError as err:
-            return f"{err.problem} {err.fix}"
-    if cropped:
-        crops.check(recipe, bundle, crops.at_most(recipe, bundle), sizes_of(recipe, bundle))
+        before = f" First {' and '.join(first(recipe))}, which is not counted: what that costs is said when it begins."
+    try:
+        pool.require_real_images(workspace, recipe, bundle)
+    except ModelError as err:
+        return f"{err.problem} {err.fix}"
     gone = pool.replaced(workspace, work)
     what += f", in the place of {gone:,} that are here" if gone > 0 else ""
     if cropped:

@@ -17,6 +17,7 @@ from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
 from psr_studio.stages import generate
 from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.plan import classes_of
+from psr_studio.stages.generate.stage import require_real_images
 from psr_studio.stages.generate.targets import is_smoothed, offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
@@ -290,7 +291,9 @@ class PoolTab:
     def on_generate(self, *given: Any) -> list[Any]:
         """Generate, or ask first where that replaces candidates."""
         values = self.as_shown(given[len(self.scoring.outputs) + 1 :])
-        question = self.question.ask(self.screen.studio.recipe.with_values(values))
+        asked = self.screen.studio.recipe.with_values(values)
+        require_real_images(self.screen.studio.workspace, asked, self.screen.studio.bundle)
+        question = self.question.ask(asked)
         if question:
             return question
         self._generate(*given)
