@@ -1,4 +1,6 @@
-"""The figure of a study, drawn from what there is: lines by budget, a heatmap of pool sizes, or bars by student."""
+"""The figure of a study, drawn from what there is: lines by budget, rows at one, a heatmap of pool sizes, or bars by
+student.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ LINE = 24  # of a heatmap, where there are many
 MARGINS = {"l": 60, "r": 12, "t": 76, "b": 100}
 BEST = "#D55E00"  # the frame of the best pool size at a budget
 SHOWN_MISSING = 3
+# What is drawn, with the dash of its line and its symbol.
+SIGNS = {"sets": ("solid", "circle"), "controls": ("dash", "diamond"), "published": ("dot", "square")}
 
 
 def study_figure(study: Study, entries: Sequence[Entry]) -> go.Figure:
@@ -55,14 +59,22 @@ def _series(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     return found
 
 
+def _kind(entry: Entry) -> str:
+    """Which of `SIGNS` it has."""
+    if entry.row is None and entry.mean is not None:
+        return "published"
+    return "controls" if entry.control else "sets"
+
+
 def _lines(study: Study, entries: Sequence[Entry]) -> go.Figure:
     figure = go.Figure()
     budgets = sorted({entry.ipc for entry in entries if entry.ipc is not None})
+    if len(budgets) == 1:
+        return _rows(entries, budgets[0])
     for number, (name, own) in enumerate(_series(entries).items()):
         by_budget = {entry.ipc: entry for entry in own}
         points = [by_budget.get(ipc) for ipc in budgets]
-        printed = own[0].row is None and own[0].mean is not None
-        dash = "dot" if printed else "dash" if own[0].control else "solid"
+        dash, _ = SIGNS[_kind(own[0])]
         figure.add_scatter(
             x=[str(ipc) for ipc in budgets],
             y=[point.mean if point else None for point in points],
@@ -75,6 +87,29 @@ def _lines(study: Study, entries: Sequence[Entry]) -> go.Figure:
         )
     figure.update_xaxes(title_text="images per class", type="category")
     return figure.update_yaxes(title_text="top-1 after the last epoch, %")
+
+
+def _rows(entries: Sequence[Entry], ipc: int) -> go.Figure:
+    """A row for each set at a single budget, where lines would be points above each other."""
+    series = {name: own[0] for name, own in _series(entries).items()}
+    order = sorted(series, key=lambda name: list(SIGNS).index(_kind(series[name])))
+    figure = go.Figure()
+    for number, (kind, (_, symbol)) in enumerate(SIGNS.items()):
+        own = [name for name in order if _kind(series[name]) == kind]
+        figure.add_scatter(
+            x=[series[name].mean for name in own],
+            y=own,
+            error_x={"array": [series[name].std or 0 for name in own], "thickness": 1},
+            mode="markers",
+            name=kind,
+            marker={"color": COLORS[number], "symbol": symbol, "size": 9},
+            hovertemplate="%{x:.1f} %",
+        )
+    figure.update_layout(height=max(HEIGHT, MARGINS["t"] + MARGINS["b"] + LINE * len(order)))
+    figure.update_xaxes(title_text=f"top-1 after the last epoch, %, {ipc} a class")
+    return figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=order[::-1], automargin=True
+    )
 
 
 def _heatmap(study: Study, entries: Sequence[Entry]) -> go.Figure:

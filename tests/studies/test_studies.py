@@ -405,6 +405,20 @@ def test_bars_stand_by_student_and_lines_break_where_a_cell_is_missing():
     assert list(lines.data[0].y) == [40.0, None, 60.0] and lines.data[0].connectgaps is False
 
 
+def test_at_one_budget_each_set_has_a_row_and_controls_stand_below():
+    """Lines would be points above each other, of equal colours."""
+    control = replace(entry("random real", 10, 50.0), control=True, row=object())
+    ours = [replace(entry(name, 10, mean), row=object()) for name, mean in (("psr", 50.0), ("dgs", 40.0))]
+    figure = study_figure(STUDIES["selectors"], [control, *ours, entry("k-center", 10, None)])
+    drawn = {rows.name: list(zip(rows.y, rows.x, strict=True)) for rows in figure.data}
+    assert drawn == {
+        "sets": [("psr", 50.0), ("dgs", 40.0), ("k-center", None)],
+        "controls": [("random real", 50.0)],
+        "published": [],
+    }
+    assert figure.layout.yaxis.categoryarray == ("random real", "k-center", "dgs", "psr")
+
+
 def test_an_unknown_study_names_the_near_one():
     with pytest.raises(StudioError) as err:
         find_study("selector")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import floor, log10
 from typing import Any, Protocol
 
 import gradio as gr
@@ -211,7 +212,13 @@ def _control(key: str, value: Any, choices: Sequence[Any] | None, more: Mapping[
         return gr.Dropdown(list(listed), value=value, elem_classes=None if short else WIDE, **words)
     if kind is str:
         return gr.Textbox(value, max_lines=1, **words)
-    return gr.Number(value, **words)  # a fraction where a whole number belongs is refused, not rounded
+    # A fraction where a whole number belongs is refused, not rounded.
+    return gr.Number(value, step=_step(value) if kind is float else 1, **words)
+
+
+def _step(value: float | None) -> float:
+    """By how much an arrow key moves a fraction: a tenth of its size."""
+    return 10.0 ** (floor(log10(abs(value))) - 1) if value else 0.1
 
 
 def _has_another(choices: Sequence[Any], value: Any) -> bool:
@@ -222,7 +229,8 @@ def _has_another(choices: Sequence[Any], value: Any) -> bool:
 def _info(key: str, value: Any) -> str:
     """The help, and the rule that gives the number."""
     if not isinstance(value, ByRule):
-        return facts(key).help
+        instead = facts(key).instead
+        return facts(key).help + (f' A recipe may give a rule in its place, "{instead}".' if instead else "")
     return (
         f'{facts(key).help} Follows the images per class ("{value.rule}"); another number replaces the rule.'
     )
