@@ -179,7 +179,7 @@ def test_a_fine_tuned_generator_that_is_not_there_is_named(tmp_path, tiny_bundle
         assert studio.status()["pool"].state == "missing"
         with pytest.raises(RecipeError) as err:
             finish(studio.generate())
-    assert err.value.problem == 'This workspace has no fine-tuned generator "minmax": there are minimax.'
+    assert err.value.problem == 'This workspace has no fine-tuned generator "minmax": it has minimax.'
     assert err.value.fix.startswith('Did you mean "minimax"? Make it by "Fine-tune" on the Pool tab')
 
 

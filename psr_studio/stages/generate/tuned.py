@@ -52,7 +52,7 @@ def require(ws: Workspace, recipe: Recipe) -> None:
     if name is None or recipe.pool.source == CROPS or path(ws, name).is_file():
         return
     known = names(ws)
-    there = f"there are {', '.join(known)}" if known else "there is none yet"
+    there = f"it has {', '.join(known)}" if known else "it has none yet"
     raise RecipeError(
         f'This workspace has no fine-tuned generator "{name}": {there}.',
         f'{did_you_mean(name, known)}Make it by "Fine-tune" on the Pool tab (or run `psr-studio finetune`), or set '
