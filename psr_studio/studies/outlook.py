@@ -12,7 +12,6 @@ from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.evaluate import STAGE as EVALUATE
 from psr_studio.stages.evaluate import stage as evaluate
-from psr_studio.stages.evaluate.arms import arms_to_come
 from psr_studio.stages.generate import STAGE as GENERATE
 from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.generate import tuned
@@ -90,9 +89,7 @@ def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> T
         if home is not None and is_chosen(home, bundle, cell):
             jobs = evaluate.plan(home, asked, bundle, ahead=True)
         else:
-            arms = arms_to_come(asked, bundle, classes_of(asked, bundle), cell.pool)
-            seeds = range(asked.evaluate.seed, asked.evaluate.seed + asked.evaluate.n_seeds)
-            jobs = [evaluate.job(asked, bundle, arm, seed) for seed in seeds for arm in arms]
+            jobs = evaluate.jobs_to_come(asked, bundle, cell.pool)
         new = [job for job in evaluate.untrained(ws, jobs) if job.student_hash not in seen]
         seen.update(job.student_hash for job in new)
         size = evaluate.size_of(ws, asked, bundle, new)

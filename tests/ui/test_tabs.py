@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from functools import partial
@@ -147,6 +148,18 @@ def test_while_a_job_waits_or_runs_only_it_says_what_is_left(screen):
         assert "candidates" not in said[0] and "To do" not in said[1]
         assert "Press" not in (text := unescape(tabs[1].values()[1])) and "They are being made" in text
         assert all(tab.version() != known for tab, known in zip(tabs, before, strict=True))
+
+
+def test_evaluate_counts_the_students_before_any_selection_is_saved(screen):
+    """The first press may start hours of work, so that it must be said before."""
+    with gr.Blocks():
+        tab = EvaluateTab(screen)
+        tab.build()
+    count = re.search(r"To do: \d+ students", tab.values()[0])[0]
+    screen.studio.set({"select.name": "new"})
+    screen.forget_status()
+    state = tab.values()[0]
+    assert "There is no selection" in unescape(state) and count in state
 
 
 def test_evaluate_speaks_of_the_forms_that_it_shows(screen):

@@ -23,9 +23,11 @@ from psr_studio.recipe.schema import HELD_OUT, ORIGINAL, TEST_SETS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.batches import Group, Stopwatch, Work
 from psr_studio.stages.evaluate import STAGE
-from psr_studio.stages.evaluate.arms import Arm, n_images, plan_arms, selected_arm
+from psr_studio.stages.evaluate.arms import Arm, arms_to_come, n_images, plan_arms, selected_arm
 from psr_studio.stages.evaluate.given import count_test_images, identity_of
 from psr_studio.stages.evaluate.test_sets import BY_DIFFICULTY
+from psr_studio.stages.generate.plan import classes_of
+from psr_studio.stages.score import stage as score
 from psr_studio.stages.stage import Held
 from psr_studio.stages.task import named_outputs, named_part, softens_all
 from psr_studio.storage.parquet import stable_hash
@@ -437,8 +439,20 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 
 
 def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
-    """How many students are not trained."""
-    return size_of(ws, recipe, bundle, untrained(ws, plan(ws, recipe, bundle)))
+    """How many students are not trained; where no selection is saved yet, all that one would have."""
+    try:
+        jobs = plan(ws, recipe, bundle)
+    except SelectionError:
+        score.require_fresh(ws, recipe, bundle)
+        jobs = jobs_to_come(recipe, bundle)
+    return size_of(ws, recipe, bundle, untrained(ws, jobs))
+
+
+def jobs_to_come(recipe: Recipe, bundle: Bundle, pool: str = "") -> list[Job]:
+    """The students of a selection that is not made yet; see `arms_to_come`."""
+    arms = arms_to_come(recipe, bundle, classes_of(recipe, bundle), pool)
+    seeds = range(recipe.evaluate.seed, recipe.evaluate.seed + recipe.evaluate.n_seeds)
+    return [job(recipe, bundle, arm, seed) for seed in seeds for arm in arms]
 
 
 def size_of(ws: Workspace, recipe: Recipe, bundle: Bundle, jobs: Sequence[Job]) -> speeds.Size:
