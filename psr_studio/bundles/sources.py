@@ -164,8 +164,8 @@ def missing(bundle: str, source: Source) -> ModelError:
         fix = f'Teach one, "Teacher of your own classes" on the Pool tab (or run `psr-studio teach`), or n{naming}'
     if source.can_be_downloaded:
         fix = (
-            f'Press "Download weights" on the Pool tab (or run {command} --download`: '
-            f"{size_words(source.size)}; licence: {source.licence}), or n{naming}"
+            f'Press "Download weights" on the Pool tab (or run {command} --download`): '
+            f"{size_words(source.size)}, licence: {source.licence}. Or n{naming}"
         )
     are = "are" if source.part == "images" and source.name else "is"
     return ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 BAR = 20
 REDRAW_SECONDS = 0.1
 SPARSE_SECONDS = 10.0
+PRESS = re.compile(r'\b([Pp])ress ("[^"]+"(?: again)?(?: on the \w+ tab)?) \(or run (`[^`]+`)\)')
 
 
 class ProgressLine:
@@ -101,5 +103,9 @@ def progress_text(event: Progress, bar: bool = False) -> str:
 
 
 def error_text(err: StudioError) -> str:
-    """Two lines: what is wrong, and what to do."""
-    return f"Problem: {err.problem}\nFix: {err.fix}"
+    """Two lines: what is wrong, and what to do, by a command first where a button does it, too."""
+    return f"Problem: {PRESS.sub(_by_command, err.problem)}\nFix: {PRESS.sub(_by_command, err.fix)}"
+
+
+def _by_command(press: re.Match[str]) -> str:
+    return f"{'R' if press[1] == 'P' else 'r'}un {press[3]} (or press {press[2]})"

@@ -11,6 +11,8 @@ import pytest
 from tiny import tiny_recipe
 
 from psr_studio.app.studio import Studio
+from psr_studio.cli.console import error_text
+from psr_studio.core.errors import StudioError
 from psr_studio.recipe.toml import to_toml
 
 posix = pytest.mark.skipif(os.name != "posix", reason="redirected by a POSIX shell")
@@ -86,3 +88,12 @@ def test_a_character_that_the_encoding_lacks_is_printed_as_its_number(
         capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, timeout=60,
     )  # fmt: skip
     assert run.returncode == 0 and printed in run.stdout, run.stderr
+
+
+def test_an_error_names_the_command_before_the_button():
+    text = error_text(
+        StudioError("Nothing is scored.", 'Press "Score" again (or run `psr-studio score`) first.')
+    )
+    assert text == 'Problem: Nothing is scored.\nFix: Run `psr-studio score` (or press "Score" again) first.'
+    fix = 'Make it by "Fine-tune" on the Pool tab (or run `psr-studio finetune`).'
+    assert error_text(StudioError("It is not there.", fix)).endswith(fix), "other ways stay as they are"
