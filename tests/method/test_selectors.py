@@ -44,7 +44,7 @@ POOL = a_pool()
 
 def test_the_registry_is_the_folder():
     """A file that is no part of the machinery is a selector of its name, and there is no other."""
-    machinery = {"__init__", "parameters", "registry", "selector", "weights"}
+    machinery = {"__init__", "parameters", "registry", "rules", "selector", "weights"}
     files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")} - machinery
     assert {name.replace("-", "_") for name in SELECTORS} == files
     for selector in SELECTORS.values():
