@@ -31,6 +31,11 @@ SHOWS_FOCUS = """() => {
   node.focus({ focusVisible: true, preventScroll: true });
   return before !== after;
 }"""
+# A list fades in by a script, which STILL does not stop.
+OPEN_LIST = """() => {
+  const list = document.querySelector('#psr-export-selection .options');
+  return list && getComputedStyle(list).opacity === '1';
+}"""
 NAME = """() => {
   const node = document.activeElement;
   const words = node.getAttribute('aria-label') ?? node.textContent;
@@ -84,6 +89,7 @@ def test_panels_of_curate_and_what_opens_over_it_stand_out_from_their_ground(the
 def test_an_open_list_has_an_edge_and_a_shadow(themed):
     open_tab(themed, "export")
     themed.locator("#psr-export-selection input").click()
+    themed.wait_for_function(OPEN_LIST)
     styles = "(node) => [getComputedStyle(node).borderTopWidth, getComputedStyle(node).boxShadow]"
     width, shadow = themed.locator("#psr-export-selection .options").evaluate(styles)
     assert width == "1px" and shadow.endswith("20px 0px")
