@@ -22,8 +22,12 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
 
 def classes_listed(names: Sequence[str], most: int = 3) -> str:
     """The first few in quotes, the others by their number: '"boot", "dress" and 2 more classes'."""
-    shown, more = ", ".join(f'"{name}"' for name in names[:most]), len(names) - most
-    return f"{shown} and {plural(more, 'more class', 'more classes')}" if more > 0 else shown
+    return ", ".join(f'"{name}"' for name in names[:most]) + more_classes(len(names) - most)
+
+
+def more_classes(n: int) -> str:
+    """What follows the classes that are named: " and 2 more classes", "" where none is left."""
+    return f" and {plural(n, 'more class', 'more classes')}" if n > 0 else ""
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

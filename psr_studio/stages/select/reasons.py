@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from psr_studio.core.words import more_classes
 from psr_studio.method.selectors.registry import SELECTORS
 from psr_studio.method.selectors.selector import Chosen
 from psr_studio.stages.select.class_pools import class_pool
@@ -89,8 +90,7 @@ def shortage_text(
     what, others = SELECTORS[selector].shortage
     named = short[:NAMED_CLASSES]
     listed = ", ".join(_one_class(class_names[c], shortfall[c], filled[c], others) for c in named)
-    more = f" and {len(short) - NAMED_CLASSES} more classes" if len(short) > NAMED_CLASSES else ""
-    return f"{what}: {listed}{more}."
+    return f"{what}: {listed}{more_classes(len(short) - len(named))}."
 
 
 def _one_class(name: str, missing: int, filled: Sequence[bool] | np.ndarray, others: str) -> str:
