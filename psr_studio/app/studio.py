@@ -202,9 +202,13 @@ class Studio(OpenWorkspace):
         Raises:
             StudioError: no study of that name, with the near match; what a step says.
         """
-        asked = find_study(name)
+        asked, recipe = find_study(name), self.recipe.with_values(_of_stage(study.STAGE, settings))
+        with Homes(
+            self.workspace
+        ) as homes:  # what cannot be is said before settings are kept or a pool is made
+            for pool, made_by in pool_recipes(cells(asked, recipe, self.bundle)).items():
+                generate.require_real_images(homes.of(pool) or self.workspace, made_by, self.bundle)
         self._keep(study.STAGE, settings)
-        cells(asked, self.recipe, self.bundle)  # what cannot be is said before a pool is made
         return self._watched(self._study(asked))
 
     def _study(self, asked: Study) -> Iterator[Progress]:

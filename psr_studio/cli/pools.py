@@ -28,5 +28,5 @@ def _compare(args: argparse.Namespace) -> int:
     with Studio(args.first, create=False) as first:
         found = first.compare_pools(args.second)
     write_bytes(out, page_of(found).encode())
-    print(f"{text_of(found.rows)}\n\nWrote {out}.")
+    print(f"{text_of(found.rows)}\n\nWrote {out.absolute()}.")
     return DONE

@@ -60,11 +60,20 @@ def refused(key: str, finding: str, value: Any, allowed: Allowed, kind: type) ->
         problem = f'All bars of "{key}" are 0, but at least one must be above 0.'
         return problem, f'Raise a bar of "{key}", or leave it out to have all alike.'
     if finding == "tuple_type":
-        return f'"{key}" is {shown(value)}, but it must be a list.', f"Write {shown([value])}."
+        return f'"{key}" is {shown(value)}, but it must be a list.', f"Write {shown(_listed(value, kind))}."
     words = TYPE_WORDS[kind]
     if allowed.instead and isinstance(value, str):  # a field of the screen takes numbers only
         words += f', or a rule such as "{allowed.instead}"'
     return f'"{key}" is {shown(value)}, but it must be {words}.', f'Set "{key}" to {words}.'
+
+
+def _listed(value: Any, kind: type) -> list[Any]:
+    """What was probably meant: the parts of a text between its commas, numbers where numbers belong."""
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
+    numbers = kind in (int, float) and all(
+        part.lstrip("+-").isdecimal() for part in parts if isinstance(part, str)
+    )
+    return [kind(part) for part in parts] if numbers else parts
 
 
 def not_a_table(key: str) -> tuple[str, str]:

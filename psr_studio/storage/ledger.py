@@ -43,7 +43,7 @@ SAVING = '"Save selection as" on the Curate tab (or run `psr-studio select`)'
 
 def no_selection() -> SelectionError:
     """The error for a step or a panel that reads one, where none was ever saved."""
-    return SelectionError("There is no selection in this workspace.", f"Press {SAVING} first.")
+    return SelectionError("No selection is saved in this workspace.", f"Press {SAVING} first.")
 
 
 class Ledger(Trials, Judged, Views, History, Changes, Files):

@@ -69,8 +69,10 @@ def _kind(entry: Entry) -> str:
 def _lines(study: Study, entries: Sequence[Entry]) -> go.Figure:
     figure = go.Figure()
     budgets = sorted({entry.ipc for entry in entries if entry.ipc is not None})
-    if len(budgets) == 1:
-        return _rows(entries, budgets[0])
+    asked = {entry.ipc for entry in entries if entry.ipc is not None and _kind(entry) != "published"}
+    if len(asked) == 1:
+        (ipc,) = asked
+        return _rows([entry for entry in entries if entry.ipc in (ipc, None)], ipc)
     for number, (name, own) in enumerate(_series(entries).items()):
         by_budget = {entry.ipc: entry for entry in own}
         points = [by_budget.get(ipc) for ipc in budgets]

@@ -16,7 +16,7 @@ from psr_studio.stages.generate import STAGE as GENERATE
 from psr_studio.stages.generate import stage as generate
 from psr_studio.stages.generate import tuned
 from psr_studio.stages.generate.plan import classes_of, plan
-from psr_studio.stages.generate.targets import first
+from psr_studio.stages.generate.targets import first, uncounted
 from psr_studio.stages.refine import STAGE as REFINE
 from psr_studio.stages.refine import stage as refine
 from psr_studio.storage.workspace import Workspace
@@ -61,7 +61,7 @@ def outlook(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> str:
             ("picture to refine", "pictures to refine"): _pictures(homes, bundle, wanted),
             ("student", "students"): students_to_train(homes, bundle, wanted),
         }
-        first = _uncounted(homes, bundle, wanted)
+        before = _before(homes, bundle, wanted)
     todo = {nouns: work for nouns, work in made.items() if work.items}
     if not todo:
         return ""
@@ -72,7 +72,7 @@ def outlook(ws: Workspace, recipe: Recipe, bundle: Bundle, study: Study) -> str:
     else:
         rest = "" if all(known) else " How long the others take is known after the first run here."
         said = f"{said}, at the speed last measured here.{rest}"
-    return f"{said} {first}".rstrip()
+    return f"{said} {before}".rstrip()
 
 
 def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> Todo:
@@ -98,18 +98,18 @@ def students_to_train(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> T
     return Todo.of(map(of, wanted))
 
 
-def _uncounted(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> str:
-    """A sentence on what comes before the candidates of the pools that a study has for itself; "" where it is done."""
+def _before(homes: Homes, bundle: Bundle, wanted: Sequence[Cell]) -> str:
+    """A sentence on what comes before the candidates; "" where it is done."""
     found: dict[str, None] = {}  # in their order, each once
     for pool, made_by in pool_recipes(wanted).items():
         home, settings = homes.of(pool), made_by.pool
-        if pool and (settings.steering is not None or settings.source == CROPS):
+        if settings.source == CROPS or settings.steering is not None:
             if home is None or not generate.identity_of_targets(home, made_by, bundle):
                 found |= dict.fromkeys(first(made_by))
         if pool and settings.generator == made_by.finetune.name:
             if home is None or settings.generator not in tuned.names(home):
                 found["a generator is fine-tuned"] = None
-    return f"First {', '.join(found)}, which is not counted." if found else ""
+    return f"{uncounted(list(found))}." if found else ""
 
 
 def _candidates(homes: Homes, recipe: Recipe, bundle: Bundle, wanted: Sequence[Cell]) -> Todo:

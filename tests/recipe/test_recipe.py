@@ -138,6 +138,9 @@ def test_a_list_field_wants_a_list():
     err = error_of(Recipe().with_values, {"export.formats": "folder"})
     assert err.problem == '"export.formats" is "folder", but it must be a list.'
     assert err.fix == 'Write ["folder"].'
+    for text, fix in (("folder, parquet", '["folder", "parquet"]'), ("", '[""]')):
+        assert error_of(Recipe().with_values, {"export.formats": text}).fix == f"Write {fix}."
+    assert error_of(Recipe().with_values, {"pool.sizes": "3, 4"}).fix == "Write [3, 4]."
 
 
 def test_unknown_key_names_file_line_and_near_match(tmp_path):

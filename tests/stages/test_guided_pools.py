@@ -515,6 +515,9 @@ def test_fewer_real_images_than_targets_are_named(tmp_path, tiny_bundle):
         assert studio.recipe.pool.mgd3.modes == 12 and studio.status()["pool"].state == "fresh", (
             "nothing is kept"
         )
+        with pytest.raises(RecipeError, match="12 real images, but 13 targets"):
+            studio.study("selectors", **{"pool.mgd3.modes": 13, "evaluate.n_seeds": 7})
+        assert studio.recipe.evaluate.n_seeds != 7
         asked = studio.recipe.with_values({"pool.mgd3.modes": 13})
         with pytest.raises(RecipeError, match="13 targets"):
             cost_text(studio.workspace, asked, studio.bundle)

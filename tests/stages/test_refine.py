@@ -271,7 +271,7 @@ def test_without_a_selection_there_is_nothing_to_refine(tmp_path, tiny_bundle):
             finish(studio.refine())
         with pytest.raises(WorkspaceError, match="There are no refined latents"):
             studio.refined()
-    assert err.value.problem == "There is no selection in this workspace."
+    assert err.value.problem == "No selection is saved in this workspace."
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_a_selection_from_before_notes_and_marks_is_still_read(ledger):
 
 
 def test_an_unknown_selection_names_those_there_are(ledger):
-    with pytest.raises(SelectionError, match="There is no selection in this workspace.") as caught:
+    with pytest.raises(SelectionError, match="No selection is saved in this workspace.") as caught:
         ledger.selection("current")
     saving = '"Save selection as" on the Curate tab (or run `psr-studio select`)'
     assert caught.value.fix == f"Press {saving} first."

@@ -157,10 +157,12 @@ def test_what_comes_before_the_candidates_is_said_until_it_is_done(tmp_path, tin
     with Studio(tmp_path / "ws", tiny_recipe(tiny_bundle, **QUICK)) as studio:
         said = studio.study_outlook("guided-pools")
         assert said.endswith(
-            "First real images are read, a generator is fine-tuned, a surrogate is trained in 1 pass, "
+            "First real images are read, a generator is fine-tuned and a surrogate is trained in 1 pass, "
             "which is not counted."
         )
         assert "not counted" not in studio.study_outlook("budgets")
+        studio.set({"pool.guidance": "mgd3"})
+        assert studio.study_outlook("budgets").endswith("First real images are read, which is not counted.")
     with Studio(guided) as studio:
         studio.set({"evaluate.epochs": 3})
         said = studio.study_outlook("guided-pools")

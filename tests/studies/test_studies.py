@@ -399,9 +399,8 @@ def test_the_heatmap_frames_the_best_of_each_budget_and_leaves_gaps_open():
 def test_bars_stand_by_student_and_lines_break_where_a_cell_is_missing():
     bars = study_figure(STUDIES["transfer"], [entry("PSR", 10, 40.0), entry("PSR", 10, 50.0, "resnet-18")])
     assert [(list(bar.x), list(bar.y)) for bar in bars.data] == [(["convnet-3", "resnet-18"], [40.0, 50.0])]
-    lines = study_figure(
-        STUDIES["selectors"], [entry("psr", 1, 40.0), entry("psr", 10, None), entry("psr", 50, 60.0)]
-    )
+    ours = [replace(entry("psr", ipc, mean), row=object()) for ipc, mean in ((1, 40.0), (50, 60.0))]
+    lines = study_figure(STUDIES["selectors"], [ours[0], entry("psr", 10, None), ours[1]])
     assert list(lines.data[0].y) == [40.0, None, 60.0] and lines.data[0].connectgaps is False
 
 
@@ -409,7 +408,8 @@ def test_at_one_budget_each_set_has_a_row_and_controls_stand_below():
     """Lines would be points above each other, of equal colours."""
     control = replace(entry("random real", 10, 50.0), control=True, row=object())
     ours = [replace(entry(name, 10, mean), row=object()) for name, mean in (("psr", 50.0), ("dgs", 40.0))]
-    figure = study_figure(STUDIES["selectors"], [control, *ours, entry("k-center", 10, None)])
+    printed = entry("psr", 50, 60.0)
+    figure = study_figure(STUDIES["selectors"], [control, *ours, entry("k-center", 10, None), printed])
     drawn = {rows.name: list(zip(rows.y, rows.x, strict=True)) for rows in figure.data}
     assert drawn == {
         "sets": [("psr", 50.0), ("dgs", 40.0), ("k-center", None)],

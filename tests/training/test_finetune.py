@@ -180,7 +180,7 @@ def test_a_fine_tuned_generator_that_is_not_there_is_named(tmp_path, tiny_bundle
         with pytest.raises(RecipeError) as err:
             finish(studio.generate())
     assert err.value.problem == 'This workspace has no fine-tuned generator "minmax": it has minimax.'
-    assert err.value.fix.startswith('Did you mean "minimax"? Make it by "Fine-tune" on the Pool tab')
+    assert err.value.fix.startswith('Did you mean "minimax"? To make it, press "Fine-tune" on the Pool tab')
 
 
 def test_a_class_that_a_fine_tuned_generator_never_saw_is_not_made_by_it(tmp_path, tiny_bundle, whole):

@@ -137,7 +137,7 @@ def test_what_cannot_be_judged_is_refused_and_not_queued(panel, screen):
 def test_without_a_selection_all_panels_name_the_button_that_saves_one(panel, screen):
     for record in screen.studio.workspace.ledger.selections():
         screen.studio.workspace.ledger.delete_selection(record.name)
-    told = 'There is no selection in this workspace. Press "Save selection as" on the Curate tab first.'
+    told = 'No selection is saved in this workspace. Press "Save selection as" on the Curate tab first.'
     todo, words, lists = shown(panel)
     assert told in words and not todo and not lists
     drawn = SetPictures(SelectionPicker(screen)).drawn("", refined=False)

@@ -155,11 +155,16 @@ def test_evaluate_counts_the_students_before_any_selection_is_saved(screen):
     with gr.Blocks():
         tab = EvaluateTab(screen)
         tab.build()
-    count = re.search(r"To do: \d+ students", tab.values()[0])[0]
+    (count,) = re.findall(r"To do: (\d+) students", tab.values()[0])
     screen.studio.set({"select.name": "new"})
     screen.forget_status()
     state = tab.values()[0]
-    assert "There is no selection" in unescape(state) and count in state
+    assert "There is no selection" in unescape(state) and f"To do: {count} students" in state
+    n = screen.studio.recipe.evaluate.n_seeds
+    screen.studio.set({"evaluate.full": True, "evaluate.compare": ["current"]})
+    assert f"To do: {int(count) + 2 * n} students" in tab.values()[0]
+    screen.studio.set({"select.name": "current", "evaluate.compare": ["gone"]})
+    assert "To do" not in tab.values()[0], "of what is refused nothing is counted"
 
 
 def test_evaluate_speaks_of_the_forms_that_it_shows(screen):

@@ -158,8 +158,11 @@ def test_what_is_typed_into_a_tab_that_has_just_been_opened_stays_and_is_used(pa
     epochs.wait_for()
     page.wait_for_timeout(500)  # in which Gradio gives the fields of the tab their values once more
     assert epochs.input_value() == "0"
+    refused = '"Epochs" is 0, but it must be from 1 to'
+    page.locator("#psr-tab-evaluate .psr-side .psr-error").get_by_text(refused).wait_for()
     page.click("#psr-evaluate")
-    page.get_by_text('"Epochs" is 0, but it must be from 1 to').first.wait_for()
+    page.locator(".toast-wrap").get_by_text(refused).wait_for()
+    epochs.fill("17")
     line = page.locator(".psr-status:visible")
     line.get_by_text('Not used yet: "Epochs".').wait_for()
     assert line.get_attribute("data-state") == "stale"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psr_studio.method.guidances.guidance import Guidance, Misfit, Steering, place_modes
 from psr_studio.method.selectors.parameters import setting
-from psr_studio.method.selectors.rules import TimesBudget
+from psr_studio.method.selectors.rules import PerImage
 
 if TYPE_CHECKING:
     from psr_studio.method.guidance import Rule
@@ -21,7 +21,7 @@ class D4M(Steering):
     )  # fmt: skip
     prototypes: int = setting(
         10, "Prototypes per class, as many as images per class, as D4M has it; candidates take them in turn.",
-        "prototypes", 1, 100_000, rule=TimesBudget,
+        "prototypes", 1, 100_000, rule=PerImage,
     )  # fmt: skip
 
     def skipped(self, steps: int) -> int:

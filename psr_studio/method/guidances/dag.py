@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psr_studio.method.guidances.guidance import Guidance, Pulling, Real, Targets
 from psr_studio.method.selectors.parameters import setting
-from psr_studio.method.selectors.rules import TimesBudget
+from psr_studio.method.selectors.rules import PerImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ class DAG(Pulling):
 
     centers: int = setting(
         10, "Centres per class over all intervals, as many as images per class, as MGD3 has it; candidates take them "
-        "in turn.", "centres", 1, 100_000, label="Centres", rule=TimesBudget,
+        "in turn.", "centres", 1, 100_000, label="Centres", rule=PerImage,
     )  # fmt: skip
     counts: str = setting(
         "raw",

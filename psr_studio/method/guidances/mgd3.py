@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psr_studio.method.guidances.guidance import Guidance, Pulling, place_modes
 from psr_studio.method.selectors.parameters import setting
-from psr_studio.method.selectors.rules import TimesBudget
+from psr_studio.method.selectors.rules import PerImage
 
 if TYPE_CHECKING:
     from psr_studio.method.guidance import Rule
@@ -18,7 +18,7 @@ class MGD3(Pulling):
 
     modes: int = setting(
         10, "Modes per class, as many as images per class, as MGD3 has it; candidates take them in turn.", "modes",
-        1, 100_000, rule=TimesBudget,
+        1, 100_000, rule=PerImage,
     )  # fmt: skip
 
 

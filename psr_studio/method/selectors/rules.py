@@ -70,3 +70,9 @@ class TimesBudget(ByRule):
     def number(cls, rule: str, ipc: int, most: int) -> int:
         """The multiple."""
         return int(rule[:-1]) * most
+
+
+class PerImage(TimesBudget):
+    """The same of what there is mostly one of for each image, such as the targets of a guidance."""
+
+    example = "1K"

@@ -115,9 +115,7 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
         return _beside_given(recipe, bundle, given)
     record = select.require(ws, recipe.select.name, bundle)
     check_test_set(recipe, bundle, tuple(sorted(record.picks)))
-    forms = [form for form in settings.arms if not form.startswith(REAL)]
-    if not bundle.has("generator"):  # nothing is ever refined there, though the recipe names it by default
-        forms = [form for form in forms if form != "refined"]
+    forms = _forms(recipe, bundle)
     if "refined" in forms and not ahead:
         refine.require_fresh(ws, recipe, bundle)
     arms = [selected_arm(ws, recipe, bundle, record, form) for form in forms]
@@ -132,14 +130,21 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     if settings.controls:
         first = score.picked_hash(ws.pool(), bundle, first_of_pool(ws, record))
         arms += _controls(recipe, bundle, record, first, label_source(ws))
-    rules = [form.removeprefix(REAL) for form in settings.arms if form.startswith(REAL)]
-    arms += [_real_arm(recipe, bundle, record, rule) for rule in rules]
+    arms += _real_arms(recipe, bundle, record)
     if not arms:
         raise SelectionError(
             "There is nothing to train on: no form of the selection, no other selection and no control is asked for.",
             'Set "evaluate.arms" to "refined", "selected" or both.',
         )
     return arms + ([_full_arm(recipe, bundle, arms[0])] if settings.full else [])
+
+
+def _forms(recipe: Recipe, bundle: Bundle) -> list[str]:
+    """Those of the selection. Nothing is ever refined without a generator, though the recipe names it by default."""
+    able = bundle.has("generator")
+    return [
+        form for form in recipe.evaluate.arms if not form.startswith(REAL) and (able or form != "refined")
+    ]
 
 
 def _beside_given(recipe: Recipe, bundle: Bundle, given: list[Arm]) -> list[Arm]:
@@ -250,11 +255,12 @@ def arms_to_come(recipe: Recipe, bundle: Bundle, classes: Sequence[int], pool: s
     settings = {"ipc": recipe.select.ipc, "temperature": recipe.select.temperature}
     picks = {c: [0] * recipe.select.ipc for c in classes}
     record = SelectionRecord(recipe.select.name, picks, {}, {}, {}, {}, settings, "")
-    own = [
-        _arm(recipe, record, form, record.name, repr([pool, form, record.name]))
-        for form in recipe.evaluate.arms
-    ]
-    return own + (_controls(recipe, bundle, record, pool, TEACHER) if recipe.evaluate.controls else [])
+    named = [(form, record.name) for form in _forms(recipe, bundle)]
+    named += [("selected", name) for name in recipe.evaluate.compare if name != record.name]
+    arms = [_arm(recipe, record, form, name, repr([pool, form, name])) for form, name in named]
+    arms += _controls(recipe, bundle, record, pool, TEACHER) if recipe.evaluate.controls else []
+    arms += _real_arms(recipe, bundle, record)
+    return arms + ([_full_arm(recipe, bundle, arms[0])] if recipe.evaluate.full and arms else [])
 
 
 def _controls(recipe: Recipe, bundle: Bundle, record: SelectionRecord, first: str, made_by: str) -> list[Arm]:
@@ -266,6 +272,11 @@ def _controls(recipe: Recipe, bundle: Bundle, record: SelectionRecord, first: st
     if real.label_regime != HARD:
         controls.append(_arm(recipe, record, RANDOM_REAL, "", repr(budget), hard=True))
     return controls
+
+
+def _real_arms(recipe: Recipe, bundle: Bundle, record: SelectionRecord) -> list[Arm]:
+    rules = [form.removeprefix(REAL) for form in recipe.evaluate.arms if form.startswith(REAL)]
+    return [_real_arm(recipe, bundle, record, rule) for rule in rules]
 
 
 def _real_arm(recipe: Recipe, bundle: Bundle, record: SelectionRecord, rule: str) -> Arm:

@@ -439,10 +439,12 @@ def cost(ws: Workspace, recipe: Recipe, bundle: Bundle) -> Cost:
 
 
 def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
-    """How many students are not trained; where no selection is saved yet, all that one would have."""
+    """How many students are not trained; where the selection is not saved yet, all that one would have."""
     try:
         jobs = plan(ws, recipe, bundle)
     except SelectionError:
+        if any(saved.name == recipe.select.name for saved in ws.ledger.selections()):
+            raise
         score.require_fresh(ws, recipe, bundle)
         jobs = jobs_to_come(recipe, bundle)
     return size_of(ws, recipe, bundle, untrained(ws, jobs))

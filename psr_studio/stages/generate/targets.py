@@ -210,6 +210,12 @@ def first(recipe: Recipe) -> list[str]:
     return done
 
 
+def uncounted(done: Sequence[str]) -> str:
+    """Such words as a clause; "" where nothing comes first."""
+    *others, last = done or [""]
+    return f"First {', '.join(others)}{' and ' if others else ''}{last}, which is not counted" if last else ""
+
+
 def check(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> None:
     """Raise what keeps targets from being made: no real images, or fewer than targets; a surrogate that is too deep."""
     from psr_studio.bundles.real_latents import n_real

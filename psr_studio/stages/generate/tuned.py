@@ -55,8 +55,8 @@ def require(ws: Workspace, recipe: Recipe) -> None:
     there = f"it has {', '.join(known)}" if known else "it has none yet"
     raise RecipeError(
         f'This workspace has no fine-tuned generator "{name}": {there}.',
-        f'{did_you_mean(name, known)}Make it by "Fine-tune" on the Pool tab (or run `psr-studio finetune`), or set '
-        '"pool.generator" to none, which takes the bundle\'s own.',
+        f'{did_you_mean(name, known)}To make it, press "Fine-tune" on the Pool tab (or run `psr-studio finetune`). Or '
+        'set "pool.generator" to none, which takes the bundle\'s own.',
         "pool.generator",
     )
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from psr_studio.core.errors import RecipeError
+from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.recipe.keys import facts, shape
 from psr_studio.recipe.rules import ByRule
 from psr_studio.recipe.schema import Recipe, SelectRecipe
 from psr_studio.storage.workspace import StageStatus
-from psr_studio.ui.markup import note, status_line
+from psr_studio.ui.markup import note, refusal, status_line
 from psr_studio.ui.words import QUIET, label
 
 WIDE = "psr-wide"  # a control below its label, not beside it
@@ -116,7 +116,7 @@ class Settings:
         return {key: self._meant(key, value, followed) for key, value in values.items()}
 
     def told_by(self, line: gr.HTML, state: Callable[[str], str], verb: str, title: str = "") -> None:
-        """Let the line of a step say which settings on screen are not used yet, in the place of a state without them.
+        """Let the line of a step say which settings on screen are not used yet, or refused, in the place of its state.
 
         Args:
             state: what the line says, given what is said of these settings, "" where all are used.
@@ -125,12 +125,20 @@ class Settings:
         changes = [*(control.change for control in self.outputs), line.change]  # type: ignore[attr-defined]
         gr.on(
             changes,
-            lambda *given: state(self.unused(given, verb, title)),
+            lambda *given: state(self._refused(given) or self.unused(given, verb, title)),
             self.outputs,
             line,
             trigger_mode="always_last",
             **QUIET,
         )
+
+    def _refused(self, given: Sequence[Any]) -> str:
+        """What is wrong with the settings of an event, "" where they may be used: no alarm, they are being typed."""
+        try:
+            self._owner.recipe.with_values(self.read(given))
+        except StudioError as err:
+            return refusal(err)
+        return ""
 
     def unused(self, given: Sequence[Any], verb: str, title: str = "") -> str:
         """The line on settings that an event was given and the recipe has not; "" where there are none."""

@@ -8,13 +8,15 @@ from psr_studio.core.words import plural
 from psr_studio.recipe.schema import CROPS, Recipe
 from psr_studio.stages import speeds
 from psr_studio.stages.generate import stage as pool
-from psr_studio.stages.generate.targets import first
+from psr_studio.stages.generate.targets import first, uncounted
 from psr_studio.stages.importing import stage as importing
 from psr_studio.stages.stage import Stage
-from psr_studio.storage.workspace import Workspace
-from psr_studio.ui.markup import note, refusal, warning
+from psr_studio.storage.workspace import StageStatus, Workspace
+from psr_studio.ui.markup import note, refusal, status_line, warning
 from psr_studio.ui.screen import Screen
 from psr_studio.ui.words import on_screen
+
+BUSY = {"partial": "in work"}
 
 
 def todo_text(ws: Workspace, recipe: Recipe, bundle: Bundle, stage: Stage, unit: str, who: str = "") -> str:
@@ -37,6 +39,13 @@ def todo_note(screen: Screen, stage: Stage, unit: str, recipe: Recipe | None = N
     studio, who = screen.studio, screen.who if stage.shared else ""
     todo = todo_text(studio.workspace, recipe or studio.recipe, studio.bundle, stage, unit, who)
     return note(todo) if todo else ""
+
+
+def state_line(screen: Screen, stage: Stage, found: StageStatus | None = None, title: str = "") -> str:
+    """The state of a step, or `found` in its place; while a job does it, that one does."""
+    if screen.works_on(stage.name):
+        return status_line(StageStatus("partial", "The card of its job says how far it is."), title, BUSY)
+    return status_line(found or screen.status()[stage.name], title)
 
 
 def empty_note(screen: Screen, stage: Stage, idle: str, busy: str) -> str:
@@ -85,7 +94,7 @@ def cost_text(workspace: Workspace, recipe: Recipe, bundle: Bundle, who: str = "
         what += f", from {recipe.pool.crops.crops} crops of each real image"
     before = ""
     if (steering is not None or cropped) and not pool.identity_of_targets(workspace, recipe, bundle):
-        before = f" First {' and '.join(first(recipe))}, which is not counted: what that costs is said when it begins."
+        before = f" {uncounted(first(recipe))}: what that costs is said when it begins."
     try:
         pool.require_real_images(workspace, recipe, bundle)
     except ModelError as err:

@@ -17,10 +17,10 @@ from psr_studio.stages.evaluate.comparing import DIFFERENCE_HEAD, PAIRED, RANKIN
 from psr_studio.stages.evaluate.given import check_given
 from psr_studio.stages.table import stages_of
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import loading, note, status_line, table
+from psr_studio.ui.markup import loading, note, table
 from psr_studio.ui.panels.by_class import ByClassPanel
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import empty_note, todo_note
+from psr_studio.ui.panels.estimate import empty_note, state_line, todo_note
 from psr_studio.ui.panels.frame import box, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.helped import HelpedPanel
 from psr_studio.ui.panels.jobs import JobPanel
@@ -209,7 +209,9 @@ class EvaluateTab:
             if recipe == studio.recipe
             else evaluate.status(studio.workspace, recipe, studio.bundle)
         )
-        return unused or status_line(found) + todo_note(self.screen, evaluate.STAGE, "student", recipe)
+        return unused or state_line(self.screen, evaluate.STAGE, found) + todo_note(
+            self.screen, evaluate.STAGE, "student", recipe
+        )
 
     def _results(self, rows: Sequence[evaluate.Row]) -> str:
         return table(HEAD, (row.cells for row in rows), right=range(4, 12))

@@ -14,18 +14,18 @@ from psr_studio.core.errors import RecipeError, StudioError
 from psr_studio.core.words import plural
 from psr_studio.recipe.keys import check_value, keys
 from psr_studio.recipe.schema import CROPS, GUIDED, WAYS, SelectRecipe
-from psr_studio.stages import generate
+from psr_studio.stages import generate, score
 from psr_studio.stages.generate.crops import SOURCES
 from psr_studio.stages.generate.plan import classes_of
 from psr_studio.stages.generate.stage import require_real_images
 from psr_studio.stages.generate.targets import is_smoothed, offered
 from psr_studio.stages.select.steering import steered
 from psr_studio.stages.table import stages_of
-from psr_studio.ui.markup import loading, note, refusal, sheet, status_line
+from psr_studio.ui.markup import loading, note, refusal, sheet
 from psr_studio.ui.panels.class_order import ClassOrderPanel
 from psr_studio.ui.panels.compare_pools import ComparePoolsPanel
 from psr_studio.ui.panels.controls import Choices, Settings
-from psr_studio.ui.panels.estimate import cost_note
+from psr_studio.ui.panels.estimate import cost_note, state_line
 from psr_studio.ui.panels.finetune import FinetunePanel
 from psr_studio.ui.panels.frame import box, class_choice, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.import_pool import ImportPanel
@@ -245,7 +245,7 @@ class PoolTab:
             status["score"],
             self.screen.studio.pool.content_hash(),
             self.screen.studio.recipe.pool,
-            self.screen.works_on(generate.STAGE.name),
+            *(self.screen.works_on(stage.name) for stage in (generate.STAGE, score.STAGE)),
         )
 
     def values(self, class_id: int = 0) -> list[Any]:
@@ -263,10 +263,8 @@ class PoolTab:
         return self._state(of_pool, self.scoring.unused(given[n:], "Score", SCORES))
 
     def _state(self, of_pool: str = "", of_scores: str = "") -> str:
-        status = self.screen.status()
-        return (of_pool or status_line(status["pool"], POOL)) + (
-            of_scores or status_line(status["score"], SCORES)
-        )
+        pool = of_pool or state_line(self.screen, generate.STAGE, title=POOL)
+        return pool + (of_scores or state_line(self.screen, score.STAGE, title=SCORES))
 
     def _way_now(self) -> str | None:
         """The way that the recipe follows to the letter, if any."""

@@ -17,9 +17,9 @@ from psr_studio.stages.encoding import latents_at
 from psr_studio.stages.table import stages_of
 from psr_studio.storage.scores import Refined
 from psr_studio.ui.curate.island import AS_SHOWN
-from psr_studio.ui.markup import error, loading, note, pair, pairs, status_line
+from psr_studio.ui.markup import error, loading, note, pair, pairs
 from psr_studio.ui.panels.controls import Settings
-from psr_studio.ui.panels.estimate import empty_note, todo_note
+from psr_studio.ui.panels.estimate import empty_note, state_line, todo_note
 from psr_studio.ui.panels.frame import box, class_choice, halves, head, side, side_body, side_foot, step, work
 from psr_studio.ui.panels.jobs import JobPanel
 from psr_studio.ui.panels.picker import LOOK_AGAIN, SelectionPicker
@@ -107,7 +107,7 @@ class RefineTab:
         return [state, *self.on_class(class_id)]
 
     def _state(self, unused: str = "") -> str:
-        return unused or status_line(self.screen.status()["refine"]) + todo_note(
+        return unused or state_line(self.screen, refine.STAGE) + todo_note(
             self.screen, refine.STAGE, "picture"
         )
 
