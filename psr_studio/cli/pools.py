@@ -28,5 +28,6 @@ def _compare(args: argparse.Namespace) -> int:
     with Studio(args.first, create=False) as first:
         found = first.compare_pools(args.second)
     write_bytes(out, page_of(found).encode())
-    print(f"{text_of(found.rows)}\n\nWrote {out.absolute()}.")
+    print("\n".join(filter(None, [text_of(found.rows), found.left_out])))
+    print(f"\nWrote {out.absolute()}.")
     return DONE

@@ -12,7 +12,7 @@ import numpy as np
 from psr_studio.core.errors import StudioError
 from psr_studio.core.palette import COLORS
 from psr_studio.core.version import __version__
-from psr_studio.core.words import text_table
+from psr_studio.core.words import classes_listed, text_table
 from psr_studio.method.bins import N_BINS, bin_of
 from psr_studio.stages.select.scored import ScoredPool
 from psr_studio.storage.png import encode_png
@@ -36,10 +36,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Compared:
-    """Two pools side by side: the lines of the table under `HEAD`, and of each class its pictures as HTML."""
+    """Two pools side by side: the lines of the table under `HEAD`, and of each class its pictures as HTML.
+
+    Attributes:
+        left_out: a sentence on the classes that one of them lacks, "" for none.
+    """
 
     title: str
     about: str
+    left_out: str
     rows: Sequence[tuple[str, ...]]
     sections: Mapping[int, str]
 
@@ -48,7 +53,7 @@ def sides(first: Side, second: Side) -> tuple[Side, Side]:
     """Both with as many candidates of each class, the first ones.
 
     Raises:
-        StudioError: pools of other classes, or judged by other teachers.
+        StudioError: pools of other classes, without a class that both have, or judged by other teachers.
     """
     a, b = first.scored, second.scored
     if a.bundle.class_names != b.bundle.class_names or a.bundle.teacher_id != b.bundle.teacher_id:
@@ -56,6 +61,11 @@ def sides(first: Side, second: Side) -> tuple[Side, Side]:
             f'"{first.name}" is judged by {a.bundle.teacher_id} of "{a.bundle.name}", '
             f'"{second.name}" by {b.bundle.teacher_id} of "{b.bundle.name}".',
             "Compare pools of the same classes that the same teacher has scored.",
+        )
+    if not _classes((first, second)):
+        raise StudioError(
+            f'No class has candidates in "{first.name}" and in "{second.name}".',
+            'Generate a class of one in the other, too: "pool.classes".',
         )
     n = min(int(scored.counts[scored.counts > 0].min()) for scored in (a, b))
     return Side(first.name, a.first(n)), Side(second.name, b.first(n))
@@ -87,7 +97,13 @@ def compared(first: Side, second: Side, real: Mapping[int, np.ndarray]) -> Compa
     pair = sides(first, second)
     sections = {c: _class(pair, c) for c in _classes(pair)}
     about = f"Two pools of {pair[0].scored.bundle.name}, PSR Studio {__version__}. {ABOUT}"
-    return Compared(f"{first.name} and {second.name}", about, rows_of(pair, real), sections)
+    return Compared(f"{first.name} and {second.name}", about, _left_out(pair), rows_of(pair, real), sections)
+
+
+def _left_out(pair: tuple[Side, Side]) -> str:
+    of_one = {*pair[0].scored.present} ^ {*pair[1].scored.present}
+    names = [pair[0].scored.class_names[c] for c in sorted(of_one)]
+    return f"Left out, being in one pool alone: {classes_listed(names)}." if names else ""
 
 
 def page_of(found: Compared) -> str:
@@ -98,7 +114,7 @@ def page_of(found: Compared) -> str:
 .pools {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }}
 .pools img {{ width: 100%; image-rendering: pixelated; }}
 </style></head><body><h1>{escape(found.title)}</h1>
-<p>{escape(found.about)}</p>
+<p>{escape(f"{found.about} {found.left_out}".rstrip())}</p>
 {html_table(HEAD, found.rows, right=range(2, len(HEAD)), kind="lines")}
 {"".join(found.sections.values())}
 </body></html>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from html import unescape
 from typing import Any
 
 import gradio as gr
@@ -53,6 +54,18 @@ def test_numbers_are_those_of_their_formulas_over_as_many_candidates(
     )
     assert page.count(">difficulty</text>") == page.count(">share of images</text>") == len(CLASS_NAMES)
     assert "http" not in page and "Naeem et al. 2020" in page and "T-shirt/top" in page
+
+
+def test_classes_that_one_pool_lacks_are_left_out_and_named(tmp_path, tiny_bundle, monkeypatch, capsys):
+    monkeypatch.setenv("PSR_STUDIO_HOME", str(tmp_path / "home"))
+    for name, classes in (("all", None), ("two", (0, 1)), ("other", (2,))):
+        full_studio(tmp_path / name, tiny_bundle, pool__classes=classes).close()
+    out = tmp_path / "page.html"
+    assert main(["compare-pools", str(tmp_path / "all"), str(tmp_path / "two"), "--out", str(out)]) == 0
+    said = f'Left out, being in one pool alone: "{CLASS_NAMES[2]}".'
+    assert said in capsys.readouterr().out.splitlines() and said in unescape(out.read_text())
+    assert main(["compare-pools", str(tmp_path / "two"), str(tmp_path / "other")]) == 2
+    assert 'No class has candidates in "two" and in "other".' in capsys.readouterr().err
 
 
 def test_the_pool_tab_shows_both_pools_and_gives_the_page_out(tmp_path, scored_workspace, screen):

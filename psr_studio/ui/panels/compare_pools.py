@@ -82,4 +82,5 @@ class ComparePoolsPanel:
         query = urlencode({"token": self.screen.token})
         link = download(f"psr/{page.name}?{query}", f"Download {page.name}, with the pictures of every class")
         lines = table(HEAD, found.rows[:2], right=range(2, len(HEAD)))
+        lines += note(found.left_out) if found.left_out else ""
         return [gr.Column(visible=True), lines + found.sections.get(class_id or 0, "") + link]
