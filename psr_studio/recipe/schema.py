@@ -80,13 +80,9 @@ class CropsRecipe(Table):
         label="Real images per class",
     )  # fmt: skip
     crops: int = setting(
-        5,
-        "Random crops of each image, of which the most realistic is kept.",
-        "crops",
-        1,
-        100,
+        5, "Random crops of each image, of which the most realistic is kept.", "crops", 1, 100,
         label="Crops per image",
-    )
+    )  # fmt: skip
     factor: int = setting(
         1, "Crops side by side: 1 makes one crop a candidate, 2 makes it of 2 x 2.", "", 1, 4,
         label="Crops side by side",
@@ -251,7 +247,7 @@ class SelectRecipe(_Tables):
     selector: str = setting("psr", "Rule that picks.", choices=tuple(SELECTORS))
     ipc: int = setting(
         10, "Images per class in the distilled set (K).", "images/class", 1, MAX_POOL_SIZE,
-        label="Real images per class",
+        label="Images per class",
     )  # fmt: skip
     temperature: float = setting(1.5, "Softness of the teacher's labels (tau).", "", 0.01, 100.0)
     allocation: str = setting(
