@@ -203,9 +203,8 @@ class Studio(OpenWorkspace):
             StudioError: no study of that name, with the near match; what a step says.
         """
         asked, recipe = find_study(name), self.recipe.with_values(_of_stage(study.STAGE, settings))
-        with Homes(
-            self.workspace
-        ) as homes:  # what cannot be is said before settings are kept or a pool is made
+        # What cannot be is said before settings are kept or a pool is made.
+        with Homes(self.workspace) as homes:
             for pool, made_by in pool_recipes(cells(asked, recipe, self.bundle)).items():
                 generate.require_real_images(homes.of(pool) or self.workspace, made_by, self.bundle)
         self._keep(study.STAGE, settings)

@@ -69,11 +69,13 @@ def refused(key: str, finding: str, value: Any, allowed: Allowed, kind: type) ->
 
 def _listed(value: Any, kind: type) -> list[Any]:
     """What was probably meant: the parts of a text between its commas, numbers where numbers belong."""
-    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
-    numbers = kind in (int, float) and all(
-        part.lstrip("+-").isdecimal() for part in parts if isinstance(part, str)
-    )
-    return [kind(part) for part in parts] if numbers else parts
+    if not isinstance(value, str):
+        return [value]
+    parts = [part.strip() for part in value.split(",")]
+    try:
+        return [kind(part) for part in parts] if kind in (int, float) else parts
+    except ValueError:
+        return parts
 
 
 def not_a_table(key: str) -> tuple[str, str]:

@@ -95,6 +95,10 @@ class Ledger(Trials, Judged, Views, History, Changes, Files):
         fix = f"{did_you_mean(name, names)}Name one of them, or press {SAVING}."
         raise SelectionError(f'There is no selection "{name}". Selections: {", ".join(names)}.', fix)
 
+    def has_selection(self, name: str) -> bool:
+        """Whether one of that name can be read."""
+        return bool(self._selections("WHERE name = ?", name))
+
     def selections(self) -> list[SelectionRecord]:
         """All saved selections, the oldest first."""
         return self._selections("ORDER BY created, name")

@@ -141,6 +141,7 @@ def test_a_list_field_wants_a_list():
     for text, fix in (("folder, parquet", '["folder", "parquet"]'), ("", '[""]')):
         assert error_of(Recipe().with_values, {"export.formats": text}).fix == f"Write {fix}."
     assert error_of(Recipe().with_values, {"pool.sizes": "3, 4"}).fix == "Write [3, 4]."
+    assert error_of(Recipe().with_values, {"pool.sizes": "3, all"}).fix == 'Write ["3", "all"].'
 
 
 def test_unknown_key_names_file_line_and_near_match(tmp_path):

@@ -111,7 +111,7 @@ def plan_arms(ws: Workspace, recipe: Recipe, bundle: Bundle, *, ahead: bool = Fa
     """
     settings = recipe.evaluate
     given = [given_arm(recipe, bundle, look_at_set(path, bundle)) for path in settings.sets]
-    if given and not any(saved.name == recipe.select.name for saved in ws.ledger.selections()):
+    if given and not ws.ledger.has_selection(recipe.select.name):
         return _beside_given(recipe, bundle, given)
     record = select.require(ws, recipe.select.name, bundle)
     check_test_set(recipe, bundle, tuple(sorted(record.picks)))

@@ -443,7 +443,7 @@ def size(ws: Workspace, recipe: Recipe, bundle: Bundle) -> speeds.Size:
     try:
         jobs = plan(ws, recipe, bundle)
     except SelectionError:
-        if any(saved.name == recipe.select.name for saved in ws.ledger.selections()):
+        if ws.ledger.has_selection(recipe.select.name):
             raise
         score.require_fresh(ws, recipe, bundle)
         jobs = jobs_to_come(recipe, bundle)

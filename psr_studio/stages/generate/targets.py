@@ -211,9 +211,9 @@ def first(recipe: Recipe) -> list[str]:
 
 
 def uncounted(done: Sequence[str]) -> str:
-    """Such words as a clause; "" where nothing comes first."""
-    *others, last = done or [""]
-    return f"First {', '.join(others)}{' and ' if others else ''}{last}, which is not counted" if last else ""
+    """Such words, one at least, as a clause."""
+    *others, last = done
+    return f"First {', '.join(others)}{' and ' if others else ''}{last}, which is not counted"
 
 
 def check(recipe: Recipe, bundle: Bundle, classes: Sequence[int]) -> None:
